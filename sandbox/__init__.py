@@ -1,0 +1,1 @@
+"""The embedded world: one module for each thing it stands for."""

@@ -1,0 +1,1 @@
+"""Tidegate: releases that reach 100 % of traffic only on evidence."""

@@ -1,0 +1,1 @@
+"""Conditions, measurements, limits and verdicts: pure rules."""

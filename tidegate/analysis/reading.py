@@ -1,0 +1,31 @@
+"""What a metric provider answers for one metric at one moment, before any condition has judged it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+
+class Reading(BaseModel):
+    """One provider answer. Exactly one of `result` and `error` carries meaning: with `error` set there is no result.
+
+    `value` is the text that is stored and shown (shortest plain decimal, lists as JSON), `query` the query as sent with
+    secrets masked, `notes` sentences that say what was assumed ("errors has no series while hits has data: taken as 0").
+    `no_data` is true when the provider had nothing to say. `rate_limited_seconds` is how long the provider made the
+    measurement wait.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
+
+    metric: str
+    result: JsonValue = None
+    value: str = ""
+    error: str = ""
+    no_data: bool = False
+    query: str = ""
+    notes: tuple[str, ...] = ()
+    metadata: dict[str, str] = Field(default_factory=dict)
+    started_at: datetime
+    finished_at: datetime
+    rate_limited_seconds: float = 0.0

@@ -1,0 +1,84 @@
+"""What an analysis run says of itself: phases, measurements, counters. Argo's field names, in snake case."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Phase(StrEnum):
+    """Phase of a measurement, a metric or a run (Argo's words)."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCESSFUL = "Successful"
+    FAILED = "Failed"
+    ERROR = "Error"
+    INCONCLUSIVE = "Inconclusive"
+
+    @property
+    def completed(self) -> bool:
+        """Whether nothing more will change."""
+        return self not in (Phase.PENDING, Phase.RUNNING)
+
+
+class _Status(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
+
+
+class Measurement(_Status):
+    """One reading with its verdict; `reason` is one sentence that says why ("0.034 is between success ... and failure ...")."""
+
+    phase: Phase
+    value: str = ""
+    message: str = ""
+    reason: str = ""
+    query: str = ""
+    started_at: datetime
+    finished_at: datetime | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+
+class MetricStatus(_Status):
+    """Counters of one metric; `measurements` holds only the newest ones and must not be counted."""
+
+    name: str
+    phase: Phase
+    message: str = ""
+    dry_run: bool = False
+    count: int = 0
+    successful: int = 0
+    failed: int = 0
+    inconclusive: int = 0
+    error: int = 0
+    consecutive_error: int = 0
+    consecutive_success: int = 0
+    measurements: tuple[Measurement, ...] = ()
+    success_condition: str = ""
+    failure_condition: str = ""
+
+
+class Summary(_Status):
+    """How many metrics of a run stand where."""
+
+    count: int = 0
+    successful: int = 0
+    failed: int = 0
+    inconclusive: int = 0
+    error: int = 0
+
+
+class AnalysisStatus(_Status):
+    """An analysis run at one moment."""
+
+    name: str
+    phase: Phase
+    message: str = ""
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    metrics: tuple[MetricStatus, ...] = ()
+    run_summary: Summary = Summary()
+    dry_run_summary: Summary = Summary()
+    rate_limited_until: datetime | None = None

@@ -1,0 +1,1 @@
+"""Steps, weights, replica arithmetic and the pod-template hash: pure rules."""

@@ -1,0 +1,1 @@
+"""The YAML documents as frozen models; loading and lint."""
