@@ -1,0 +1,64 @@
+"""How to ask for a release, speak to it and look at it, over Temporal; this is what a CI job imports.
+
+Errors, each with a `remedy` that says what to do:
+
+* `TidegateError`
+  * `ConfigurationError`: the connection's profile or its environment variables cannot be used
+  * `UnreachableError`: Temporal does not answer; nothing was done
+  * `NoWorkerError`: Temporal answers, but no Tidegate worker does
+  * `NoSuchReleaseError`: nothing of that name was ever released
+  * `RefusedError`: the request or the message was understood and turned down; nothing was done
+  * `StillRunningError`: the time given to a wait is over and the release goes on
+  * `HeldError`: the release waits for a person, without a limit
+  * `ReleaseError`: the release ended and its version did not get there
+    * `RolledBackError`: a gate failed, or a person aborted; traffic is on the stable version
+    * `InconclusiveError`: nobody answered an inconclusive hold in time; traffic is on the stable version
+    * `InvalidSpecError`: the manifest, or an object that it names, has to change first
+    * `SupersededError`: a newer version took its place
+    * `StoppedError`: it was cancelled, terminated or ran out of time
+    * `CompensationError`: something that must follow an abort failed; a person has to look
+"""
+
+from tidegate.client.client import TidegateClient
+from tidegate.client.connection import connect_temporal
+from tidegate.client.errors import (
+    CompensationError,
+    ConfigurationError,
+    HeldError,
+    InconclusiveError,
+    InvalidSpecError,
+    NoSuchReleaseError,
+    NoWorkerError,
+    RefusedError,
+    ReleaseError,
+    RolledBackError,
+    StillRunningError,
+    StoppedError,
+    SupersededError,
+    TidegateError,
+    UnreachableError,
+)
+from tidegate.client.refs import ReleaseHandle, ReleaseSummary, RolloutRef
+
+__all__ = [
+    "CompensationError",
+    "ConfigurationError",
+    "HeldError",
+    "InconclusiveError",
+    "InvalidSpecError",
+    "NoSuchReleaseError",
+    "NoWorkerError",
+    "RefusedError",
+    "ReleaseError",
+    "ReleaseHandle",
+    "ReleaseSummary",
+    "RolledBackError",
+    "RolloutRef",
+    "StillRunningError",
+    "StoppedError",
+    "SupersededError",
+    "TidegateClient",
+    "TidegateError",
+    "UnreachableError",
+    "connect_temporal",
+]

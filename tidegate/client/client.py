@@ -1,0 +1,294 @@
+"""`TidegateClient`: start, promote, abort, pause, resume, look, list and wait."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import timedelta
+from typing import Self, TypeVar
+
+import structlog
+from pydantic import ValidationError
+from temporalio.client import (
+    ActivityFailureError,
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowFailureError,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+)
+from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.service import RPCError, RPCStatusCode
+
+from tidegate.analysis.status import AnalysisStatus
+from tidegate.client.connection import connect_temporal
+from tidegate.client.errors import (
+    HeldError,
+    NoWorkerError,
+    RefusedError,
+    StillRunningError,
+    SupersededError,
+    TidegateError,
+    already_ended,
+    no_such_release,
+    release_error,
+    translated,
+)
+from tidegate.client.refs import ReleaseHandle, ReleaseSummary, RolloutRef, images_of, request_digest
+from tidegate.client.runs import ended_badly, is_paused, is_running, newest_releases, newest_run
+from tidegate.contract import (
+    RELEASES_QUEUE,
+    ROLLOUT_WORKFLOW,
+    SEARCH_NAMESPACE,
+    SEARCH_SERVICE,
+    Accepted,
+    Activity,
+    Message,
+    Observation,
+    ObserveRequest,
+    Query,
+    ReleaseRequest,
+    ReleaseResult,
+    ReleaseStatus,
+    Signal,
+    Target,
+    Update,
+    cluster_queue,
+)
+
+log = structlog.get_logger(__name__)
+
+ANSWER_TIMEOUT = timedelta(seconds=3)  # a query, which a worker answers in milliseconds
+UPDATE_TIMEOUT = timedelta(seconds=20)
+OBSERVE_TIMEOUT = timedelta(seconds=4)
+POLL_SECONDS = 1.0
+
+Answer = TypeVar("Answer")
+
+
+class TidegateClient:
+    """Client of the releases in one Temporal namespace. Every method may raise the errors of `tidegate.client`."""
+
+    def __init__(self, temporal: Client) -> None:
+        self._temporal = temporal
+
+    @classmethod
+    async def connect(cls, profile: str | None = None, *, identity: str | None = None) -> Self:
+        """Connect as the `temporal` CLI would; see `connect_temporal`."""
+        return cls(await connect_temporal(profile, identity=identity))
+
+    # ------------------------------------------------------------------------------------------------------------ speak
+
+    async def start(self, request: ReleaseRequest, *, timeout: timedelta = UPDATE_TIMEOUT) -> ReleaseHandle:
+        """Start a release, or tell the one under way of a newer version; returns when it was accepted.
+
+        The same request twice is one release, so a call whose answer was lost can be repeated. After a release that
+        ended badly the same request is a retry: a new one.
+
+        Raises `RefusedError` when the release does not accept it, and `NoWorkerError` when no worker answers within
+        `timeout`: Temporal keeps the request then.
+        """
+        rollout = RolloutRef.of(request)
+        digest = f"release-{request_digest(request)}"
+        before = await newest_run(self._temporal, rollout)
+        handle = await self._release(request, digest, timeout)
+        # Temporal answers a repeated update from the history of a closed run, too: right for one that succeeded.
+        if before is not None and before.execution.run_id == handle.run_id and ended_badly(before):
+            handle = await self._release(request, f"{digest}-after-{handle.run_id}", timeout)
+        return handle
+
+    async def _release(self, request: ReleaseRequest, update_id: str, timeout: timedelta) -> ReleaseHandle:
+        rollout, images = RolloutRef.of(request), images_of(request.rollout)
+        attributes = [
+            SearchAttributePair(SEARCH_NAMESPACE, request.namespace),
+            SearchAttributePair(SEARCH_SERVICE, request.name),
+        ]
+        operation: WithStartWorkflowOperation[object, ReleaseResult] = WithStartWorkflowOperation(
+            ROLLOUT_WORKFLOW,
+            request,
+            id=rollout.workflow_id,
+            task_queue=RELEASES_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            search_attributes=TypedSearchAttributes(attributes),
+            static_summary=_summary(request, images),
+        )
+        with translated(rollout.workflow_id):
+            try:
+                accepted = await self._temporal.execute_update_with_start_workflow(
+                    Update.RELEASE,
+                    request,
+                    start_workflow_operation=operation,
+                    id=update_id,
+                    result_type=Accepted,
+                    rpc_timeout=timeout,
+                )
+            finally:
+                # The operation's future repeats the failure; unread, asyncio would report it at exit.
+                started = (await asyncio.gather(operation.workflow_handle(), return_exceptions=True))[0]
+        run_id = "" if isinstance(started, BaseException) else started.result_run_id or ""
+        return ReleaseHandle(rollout, run_id, accepted.message, images)
+
+    async def promote(self, rollout: RolloutRef, *, full: bool = False, by: str = "", reason: str = "") -> Accepted:
+        """Go on now: skip the wait of the current step, or with `full` everything up to 100 %."""
+        return await self._say(Update.PROMOTE, rollout, Message(full=full, by=by, reason=reason))
+
+    async def abort(self, rollout: RolloutRef, *, by: str = "", reason: str = "") -> Accepted:
+        """Put all traffic back on the stable version."""
+        return await self._say(Update.ABORT, rollout, Message(by=by, reason=reason))
+
+    async def pause(self, rollout: RolloutRef, *, by: str = "", reason: str = "") -> Accepted:
+        """Stop before the next step until `resume`."""
+        return await self._say(Update.PAUSE, rollout, Message(by=by, reason=reason))
+
+    async def resume(self, rollout: RolloutRef, *, by: str = "", reason: str = "") -> Accepted:
+        """Go on after `pause`."""
+        return await self._say(Update.RESUME, rollout, Message(by=by, reason=reason))
+
+    async def _say(self, update: Update, rollout: RolloutRef, message: Message) -> Accepted:
+        run = await newest_run(self._temporal, rollout)
+        if run is None:
+            raise no_such_release(rollout.workflow_id)
+        if is_paused(run):
+            raise _paused_by_server(rollout)
+        if not is_running(run):
+            raise already_ended(rollout.workflow_id)
+        handle = self._temporal.get_workflow_handle(rollout.workflow_id, run_id=run.execution.run_id)
+        # An update that nobody answered in time may still be taken later; a signal sent after it would be a second
+        # message (two pauses skipped). So a question without effect decides first which of the two is sent.
+        if not await self._is_answering(rollout):
+            with translated(rollout.workflow_id):
+                await handle.signal(Signal(update), message, rpc_timeout=UPDATE_TIMEOUT)
+            text = f"{update} was sent; no worker answers at the moment, so it counts as soon as one does"
+            return Accepted(message=text, run_id=run.execution.run_id)
+        with translated(rollout.workflow_id):
+            accepted: Accepted = await handle.execute_update(
+                update, message, result_type=Accepted, rpc_timeout=UPDATE_TIMEOUT
+            )
+        return accepted
+
+    async def _is_answering(self, rollout: RolloutRef) -> bool:
+        try:
+            await self.status(rollout)
+        except NoWorkerError:
+            return False
+        return True
+
+    # ------------------------------------------------------------------------------------------------------------- look
+
+    async def status(self, rollout: RolloutRef, *, run_id: str | None = None) -> ReleaseStatus:
+        """What the newest release of a Rollout, or the given run, says of itself; also after its end."""
+        return await self._ask(rollout.workflow_id, run_id, ReleaseStatus)
+
+    async def analysis_status(self, workflow_id: str) -> AnalysisStatus:
+        """What an analysis run says of itself; also after its end."""
+        return await self._ask(workflow_id, None, AnalysisStatus)
+
+    async def _ask(self, workflow_id: str, run_id: str | None, kind: type[Answer]) -> Answer:
+        handle = self._temporal.get_workflow_handle(workflow_id, run_id=run_id)
+        try:
+            with translated(workflow_id):
+                answer: Answer = await handle.query(Query.STATUS, result_type=kind, rpc_timeout=ANSWER_TIMEOUT)
+        except (WorkflowQueryFailedError, WorkflowQueryRejectedError, ValidationError) as error:
+            raise TidegateError(
+                f"{workflow_id}: its answer cannot be used: {error}",
+                "client and workers may differ in version: see `tidegate version`",
+            ) from error
+        return answer
+
+    async def observe(self, rollout: RolloutRef, *, timeout: timedelta = OBSERVE_TIMEOUT) -> Observation | None:
+        """Look at the cluster now, pods included; None when the cluster's worker does not answer within `timeout`."""
+        request = ObserveRequest(target=Target(namespace=rollout.namespace, name=rollout.name), pods=True)
+        try:
+            async with asyncio.timeout(timeout.total_seconds()):
+                observation: Observation = await self._temporal.execute_activity(
+                    Activity.OBSERVE,
+                    request,
+                    id=f"look/{rollout.workflow_id}/{uuid.uuid4()}",
+                    task_queue=cluster_queue(rollout.cluster),
+                    result_type=Observation,
+                    schedule_to_close_timeout=timeout,
+                    retry_policy=RetryPolicy(maximum_attempts=1),
+                    summary=f"a look at {rollout.namespace}/{rollout.name}",
+                )
+        except (ActivityFailureError, RPCError, TimeoutError, ValidationError) as error:
+            log.debug("cluster not observed", rollout=rollout.workflow_id, error=str(error.__cause__ or error))
+            return None
+        return observation
+
+    async def list(self, namespace: str | None = None, *, limit: int = 1000) -> list[ReleaseSummary]:
+        """The newest release of every Rollout (of one Kubernetes namespace), by namespace and name."""
+        return await newest_releases(self._temporal, namespace, limit)
+
+    # ------------------------------------------------------------------------------------------------------------- wait
+
+    async def wait(
+        self, handle: ReleaseHandle, *, timeout: timedelta | None = None, until_held: bool = False
+    ) -> ReleaseResult:
+        """Wait for the end of a release, over restarts of workers and of Temporal.
+
+        Raises a `ReleaseError` when it did not end well, `StillRunningError` after `timeout`, and with `until_held` a
+        `HeldError` as soon as only a person can end what it waits for.
+        """
+        ending = asyncio.create_task(self._ending(handle))
+        try:
+            async with asyncio.timeout(timeout.total_seconds() if timeout else None):
+                while not (await asyncio.wait({ending}, timeout=POLL_SECONDS if until_held else None))[0]:
+                    await self._raise_if_held(handle)
+                result = await ending
+        except TimeoutError as error:
+            raise StillRunningError(
+                f"{handle.rollout.workflow_id}: still running after {timeout}",
+                "the release goes on by itself: look with `tidegate get rollout`, or wait longer with --timeout",
+            ) from error
+        finally:
+            ending.cancel()
+        if handle.images and result.status.images != handle.images:
+            raise SupersededError(
+                f"{handle.rollout.workflow_id}: a newer version took its place: {_listed(result.status.images)}",
+                "",
+                result,
+            )
+        return result
+
+    async def _raise_if_held(self, handle: ReleaseHandle) -> None:
+        try:
+            status = await self.status(handle.rollout, run_id=handle.run_id)
+        except TidegateError as error:
+            log.debug("no status while waiting", rollout=handle.rollout.workflow_id, error=error.message)
+            return
+        if status.waiting is not None and status.waiting.until is None:
+            raise HeldError(status.waiting)
+
+    async def _ending(self, handle: ReleaseHandle) -> ReleaseResult:
+        workflow = self._temporal.get_workflow_handle(
+            handle.rollout.workflow_id, run_id=handle.run_id, result_type=ReleaseResult
+        )
+        while True:
+            try:
+                result: ReleaseResult = await workflow.result()
+            except WorkflowFailureError as error:
+                raise release_error(error.cause) from error
+            except RPCError as error:
+                if error.status != RPCStatusCode.UNAVAILABLE:
+                    with translated(handle.rollout.workflow_id):
+                        raise
+                log.warning("Temporal is away, still waiting", rollout=handle.rollout.workflow_id)
+                await asyncio.sleep(POLL_SECONDS)
+            else:
+                return result
+
+
+def _paused_by_server(rollout: RolloutRef) -> RefusedError:
+    return RefusedError(
+        f"{rollout.workflow_id}: paused on the Temporal server, where not even an abort gets through",
+        f"temporal workflow unpause --workflow-id {rollout.workflow_id}",
+    )
+
+
+def _summary(request: ReleaseRequest, images: dict[str, str]) -> str:
+    by = f", by {request.by}" if request.by else ""
+    return f"{request.namespace}/{request.name}: {_listed(images)}{by}"[:200]
+
+
+def _listed(images: dict[str, str]) -> str:
+    return ", ".join(images.values()) or "no image"

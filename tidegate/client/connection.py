@@ -1,0 +1,56 @@
+"""The Temporal client, configured as the `temporal` CLI is: profiles in its file, then environment variables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from temporalio.client import Client, Interceptor
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.runtime import Runtime
+
+from tidegate.client.errors import ConfigurationError, UnreachableError
+
+DEFAULT_ADDRESS = "localhost:7233"
+CONNECT_TIMEOUT = timedelta(seconds=5)
+
+
+async def connect_temporal(
+    profile: str | None = None,
+    *,
+    identity: str | None = None,
+    interceptors: Sequence[Interceptor] = (),
+    runtime: Runtime | None = None,
+) -> Client:
+    """Connect with the settings of `profile` (default: `TEMPORAL_PROFILE`, else `default`).
+
+    `identity` is what Temporal records beside every call. Raises `ConfigurationError` for a profile that cannot be used
+    and `UnreachableError` when no server answers at its address.
+    """
+    settings = _load(profile)
+    address = settings.setdefault("target_host", DEFAULT_ADDRESS)
+    try:
+        return await Client.connect(
+            data_converter=pydantic_data_converter,
+            identity=identity,
+            interceptors=interceptors,
+            runtime=runtime,
+            connect_timeout=CONNECT_TIMEOUT,
+            **settings,
+        )
+    except RuntimeError as error:
+        raise UnreachableError(
+            f"Temporal at {address} does not answer: {error}",
+            "start it, or set TEMPORAL_ADDRESS (or TEMPORAL_PROFILE) to the server in use",
+        ) from error
+
+
+def _load(profile: str | None) -> ClientConnectConfig:
+    try:
+        return ClientConfig.load_client_connect_config(profile)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ConfigurationError(
+            f"Temporal connection: {error}",
+            "see `temporal config list`, and the variables TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE and TEMPORAL_TLS_*",
+        ) from error

@@ -1,0 +1,185 @@
+"""The errors of the client, and how Temporal's own become them. The tree stands in the package's docstring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic import ValidationError
+from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from tidegate.contract import SEARCH_ATTRIBUTES, ErrorType, ReleaseResult, Waiting
+
+
+class TidegateError(Exception):
+    """Base of the errors: `message` says what is wrong, `remedy` what can be done about it."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+
+class ConfigurationError(TidegateError):
+    """The connection's profile or its environment variables cannot be used."""
+
+
+class UnreachableError(TidegateError):
+    """Temporal does not answer; nothing was done."""
+
+
+class NoWorkerError(TidegateError):
+    """Temporal answers, but no Tidegate worker does."""
+
+
+class NoSuchReleaseError(TidegateError):
+    """Nothing of that name was ever released, or its retention is over."""
+
+
+class RefusedError(TidegateError):
+    """The request or the message was understood and turned down; nothing was done."""
+
+
+class StillRunningError(TidegateError):
+    """The time given to a wait is over and the release goes on."""
+
+
+class HeldError(TidegateError):
+    """The release waits for a person, without a limit."""
+
+    def __init__(self, waiting: Waiting) -> None:
+        super().__init__(
+            f"the release waits for {waiting.what}; {waiting.who} can end it",
+            "decide with `promote` or `abort`",
+        )
+        self.waiting = waiting
+
+
+class ReleaseError(TidegateError):
+    """The release ended and its version did not get there. `result` is its account, when it could give one."""
+
+    def __init__(self, message: str, remedy: str = "", result: ReleaseResult | None = None) -> None:
+        super().__init__(message, remedy)
+        self.result = result
+
+
+class RolledBackError(ReleaseError):
+    """A gate failed, or a person aborted; traffic is on the stable version."""
+
+
+class InconclusiveError(ReleaseError):
+    """Nobody answered an inconclusive hold in time; traffic is on the stable version."""
+
+
+class InvalidSpecError(ReleaseError):
+    """The manifest, or an object that it names, has to change first."""
+
+
+class SupersededError(ReleaseError):
+    """A newer version took its place."""
+
+
+class StoppedError(ReleaseError):
+    """It was cancelled, terminated or ran out of time."""
+
+
+class CompensationError(ReleaseError):
+    """Something that must follow an abort failed; a person has to look."""
+
+
+_ENDINGS: dict[str, type[ReleaseError]] = {
+    ErrorType.ROLLOUT_ABORTED: RolledBackError,
+    ErrorType.ROLLOUT_INCONCLUSIVE: InconclusiveError,
+    ErrorType.INVALID_SPEC: InvalidSpecError,
+}
+
+
+def release_error(cause: BaseException) -> ReleaseError:
+    """What the failure of a release's workflow means to its caller."""
+    if isinstance(cause, ApplicationError):
+        result = _account(cause)
+        failed = [each for each in result.status.compensations if each.state == "failed"] if result else []
+        if failed:
+            names = "; ".join(f"{each.name}: {each.detail}" for each in failed)
+            return CompensationError(f"{cause.message}; this did not succeed: {names}", "finish it by hand", result)
+        return _ENDINGS.get(cause.type or "", ReleaseError)(cause.message, "", result)
+    if isinstance(cause, TerminatedError):
+        return StoppedError(
+            f"the release was terminated: {cause.message}",
+            "nothing was undone: look at the traffic weights, then start it again, or the stable version",
+        )
+    if isinstance(cause, CancelledError):
+        return StoppedError(f"the release was cancelled: {cause.message}")
+    return StoppedError(f"the release did not end by itself: {cause}")
+
+
+def _account(cause: ApplicationError) -> ReleaseResult | None:
+    for detail in cause.details:
+        try:
+            return ReleaseResult.model_validate(detail)
+        except ValidationError:
+            continue
+    return None
+
+
+@contextmanager
+def translated(subject: str) -> Iterator[None]:
+    """Turn the failure of a call about `subject` (a workflow id) into one of the errors above."""
+    try:
+        yield
+    except WorkflowUpdateFailedError as error:
+        cause = error.cause
+        text = cause.message if isinstance(cause, ApplicationError) else str(cause)
+        raise RefusedError(f"{subject}: refused: {text}") from error
+    except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        raise no_worker(subject) from error
+    except RPCError as error:
+        raise _rpc_error(subject, error) from error
+
+
+def no_worker(subject: str) -> NoWorkerError:
+    """Nobody polled in time."""
+    return NoWorkerError(
+        f"{subject}: no worker answered in time",
+        "start `tidegate-worker` with the role `workflows` or `all`; what was asked stays with Temporal until then",
+    )
+
+
+def no_such_release(subject: str) -> NoSuchReleaseError:
+    """Temporal has no workflow of that id."""
+    return NoSuchReleaseError(
+        f"{subject}: there is no such release",
+        "see `tidegate list -A`; the name, -n/--namespace or --cluster may differ",
+    )
+
+
+def already_ended(subject: str) -> RefusedError:
+    """Nothing can be said to a closed workflow."""
+    return RefusedError(f"{subject}: the release has ended", "start a new one")
+
+
+def _rpc_error(subject: str, error: RPCError) -> TidegateError:
+    text = error.message
+    match error.status:
+        case RPCStatusCode.NOT_FOUND if "completed" in text:
+            return already_ended(subject)
+        case RPCStatusCode.NOT_FOUND if "amespace" in text:
+            return ConfigurationError(f"Temporal: {text}", "set TEMPORAL_NAMESPACE, or create the namespace")
+        case RPCStatusCode.NOT_FOUND:
+            return no_such_release(subject)
+        case RPCStatusCode.UNAVAILABLE:
+            return UnreachableError(f"Temporal is not available: {text}", "try again, or check TEMPORAL_ADDRESS")
+        case RPCStatusCode.CANCELLED | RPCStatusCode.DEADLINE_EXCEEDED | RPCStatusCode.FAILED_PRECONDITION:
+            return no_worker(subject)
+        case RPCStatusCode.PERMISSION_DENIED | RPCStatusCode.UNAUTHENTICATED:
+            return RefusedError(f"Temporal refuses the call: {text}", "check TEMPORAL_API_KEY or TEMPORAL_TLS_*")
+        case RPCStatusCode.INVALID_ARGUMENT if "search attribute" in text.lower():
+            names = ", ".join(key.name for key in SEARCH_ATTRIBUTES)
+            return RefusedError(
+                f"Temporal: {text}",
+                f"register {names} once for the namespace: `temporal operator search-attribute create`",
+            )
+        case _:
+            return TidegateError(f"{subject}: Temporal answers {error.status.name}: {text}")
