@@ -1,0 +1,106 @@
+"""Hashes by which ReplicaSets and step lists are told apart: Argo's, so that both controllers find the same objects.
+
+Argo hashes the JSON that Go writes of the typed object, which is not the JSON of the manifest: fields come in the order
+of their declaration, empty ones are left out or written by rules of their type, quantities are brought to one form.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import JsonValue
+
+from tidegate.manifests.pod_template.quantity import canonical_quantity
+from tidegate.manifests.pod_template.types import ROOT, SCALARS, Field, fields_of
+
+_FNV_OFFSET = 0x811C9DC5
+_FNV_PRIME = 0x01000193
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # no vowels and no look-alikes, so that no word or doubt can arise
+_ZERO: Mapping[str, JsonValue] = {"string": "", "int": 0, "bool": False, "Quantity": "0", "IntOrString": 0}
+# Go escapes what could end a script element or a JavaScript line.
+_ESCAPES = str.maketrans({"<": r"\u003c", ">": r"\u003e", "&": r"\u0026", "\u2028": r"\u2028", "\u2029": r"\u2029"})
+
+
+def pod_template_hash(template: Mapping[str, JsonValue], collision_count: int | None = None) -> str:
+    """Value of the label `rollouts-pod-template-hash` for a pod template: 6 to 10 letters and digits.
+
+    `collision_count` is the Rollout's status field of that name, set when two templates had one hash.
+    Fields that the table does not know count too, in alphabetical order after the known ones.
+    """
+    text = go_json(_struct(template, ROOT))
+    return _hash(text, b"" if collision_count is None else collision_count.to_bytes(8, "little"))
+
+
+def steps_hash(steps: Sequence[JsonValue]) -> str:
+    """Value of `status.currentStepHash`: changes whenever the list of canary steps does."""
+    return _hash(go_json(list(steps)))
+
+
+def go_json(value: JsonValue) -> str:
+    """JSON text as Go's `encoding/json` writes it: no spaces, and `<`, `>`, `&`, U+2028 and U+2029 escaped."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES)
+
+
+def _hash(text: str, suffix: bytes = b"") -> str:
+    state = _FNV_OFFSET
+    for byte in text.encode("utf-8", "surrogatepass") + suffix:
+        state = ((state ^ byte) * _FNV_PRIME) & 0xFFFFFFFF
+    return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in str(state))
+
+
+def _struct(value: JsonValue | Mapping[str, JsonValue], struct: str) -> JsonValue:
+    """A struct as Go writes it. What is no object is passed on: the API server, not the hash, refuses it."""
+    if value is None:
+        value = {}
+    if not isinstance(value, Mapping):
+        return value
+    return dict(_written_fields(value, struct))
+
+
+def _written_fields(value: Mapping[str, JsonValue], struct: str) -> Iterator[tuple[str, JsonValue]]:
+    fields = fields_of(struct)
+    for field in fields.values():
+        given = value.get(field.name)
+        if _is_written(field, given):
+            yield field.name, _field(given, field)
+    for name in sorted(value.keys() - fields.keys()):
+        yield name, value[name]
+
+
+def _is_written(field: Field, given: JsonValue) -> bool:
+    """Go's `omitempty`: nil pointers, empty lists and maps and zero scalars are left out, embedded structs never."""
+    if field.always:
+        return True
+    if field.shape == "*" or field.type == "Time":
+        return given is not None
+    if field.shape:
+        return bool(given)
+    return bool(given) or field.type not in SCALARS or field.type == "Quantity"
+
+
+def _field(given: JsonValue, field: Field) -> JsonValue:
+    if field.shape == "[]":
+        return [_single(item, field.type) for item in given] if isinstance(given, list) else given
+    if field.shape == "{}":
+        return {key: _single(given[key], field.type) for key in sorted(given)} if isinstance(given, dict) else given
+    if field.shape == "*" and given is None:
+        return None
+    return _single(given, field.type)
+
+
+def _single(given: JsonValue, kind: str) -> JsonValue:
+    if kind not in SCALARS:
+        return _struct(given, kind)
+    if given is None:
+        return _ZERO.get(kind)
+    if kind == "Quantity":
+        return _quantity(given)
+    return given
+
+
+def _quantity(given: JsonValue) -> JsonValue:
+    try:
+        return canonical_quantity(str(given))
+    except ValueError:
+        return given
