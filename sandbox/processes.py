@@ -1,0 +1,178 @@
+"""Child programs of the embedded world: each in its own session, awaited until ready, stopped without a trace."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+import aiohttp
+import structlog
+
+log = structlog.get_logger(__name__)
+
+LOOPBACK = "127.0.0.1"
+POLL_SECONDS = 0.02
+TAIL_BYTES = 4000
+LAUNCHER = Path(__file__).with_name("launcher.py")
+
+Ready = Callable[[], Awaitable[bool]]
+
+_given: set[int] = set()
+
+
+class ProgramError(Exception):
+    """A program did not come up, or ended when it should not have. The message holds the end of its log."""
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on and that this process has not given away before.
+
+    Another process may take it before it is used; the program that then fails to bind says so in its log.
+    """
+    while True:
+        with socket.socket() as probe:
+            probe.bind((LOOPBACK, 0))
+            port = int(probe.getsockname()[1])
+        if port not in _given:
+            _given.add(port)
+            return port
+
+
+async def until(condition: Ready, timeout: float, what: str) -> None:
+    """Poll `condition` until it is true. Raises TimeoutError naming `what` after `timeout` seconds.
+
+    The condition may raise OSError or aiohttp.ClientError (connection refused and the like): that means "not yet".
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        with contextlib.suppress(OSError, aiohttp.ClientError):
+            if await condition():
+                return
+        if time.monotonic() >= deadline:
+            raise TimeoutError(f"{what}: not so after {timeout:g} s")
+        await asyncio.sleep(POLL_SECONDS)
+
+
+class Program:
+    """One child program with its log file. It may be started again after `stop` or `kill`, with the same arguments.
+
+    On Linux the kernel kills the child when the thread that started it ends, so start it from the thread that lives
+    longest (the main one). Elsewhere a killed parent leaves the child behind.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        log_file: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
+        """`env` is added to PATH, LANG and TMPDIR of this process; nothing else is inherited, so no secret leaks."""
+        self.name = name
+        self.argv = tuple(argv)
+        self.log_file = log_file
+        self._env = {key: os.environ[key] for key in ("PATH", "LANG", "TMPDIR") if key in os.environ} | dict(env or {})
+        self._cwd = cwd
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the child has been started and has not ended."""
+        return self._child is not None and self._child.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running child. Raises ProgramError when there is none."""
+        if self._child is None or self._child.poll() is not None:
+            raise ProgramError(f"{self.name} does not run")
+        return self._child.pid
+
+    async def start(self, ready: Ready, timeout: float = 10.0) -> None:
+        """Start the child and wait until `ready` is true.
+
+        Raises ProgramError with the log's tail when it ends first or is not ready after `timeout` seconds; nothing
+        of it is left then.
+        """
+        if self.running:
+            raise ProgramError(f"{self.name} runs already (pid {self.pid})")
+        started = time.monotonic()
+        self._spawn()
+        try:
+            await self._await_ready(ready, timeout)
+        except BaseException:
+            self._reap()
+            raise
+        log.debug("program ready", program=self.name, pid=self.pid, seconds=round(time.monotonic() - started, 3))
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """SIGTERM, then SIGKILL after `grace` seconds; nothing happens when it does not run."""
+        await self._end(signal.SIGTERM, grace)
+
+    async def kill(self) -> None:
+        """SIGKILL at once: the child gets no chance to tidy up (a crash, as far as others can tell)."""
+        await self._end(signal.SIGKILL, 0.0)
+
+    async def _await_ready(self, ready: Ready, timeout: float) -> None:
+        async def ready_or_ended() -> bool:
+            return not self.running or await ready()
+
+        try:
+            await until(ready_or_ended, timeout, f"{self.name} is ready")
+        except TimeoutError as error:
+            raise ProgramError(f"{self.name} was not ready after {timeout:g} s{self._tail()}") from error
+        if self._child is not None and self._child.returncode is not None:
+            code = self._child.returncode
+            raise ProgramError(f"{self.name} ended with code {code} before it was ready{self._tail()}")
+
+    async def _end(self, how: signal.Signals, grace: float) -> None:
+        child = self._child
+        if child is None:
+            return
+        if child.poll() is None:
+            child.send_signal(how)
+            with contextlib.suppress(TimeoutError):
+                await until(self._ended, grace, f"{self.name} ended")
+        self._reap()
+
+    async def _ended(self) -> bool:
+        return not self.running
+
+    def _reap(self) -> None:
+        """Kill what is left of the child's session (itself, and what it may have started) and collect it."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+    def _spawn(self) -> None:
+        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        argv = [sys.executable, "-ISs", str(LAUNCHER), str(os.getpid()), *self.argv]
+        with self.log_file.open("ab") as output:
+            self._child = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._env,
+                cwd=self._cwd,
+                start_new_session=True,
+            )
+
+    def _tail(self) -> str:
+        try:
+            text = self.log_file.read_bytes()[-TAIL_BYTES:].decode(errors="replace").strip()
+        except OSError as error:
+            return f" (its log cannot be read: {error})"
+        return f"; the end of {self.log_file}:\n{text}" if text else f" ({self.log_file} is empty)"
