@@ -1,0 +1,274 @@
+"""One Kubernetes API server: plain objects in, plain objects out, and the one way to change one of them.
+
+Objects travel as the JSON that the server sent. The client's typed models would drop fields they do not know on a
+read-modify-write, so they are not used. Every change is a JSON Patch guarded by a `test` on what was read, carries a
+fence, and returns what the server stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import client, config
+from kubernetes.aio.client.exceptions import ApiException
+from temporalio.exceptions import ApplicationError
+
+from tidegate.contract import ErrorType, Fence
+
+Object = dict[str, Any]
+Operation = dict[str, Any]
+
+FENCE_ANNOTATION = "tidegate.io/fence"
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+REQUEST_TIMEOUT_SECONDS = 10.0
+MAX_RESPONSE_BYTES = 32 * 1024 * 1024
+CHANGE_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A kind of object as the API addresses it."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+
+    def path(self, namespace: str, name: str = "", subresource: str = "") -> str:
+        """URL path of a collection, an object or a subresource; an empty namespace means cluster scope."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        scope = f"/namespaces/{namespace}" if namespace else ""
+        return "/".join(part for part in (f"{root}{scope}/{self.plural}", name, subresource) if part)
+
+    @property
+    def api_version(self) -> str:
+        """`group/version`, or the version alone for the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+PODS = Resource("", "v1", "pods", "Pod")
+SERVICES = Resource("", "v1", "services", "Service")
+REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
+ROLLOUTS = Resource("argoproj.io", "v1alpha1", "rollouts", "Rollout")
+ANALYSIS_TEMPLATES = Resource("argoproj.io", "v1alpha1", "analysistemplates", "AnalysisTemplate")
+CLUSTER_ANALYSIS_TEMPLATES = Resource("argoproj.io", "v1alpha1", "clusteranalysistemplates", "ClusterAnalysisTemplate")
+VIRTUAL_SERVICES = Resource("networking.istio.io", "v1beta1", "virtualservices", "VirtualService")
+DESTINATION_RULES = Resource("networking.istio.io", "v1beta1", "destinationrules", "DestinationRule")
+
+
+class Cluster:
+    """Client of one API server. Requests have a time limit and answers a size limit; failures are typed."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+
+    @classmethod
+    async def connect(cls, *, url: str = "", kubeconfig: str = "", context: str = "") -> Cluster:
+        """Reach a server by plain URL, by a kubeconfig file, or by the pod's service account when neither is given."""
+        settings = client.Configuration()
+        if url:
+            settings.host = url
+        elif kubeconfig:
+            await config.load_kube_config(kubeconfig, context=context or None, client_configuration=settings)
+        else:
+            config.load_incluster_config(client_configuration=settings)
+        settings.retries = False
+        return cls(client.ApiClient(settings))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.close()
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Object:
+        """Read one object; `NotFound` when there is none."""
+        return await self._request("GET", resource.path(namespace, name))
+
+    async def find(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        """Read one object, or None when there is none."""
+        try:
+            return await self.get(resource, namespace, name)
+        except ApplicationError as error:
+            if error.type == ErrorType.NOT_FOUND:
+                return None
+            raise
+
+    async def select(self, resource: Resource, namespace: str, labels: Mapping[str, str]) -> list[Object]:
+        """Read the objects that carry all of `labels`."""
+        selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+        answer = await self._request("GET", resource.path(namespace), query=[("labelSelector", selector)])
+        return list(answer.get("items") or [])
+
+    async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
+        """Create an object, or read the one of that name when it stands already."""
+        try:
+            return await self._request("POST", resource.path(namespace), body=body)
+        except ApplicationError as error:
+            if error.type != ErrorType.CONFLICT:
+                raise
+            return await self.get(resource, namespace, body["metadata"]["name"])
+
+    async def delete(self, resource: Resource, namespace: str, name: str) -> None:
+        """Delete an object and what it owns; an object that is gone already is no error."""
+        try:
+            await self._request("DELETE", resource.path(namespace, name), body={"propagationPolicy": "Background"})
+        except ApplicationError as error:
+            if error.type != ErrorType.NOT_FOUND:
+                raise
+
+    async def merge_status(self, resource: Resource, namespace: str, name: str, status: Object) -> Object:
+        """Merge fields into the status subresource."""
+        return await self._request(
+            "PATCH", resource.path(namespace, name, "status"), body={"status": status}, content_type=MERGE_PATCH
+        )
+
+    async def change(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        fence: Fence,
+        edit: Callable[[Object], list[Operation]],
+    ) -> Object:
+        """Read an object, let `edit` decide on JSON Patch operations, write them guarded, return what stands now.
+
+        The patch tests the resourceVersion that was read, so `edit` never acts on a stale picture; when somebody else
+        wrote in between, it is asked again. The fence is written even when there is nothing else to write: it is what
+        keeps an earlier write that is still on its way from landing afterwards (law 3).
+
+        Raises `StaleWrite` when a later write already stands, `Conflict` when the object never stood still.
+        """
+        for _ in range(CHANGE_TRIES):
+            found = await self.get(resource, namespace, name)
+            stored = _stored_fence(found)
+            if stored > (fence.epoch, fence.sequence):
+                raise ApplicationError(
+                    f"{resource.kind} {namespace}/{name}: write {fence} refused: {stored[0]}.{stored[1]} stands",
+                    type=ErrorType.STALE_WRITE,
+                    non_retryable=True,
+                )
+            operations = edit(found)
+            if not operations and stored == (fence.epoch, fence.sequence):
+                return found
+            try:
+                return await self._request(
+                    "PATCH",
+                    resource.path(namespace, name),
+                    body=[_unchanged(found), *_fence_operations(found, fence), *operations],
+                    content_type=JSON_PATCH,
+                )
+            except ApplicationError as error:
+                if error.type not in (ErrorType.CONFLICT, ErrorType.REJECTED):
+                    raise
+                latest = await self.get(resource, namespace, name)
+                if latest["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]:
+                    raise
+        raise ApplicationError(
+            f"{resource.kind} {namespace}/{name} changed {CHANGE_TRIES} times while it was being written",
+            type=ErrorType.CONFLICT,
+        )
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: list[tuple[str, str]] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        try:
+            prepared = self._api.param_serialize(
+                method, path, query_params=query or [], header_params=headers, body=body, auth_settings=["BearerToken"]
+            )
+            response = await self._api.call_api(*prepared, _request_timeout=REQUEST_TIMEOUT_SECONDS)
+            data = await response.read()
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise ApplicationError(
+                f"Kubernetes API: {method} {path}: {type(error).__name__} {error}", type=ErrorType.UNAVAILABLE
+            ) from error
+        except ApiException as error:
+            raise _failure(method, path, error.status or 0, str(error.body or error.reason)) from error
+        return _decode(method, path, response.status, data)
+
+
+def _decode(method: str, path: str, status: int, data: bytes) -> Object:
+    if not 200 <= status <= 299:
+        raise _failure(method, path, status, data[:4096].decode(errors="replace"))
+    if len(data) > MAX_RESPONSE_BYTES:
+        raise ApplicationError(
+            f"Kubernetes API: {method} {path}: answer of {len(data)} bytes is over the limit of {MAX_RESPONSE_BYTES}",
+            type=ErrorType.REJECTED,
+            non_retryable=True,
+        )
+    try:
+        answer = json.loads(data)
+    except ValueError as error:
+        raise ApplicationError(
+            f"Kubernetes API: {method} {path}: answer is not JSON", type=ErrorType.UNAVAILABLE
+        ) from error
+    if not isinstance(answer, dict):
+        raise ApplicationError(f"Kubernetes API: {method} {path}: answer is no object", type=ErrorType.UNAVAILABLE)
+    return answer
+
+
+def _failure(method: str, path: str, status: int, body: str) -> ApplicationError:
+    try:
+        text = str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        text = body[:300]
+    kinds: dict[int, tuple[ErrorType, bool]] = {
+        401: (ErrorType.UNAUTHORIZED, False),  # a service account's token is rotated on disk and read again
+        403: (ErrorType.UNAUTHORIZED, False),  # a role binding may follow its workload
+        404: (ErrorType.NOT_FOUND, True),
+        409: (ErrorType.CONFLICT, False),
+        429: (ErrorType.RATE_LIMITED, False),
+    }
+    rejected = (ErrorType.REJECTED, True) if 400 <= status < 500 else (ErrorType.UNAVAILABLE, False)
+    kind, final = kinds.get(status, rejected)
+    return ApplicationError(f"Kubernetes API: {method} {path}: {status} {text}", type=kind, non_retryable=final)
+
+
+def _stored_fence(found: Object) -> tuple[int, int]:
+    text = (found["metadata"].get("annotations") or {}).get(FENCE_ANNOTATION, "")
+    epoch, _, sequence = text.partition(".")
+    # An annotation that somebody mangled protects nothing; the next write puts a sound one in its place.
+    return (int(epoch), int(sequence)) if epoch.isdigit() and sequence.isdigit() else (0, 0)
+
+
+def _unchanged(found: Object) -> Operation:
+    return {"op": "test", "path": "/metadata/resourceVersion", "value": found["metadata"]["resourceVersion"]}
+
+
+def _fence_operations(found: Object, fence: Fence) -> list[Operation]:
+    missing = found["metadata"].get("annotations") is None
+    empty = [put("/metadata/annotations", {})] if missing else []
+    return [*empty, *annotate(found, {FENCE_ANNOTATION: str(fence)})]
+
+
+def annotate(found: Object, annotations: Mapping[str, str | None]) -> list[Operation]:
+    """JSON Patch operations, for use inside `Cluster.change`: set annotations, remove those whose value is None."""
+    present = found["metadata"].get("annotations") or {}
+    operations: list[Operation] = []
+    for key, value in annotations.items():
+        path = f"/metadata/annotations/{escape(key)}"
+        if value is not None:
+            operations.append(put(path, value))
+        elif key in present:
+            operations.append({"op": "remove", "path": path})
+    return operations
+
+
+def put(path: str, value: Any) -> Operation:
+    """The JSON Patch operation that puts `value` at `path`, whether or not something stands there (RFC 6902 §4.1)."""
+    return {"op": "add", "path": path, "value": value}
+
+
+def escape(key: str) -> str:
+    """A key as one segment of a JSON pointer (RFC 6901 §3)."""
+    return key.replace("~", "~0").replace("/", "~1")
