@@ -11,11 +11,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 from temporalio.common import SearchAttributeKey
 
 from tidegate.analysis.reading import Reading
 from tidegate.analysis.status import AnalysisStatus
+
+Document = dict[str, Any]  # a manifest or another JSON object, as it was sent: unknown fields are kept
 
 # --------------------------------------------------------------------------------------------------------------- names
 
@@ -60,7 +62,7 @@ class Query(StrEnum):
 
 
 class Update(StrEnum):
-    """Messages that answer at once whether they were accepted; `promote`, `abort`, `pause`, `resume` mirror the signals."""
+    """Messages that answer at once whether they were accepted; all but `release` mirror a signal."""
 
     RELEASE = "release"  # ReleaseRequest -> Accepted: start, or tell the running release of a newer revision
     PROMOTE = "promote"
@@ -81,6 +83,7 @@ class Activity(StrEnum):
     MARK_STABLE = "mark_stable"  # MarkStable -> None
     PUBLISH_STATUS = "publish_status"  # PublishStatus -> None
     SHIFT_TRAFFIC = "shift_traffic"  # ShiftTraffic -> TrafficState
+    POINT_SUBSETS = "point_subsets"  # PointSubsets -> None
     RESTORE_STABLE = "restore_stable"  # RestoreStable -> TrafficState
     MEASURE_DATADOG = "measure_datadog"  # MeasureRequest -> list[Reading]
     OPEN_INCIDENT = "open_incident"  # IncidentRequest -> IncidentRef
@@ -132,15 +135,15 @@ class Source(Payload):
 class ReleaseRequest(Payload):
     """Input of the release workflow and of its `release` update.
 
-    `rollout` is the Rollout manifest as JSON, `templates` the AnalysisTemplates given with it; templates that it names and
-    that are not given are read from the cluster.
+    `rollout` is the Rollout manifest as JSON, `templates` the AnalysisTemplates given with it; templates that it names
+    and that are not given are read from the cluster.
     """
 
     cluster: str = "default"
     namespace: str
     name: str
-    rollout: dict[str, JsonValue]
-    templates: tuple[dict[str, JsonValue], ...] = ()
+    rollout: Document
+    templates: tuple[Document, ...] = ()
     by: str = ""
     reason: str = ""
     source: Source = Source()
@@ -322,8 +325,8 @@ class ReleaseResult(Payload):
 class Fence(Payload):
     """Fencing token of a write to the cluster: (start of the release in ms since 1970, number of the write).
 
-    It is stored on the object beside what is written, as annotation `tidegate.io/fence: <epoch>.<sequence>`. A write whose token is
-    lower than the stored one is refused with `StaleWrite` (law 3).
+    It is stored on the object beside what is written, as annotation `tidegate.io/fence: <epoch>.<sequence>`. A write
+    whose token is lower than the stored one is refused with `StaleWrite` (law 3).
     """
 
     epoch: int
@@ -345,7 +348,7 @@ class ObserveRequest(Payload):
     """What to read before a release, or for a look: the Rollout's own objects and those that it names."""
 
     target: Target
-    rollout: dict[str, JsonValue] = Field(default_factory=dict)  # empty: as it stands in the cluster
+    rollout: Document = Field(default_factory=dict)  # empty: as it stands in the cluster
     pods: bool = False
 
 
@@ -370,12 +373,12 @@ class Observation(Payload):
     """The cluster's side of a Rollout at one moment."""
 
     at: datetime
-    rollout: dict[str, JsonValue] | None = None  # the object in the cluster, None when there is none
+    rollout: Document | None = None  # the object in the cluster, None when there is none
     stable_hash: str = ""
     replica_sets: tuple[ReplicaSetState, ...] = ()  # newest revision first
-    services: dict[str, dict[str, JsonValue] | None] = Field(default_factory=dict)  # by name; None: not found
-    virtual_services: dict[str, dict[str, JsonValue] | None] = Field(default_factory=dict)  # by `name.namespace`
-    templates: tuple[dict[str, JsonValue], ...] = ()
+    services: dict[str, Document | None] = Field(default_factory=dict)  # by name; None: not found
+    virtual_services: dict[str, Document | None] = Field(default_factory=dict)  # by `name.namespace`
+    templates: tuple[Document, ...] = ()
     traffic: TrafficState | None = None
 
 
@@ -383,7 +386,7 @@ class CreateReplicaSet(Payload):
     """Create the ReplicaSet of a pod template with no pods, or find it: the name is the id of the effect."""
 
     target: Target
-    rollout: dict[str, JsonValue]
+    rollout: Document
     hash: str
     revision: int
     owner_uid: str = ""
@@ -439,7 +442,7 @@ class PublishStatus(Payload):
     """Write `.status` of the Rollout object, when there is one."""
 
     target: Target
-    status: dict[str, JsonValue]
+    status: Document
 
 
 class Istio(Payload):
@@ -447,8 +450,8 @@ class Istio(Payload):
 
     stable_service: str
     canary_service: str
-    virtual_services: tuple[dict[str, JsonValue], ...]  # {name, routes?, tlsRoutes?, tcpRoutes?}
-    destination_rule: dict[str, JsonValue] | None = None  # {name, canarySubsetName, stableSubsetName}
+    virtual_services: tuple[Document, ...]  # {name, routes?, tlsRoutes?, tcpRoutes?}
+    destination_rule: Document | None = None  # {name, canarySubsetName, stableSubsetName}
 
 
 class ShiftTraffic(Payload):
@@ -459,6 +462,15 @@ class ShiftTraffic(Payload):
     weight: int
     replica_set: str
     needed: int
+    fence: Fence
+
+
+class PointSubsets(Payload):
+    """Label the subsets of a DestinationRule with `rollouts-pod-template-hash`: subset name -> hash."""
+
+    target: Target
+    destination_rule: str
+    hashes: dict[str, str]
     fence: Fence
 
 
@@ -475,12 +487,12 @@ class RestoreStable(Payload):
 
 
 class AnalysisRequest(Payload):
-    """Input of an analysis run: Argo's AnalysisRun spec with metrics, args (values bound), dryRun, measurementRetention."""
+    """Input of an analysis run: Argo's AnalysisRun spec with metrics, bound args, dryRun, measurementRetention."""
 
     cluster: str = "default"
     namespace: str
     name: str
-    spec: dict[str, JsonValue]
+    spec: Document
     kind: str = ""  # Step | Background | "" when started alone
     release_id: str = ""  # workflow id of the release to tell of changed verdicts
 
@@ -496,7 +508,7 @@ class MeasureRequest(Payload):
 
     namespace: str
     run: str
-    metrics: tuple[dict[str, JsonValue], ...]
+    metrics: tuple[Document, ...]
     secret_args: dict[str, dict[str, str]] = Field(default_factory=dict)  # arg name -> {name, key} of a Secret
 
 
@@ -507,14 +519,14 @@ MeasureResult = list[Reading]
 
 
 class IncidentRequest(Payload):
-    """What an incident says. `correlation_id` is (rollout, revision, event): one incident however often it is asked for."""
+    """What an incident says. `correlation_id` is (rollout, revision, event): one incident, however often asked for."""
 
     correlation_id: str
     short_description: str
     description: str
     urgency: int = 2
     impact: int = 2
-    attachments: dict[str, JsonValue] = Field(default_factory=dict)  # file name -> JSON document
+    attachments: Document = Field(default_factory=dict)  # file name -> JSON document
 
 
 def parse_message(value: Any) -> Message:

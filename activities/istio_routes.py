@@ -1,0 +1,133 @@
+"""Which weights of a VirtualService are ours, and the JSON Patch that changes them. Pure.
+
+Rules: argo-rollouts, traffic routing with Istio. A destination is matched by its host up to the first dot, or by its
+subset when a DestinationRule is configured. Nothing but weights is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from temporalio.exceptions import ApplicationError
+
+from activities.cluster import Object, Operation, put
+from tidegate.contract import ErrorType, Istio, RouteState, TrafficState
+
+
+def settings(rollout: Mapping[str, Any]) -> Istio | None:
+    """The Istio part of a Rollout's canary strategy, or None when traffic is not routed by Istio."""
+    canary = ((rollout.get("spec") or {}).get("strategy") or {}).get("canary") or {}
+    istio = (canary.get("trafficRouting") or {}).get("istio")
+    if not istio:
+        return None
+    single = istio.get("virtualService")
+    return Istio(
+        stable_service=canary.get("stableService", ""),
+        canary_service=canary.get("canaryService", ""),
+        virtual_services=tuple(istio.get("virtualServices") or ([single] if single else [])),
+        destination_rule=istio.get("destinationRule"),
+    )
+
+
+def split_name(name: str, namespace: str) -> tuple[str, str]:
+    """`name` or `name.namespace` (a trailing `.cluster.local` is ignored) as (name, namespace)."""
+    short, _, where = name.removesuffix(".cluster.local").rpartition(".")
+    return (short, where) if short else (where, namespace)
+
+
+def weight_operations(found: Object, reference: Mapping[str, Any], istio: Istio, weight: int) -> list[Operation]:
+    """Operations that send `weight` percent of each of our routes to the canary and the rest to stable.
+
+    Empty when they stand like that already. Raises `InvalidSpec` when a route is missing, lacks one of the two sides, or
+    sends weight to a third destination.
+    """
+    operations: list[Operation] = []
+    for index, route in _routes(found, reference):
+        for role, position, destination in _sides(found, route, istio):
+            wanted = weight if role == "canary" else 100 - weight
+            if destination.get("weight") != wanted:
+                operations.append(put(f"/spec/http/{index}/route/{position}/weight", wanted))
+    return operations
+
+
+def read_routes(found: Object, reference: Mapping[str, Any], istio: Istio) -> list[RouteState]:
+    """The weights that stand now, a row for each of our routes."""
+    rows = []
+    for index, route in _routes(found, reference):
+        weights = {role: int(destination.get("weight") or 0) for role, _, destination in _sides(found, route, istio)}
+        rows.append(
+            RouteState(
+                virtual_service=found["metadata"]["name"],
+                namespace=found["metadata"].get("namespace", ""),
+                route=route.get("name") or str(index),
+                stable=weights["stable"],
+                canary=weights["canary"],
+            )
+        )
+    return rows
+
+
+def read_traffic(virtual_services: Mapping[str, Object | None], istio: Istio) -> TrafficState | None:
+    """The canary's share over all routes, the largest where they differ; None when it cannot be read."""
+    rows: list[RouteState] = []
+    for reference in istio.virtual_services:
+        found = next((v for v in virtual_services.values() if v and _is(v, str(reference["name"]))), None)
+        if found is None:
+            return None
+        try:
+            rows.extend(read_routes(found, reference, istio))
+        except ApplicationError:
+            return None
+    return TrafficState(canary=max((row.canary for row in rows), default=0), routes=tuple(rows))
+
+
+def _is(found: Object, name: str) -> bool:
+    return bool(found["metadata"]["name"] == split_name(name, "")[0])
+
+
+def _routes(found: Object, reference: Mapping[str, Any]) -> list[tuple[int, Object]]:
+    routes = list(enumerate((found.get("spec") or {}).get("http") or []))
+    label = f"VirtualService {found['metadata']['name']}"
+    names = reference.get("routes") or []
+    if not names:
+        if len(routes) == 1:
+            return routes
+        raise _invalid(f"{label}: spec.http has {len(routes)} routes: name the ones to edit in virtualService.routes")
+    chosen = [(index, route) for index, route in routes if route.get("name") in names]
+    missing = sorted(set(names) - {route.get("name") for _, route in chosen})
+    if missing:
+        has = ", ".join(str(route.get("name", "(unnamed)")) for _, route in routes) or "none"
+        raise _invalid(f"{label}: spec.http has no route named {missing[0]!r}; it has {has}")
+    return chosen
+
+
+def _sides(found: Object, route: Object, istio: Istio) -> list[tuple[str, int, Object]]:
+    label = f"VirtualService {found['metadata']['name']}, route {route.get('name', '(unnamed)')}"
+    sides: list[tuple[str, int, Object]] = []
+    for position, destination in enumerate(route.get("route") or []):
+        role = _role(destination.get("destination") or {}, istio)
+        if role:
+            sides.append((role, position, destination))
+        elif destination.get("weight"):
+            host = (destination.get("destination") or {}).get("host")
+            raise _invalid(f"{label}: destination {host!r} is neither stable nor canary and takes traffic: remove it")
+    for role, service in (("stable", istio.stable_service), ("canary", istio.canary_service)):
+        if sum(1 for found_role, _, _ in sides if found_role == role) != 1:
+            raise _invalid(f"{label}: needs exactly one {role} destination ({service or 'its subset'})")
+    return sides
+
+
+def _role(destination: Mapping[str, Any], istio: Istio) -> str:
+    rule = istio.destination_rule
+    if rule:
+        by_subset = {rule.get("stableSubsetName"): "stable", rule.get("canarySubsetName"): "canary"}
+        role = by_subset.get(destination.get("subset"))
+        if role and destination.get("subset"):
+            return role
+    host = str(destination.get("host", "")).split(".")[0]
+    return {istio.stable_service: "stable", istio.canary_service: "canary"}.get(host, "") if host else ""
+
+
+def _invalid(message: str) -> ApplicationError:
+    return ApplicationError(message, type=ErrorType.INVALID_SPEC, non_retryable=True)

@@ -1,0 +1,289 @@
+"""The Rollout's own objects in the cluster: ReplicaSets, Services, status. One method for each verb."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities import istio_routes, replica_sets
+from activities.cluster import (
+    ANALYSIS_TEMPLATES,
+    CLUSTER_ANALYSIS_TEMPLATES,
+    PODS,
+    REPLICA_SETS,
+    ROLLOUTS,
+    SERVICES,
+    VIRTUAL_SERVICES,
+    Cluster,
+    Object,
+    Operation,
+    annotate,
+    escape,
+    put,
+)
+from activities.replica_sets import HASH_LABEL, PROMOTED_AT, REVISION, SCALE_DOWN_DEADLINE
+from tidegate.contract import (
+    Activity,
+    AwaitReplicaSet,
+    CreateReplicaSet,
+    ErrorType,
+    Istio,
+    MarkStable,
+    Observation,
+    ObserveRequest,
+    PointServices,
+    PublishStatus,
+    ReplicaSetState,
+    RetireReplicaSets,
+    ScaleReplicaSet,
+    Target,
+)
+
+MANAGED_BY = "argo-rollouts.argoproj.io/managed-by-rollouts"
+FIRST_POLL_SECONDS = 0.2
+LAST_POLL_SECONDS = 2.0
+
+
+class Kubernetes:
+    """Activities on one cluster. Each is idempotent: its object's name or its fence is the id of the effect (law 6)."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def activities(self) -> list[Callable[..., Any]]:
+        """What a worker registers."""
+        return [
+            self.observe,
+            self.create_replica_set,
+            self.scale_replica_set,
+            self.await_replica_set,
+            self.retire_replica_sets,
+            self.point_services,
+            self.mark_stable,
+            self.publish_status,
+        ]
+
+    @activity.defn(name=Activity.OBSERVE)
+    async def observe(self, request: ObserveRequest) -> Observation:
+        """Read the Rollout, its ReplicaSets and what it names. Changes nothing."""
+        namespace, name = request.target.namespace, request.target.name
+        live = await self._cluster.find(ROLLOUTS, namespace, name)
+        rollout: dict[str, Any] = dict(request.rollout) or live or {}
+        if not rollout:
+            raise ApplicationError(
+                f"Rollout {namespace}/{name} does not exist in the cluster and no manifest was given",
+                type=ErrorType.NOT_FOUND,
+                non_retryable=True,
+            )
+        sets = await self._sets(request.target, rollout, pods=request.pods)
+        canary = (rollout["spec"].get("strategy") or {}).get("canary") or {}
+        istio = istio_routes.settings(rollout)
+        services = {
+            service: await self._cluster.find(SERVICES, namespace, service)
+            for service in (canary.get("stableService"), canary.get("canaryService"))
+            if service
+        }
+        virtual = await self._virtual_services(namespace, istio)
+        return Observation(
+            at=datetime.now(UTC),
+            rollout=live,
+            stable_hash=_stable_hash(live, sets),
+            replica_sets=tuple(sets),
+            services=services,
+            virtual_services=virtual,
+            templates=tuple(await self._templates(namespace, canary)),
+            traffic=istio_routes.read_traffic(virtual, istio) if istio else None,
+        )
+
+    @activity.defn(name=Activity.CREATE_REPLICA_SET)
+    async def create_replica_set(self, request: CreateReplicaSet) -> ReplicaSetState:
+        """Create the set of a pod template with no pods, or take the one that stands and give it the new revision."""
+        body = replica_sets.build(request)
+        namespace, name = request.target.namespace, body["metadata"]["name"]
+        found = await self._cluster.create(REPLICA_SETS, namespace, body)
+        if not replica_sets.belongs(found, request.target.name):
+            raise ApplicationError(
+                f"ReplicaSet {namespace}/{name} exists and does not belong to Rollout {request.target.name}: "
+                "delete or rename it",
+                type=ErrorType.INVALID_SPEC,
+                non_retryable=True,
+            )
+        changed = await self._cluster.change(
+            REPLICA_SETS,
+            namespace,
+            name,
+            request.fence,
+            lambda now: annotate(now, {REVISION: str(request.revision), SCALE_DOWN_DEADLINE: None}),
+        )
+        return replica_sets.state(changed)
+
+    @activity.defn(name=Activity.SCALE_REPLICA_SET)
+    async def scale_replica_set(self, request: ScaleReplicaSet) -> ReplicaSetState:
+        """Set spec.replicas, or record beside it when it will be scaled down."""
+        deadline = request.scale_down_at.strftime("%Y-%m-%dT%H:%M:%SZ") if request.scale_down_at else None
+
+        def edit(found: Object) -> list[Operation]:
+            operations = annotate(found, {SCALE_DOWN_DEADLINE: deadline})
+            if found["spec"].get("replicas") != request.replicas:
+                operations.append(put("/spec/replicas", request.replicas))
+            return operations
+
+        changed = await self._cluster.change(
+            REPLICA_SETS, request.target.namespace, request.replica_set, request.fence, edit
+        )
+        return replica_sets.state(changed)
+
+    @activity.defn(name=Activity.AWAIT_REPLICA_SET)
+    async def await_replica_set(self, request: AwaitReplicaSet) -> ReplicaSetState:
+        """Wait until enough pods are available.
+
+        Progress is a change in the ready or available count; `deadline_seconds` without any raises
+        `ProgressDeadlineExceeded`. The time of the last progress survives a lost worker in the heartbeat.
+        """
+        details = activity.info().heartbeat_details
+        progressed = float(details[0]) if details else _now()
+        before: tuple[int, int] | None = None
+        pause = FIRST_POLL_SECONDS
+        while True:
+            seen = replica_sets.state(
+                await self._cluster.get(REPLICA_SETS, request.target.namespace, request.replica_set)
+            )
+            if seen.desired >= request.available and seen.available >= request.available:
+                return seen
+            if before is not None and (seen.ready, seen.available) != before:
+                progressed, pause = _now(), FIRST_POLL_SECONDS
+            before = (seen.ready, seen.available)
+            activity.heartbeat(progressed)
+            if _now() - progressed > request.deadline_seconds:
+                raise ApplicationError(
+                    f"ReplicaSet {seen.name}: {seen.available} of {request.available} pods available and no progress "
+                    f"for {request.deadline_seconds} s{await self._why_not_ready(request.target, seen.hash)}",
+                    type=ErrorType.PROGRESS_DEADLINE_EXCEEDED,
+                    non_retryable=True,
+                )
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, LAST_POLL_SECONDS)
+
+    @activity.defn(name=Activity.RETIRE_REPLICA_SETS)
+    async def retire_replica_sets(self, request: RetireReplicaSets) -> list[str]:
+        """Scale superseded sets to 0 and delete the oldest beyond the history limit; they get no traffic any more."""
+        rollout = await self._cluster.find(ROLLOUTS, request.target.namespace, request.target.name)
+        others = [s for s in await self._sets(request.target, rollout or {}) if s.hash not in request.except_hashes]
+        retired = []
+        for found in others:
+            if found.desired > 0 or found.scale_down_at:
+                await self.scale_replica_set(
+                    ScaleReplicaSet(target=request.target, replica_set=found.name, replicas=0, fence=request.fence)
+                )
+                retired.append(found.name)
+        for found in others[request.keep :]:
+            await self._cluster.delete(REPLICA_SETS, request.target.namespace, found.name)
+            retired.append(found.name)
+        return retired
+
+    @activity.defn(name=Activity.POINT_SERVICES)
+    async def point_services(self, request: PointServices) -> None:
+        """Make each Service select the pods of one hash. Ports and other selectors are not touched."""
+        for service, hash_ in request.selectors.items():
+            await self._cluster.change(
+                SERVICES, request.target.namespace, service, request.fence, select_hash(request.target.name, hash_)
+            )
+
+    @activity.defn(name=Activity.MARK_STABLE)
+    async def mark_stable(self, request: MarkStable) -> None:
+        """Record the promotion on the ReplicaSet and, where there is one, in the Rollout's status."""
+        moment = datetime.now(UTC).isoformat()
+
+        def edit(found: Object) -> list[Operation]:
+            return annotate(found, {PROMOTED_AT: moment})
+
+        await self._cluster.change(REPLICA_SETS, request.target.namespace, request.replica_set, request.fence, edit)
+        await self.publish_status(PublishStatus(target=request.target, status={"stableRS": request.hash}))
+
+    @activity.defn(name=Activity.PUBLISH_STATUS)
+    async def publish_status(self, request: PublishStatus) -> None:
+        """Write `.status` of the Rollout; without a Rollout in the cluster there is nobody to tell."""
+        if await self._cluster.find(ROLLOUTS, request.target.namespace, request.target.name) is not None:
+            await self._cluster.merge_status(
+                ROLLOUTS, request.target.namespace, request.target.name, dict(request.status)
+            )
+
+    async def _sets(self, target: Target, rollout: Object, *, pods: bool = False) -> list[ReplicaSetState]:
+        selector = ((rollout.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+        found = await self._cluster.select(REPLICA_SETS, target.namespace, selector)
+        mine = [s for s in found if replica_sets.belongs(s, target.name)]
+        by_hash: dict[str, list[Object]] = {}
+        if pods:
+            for pod in await self._cluster.select(PODS, target.namespace, selector):
+                by_hash.setdefault(replica_sets.hash_of(pod), []).append(pod)
+        states = [replica_sets.state(s, by_hash.get(replica_sets.hash_of(s))) for s in mine]
+        return sorted(states, key=lambda s: s.revision, reverse=True)
+
+    async def _virtual_services(self, namespace: str, istio: Istio | None) -> dict[str, Object | None]:
+        found: dict[str, Object | None] = {}
+        for reference in istio.virtual_services if istio else ():
+            name, where = istio_routes.split_name(str(reference["name"]), namespace)
+            found[f"{name}.{where}"] = await self._cluster.find(VIRTUAL_SERVICES, where, name)
+        return found
+
+    async def _templates(self, namespace: str, canary: dict[str, Any]) -> list[Object]:
+        """Templates that the strategy names, and those that they name in turn, each once."""
+        analyses = [canary.get("analysis"), *(step.get("analysis") for step in canary.get("steps") or [])]
+        wanted = [reference for analysis in analyses if analysis for reference in analysis.get("templates") or []]
+        found: dict[tuple[bool, str], Object] = {}
+        while wanted:
+            reference = wanted.pop()
+            key = (bool(reference.get("clusterScope")), str(reference.get("templateName", "")))
+            if key in found or not key[1]:
+                continue
+            resource, where = (CLUSTER_ANALYSIS_TEMPLATES, "") if key[0] else (ANALYSIS_TEMPLATES, namespace)
+            template = await self._cluster.find(resource, where, key[1])
+            if template is not None:
+                found[key] = template
+                wanted.extend(template["spec"].get("templates") or [])
+        return list(found.values())
+
+    async def _why_not_ready(self, target: Target, hash_: str) -> str:
+        pods = await self._cluster.select(PODS, target.namespace, {HASH_LABEL: hash_})
+        waiting = [p for p in replica_sets.pod_states(pods) if not p.ready]
+        return f"; pod {waiting[0].name}: {waiting[0].phase} {waiting[0].message}".rstrip() if waiting else ""
+
+
+def select_hash(rollout: str, hash_: str) -> Callable[[Object], list[Operation]]:
+    """The change that makes a Service select the pods of one hash; `InvalidSpec` when another Rollout manages it."""
+
+    def edit(found: Object) -> list[Operation]:
+        selector = found["spec"].get("selector")
+        owner = (found["metadata"].get("annotations") or {}).get(MANAGED_BY)
+        if owner not in (None, rollout):
+            raise ApplicationError(
+                f"Service {found['metadata']['name']} is managed by Rollout {owner}: give each Rollout its own",
+                type=ErrorType.INVALID_SPEC,
+                non_retryable=True,
+            )
+        operations = annotate(found, {MANAGED_BY: rollout}) if owner is None else []
+        if selector is None:
+            operations.append(put("/spec/selector", {}))
+        if (selector or {}).get(HASH_LABEL) != hash_:
+            operations.append(put(f"/spec/selector/{escape(HASH_LABEL)}", hash_))
+        return operations
+
+    return edit
+
+
+def _stable_hash(live: Object | None, sets: list[ReplicaSetState]) -> str:
+    """The revision that was fully promoted last: by the Rollout's status, else by our own mark on the ReplicaSets."""
+    stated = str(((live or {}).get("status") or {}).get("stableRS") or "")
+    if stated and any(s.hash == stated for s in sets):
+        return stated
+    promoted = [s for s in sets if s.promoted_at is not None]
+    return max(promoted, key=lambda s: str(s.promoted_at)).hash if promoted else ""
+
+
+def _now() -> float:
+    return datetime.now(UTC).timestamp()

@@ -1,0 +1,146 @@
+"""ReplicaSets as Argo names, labels and annotates them: built from a Rollout, read back as a state. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from activities.cluster import REPLICA_SETS, Object
+from tidegate.contract import CreateReplicaSet, PodState, ReplicaSetState
+
+HASH_LABEL = "rollouts-pod-template-hash"
+REVISION = "rollout.argoproj.io/revision"
+DESIRED_REPLICAS = "rollout.argoproj.io/desired-replicas"
+SCALE_DOWN_DEADLINE = "scale-down-deadline"
+PROMOTED_AT = "tidegate.io/promoted-at"
+
+# Annotations of a Rollout that its ReplicaSets do not inherit (argo-rollouts, annotations copied to the ReplicaSet).
+_NOT_INHERITED = ("kubectl.kubernetes.io/last-applied-configuration", REVISION, DESIRED_REPLICAS)
+_NOT_INHERITED_PREFIXES = ("notified.notifications.argoproj.io", "tidegate.io/")
+
+
+def build(request: CreateReplicaSet) -> Object:
+    """The ReplicaSet of a pod template, with no pods yet: `<rollout>-<hash>`, the hash in its labels and selector."""
+    metadata: dict[str, Any] = dict(request.rollout.get("metadata") or {})
+    spec: dict[str, Any] = dict(request.rollout["spec"])
+    template = dict(spec["template"])
+    labels = {**(template.get("metadata") or {}).get("labels", {}), HASH_LABEL: request.hash}
+    selector = dict(spec["selector"])
+    body: Object = {
+        "apiVersion": REPLICA_SETS.api_version,
+        "kind": REPLICA_SETS.kind,
+        "metadata": {
+            "name": f"{request.target.name}-{request.hash}",
+            "namespace": request.target.namespace,
+            "labels": labels,
+            "annotations": {
+                **_inherited(metadata.get("annotations") or {}),
+                REVISION: str(request.revision),
+                DESIRED_REPLICAS: str(spec.get("replicas", 1)),
+            },
+        },
+        "spec": {
+            "replicas": 0,
+            "minReadySeconds": spec.get("minReadySeconds", 0),
+            "selector": {**selector, "matchLabels": {**(selector.get("matchLabels") or {}), HASH_LABEL: request.hash}},
+            "template": {**template, "metadata": {**(template.get("metadata") or {}), "labels": labels}},
+        },
+    }
+    if request.owner_uid:
+        body["metadata"]["ownerReferences"] = [
+            {
+                "apiVersion": "argoproj.io/v1alpha1",
+                "kind": "Rollout",
+                "name": request.target.name,
+                "uid": request.owner_uid,
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ]
+    return body
+
+
+def _inherited(annotations: dict[str, str]) -> dict[str, str]:
+    return {
+        key: value
+        for key, value in annotations.items()
+        if key not in _NOT_INHERITED and not key.startswith(_NOT_INHERITED_PREFIXES)
+    }
+
+
+def belongs(found: Object, rollout: str) -> bool:
+    """Whether a ReplicaSet is one of this Rollout's: owned by it, or without an owner and named after it."""
+    owners = found["metadata"].get("ownerReferences") or []
+    hash_ = hash_of(found)
+    if not hash_:
+        return False
+    if owners:
+        return any(owner.get("kind") == "Rollout" and owner.get("name") == rollout for owner in owners)
+    return bool(found["metadata"]["name"] == f"{rollout}-{hash_}")
+
+
+def hash_of(found: Object) -> str:
+    """The pod-template hash that a ReplicaSet or pod is labelled with, or an empty string."""
+    return str((found["metadata"].get("labels") or {}).get(HASH_LABEL, ""))
+
+
+def state(found: Object, pods: list[Object] | None = None) -> ReplicaSetState:
+    """What a release needs to know of a ReplicaSet.
+
+    Counts lag behind a scale-down until the controller has seen it, so they are clipped to spec.replicas and are 0
+    while the status is of an older generation: a count is never taken for more than it proves (law 1).
+    """
+    metadata, spec, status = found["metadata"], found["spec"], found.get("status") or {}
+    annotations = metadata.get("annotations") or {}
+    desired = int(spec.get("replicas", 1))
+    seen = int(status.get("observedGeneration", 0)) >= int(metadata.get("generation", 0))
+
+    def count(field: str) -> int:
+        return min(int(status.get(field, 0)), desired) if seen else 0
+
+    revision = str(annotations.get(REVISION, ""))
+    return ReplicaSetState(
+        name=metadata["name"],
+        hash=hash_of(found),
+        revision=int(revision) if revision.isdigit() else 0,
+        desired=desired,
+        current=int(status.get("replicas", 0)),
+        ready=count("readyReplicas"),
+        available=count("availableReplicas"),
+        images={c["name"]: c.get("image", "") for c in spec["template"]["spec"].get("containers") or []},
+        created_at=_time(metadata.get("creationTimestamp")),
+        scale_down_at=_time(annotations.get(SCALE_DOWN_DEADLINE)),
+        promoted_at=_time(annotations.get(PROMOTED_AT)),
+        pods=tuple(pod_states(pods or [])),
+    )
+
+
+def pod_states(found: list[Object]) -> list[PodState]:
+    """Pods as the tree shows them."""
+    return [_pod(pod) for pod in found]
+
+
+def _pod(found: Object) -> PodState:
+    status = found.get("status") or {}
+    conditions = {c.get("type"): c for c in status.get("conditions") or []}
+    containers = status.get("containerStatuses") or []
+    waiting = [c["state"]["waiting"] for c in containers if (c.get("state") or {}).get("waiting")]
+    deleted = "deletionTimestamp" in found["metadata"]
+    reason = str(waiting[0].get("reason", "")) if waiting else str(status.get("reason", ""))
+    return PodState(
+        name=found["metadata"]["name"],
+        phase="Terminating" if deleted else reason or str(status.get("phase", "Pending")),
+        ready=(conditions.get("Ready") or {}).get("status") == "True",
+        restarts=sum(int(c.get("restartCount", 0)) for c in containers),
+        created_at=_time(found["metadata"].get("creationTimestamp")),
+        message=str(waiting[0].get("message", ""))[:300] if waiting else "",
+    )
+
+
+def _time(text: Any) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    except ValueError:
+        return None
