@@ -1,0 +1,184 @@
+"""AnalysisTemplate and ClusterAnalysisTemplate, and the analysis a Rollout asks for with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+from tidegate.manifests.model import IntOrString, Items, Model, ObjectMeta
+
+
+class SecretKeyRef(Model):
+    """One key of a Secret in the namespace of the analysis run."""
+
+    name: str = ""
+    key: str = ""
+
+
+class FieldRef(Model):
+    """A field of the Rollout, as a downward-API path or as a path into its JSON."""
+
+    field_path: str = ""
+
+
+class TemplateValueFrom(Model):
+    """Where a template's argument takes its value from."""
+
+    secret_key_ref: SecretKeyRef | None = None
+    field_ref: FieldRef | None = None
+
+
+class TemplateArgument(Model):
+    """Argument that a template declares; without value the Rollout must supply it."""
+
+    name: str = ""
+    value: str | None = None
+    value_from: TemplateValueFrom | None = None
+
+
+class RolloutValueFrom(Model):
+    """Where an argument that a Rollout supplies takes its value from; the hash is `Stable` or `Latest`."""
+
+    pod_template_hash_value: str | None = None
+    field_ref: FieldRef | None = None
+
+
+class RolloutArgument(Model):
+    """Argument that a Rollout supplies to its templates."""
+
+    name: str = ""
+    value: str | None = None
+    value_from: RolloutValueFrom | None = None
+
+
+class TemplateRef(Model):
+    """Name of a template, namespaced unless `cluster_scope`."""
+
+    template_name: str = ""
+    cluster_scope: bool = False
+
+
+class DryRun(Model):
+    """Metrics, by regular expression, that are measured and have no say."""
+
+    metric_name: str = ""
+
+
+class MeasurementRetention(Model):
+    """How many measurements are kept of the metrics that a regular expression names; 0 and less mean 10."""
+
+    metric_name: str = ""
+    limit: int = 0
+
+
+class RunMetadata(Model):
+    """Labels and annotations for the AnalysisRun objects."""
+
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
+
+
+class RolloutAnalysis(Model):
+    """Analysis that a canary step, or the canary as a whole, asks for."""
+
+    templates: Items[TemplateRef] = ()
+    args: Items[RolloutArgument] = ()
+    dry_run: Items[DryRun] = ()
+    measurement_retention: Items[MeasurementRetention] = ()
+    analysis_run_metadata: RunMetadata | None = None
+
+
+class BackgroundAnalysis(RolloutAnalysis):
+    """Analysis beside the steps, from step `starting_step` (counted from 0) or from the beginning."""
+
+    starting_step: int | None = None
+
+
+class SecretRef(Model):
+    """Secret with the credentials of a provider, in the run's namespace if `namespaced`, else in the controller's."""
+
+    name: str = ""
+    namespaced: bool = False
+
+
+class Datadog(Model):
+    """Datadog query or queries; `interval` is the window looked at and `request_timeout` a limit, both Go durations."""
+
+    interval: str = ""
+    query: str = ""
+    queries: Mapping[str, str] = {}
+    formula: str = ""
+    api_version: str = ""
+    aggregator: str = ""
+    secret_ref: SecretRef | None = None
+    request_timeout: str = ""
+
+    def texts(self) -> dict[str, str]:
+        """All queries by their name; the lone one is called `query`."""
+        return {**({"query": self.query} if self.query else {}), **self.queries}
+
+
+class Provider(Model):
+    """Where a metric is measured: exactly one of these; all but Datadog's are kept as they are."""
+
+    datadog: Datadog | None = None
+    prometheus: Mapping[str, JsonValue] | None = None
+    kayenta: Mapping[str, JsonValue] | None = None
+    web: Mapping[str, JsonValue] | None = None
+    wavefront: Mapping[str, JsonValue] | None = None
+    new_relic: Mapping[str, JsonValue] | None = None
+    job: Mapping[str, JsonValue] | None = None
+    cloud_watch: Mapping[str, JsonValue] | None = None
+    graphite: Mapping[str, JsonValue] | None = None
+    influxdb: Mapping[str, JsonValue] | None = None
+    skywalking: Mapping[str, JsonValue] | None = None
+    plugin: Mapping[str, JsonValue] | None = None
+
+    def names(self) -> list[str]:
+        """Names of the providers that are given."""
+        return sorted(self.to_wire())
+
+
+class Metric(Model):
+    """One measurement and what is said of it. `interval` and `initial_delay` are Go durations.
+
+    Every text may hold `{{args.name}}`, which is why the numbers are int-or-string.
+    """
+
+    name: str = ""
+    interval: str = ""
+    initial_delay: str = ""
+    count: IntOrString | None = None
+    success_condition: str = ""
+    failure_condition: str = ""
+    failure_limit: IntOrString | None = None
+    inconclusive_limit: IntOrString | None = None
+    consecutive_error_limit: IntOrString | None = None
+    consecutive_success_limit: IntOrString | None = None
+    provider: Provider = Provider()
+
+
+class AnalysisTemplateSpec(Model):
+    """Metrics with the arguments they need, and further templates to be merged in."""
+
+    metrics: Items[Metric] = ()
+    args: Items[TemplateArgument] = ()
+    dry_run: Items[DryRun] = ()
+    measurement_retention: Items[MeasurementRetention] = ()
+    templates: Items[TemplateRef] = ()
+
+
+class AnalysisTemplate(Model):
+    """`AnalysisTemplate` or `ClusterAnalysisTemplate` of argoproj.io/v1alpha1."""
+
+    api_version: str = "argoproj.io/v1alpha1"
+    kind: str = "AnalysisTemplate"
+    metadata: ObjectMeta = ObjectMeta()
+    spec: AnalysisTemplateSpec = AnalysisTemplateSpec()
+    status: Mapping[str, JsonValue] | None = None
+
+    @property
+    def cluster_scope(self) -> bool:
+        """Whether it is a ClusterAnalysisTemplate."""
+        return self.kind == "ClusterAnalysisTemplate"

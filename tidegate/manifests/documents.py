@@ -1,0 +1,184 @@
+"""Files into manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, JsonValue
+
+from tidegate.manifests.analysis_template import AnalysisTemplate
+from tidegate.manifests.decode import decode
+from tidegate.manifests.findings import Finding, ManifestError, Path, Severity
+from tidegate.manifests.kinds import model_for
+from tidegate.manifests.model import ObjectMeta
+from tidegate.manifests.network import DestinationRule, Service, VirtualService
+from tidegate.manifests.overlay import is_overlay, read_overlay
+from tidegate.manifests.rollout import Rollout
+from tidegate.manifests.source import MAX_BYTES, Document, Place, read_documents
+
+M = TypeVar("M", bound=BaseModel)
+
+_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True)
+class Loaded(Generic[M]):
+    """A manifest: `model` is what Tidegate reads of it, `document` all of it with the place of every field."""
+
+    kind: str
+    metadata: ObjectMeta
+    model: M
+    document: Document
+
+    @property
+    def label(self) -> str:
+        """Short name such as `Rollout/checkout`."""
+        return f"{self.kind}/{self.metadata.name or self.metadata.generate_name}"
+
+    @property
+    def raw(self) -> dict[str, JsonValue]:
+        """The object as it was written, with the fields that Tidegate does not know."""
+        data = self.document.data
+        return dict(data) if isinstance(data, dict) else {}
+
+    def finding(
+        self, severity: Severity, code: str, path: Path, message: str, *, value: object = None, remedy: str = ""
+    ) -> Finding:
+        """A finding about one field of this object."""
+        return self.document.finding(severity, code, path, message, value=value, remedy=remedy, object=self.label)
+
+
+@dataclass(frozen=True)
+class Manifests:
+    """Everything that was read. `notes` names the documents that were left alone."""
+
+    rollouts: tuple[Loaded[Rollout], ...] = ()
+    templates: tuple[Loaded[AnalysisTemplate], ...] = ()
+    services: tuple[Loaded[Service], ...] = ()
+    virtual_services: tuple[Loaded[VirtualService], ...] = ()
+    destination_rules: tuple[Loaded[DestinationRule], ...] = ()
+    notes: tuple[Finding, ...] = ()
+
+    def rollout(self) -> Loaded[Rollout]:
+        """The one Rollout. Raises ManifestError where there is none or more than one."""
+        if len(self.rollouts) == 1:
+            return self.rollouts[0]
+        names = ", ".join(loaded.metadata.name for loaded in self.rollouts)
+        message = f"expected one Rollout, found {len(self.rollouts)}{f': {names}' if names else ''}"
+        raise ManifestError([Finding(severity=Severity.ERROR, code="one-rollout", message=message)])
+
+
+def load(paths: Iterable[str | FilePath]) -> Manifests:
+    """Manifests from files and folders; a folder with a kustomization.yaml is read as an overlay (see `overlay`).
+
+    Raises ManifestError, holding every finding, for files that cannot be read, kinds that are unknown and fields that
+    are unknown or of another type. Nothing is checked beyond that: `lint` does.
+    """
+    documents: list[Document] = []
+    findings: list[Finding] = []
+    for path in paths:
+        try:
+            documents.extend(_read(FilePath(path)))
+        except ManifestError as error:
+            findings.extend(error.findings)
+    return _manifests(documents, findings)
+
+
+def loads(text: str, file: str = "<text>") -> Manifests:
+    """As `load`, for text; `file` is what findings call it."""
+    return _manifests(read_documents(text, file), [])
+
+
+def apply_images(rollout: Loaded[Rollout], images: Mapping[str, str]) -> Loaded[Rollout]:
+    """The Rollout with other images: container name to image, `*` standing for every container.
+
+    Raises ManifestError for a container that the pod template does not have and for an image that is empty.
+    """
+    document = rollout.document
+    at: Path = ("spec", "template", "spec", "containers")
+    containers = document.value(at)
+    names = [each.get("name") if isinstance(each, dict) else None for each in _items(containers)]
+    for name, image in images.items():
+        if not image or (name != "*" and name not in names):
+            listed = ", ".join(sorted({str(known) for known in names if known}))
+            message = f"the image of {name} is empty" if not image else f"no container is called {name}"
+            raise document.refused("image", at, message, value=f"{name}={image}", remedy=f"containers: {listed}, or *")
+    for index, container in enumerate(_items(containers)):
+        image = images.get(str(names[index]), images.get("*", ""))
+        if image and isinstance(container, dict):
+            document = document.replaced((*at, index), {**container, "image": image}, document.place((*at, index)))
+    return replace(rollout, document=document, model=decode(Rollout, document, rollout.label))
+
+
+def _items(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []
+
+
+def _read(path: FilePath) -> list[Document]:
+    if is_overlay(path):
+        return read_overlay(path, _read)
+    if path.is_dir():
+        return [found for file in sorted(path.iterdir()) if file.suffix in _SUFFIXES for found in _read_file(file)]
+    return _read_file(path)
+
+
+def _read_file(path: FilePath) -> list[Document]:
+    whole = Document(None, {(): Place(str(path), 1)})
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise whole.refused("too-large", (), f"the file is larger than {MAX_BYTES // 1024} KiB")
+        return read_documents(content.decode("utf-8-sig"), str(path))
+    except OSError as error:
+        raise whole.refused("unreadable", (), error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise whole.refused("unreadable", (), f"no UTF-8 text at byte {error.start}") from error
+
+
+def _manifests(documents: Sequence[Document], findings: list[Finding]) -> Manifests:
+    loaded: list[Loaded[Any]] = []
+    notes: list[Finding] = []
+    for document in documents:
+        try:
+            if model := model_for(document):
+                loaded.append(_loaded(document, model))
+            else:
+                message = "this kind is not read: a release neither needs nor changes such an object"
+                kind = document.value(("kind",))
+                notes.append(document.finding(Severity.NOTE, "not-read", ("kind",), message, value=kind))
+        except ManifestError as error:
+            findings.extend(error.findings)
+    findings.extend(_duplicates(loaded))
+    if findings:
+        raise ManifestError(findings)
+
+    def of(model: type[M]) -> tuple[Loaded[M], ...]:
+        return tuple(each for each in loaded if isinstance(each.model, model))
+
+    return Manifests(
+        of(Rollout), of(AnalysisTemplate), of(Service), of(VirtualService), of(DestinationRule), tuple(notes)
+    )
+
+
+def _loaded(document: Document, model: type[M]) -> Loaded[M]:
+    kind, name = str(document.value(("kind",))), document.value(("metadata", "name"))
+    decoded = decode(model, document, f"{kind}/{name or ''}")
+    return Loaded(kind, getattr(decoded, "metadata", ObjectMeta()), decoded, document)
+
+
+def _duplicates(loaded: Sequence[Loaded[Any]]) -> list[Finding]:
+    """Objects that are given twice: which of them would count is nobody's to guess."""
+    seen: dict[tuple[str, str, str], Loaded[Any]] = {}
+    findings = []
+    for each in loaded:
+        key = (each.kind, each.metadata.namespace, each.metadata.name)
+        if each.metadata.name and key in seen:
+            first = seen[key].document.place()
+            message = f"{each.label} is given twice, first at {first.file}:{first.line}"
+            findings.append(each.finding(Severity.ERROR, "duplicate-object", ("metadata", "name"), message))
+        seen.setdefault(key, each)
+    return findings

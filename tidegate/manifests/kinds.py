@@ -1,0 +1,95 @@
+"""Which kinds of object are read, which are left alone, and which are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel
+
+from tidegate.manifests.analysis_template import AnalysisTemplate
+from tidegate.manifests.decode import nearest
+from tidegate.manifests.network import DestinationRule, Service, VirtualService
+from tidegate.manifests.rollout import Rollout
+from tidegate.manifests.source import Document
+
+ARGO_GROUP = "argoproj.io"
+ARGO_VERSION = "argoproj.io/v1alpha1"
+ISTIO_GROUP = "networking.istio.io"
+KINDS: Mapping[tuple[str, str], type[BaseModel]] = {
+    (ARGO_GROUP, "Rollout"): Rollout,
+    (ARGO_GROUP, "AnalysisTemplate"): AnalysisTemplate,
+    (ARGO_GROUP, "ClusterAnalysisTemplate"): AnalysisTemplate,
+    ("", "Service"): Service,
+    (ISTIO_GROUP, "VirtualService"): VirtualService,
+    (ISTIO_GROUP, "DestinationRule"): DestinationRule,
+}
+_KNOWN = f"known kinds: {', '.join(sorted(kind for _, kind in KINDS))}"
+_REFUSED: Mapping[tuple[str, str], str] = {
+    (ARGO_GROUP, "AnalysisRun"): "an analysis run is started by a release, from its templates",
+    (ARGO_GROUP, "Experiment"): "a standalone experiment is not supported by Tidegate",
+    ("", "List"): "give the items of the list as documents of their own, separated by ---",
+}
+# Kinds of the other Argo projects share the group.
+_OTHER_ARGO_KINDS = frozenset(
+    {
+        "AppProject",
+        "Application",
+        "ApplicationSet",
+        "ClusterWorkflowTemplate",
+        "CronWorkflow",
+        "EventBus",
+        "EventSource",
+        "NotificationConfiguration",
+        "Sensor",
+        "Workflow",
+        "WorkflowEventBinding",
+        "WorkflowTemplate",
+    }
+)
+_MISSPELT = 0.85
+
+
+def model_for(document: Document) -> type[BaseModel] | None:
+    """The model that reads a document; None for an object that a release neither needs nor changes.
+
+    Raises ManifestError for what is no Kubernetes object, for a kind of Argo Rollouts that does not exist, and for what
+    looks like a kind that Tidegate reads but is not spelt so.
+    """
+    if not isinstance(document.data, dict):
+        raise document.refused("no-object", (), "a document must be an object with apiVersion and kind")
+    api_version, kind = (_text(document, name) for name in ("apiVersion", "kind"))
+    group = api_version.rpartition("/")[0]
+    if reason := _REFUSED.get((group, kind)):
+        raise document.refused("refused-kind", ("kind",), "this kind is not accepted", value=kind, remedy=reason)
+    if (group, kind) in KINDS:
+        if group == ARGO_GROUP and api_version != ARGO_VERSION:
+            raise document.refused(
+                "unknown-version", ("apiVersion",), "unknown version", value=api_version, remedy=f"write {ARGO_VERSION}"
+            )
+        return KINDS[group, kind]
+    _refuse_misspelt(document, api_version, group, kind)
+    return None
+
+
+def _refuse_misspelt(document: Document, api_version: str, group: str, kind: str) -> None:
+    if group == ARGO_GROUP and kind in _OTHER_ARGO_KINDS:
+        return
+    owners = {known: owner for owner, known in KINDS}
+    meant = nearest(kind, [known for known, owner in owners.items() if owner in (group, ARGO_GROUP)], _MISSPELT)
+    if owners.get(kind) == ARGO_GROUP:
+        message = f"{kind} is a kind of {ARGO_VERSION}"
+        raise document.refused(
+            "unknown-version", ("apiVersion",), message, value=api_version, remedy=f"write {ARGO_VERSION}"
+        )
+    if group == ARGO_GROUP or meant:
+        remedy = f"did you mean {meant}? {_KNOWN}" if meant else _KNOWN
+        raise document.refused("unknown-kind", ("kind",), "unknown kind", value=kind, remedy=remedy)
+
+
+def _text(document: Document, name: str) -> str:
+    value = document.value((name,))
+    if not isinstance(value, str) or not value:
+        raise document.refused(
+            "no-kind", (name,), "every document needs apiVersion and kind", value=value, remedy=_KNOWN
+        )
+    return value

@@ -1,0 +1,94 @@
+"""Service, VirtualService and DestinationRule: the parts that a release reads; everything else is kept as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tidegate.manifests.model import Items, ObjectMeta, OpenModel
+
+MANAGED_BY = "argo-rollouts.argoproj.io/managed-by-rollouts"
+HASH_LABEL = "rollouts-pod-template-hash"
+
+
+class ServiceSpec(OpenModel):
+    """Which pods a Service leads to."""
+
+    selector: Mapping[str, str] = {}
+
+
+class Service(OpenModel):
+    """A core/v1 Service."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: ServiceSpec = ServiceSpec()
+
+
+class Destination(OpenModel):
+    """Host, and subset of a DestinationRule, that a route leads to."""
+
+    host: str = ""
+    subset: str = ""
+
+
+class RouteDestination(OpenModel):
+    """Destination with its share of the route's traffic in percent."""
+
+    destination: Destination = Destination()
+    weight: int = 0
+
+
+class L4Match(OpenModel):
+    """What a TLS or TCP route is chosen by."""
+
+    port: int = 0
+    sni_hosts: Items[str] = ()
+
+
+class HttpRoute(OpenModel):
+    """An HTTP route; `name` is what a Rollout refers to."""
+
+    name: str = ""
+    route: Items[RouteDestination] = ()
+
+
+class L4Route(OpenModel):
+    """A TLS or TCP route."""
+
+    match: Items[L4Match] = ()
+    route: Items[RouteDestination] = ()
+
+
+class VirtualServiceSpec(OpenModel):
+    """Routes of a VirtualService."""
+
+    http: Items[HttpRoute] = ()
+    tls: Items[L4Route] = ()
+    tcp: Items[L4Route] = ()
+
+
+class VirtualService(OpenModel):
+    """A VirtualService of networking.istio.io."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: VirtualServiceSpec = VirtualServiceSpec()
+
+
+class Subset(OpenModel):
+    """Named part of a host's pods."""
+
+    name: str = ""
+    labels: Mapping[str, str] = {}
+
+
+class DestinationRuleSpec(OpenModel):
+    """Subsets of a host."""
+
+    host: str = ""
+    subsets: Items[Subset] = ()
+
+
+class DestinationRule(OpenModel):
+    """A DestinationRule of networking.istio.io."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: DestinationRuleSpec = DestinationRuleSpec()

@@ -1,0 +1,106 @@
+"""Overlays: the small part of kustomize that says "the same manifests with other values".
+
+A folder with a `kustomization.yaml` that has `resources` and `patches`, each patch a list of JSON Patch `replace`
+operations for the one object that its target names. Anything else in it is refused by name: `kubectl kustomize` can
+render it, and its output is a manifest like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path as FilePath
+from typing import Literal
+
+from pydantic import JsonValue, RootModel
+
+from tidegate.manifests.decode import decode
+from tidegate.manifests.findings import Path
+from tidegate.manifests.model import Items, Model
+from tidegate.manifests.source import Document, read_documents
+
+FILE_NAME = "kustomization.yaml"
+
+
+class Target(Model):
+    """The object that a patch changes."""
+
+    kind: str
+    name: str
+
+    def names(self, document: Document) -> bool:
+        """Whether a document is the object."""
+        return document.value(("kind",)) == self.kind and document.value(("metadata", "name")) == self.name
+
+
+class Operation(Model):
+    """Another value for a field that is there; `path` is a JSON pointer."""
+
+    op: Literal["replace"]
+    path: str
+    value: JsonValue
+
+
+class PatchFile(RootModel[Items[Operation]]):
+    """Content of a patch file."""
+
+
+class Patch(Model):
+    """File with the operations, and what they are done to."""
+
+    target: Target
+    path: str
+
+
+class Kustomization(Model):
+    """The part of kustomize's format that is understood."""
+
+    api_version: Literal["kustomize.config.k8s.io/v1beta1"]
+    kind: Literal["Kustomization"]
+    resources: Items[str] = ()
+    patches: Items[Patch] = ()
+
+
+def is_overlay(path: FilePath) -> bool:
+    """Whether a path is a kustomization or a folder that holds one."""
+    return path.name == FILE_NAME or (path / FILE_NAME).is_file()
+
+
+def read_overlay(path: FilePath, read: Callable[[FilePath], list[Document]]) -> list[Document]:
+    """Documents of the resources with the patches applied; `read` reads a file or folder.
+
+    Raises ManifestError for what is not understood, a target that does not exist and a path that is not there.
+    """
+    file = path if path.name == FILE_NAME else path / FILE_NAME
+    [document] = read_documents(file.read_text(), str(file)) or [Document({})]
+    kustomization = decode(Kustomization, document, FILE_NAME)
+    documents = [found for resource in kustomization.resources for found in read(file.parent / resource)]
+    for patch in kustomization.patches:
+        for source in read(file.parent / patch.path):
+            documents = _patched(documents, patch.target, source)
+    return documents
+
+
+def _patched(documents: list[Document], target: Target, source: Document) -> list[Document]:
+    patch = decode(PatchFile, source, FILE_NAME)
+    if not any(map(target.names, documents)):
+        raise source.refused("overlay", (), f"the overlay has no {target.kind} {target.name!r} to patch")
+    return [_patched_document(found, patch, source) if target.names(found) else found for found in documents]
+
+
+def _patched_document(document: Document, patch: PatchFile, source: Document) -> Document:
+    for index, operation in enumerate(patch.root):
+        path = _path(operation.path, document)
+        try:
+            document = document.replaced(path, operation.value, source.place((index, "value")))
+        except KeyError as error:
+            raise source.refused("overlay", (index, "path"), f"{operation.path} is not there to be replaced") from error
+    return document
+
+
+def _path(pointer: str, document: Document) -> Path:
+    """Path of a JSON pointer (RFC 6901): a number is an index where the document has a list."""
+    path: Path = ()
+    for token in pointer.split("/")[1:]:
+        name = token.replace("~1", "/").replace("~0", "~")
+        path = (*path, int(name) if isinstance(document.value(path), list) and name.isdecimal() else name)
+    return path

@@ -1,0 +1,246 @@
+"""The Rollout, `argoproj.io/v1alpha1`: what should run, and how to get there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from pydantic import JsonValue
+
+from tidegate.manifests.analysis_template import BackgroundAnalysis, RolloutAnalysis
+from tidegate.manifests.model import IntOrString, Items, Model, ObjectMeta
+from tidegate.manifests.selector import LabelSelector
+from tidegate.manifests.steps import CanaryStep, PodTemplateMetadata
+
+DEFAULT_REPLICAS = 1
+DEFAULT_REVISION_HISTORY = 10
+DEFAULT_PROGRESS_DEADLINE_SECONDS = 600
+DEFAULT_SCALE_DOWN_DELAY_SECONDS = 30
+MAX_WEIGHT = 100
+
+
+class TlsRoute(Model):
+    """TLS routes of a VirtualService by port and exact set of SNI hosts."""
+
+    port: int = 0
+    sni_hosts: Items[str] = ()
+
+
+class TcpRoute(Model):
+    """TCP routes of a VirtualService by port."""
+
+    port: int = 0
+
+
+class IstioVirtualService(Model):
+    """VirtualService whose weights a release sets; the name may be `name.namespace`."""
+
+    name: str = ""
+    routes: Items[str] = ()
+    tls_routes: Items[TlsRoute] = ()
+    tcp_routes: Items[TcpRoute] = ()
+
+    def located(self, namespace: str) -> tuple[str, str]:
+        """Name and namespace of the object, `namespace` being the Rollout's."""
+        name, _, own = self.name.removesuffix(".cluster.local").rpartition(".")
+        return (name, own) if name else (own, namespace)
+
+
+class IstioDestinationRule(Model):
+    """DestinationRule whose subsets are labelled with the hashes."""
+
+    name: str = ""
+    canary_subset_name: str = ""
+    stable_subset_name: str = ""
+    additional_subset_names: Items[str] = ()
+
+
+class Istio(Model):
+    """Istio's side of a canary: one of `virtual_service` and `virtual_services`."""
+
+    virtual_service: IstioVirtualService | None = None
+    virtual_services: Items[IstioVirtualService] = ()
+    destination_rule: IstioDestinationRule | None = None
+
+    def all_virtual_services(self) -> tuple[IstioVirtualService, ...]:
+        """The one or the several."""
+        return (*((self.virtual_service,) if self.virtual_service else ()), *self.virtual_services)
+
+
+class ManagedRoute(Model):
+    """Route that a release may add to the VirtualService and removes again."""
+
+    name: str = ""
+
+
+class Alb(Model):
+    """AWS load balancer; only read so that it can be refused by name."""
+
+    ingress: str = ""
+    ingresses: Items[str] = ()
+    service_port: int = 0
+    root_service: str = ""
+    annotation_prefix: str = ""
+    stickiness_config: Mapping[str, JsonValue] | None = None
+
+
+class TrafficRouting(Model):
+    """How traffic is split. Only Istio is supported; the others are read so that they can be refused by name."""
+
+    istio: Istio | None = None
+    nginx: Mapping[str, JsonValue] | None = None
+    alb: Alb | None = None
+    smi: Mapping[str, JsonValue] | None = None
+    ambassador: Mapping[str, JsonValue] | None = None
+    app_mesh: Mapping[str, JsonValue] | None = None
+    traefik: Mapping[str, JsonValue] | None = None
+    managed_routes: Items[ManagedRoute] | None = None
+    apisix: Mapping[str, JsonValue] | None = None
+    plugins: Mapping[str, JsonValue] = {}
+    max_traffic_weight: int | None = None
+
+
+class PreferredAntiAffinity(Model):
+    """Soft anti-affinity with a weight of 1 to 100."""
+
+    weight: int = 0
+
+
+class AntiAffinity(Model):
+    """Keeps canary pods away from the nodes of stable ones: exactly one of the two."""
+
+    preferred_during_scheduling_ignored_during_execution: PreferredAntiAffinity | None = None
+    required_during_scheduling_ignored_during_execution: Mapping[str, JsonValue] | None = None
+
+
+class PingPong(Model):
+    """Two Services that swap roles; only read so that it can be refused by name."""
+
+    ping_service: str = ""
+    pong_service: str = ""
+
+
+class ReplicaProgressThreshold(Model):
+    """How many of the canary's pods must be available: `Percent` or `Pods`."""
+
+    type: str = ""
+    value: int = 0
+
+
+class Canary(Model):
+    """`spec.strategy.canary`."""
+
+    canary_service: str = ""
+    stable_service: str = ""
+    steps: Items[CanaryStep] = ()
+    traffic_routing: TrafficRouting | None = None
+    max_unavailable: IntOrString | None = None
+    max_surge: IntOrString | None = None
+    analysis: BackgroundAnalysis | None = None
+    anti_affinity: AntiAffinity | None = None
+    canary_metadata: PodTemplateMetadata | None = None
+    stable_metadata: PodTemplateMetadata | None = None
+    scale_down_delay_seconds: int | None = None
+    scale_down_delay_revision_limit: int | None = None
+    abort_scale_down_delay_seconds: int | None = None
+    dynamic_stable_scale: bool = False
+    ping_pong: PingPong | None = None
+    min_pods_per_replica_set: int | None = None
+    replica_progress_threshold: ReplicaProgressThreshold | None = None
+
+    @property
+    def istio(self) -> Istio | None:
+        """The Istio part of the traffic routing, if there is one."""
+        return self.traffic_routing.istio if self.traffic_routing else None
+
+    def scale_down_delay(self) -> timedelta:
+        """How long the old pods stay after a promotion with traffic routing."""
+        seconds = self.scale_down_delay_seconds
+        return timedelta(seconds=DEFAULT_SCALE_DOWN_DELAY_SECONDS if seconds is None else seconds)
+
+    def abort_scale_down_delay(self) -> timedelta:
+        """How long the canary's pods stay after an abort with traffic routing."""
+        seconds = self.abort_scale_down_delay_seconds
+        return timedelta(seconds=DEFAULT_SCALE_DOWN_DELAY_SECONDS if seconds is None else seconds)
+
+    def analyses(self) -> list[tuple[int | None, RolloutAnalysis]]:
+        """Analyses with the index of their step; None stands for the background analysis, which comes first."""
+        background: list[tuple[int | None, RolloutAnalysis]] = [(None, self.analysis)] if self.analysis else []
+        return background + [(index, step.analysis) for index, step in enumerate(self.steps) if step.analysis]
+
+
+class Strategy(Model):
+    """`spec.strategy`; blue-green is only read so that it can be refused by name."""
+
+    canary: Canary | None = None
+    blue_green: Mapping[str, JsonValue] | None = None
+
+
+class WorkloadRef(Model):
+    """Object that the pod template and the selector are taken from."""
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    scale_down: str = ""
+
+
+class RunHistory(Model):
+    """How many AnalysisRun objects are kept of each outcome."""
+
+    successful_run_history_limit: int | None = None
+    unsuccessful_run_history_limit: int | None = None
+
+
+class RollbackWindow(Model):
+    """How many revisions back a rollback skips the steps."""
+
+    revisions: int = 0
+
+
+class RolloutSpec(Model):
+    """`spec` of a Rollout; `template` is the pod template as it was written."""
+
+    replicas: int | None = None
+    selector: LabelSelector | None = None
+    template: Mapping[str, JsonValue] = {}
+    workload_ref: WorkloadRef | None = None
+    min_ready_seconds: int = 0
+    strategy: Strategy = Strategy()
+    revision_history_limit: int | None = None
+    paused: bool = False
+    progress_deadline_seconds: int | None = None
+    progress_deadline_abort: bool = False
+    restart_at: str | None = None
+    analysis: RunHistory | None = None
+    rollback_window: RollbackWindow | None = None
+
+    def wanted_replicas(self) -> int:
+        """Number of pods, 1 when it is not given."""
+        return DEFAULT_REPLICAS if self.replicas is None else self.replicas
+
+    def history_limit(self) -> int:
+        """How many old ReplicaSets are kept."""
+        return DEFAULT_REVISION_HISTORY if self.revision_history_limit is None else self.revision_history_limit
+
+    def progress_deadline(self) -> timedelta:
+        """How long a release may make no progress."""
+        seconds = self.progress_deadline_seconds
+        return timedelta(seconds=DEFAULT_PROGRESS_DEADLINE_SECONDS if seconds is None else seconds)
+
+
+class Rollout(Model):
+    """A Rollout."""
+
+    api_version: str = "argoproj.io/v1alpha1"
+    kind: str = "Rollout"
+    metadata: ObjectMeta = ObjectMeta()
+    spec: RolloutSpec = RolloutSpec()
+    status: Mapping[str, JsonValue] | None = None
+
+    @property
+    def canary(self) -> Canary:
+        """The canary strategy. Raises ValueError where there is none, which validation refuses."""
+        if self.spec.strategy.canary is None:
+            raise ValueError(f"Rollout {self.metadata.name!r} has no spec.strategy.canary")
+        return self.spec.strategy.canary
