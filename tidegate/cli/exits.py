@@ -1,0 +1,76 @@
+"""Exit codes, and the one block on stderr that an expected error becomes."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from rich.text import Text
+
+from tidegate.client import (
+    CompensationError,
+    ConfigurationError,
+    HeldError,
+    InvalidSpecError,
+    NoWorkerError,
+    RefusedError,
+    ReleaseError,
+    StillRunningError,
+    StoppedError,
+    SupersededError,
+    TidegateError,
+)
+from tidegate.contract import ReleaseStatus
+
+
+class ExitCode(IntEnum):
+    """What a script may rely on."""
+
+    OK = 0  # done; for a release: promoted
+    INTERNAL = 1
+    ROLLED_BACK = 2  # by a gate or a person; traffic is on the stable version
+    HELD = 3  # waits for a person
+    STILL_RUNNING = 4  # time is over, or no worker answered; the release goes on
+    REFUSED = 5  # nothing was done
+    COMPENSATION_FAILED = 6  # or nothing was undone: a person is needed
+    USAGE = 64
+    INTERRUPTED = 130
+
+
+# The first kind that fits counts, so the special ones stand before those that they derive from.
+_CODES: tuple[tuple[type[TidegateError], ExitCode], ...] = (
+    (CompensationError, ExitCode.COMPENSATION_FAILED),
+    (StoppedError, ExitCode.COMPENSATION_FAILED),
+    (InvalidSpecError, ExitCode.REFUSED),
+    (SupersededError, ExitCode.REFUSED),
+    (ReleaseError, ExitCode.ROLLED_BACK),
+    (HeldError, ExitCode.HELD),
+    (StillRunningError, ExitCode.STILL_RUNNING),
+    (NoWorkerError, ExitCode.STILL_RUNNING),
+    (RefusedError, ExitCode.REFUSED),
+    (ConfigurationError, ExitCode.USAGE),
+    (TidegateError, ExitCode.INTERNAL),
+)
+
+
+def exit_code(error: TidegateError) -> ExitCode:
+    """Exit code of an error."""
+    return next(code for kind, code in _CODES if isinstance(error, kind))
+
+
+def status_code(status: ReleaseStatus) -> ExitCode:
+    """Exit code of a release as it stands."""
+    if any(each.state == "failed" for each in status.compensations):
+        return ExitCode.COMPENSATION_FAILED
+    if status.finished_at is not None:
+        return ExitCode.OK if status.phase == "Healthy" else ExitCode.ROLLED_BACK
+    if status.waiting is not None and status.waiting.until is None:
+        return ExitCode.HELD
+    return ExitCode.STILL_RUNNING
+
+
+def error_block(message: str, remedy: str = "") -> Text:
+    """What is wrong, and below it what can be done about it."""
+    block = Text.assemble(("error: ", "bold red"), message)
+    if remedy:
+        block.append_text(Text.assemble("\n", ("remedy: ", "bold"), remedy))
+    return block

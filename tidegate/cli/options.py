@@ -1,0 +1,63 @@
+"""Options that several commands share, and what a command does with a client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, TypeVar
+
+import typer
+
+from tidegate.cli.actor import actor
+from tidegate.client import RolloutRef, TidegateClient
+from tidegate.manifests.durations import DURATION_HINT, parse_duration
+
+Result = TypeVar("Result")
+
+
+class Output(StrEnum):
+    """Form of what a command writes to stdout."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def duration(text: str) -> timedelta:
+    """Read the value of an option such as `--timeout 5m`."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; give {DURATION_HINT}") from error
+
+
+Name = Annotated[str, typer.Argument(help="Name of the Rollout.")]
+Namespace = Annotated[
+    str, typer.Option("--namespace", "-n", envvar="TIDEGATE_NAMESPACE", help="Kubernetes namespace of the Rollout.")
+]
+Cluster = Annotated[
+    str, typer.Option(envvar="TIDEGATE_CLUSTER", help="Cluster of the Rollout, as its workers name it.")
+]
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="text, or json with a schema_version.")]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Go on showing what changes, until the release has ended.")]
+Timeout = Annotated[
+    timedelta | None,
+    typer.Option(parser=duration, metavar="DURATION", help="How long to wait, such as 90s or 1h; no limit by default."),
+]
+By = Annotated[str, typer.Option(help="Who does this, for the record; by default the CI system's actor or you.")]
+Reason = Annotated[str, typer.Option(help="Why, for the record.")]
+
+
+def rollout_ref(name: str, namespace: str, cluster: str) -> RolloutRef:
+    """Address of the Rollout that was named; `rollout/NAME` is understood as well, as kubectl does."""
+    return RolloutRef(namespace, name.removeprefix("rollout/"), cluster)
+
+
+def with_client(action: Callable[[TidegateClient], Awaitable[Result]]) -> Result:
+    """Connect, act, and return what came of it; what the server records of the caller is the actor."""
+
+    async def connected() -> Result:
+        return await action(await TidegateClient.connect(identity=actor()))
+
+    return asyncio.run(connected())

@@ -1,0 +1,43 @@
+"""Where the commands write: text through rich without wrapping, JSON with the version of its shape."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.text import Text
+
+SCHEMA_VERSION = 1
+
+
+def stdout() -> Console:
+    """Console of results. Made at every call: a test or a caller may have replaced the stream."""
+    return Console(highlight=False, markup=False, soft_wrap=True)
+
+
+def stderr() -> Console:
+    """Console of errors, warnings and progress."""
+    return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_lines(lines: Iterable[Text]) -> None:
+    """Write lines to stdout."""
+    stdout().print(Text("\n").join(lines))
+
+
+def document(model: BaseModel) -> dict[str, Any]:
+    """A payload as JSON, with the version of its shape and its kind beside its fields."""
+    return {"schema_version": SCHEMA_VERSION, "kind": type(model).__name__, **model.model_dump(mode="json")}
+
+
+def documents(models: Iterable[BaseModel]) -> dict[str, Any]:
+    """Several payloads as one JSON document."""
+    return {"schema_version": SCHEMA_VERSION, "kind": "List", "items": [document(model) for model in models]}
+
+
+def print_json(value: dict[str, Any], *, indent: int | None = 2) -> None:
+    """Write one JSON document to stdout; `indent` None puts it on one line."""
+    stdout().print(Text(json.dumps(value, indent=indent, ensure_ascii=False)))

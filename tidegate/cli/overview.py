@@ -1,0 +1,131 @@
+"""`get rollout`: the header as `kubectl argo rollouts` prints it, what is waited for, the tree, the last events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.text import Text
+
+from tidegate.cli.tree import replica_sets, role, tree
+from tidegate.cli.words import BAD, OK, PROGRESSING, WAITING, WARNING, age, columns, labelled, marked, since
+from tidegate.contract import Observation, ReleaseStatus, ReplicaCounts, ReplicaSetState, Waiting
+
+_EVENTS_SHOWN = 8
+_COMPENSATION_MARKS = {"pending": WAITING, "running": PROGRESSING, "done": OK, "failed": BAD}
+
+
+def overview(status: ReleaseStatus, observation: Observation | None, now: datetime) -> list[Text]:
+    """The whole view of one release, as lines."""
+    return [*header(status, observation, now), Text(), *tree(status, observation, now), *_events(status, now)]
+
+
+def header(status: ReleaseStatus, observation: Observation | None, now: datetime) -> list[Text]:
+    """The block above the tree."""
+    sets = replica_sets(status, observation)
+    lines = [labelled("Name:", status.name), labelled("Namespace:", status.namespace)]
+    if status.cluster != "default":
+        lines.append(labelled("Cluster:", status.cluster))
+    lines.append(labelled("Status:", marked(status.phase)))
+    if status.message:
+        lines.append(labelled("Message:", status.message))
+    lines += [labelled("Strategy:", "Canary"), *_progress(status)]
+    if status.waiting is not None:
+        lines += _waiting(status.waiting, now)
+    lines += _images(status, sets)
+    lines += _counts(status.counts)
+    lines += _origin(status)
+    lines += _aftermath(status)
+    return lines
+
+
+def current_step(status: ReleaseStatus) -> str:
+    """Step reached of all steps, `1/8`; empty when there are none."""
+    if not status.steps or status.step_index is None:
+        return ""
+    return f"{status.step_index}/{len(status.steps)}"
+
+
+def _progress(status: ReleaseStatus) -> list[Text]:
+    lines = []
+    if step := current_step(status):
+        index = status.step_index or 0
+        text = status.steps[index].text if index < len(status.steps) else ""
+        lines.append(labelled("  Step:", f"{step}  {text}".rstrip()))
+    lines.append(labelled("  SetWeight:", str(status.set_weight)))
+    lines.append(labelled("  ActualWeight:", str(status.actual_weight)))
+    return lines
+
+
+def _waiting(waiting: Waiting, now: datetime) -> list[Text]:
+    until = "a person acts"
+    if waiting.until is not None:
+        left = f"{age(waiting.until - now)} left" if waiting.until > now else "due"
+        until = f"{waiting.until:%H:%M:%S} UTC ({left})"
+    return [
+        labelled("Waiting for:", waiting.what),
+        labelled("  Since:", f"{waiting.since:%H:%M:%S} UTC ({since(waiting.since, now)})"),
+        labelled("  Until:", until),
+        labelled("  Ended by:", waiting.who),
+    ]
+
+
+def _images(status: ReleaseStatus, sets: Sequence[ReplicaSetState]) -> list[Text]:
+    tags: dict[str, list[str]] = {}
+    for each in sets:
+        if not each.desired and not each.current:
+            continue
+        for image in each.images.values():
+            found = tags.setdefault(image, [])
+            if (tag := role(each, status)) and tag not in found:
+                found.append(tag)
+    if not tags:
+        tags = {image: [] for image in status.images.values()}
+    texts = [f"{image} ({', '.join(found)})" if found else image for image, found in sorted(tags.items())]
+    return [labelled("" if number else "Images:", text) for number, text in enumerate(texts)]
+
+
+def _counts(counts: ReplicaCounts) -> list[Text]:
+    return [
+        Text("Replicas:"),
+        labelled("  Desired:", str(counts.desired)),
+        labelled("  Current:", str(counts.current)),
+        labelled("  Updated:", str(counts.updated)),
+        labelled("  Ready:", str(counts.ready)),
+        labelled("  Available:", str(counts.available)),
+    ]
+
+
+def _origin(status: ReleaseStatus) -> list[Text]:
+    lines = [labelled("Workflow:", f"{status.workflow_id} (run {status.run_id})")]
+    if status.by:
+        lines.append(labelled("Started by:", status.by))
+    commit = " ".join(filter(None, (status.source.repository, status.source.commit)))
+    if commit:
+        lines.append(labelled("Commit:", commit))
+    if status.source.ci_url:
+        lines.append(labelled("CI:", status.source.ci_url))
+    return lines
+
+
+def _aftermath(status: ReleaseStatus) -> list[Text]:
+    lines = []
+    for number, each in enumerate(status.compensations):
+        detail = f"{each.name}: {each.detail}" if each.detail else each.name
+        icon = _COMPENSATION_MARKS.get(each.state, WAITING)
+        lines.append(labelled("" if number else "Undoing:", marked(f"{detail} ({each.state})", icon)))
+    if status.incident is not None:
+        lines.append(labelled("Incident:", f"{status.incident.number} {status.incident.url}"))
+    lines += [labelled("Warning:", marked(text, WARNING)) for text in status.warnings]
+    return lines
+
+
+def _events(status: ReleaseStatus, now: datetime) -> list[Text]:
+    shown = status.events[-_EVENTS_SHOWN:]
+    if not shown:
+        return []
+    rows: list[Sequence[str | Text]] = [("AGE", "EVENT", "MESSAGE")]
+    for event in shown:
+        reason = marked(event.reason, WARNING) if event.warning else event.reason
+        rows.append((since(event.at, now), reason, event.message))
+    return [Text(), *columns(rows)]
