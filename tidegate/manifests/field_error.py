@@ -1,0 +1,31 @@
+"""One reason why an object is invalid, in the words and with the field paths of Argo and Kubernetes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tidegate.manifests.findings import Path, path_text
+
+Kind = Literal["Required", "Invalid", "NotSupported", "Duplicate", "InternalError"]
+_STRATEGY: Path = ("spec", "strategy")
+_CANARY: Path = (*_STRATEGY, "canary")
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """`path` is the field in the manifest, `detail` Argo's text, `remedy` what is allowed instead."""
+
+    path: Path
+    detail: str
+    type: Kind = "Invalid"
+    remedy: str = ""
+    argo_path: Path = ()
+
+    @property
+    def field(self) -> str:
+        """The field as Argo names it: its validation of a canary leaves `canary` out of the path."""
+        if self.argo_path:
+            return path_text(self.argo_path)
+        in_canary = self.path[: len(_CANARY)] == _CANARY
+        return path_text((*_STRATEGY, *self.path[len(_CANARY) :]) if in_canary else self.path)

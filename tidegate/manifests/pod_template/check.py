@@ -1,0 +1,155 @@
+"""What is wrong with a pod template: unknown and mistyped fields, and what Kubernetes demands of its containers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import JsonValue
+
+from tidegate.manifests.decode import nearest, unknown_field_remedy
+from tidegate.manifests.field_error import FieldError
+from tidegate.manifests.findings import Path
+from tidegate.manifests.pod_template.quantity import QUANTITY_HINT, canonical_quantity
+from tidegate.manifests.pod_template.types import KUBERNETES_VERSION, ROOT, SCALARS, Field, fields_of
+
+_DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
+_DNS_LABEL_TEXT = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
+    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
+_LONGEST_LABEL = 63
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "int": (int,),
+    "bool": (bool,),
+    "Quantity": (str, int, float),
+    "Time": (str,),
+    "IntOrString": (int, str),
+    "FieldsV1": (dict,),
+}
+_WANTED = {
+    "string": "text",
+    "int": "a whole number",
+    "bool": "true or false",
+    "Quantity": "a quantity",
+    "Time": "a time",
+    "IntOrString": "a whole number or text",
+    "FieldsV1": "an object",
+}
+
+
+class Problem(NamedTuple):
+    """A field that Kubernetes would not read as it is meant; `certain` is False where it may only be too new for us."""
+
+    path: Path
+    message: str
+    remedy: str
+    certain: bool = True
+
+
+def template_labels(template: Mapping[str, JsonValue]) -> dict[str, str]:
+    """Labels of a pod template."""
+    metadata = template.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    return {key: str(value) for key, value in labels.items()} if isinstance(labels, dict) else {}
+
+
+def template_problems(template: Mapping[str, JsonValue], path: Path) -> Iterator[Problem]:
+    """Fields of a pod template at `path` that are unknown, mistyped, or quantities that are none."""
+    yield from _struct_problems(template, ROOT, path)
+
+
+def pod_spec_errors(template: Mapping[str, JsonValue], path: Path) -> Iterator[FieldError]:
+    """The main rules of Kubernetes for the pods of a ReplicaSet: containers, their names and images, restarts."""
+    spec = template.get("spec")
+    spec = spec if isinstance(spec, dict) else {}
+    at = (*path, "spec")
+    if not _objects(spec.get("containers")):
+        yield FieldError((*at, "containers"), "", "Required", "at least one container")
+    seen: set[JsonValue] = set()
+    for group in ("initContainers", "containers"):
+        for index, container in enumerate(_objects(spec.get(group))):
+            yield from _container_errors(container, (*at, group, index), seen)
+    if spec.get("restartPolicy") not in (None, "", "Always"):
+        yield FieldError((*at, "restartPolicy"), 'supported values: "Always"', "NotSupported")
+
+
+def _container_errors(container: Mapping[str, Any], path: Path, seen: set[JsonValue]) -> Iterator[FieldError]:
+    name, image = container.get("name"), container.get("image")
+    if not name:
+        yield FieldError((*path, "name"), "", "Required")
+    elif isinstance(name, str):
+        if not _DNS_LABEL.fullmatch(name):
+            yield FieldError((*path, "name"), _DNS_LABEL_TEXT)
+        if len(name) > _LONGEST_LABEL:
+            yield FieldError((*path, "name"), f"must be no more than {_LONGEST_LABEL} characters")
+        if name in seen:
+            yield FieldError((*path, "name"), "", "Duplicate", "every container needs a name of its own")
+        seen.add(name)
+    if not image:
+        yield FieldError((*path, "image"), "", "Required")
+    elif isinstance(image, str) and image.strip() != image:
+        yield FieldError((*path, "image"), "must not have leading or trailing whitespace")
+
+
+def _objects(value: JsonValue) -> list[dict[str, JsonValue]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _struct_problems(value: JsonValue | Mapping[str, JsonValue], struct: str, path: Path) -> Iterator[Problem]:
+    if value is None:
+        return
+    if not isinstance(value, Mapping):
+        yield Problem(path, "must be an object", "")
+        return
+    fields = fields_of(struct)
+    for name, given in value.items():
+        if name in fields:
+            yield from _field_problems(given, fields[name], (*path, name))
+        else:
+            yield _unknown(name, list(fields), path)
+
+
+def _unknown(name: str, known: list[str], path: Path) -> Problem:
+    remedy = unknown_field_remedy(name, known)
+    if nearest(name, known):
+        return Problem((*path, name), "unknown field", remedy)
+    message = f"Kubernetes {KUBERNETES_VERSION} has no such field; it is passed on as it is"
+    return Problem((*path, name), message, remedy, certain=False)
+
+
+def _field_problems(given: JsonValue, field: Field, path: Path) -> Iterator[Problem]:
+    if given is None:
+        return
+    if field.shape == "[]":
+        if isinstance(given, list):
+            for index, item in enumerate(given):
+                yield from _single_problems(item, field.type, (*path, index))
+        else:
+            yield Problem(path, "must be a list", "")
+    elif field.shape == "{}":
+        if isinstance(given, dict):
+            for key, item in given.items():
+                yield from _single_problems(item, field.type, (*path, key))
+        else:
+            yield Problem(path, "must be an object", "")
+    else:
+        yield from _single_problems(given, field.type, path)
+
+
+def _single_problems(given: JsonValue, kind: str, path: Path) -> Iterator[Problem]:
+    if kind not in SCALARS:
+        yield from _struct_problems(given, kind, path)
+    elif given is None:
+        return
+    elif not isinstance(given, _TYPES[kind]) or (isinstance(given, bool) and kind != "bool"):
+        remedy = "put the value in quotes" if kind == "string" and not isinstance(given, dict | list) else ""
+        yield Problem(path, f"must be {_WANTED[kind]}", remedy)
+    elif kind == "Quantity":
+        try:
+            canonical_quantity(str(given))
+        except ValueError as error:
+            yield Problem(path, str(error), QUANTITY_HINT)

@@ -1,0 +1,107 @@
+"""The canary strategy as a whole: services, traffic routing, surge, delays, anti-affinity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tidegate.manifests.durations import percent_or_int
+from tidegate.manifests.field_error import FieldError
+from tidegate.manifests.findings import Path
+from tidegate.manifests.rollout import MAX_WEIGHT, AntiAffinity, Canary, PingPong, TrafficRouting
+from tidegate.manifests.validation.steps import step_errors
+
+_CANARY: Path = ("spec", "strategy", "canary")
+_BOTH_SERVICES = "Canary service and Stable service must to be set to use Traffic Routing"
+_PING_PONG_SERVICES = "Ping service and Pong service must to be set to use Ping-Pong feature"
+_SAME_SERVICES = (
+    "This rollout uses the same service for the {} and {} services, but two different services are required."
+)
+_DEFAULT_SURGE = "25%"
+# The routers that split traffic between Services; Istio only when it splits by host.
+_SERVICE_ROUTERS = ("smi", "nginx", "ambassador", "app_mesh", "traefik", "apisix")
+
+
+def canary_errors(canary: Canary) -> Iterator[FieldError]:
+    """Every reason for which Argo refuses a canary strategy, in Argo's order."""
+    yield from _surge_errors(canary)
+    if canary.canary_service and canary.canary_service == canary.stable_service:
+        yield FieldError((*_CANARY, "stableService"), _SAME_SERVICES.format("stable", "canary"))
+    if canary.ping_pong is not None:
+        yield from _ping_pong_errors(canary.ping_pong, canary.traffic_routing)
+    if canary.traffic_routing is not None:
+        yield from _routing_errors(canary, canary.traffic_routing)
+    for index, step in enumerate(canary.steps):
+        yield from step_errors(step, (*_CANARY, "steps", index), canary.traffic_routing, max_weight(canary))
+    yield from _delay_errors(canary)
+    if canary.anti_affinity is not None:
+        yield from _anti_affinity_errors(canary.anti_affinity)
+
+
+def max_weight(canary: Canary) -> int:
+    """Largest weight of a step: 100 unless the router counts in other units."""
+    routing = canary.traffic_routing
+    return MAX_WEIGHT if routing is None or routing.max_traffic_weight is None else routing.max_traffic_weight
+
+
+def _surge_errors(canary: Canary) -> Iterator[FieldError]:
+    surge = _DEFAULT_SURGE if canary.max_surge is None else canary.max_surge
+    unavailable = _DEFAULT_SURGE if canary.max_unavailable is None else canary.max_unavailable
+    if percent_or_int(surge) == 0 and percent_or_int(unavailable) == 0:
+        remedy = "a whole number or a percentage above 0 for one of them"
+        yield FieldError((*_CANARY, "maxSurge"), "MaxSurge and MaxUnavailable both can not be zero", remedy=remedy)
+
+
+def _routing_errors(canary: Canary, routing: TrafficRouting) -> Iterator[FieldError]:
+    if _needs_services(routing, canary.ping_pong):
+        for name, service in (("stableService", canary.stable_service), ("canaryService", canary.canary_service)):
+            if not service:
+                yield FieldError((*_CANARY, name), _BOTH_SERVICES, remedy=f"name the Service in {name}")
+    if routing.max_traffic_weight is not None and routing.nginx is None and not routing.plugins:
+        detail = "Canary maxTrafficWeight in traffic routing only supported in Nginx and Plugins"
+        yield FieldError((*_CANARY, "trafficRouting", "maxTrafficWeight"), detail)
+
+
+def _needs_services(routing: TrafficRouting, ping_pong: PingPong | None) -> bool:
+    if any(getattr(routing, name) is not None for name in _SERVICE_ROUTERS):
+        return True
+    if routing.istio is not None:
+        return routing.istio.destination_rule is None and ping_pong is None
+    return routing.alb is not None and ping_pong is None
+
+
+def _ping_pong_errors(ping_pong: PingPong, routing: TrafficRouting | None) -> Iterator[FieldError]:
+    path = (*_CANARY, "pingPong")
+    if routing is not None and routing.alb is None and routing.istio is None and not routing.plugins:
+        detail = "Ping-pong feature works with the ALB, Istio, and plugin-based traffic routers only"
+        yield FieldError((*_CANARY, "trafficRouting", "alb"), detail)
+    for name, service in (("pingService", ping_pong.ping_service), ("pongService", ping_pong.pong_service)):
+        if not service:
+            yield FieldError((*path, name), _PING_PONG_SERVICES)
+    if ping_pong.ping_service == ping_pong.pong_service:
+        yield FieldError((*path, "pingService"), _SAME_SERVICES.format("ping", "pong"))
+    if routing is not None and routing.alb is not None and not routing.alb.root_service:
+        detail = "Root service field is required for the configuration with ALB and ping-pong feature enabled"
+        yield FieldError((*_CANARY, "trafficRouting", "alb", "rootService"), detail)
+
+
+def _delay_errors(canary: Canary) -> Iterator[FieldError]:
+    if canary.traffic_routing is None and canary.scale_down_delay_seconds is not None:
+        detail = "Canary scaleDownDelaySeconds can only be used with traffic routing"
+        yield FieldError((*_CANARY, "scaleDownDelaySeconds"), detail)
+    if canary.dynamic_stable_scale:
+        path = (*_CANARY, "dynamicStableScale")
+        if canary.traffic_routing is None:
+            yield FieldError(path, "Canary dynamicStableScale can only be used with traffic routing")
+        if canary.scale_down_delay_seconds is not None:
+            yield FieldError(path, "Canary dynamicStableScale cannot be used with scaleDownDelaySeconds")
+
+
+def _anti_affinity_errors(anti_affinity: AntiAffinity) -> Iterator[FieldError]:
+    path = (*_CANARY, "antiAffinity")
+    preferred = anti_affinity.preferred_during_scheduling_ignored_during_execution
+    required = anti_affinity.required_during_scheduling_ignored_during_execution
+    if (preferred is None) == (required is None):
+        yield FieldError(path, "AntiAffinity must have exactly one strategy listed")
+    if preferred is not None and not 1 <= preferred.weight <= 100:
+        at = (*path, "preferredDuringSchedulingIgnoredDuringExecution", "weight")
+        yield FieldError(at, "AntiAffinity weight must be between 1-100")
