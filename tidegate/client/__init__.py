@@ -11,11 +11,11 @@ Errors, each with a `remedy` that says what to do:
   * `StillRunningError`: the time given to a wait is over and the release goes on
   * `HeldError`: the release waits for a person, without a limit
   * `ReleaseError`: the release ended and its version did not get there
-    * `RolledBackError`: a gate failed, or a person aborted; traffic is on the stable version
+    * `RolledBackError`: a gate failed, or a person aborted or cancelled it; traffic is on the stable version
     * `InconclusiveError`: nobody answered an inconclusive hold in time; traffic is on the stable version
     * `InvalidSpecError`: the manifest, or an object that it names, has to change first
     * `SupersededError`: a newer version took its place
-    * `StoppedError`: it was cancelled, terminated or ran out of time
+    * `StoppedError`: it was terminated or ran out of time, and undid nothing; a person has to look
     * `CompensationError`: something that must follow an abort failed; a person has to look
 """
 

@@ -16,6 +16,7 @@ from temporalio.client import (
     WorkflowFailureError,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
@@ -35,7 +36,7 @@ from tidegate.client.errors import (
     translated,
 )
 from tidegate.client.refs import ReleaseHandle, ReleaseSummary, RolloutRef, images_of, request_digest
-from tidegate.client.runs import ended_badly, is_paused, is_running, newest_releases, newest_run
+from tidegate.client.runs import ended_badly, first_request, is_paused, is_running, newest_releases, newest_run
 from tidegate.contract import (
     RELEASES_QUEUE,
     ROLLOUT_WORKFLOW,
@@ -43,6 +44,7 @@ from tidegate.contract import (
     SEARCH_SERVICE,
     Accepted,
     Activity,
+    ErrorType,
     Message,
     Observation,
     ObserveRequest,
@@ -89,13 +91,21 @@ class TidegateClient:
         `timeout`: Temporal keeps the request then.
         """
         rollout = RolloutRef.of(request)
-        digest = f"release-{request_digest(request)}"
         before = await newest_run(self._temporal, rollout)
-        handle = await self._release(request, digest, timeout)
         # Temporal answers a repeated update from the history of a closed run, too: right for one that succeeded.
-        if before is not None and before.execution.run_id == handle.run_id and ended_badly(before):
-            handle = await self._release(request, f"{digest}-after-{handle.run_id}", timeout)
-        return handle
+        retry = f"-after-{before.execution.run_id}" if before is not None and ended_badly(before) else ""
+        update_id = f"release-{request_digest(request)}{retry}"
+        deadline = asyncio.get_running_loop().time() + timeout.total_seconds()
+        attempt = 0
+        while True:
+            try:
+                return await self._release(request, f"{update_id}-{attempt}", timeout)
+            except RefusedError as error:
+                # It came just when the release before it was ending, which is a matter of seconds.
+                if error.kind != ErrorType.REJECTED or asyncio.get_running_loop().time() > deadline:
+                    raise
+                attempt += 1
+                await asyncio.sleep(POLL_SECONDS)
 
     async def _release(self, request: ReleaseRequest, update_id: str, timeout: timedelta) -> ReleaseHandle:
         rollout, images = RolloutRef.of(request), images_of(request.rollout)
@@ -114,7 +124,7 @@ class TidegateClient:
         )
         with translated(rollout.workflow_id):
             try:
-                accepted = await self._temporal.execute_update_with_start_workflow(
+                accepted: Accepted = await self._temporal.execute_update_with_start_workflow(
                     Update.RELEASE,
                     request,
                     start_workflow_operation=operation,
@@ -122,11 +132,12 @@ class TidegateClient:
                     result_type=Accepted,
                     rpc_timeout=timeout,
                 )
-            finally:
-                # The operation's future repeats the failure; unread, asyncio would report it at exit.
-                started = (await asyncio.gather(operation.workflow_handle(), return_exceptions=True))[0]
-        run_id = "" if isinstance(started, BaseException) else started.result_run_id or ""
-        return ReleaseHandle(rollout, run_id, accepted.message, images)
+            except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
+                # The operation's future holds the same failure; unread, asyncio would report it at exit.
+                await asyncio.gather(operation.workflow_handle(), return_exceptions=True)
+                raise
+        workflow = await operation.workflow_handle()
+        return ReleaseHandle(rollout, workflow.result_run_id or accepted.run_id, accepted.message, images)
 
     async def promote(self, rollout: RolloutRef, *, full: bool = False, by: str = "", reason: str = "") -> Accepted:
         """Go on now: skip the wait of the current step, or with `full` everything up to 100 %."""
@@ -197,7 +208,12 @@ class TidegateClient:
 
     async def observe(self, rollout: RolloutRef, *, timeout: timedelta = OBSERVE_TIMEOUT) -> Observation | None:
         """Look at the cluster now, pods included; None when the cluster's worker does not answer within `timeout`."""
-        request = ObserveRequest(target=Target(namespace=rollout.namespace, name=rollout.name), pods=True)
+        asked = await first_request(self._temporal, rollout)
+        request = ObserveRequest(
+            target=Target(namespace=rollout.namespace, name=rollout.name),
+            rollout=asked.rollout if asked is not None else {},  # the cluster need not hold the Rollout itself
+            pods=True,
+        )
         try:
             async with asyncio.timeout(timeout.total_seconds()):
                 observation: Observation = await self._temporal.execute_activity(

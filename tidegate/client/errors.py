@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from pydantic import ValidationError
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
-from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError
+from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
 from tidegate.contract import SEARCH_ATTRIBUTES, ErrorType, ReleaseResult, Waiting
@@ -39,7 +39,11 @@ class NoSuchReleaseError(TidegateError):
 
 
 class RefusedError(TidegateError):
-    """The request or the message was understood and turned down; nothing was done."""
+    """The request or the message was understood and turned down; nothing was done. `kind` is the `ErrorType`, if any."""
+
+    def __init__(self, message: str, remedy: str = "", kind: str = "") -> None:
+        super().__init__(message, remedy)
+        self.kind = kind
 
 
 class StillRunningError(TidegateError):
@@ -66,7 +70,7 @@ class ReleaseError(TidegateError):
 
 
 class RolledBackError(ReleaseError):
-    """A gate failed, or a person aborted; traffic is on the stable version."""
+    """A gate failed, or a person aborted or cancelled it; traffic is on the stable version."""
 
 
 class InconclusiveError(ReleaseError):
@@ -82,7 +86,7 @@ class SupersededError(ReleaseError):
 
 
 class StoppedError(ReleaseError):
-    """It was cancelled, terminated or ran out of time."""
+    """It was terminated or ran out of time, and undid nothing; a person has to look."""
 
 
 class CompensationError(ReleaseError):
@@ -105,14 +109,12 @@ def release_error(cause: BaseException) -> ReleaseError:
             names = "; ".join(f"{each.name}: {each.detail}" for each in failed)
             return CompensationError(f"{cause.message}; this did not succeed: {names}", "finish it by hand", result)
         return _ENDINGS.get(cause.type or "", ReleaseError)(cause.message, "", result)
-    if isinstance(cause, TerminatedError):
-        return StoppedError(
-            f"the release was terminated: {cause.message}",
-            "nothing was undone: look at the traffic weights, then start it again, or the stable version",
-        )
     if isinstance(cause, CancelledError):
-        return StoppedError(f"the release was cancelled: {cause.message}")
-    return StoppedError(f"the release did not end by itself: {cause}")
+        return RolledBackError(f"the release was cancelled: {cause.message}")
+    return StoppedError(
+        f"the release did not end by itself: {cause}",
+        "nothing was undone: look at the traffic weights, then start it again, or the stable version",
+    )
 
 
 def _account(cause: ApplicationError) -> ReleaseResult | None:
@@ -131,8 +133,8 @@ def translated(subject: str) -> Iterator[None]:
         yield
     except WorkflowUpdateFailedError as error:
         cause = error.cause
-        text = cause.message if isinstance(cause, ApplicationError) else str(cause)
-        raise RefusedError(f"{subject}: refused: {text}") from error
+        text, kind = (cause.message, cause.type or "") if isinstance(cause, ApplicationError) else (str(cause), "")
+        raise RefusedError(f"{subject}: refused: {text}", kind=kind) from error
     except WorkflowUpdateRPCTimeoutOrCancelledError as error:
         raise no_worker(subject) from error
     except RPCError as error:
@@ -157,7 +159,7 @@ def no_such_release(subject: str) -> NoSuchReleaseError:
 
 def already_ended(subject: str) -> RefusedError:
     """Nothing can be said to a closed workflow."""
-    return RefusedError(f"{subject}: the release has ended", "start a new one")
+    return RefusedError(f"{subject}: the release has ended", "start a new one", ErrorType.REJECTED)
 
 
 def _rpc_error(subject: str, error: RPCError) -> TidegateError:

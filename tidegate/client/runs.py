@@ -11,13 +11,24 @@ from datetime import UTC, timedelta
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
-from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, ListWorkflowExecutionsRequest
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    GetWorkflowExecutionHistoryRequest,
+    ListWorkflowExecutionsRequest,
+)
 from temporalio.client import Client
 from temporalio.converter import decode_typed_search_attributes
 
 from tidegate.client.errors import NoSuchReleaseError, RefusedError, translated
 from tidegate.client.refs import ReleaseSummary, RolloutRef
-from tidegate.contract import ROLLOUT_WORKFLOW, SEARCH_NAMESPACE, SEARCH_PHASE, SEARCH_REVISION, SEARCH_WEIGHT
+from tidegate.contract import (
+    ROLLOUT_WORKFLOW,
+    SEARCH_NAMESPACE,
+    SEARCH_PHASE,
+    SEARCH_REVISION,
+    SEARCH_WEIGHT,
+    ReleaseRequest,
+)
 
 RECORDS_TIMEOUT = timedelta(seconds=10)
 PAGE_SIZE = 200
@@ -36,6 +47,25 @@ async def newest_run(temporal: Client, rollout: RolloutRef) -> WorkflowExecution
     except NoSuchReleaseError:
         return None
     return found.workflow_execution_info
+
+
+async def first_request(temporal: Client, rollout: RolloutRef) -> ReleaseRequest | None:
+    """What the newest release was started with; None when there is none, or when it cannot be read."""
+    request = GetWorkflowExecutionHistoryRequest(
+        namespace=temporal.namespace,
+        execution=WorkflowExecution(workflow_id=rollout.workflow_id),
+        maximum_page_size=1,
+    )
+    try:
+        with translated(rollout.workflow_id):
+            page = await temporal.workflow_service.get_workflow_execution_history(
+                request, retry=True, timeout=RECORDS_TIMEOUT
+            )
+        started = page.history.events[0].workflow_execution_started_event_attributes
+        [asked] = await temporal.data_converter.decode(started.input.payloads, [ReleaseRequest])
+    except (NoSuchReleaseError, ValueError):
+        return None
+    return asked if isinstance(asked, ReleaseRequest) else None
 
 
 def is_running(run: WorkflowExecutionInfo) -> bool:
