@@ -104,7 +104,7 @@ class IstioTraffic:
     async def _write(self, target: Target, istio: Istio, weight: int, fence: Fence) -> TrafficState:
         rows: list[RouteState] = []
         for reference in istio.virtual_services:
-            name, namespace = istio_routes.split_name(str(reference["name"]), target.namespace)
+            name, namespace = istio_routes.located(reference, target.namespace)
             edit = partial(istio_routes.weight_operations, reference=reference, istio=istio, weight=weight)
             await self._cluster.change(VIRTUAL_SERVICES, namespace, name, fence, edit)
             stands = await self._cluster.get(VIRTUAL_SERVICES, namespace, name)

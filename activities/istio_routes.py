@@ -13,33 +13,13 @@ from temporalio.exceptions import ApplicationError
 
 from activities.cluster import Object, Operation, put
 from tidegate.contract import ErrorType, Istio, RouteState, TrafficState
-
-
-def settings(rollout: Mapping[str, Any]) -> Istio | None:
-    """The Istio part of a Rollout's canary strategy, or None when traffic is not routed by Istio."""
-    canary = ((rollout.get("spec") or {}).get("strategy") or {}).get("canary") or {}
-    istio = (canary.get("trafficRouting") or {}).get("istio")
-    if not istio:
-        return None
-    single = istio.get("virtualService")
-    return Istio(
-        stable_service=canary.get("stableService", ""),
-        canary_service=canary.get("canaryService", ""),
-        virtual_services=tuple(istio.get("virtualServices") or ([single] if single else [])),
-        destination_rule=istio.get("destinationRule"),
-    )
-
-
-def split_name(name: str, namespace: str) -> tuple[str, str]:
-    """`name` or `name.namespace` (a trailing `.cluster.local` is ignored) as (name, namespace)."""
-    short, _, where = name.removesuffix(".cluster.local").rpartition(".")
-    return (short, where) if short else (where, namespace)
+from tidegate.manifests.rollout import IstioVirtualService
 
 
 def weight_operations(found: Object, reference: Mapping[str, Any], istio: Istio, weight: int) -> list[Operation]:
     """Operations that send `weight` percent of each of our routes to the canary and the rest to stable.
 
-    Empty when they stand like that already. Raises `InvalidSpec` when a route is missing, lacks one of the two sides, or
+    Empty when they stand like that already. Raises `InvalidSpec` when a route is missing, lacks a side, or
     sends weight to a third destination.
     """
     operations: list[Operation] = []
@@ -68,11 +48,18 @@ def read_routes(found: Object, reference: Mapping[str, Any], istio: Istio) -> li
     return rows
 
 
-def read_traffic(virtual_services: Mapping[str, Object | None], istio: Istio) -> TrafficState | None:
+def located(reference: Mapping[str, Any], namespace: str) -> tuple[str, str]:
+    """Name and namespace of a referenced VirtualService, `namespace` being the Rollout's."""
+    return IstioVirtualService.model_validate(reference).located(namespace)
+
+
+def read_traffic(
+    virtual_services: Mapping[tuple[str, str], Object | None], istio: Istio, namespace: str
+) -> TrafficState | None:
     """The canary's share over all routes, the largest where they differ; None when it cannot be read."""
     rows: list[RouteState] = []
     for reference in istio.virtual_services:
-        found = next((v for v in virtual_services.values() if v and _is(v, str(reference["name"]))), None)
+        found = virtual_services.get(located(reference, namespace))
         if found is None:
             return None
         try:
@@ -80,10 +67,6 @@ def read_traffic(virtual_services: Mapping[str, Object | None], istio: Istio) ->
         except ApplicationError:
             return None
     return TrafficState(canary=max((row.canary for row in rows), default=0), routes=tuple(rows))
-
-
-def _is(found: Object, name: str) -> bool:
-    return bool(found["metadata"]["name"] == split_name(name, "")[0])
 
 
 def _routes(found: Object, reference: Mapping[str, Any]) -> list[tuple[int, Object]]:

@@ -82,7 +82,7 @@ class Kubernetes:
             )
         sets = await self._sets(request.target, rollout, pods=request.pods)
         canary = (rollout["spec"].get("strategy") or {}).get("canary") or {}
-        istio = istio_routes.settings(rollout)
+        istio = Istio.of(rollout)
         services = {
             service: await self._cluster.find(SERVICES, namespace, service)
             for service in (canary.get("stableService"), canary.get("canaryService"))
@@ -95,9 +95,9 @@ class Kubernetes:
             stable_hash=_stable_hash(live, sets),
             replica_sets=tuple(sets),
             services=services,
-            virtual_services=virtual,
+            virtual_services={f"{found}.{where}": document for (found, where), document in virtual.items()},
             templates=tuple(await self._templates(namespace, canary)),
-            traffic=istio_routes.read_traffic(virtual, istio) if istio else None,
+            traffic=istio_routes.read_traffic(virtual, istio, namespace) if istio else None,
         )
 
     @activity.defn(name=Activity.CREATE_REPLICA_SET)
@@ -224,12 +224,9 @@ class Kubernetes:
         states = [replica_sets.state(s, by_hash.get(replica_sets.hash_of(s))) for s in mine]
         return sorted(states, key=lambda s: s.revision, reverse=True)
 
-    async def _virtual_services(self, namespace: str, istio: Istio | None) -> dict[str, Object | None]:
-        found: dict[str, Object | None] = {}
-        for reference in istio.virtual_services if istio else ():
-            name, where = istio_routes.split_name(str(reference["name"]), namespace)
-            found[f"{name}.{where}"] = await self._cluster.find(VIRTUAL_SERVICES, where, name)
-        return found
+    async def _virtual_services(self, namespace: str, istio: Istio | None) -> dict[tuple[str, str], Object | None]:
+        places = [istio_routes.located(reference, namespace) for reference in istio.virtual_services] if istio else []
+        return {(name, where): await self._cluster.find(VIRTUAL_SERVICES, where, name) for name, where in places}
 
     async def _templates(self, namespace: str, canary: dict[str, Any]) -> list[Object]:
         """Templates that the strategy names, and those that they name in turn, each once."""

@@ -453,6 +453,21 @@ class Istio(Payload):
     virtual_services: tuple[Document, ...]  # {name, routes?, tlsRoutes?, tcpRoutes?}
     destination_rule: Document | None = None  # {name, canarySubsetName, stableSubsetName}
 
+    @classmethod
+    def of(cls, rollout: Document) -> Istio | None:
+        """The Istio part of a Rollout's canary strategy, or None when Istio does not route its traffic."""
+        canary = ((rollout.get("spec") or {}).get("strategy") or {}).get("canary") or {}
+        istio = (canary.get("trafficRouting") or {}).get("istio")
+        if not istio:
+            return None
+        single = istio.get("virtualService")
+        return cls(
+            stable_service=canary.get("stableService", ""),
+            canary_service=canary.get("canaryService", ""),
+            virtual_services=tuple(istio.get("virtualServices") or ([single] if single else [])),
+            destination_rule=istio.get("destinationRule"),
+        )
+
 
 class ShiftTraffic(Payload):
     """Send `weight` percent to the canary, provided that `replica_set` has `needed` available pods (law 1)."""

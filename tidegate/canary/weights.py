@@ -1,0 +1,25 @@
+"""Weights and the pods that they need. Pure arithmetic; source: argo-rollouts, canary with traffic routing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tidegate.manifests.rollout import MAX_WEIGHT
+from tidegate.manifests.steps import CanaryStep
+
+
+def canary_replicas(weight: int, replicas: int, maximum: int = MAX_WEIGHT) -> int:
+    """Pods that a canary with `weight` of `maximum` needs beside a stable of full size: the share, rounded up."""
+    return -(-weight * replicas // maximum)
+
+
+def weight_at(steps: Sequence[CanaryStep], index: int) -> int:
+    """The weight that is in force at step `index`: the last setWeight at or before it, 0 before the first."""
+    weights = [step.set_weight for step in steps[: index + 1] if step.set_weight is not None]
+    return weights[-1] if weights else 0
+
+
+def next_revision(revisions: Sequence[int], existing: int | None) -> int:
+    """Number of a release: that of its ReplicaSet when it is the newest already, else one more than the highest."""
+    highest = max(revisions, default=0)
+    return existing if existing is not None and existing == highest and existing > 0 else highest + 1

@@ -1,0 +1,89 @@
+"""A release's status in other forms: live Markdown for the Temporal UI, Argo's `.status` for the Rollout. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tidegate.contract import AnalysisRef, Document, ReleaseStatus, StepState
+
+_MARKS = {
+    StepState.PENDING: "",
+    StepState.RUNNING: "◌ running",
+    StepState.DONE: "✔ done",
+    StepState.SKIPPED: "skipped",
+    StepState.FAILED: "✖ failed",
+}
+_LAST_EVENTS = 8
+
+
+def details(status: ReleaseStatus) -> str:
+    """Markdown for the workflow's page: phase, weights, what is waited for, the steps, verdicts, what happened last."""
+    parts = [
+        f"### {status.namespace}/{status.name} revision {status.revision}: {status.phase}",
+        status.message,
+        f"Weight on the canary: **{status.actual_weight} %** (asked for: {status.set_weight} %)",
+        _waiting(status),
+        _steps(status),
+        *(_analysis(analysis) for analysis in status.analyses),
+        _list("Compensations", [f"{c.name}: {c.state} {c.detail}".rstrip() for c in status.compensations]),
+        f"Incident: [{status.incident.number}]({status.incident.url})" if status.incident else "",
+        _list("Warnings", list(status.warnings)),
+        _list("Events", [f"{_clock(e.at)} {e.reason}: {e.message}" for e in status.events[-_LAST_EVENTS:]]),
+        f"CI: {status.source.ci_url}" if status.source.ci_url else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _waiting(status: ReleaseStatus) -> str:
+    if status.waiting is None:
+        return ""
+    wait = status.waiting
+    until = _clock(wait.until) if wait.until else "a person acts"
+    return f"Waiting for **{wait.what}** since {_clock(wait.since)} until {until}; can be ended by {wait.who}"
+
+
+def _steps(status: ReleaseStatus) -> str:
+    if not status.steps:
+        return ""
+    rows = [f"| {step.index + 1} | {step.text} | {_MARKS[step.state]} |" for step in status.steps]
+    return "\n".join(["| step | what | state |", "|---|---|---|", *rows])
+
+
+def _analysis(analysis: AnalysisRef) -> str:
+    rows = []
+    for metric in analysis.status.metrics:
+        last = metric.measurements[-1] if metric.measurements else None
+        shown = f"{last.value} {last.phase}: {last.reason}" if last else "nothing measured yet"
+        rows.append(f"{metric.name}: {metric.phase}, {metric.successful} good, {metric.failed} bad; last {shown}")
+    title = f"{analysis.kind} analysis `{analysis.name}`: {analysis.status.phase} {analysis.status.message}".rstrip()
+    return _list(title, rows) or title
+
+
+def _list(title: str, rows: list[str]) -> str:
+    return "\n".join([f"**{title}**", "", *(f"- {row}" for row in rows)]) if rows else ""
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%H:%M:%S} UTC"
+
+
+def rollout_status(status: ReleaseStatus) -> Document:
+    """`.status` of the Rollout object in Argo's fields (argo-rollouts, RolloutStatus)."""
+    return {
+        "phase": status.phase,
+        "message": status.message,
+        "abort": status.phase == "Degraded" and bool(status.compensations),
+        "currentPodHash": status.desired_hash,
+        "currentStepIndex": status.step_index,
+        "stableRS": status.stable_hash,
+        "replicas": status.counts.current,
+        "updatedReplicas": status.counts.updated,
+        "readyReplicas": status.counts.ready,
+        "availableReplicas": status.counts.available,
+        "canary": {
+            "weights": {
+                "canary": {"weight": status.actual_weight, "podTemplateHash": status.desired_hash},
+                "stable": {"weight": 100 - status.actual_weight, "podTemplateHash": status.stable_hash},
+            }
+        },
+    }

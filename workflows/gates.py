@@ -1,0 +1,160 @@
+"""The analysis runs of a release: child workflows whose outcome decides whether it may go on."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from temporalio import workflow
+from temporalio.exceptions import ChildWorkflowError, is_cancelled_exception
+from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from tidegate.analysis.status import AnalysisStatus, Phase
+    from tidegate.contract import (
+        ANALYSIS_WORKFLOW,
+        AnalysisRef,
+        AnalysisRequest,
+        AnalysisResult,
+        Document,
+        Signal,
+        analysis_id,
+    )
+    from workflows.journal import Journal
+    from workflows.plan import Plan
+
+STEP = "Step"
+BACKGROUND = "Background"
+
+
+@dataclass
+class GateFailed(Exception):  # noqa: N818  # a verdict, not an error of the program
+    """A gate ended Failed or Error: the version was judged, the release has to be undone."""
+
+    analysis: AnalysisRef
+
+    def __str__(self) -> str:
+        """Argo's words for the cause of an abort."""
+        kind = "Step-based" if self.analysis.kind == STEP else "Background"
+        status = self.analysis.status
+        return f"{kind} analysis phase error/failed: {status.message or status.phase}"
+
+
+class Gate:
+    """One analysis run of a release, from its start to its verdict."""
+
+    def __init__(self, handle: ChildWorkflowHandle[object, AnalysisResult], reference: AnalysisRef, journal: Journal):
+        self._handle = handle
+        self._journal = journal
+        self.reference = reference
+
+    @classmethod
+    async def open(cls, plan: Plan, journal: Journal, analysis: Document, *, step: int | None, attempt: int) -> Gate:
+        """Start the run of a step (`step` its index) or of the background (None)."""
+        kind = BACKGROUND if step is None else STEP
+        name = plan.analysis_name(step, attempt)
+        workflow_id = analysis_id(plan.request.cluster, plan.request.namespace, name)
+        reference = AnalysisRef(
+            workflow_id=workflow_id,
+            name=name,
+            kind=kind,
+            step=step,
+            revision=plan.revision,
+            status=AnalysisStatus(name=name, phase=Phase.PENDING),
+        )
+        request = AnalysisRequest(
+            cluster=plan.request.cluster,
+            namespace=plan.request.namespace,
+            name=name,
+            spec=plan.analysis_spec(analysis),
+            kind=kind,
+            release_id=workflow.info().workflow_id,
+        )
+        journal.analysis(reference)
+        handle: ChildWorkflowHandle[object, AnalysisResult] = await workflow.start_child_workflow(
+            ANALYSIS_WORKFLOW,
+            request,
+            id=workflow_id,
+            result_type=AnalysisResult,
+            cancellation_type=ChildWorkflowCancellationType.TRY_CANCEL,
+            parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+            static_summary=f"{kind} analysis of {plan.request.name} revision {plan.revision}",
+        )
+        journal.event("AnalysisRunRunning", f"{kind} Analysis Run '{name}' Status New: 'Running' Previous: ''")
+        return cls(handle, reference, journal)
+
+    async def verdict(self) -> Phase:
+        """Wait for the end. A run that could not be carried out is an Error, which is never a success (law 4)."""
+        try:
+            status = (await self._handle).status
+        except ChildWorkflowError as error:
+            if is_cancelled_exception(error):
+                raise
+            status = AnalysisStatus(
+                name=self.reference.name, phase=Phase.ERROR, message=str(error.cause or error)[:500]
+            )
+        self.reference = self.reference.model_copy(update={"status": status})
+        self._journal.analysis(self.reference)
+        self._journal.event(
+            f"AnalysisRun{status.phase}",
+            f"{self.reference.kind} Analysis Run '{self.reference.name}' Status New: '{status.phase}' "
+            "Previous: 'Running'",
+            warning=status.phase in (Phase.FAILED, Phase.ERROR),
+        )
+        if status.phase in (Phase.FAILED, Phase.ERROR):
+            raise GateFailed(self.reference)
+        return status.phase
+
+    async def settle(self) -> None:
+        """Ask the run to end now with what it has measured."""
+        await self._handle.signal(Signal.TERMINATE)
+
+
+class Background:
+    """The analysis beside the steps, for as long as the canary is live.
+
+    `failed` and `inconclusive` are what the release watches; nothing is awaited here by the steps.
+    """
+
+    def __init__(self, plan: Plan, journal: Journal) -> None:
+        self._plan = plan
+        self._journal = journal
+        self._task: asyncio.Task[None] | None = None
+        self._gate: Gate | None = None
+        self._attempt = 0
+        self.failed: GateFailed | None = None
+        self.inconclusive = False
+
+    def start(self) -> None:
+        """Begin, or begin again after an end; without a background analysis nothing happens."""
+        if self._plan.background is not None and (self._task is None or self._task.done()):
+            self.inconclusive, self._gate = False, None
+            self._task = asyncio.create_task(self._guard(self._plan.background))
+            self._attempt += 1
+
+    async def settle(self) -> None:
+        """End the run and take its verdict from what it has measured; raises `GateFailed`."""
+        if self._task is not None:
+            if not self._task.done():
+                await workflow.wait_condition(lambda: self._gate is not None or self._done())
+                if self._gate is not None and not self._done():
+                    await self._gate.settle()
+            await asyncio.shield(self._task)
+        if self.failed is not None:
+            raise self.failed
+
+    async def cancel(self) -> None:
+        """End the run without a verdict."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _done(self) -> bool:
+        return self._task is None or self._task.done()
+
+    async def _guard(self, analysis: Document) -> None:
+        try:
+            self._gate = await Gate.open(self._plan, self._journal, analysis, step=None, attempt=self._attempt)
+            self.inconclusive = await self._gate.verdict() is Phase.INCONCLUSIVE
+        except GateFailed as failed:
+            self.failed = failed

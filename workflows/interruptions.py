@@ -1,0 +1,63 @@
+"""What turns a release away from its steps, and how work is left without a loose end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from tidegate.contract import ErrorType, ReleaseRequest
+
+
+class Interrupted(Exception):  # noqa: N818  # not an error: a turn in the release's life
+    """The steps were left because of something else: an abort, a newer version, a full promotion."""
+
+
+class Aborted(Interrupted):
+    """A person or a gate ended the release; the text is the cause."""
+
+    def __init__(self, cause: str, type: ErrorType = ErrorType.ROLLOUT_ABORTED) -> None:  # noqa: A002  # as in ApplicationError
+        super().__init__(cause)
+        self.type = type
+
+
+class Superseded(Interrupted):
+    """A newer version came."""
+
+    def __init__(self, newer: ReleaseRequest) -> None:
+        super().__init__()
+        self.newer = newer
+
+
+class FullyPromoted(Interrupted):
+    """A person skips what is left."""
+
+
+async def race(work: Coroutine[Any, Any, None], until: Callable[[], bool]) -> None:
+    """Do `work` until it ends or `until` holds; either way it has come to rest when this returns or raises."""
+    task = asyncio.create_task(work)
+    try:
+        await workflow.wait_condition(lambda: task.done() or until())
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    if not task.cancelled():
+        task.result()
+
+
+async def shielded(work: Coroutine[Any, Any, None]) -> None:
+    """Carry work through: a cancellation is remembered and raised when the work is done (law 3)."""
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled:
+        raise cancelled

@@ -1,0 +1,223 @@
+"""What a release knows of itself: steps, weights, waits, analyses, events; shown by the query and in the Temporal UI.
+
+The journal decides nothing. The run tells it what happens; it keeps the query's answer, the live details, the search
+attributes and the Rollout's `.status` in step with that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from tidegate.analysis.status import AnalysisStatus
+    from tidegate.contract import (
+        SEARCH_PHASE,
+        SEARCH_REVISION,
+        SEARCH_WEIGHT,
+        AnalysisRef,
+        CompensationStatus,
+        Document,
+        Event,
+        IncidentRef,
+        ReleaseRequest,
+        ReleaseStatus,
+        ReplicaCounts,
+        ReplicaSetState,
+        StepState,
+        StepStatus,
+        Waiting,
+        WeightStatus,
+    )
+    from tidegate.story import details, rollout_status
+
+MAX_EVENTS = 200
+A_PERSON = "a person: tidegate promote, or tidegate abort"
+
+
+class Journal:
+    """Mutable notes of one release; `status()` is the only way to read them from outside the run."""
+
+    def __init__(self) -> None:
+        info = workflow.info()
+        cluster, namespace, name = [*info.workflow_id.split("/", 3)[1:], "", "", ""][:3]
+        self._status = ReleaseStatus(
+            workflow_id=info.workflow_id,
+            run_id=info.run_id,
+            cluster=cluster,
+            namespace=namespace,
+            name=name,
+            phase="Progressing",
+            message="checking the manifests",
+            started_at=info.start_time,
+        )
+        self._current: ReleaseRequest | None = None
+        self._sets: dict[str, ReplicaSetState] = {}
+        self._attributes: tuple[str, int, int] | None = None
+        self.changes = 0  # grows with everything that the Rollout's status shows
+
+    def status(self) -> ReleaseStatus:
+        """Answer of the `status` query."""
+        return self._status
+
+    def document(self) -> Document:
+        """The Rollout's `.status`, in Argo's fields."""
+        return rollout_status(self._status)
+
+    # ---------------------------------------------------------------------------------------------------------- begin
+
+    def begin(self, request: ReleaseRequest, hash_: str, steps: list[str], warnings: tuple[str, ...]) -> None:
+        """A version was taken on, the first of this run or a newer one: its steps start over."""
+        self._current = request
+        self._set(
+            namespace=request.namespace,
+            name=request.name,
+            cluster=request.cluster,
+            phase="Progressing",
+            message="",
+            desired_hash=hash_,
+            steps=tuple(StepStatus(index=index, text=text) for index, text in enumerate(steps)),
+            step_index=0 if steps else None,
+            warnings=warnings,
+            by=request.by,
+            source=request.source,
+        )
+
+    def is_current(self, request: ReleaseRequest) -> bool:
+        """Whether this is the version that the release is bringing out already."""
+        current = self._current
+        return current is not None and request.rollout == current.rollout and request.templates == current.templates
+
+    def revision(self, number: int, stable_hash: str, replicas: int) -> None:
+        """The release got its number."""
+        counts = self._status.counts.model_copy(update={"desired": replicas})
+        self._set(revision=number, stable_hash=stable_hash, counts=counts)
+
+    def stable(self, hash_: str) -> None:
+        """A revision was fully promoted."""
+        self._set(stable_hash=hash_)
+
+    # ---------------------------------------------------------------------------------------------------------- steps
+
+    @contextmanager
+    def step(self, index: int) -> Iterator[None]:
+        """A step is under way; it is done when the block ends well."""
+        self._mark(index, state=StepState.RUNNING, started_at=workflow.now())
+        self._set(step_index=index)
+        try:
+            yield
+        except BaseException:
+            self._mark(index, state=StepState.FAILED, finished_at=workflow.now())
+            raise
+        self._mark(index, state=StepState.DONE, finished_at=workflow.now())
+        done, total = index + 1, len(self._status.steps)
+        self.event("RolloutStepCompleted", f"Rollout step {done}/{total} completed ({self._status.steps[index].text})")
+        self._set(step_index=done)
+
+    def skip_steps(self) -> None:
+        """The steps that are left are not taken."""
+        for step in self._status.steps:
+            if step.state in (StepState.PENDING, StepState.RUNNING, StepState.FAILED):
+                self._mark(step.index, state=StepState.SKIPPED)
+        self._set(step_index=len(self._status.steps) or None)
+
+    def _mark(self, index: int, **changes: object) -> None:
+        steps = list(self._status.steps)
+        steps[index] = steps[index].model_copy(update=changes)
+        self._set(steps=tuple(steps))
+
+    # ---------------------------------------------------------------------------------------------------------- waits
+
+    @contextmanager
+    def waiting(self, what: str, *, until: datetime | None, who: str) -> Iterator[None]:
+        """Something is waited for (law 5); the wait that was named before comes back when the block ends."""
+        before = self._status.waiting
+        self._set(waiting=Waiting(what=what, since=workflow.now(), until=until, who=who))
+        try:
+            yield
+        finally:
+            self._set(waiting=before)
+
+    @contextmanager
+    def paused(self, reason: str) -> Iterator[None]:
+        """The phase is Paused within the block."""
+        before = (self._status.phase, self._status.message)
+        self._set(phase="Paused", message=reason)
+        self.event("RolloutPaused", f"Rollout is paused ({reason})")
+        try:
+            yield
+        finally:
+            self._set(phase=before[0], message=before[1])
+
+    # ------------------------------------------------------------------------------------------------------ the world
+
+    def replica_set(self, *states: ReplicaSetState) -> None:
+        """ReplicaSets as they were just read."""
+        self._sets |= {state.hash: state.model_copy(update={"pods": ()}) for state in states}
+        sets = tuple(sorted(self._sets.values(), key=lambda s: s.revision, reverse=True))
+        new = self._sets.get(self._status.desired_hash)
+        counts = ReplicaCounts(
+            desired=self._status.counts.desired,
+            current=sum(s.current for s in sets),
+            updated=new.current if new else 0,
+            ready=sum(s.ready for s in sets),
+            available=sum(s.available for s in sets),
+        )
+        self._set(replica_sets=sets, counts=counts, images=new.images if new else self._status.images)
+
+    def target_weight(self, weight: int) -> None:
+        """The weight that the current step asks for."""
+        self._set(set_weight=weight)
+
+    def weight(self, canary: int, reason: str) -> None:
+        """A weight was written and read back."""
+        row = WeightStatus(at=workflow.now(), canary=canary, reason=reason)
+        self.event("TrafficWeightUpdated", f"Traffic weight updated from {self._status.actual_weight} to {canary}")
+        self._set(actual_weight=canary, weights=(*self._status.weights, row))
+
+    def analysis(self, reference: AnalysisRef) -> None:
+        """An analysis run was started, or said something; the newest word of each run counts."""
+        others = tuple(a for a in self._status.analyses if a.workflow_id != reference.workflow_id)
+        self._set(analyses=(*others, reference))
+
+    def measured(self, said: AnalysisStatus) -> None:
+        """An analysis run sent its verdicts while it goes on."""
+        for reference in self._status.analyses:
+            if reference.name == said.name and not reference.status.phase.completed:
+                self.analysis(reference.model_copy(update={"status": said}))
+
+    def compensation(self, name: str, state: str, detail: str = "") -> None:
+        """Something that follows an abort was begun, done or given up."""
+        rows = {row.name: row for row in self._status.compensations}
+        rows[name] = CompensationStatus(name=name, state=state, detail=detail)
+        self._set(compensations=tuple(rows.values()))
+
+    def incident(self, incident: IncidentRef) -> None:
+        """The incident of this abort."""
+        self._set(incident=incident)
+
+    def phase(self, phase: str, message: str, *, finished: bool = False) -> None:
+        """The release as a whole stands so."""
+        self._set(phase=phase, message=message, finished_at=workflow.now() if finished else None)
+
+    def event(self, reason: str, message: str, *, warning: bool = False) -> None:
+        """Something happened that a person would want to know; `reason` in Argo's event words."""
+        row = Event(at=workflow.now(), reason=reason, message=message, warning=warning)
+        self._set(events=(*self._status.events, row)[-MAX_EVENTS:])
+
+    def show(self) -> None:
+        """Bring live details and search attributes up to date; called by the run wherever it may write to history."""
+        workflow.set_current_details(details(self._status))
+        now = (self._status.phase, self._status.actual_weight, self._status.revision)
+        if now != self._attributes:
+            self._attributes = now
+            workflow.upsert_search_attributes(
+                [SEARCH_PHASE.value_set(now[0]), SEARCH_WEIGHT.value_set(now[1]), SEARCH_REVISION.value_set(now[2])]
+            )
+
+    def _set(self, **changes: object) -> None:
+        self._status = self._status.model_copy(update=changes)
+        self.changes += 1

@@ -1,0 +1,204 @@
+"""The doors of a release: signals, updates of the same meaning, the status query. No handler raises (law 8).
+
+A handler only notes what was asked. The run races against these notes in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
+    from tidegate.analysis.status import AnalysisStatus
+    from tidegate.contract import (
+        Accepted,
+        ErrorType,
+        Message,
+        Query,
+        ReleaseRequest,
+        ReleaseStatus,
+        Signal,
+        Update,
+        parse_message,
+    )
+    from workflows.admission import parse_request, read_manifest
+    from workflows.journal import Journal
+
+
+@dataclass
+class Inbox:
+    """What was asked of a release and is not yet answered."""
+
+    abort: Message | None = None
+    full: Message | None = None
+    newer: ReleaseRequest | None = None
+    paused: Message | None = None
+    promotes: int = 0
+    admitted: Accepted | None = None
+    refused: str = ""
+    closing: str = ""  # why a promote, abort or pause comes too late
+    ended: bool = False  # whether a newer version has to be a release of its own
+
+
+class Doors:
+    """Handlers of a release; `Rollout` inherits them, so that its run body reads as a story."""
+
+    def __init__(self) -> None:
+        self.inbox = Inbox()
+        self.journal = Journal()
+
+    # ------------------------------------------------------------------------------------------------------- signals
+
+    @workflow.signal(
+        name=Signal.PROMOTE, description="Skip the wait of this step; {full: true} skips all: {full?, by?, reason?}"
+    )
+    def on_promote(self, argument: Any = None) -> None:
+        """Go on now."""
+        self._promote(parse_message(argument))
+
+    @workflow.signal(name=Signal.ABORT, description="Put all traffic back on stable: {by?, reason?}")
+    def on_abort(self, argument: Any = None) -> None:
+        """Stop and undo; an argument that cannot be read is still an abort."""
+        self._abort(parse_message(argument))
+
+    @workflow.signal(name=Signal.PAUSE, description="Hold before the next step: {by?, reason?}")
+    def on_pause(self, argument: Any = None) -> None:
+        """Hold."""
+        self._pause(parse_message(argument))
+
+    @workflow.signal(name=Signal.RESUME, description="End a pause that a person asked for: {by?, reason?}")
+    def on_resume(self, argument: Any = None) -> None:
+        """End a hold."""
+        self._resume(parse_message(argument))
+
+    @workflow.signal(name=Signal.MEASURED, description="An analysis run tells of a changed verdict")
+    def on_measured(self, argument: Any = None) -> None:
+        """Show an analysis run's newest verdicts."""
+        try:
+            self.journal.measured(AnalysisStatus.model_validate(argument))
+        except ValidationError:
+            self.journal.event("UnreadableMessage", "an analysis run sent verdicts that cannot be read", warning=True)
+
+    @workflow.signal(dynamic=True)
+    def on_unknown(self, name: str, arguments: Sequence[RawValue]) -> None:
+        """Record a signal that nobody knows."""
+        known = "promote, abort, pause, resume"
+        self.journal.event("UnknownSignal", f"signal {name[:80]!r} is not known; known are {known}", warning=True)
+
+    # ------------------------------------------------------------------------------------------------------- updates
+
+    @workflow.update(name=Update.RELEASE, description="Release this version, or tell the release of a newer one")
+    async def release(self, argument: Any = None) -> Accepted:
+        """Answer once the request was checked; refused with `InvalidSpec`, it leaves nothing touched."""
+        request = parse_request(argument)
+        if self.inbox.admitted is None and not self.inbox.refused:
+            await workflow.wait_condition(lambda: self.inbox.admitted is not None or bool(self.inbox.refused))
+        if self.inbox.refused:
+            raise ApplicationError(self.inbox.refused, type=ErrorType.INVALID_SPEC, non_retryable=True)
+        if self.inbox.ended:
+            raise ApplicationError(
+                f"{self.inbox.closing or 'this release has ended'}; ask again in a moment",
+                type=ErrorType.REJECTED,
+                non_retryable=True,
+            )
+        if self.inbox.admitted is not None and self.journal.is_current(request):
+            return self.inbox.admitted
+        read_manifest(request)
+        self.inbox.newer = request
+        self.journal.event("RolloutUpdated", f"a newer version was asked for by {request.by or 'somebody'}")
+        return Accepted(message="the release under way goes over to this version", run_id=workflow.info().run_id)
+
+    @workflow.update(name=Update.PROMOTE)
+    def promote_now(self, argument: Any = None) -> Accepted:
+        """Go on now."""
+        return self._answer(self._promote(parse_message(argument)))
+
+    @workflow.update(name=Update.ABORT)
+    def abort_now(self, argument: Any = None) -> Accepted:
+        """Stop and undo."""
+        return self._answer(self._abort(parse_message(argument)))
+
+    @workflow.update(name=Update.PAUSE)
+    def pause_now(self, argument: Any = None) -> Accepted:
+        """Hold."""
+        return self._answer(self._pause(parse_message(argument)))
+
+    @workflow.update(name=Update.RESUME)
+    def resume_now(self, argument: Any = None) -> Accepted:
+        """End a hold."""
+        return self._answer(self._resume(parse_message(argument)))
+
+    @promote_now.validator
+    def _may_promote(self, argument: Any = None) -> None:
+        self._refuse_when_closing()
+
+    @pause_now.validator
+    def _may_pause(self, argument: Any = None) -> None:
+        self._refuse_when_closing()
+
+    @resume_now.validator
+    def _may_resume(self, argument: Any = None) -> None:
+        self._refuse_when_closing()
+        if self.inbox.paused is None:
+            raise ApplicationError("nobody paused this release", type=ErrorType.REJECTED, non_retryable=True)
+
+    # --------------------------------------------------------------------------------------------------------- query
+
+    @workflow.query(name=Query.STATUS, description="Everything that the release knows")
+    def status(self, argument: Any = None) -> ReleaseStatus:
+        """What a person or a tool wants to know of the release."""
+        return self.journal.status()
+
+    # --------------------------------------------------------------------------------------------------------- notes
+
+    def _promote(self, message: Message) -> str:
+        if self.inbox.closing:
+            return self.inbox.closing
+        text = f"promoted{' fully' if message.full else ''}{said(message)}"
+        if message.full:
+            self.inbox.full = message
+        else:
+            self.inbox.promotes += 1
+        self.inbox.paused = None
+        self.journal.event("RolloutPromoted", text)
+        return text
+
+    def _abort(self, message: Message) -> str:
+        if self.inbox.closing:
+            return self.inbox.closing
+        self.inbox.abort = self.inbox.abort or message
+        return f"aborting{said(message)}"
+
+    def _pause(self, message: Message) -> str:
+        if self.inbox.closing:
+            return self.inbox.closing
+        self.inbox.paused = message
+        text = f"manually paused{said(message)}"
+        self.journal.event("RolloutPaused", text)
+        return text
+
+    def _resume(self, message: Message) -> str:
+        self.inbox.paused = None
+        text = f"resumed{said(message)}"
+        self.journal.event("RolloutResumed", text)
+        return text
+
+    def _answer(self, text: str) -> Accepted:
+        return Accepted(message=text, run_id=workflow.info().run_id)
+
+    def _refuse_when_closing(self) -> None:
+        if self.inbox.closing:
+            raise ApplicationError(self.inbox.closing, type=ErrorType.REJECTED, non_retryable=True)
+
+
+def said(message: Message) -> str:
+    """` by NAME: REASON`, as far as they were given."""
+    by = f" by {message.by}" if message.by else ""
+    return f"{by}: {message.reason}" if message.reason else by

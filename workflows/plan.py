@@ -1,0 +1,146 @@
+"""What a release is going to do, decided before anything is touched. Pure, apart from the types that it is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tidegate.analysis.spec import build_run_spec
+
+from tidegate.canary.template_hash import pod_template_hash
+from tidegate.canary.weights import canary_replicas, next_revision, weight_at
+from tidegate.contract import Document, Istio, Observation, ReleaseRequest, ReplicaSetState
+from tidegate.manifests.rollout import Rollout as Manifest
+from tidegate.manifests.steps import CanaryStep, step_text
+
+HOLD_LIMIT = "tidegate.io/hold-limit"  # annotation: how long a release waits for a person before it aborts
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One version on its way: the manifest, what stands in the cluster, and what follows from both."""
+
+    request: ReleaseRequest
+    manifest: Manifest
+    seen: Observation
+    hash: str
+    revision: int
+    hold_limit: timedelta | None
+    templates: tuple[Document, ...]
+
+    @classmethod
+    def of(cls, request: ReleaseRequest, manifest: Manifest, seen: Observation, hold_limit: timedelta | None) -> Plan:
+        """Hash and number the version; templates that were given win over those of the cluster."""
+        hash_ = plan_hash(request)
+        existing = next((s.revision for s in seen.replica_sets if s.hash == hash_), None)
+        given = {_key(template) for template in request.templates}
+        return cls(
+            request=request,
+            manifest=manifest,
+            seen=seen,
+            hash=hash_,
+            revision=next_revision([s.revision for s in seen.replica_sets], existing),
+            hold_limit=hold_limit,
+            templates=(*request.templates, *(t for t in seen.templates if _key(t) not in given)),
+        )
+
+    @property
+    def steps(self) -> tuple[CanaryStep, ...]:
+        """The steps; the first revision of a Rollout has nothing to be compared with and takes none."""
+        return () if self.is_first else self.manifest.canary.steps
+
+    @property
+    def step_texts(self) -> list[str]:
+        """The steps in Argo's one-line form."""
+        return [step_text(step) for step in self.steps]
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nothing of this Rollout was ever promoted."""
+        return not self.seen.stable_hash
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether this version is the promoted one already."""
+        return self.seen.stable_hash == self.hash
+
+    @property
+    def replica_set(self) -> str:
+        """Name of the version's ReplicaSet."""
+        return f"{self.request.name}-{self.hash}"
+
+    @property
+    def replicas(self) -> int:
+        """`spec.replicas`."""
+        return self.manifest.spec.wanted_replicas()
+
+    @property
+    def istio(self) -> Istio | None:
+        """Where the traffic is split."""
+        return Istio.of(self.request.rollout)
+
+    @property
+    def routing(self) -> Istio:
+        """As `istio`, where weights are set: the spine refuses steps without traffic routing. Raises ValueError."""
+        if (istio := self.istio) is None:
+            raise ValueError(f"{self.request.name} has no trafficRouting.istio")
+        return istio
+
+    @property
+    def background(self) -> Document | None:
+        """The analysis beside the steps, as the manifest has it."""
+        analysis: Document | None = self.request.rollout["spec"]["strategy"]["canary"].get("analysis")
+        return analysis if self.steps else None
+
+    @property
+    def background_from(self) -> int:
+        """Index of the step at which the background analysis starts."""
+        analysis = self.manifest.canary.analysis
+        return analysis.starting_step or 0 if analysis else 0
+
+    @property
+    def owner_uid(self) -> str:
+        """UID of the Rollout object, empty when there is none."""
+        return str(((self.seen.rollout or {}).get("metadata") or {}).get("uid", ""))
+
+    def stable_set(self) -> ReplicaSetState | None:
+        """The ReplicaSet of the promoted version, as it was seen."""
+        return next((s for s in self.seen.replica_sets if s.hash == self.seen.stable_hash), None)
+
+    def step_document(self, index: int) -> Document:
+        """A step as the manifest has it."""
+        step: Document = self.request.rollout["spec"]["strategy"]["canary"]["steps"][index]
+        return step
+
+    def weight_at(self, index: int) -> int:
+        """Weight in force at a step, percent."""
+        return weight_at(self.steps, index)
+
+    def pods_for(self, weight: int) -> int:
+        """Canary pods that a weight needs."""
+        return canary_replicas(weight, self.replicas)
+
+    def analysis_spec(self, analysis: Document) -> Document:
+        """The AnalysisRun spec of an analysis block: templates merged, arguments bound. Raises SpecError."""
+        return build_run_spec(
+            analysis=analysis,
+            templates=self.templates,
+            rollout=self.request.rollout,
+            stable_hash=self.seen.stable_hash,
+            latest_hash=self.hash,
+        )
+
+    def analysis_name(self, step: int | None, attempt: int) -> str:
+        """Argo's name of an analysis run: `<rollout>-<hash>-<revision>[-<step>][.<attempt>]`."""
+        where = "" if step is None else f"-{step}"
+        again = f".{attempt}" if attempt else ""
+        return f"{self.request.name}-{self.hash}-{self.revision}{where}{again}"
+
+
+def plan_hash(request: ReleaseRequest) -> str:
+    """Hash of the pod template that a request wants to run."""
+    return pod_template_hash(request.rollout["spec"]["template"])
+
+
+def _key(template: Document) -> tuple[str, str]:
+    return str(template.get("kind")), str((template.get("metadata") or {}).get("name"))

@@ -1,0 +1,87 @@
+"""Undoing a release: what was done is taken back in the order of law 3, and what fails does not stop the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from workflows.commands import Commands
+    from workflows.evidence import incident_request
+    from workflows.journal import Journal
+    from workflows.plan import Plan
+
+TRAFFIC, SCALE, INCIDENT = "traffic to stable", "canary pods down", "incident"
+
+
+class Undo:
+    """The compensations of one release."""
+
+    def __init__(self, plan: Plan, commands: Commands, journal: Journal) -> None:
+        self._plan = plan
+        self._commands = commands
+        self._journal = journal
+        self._failed: list[str] = []
+
+    async def restore_traffic(self) -> None:
+        """All weight on stable, read back. Waits for nothing but Kubernetes and is repeated until it succeeds.
+
+        A first revision has no stable to go back to: its traffic stays where it is.
+        """
+        plan = self._plan
+        if plan.istio is None or plan.is_first:
+            return
+        await self._carry_out(TRAFFIC, self._restore())
+
+    async def follow_up(self, cause: str) -> None:
+        """Everything after the traffic: the pods' deadline, the people, and at the deadline the pods."""
+        plan = self._plan
+        if plan.is_first or plan.is_stable:
+            await self._carry_out(INCIDENT, self._open_incident(cause))
+            return
+        delay = plan.manifest.canary.abort_scale_down_delay() if plan.istio else timedelta(0)
+        at = workflow.now() + delay
+        standing = any(s.hash == plan.hash for s in self._journal.status().replica_sets)
+        if standing and delay:
+            size = next(s.desired for s in self._journal.status().replica_sets if s.hash == plan.hash)
+            await self._carry_out(SCALE, self._commands.scale_down(plan.replica_set, size, at), done=False)
+        await self._carry_out(INCIDENT, self._open_incident(cause))
+        if standing:
+            if workflow.now() < at:
+                with self._journal.waiting("the canary pods' scale-down delay", until=at, who="nobody has to"):
+                    await workflow.sleep(at - workflow.now(), summary=f"scale-down delay of {delay} after the abort")
+            await self._carry_out(SCALE, self._commands.scale_down(plan.replica_set, 0))
+
+    def complaint(self) -> str:
+        """`; compensation failed: <which>` when a person is needed, otherwise nothing."""
+        return f"; compensation failed: {', '.join(self._failed)}" if self._failed else ""
+
+    async def _restore(self) -> None:
+        traffic = await self._commands.restore_stable(self._plan.routing, self._plan.seen.stable_hash)
+        self._journal.weight(traffic.canary, "back to stable")
+
+    async def _open_incident(self, cause: str) -> None:
+        self._journal.incident(
+            await self._commands.open_incident(incident_request(self._plan, self._journal.status(), cause))
+        )
+
+    async def _carry_out(self, name: str, work: Awaitable[None], *, done: bool = True) -> None:
+        self._journal.compensation(name, "running")
+        try:
+            await work
+        except (ActivityError, ApplicationError) as error:
+            self._failed.append(name)
+            self._journal.compensation(name, "failed", cause_of(error))
+            self._journal.event("CompensationFailed", f"{name}: {cause_of(error)}", warning=True)
+        else:
+            self._journal.compensation(name, "done" if done else "running")
+
+
+def cause_of(error: BaseException) -> str:
+    """The innermost message of a failure, which is the one that a person can act on."""
+    while isinstance(error, ActivityError) and error.cause is not None:
+        error = error.cause
+    return str(getattr(error, "message", "") or error)[:2000]
