@@ -1,0 +1,84 @@
+"""Where the keys for Datadog come from: the order in which Argo Rollouts looks, on paths of the secret store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from temporalio.exceptions import ApplicationError
+
+from activities.secrets import Secrets
+from tidegate.contract import ErrorType
+from tidegate.manifests.analysis_template import SecretRef
+
+MASK = b"*****"
+NOT_FOUND = "failed to find the credentials for datadog metrics provider"
+_DEFAULT_SECRET = "datadog"  # noqa: S105  the name of a secret, not one
+
+
+class CredentialsError(Exception):
+    """No usable credentials; the text is fit for a measurement and holds no secret."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Address of a Datadog site, such as `https://api.datadoghq.eu`, and a pair of keys for it."""
+
+    address: str
+    api_key: str = field(repr=False)
+    app_key: str = field(repr=False)
+
+    def mask(self, body: bytes) -> bytes:
+        """`body` without the keys: a server may send back what it was sent."""
+        for key in (self.api_key, self.app_key):
+            body = body.replace(key.encode(), MASK)
+        return body
+
+
+@dataclass(frozen=True)
+class CredentialsFinder:
+    """Finds the credentials that a metric names.
+
+    A `secretRef` names a Secret, in the run's namespace if `namespaced`, else in the controller's; without one it is
+    the environment (DD_API_KEY, DD_APP_KEY and DD_ADDRESS, all three set), then the Secret `datadog` of the
+    controller's namespace. The Secret `name` of `namespace` is what stands in the store under `path`, a format string.
+    """
+
+    secrets: Secrets
+    path: str
+    controller_namespace: str
+    address: str
+    environment: Mapping[str, str]
+
+    async def find(self, ref: SecretRef | None, namespace: str, *, fresh: bool = False) -> Credentials:
+        """The credentials; with `fresh` as they stand in the store now. Raises CredentialsError."""
+        named = ref is not None and ref.name
+        if ref is not None and ref.namespaced and not ref.name:
+            raise CredentialsError("secret name is required for namespaced credentials")
+        if not named and (found := self._from_environment()):
+            return found
+        owner = namespace if ref is not None and ref.namespaced else self.controller_namespace
+        path = self.path.format(namespace=owner, name=named or _DEFAULT_SECRET)
+        try:
+            secret = await (self.secrets.refresh(path) if fresh else self.secrets.read(path))
+        except ApplicationError as error:
+            raise CredentialsError(NOT_FOUND if error.type == ErrorType.NOT_FOUND else error.message) from error
+        return self._from_secret(secret)
+
+    def _from_environment(self) -> Credentials | None:
+        variables = [self.environment.get(name) for name in ("DD_ADDRESS", "DD_API_KEY", "DD_APP_KEY")]
+        address, api_key, app_key = variables
+        if address is None or not api_key or not app_key:
+            return None
+        return Credentials(self._normal(address), api_key, app_key)
+
+    def _from_secret(self, secret: Mapping[str, str]) -> Credentials:
+        # Argo's code reads the spelling with a dash, VaultStaticSecrets in use write the other one.
+        api_key = (secret.get("api-key") or secret.get("apiKey") or "").strip()
+        app_key = (secret.get("app-key") or secret.get("appKey") or "").strip()
+        if not api_key or not app_key:
+            raise CredentialsError(NOT_FOUND)
+        return Credentials(self._normal(secret.get("address", "")), api_key, app_key)
+
+    def _normal(self, address: str) -> str:
+        return (address.strip() or self.address).rstrip("/")

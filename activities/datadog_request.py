@@ -1,0 +1,204 @@
+"""What is asked of Datadog: a metric checked as Argo Rollouts checks it, its window, and requests for many at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from pydantic import JsonValue, ValidationError
+
+from activities.datadog_formula import Formula, FormulaError
+from tidegate.manifests.analysis_template import Datadog as Provider
+from tidegate.manifests.durations import parse_duration
+
+DEFAULT_AGGREGATOR = "last"
+DEFAULT_API_VERSION = "v1"
+DEFAULT_INTERVAL = "5m"
+DEFAULT_TIMEOUT = "10s"
+LONE_QUERY = "query"
+
+_GROUPING = re.compile(r"\bby\s*\{([^}]*)\}")
+_ROLLUP = re.compile(r"\.rollup\(\s*(?:\w+\s*,\s*)?([0-9]{1,7})\s*\)")
+
+
+class ConfigError(ValueError):
+    """A provider configuration that cannot be measured; the text is Argo's where Argo has one."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Time looked at, in whole unix seconds: `start` inclusive, `end` exclusive."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Question:
+    """One metric as Datadog is asked for it: queries by name, a formula over them or "" for the lone query."""
+
+    queries: Mapping[str, str]
+    formula: str
+    aggregator: str
+    api_version: str
+    interval: timedelta
+    timeout: timedelta
+
+    @property
+    def grouping(self) -> frozenset[str]:
+        """Tags that the queries are grouped by."""
+        tags = (
+            tag.strip()
+            for query in self.queries.values()
+            for group in _GROUPING.findall(query)
+            for tag in group.split(",")
+        )
+        return frozenset(tags)
+
+    @property
+    def text(self) -> str:
+        """The queries as sent, below the formula if there is one."""
+        if not self.formula:
+            return next(iter(self.queries.values()))
+        return "\n".join([self.formula, *(f"{name}: {query}" for name, query in self.queries.items())])
+
+    def parsed_formula(self) -> Formula | None:
+        """The formula when there is one and it can be read; Datadog knows more syntax than `Formula` does."""
+        try:
+            return Formula(self.formula) if self.formula else None
+        except FormulaError:
+            return None
+
+    def window(self, now: float) -> Window:
+        """The window that ends at `now` (unix seconds), of the length of the interval cut to whole seconds.
+
+        A query with an explicit `.rollup(..., seconds)` gets buckets of that length counted from 1970; the aggregator
+        `last` would then judge a newest bucket that is still filling, so the window ends where that one begins.
+        """
+        end = int(now)
+        rollups = [int(seconds) for query in self.queries.values() for seconds in _ROLLUP.findall(query)]
+        if rollups and self.aggregator == DEFAULT_AGGREGATOR:
+            end -= end % max(*rollups, 1)
+        return Window(end - int(self.interval.total_seconds()), end)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which formula of a request answers a metric, and which ones its single queries: positions in `labels`."""
+
+    value: int
+    queries: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ScalarRequest:
+    """Body for `POST /api/v2/query/scalar`; `labels` are its formulas in order, `columns` belong to its questions."""
+
+    body: dict[str, JsonValue]
+    labels: tuple[str, ...]
+    columns: tuple[Columns, ...]
+
+
+def read_provider(metric: Mapping[str, JsonValue]) -> Provider:
+    """The Datadog provider of a metric in Argo's JSON shape. Raises ConfigError for a wrong shape."""
+    provider = metric.get("provider")
+    raw = provider.get("datadog") if isinstance(provider, Mapping) else None
+    if raw is None:
+        raise ConfigError("provider.datadog is missing: this metric is not Datadog's")
+    try:
+        return Provider.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"provider.datadog.{where}: {first['msg']}") from error
+
+
+def read_question(provider: Provider) -> Question:
+    """What to ask for a metric. Raises ConfigError for a combination of fields that cannot be measured."""
+    api_version = provider.api_version or DEFAULT_API_VERSION
+    _check_queries(provider, api_version)
+    _check_formula(provider, api_version)
+    try:
+        timeout = parse_duration(provider.request_timeout or DEFAULT_TIMEOUT)
+        interval = parse_duration(provider.interval or DEFAULT_INTERVAL)
+    except ValueError as error:
+        raise ConfigError(f"{error}. Please review the Analysis Template.") from error
+    if timeout <= timedelta(0):
+        raise ConfigError(
+            "Request timeout must be a positive duration (e.g. 30s). Please review the Analysis Template."
+        )
+    return Question(
+        queries=provider.queries or {LONE_QUERY: provider.query},
+        formula=provider.formula,
+        aggregator=provider.aggregator or DEFAULT_AGGREGATOR,
+        api_version=api_version,
+        interval=interval,
+        timeout=timeout,
+    )
+
+
+def _check_queries(provider: Provider, api_version: str) -> None:
+    if not provider.query and not provider.queries:
+        raise ConfigError("Must have either a query or queries. Please review the Analysis Template.")
+    if provider.query and provider.queries:
+        raise ConfigError("Cannot have both a query and queries. Please review the Analysis Template.")
+    if api_version == "v1" and not provider.query:
+        raise ConfigError(
+            "Query is empty. API Version v1 only supports using the query parameter in your Analysis Template."
+        )
+    if api_version not in ("v1", "v2"):
+        raise ConfigError(
+            f"apiVersion {api_version!r} is not known: use v1 or v2. Please review the Analysis Template."
+        )
+
+
+def _check_formula(provider: Provider, api_version: str) -> None:
+    if provider.formula and not provider.queries:
+        raise ConfigError("Formula are only valid when queries are set. Please review the Analysis Template.")
+    if len(provider.queries) > 1 and not provider.formula:
+        raise ConfigError("When multiple queries are provided you must include a formula.")
+    if api_version == "v1" and provider.aggregator:
+        raise ConfigError("Aggregator is only valid with API Version v2. Please review the Analysis Template.")
+
+
+def scalar_request(questions: Sequence[Question], window: Window) -> ScalarRequest:
+    """One request for all of `questions`, which must agree on window and grouping.
+
+    A single question keeps the names of its queries, as Argo sends them; several get names of their own. Beside each
+    formula stand its queries by themselves, so that "no errors" can be told from "no data".
+    """
+    queries: list[JsonValue] = []
+    labels: list[str] = []
+    columns: list[Columns] = []
+    for index, question in enumerate(questions):
+        names = {name: name if len(questions) == 1 else f"m{index}_{name}" for name in question.queries}
+        queries.extend(_query(names[name], text, question.aggregator) for name, text in question.queries.items())
+        columns.append(_append(labels, question, names))
+    # Without any formula the queries themselves are the columns, which is how Argo asks for a lone query.
+    lone = len(questions) == 1 and not questions[0].formula
+    attributes: dict[str, JsonValue] = {
+        "from": window.start * 1000,
+        "to": window.end * 1000,
+        "queries": queries,
+        "formulas": [] if lone else [{"formula": label} for label in labels],
+    }
+    body: dict[str, JsonValue] = {"data": {"type": "scalar_request", "attributes": attributes}}
+    return ScalarRequest(body, tuple(labels), tuple(columns))
+
+
+def _query(name: str, text: str, aggregator: str) -> JsonValue:
+    return {"aggregator": aggregator, "data_source": "metrics", "name": name, "query": text}
+
+
+def _append(labels: list[str], question: Question, names: Mapping[str, str]) -> Columns:
+    formula = question.parsed_formula()
+    value = len(labels)
+    if not question.formula:
+        labels.extend(names.values())
+        return Columns(value)
+    labels.append(formula.rename(names) if formula else question.formula)
+    positions = {name: value + 1 + offset for offset, name in enumerate(names)}
+    labels.extend(names.values())
+    return Columns(value, positions)

@@ -1,0 +1,79 @@
+"""One HTTP exchange with an outside system: limited in time and size, never redirected, nothing decoded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import httpx
+
+MAX_ANSWER_BYTES = 1024 * 1024
+MAX_QUOTED_CHARACTERS = 2000
+
+
+class TransportError(Exception):
+    """No answer, or none within the limits; the text says what happened and holds no header or body of the request."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the other side sent, whatever its status."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+    @property
+    def quoted(self) -> str:
+        """The body as text for a message, cut to a length that a history can hold."""
+        text = self.body.decode(errors="replace")
+        return text if len(text) <= MAX_QUOTED_CHARACTERS else f"{text[:MAX_QUOTED_CHARACTERS]}..."
+
+
+async def exchange(
+    http: httpx.AsyncClient,
+    method: str,
+    url: str,
+    *,
+    timeout: float,
+    limit: int = MAX_ANSWER_BYTES,
+    headers: Mapping[str, str] | None = None,
+    params: Mapping[str, str] | None = None,
+    content: str | bytes | None = None,
+    auth: httpx.Auth | None = None,
+) -> Answer:
+    """Send one request and read its answer: `timeout` seconds for all of it, at most `limit` bytes of body.
+
+    Redirects are answers like any other, so that credentials never travel to another host. The body comes as sent:
+    compression is refused beforehand, because a small answer could otherwise become a large one.
+
+    Raises TransportError.
+    """
+    sent = {**(headers or {}), "Accept-Encoding": "identity"}
+    try:
+        request = http.build_request(
+            method, url, headers=sent, params=params, content=content, timeout=httpx.Timeout(timeout)
+        )
+        async with asyncio.timeout(timeout):
+            response = await http.send(request, stream=True, follow_redirects=False, auth=auth)
+            try:
+                return Answer(response.status_code, response.headers, await _read(response, limit))
+            finally:
+                await response.aclose()
+    except (TimeoutError, httpx.TimeoutException) as error:
+        raise TransportError(f"no complete answer within {timeout:g} s") from error
+    except (httpx.LocalProtocolError, UnicodeEncodeError):
+        # Their texts quote the header at fault, which may be a key.
+        raise TransportError("the request cannot be sent: a header holds characters that HTTP does not allow") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise TransportError(f"{type(error).__name__}: {error}") from error
+
+
+async def _read(response: httpx.Response, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > limit:
+            raise TransportError(f"the answer is larger than {limit} bytes")
+    return bytes(body)
