@@ -1,0 +1,107 @@
+"""Field sets: which fields an object has, as paths, and their `fieldsV1` form in managedFields."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sandbox.kubernetes_api.list_keys import Path, atomic_map, item_key, keys_of
+from sandbox.kubernetes_api.objects import Object
+
+Element = str
+"""One step of a path as `fieldsV1` spells it: `f:name`, `k:{"name":"main"}`, `v:"value"`."""
+
+FieldPath = tuple[Element, ...]
+
+_SYSTEM_FIELDS = frozenset(
+    ("f:metadata", f"f:{name}")
+    for name in (
+        "name",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "selfLink",
+        "managedFields",
+    )
+) | {("f:apiVersion",), ("f:kind",)}
+
+
+def field_values(obj: Object, *, custom: bool) -> dict[FieldPath, Any]:
+    """Every owned field of `obj` with its value: scalars, atomic lists and maps, and the existence of keyed items.
+
+    What the server alone sets (names, versions, times) is nobody's and left out.
+    """
+    found: dict[FieldPath, Any] = {}
+    _collect(obj, (), (), found, custom)
+    return {path: value for path, value in found.items() if path[:2] not in _SYSTEM_FIELDS}
+
+
+def _collect(value: Any, names: Path, path: FieldPath, found: dict[FieldPath, Any], custom: bool) -> None:
+    if isinstance(value, dict) and value and not (names and atomic_map(names, custom=custom)):
+        for name, child in value.items():
+            _collect(child, (*names, name), (*path, f"f:{name}"), found, custom)
+    elif isinstance(value, list) and value and _keyed(value, names, custom):
+        for element, item in list_elements(value, names, custom=custom).items():
+            found[*path, element] = None  # the item itself, so that an item of bare keys is owned too
+            if isinstance(item, dict):
+                _collect(item, names, (*path, element), found, custom)
+    elif path:
+        found[path] = value
+
+
+def _keyed(items: list[Any], names: Path, custom: bool) -> bool:
+    keys = keys_of(names, custom=custom)
+    return keys is not None and all(item_key(item, keys) is not None for item in items if keys.apply)
+
+
+def list_elements(items: list[Any], names: Path, *, custom: bool) -> dict[Element, Any]:
+    """The items of a keyed list by path element; empty for an atomic list."""
+    keys = keys_of(names, custom=custom)
+    if keys is None:
+        return {}
+    if not keys.apply:
+        return {f"v:{json.dumps(item)}": item for item in items}
+    return {f"k:{json.dumps(dict(item_key(item, keys) or ()), separators=(',', ':'))}": item for item in items}
+
+
+def encode(paths: set[FieldPath]) -> dict[str, Any]:
+    """The `fieldsV1` tree of a set of paths."""
+    tree: dict[str, Any] = {}
+    for path in sorted(paths):
+        node = tree
+        for element in path:
+            node = node.setdefault(element, {})
+        if path[-1].startswith("k:"):
+            node.setdefault(".", {})
+    return tree
+
+
+def decode(tree: dict[str, Any], prefix: FieldPath = ()) -> set[FieldPath]:
+    """The set of paths of a `fieldsV1` tree."""
+    found: set[FieldPath] = set()
+    for element, child in tree.items():
+        if element == ".":
+            found.add(prefix)
+        elif child:
+            found |= decode(child, (*prefix, element))
+        else:
+            found.add((*prefix, element))
+    return found
+
+
+def describe(path: FieldPath) -> str:
+    """A path as conflict messages write it: `.spec.template.spec.containers[name="main"].image`."""
+    text = ""
+    for element in path:
+        marker, _, rest = element.partition(":")
+        if marker == "f":
+            text += f".{rest}"
+        elif marker == "v":
+            text += f"[={rest}]"
+        else:
+            text += "[" + ",".join(f"{key}={json.dumps(value)}" for key, value in json.loads(rest).items()) + "]"
+    return text
