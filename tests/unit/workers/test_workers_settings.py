@@ -1,0 +1,81 @@
+"""Settings: what they read, and that a bad one is named."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from workers.settings import Role, SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("TIDEGATE_"):
+            monkeypatch.delenv(name)
+
+
+def test_nothing_set_is_a_worker_for_everything_in_a_cluster() -> None:
+    settings = load_settings()
+    assert settings.role is Role.ALL
+    assert settings.cluster == "default"
+    assert settings.vault is None
+    assert settings.graceful_shutdown == timedelta(seconds=30)
+    assert settings.health.host == "127.0.0.1"
+
+
+def test_groups_are_read_field_by_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_ROLE", "activities")
+    monkeypatch.setenv("TIDEGATE_CLUSTER", "eu1")
+    monkeypatch.setenv("TIDEGATE_VAULT__ADDRESS", "http://127.0.0.1:8200")
+    monkeypatch.setenv("TIDEGATE_VAULT__AUTH", "token")
+    monkeypatch.setenv("TIDEGATE_VAULT__TOKEN_FILE", "/run/token")
+    monkeypatch.setenv("TIDEGATE_KUBERNETES__API_URL", "http://127.0.0.1:6443")
+    settings = load_settings()
+    assert settings.role is Role.ACTIVITIES
+    assert settings.vault is not None
+    assert settings.vault.token_file == Path("/run/token")
+    assert settings.kubernetes.api_url == "http://127.0.0.1:6443"
+
+
+def test_the_command_line_comes_before_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_ROLE", "activities")
+    assert load_settings(Role.WORKFLOWS).role is Role.WORKFLOWS
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "complaint"),
+    [
+        ("TIDEGATE_ROLE", "boss", "TIDEGATE_ROLE='boss': Input should be 'all'"),
+        ("TIDEGATE_HEALTH__PORT", "http", "TIDEGATE_HEALTH__PORT='http': Input should be a valid integer"),
+        ("TIDEGATE_DATADOG__MEASUREMENTS_PER_SECOND", "0", "TIDEGATE_DATADOG__MEASUREMENTS_PER_SECOND='0': "),
+        ("TIDEGATE_VAULT__AUTH", "token", "TIDEGATE_VAULT__ADDRESS: Field required"),
+        ("TIDEGATE_VAULT__ADRESS", "x", "TIDEGATE_VAULT__ADRESS='x': Extra inputs are not permitted"),
+        ("TIDEGATE_VALUT__ADDRESS", "x", "TIDEGATE_VALUT__ADDRESS: no such setting"),
+        ("TIDEGATE_VAULT", "{", "TIDEGATE_VAULT"),
+    ],
+)
+def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, complaint: str) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert complaint in str(error.value)
+
+
+def test_settings_that_do_not_fit_together_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_VAULT__ADDRESS", "http://127.0.0.1:8200")
+    monkeypatch.setenv("TIDEGATE_VAULT__AUTH", "approle")
+    monkeypatch.setenv("TIDEGATE_KUBERNETES__API_URL", "http://127.0.0.1:6443")
+    monkeypatch.setenv("TIDEGATE_KUBERNETES__KUBECONFIG", "/root/.kube/config")
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert "TIDEGATE_VAULT: auth approle needs role_id_file and secret_id_file" in str(error.value)
+    assert "TIDEGATE_KUBERNETES: set api_url or kubeconfig, not both" in str(error.value)
+
+
+def test_the_commands_own_variable_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_NAMESPACE", "payments")
+    load_settings()

@@ -1,0 +1,169 @@
+"""Settings of a worker process, from environment variables named `TIDEGATE_...`.
+
+A setting of a group is named with two underscores: `TIDEGATE_VAULT__ADDRESS`. No setting holds a secret: where one
+is needed, it names a file, which is read at the moment of use. The connection to Temporal has the variables of the
+`temporal` command: `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_PROFILE`, `TEMPORAL_TLS_*` and so on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
+
+PREFIX = "TIDEGATE_"
+_SEPARATOR = "__"
+# Defaults of the commands' options; they may stand in an environment that a worker shares.
+_OF_THE_COMMANDS = frozenset({"namespace"})
+
+
+class SettingsError(Exception):
+    """A variable cannot be used; the text names it, says what stands there and what is allowed."""
+
+
+class Role(StrEnum):
+    """What a process polls for."""
+
+    ALL = "all"
+    WORKFLOWS = "workflows"  # decisions: needs Temporal alone
+    ACTIVITIES = "activities"  # all effects
+    CLUSTER = "cluster"  # effects on the cluster that this process stands in
+    METRICS = "metrics"  # questions to metric providers
+    FOLLOW_UP = "follow-up"  # incidents
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KubernetesSettings(_Group):
+    """How the cluster is reached; with neither field set, through the pod's service account."""
+
+    api_url: str = Field("", description="plain URL of an API server that asks for no credentials")
+    kubeconfig: str = Field("", description="path of a kubeconfig file")
+    context: str = Field("", description="context of the kubeconfig; its current one by default")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> KubernetesSettings:
+        if self.api_url and self.kubeconfig:
+            raise ValueError("set api_url or kubeconfig, not both")
+        return self
+
+
+class VaultSettings(_Group):
+    """Where secrets are read. Kubernetes authentication in a cluster; AppRole or a token file elsewhere."""
+
+    address: HttpUrl = Field(description="such as https://vault.internal:8200")
+    namespace: str = Field("", description="Vault Enterprise namespace")
+    ca_file: Path | None = Field(None, description="CA certificates of the server; the system's by default")
+    auth: Literal["kubernetes", "approle", "token"] = "kubernetes"
+    auth_mount: str = Field("", description="mount of the auth method; its own name by default")
+    role: str = Field("tidegate", description="kubernetes: the Vault role")
+    jwt_file: Path = Field(
+        Path("/var/run/secrets/kubernetes.io/serviceaccount/token"), description="kubernetes: the pod's token"
+    )
+    role_id_file: Path | None = Field(None, description="approle: file with the role id")
+    secret_id_file: Path | None = Field(None, description="approle: file with the secret id")
+    token_file: Path | None = Field(None, description="token: file with the token")
+
+    @model_validator(mode="after")
+    def _complete(self) -> VaultSettings:
+        needed = {"approle": ("role_id_file", "secret_id_file"), "token": ("token_file",)}.get(self.auth, ())
+        missing = [name for name in needed if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"auth {self.auth} needs {' and '.join(missing)}")
+        return self
+
+
+class DatadogSettings(_Group):
+    """How Datadog is asked."""
+
+    address: str = Field("https://api.datadoghq.com", description="used when the credentials name none")
+    secret_path: str = Field(
+        "secret/{namespace}/{name}", description="path in Vault of the Kubernetes Secret `name` of `namespace`"
+    )
+    controller_namespace: str = Field("argo-rollouts", description="namespace of a Secret that is not namespaced")
+    measurements_per_second: float = Field(
+        5.0, gt=0, description="ceiling for all workers together, enforced by Temporal: the share of the rate limit"
+    )
+
+
+class ServiceNowSettings(_Group):
+    """Where incidents are opened."""
+
+    url: HttpUrl = Field(description="such as https://example.service-now.com")
+    secret_path: str = Field("secret/tidegate/servicenow", description="path in Vault of the credentials")
+    assignment_group: str = Field("", description="group that gets the incidents")
+
+
+class HealthSettings(_Group):
+    """Address of `/healthz` and `/readyz`."""
+
+    host: str = Field("127.0.0.1", description="0.0.0.0 where a kubelet has to reach it")
+    port: int = Field(8081, ge=0, le=65535, description="0 for any free port, which the log names")
+
+
+class LogSettings(_Group):
+    """What is logged."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class Settings(BaseSettings):
+    """All settings of one process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter=_SEPARATOR, env_ignore_empty=True, frozen=True, extra="forbid"
+    )
+
+    role: Role = Role.ALL
+    cluster: str = Field("default", description="name of the cluster whose activities this process carries out")
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    vault: VaultSettings | None = None
+    datadog: DatadogSettings = DatadogSettings()
+    servicenow: ServiceNowSettings | None = None
+    health: HealthSettings = HealthSettings()
+    log: LogSettings = LogSettings()
+    prometheus: str = Field("", description="address such as 0.0.0.0:9464 for the SDK's metrics; none by default")
+    graceful_shutdown: timedelta = Field(
+        timedelta(seconds=30), description="time for running activities after SIGTERM; seconds, or ISO 8601"
+    )
+    reconnect_at_most: timedelta = Field(
+        timedelta(seconds=15), description="longest wait between two tries while Temporal is away"
+    )
+    max_concurrent_activities: int = Field(100, gt=0)
+
+
+def load_settings(role: Role | None = None) -> Settings:
+    """Read the environment; `role` comes before its variable. Raises `SettingsError` that names every bad variable."""
+    unknown = sorted(name for name in os.environ if _is_unknown(name))
+    if unknown:
+        known = ", ".join(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)
+        raise SettingsError("\n".join([*(f"{name}: no such setting" for name in unknown), f"known: {known}"]))
+    try:
+        return Settings() if role is None else Settings(role=role)
+    except ValidationError as error:
+        raise SettingsError("\n".join(map(_complaint, error.errors()))) from error
+    except SourceError as error:
+        raise SettingsError(f"{error}: give its fields as {PREFIX}GROUP{_SEPARATOR}FIELD") from error
+
+
+def _is_unknown(variable: str) -> bool:
+    if not variable.startswith(PREFIX):
+        return False
+    group = variable.removeprefix(PREFIX).partition(_SEPARATOR)[0].lower()
+    return group not in Settings.model_fields and group not in _OF_THE_COMMANDS
+
+
+def _complaint(error: ErrorDetails) -> str:
+    variable = PREFIX + _SEPARATOR.join(str(part).upper() for part in error["loc"])
+    found = "" if isinstance(error["input"], Mapping | BaseModel) else f"={error['input']!r}"
+    return f"{variable}{found}: {error['msg'].removeprefix('Value error, ')}"
