@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Generic, TypeVar
 
@@ -92,29 +92,9 @@ def loads(text: str, file: str = "<text>") -> Manifests:
     return _manifests(read_documents(text, file), [])
 
 
-def apply_images(rollout: Loaded[Rollout], images: Mapping[str, str]) -> Loaded[Rollout]:
-    """The Rollout with other images: container name to image, `*` standing for every container.
-
-    Raises ManifestError for a container that the pod template does not have and for an image that is empty.
-    """
-    document = rollout.document
-    at: Path = ("spec", "template", "spec", "containers")
-    containers = document.value(at)
-    names = [each.get("name") if isinstance(each, dict) else None for each in _items(containers)]
-    for name, image in images.items():
-        if not image or (name != "*" and name not in names):
-            listed = ", ".join(sorted({str(known) for known in names if known}))
-            message = f"the image of {name} is empty" if not image else f"no container is called {name}"
-            raise document.refused("image", at, message, value=f"{name}={image}", remedy=f"containers: {listed}, or *")
-    for index, container in enumerate(_items(containers)):
-        image = images.get(str(names[index]), images.get("*", ""))
-        if image and isinstance(container, dict):
-            document = document.replaced((*at, index), {**container, "image": image}, document.place((*at, index)))
-    return replace(rollout, document=document, model=decode(Rollout, document, rollout.label))
-
-
-def _items(value: JsonValue) -> list[JsonValue]:
-    return value if isinstance(value, list) else []
+def from_objects(objects: Iterable[Mapping[str, JsonValue]]) -> Manifests:
+    """As `load`, for objects that came from the cluster or over the wire; findings about them name no file."""
+    return _manifests([Document(dict(each)) for each in objects], [])
 
 
 def _read(path: FilePath) -> list[Document]:

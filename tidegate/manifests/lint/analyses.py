@@ -1,0 +1,99 @@
+"""The analyses of a Rollout: templates that are there, arguments that are bound, evidence before full traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from tidegate.manifests.analysis_template import AnalysisTemplate, RolloutAnalysis
+from tidegate.manifests.documents import Loaded
+from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.lint.rollouts import field_findings
+from tidegate.manifests.network import HASH_LABEL
+from tidegate.manifests.rollout import Rollout
+from tidegate.manifests.templates import TemplateKey, used_templates
+from tidegate.manifests.validation.analyses import analysis_errors, analysis_path
+
+Templates = Mapping[TemplateKey, Loaded[AnalysisTemplate]]
+
+_HASHES = ("Latest", "Stable")
+
+
+def analysis_findings(rollout: Loaded[Rollout], templates: Templates, *, complete: bool) -> Iterator[Finding]:
+    """What is wrong with the analyses of a Rollout, or surprising about them."""
+    canary = rollout.model.spec.strategy.canary
+    if canary is None:
+        return
+    known = {key: template.model for key, template in templates.items()}
+    analyses = canary.analyses()
+    for step, analysis in analyses:
+        used = used_templates(analysis.templates, known)
+        yield from _missing(rollout, step, used.missing, complete=complete)
+        found = [known[key] for key in used.found]
+        yield from field_findings(rollout, analysis_errors(found, analysis, step), "analysis")
+        yield from _arguments(rollout, step, analysis)
+        if not used.missing:
+            yield from _unused_arguments(rollout, step, analysis, found)
+    if canary.analysis is not None and canary.analysis.starting_step is not None:
+        yield from _starting_step(rollout, canary.analysis.starting_step, len(canary.steps))
+    if not analyses:
+        message = "no analysis: every version gets all of the traffic, with no evidence that it is good"
+        remedy = "add strategy.canary.analysis, or an analysis step"
+        yield rollout.finding(Severity.WARNING, "no-gate", ("spec", "strategy", "canary"), message, remedy=remedy)
+
+
+def _missing(
+    rollout: Loaded[Rollout], step: int | None, missing: tuple[TemplateKey, ...], *, complete: bool
+) -> Iterator[Finding]:
+    for key in missing:
+        message = f"{key.kind} {key.name} is not among the manifests"
+        if not complete:
+            message += "; it is read from the cluster, and the release is refused if it is not there"
+        severity = Severity.ERROR if complete else Severity.NOTE
+        remedy = f"give the file that holds {key.kind} {key.name}"
+        yield rollout.finding(severity, "missing-template", analysis_path(step), message, remedy=remedy)
+
+
+def _arguments(rollout: Loaded[Rollout], step: int | None, analysis: RolloutAnalysis) -> Iterator[Finding]:
+    for index, argument in enumerate(analysis.args):
+        path: Path = (*analysis_path(step)[:-1], "args", index)
+        source = argument.value_from
+        if source is None:
+            continue
+        chosen = source.pod_template_hash_value
+        if chosen is not None and chosen not in _HASHES:
+            at = (*path, "valueFrom", "podTemplateHashValue")
+            message = "no such hash"
+            yield rollout.finding(Severity.ERROR, "hash-value", at, message, value=chosen, remedy="Latest or Stable")
+        if source.field_ref and _takes_absent_hash(source.field_ref.field_path, rollout):
+            at = (*path, "valueFrom", "fieldRef", "fieldPath")
+            message = (
+                f"the Rollout itself has no label {HASH_LABEL}: Argo would find nothing there, Tidegate takes the hash "
+                "of the newest ReplicaSet, which is what is meant"
+            )
+            remedy = "write valueFrom: {podTemplateHashValue: Latest}"
+            yield rollout.finding(Severity.WARNING, "hash-from-rollout-label", at, message, remedy=remedy)
+
+
+def _takes_absent_hash(field_path: str, rollout: Loaded[Rollout]) -> bool:
+    return field_path == f"metadata.labels['{HASH_LABEL}']" and HASH_LABEL not in rollout.metadata.labels
+
+
+def _unused_arguments(
+    rollout: Loaded[Rollout], step: int | None, analysis: RolloutAnalysis, templates: list[AnalysisTemplate]
+) -> Iterator[Finding]:
+    declared = {argument.name for template in templates for argument in template.spec.args}
+    for index, argument in enumerate(analysis.args):
+        if argument.name not in declared:
+            path = (*analysis_path(step)[:-1], "args", index, "name")
+            message = "no template of this analysis declares the argument; it is dropped"
+            remedy = f"declared: {', '.join(sorted(declared)) or 'none'}"
+            yield rollout.finding(
+                Severity.WARNING, "unused-argument", path, message, value=argument.name, remedy=remedy
+            )
+
+
+def _starting_step(rollout: Loaded[Rollout], step: int, count: int) -> Iterator[Finding]:
+    if not 0 <= step < count:
+        path = ("spec", "strategy", "canary", "analysis", "startingStep")
+        message = "there is no such step: the background analysis would never start"
+        yield rollout.finding(Severity.WARNING, "starting-step", path, message, value=step, remedy=f"0 to {count - 1}")

@@ -1,0 +1,58 @@
+"""The checks in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidegate.manifests.documents import Manifests, from_objects
+from tidegate.manifests.findings import Finding
+from tidegate.manifests.lint.analyses import analysis_findings
+from tidegate.manifests.lint.metrics import CompileCondition, metric_findings
+from tidegate.manifests.lint.rollouts import field_findings, rollout_findings
+from tidegate.manifests.lint.scope import bindings
+from tidegate.manifests.support import unsupported, unsupported_providers
+from tidegate.manifests.templates import template_key
+from tidegate.manifests.validation.references import Observed, reference_errors
+
+
+def lint(
+    manifests: Manifests, *, compile_condition: CompileCondition | None = None, complete: bool = False
+) -> list[Finding]:
+    """Everything worth saying about manifests, Rollouts first; an error refuses them.
+
+    `compile_condition` raises ValueError for a condition that cannot be understood. `complete` says that nothing but
+    these manifests will be there: what they name and do not hold is then an error, else it is read from the cluster.
+    """
+    templates = {template_key(template.model): template for template in manifests.templates}
+    findings: list[Finding] = []
+    for rollout in manifests.rollouts:
+        findings += rollout_findings(rollout, manifests, complete=complete)
+        findings += unsupported(rollout)
+        findings += analysis_findings(rollout, templates, complete=complete)
+    for key, template in templates.items():
+        findings += unsupported_providers(template)
+        findings += metric_findings(template, bindings(key, manifests.rollouts, templates), compile_condition)
+    return list(dict.fromkeys(findings))
+
+
+def check_release(
+    rollout: Mapping[str, Any],
+    templates: Sequence[Mapping[str, Any]],
+    services: Observed,
+    virtual_services: Observed,
+    *,
+    compile_condition: CompileCondition | None = None,
+) -> list[Finding]:
+    """As `lint`, for a release that is about to start, against what was observed in the cluster.
+
+    `templates` are all that the Rollout leads to, `services` by name and `virtual_services` by `name.namespace`, None
+    standing for what was looked for and not found. Raises ManifestError for an object that cannot be read.
+    """
+    manifests = from_objects([rollout, *templates])
+    loaded = manifests.rollout()
+    findings = lint(manifests, compile_condition=compile_condition, complete=True)
+    if loaded.model.spec.strategy.canary is not None:
+        errors = reference_errors(loaded.model, services, virtual_services)
+        findings += field_findings(loaded, errors, "reference")
+    return list(dict.fromkeys(findings))

@@ -1,0 +1,150 @@
+"""The metrics of a template: durations, conditions, Datadog's settings, and whether a query looks at the canary."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal
+
+from tidegate.manifests.analysis_template import AnalysisTemplate, Datadog, Metric
+from tidegate.manifests.documents import Loaded
+from tidegate.manifests.durations import DURATION_HINT, parse_duration
+from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.lint.scope import Binding, Scope, scope_of
+from tidegate.manifests.lint.traps import trap_findings
+
+CompileCondition = Callable[[str], object]
+
+_PLACEHOLDER = re.compile(r"\{\{.*?\}\}")
+_AGGREGATORS = ("avg", "min", "max", "sum", "last", "percentile", "mean", "l2norm", "area")
+_SCOPE_REMEDY = (
+    "add a tag such as kube_pod_label_rollouts_pod_template_hash:{{args.canary-hash}} and bind the argument with "
+    "valueFrom: {podTemplateHashValue: Latest}"
+)
+
+
+def metric_findings(
+    template: Loaded[AnalysisTemplate], bound: Sequence[Binding], compile_condition: CompileCondition | None
+) -> Iterator[Finding]:
+    """What is wrong with the metrics of a template, `bound` being the analyses that use it."""
+    spec = template.model.spec
+    if not spec.metrics and not spec.templates:
+        yield template.finding(Severity.ERROR, "no-metrics", ("spec", "metrics"), "no metrics specified")
+    for index, metric in enumerate(spec.metrics):
+        path: Path = ("spec", "metrics", index)
+        yield from _durations(template, metric, path)
+        yield from _conditions(template, metric, path, compile_condition)
+        yield from _provider(template, metric, path)
+        if metric.provider.datadog is not None:
+            yield from _datadog(template, metric.provider.datadog, (*path, "provider", "datadog"))
+            yield from _scopes(template, metric, (*path, "provider", "datadog"), bound)
+        yield from trap_findings(template, metric, path)
+
+
+def _durations(template: Loaded[AnalysisTemplate], metric: Metric, path: Path) -> Iterator[Finding]:
+    datadog = metric.provider.datadog or Datadog()
+    at = (*path, "provider", "datadog")
+    for where, text in {
+        (*path, "interval"): metric.interval,
+        (*path, "initialDelay"): metric.initial_delay,
+        (*at, "interval"): datadog.interval,
+        (*at, "requestTimeout"): datadog.request_timeout,
+    }.items():
+        if not text or _PLACEHOLDER.search(text):
+            continue
+        try:
+            duration = parse_duration(text)
+        except ValueError as error:
+            yield template.finding(Severity.ERROR, "duration", where, str(error), value=text, remedy=DURATION_HINT)
+            continue
+        if where[-2] == "datadog" and duration.total_seconds() <= 0:
+            message = f"{where[-1]} must be longer than 0"
+            yield template.finding(Severity.ERROR, "duration", where, message, value=text, remedy=DURATION_HINT)
+
+
+def _conditions(
+    template: Loaded[AnalysisTemplate], metric: Metric, path: Path, compile_condition: CompileCondition | None
+) -> Iterator[Finding]:
+    conditions = {"successCondition": metric.success_condition, "failureCondition": metric.failure_condition}
+    if not any(conditions.values()):
+        message = "neither successCondition nor failureCondition: every answer counts as a success"
+        yield template.finding(Severity.WARNING, "no-condition", path, message, value=metric.name)
+    defaults = {argument.name: argument.value or "0" for argument in template.model.spec.args}
+    for name, condition in conditions.items():
+        if not condition or compile_condition is None:
+            continue
+        # An argument is only known when a run starts; a number stands in for one without a default.
+        filled = _PLACEHOLDER.sub(lambda found: _filled(found[0], defaults), condition)
+        try:
+            compile_condition(filled)
+        except ValueError as error:
+            yield template.finding(Severity.ERROR, "condition", (*path, name), str(error), value=condition)
+
+
+def _filled(placeholder: str, defaults: Mapping[str, str]) -> str:
+    return defaults.get(placeholder.strip("{} ").removeprefix("args."), "0")
+
+
+def _provider(template: Loaded[AnalysisTemplate], metric: Metric, path: Path) -> Iterator[Finding]:
+    names = metric.provider.names()
+    if len(names) != 1:
+        message = f"multiple providers specified: {', '.join(names)}" if names else "no provider specified"
+        yield template.finding(Severity.ERROR, "provider", (*path, "provider"), message, remedy="provider.datadog")
+
+
+def _datadog(template: Loaded[AnalysisTemplate], datadog: Datadog, path: Path) -> Iterator[Finding]:
+    for name, message in _datadog_problems(datadog):
+        at = (*path, name)
+        yield template.finding(Severity.ERROR, "datadog", at, message, value=getattr(datadog, _ATTRIBUTES[name]))
+
+
+_Field = Literal["apiVersion", "aggregator", "query", "queries", "formula"]
+_ATTRIBUTES: Mapping[_Field, str] = {
+    "apiVersion": "api_version",
+    "aggregator": "aggregator",
+    "query": "query",
+    "queries": "queries",
+    "formula": "formula",
+}
+
+
+def _datadog_problems(datadog: Datadog) -> Iterator[tuple[_Field, str]]:
+    version = datadog.api_version or "v1"
+    if version not in ("v1", "v2"):
+        yield "apiVersion", "apiVersion must be v1 or v2"
+    if not datadog.query and not datadog.queries:
+        yield "query", "one of query and queries is required"
+    elif datadog.query and datadog.queries:
+        yield "queries", "query and queries exclude each other"
+    elif version == "v1" and not datadog.query:
+        yield "queries", "apiVersion v1, which is the default, knows query only: write apiVersion: v2"
+    if datadog.formula and not datadog.queries:
+        yield "formula", "a formula needs queries to refer to"
+    if len(datadog.queries) > 1 and not datadog.formula:
+        yield "queries", "several queries need a formula"
+    if datadog.aggregator and version == "v1":
+        yield "aggregator", "aggregator needs apiVersion: v2"
+    elif datadog.aggregator and datadog.aggregator not in _AGGREGATORS:
+        yield "aggregator", f"aggregator must be one of {', '.join(_AGGREGATORS)}"
+
+
+def _scopes(
+    template: Loaded[AnalysisTemplate], metric: Metric, path: Path, bound: Sequence[Binding]
+) -> Iterator[Finding]:
+    """A query must look at the canary alone: one over all pods judges the old version with the new one."""
+    datadog = metric.provider.datadog or Datadog()
+    queries = datadog.texts()
+    users: Sequence[Binding | None] = bound or (None,)
+    scopes = [(user, {name: scope_of(text, template.model, user) for name, text in queries.items()}) for user in users]
+    for name in queries:
+        blind = [(user, found) for user, found in scopes if found[name] is Scope.EVERYTHING]
+        if not blind:
+            continue
+        at = (*path, "query") if name == "query" and datadog.query else (*path, "queries", name)
+        where = "; ".join(str(user) for user, _ in blind if user)
+        message = f"query without the canary's tag: it looks at all versions together{f' ({where})' if where else ''}"
+        # Beside a query of the canary, one over everything may be meant for comparison; with no Rollout at hand nobody
+        # knows what the arguments will be.
+        alone = any(user and Scope.CANARY not in found.values() for user, found in blind)
+        severity = Severity.ERROR if alone else Severity.WARNING
+        yield template.finding(severity, "unscoped-query", at, message, value=metric.name, remedy=_SCOPE_REMEDY)

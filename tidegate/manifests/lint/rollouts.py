@@ -1,0 +1,113 @@
+"""A Rollout and the Services and VirtualServices beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from tidegate.manifests.documents import Loaded, Manifests
+from tidegate.manifests.field_error import FieldError
+from tidegate.manifests.findings import Finding, Severity
+from tidegate.manifests.network import HASH_LABEL
+from tidegate.manifests.pod_template.check import template_problems
+from tidegate.manifests.rollout import Canary, Rollout
+from tidegate.manifests.support import CODE as UNSUPPORTED
+from tidegate.manifests.validation.references import reference_errors
+from tidegate.manifests.validation.rollout import validate_rollout
+
+M = TypeVar("M", bound=BaseModel)
+
+_EMPTY_DETAILS = {"Required": "is required", "Duplicate": "is given twice"}
+
+
+def rollout_findings(rollout: Loaded[Rollout], manifests: Manifests, *, complete: bool) -> Iterator[Finding]:
+    """What Argo would refuse, what Kubernetes would not read, and what a release does to Services."""
+    yield from field_findings(rollout, validate_rollout(rollout.model), "invalid")
+    for problem in template_problems(rollout.model.spec.template, ("spec", "template")):
+        severity = Severity.ERROR if problem.certain else Severity.WARNING
+        value = None if isinstance(found := rollout.document.value(problem.path), dict | list) else found
+        yield rollout.finding(
+            severity, "pod-template", problem.path, problem.message, value=value, remedy=problem.remedy
+        )
+    canary = rollout.model.spec.strategy.canary
+    if canary is None:
+        return
+    services = _observed(_service_names(canary), rollout, manifests.services, complete=complete)
+    virtual_services = _observed(_virtual_services(rollout), rollout, manifests.virtual_services, complete=complete)
+    errors = reference_errors(rollout.model, services, virtual_services)
+    yield from field_findings(rollout, errors, "reference")
+    yield from _selector_notes(canary, rollout, manifests)
+    yield from _layer_4_routes(rollout, manifests)
+
+
+def field_findings(loaded: Loaded[Any], errors: Iterable[FieldError], code: str) -> Iterator[Finding]:
+    """Findings for errors in Argo's words, at the true field."""
+    for error in errors:
+        value = loaded.document.value(error.path)
+        detail = error.detail or _EMPTY_DETAILS.get(error.type, "")
+        shown = None if isinstance(value, dict | list) else value
+        yield loaded.finding(Severity.ERROR, code, error.path, detail, value=shown, remedy=error.remedy)
+
+
+def _service_names(canary: Canary) -> dict[str, tuple[str, str | None]]:
+    return {name: (name, None) for name in (canary.canary_service, canary.stable_service) if name}
+
+
+def _virtual_services(rollout: Loaded[Rollout]) -> dict[str, tuple[str, str | None]]:
+    istio = rollout.model.canary.istio
+    located = [each.located(rollout.metadata.namespace) for each in (istio.all_virtual_services() if istio else ())]
+    return {f"{name}.{namespace}": (name, namespace) for name, namespace in located}
+
+
+def _observed(
+    wanted: Mapping[str, tuple[str, str | None]],
+    rollout: Loaded[Rollout],
+    found: Sequence[Loaded[M]],
+    *,
+    complete: bool,
+) -> dict[str, Mapping[str, Any] | None]:
+    """Objects beside the Rollout under the keys they were asked for; what is absent counts only in a complete set."""
+    observed: dict[str, Mapping[str, Any] | None] = {}
+    for key, (name, namespace) in wanted.items():
+        loaded = _beside(rollout, found, name, namespace)
+        if loaded is not None or complete:
+            observed[key] = None if loaded is None else loaded.raw
+    return observed
+
+
+def _beside(
+    rollout: Loaded[Rollout], found: Sequence[Loaded[M]], name: str, namespace: str | None = None
+) -> Loaded[M] | None:
+    """The object of that name in the Rollout's namespace, an object without namespace being anywhere."""
+    wanted = rollout.metadata.namespace if namespace is None else namespace
+    return next(
+        (
+            loaded
+            for loaded in found
+            if loaded.metadata.name == name and (wanted == loaded.metadata.namespace or not loaded.metadata.namespace)
+        ),
+        None,
+    )
+
+
+def _selector_notes(canary: Canary, rollout: Loaded[Rollout], manifests: Manifests) -> Iterator[Finding]:
+    for name in _service_names(canary):
+        service = _beside(rollout, manifests.services, name)
+        if service is not None and HASH_LABEL not in service.model.spec.selector:
+            message = f"the selector does not tell versions apart; a release adds {HASH_LABEL} to it"
+            remedy = "nothing to do; let a GitOps tool ignore that label"
+            yield service.finding(Severity.NOTE, "service-selector", ("spec", "selector"), message, remedy=remedy)
+
+
+def _layer_4_routes(rollout: Loaded[Rollout], manifests: Manifests) -> Iterator[Finding]:
+    """TLS and TCP routes, which Argo weighs together with the HTTP ones and a release leaves as they are."""
+    for name, namespace in _virtual_services(rollout).values():
+        virtual_service = _beside(rollout, manifests.virtual_services, name, namespace)
+        if virtual_service is None:
+            continue
+        for protocol in ("tls", "tcp"):
+            if getattr(virtual_service.model.spec, protocol):
+                message = f"not supported by Tidegate: {protocol} routes, whose weights would not follow"
+                yield virtual_service.finding(Severity.ERROR, UNSUPPORTED, ("spec", protocol), message)

@@ -1,0 +1,125 @@
+"""What Argo Rollouts knows and a Tidegate release does not honour: each refused or warned about by its name.
+
+A new ability of the release is one line less here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pydantic import JsonValue
+
+from tidegate.manifests.analysis_template import AnalysisTemplate
+from tidegate.manifests.documents import Loaded
+from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.rollout import Rollout
+
+CODE = "unsupported"
+
+
+class Limit(NamedTuple):
+    """A field that is not honoured, as a path with `*` for every item of a list, and what people call it."""
+
+    path: str
+    name: str
+    remedy: str = ""
+
+
+_CANARY = "spec.strategy.canary"
+_ROUTING = f"{_CANARY}.trafficRouting"
+_ISTIO = f"{_ROUTING}.istio"
+_STEP = f"{_CANARY}.steps.*"
+_ISTIO_ONLY = "Istio is the one traffic router that is supported"
+
+REFUSED: tuple[Limit, ...] = (
+    Limit("spec.strategy.blueGreen", "blue-green", "use spec.strategy.canary"),
+    Limit("spec.workloadRef", "workloadRef", "write the pod template into spec.template"),
+    Limit("spec.restartAt", "restartAt", "start a release with the same image"),
+    Limit("spec.rollbackWindow", "rollbackWindow"),
+    Limit(f"{_CANARY}.pingPong", "ping-pong", "use canaryService and stableService"),
+    Limit(f"{_CANARY}.antiAffinity", "antiAffinity", "write the affinity into the pod template"),
+    Limit(f"{_CANARY}.canaryMetadata", "canaryMetadata"),
+    Limit(f"{_CANARY}.stableMetadata", "stableMetadata"),
+    Limit(f"{_CANARY}.dynamicStableScale", "dynamicStableScale"),
+    Limit(f"{_CANARY}.minPodsPerReplicaSet", "minPodsPerReplicaSet"),
+    Limit(f"{_CANARY}.replicaProgressThreshold", "replicaProgressThreshold"),
+    Limit(f"{_ROUTING}.nginx", "traffic routing by NGINX", _ISTIO_ONLY),
+    Limit(f"{_ROUTING}.alb", "traffic routing by AWS ALB", _ISTIO_ONLY),
+    Limit(f"{_ROUTING}.smi", "traffic routing by SMI", _ISTIO_ONLY),
+    Limit(f"{_ROUTING}.ambassador", "traffic routing by Ambassador", _ISTIO_ONLY),
+    Limit(f"{_ROUTING}.appMesh", "traffic routing by AWS App Mesh", _ISTIO_ONLY),
+    Limit(f"{_ROUTING}.traefik", "traffic routing by Traefik", _ISTIO_ONLY),
+    Limit(f"{_ROUTING}.apisix", "traffic routing by Apache APISIX", _ISTIO_ONLY),
+    Limit(f"{_ROUTING}.plugins", "traffic routing by plugins", _ISTIO_ONLY),
+    Limit(f"{_ROUTING}.maxTrafficWeight", "maxTrafficWeight", "weights are percent"),
+    Limit(f"{_ISTIO}.virtualService.tlsRoutes", "tlsRoutes"),
+    Limit(f"{_ISTIO}.virtualService.tcpRoutes", "tcpRoutes"),
+    Limit(f"{_ISTIO}.virtualServices.*.tlsRoutes", "tlsRoutes"),
+    Limit(f"{_ISTIO}.virtualServices.*.tcpRoutes", "tcpRoutes"),
+    Limit(f"{_ISTIO}.destinationRule.additionalSubsetNames", "additionalSubsetNames"),
+    Limit(f"{_STEP}.setCanaryScale", "step setCanaryScale"),
+    Limit(f"{_STEP}.setHeaderRoute", "step setHeaderRoute"),
+    Limit(f"{_STEP}.setMirrorRoute", "step setMirrorRoute"),
+    Limit(f"{_STEP}.experiment", "step experiment"),
+    Limit(f"{_STEP}.plugin", "step plugin"),
+)
+
+# Harmless when ignored, so a release goes on and says so.
+WARNED: tuple[Limit, ...] = (
+    Limit("spec.paused", "paused", "pause a release with `tidegate pause`"),
+    Limit("spec.analysis", "limits for old AnalysisRun objects"),
+    Limit(f"{_CANARY}.scaleDownDelayRevisionLimit", "scaleDownDelayRevisionLimit"),
+    Limit(f"{_CANARY}.analysis.analysisRunMetadata", "analysisRunMetadata"),
+    Limit(f"{_STEP}.analysis.analysisRunMetadata", "analysisRunMetadata"),
+)
+
+
+def unsupported(rollout: Loaded[Rollout]) -> Iterator[Finding]:
+    """What a Rollout asks for that a release does not do."""
+    document = rollout.document
+    for severity, limits in ((Severity.ERROR, REFUSED), (Severity.WARNING, WARNED)):
+        for limit in limits:
+            for path in _given(document.data, limit.path.split(".")):
+                message = f"not supported by Tidegate: {limit.name}"
+                yield rollout.finding(severity, CODE, path, message, remedy=limit.remedy)
+    yield from _missing_parts(rollout)
+
+
+def unsupported_providers(template: Loaded[AnalysisTemplate]) -> Iterator[Finding]:
+    """Metrics of a template that are not measured at Datadog."""
+    for index, metric in enumerate(template.model.spec.metrics):
+        for name in metric.provider.names():
+            if name != "datadog":
+                path = ("spec", "metrics", index, "provider", name)
+                message = f"not supported by Tidegate: provider {name}"
+                yield template.finding(Severity.ERROR, CODE, path, message, remedy="supported providers: datadog")
+
+
+def _missing_parts(rollout: Loaded[Rollout]) -> Iterator[Finding]:
+    """Strategies that rest on something that is left out."""
+    canary = rollout.model.spec.strategy.canary
+    if canary is None:
+        return
+    path: Path = ("spec", "strategy", "canary")
+    if canary.traffic_routing is None:
+        message = "not supported by Tidegate: a canary without trafficRouting"
+        remedy = "add trafficRouting.istio with a VirtualService"
+        yield rollout.finding(Severity.ERROR, CODE, path, message, remedy=remedy)
+    elif canary.istio and canary.istio.destination_rule and not (canary.canary_service and canary.stable_service):
+        message = "not supported by Tidegate: a DestinationRule without canaryService and stableService"
+        remedy = "name both Services"
+        at = (*path, "trafficRouting", "istio", "destinationRule")
+        yield rollout.finding(Severity.ERROR, CODE, at, message, remedy=remedy)
+
+
+def _given(data: JsonValue, pattern: list[str], path: Path = ()) -> Iterator[Path]:
+    """Paths that fit a pattern and hold something: not null, not false, not an empty list."""
+    if not pattern:
+        if data is not None and data is not False and data != []:
+            yield path
+    elif pattern[0] == "*":
+        for index, item in enumerate(data if isinstance(data, list) else []):
+            yield from _given(item, pattern[1:], (*path, index))
+    elif isinstance(data, dict) and pattern[0] in data:
+        yield from _given(data[pattern[0]], pattern[1:], (*path, pattern[0]))
