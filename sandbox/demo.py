@@ -1,0 +1,193 @@
+"""The demonstration: a good, a bad and a slow checkout image through the seed's gates, and an account of each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from sandbox.account import account
+from sandbox.world import World, open_world
+from tidegate.cli.overview import overview
+from tidegate.cli.watch import Frame, draw, follow, tell
+from tidegate.client import ReleaseError, ReleaseHandle, TidegateClient
+from tidegate.contract import ReleaseRequest, ReleaseStatus
+from tidegate.manifests.documents import Manifests, load
+from tidegate.manifests.images import apply_images
+
+EXAMPLES = Path(__file__).parents[1] / "examples" / "checkout"
+IMAGE = "registry.internal/payments/checkout"
+RATE = 300.0  # requests for each second
+SERVICE = "checkout"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One release of the demonstration and what it has to come to."""
+
+    name: str
+    tag: str
+    expected: str
+
+
+FIRST = Scenario("first", "1.0.0", "Healthy")
+SCENARIOS = (
+    Scenario("good", "1.1.0", "Healthy"),
+    Scenario("bad", "1.2.0-bad", "RolloutAborted"),
+    Scenario("slow", "1.3.0-slow", "RolloutAborted"),
+)
+
+
+class Demo:
+    """The releases of one world, one after the other."""
+
+    def __init__(self, world: World, temporal: Client, console: Console) -> None:
+        self._world = world
+        self._temporal = temporal
+        self._client = TidegateClient(temporal)
+        self._console = console
+        self._manifests = load([EXAMPLES / "fast"])
+
+    async def prepare(self) -> None:
+        """The stable version, and load on it."""
+        network = [*self._manifests.services, *self._manifests.virtual_services, *self._manifests.templates]
+        await self._world.apply([loaded.raw for loaded in network])
+        await self.release(FIRST)
+        await self._world.start_load(RATE)
+
+    async def release(self, scenario: Scenario) -> dict[str, Any]:
+        """Commit the image, start the release as a CI job would, show the tree until it ends, and account for it."""
+        self._console.rule(f"{scenario.name}: {IMAGE}:{scenario.tag}")
+        manifests = apply_images(self._manifests, {"checkout": f"{IMAGE}:{scenario.tag}"})
+        await self._world.apply([manifests.rollout().raw])
+        handle = await self._client.start(_request(manifests))
+        watching = asyncio.create_task(self._watch(handle))
+        try:
+            status, outcome = await self._ended(handle)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        told = await account(
+            self._temporal, self._world.telemetry, SERVICE, status, outcome, self._world.temporal.ui_url
+        )
+        return {"scenario": scenario.name, "expected": scenario.expected, **told}
+
+    async def _watch(self, handle: ReleaseHandle) -> None:
+        """The live tree on a terminal, what changes line by line elsewhere."""
+        frames = follow(self._client, handle.rollout, run_id=handle.run_id, pods=self._console.is_terminal)
+        await (draw(self._console, _trees(frames)) if self._console.is_terminal else tell(self._console, frames))
+
+    async def _ended(self, handle: ReleaseHandle) -> tuple[ReleaseStatus, str]:
+        try:
+            result = await self._client.wait(handle)
+        except ReleaseError as error:
+            if error.result is None:
+                raise
+            result = error.result
+        return result.status, result.outcome
+
+
+async def _trees(frames: AsyncIterator[Frame]) -> AsyncIterator[list[Text]]:
+    async for frame in frames:
+        yield overview(frame.status, frame.observation, datetime.now(UTC))
+
+
+def _request(manifests: Manifests) -> ReleaseRequest:
+    rollout = manifests.rollout()
+    return ReleaseRequest(
+        namespace=rollout.metadata.namespace,
+        name=rollout.metadata.name,
+        rollout=rollout.raw,
+        templates=tuple(template.raw for template in manifests.templates),
+        by="the demonstration",
+    )
+
+
+async def run_demo(scenarios: Sequence[Scenario], *, keep: bool, report: Path, console: Console) -> bool:
+    """Run the scenarios in a new world, print and write the account; returns whether each came to what it had to."""
+    began = time.monotonic()
+    async with open_world() as world:
+        await world.start_worker()
+        started = time.monotonic() - began
+        temporal = await Client.connect(world.temporal.address, data_converter=pydantic_data_converter)
+        console.print(f"the embedded world is up after {started:.1f} s; Temporal UI: {world.temporal.ui_url}")
+        demo = Demo(world, temporal, console)
+        await demo.prepare()
+        releases = [await demo.release(scenario) for scenario in scenarios]
+        document = {
+            "at": datetime.now(UTC).isoformat(),
+            "secondsToStart": round(started, 2),
+            "secondsInAll": round(time.monotonic() - began, 1),
+            "temporalUi": world.temporal.ui_url,
+            "incidents": f"{world.servicenow.url}/",
+            "releases": releases,
+        }
+        _write(report, document)
+        print_account(console, document, report)
+        if keep:
+            _print_doors(console, world)
+            await asyncio.Event().wait()
+    return all(release["outcome"] == release["expected"] for release in releases)
+
+
+def _write(report: Path, document: dict[str, Any]) -> None:
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def print_account(console: Console, document: dict[str, Any], report: Path) -> None:
+    """The short account: a row for each release, then where to look."""
+    table = Table(title="three releases" if len(document["releases"]) == 3 else None, show_lines=True)
+    for column in ("release", "outcome", "weights: set (counted)", "readings", "requests (failed)", "verdict to 0 %"):
+        table.add_column(column)
+    for release in document["releases"]:
+        table.add_row(*_row(release))
+    console.print(table)
+    for release in document["releases"]:
+        console.print(f"{release['scenario']}: {release['reason'] or release['outcome']}")
+        console.print(f"  {release['url']}", soft_wrap=True)
+        if release["incident"]:
+            console.print(f"  incident {release['incident']['number']}: {release['incident']['url']}", soft_wrap=True)
+    console.print(f"{document['secondsInAll']} s in all; the whole account: {report}")
+    console.print(f"Temporal UI: {document['temporalUi']}   incidents: {document['incidents']}", soft_wrap=True)
+
+
+def _row(release: dict[str, Any]) -> tuple[str, ...]:
+    weights = "\n".join(f"{w['set']} % ({'-' if w['counted'] is None else w['counted']} %)" for w in release["weights"])
+    readings = "\n".join(
+        f"{metric['name']}: {metric['successful']} good, {metric['failed']} bad ({analysis['kind']})"
+        for analysis in release["analyses"]
+        for metric in analysis["status"]["metrics"]
+    )
+    versions = "\n".join(
+        f"{image.rpartition(':')[2]}: {row['requests']} ({row['failures']})"
+        for image, row in release["requests"].items()
+    )
+    to_zero = release["secondsFromVerdictToZero"]
+    return (
+        release["scenario"],
+        release["outcome"],
+        weights,
+        readings,
+        versions,
+        "-" if to_zero is None else f"{to_zero:.2f} s",
+    )
+
+
+def _print_doors(console: Console, world: World) -> None:
+    console.print("the world stays up until Ctrl-C. From another terminal:")
+    console.print(f"  export TEMPORAL_ADDRESS={world.temporal.address}")
+    console.print("  .venv/bin/tidegate get rollout checkout -n payments")
+    console.print(f"  kubectl --server {world.kubernetes.url} -n payments get rollouts,replicasets,pods")
+    console.print(f"  curl -H 'Host: checkout' {world.envoy.url}/")

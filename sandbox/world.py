@@ -1,0 +1,236 @@
+"""The embedded world: which parts it has, how they are told of each other, and how all of it goes away again."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from sandbox.controllers import Controllers
+from sandbox.datadog import DatadogApi
+from sandbox.envoy import Envoy
+from sandbox.kubernetes_api import KubernetesApi
+from sandbox.mesh.agent import MeshAgent
+from sandbox.mesh.xds import DiscoveryFiles
+from sandbox.processes import LOOPBACK, Program, free_port
+from sandbox.scraper import Scraper
+from sandbox.servicenow import ServiceNowApi
+from sandbox.telemetry import Telemetry
+from sandbox.temporal import TemporalServer
+from sandbox.vault import Vault
+
+DATADOG_SECRET = "argo-rollouts/datadog"  # noqa: S105  # a path
+SERVICENOW_SECRET = "tidegate/servicenow"  # noqa: S105  # a path
+FIELD_MANAGER = "gitops"
+APPLY = "application/apply-patch+yaml"
+PLURALS = {
+    "Rollout": "rollouts",
+    "AnalysisTemplate": "analysistemplates",
+    "Service": "services",
+    "VirtualService": "virtualservices",
+    "DestinationRule": "destinationrules",
+}
+
+
+class Part(StrEnum):
+    """What may be started by itself; a part starts what it cannot be without."""
+
+    CLUSTER = "cluster"  # Kubernetes API with its controllers; pods are simulated unless there is traffic
+    TRAFFIC = "traffic"  # kubelet, mesh agent, Envoy and what it counts
+    TEMPORAL = "temporal"
+    VAULT = "vault"
+    DATADOG = "datadog"
+    SERVICENOW = "servicenow"
+
+
+EVERYTHING = frozenset(Part)
+
+
+class Credentials:
+    """Keys of the outside systems, made anew for each world. They stand in Vault and nowhere else."""
+
+    def __init__(self) -> None:
+        self.datadog_api_key = secrets.token_hex(16)
+        self.datadog_app_key = secrets.token_hex(20)
+        self.servicenow_password = secrets.token_urlsafe(24)
+        self.servicenow_client_secret = secrets.token_urlsafe(24)
+
+    def all(self) -> list[str]:
+        """Every one of them, for a scan that must find none."""
+        return [value for value in vars(self).values() if isinstance(value, str)]
+
+
+class World:
+    """The parts of one embedded world. Everything it keeps is in `state`, everything it starts ends with it."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.credentials = Credentials()
+        self.telemetry = Telemetry()
+        self.kubernetes = KubernetesApi()
+        self.temporal = TemporalServer(state)
+        self.vault = Vault(state, paths=[DATADOG_SECRET, SERVICENOW_SECRET])
+        self.files = DiscoveryFiles(state / "xds")
+        self.envoy = Envoy(state, self.files.folder)
+        self.datadog = DatadogApi(
+            self.telemetry, api_key=self.credentials.datadog_api_key, app_key=self.credentials.datadog_app_key
+        )
+        self.servicenow = ServiceNowApi(
+            username="tidegate",
+            password=self.credentials.servicenow_password,
+            client_id="tidegate",
+            client_secret=self.credentials.servicenow_client_secret,
+        )
+        self._worker_port = free_port()
+        self.worker: Program | None = None
+        self.mesh: MeshAgent | None = None
+        self._stack = AsyncExitStack()
+
+    async def start(self, parts: frozenset[Part] = EVERYTHING) -> None:
+        """Start the parts, side by side where they do not need each other."""
+        await asyncio.gather(
+            *(
+                start(parts)
+                for part, start in (
+                    (Part.CLUSTER, self._start_cluster),
+                    (Part.TEMPORAL, self._start_temporal),
+                    (Part.VAULT, self._start_vault),
+                )
+                if part in parts
+            )
+        )
+
+    async def stop(self) -> None:
+        """Stop everything in the opposite order of the start."""
+        await self._stack.aclose()
+
+    async def _start_temporal(self, parts: frozenset[Part]) -> None:
+        self._stack.push_async_callback(self.temporal.stop)
+        await self.temporal.start()
+
+    async def _start_cluster(self, parts: frozenset[Part]) -> None:
+        self._stack.push_async_callback(self.kubernetes.stop)
+        await self.kubernetes.start()
+        controllers = Controllers(self.kubernetes, simulate_pods=Part.TRAFFIC not in parts)
+        self._stack.push_async_callback(controllers.stop)
+        await controllers.start()
+        if Part.TRAFFIC in parts:
+            await self._start_traffic()
+        if Part.DATADOG in parts:
+            self._stack.push_async_callback(self.datadog.stop)
+            await self.datadog.start()
+        if Part.SERVICENOW in parts:
+            self._stack.push_async_callback(self.servicenow.stop)
+            await self.servicenow.start()
+
+    async def _start_traffic(self) -> None:
+        kubelet = self._program("kubelet", "sandbox.kubelet", "--api", self.kubernetes.url)
+        self._stack.push_async_callback(kubelet.stop)
+        self._stack.push_async_callback(self.envoy.stop)
+        await asyncio.gather(kubelet.start(_at_once), self.envoy.start())
+        self.mesh = MeshAgent(self.kubernetes.url, self.envoy, self.files)
+        scraper = Scraper(self.envoy, self.telemetry)
+        self._stack.push_async_callback(self.mesh.stop)
+        await self.mesh.start()
+        self._stack.push_async_callback(scraper.stop)
+        await scraper.start()
+
+    async def _start_vault(self, parts: frozenset[Part]) -> None:
+        self._stack.push_async_callback(self.vault.stop)
+        await self.vault.start()
+
+    async def seed_vault(self) -> None:
+        """Put the credentials where the worker reads them, the addresses of the embedded APIs beside them."""
+        keys = self.credentials
+        await self.vault.seed(
+            DATADOG_SECRET,
+            {"api-key": keys.datadog_api_key, "app-key": keys.datadog_app_key, "address": self.datadog.url},
+        )
+        await self.vault.seed(SERVICENOW_SECRET, {"username": "tidegate", "password": keys.servicenow_password})
+
+    # ---------------------------------------------------------------------------------------------------- its programs
+
+    async def start_worker(self) -> Program:
+        """A Tidegate worker as in production: only addresses differ. Returns its process, which may be killed."""
+        if self.worker is None:
+            self.worker = self._program("worker", "workers.worker", env=self._worker_environment())
+            self._stack.push_async_callback(self.worker.stop)
+        await self.worker.start(self._worker_ready, timeout=30.0)
+        return self.worker
+
+    async def start_load(self, rate: float, host: str = "checkout") -> Program:
+        """Requests at a constant rate through Envoy until the world ends."""
+        load = self._program("load", "sandbox.load", "--url", self.envoy.url, "--host", host, "--rate", str(rate))
+        self._stack.push_async_callback(load.stop)
+        await load.start(_at_once)
+        return load
+
+    def _program(self, name: str, module: str, *arguments: str, env: dict[str, str] | None = None) -> Program:
+        return Program(name, [sys.executable, "-m", module, *arguments], log_file=self.state / f"{name}.log", env=env)
+
+    def _worker_environment(self) -> dict[str, str]:
+        return {
+            "HOME": str(self.state),
+            "TEMPORAL_ADDRESS": self.temporal.address,
+            "TIDEGATE_KUBERNETES__API_URL": self.kubernetes.url,
+            "TIDEGATE_VAULT__ADDRESS": self.vault.address,
+            "TIDEGATE_VAULT__AUTH": "approle",
+            "TIDEGATE_VAULT__ROLE_ID_FILE": str(self.vault.role_id_file),
+            "TIDEGATE_VAULT__SECRET_ID_FILE": str(self.vault.secret_id_file),
+            "TIDEGATE_DATADOG__SECRET_PATH": f"secret/{DATADOG_SECRET}",
+            "TIDEGATE_DATADOG__MEASUREMENTS_PER_SECOND": "50",
+            "TIDEGATE_SERVICENOW__URL": self.servicenow.url,
+            "TIDEGATE_HEALTH__PORT": str(self._worker_port),
+        }
+
+    async def _worker_ready(self) -> bool:
+        timeout = aiohttp.ClientTimeout(total=1.0)
+        url = f"http://{LOOPBACK}:{self._worker_port}/readyz"
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
+            return answer.status == 200
+
+    # --------------------------------------------------------------------------------------------------------- its Git
+
+    async def apply(self, documents: Sequence[dict[str, Any]]) -> None:
+        """Apply manifests to the cluster, as a GitOps controller does when a commit lands."""
+        async with aiohttp.ClientSession(raise_for_status=True) as session:
+            for document in documents:
+                api, kind = str(document["apiVersion"]), str(document["kind"])
+                metadata = document["metadata"]
+                root = f"/apis/{api}" if "/" in api else f"/api/{api}"
+                path = f"{root}/namespaces/{metadata['namespace']}/{PLURALS[kind]}/{metadata['name']}"
+                async with session.patch(
+                    f"{self.kubernetes.url}{path}",
+                    params={"fieldManager": FIELD_MANAGER, "force": "true"},
+                    headers={"Content-Type": APPLY},
+                    json=document,
+                ):
+                    pass
+
+
+@asynccontextmanager
+async def open_world(parts: frozenset[Part] = EVERYTHING) -> AsyncIterator[World]:
+    """A world in a temporary folder; when the context ends no process, port or file of it is left."""
+    state = Path(tempfile.mkdtemp(prefix="tidegate-"))
+    world = World(state)
+    try:
+        await world.start(parts)
+        if {Part.VAULT, Part.DATADOG, Part.SERVICENOW} <= parts:
+            await world.seed_vault()
+        yield world
+    finally:
+        await world.stop()
+        shutil.rmtree(state, ignore_errors=True)
+
+
+async def _at_once() -> bool:
+    return True
