@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from tidegate.manifests.analysis_template import SecretRef
 
 MASK = b"*****"
 NOT_FOUND = "failed to find the credentials for datadog metrics provider"
+_SECRET_NAME = re.compile(r"[a-z0-9]([-.]?[a-z0-9])*")
 _DEFAULT_SECRET = "datadog"  # noqa: S105  the name of a secret, not one
 
 
@@ -52,11 +54,15 @@ class CredentialsFinder:
 
     async def find(self, ref: SecretRef | None, namespace: str, *, fresh: bool = False) -> Credentials:
         """The credentials; with `fresh` as they stand in the store now. Raises CredentialsError."""
-        named = ref is not None and ref.name
+        named = ref.name if ref else ""
         if ref is not None and ref.namespaced and not ref.name:
             raise CredentialsError("secret name is required for namespaced credentials")
         if not named and (found := self._from_environment()):
             return found
+        if named and not _SECRET_NAME.fullmatch(named):
+            raise CredentialsError(
+                f"secretRef.name {named!r} is no name of a Secret: lower case letters, digits, '-', '.'"
+            )
         owner = namespace if ref is not None and ref.namespaced else self.controller_namespace
         path = self.path.format(namespace=owner, name=named or _DEFAULT_SECRET)
         try:
