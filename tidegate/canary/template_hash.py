@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from tidegate.manifests.pod_template.quantity import canonical_quantity
 from tidegate.manifests.pod_template.types import ROOT, SCALARS, Field, fields_of
+from tidegate.manifests.steps import CanaryStep
 
 _FNV_OFFSET = 0x811C9DC5
 _FNV_PRIME = 0x01000193
@@ -32,9 +33,9 @@ def pod_template_hash(template: Mapping[str, JsonValue], collision_count: int | 
     return _hash(text, b"" if collision_count is None else collision_count.to_bytes(8, "little"))
 
 
-def steps_hash(steps: Sequence[JsonValue]) -> str:
+def steps_hash(steps: Sequence[CanaryStep]) -> str:
     """Value of `status.currentStepHash`: changes whenever the list of canary steps does."""
-    return _hash(go_json(list(steps)))
+    return _hash(go_json([step.model_dump(mode="json", by_alias=True, exclude_defaults=True) for step in steps]))
 
 
 def go_json(value: JsonValue) -> str:

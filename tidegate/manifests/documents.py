@@ -17,7 +17,7 @@ from tidegate.manifests.model import ObjectMeta
 from tidegate.manifests.network import DestinationRule, Service, VirtualService
 from tidegate.manifests.overlay import is_overlay, read_overlay
 from tidegate.manifests.rollout import Rollout
-from tidegate.manifests.source import MAX_BYTES, Document, Place, read_documents
+from tidegate.manifests.source import Document, read_documents, read_file
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -97,26 +97,12 @@ def from_objects(objects: Iterable[Mapping[str, JsonValue]]) -> Manifests:
     return _manifests([Document(dict(each)) for each in objects], [])
 
 
-def _read(path: FilePath) -> list[Document]:
+def _read(path: FilePath, within: tuple[FilePath, ...] = ()) -> list[Document]:
     if is_overlay(path):
-        return read_overlay(path, _read)
+        return read_overlay(path, _read, within)
     if path.is_dir():
-        return [found for file in sorted(path.iterdir()) if file.suffix in _SUFFIXES for found in _read_file(file)]
-    return _read_file(path)
-
-
-def _read_file(path: FilePath) -> list[Document]:
-    whole = Document(None, {(): Place(str(path), 1)})
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise whole.refused("too-large", (), f"the file is larger than {MAX_BYTES // 1024} KiB")
-        return read_documents(content.decode("utf-8-sig"), str(path))
-    except OSError as error:
-        raise whole.refused("unreadable", (), error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise whole.refused("unreadable", (), f"no UTF-8 text at byte {error.start}") from error
+        return [found for file in sorted(path.iterdir()) if file.suffix in _SUFFIXES for found in read_file(file)]
+    return read_file(path)
 
 
 def _manifests(documents: Sequence[Document], findings: list[Finding]) -> Manifests:

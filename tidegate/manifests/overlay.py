@@ -7,16 +7,19 @@ render it, and its output is a manifest like any other.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path as FilePath
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import JsonValue, RootModel
 
 from tidegate.manifests.decode import decode
 from tidegate.manifests.findings import Path
 from tidegate.manifests.model import Items, Model
-from tidegate.manifests.source import Document, read_documents
+from tidegate.manifests.source import Document, read_file
+
+Read: TypeAlias = Callable[[FilePath, tuple[FilePath, ...]], list[Document]]
 
 FILE_NAME = "kustomization.yaml"
 
@@ -65,17 +68,25 @@ def is_overlay(path: FilePath) -> bool:
     return path.name == FILE_NAME or (path / FILE_NAME).is_file()
 
 
-def read_overlay(path: FilePath, read: Callable[[FilePath], list[Document]]) -> list[Document]:
-    """Documents of the resources with the patches applied; `read` reads a file or folder.
+def read_overlay(path: FilePath, read: Read, within: tuple[FilePath, ...] = ()) -> list[Document]:
+    """Documents of the resources with the patches applied.
 
-    Raises ManifestError for what is not understood, a target that does not exist and a path that is not there.
+    `read` reads a resource, being told the overlays that it is part of. Raises ManifestError for what is not
+    understood, a target that does not exist, a path that is not there, and an overlay that is part of itself.
     """
     file = path if path.name == FILE_NAME else path / FILE_NAME
-    [document] = read_documents(file.read_text(), str(file)) or [Document({})]
+    found = read_file(file)
+    document = found[0] if found else Document({})
+    if len(found) > 1:
+        raise found[1].refused("overlay", (), "one object is expected in this file")
+    if file.resolve() in within:
+        raise document.refused("overlay", (), "the overlay is part of itself")
     kustomization = decode(Kustomization, document, FILE_NAME)
-    documents = [found for resource in kustomization.resources for found in read(file.parent / resource)]
+    inside = (*within, file.resolve())
+    resources = [FilePath(os.path.normpath(file.parent / resource)) for resource in kustomization.resources]
+    documents = [each for resource in resources for each in read(resource, inside)]
     for patch in kustomization.patches:
-        for source in read(file.parent / patch.path):
+        for source in read_file(file.parent / patch.path):
             documents = _patched(documents, patch.target, source)
     return documents
 

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 import yaml
@@ -96,6 +97,21 @@ def read_documents(text: str, file: str) -> list[Document]:
         raise _refused(Place(file, 1), "yaml", str(error).replace("\n", " ")) from error
     except RecursionError as error:
         raise _refused(Place(file, 1), "too-deep", f"nested deeper than {MAX_DEPTH} levels") from error
+
+
+def read_file(path: FilePath) -> list[Document]:
+    """Documents of a file. Raises ManifestError as `read_documents` does, and for a file that cannot be read."""
+    whole = Document(None, {(): Place(str(path), 1)})
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise whole.refused("too-large", (), f"the file is larger than {MAX_BYTES // 1024} KiB")
+        return read_documents(content.decode("utf-8-sig"), str(path))
+    except OSError as error:
+        raise whole.refused("unreadable", (), error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise whole.refused("unreadable", (), f"no UTF-8 text at byte {error.start}") from error
 
 
 class _Loader(yaml.SafeLoader):

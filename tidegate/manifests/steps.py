@@ -1,4 +1,7 @@
-"""Canary steps: the entries of `spec.strategy.canary.steps`, and their one-line form."""
+"""Canary steps: the entries of `spec.strategy.canary.steps`, and their one-line form.
+
+Fields stand in the order in which Argo declares them, on which the hash of the steps rests.
+"""
 
 from __future__ import annotations
 
@@ -97,8 +100,8 @@ class HeaderMatch(Model):
 class SetHeaderRoute(Model):
     """Requests with these headers go to the canary; without `match` the route is removed."""
 
-    match: Items[HeaderMatch] = ()
     name: str = ""
+    match: Items[HeaderMatch] = ()
 
 
 class RouteMatch(Model):
@@ -112,8 +115,8 @@ class RouteMatch(Model):
 class SetMirrorRoute(Model):
     """Copies of these requests go to the canary as well; without `match` the route is removed."""
 
-    match: Items[RouteMatch] = ()
     name: str = ""
+    match: Items[RouteMatch] = ()
     percentage: int | None = None
 
 

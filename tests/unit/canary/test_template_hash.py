@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.canary.template_hash import go_json, pod_template_hash, steps_hash
+from tidegate.manifests.steps import CanaryStep
 
 # Templates with the hash that a Go program computed from k8s.io/api's own types.
 VECTORS: list[dict[str, Any]] = json.loads(
@@ -22,7 +23,20 @@ SMALL: dict[str, Any] = {"metadata": {"labels": {"app": "x"}}, "spec": {"contain
 
 def test_the_published_examples() -> None:
     assert pod_template_hash(SMALL) == "7d47d9c8f5"
-    assert steps_hash([{"setWeight": 20}, {"pause": {}}]) == "54649b9f5c"
+    assert steps_hash(_steps({"setWeight": 20}, {"pause": {}})) == "54649b9f5c"
+
+
+def test_the_hash_of_steps_changes_with_any_of_them_and_not_with_the_order_of_fields() -> None:
+    argument = {"name": "hash", "valueFrom": {"podTemplateHashValue": "Latest"}}
+    templates = [{"templateName": "t"}]
+    one = steps_hash(_steps({"setWeight": 0}, {"analysis": {"args": [argument], "templates": templates}}))
+    assert one == steps_hash(_steps({"setWeight": 0}, {"analysis": {"templates": templates, "args": [argument]}}))
+    assert one != steps_hash(_steps({"setWeight": 1}, {"analysis": {"templates": templates, "args": [argument]}}))
+    assert one != steps_hash(_steps({"setWeight": 0}, {"analysis": {"templates": templates}}))
+
+
+def _steps(*steps: dict[str, Any]) -> list[CanaryStep]:
+    return [CanaryStep.model_validate(step) for step in steps]
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])

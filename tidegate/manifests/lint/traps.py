@@ -16,7 +16,7 @@ _COMPARISON = re.compile(
 _COMPLEMENTS = ({"<", ">="}, {"<=", ">"})
 _TRACE_LATENCY = re.compile(r"\b(?:p\d{2}(?:\.\d+)?|avg|min|max):trace\.(?P<metric>[\w.]+)")
 _NOT_LATENCY = re.compile(r"\.(?:hits|errors|apdex)(?:\.|$)")
-_FACTOR = re.compile(r"\*\s*(?P<right>\d+(?:\.\d+)?(?:e\d+)?)|(?P<left>\d+(?:\.\d+)?(?:e\d+)?)\s*\*")
+_FACTOR = re.compile(r"\*\s*(?P<right>\d+(?:\.\d+)?(?:e\d+)?)|(?<![\w.])(?P<left>\d+(?:\.\d+)?(?:e\d+)?)\s*\*")
 _RATIO = re.compile(r"(?P<numerator>[A-Za-z_]\w*)\s*/\s*(?P<denominator>[A-Za-z_]\w*)")
 # No request takes this long: a condition that needs it was written in milliseconds.
 _UNLIKELY_SECONDS = 20.0
