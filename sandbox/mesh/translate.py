@@ -27,7 +27,20 @@ MAX_TOTAL_WEIGHT = 2**32 - 1
 MILLION = 1_000_000
 ROUTE_FIELDS = {"name", "match", "route", "timeout", "mirror", "mirrors", "mirrorPercentage", "mirror_percent"}
 DESTINATION_FIELDS = {"destination", "weight"}
-RETRIES: Document = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 2}
+# Requests that never reached a pod are tried on another one, as Istio's sidecars do.
+RETRIES: Document = {
+    "retry_on": "connect-failure,refused-stream,reset-before-request",
+    "num_retries": 2,
+    "retry_host_predicate": [
+        {
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+            },
+        }
+    ],
+    "host_selection_retry_max_attempts": "5",
+}
 
 
 @dataclass(frozen=True)

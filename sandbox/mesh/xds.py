@@ -19,6 +19,10 @@ ROUTE_CONFIG = "mesh"
 CLUSTERS_FILE = "clusters.json"
 ROUTES_FILE = "routes.json"
 
+# Envoy's own limits are those of a small edge proxy; a mesh sets none unless a DestinationRule does.
+LIMITS = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+UNLIMITED = 2**32 - 1
+
 # An idle connection is closed by Envoy, never by the pod: the other way round a request may meet a closing connection.
 UPSTREAM_IDLE = "60s"
 
@@ -69,6 +73,7 @@ class DiscoveryFiles:
             "name": str(name),
             "type": "EDS",
             "connect_timeout": "0.5s",
+            "circuit_breakers": {"thresholds": [dict.fromkeys(LIMITS, UNLIMITED)]},
             "eds_cluster_config": {"eds_config": file_source(self._endpoints_file(name))},
             "typed_extension_protocol_options": {
                 "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
