@@ -71,8 +71,10 @@ Answer = TypeVar("Answer")
 class TidegateClient:
     """Client of the releases in one Temporal namespace. Every method may raise the errors of `tidegate.client`."""
 
-    def __init__(self, temporal: Client) -> None:
+    def __init__(self, temporal: Client, *, answer_timeout: timedelta = ANSWER_TIMEOUT) -> None:
+        """`answer_timeout` is how long a question waits for a worker before there counts as being none."""
         self._temporal = temporal
+        self._answer_timeout = answer_timeout
 
     @classmethod
     async def connect(cls, profile: str | None = None, *, identity: str | None = None) -> Self:
@@ -198,7 +200,7 @@ class TidegateClient:
         handle = self._temporal.get_workflow_handle(workflow_id, run_id=run_id)
         try:
             with translated(workflow_id):
-                answer: Answer = await handle.query(Query.STATUS, result_type=kind, rpc_timeout=ANSWER_TIMEOUT)
+                answer: Answer = await handle.query(Query.STATUS, result_type=kind, rpc_timeout=self._answer_timeout)
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError, ValidationError) as error:
             raise TidegateError(
                 f"{workflow_id}: its answer cannot be used: {error}",

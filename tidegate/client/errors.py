@@ -39,7 +39,7 @@ class NoSuchReleaseError(TidegateError):
 
 
 class RefusedError(TidegateError):
-    """The request or the message was understood and turned down; nothing was done. `kind` is the `ErrorType`, if any."""
+    """The request or the message was understood and turned down; nothing was done. `kind` is its `ErrorType`."""
 
     def __init__(self, message: str, remedy: str = "", kind: str = "") -> None:
         super().__init__(message, remedy)
