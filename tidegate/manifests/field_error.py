@@ -8,6 +8,7 @@ from typing import Literal
 from tidegate.manifests.findings import Path, path_text
 
 Kind = Literal["Required", "Invalid", "NotSupported", "Duplicate", "InternalError"]
+_EMPTY_DETAILS = {"Required": "is required", "Duplicate": "is given twice"}
 _STRATEGY: Path = ("spec", "strategy")
 _CANARY: Path = (*_STRATEGY, "canary")
 
@@ -23,9 +24,18 @@ class FieldError:
     argo_path: Path = ()
 
     @property
+    def message(self) -> str:
+        """Argo's text, or what its empty texts stand for."""
+        return self.detail or _EMPTY_DETAILS.get(self.type, self.type)
+
+    @property
     def field(self) -> str:
         """The field as Argo names it: its validation of a canary leaves `canary` out of the path."""
         if self.argo_path:
             return path_text(self.argo_path)
         in_canary = self.path[: len(_CANARY)] == _CANARY
         return path_text((*_STRATEGY, *self.path[len(_CANARY) :]) if in_canary else self.path)
+
+    def __str__(self) -> str:
+        remedy = f" ({self.remedy})" if self.remedy else ""
+        return f"{path_text(self.path)}: {self.message}{remedy}"

@@ -153,6 +153,17 @@ class Canary(Model):
         """The Istio part of the traffic routing, if there is one."""
         return self.traffic_routing.istio if self.traffic_routing else None
 
+    def services(self) -> dict[tuple[str, ...], str]:
+        """Names of the Services, by the path of the field that gives them."""
+        ping_pong = self.ping_pong or PingPong()
+        given = {
+            ("canaryService",): self.canary_service,
+            ("stableService",): self.stable_service,
+            ("pingPong", "pingService"): ping_pong.ping_service,
+            ("pingPong", "pongService"): ping_pong.pong_service,
+        }
+        return {path: name for path, name in given.items() if name}
+
     def scale_down_delay(self) -> timedelta:
         """How long the old pods stay after a promotion with traffic routing."""
         seconds = self.scale_down_delay_seconds

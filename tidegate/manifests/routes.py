@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from tidegate.manifests.network import L4Route, RouteDestination, VirtualServiceSpec
-from tidegate.manifests.rollout import Canary, IstioVirtualService
+from tidegate.manifests.rollout import Canary, IstioVirtualService, PingPong
 
 Protocol = Literal["http", "tls", "tcp"]
 PROTOCOLS: tuple[Protocol, ...] = ("http", "tls", "tcp")
@@ -35,6 +35,8 @@ def edited_routes(
     and do not count. Raises RouteError for a name that does not exist, and where it is not clear which route is meant.
     """
     routes = [route for route in _routes(spec, protocol) if not route.name or route.name not in managed]
+    if not routes:
+        return []
     if protocol == "http" and setting.routes:
         return [_named(routes, name) for name in setting.routes]
     if protocol == "tls" and setting.tls_routes:
@@ -62,7 +64,10 @@ def check_sides(route: EditedRoute, canary: Canary) -> None:
         thing = "DestinationRule subset"
     else:
         found = {each.destination.host.partition(".")[0] for each in route.destinations}
-        sides = (("Canary", canary.canary_service), ("Stable", canary.stable_service))
+        # Of two Services that swap roles, the pong one is stable until a promotion says otherwise.
+        ping_pong = canary.ping_pong or PingPong()
+        stable, new = canary.stable_service or ping_pong.pong_service, canary.canary_service or ping_pong.ping_service
+        sides = (("Canary", new), ("Stable", stable))
         thing = "Service"
     for side, name in sides:
         if name not in found:

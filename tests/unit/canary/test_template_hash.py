@@ -65,7 +65,7 @@ def test_what_go_cannot_tell_apart_has_one_hash(container: dict[str, Any]) -> No
 @pytest.mark.parametrize(("one", "other"), [("0.5", "500m"), ("1024Mi", "1Gi"), (1, "1"), ("1000m", "1")])
 def test_equal_quantities_have_one_hash(one: str | int, other: str) -> None:
     def with_cpu(quantity: str | int) -> str:
-        container = {**CONTAINER, "resources": {"limits": {"cpu": quantity}}}
+        container: Any = {**CONTAINER, "resources": {"limits": {"cpu": quantity}}}
         return pod_template_hash({"spec": {"containers": [container]}})
 
     assert with_cpu(one) == with_cpu(other)
@@ -108,7 +108,7 @@ trees = st.recursive(
 
 @given(tree=trees)
 def test_any_template_has_a_stable_hash_of_the_alphabet(tree: Any) -> None:
-    template = {"spec": {"containers": [{"name": "c", "env": tree}]}, "metadata": {"annotations": {"a": tree}}}
+    template: Any = {"spec": {"containers": [{"name": "c", "env": tree}]}, "metadata": {"annotations": {"a": tree}}}
     value = pod_template_hash(template)
     assert value == pod_template_hash(json.loads(json.dumps(template)))
     assert 1 <= len(value) <= 10

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from tidegate.manifests.documents import Manifests, from_objects
+from tidegate.manifests.documents import Loaded, Manifests, from_objects
 from tidegate.manifests.findings import Finding
 from tidegate.manifests.lint.analyses import analysis_findings
 from tidegate.manifests.lint.metrics import CompileCondition, metric_findings
 from tidegate.manifests.lint.rollouts import field_findings, rollout_findings
 from tidegate.manifests.lint.scope import bindings
+from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.support import unsupported, unsupported_providers
-from tidegate.manifests.templates import template_key
+from tidegate.manifests.templates import template_key, used_templates
 from tidegate.manifests.validation.references import Observed, reference_errors
+
+# `reference` says of the cluster what these say of files.
+_ANSWERED_BY_THE_CLUSTER = ("missing-template", "analysis")
 
 
 def lint(
@@ -46,13 +51,22 @@ def check_release(
 ) -> list[Finding]:
     """As `lint`, for a release that is about to start, against what was observed in the cluster.
 
-    `templates` are all that the Rollout leads to, `services` by name and `virtual_services` by `name.namespace`, None
-    standing for what was looked for and not found. Raises ManifestError for an object that cannot be read.
+    `templates` are all that there are for the Rollout, those that it does not use being left alone; `services` are by
+    name and `virtual_services` by `name.namespace`, None standing for what was looked for and not found.
+    Raises ManifestError for an object that cannot be read.
     """
     manifests = from_objects([rollout, *templates])
     loaded = manifests.rollout()
-    findings = lint(manifests, compile_condition=compile_condition, complete=True)
+    findings = lint(_with_used_templates(manifests, loaded), compile_condition=compile_condition)
     if loaded.model.spec.strategy.canary is not None:
-        errors = reference_errors(loaded.model, services, virtual_services)
+        errors = reference_errors(loaded.model, services, virtual_services, templates)
         findings += field_findings(loaded, errors, "reference")
-    return list(dict.fromkeys(findings))
+    return list(dict.fromkeys(each for each in findings if each.code not in _ANSWERED_BY_THE_CLUSTER))
+
+
+def _with_used_templates(manifests: Manifests, rollout: Loaded[Rollout]) -> Manifests:
+    known = {template_key(template.model): template.model for template in manifests.templates}
+    canary = rollout.model.spec.strategy.canary
+    references = [each for _, analysis in (canary.analyses() if canary else ()) for each in analysis.templates]
+    used = used_templates(references, known).found
+    return replace(manifests, templates=tuple(each for each in manifests.templates if template_key(each.model) in used))

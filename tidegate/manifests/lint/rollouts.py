@@ -19,8 +19,6 @@ from tidegate.manifests.validation.rollout import validate_rollout
 
 M = TypeVar("M", bound=BaseModel)
 
-_EMPTY_DETAILS = {"Required": "is required", "Duplicate": "is given twice"}
-
 
 def rollout_findings(rollout: Loaded[Rollout], manifests: Manifests, *, complete: bool) -> Iterator[Finding]:
     """What Argo would refuse, what Kubernetes would not read, and what a release does to Services."""
@@ -46,13 +44,12 @@ def field_findings(loaded: Loaded[Any], errors: Iterable[FieldError], code: str)
     """Findings for errors in Argo's words, at the true field."""
     for error in errors:
         value = loaded.document.value(error.path)
-        detail = error.detail or _EMPTY_DETAILS.get(error.type, "")
         shown = None if isinstance(value, dict | list) else value
-        yield loaded.finding(Severity.ERROR, code, error.path, detail, value=shown, remedy=error.remedy)
+        yield loaded.finding(Severity.ERROR, code, error.path, error.message, value=shown, remedy=error.remedy)
 
 
 def _service_names(canary: Canary) -> dict[str, tuple[str, str | None]]:
-    return {name: (name, None) for name in (canary.canary_service, canary.stable_service) if name}
+    return {name: (name, None) for name in canary.services().values()}
 
 
 def _virtual_services(rollout: Loaded[Rollout]) -> dict[str, tuple[str, str | None]]:

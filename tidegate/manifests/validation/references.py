@@ -44,18 +44,15 @@ def reference_errors(
 
 
 def _service_errors(rollout: Rollout, services: Observed) -> Iterator[FieldError]:
-    for field, name in (
-        ("canaryService", rollout.canary.canary_service),
-        ("stableService", rollout.canary.stable_service),
-    ):
+    for field, name in rollout.canary.services().items():
         if name in services:
             yield from service_errors(rollout, field, services[name])
 
 
-def service_errors(rollout: Rollout, field: str, service: Mapping[str, Any] | None) -> list[FieldError]:
-    """What is wrong with the Service that `canaryService` or `stableService` (`field`) names; None: it is missing."""
-    path: Path = (*_CANARY, field)
-    name = getattr(rollout.canary, "canary_service" if field == "canaryService" else "stable_service")
+def service_errors(rollout: Rollout, field: Path, service: Mapping[str, Any] | None) -> list[FieldError]:
+    """What is wrong with the Service that a field of the canary strategy names; None: it is missing."""
+    path: Path = (*_CANARY, *field)
+    name = rollout.canary.services()[tuple(map(str, field))]
     # In Argo's texts the paths of references do have the `canary` that those of the strategy lack.
     if service is None:
         return [_error(path, f'services "{name}" not found', f"create Service {name} beside the Rollout")]
