@@ -13,7 +13,9 @@ from temporalio.exceptions import ApplicationError
 
 from activities.cluster import Object, Operation, put
 from tidegate.contract import ErrorType, Istio, RouteState, TrafficState
+from tidegate.manifests.network import VirtualServiceSpec
 from tidegate.manifests.rollout import IstioVirtualService
+from tidegate.manifests.routes import edited_routes
 
 
 def weight_operations(found: Object, reference: Mapping[str, Any], istio: Istio, weight: int) -> list[Operation]:
@@ -70,19 +72,13 @@ def read_traffic(
 
 
 def _routes(found: Object, reference: Mapping[str, Any]) -> list[tuple[int, Object]]:
-    routes = list(enumerate((found.get("spec") or {}).get("http") or []))
-    label = f"VirtualService {found['metadata']['name']}"
-    names = reference.get("routes") or []
-    if not names:
-        if len(routes) == 1:
-            return routes
-        raise _invalid(f"{label}: spec.http has {len(routes)} routes: name the ones to edit in virtualService.routes")
-    chosen = [(index, route) for index, route in routes if route.get("name") in names]
-    missing = sorted(set(names) - {route.get("name") for _, route in chosen})
-    if missing:
-        has = ", ".join(str(route.get("name", "(unnamed)")) for _, route in routes) or "none"
-        raise _invalid(f"{label}: spec.http has no route named {missing[0]!r}; it has {has}")
-    return chosen
+    setting = IstioVirtualService.model_validate(reference)
+    routes = found["spec"].get("http") or []
+    try:
+        chosen = edited_routes(setting, VirtualServiceSpec.model_validate(found["spec"]), "http")
+    except ValueError as error:
+        raise _invalid(f"VirtualService {found['metadata']['name']}: {error}") from error
+    return [(route.position, routes[route.position]) for route in chosen]
 
 
 def _sides(found: Object, route: Object, istio: Istio) -> list[tuple[str, int, Object]]:

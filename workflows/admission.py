@@ -7,15 +7,15 @@ from typing import Any
 
 from pydantic import ValidationError
 from temporalio.exceptions import ApplicationError
+from tidegate.analysis.conditions import compile_condition
 from tidegate.analysis.spec import SpecError
 
 from tidegate.contract import ErrorType, Observation, ReleaseRequest, ReleaseResult, ReleaseStatus
-from tidegate.manifests.decode import decode_object
+from tidegate.manifests.documents import from_objects
 from tidegate.manifests.durations import parse_duration
-from tidegate.manifests.findings import ManifestError
+from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
+from tidegate.manifests.lint import check_release, lint
 from tidegate.manifests.rollout import Rollout as Manifest
-from tidegate.manifests.validation.references import reference_errors
-from tidegate.manifests.validation.rollout import validate_rollout
 from workflows.plan import HOLD_LIMIT, Plan
 
 _SHOWN_ERRORS = 5
@@ -38,15 +38,12 @@ def parse_request(value: Any) -> ReleaseRequest:
 
 def read_manifest(request: ReleaseRequest) -> Manifest:
     """The Rollout of a request, checked by itself. Raises `InvalidSpec` with every reason against it."""
-    label = f"Rollout/{request.name}"
     try:
-        manifest = decode_object(Manifest, request.rollout, label)
+        manifests = from_objects([request.rollout])
+        _refuse(request, lint(manifests, compile_condition=compile_condition))
+        return manifests.rollout().model
     except ManifestError as error:
-        raise _refused(label, [str(finding) for finding in error.findings]) from error
-    problems = [str(problem) for problem in validate_rollout(manifest)]
-    if problems:
-        raise _refused(label, problems)
-    return manifest
+        raise _invalid(request, [str(finding) for finding in error.findings]) from error
 
 
 def check(request: ReleaseRequest, manifest: Manifest, seen: Observation) -> tuple[Plan, tuple[str, ...]]:
@@ -54,18 +51,17 @@ def check(request: ReleaseRequest, manifest: Manifest, seen: Observation) -> tup
 
     Raises `InvalidSpec` with every reason against it.
     """
-    label = f"Rollout/{request.name}"
-    plan = Plan.of(request, manifest, seen, _hold_limit(request, label))
+    plan = Plan.of(request, manifest, seen, _hold_limit(request))
     try:
-        problems = [
-            str(problem) for problem in reference_errors(manifest, seen.services, seen.virtual_services, plan.templates)
-        ]
+        findings = check_release(
+            request.rollout, plan.templates, seen.services, seen.virtual_services, compile_condition=compile_condition
+        )
     except ManifestError as error:
-        raise _refused(label, [str(finding) for finding in error.findings]) from error
-    problems += _analysis_problems(plan)
-    if problems:
-        raise _refused(label, problems)
-    return plan, ()
+        raise _invalid(request, [str(finding) for finding in error.findings]) from error
+    _refuse(request, findings)
+    if problems := _analysis_problems(plan):
+        raise _invalid(request, problems)
+    return plan, tuple(str(finding) for finding in findings if finding.severity is Severity.WARNING)
 
 
 def describe(plan: Plan, status: ReleaseStatus, outcome: str = "Healthy") -> ReleaseResult:
@@ -85,17 +81,22 @@ def _analysis_problems(plan: Plan) -> list[str]:
     return problems
 
 
-def _hold_limit(request: ReleaseRequest, label: str) -> timedelta | None:
+def _hold_limit(request: ReleaseRequest) -> timedelta | None:
     text = ((request.rollout.get("metadata") or {}).get("annotations") or {}).get(HOLD_LIMIT)
     if text is None:
         return None
     try:
         return parse_duration(str(text))
     except ValueError as error:
-        raise _refused(label, [f"metadata.annotations['{HOLD_LIMIT}']: {text!r}: {error}"]) from error
+        raise _invalid(request, [f"metadata.annotations['{HOLD_LIMIT}']: {text!r}: {error}"]) from error
 
 
-def _refused(label: str, problems: list[str]) -> ApplicationError:
+def _refuse(request: ReleaseRequest, findings: list[Finding]) -> None:
+    if problems := errors(findings):
+        raise _invalid(request, [str(problem) for problem in problems])
+
+
+def _invalid(request: ReleaseRequest, problems: list[str]) -> ApplicationError:
     more = f" (and {len(problems) - _SHOWN_ERRORS} more)" if len(problems) > _SHOWN_ERRORS else ""
     text = "; ".join(problems[:_SHOWN_ERRORS])
-    return ApplicationError(f"{label}: {text}{more}", type=ErrorType.INVALID_SPEC, non_retryable=True)
+    return ApplicationError(f"Rollout/{request.name}: {text}{more}", type=ErrorType.INVALID_SPEC, non_retryable=True)

@@ -52,22 +52,8 @@ class ClusterDouble:
 
     def activities(self) -> list[Callable[..., Any]]:
         return [
-            getattr(self, name)
-            for name in (
-                [
-                    "observe",
-                    "create",
-                    "scale",
-                    "available",
-                    "retire",
-                    "services",
-                    "stable",
-                    "publish",
-                    "shift",
-                    "restore",
-                    "incident",
-                ]
-            )
+            *(self.observe, self.create, self.scale, self.available, self.retire, self.services),
+            *(self.stable, self.publish, self.shift, self.restore),
         ]
 
     def weights(self) -> list[int]:
