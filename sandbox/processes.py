@@ -134,6 +134,10 @@ class Program:
             code = self._child.returncode
             raise ProgramError(f"{self.name} ended with code {code} before it was ready{self._tail()}")
 
+    def send(self, what: signal.Signals) -> None:
+        """Send a signal to the running child. Raises ProgramError when there is none."""
+        os.kill(self.pid, what)
+
     async def _end(self, how: signal.Signals, grace: float) -> None:
         child = self._child
         if child is None:
