@@ -6,7 +6,6 @@ import asyncio
 import time
 
 import aiohttp
-import structlog
 
 from sandbox.documents import Document
 from sandbox.envoy import CLUSTERS, ROUTES, Envoy, Subscription
@@ -14,8 +13,6 @@ from sandbox.mesh.names import ClusterName
 from sandbox.mesh.snapshot import Backends
 from sandbox.mesh.translate import MeshConfig
 from sandbox.mesh.xds import DiscoveryFiles
-
-log = structlog.get_logger(__name__)
 
 CONFIRM_SECONDS = 5.0
 POLL_SECONDS = 0.005
