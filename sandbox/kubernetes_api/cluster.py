@@ -217,9 +217,7 @@ class Cluster:
             return
         given = meta(obj).get("namespace")
         if given and given != namespace:
-            raise status.bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
+            raise status.bad_request(_OTHER_NAMESPACE)
         found = self.store.get(NAMESPACES, "", namespace)
         if found is None:
             raise status.not_found(NAMESPACES, namespace)
@@ -234,9 +232,7 @@ class Cluster:
                 f"the name of the object ({given['name']}) does not match the name on the URL ({ref.name})"
             )
         if ref.kind.namespaced and given.get("namespace", ref.namespace) != ref.namespace:
-            raise status.bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
+            raise status.bad_request(_OTHER_NAMESPACE)
         if old is None:
             return
         uid = old["metadata"]["uid"]
@@ -248,11 +244,10 @@ class Cluster:
 
     def _check_preconditions(self, ref: Ref, obj: Object, options: DeleteOptions) -> None:
         for name, wanted in (("uid", options.uid), ("resourceVersion", options.resource_version)):
-            if wanted and wanted != obj["metadata"][name]:
-                why = f"the {name} in the precondition ({wanted}) does not match the {name} in record ({obj['metadata'][name]})"
-                raise status.conflict(
-                    ref.kind, ref.name, f"{why}. The object might have been deleted and then recreated"
-                )
+            found = obj["metadata"][name]
+            if wanted and wanted != found:
+                why = f"the {name} in the precondition ({wanted}) does not match the {name} in record ({found})"
+                raise status.conflict(ref.kind, ref.name, f"{why}. The object might have been recreated")
 
     def _generated_name(self, kind: Kind, namespace: str, prefix: str) -> str | None:
         if not prefix:

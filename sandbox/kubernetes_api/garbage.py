@@ -25,7 +25,7 @@ def _owners(obj: Object) -> list[dict[str, Any]]:
 
 
 class GarbageCollector:
-    """Deletes what has lost its last owner, and serves foreground and orphan deletion, as soon as a write calls for it."""
+    """Deletes what has lost its last owner; serves foreground and orphan deletion. It acts right after a write."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster

@@ -86,7 +86,7 @@ def track_update(old: Object | None, new: Object, writer: Writer, *, custom: boo
 
 
 def apply(live: Object | None, config: Object, writer: Writer, *, force: bool, custom: bool) -> Object:
-    """Server-side apply: `live` with the fields of `config` set, and without those that only this manager applied before.
+    """Server-side apply: `live` with the fields of `config`, and without those that only this manager applied before.
 
     Raises:
         ApiError: 409 when another manager owns a field that `config` would change, and `force` is not set.

@@ -43,8 +43,5 @@ def scaled(obj: Object, scale: Object) -> Object:
     if not isinstance(replicas, int) or isinstance(replicas, bool):
         raise bad_request(f"Scale cannot be handled: spec.replicas must be an integer, got {replicas!r}")
     version = meta(scale).get("resourceVersion", meta(obj)["resourceVersion"])
-    return {
-        **obj,
-        "metadata": {**meta(obj), "resourceVersion": version},
-        "spec": {**(obj.get("spec") or {}), "replicas": replicas},
-    }
+    spec = {**(obj.get("spec") or {}), "replicas": replicas}
+    return {**with_metadata(obj, resourceVersion=version), "spec": spec}
