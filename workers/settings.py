@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
@@ -23,6 +23,9 @@ PREFIX = "TIDEGATE_"
 _SEPARATOR = "__"
 # Defaults of the commands' options; they may stand in an environment that a worker shares.
 _OF_THE_COMMANDS = frozenset({"namespace"})
+
+
+Url = Annotated[str, Field(pattern="^https?://[^/]+")]
 
 
 class SettingsError(Exception):
@@ -61,7 +64,7 @@ class KubernetesSettings(_Group):
 class VaultSettings(_Group):
     """Where secrets are read. Kubernetes authentication in a cluster; AppRole or a token file elsewhere."""
 
-    address: HttpUrl = Field(description="such as https://vault.internal:8200")
+    address: Url = Field(description="such as https://vault.internal:8200")
     namespace: str = Field("", description="Vault Enterprise namespace")
     ca_file: Path | None = Field(None, description="CA certificates of the server; the system's by default")
     auth: Literal["kubernetes", "approle", "token"] = "kubernetes"
@@ -99,7 +102,7 @@ class DatadogSettings(_Group):
 class ServiceNowSettings(_Group):
     """Where incidents are opened."""
 
-    url: HttpUrl = Field(description="such as https://example.service-now.com")
+    url: Url = Field(description="such as https://example.service-now.com")
     secret_path: str = Field("secret/tidegate/servicenow", description="path in Vault of the credentials")
     assignment_group: str = Field("", description="group that gets the incidents")
 

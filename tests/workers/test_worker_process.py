@@ -1,0 +1,116 @@
+"""The worker as a process: what it loads, how it waits for Temporal, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from sandbox.processes import LOOPBACK, Program, free_port, until
+from sandbox.temporal import TemporalServer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CLIENTS = ("kubernetes", "datadog_api_client", "hvac")
+PRINT_LOADED = f"""
+import asyncio, sys
+from temporalio.client import Client
+from workers.settings import Role, Settings
+from workers.wiring import open_workers
+
+async def load():
+    client = await Client.connect(sys.argv[1])
+    async with open_workers(client, Settings(role=Role(sys.argv[2]), kubernetes={{"api_url": "http://127.0.0.1:1"}})):
+        print(*(name for name in {CLIENTS} if name in sys.modules))
+
+asyncio.run(load())
+"""
+
+
+def loaded(server: TemporalServer, role: str) -> list[str]:
+    command = [sys.executable, "-c", PRINT_LOADED, server.address, role]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.split()
+
+
+async def test_a_worker_that_decides_loads_no_client_of_an_outside_system(server: TemporalServer) -> None:
+    assert await asyncio.to_thread(loaded, server, "workflows") == []
+
+
+@pytest.mark.parametrize(("role", "clients"), [("cluster", ["kubernetes"]), ("metrics", ["datadog_api_client"])])
+async def test_a_worker_that_acts_loads_what_it_acts_with(
+    server: TemporalServer, role: str, clients: list[str]
+) -> None:
+    assert await asyncio.to_thread(loaded, server, role) == clients
+
+
+class WorkerProcess:
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.port = free_port()
+        self.log = folder / "worker.log"
+        env = {"TIDEGATE_HEALTH__PORT": str(self.port), "HOME": str(folder), **settings}
+        self.program = Program("worker", [sys.executable, "-m", "workers.worker"], log_file=self.log, env=env)
+
+    async def status(self, path: str) -> int:
+        try:
+            async with httpx.AsyncClient() as http:
+                return (await http.get(f"http://{LOOPBACK}:{self.port}{path}")).status_code
+        except httpx.TransportError:
+            return 0
+
+    async def alive(self) -> bool:
+        return await self.status("/healthz") == 200
+
+    async def ready(self) -> bool:
+        return await self.status("/readyz") == 200
+
+    async def not_ready(self) -> bool:
+        return await self.status("/readyz") == 503
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def late_server(tmp_path: Path) -> AsyncIterator[TemporalServer]:
+    """A server that a test starts when it likes."""
+    server = TemporalServer(tmp_path)
+    yield server
+    await server.stop()
+
+
+async def test_a_worker_waits_for_temporal_and_says_so_and_goes_when_told(
+    late_server: TemporalServer, tmp_path: Path
+) -> None:
+    worker = WorkerProcess(tmp_path, TEMPORAL_ADDRESS=late_server.address, TIDEGATE_ROLE="workflows")
+    try:
+        await worker.program.start(worker.alive)
+        assert await worker.not_ready()
+        await late_server.start()
+        await until(worker.ready, 20, "the worker is ready")
+        await late_server.kill()
+        await until(worker.not_ready, 20, "the worker has seen that Temporal is away")
+        await late_server.start()
+        await until(worker.ready, 20, "the worker is ready again")
+    finally:
+        await worker.program.stop(grace=20)
+    log = worker.log.read_text()
+    assert "stopped" in log.splitlines()[-1], log
+
+
+async def test_a_worker_ends_at_once_when_told_before_it_ever_reached_temporal(tmp_path: Path) -> None:
+    worker = WorkerProcess(tmp_path, TEMPORAL_ADDRESS=f"{LOOPBACK}:{free_port()}")
+    await worker.program.start(worker.alive)
+    await worker.program.stop(grace=20)
+    assert "stopped" in worker.log.read_text()
+
+
+def test_a_setting_that_cannot_be_used_is_named_before_anything_starts() -> None:
+    command = [sys.executable, "-m", "workers.worker"]
+    env = {**os.environ, "TIDEGATE_HEALTH__PORT": "http"}
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, env=env)
+    assert ended.returncode == 64
+    assert ended.stderr.startswith("error: TIDEGATE_HEALTH__PORT='http': ")

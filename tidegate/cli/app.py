@@ -1,0 +1,88 @@
+"""The `tidegate` command, also installed as `kubectl-tidegate`: its commands, and errors into exit codes."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+import structlog
+import typer
+
+from tidegate.cli import release, show, speak
+from tidegate.cli.exits import ExitCode, error_block, exit_code
+from tidegate.cli.options import Output, OutputOption
+from tidegate.cli.output import SCHEMA_VERSION, print_json, stderr, stdout
+from tidegate.client import TidegateClient, TidegateError
+from tidegate.manifests.findings import ManifestError, errors
+
+EPILOG = (
+    "The connection to Temporal is configured as for the `temporal` command: TEMPORAL_PROFILE, TEMPORAL_ADDRESS, "
+    "TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_*. Exit codes: 0 done or promoted, 1 internal error, "
+    "2 rolled back, 3 waits for a person, 4 still running or no answer, 5 refused, 6 undoing failed, 64 usage."
+)
+
+app = typer.Typer(
+    help="Progressive delivery on evidence: releases as durable workflows.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(release.start)
+app.command()(release.lint)
+app.add_typer(show.get, name="get")
+app.command()(show.status)
+app.command("list")(show.list_releases)
+app.command()(speak.promote)
+app.command("abort", help="Put all traffic back on the stable version and end the release.")(
+    speak.command("aborted", TidegateClient.abort)
+)
+app.command("pause", help="Take no further step until `resume`.")(speak.command("paused", TidegateClient.pause))
+app.command("resume", help="Go on after `pause`.")(speak.command("resumed", TidegateClient.resume))
+
+
+@app.command()
+def version(output: OutputOption = Output.TEXT) -> int:
+    """Say which version this is."""
+    versions = {"tidegate": version_of("tidegate"), "temporalio": version_of("temporalio")}
+    if output is Output.JSON:
+        print_json({"schema_version": SCHEMA_VERSION, "kind": "Version", **versions})
+    else:
+        parts = ", ".join(f"{name} {number}" for name, number in versions.items())
+        stdout().print(f"{parts}, Python {platform.python_version()}")
+    return ExitCode.OK
+
+
+def run(arguments: Sequence[str], program: str = "tidegate") -> int:
+    """Run one command and return its exit code; expected errors are a block on stderr, never a traceback."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        return int(app(args=list(arguments), prog_name=program, standalone_mode=False) or ExitCode.OK)
+    except typer.TyperException as error:
+        if message := error.format_message():  # empty when the help was shown instead
+            stderr().print(error_block(message, f"see `{program} --help`"))
+        return ExitCode.USAGE
+    except ManifestError as error:
+        for finding in error.findings:
+            stderr().print(str(finding))
+        count = len(errors(error.findings))
+        stderr().print(
+            error_block(f"refused: {count} error{'s' if count != 1 else ''} in the manifests; nothing was done")
+        )
+        return ExitCode.REFUSED
+    except TidegateError as error:
+        stderr().print(error_block(error.message, error.remedy))
+        return exit_code(error)
+
+
+def main() -> None:
+    """Entry point of the installed commands."""
+    program = Path(sys.argv[0]).name
+    sys.exit(run(sys.argv[1:], program.replace("kubectl-", "kubectl ", 1)))

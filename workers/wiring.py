@@ -1,0 +1,166 @@
+"""Which workers a process runs: task queues, workflows, and activities with the clients that they are given.
+
+Outside systems' clients are imported where they are made, so that a process that only decides never loads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from tidegate.contract import FOLLOW_UP_QUEUE, METRICS_QUEUE, RELEASES_QUEUE, ErrorType, cluster_queue
+from workers.logs import LogContext
+from workers.settings import PREFIX, Role, ServiceNowSettings, Settings, VaultSettings
+
+if TYPE_CHECKING:
+    import httpx
+
+    from activities import vault
+    from activities.secrets import Secrets
+
+Activities = Sequence[Callable[..., Any]]
+
+# How long an abort waits for a worker that was killed with the release in its cache; the SDK's default is 10 s.
+STICKY_TIMEOUT = timedelta(seconds=2)
+# Free of side effects at import: our rules and payloads, and what they stand on.
+_PASSED_THROUGH = ("tidegate", "pydantic", "pydantic_core", "annotated_types", "lark", "yaml", "structlog")
+_ROLES = {
+    Role.ALL: frozenset({Role.WORKFLOWS, Role.CLUSTER, Role.METRICS, Role.FOLLOW_UP}),
+    Role.ACTIVITIES: frozenset({Role.CLUSTER, Role.METRICS, Role.FOLLOW_UP}),
+}
+
+
+@asynccontextmanager
+async def open_workers(client: Client, settings: Settings) -> AsyncIterator[list[Worker]]:
+    """The workers of the process's role, not yet running; what their activities hold is closed at the end."""
+    roles = _ROLES.get(settings.role, frozenset({settings.role}))
+    async with AsyncExitStack() as stack:
+        workers = []
+        if Role.WORKFLOWS in roles:
+            workers.append(_workflow_worker(client, settings))
+        if Role.CLUSTER in roles:
+            activities = await _cluster_activities(settings, stack)
+            workers.append(_activity_worker(client, settings, cluster_queue(settings.cluster), activities))
+        if roles & {Role.METRICS, Role.FOLLOW_UP}:
+            import httpx
+
+            http = await stack.enter_async_context(httpx.AsyncClient(trust_env=True))
+            secrets = _secrets(settings, stack)
+            if Role.METRICS in roles:
+                rate = settings.datadog.measurements_per_second
+                activities = _metric_activities(settings, http, secrets)
+                workers.append(_activity_worker(client, settings, METRICS_QUEUE, activities, rate))
+            if Role.FOLLOW_UP in roles and settings.servicenow is not None:
+                activities = _follow_up_activities(settings.servicenow, http, secrets)
+                workers.append(_activity_worker(client, settings, FOLLOW_UP_QUEUE, activities))
+        yield workers
+
+
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """The runner of workflows: isolated from everything that could make a replay differ."""
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH))
+
+
+def _workflow_worker(client: Client, settings: Settings) -> Worker:
+    from workflows.analysis_run import AnalysisRun
+
+    from workflows.rollout import Rollout
+
+    return Worker(
+        client,
+        task_queue=RELEASES_QUEUE,
+        workflows=[Rollout, AnalysisRun],
+        workflow_runner=workflow_runner(),
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        graceful_shutdown_timeout=settings.graceful_shutdown,
+    )
+
+
+def _activity_worker(
+    client: Client, settings: Settings, queue: str, activities: Activities, per_second: float | None = None
+) -> Worker:
+    return Worker(
+        client,
+        task_queue=queue,
+        activities=activities,
+        interceptors=[LogContext()],
+        max_concurrent_activities=settings.max_concurrent_activities,
+        max_task_queue_activities_per_second=per_second,
+        graceful_shutdown_timeout=settings.graceful_shutdown,
+    )
+
+
+async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Activities:
+    from activities.cluster import Cluster
+    from activities.istio import IstioTraffic
+    from activities.kubernetes import Kubernetes
+
+    reached = settings.kubernetes
+    cluster = await Cluster.connect(url=reached.api_url, kubeconfig=reached.kubeconfig, context=reached.context)
+    stack.push_async_callback(cluster.close)
+    return [*Kubernetes(cluster).activities(), *IstioTraffic(cluster).activities()]
+
+
+def _metric_activities(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> Activities:
+    from activities.datadog import Datadog, DatadogSettings
+
+    asked = DatadogSettings(**settings.datadog.model_dump(exclude={"measurements_per_second"}))
+    return [Datadog(secrets, http, asked).measure]
+
+
+def _follow_up_activities(told: ServiceNowSettings, http: httpx.AsyncClient, secrets: Secrets) -> Activities:
+    from activities import servicenow
+
+    return [servicenow.ServiceNow(secrets, http, servicenow.ServiceNowSettings(**told.model_dump())).open_incident]
+
+
+def _secrets(settings: Settings, stack: AsyncExitStack) -> Secrets:
+    from activities import vault
+
+    asked = settings.vault
+    if asked is None:
+        return NoSecrets()
+    store = vault.Vault(
+        vault.VaultSettings(
+            address=asked.address, login=_vault_login(asked), namespace=asked.namespace, ca_file=asked.ca_file
+        )
+    )
+    stack.push_async_callback(store.close)
+    return store
+
+
+def _vault_login(settings: VaultSettings) -> vault.Login:
+    from activities import vault
+
+    match settings.auth:
+        case "approle":
+            return vault.AppRoleLogin(
+                role_id_file=settings.role_id_file,
+                secret_id_file=settings.secret_id_file,
+                mount=settings.auth_mount or "approle",
+            )
+        case "token":
+            return vault.TokenLogin(token_file=settings.token_file)
+        case "kubernetes":
+            return vault.KubernetesLogin(
+                role=settings.role, jwt_file=settings.jwt_file, mount=settings.auth_mount or "kubernetes"
+            )
+
+
+class NoSecrets:
+    """The store of a process that was given none; implements the port `Secrets`."""
+
+    async def read(self, path: str) -> Mapping[str, str]:
+        """Never succeeds: raises `Rejected`."""
+        raise ApplicationError(
+            f"{path}: no secret store is set; set {PREFIX}VAULT__ADDRESS", type=ErrorType.REJECTED, non_retryable=True
+        )
+
+    refresh = read
