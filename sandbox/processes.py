@@ -81,6 +81,7 @@ class Program:
         self.name = name
         self.argv = tuple(argv)
         self.log_file = log_file
+        self.starts = 0  # how many times it was started
         self._env = {key: os.environ[key] for key in ("PATH", "LANG", "TMPDIR") if key in os.environ} | dict(env or {})
         self._cwd = cwd
         self._child: subprocess.Popen[bytes] | None = None
@@ -161,6 +162,7 @@ class Program:
         child.wait()
 
     def _spawn(self) -> None:
+        self.starts += 1
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         argv = [sys.executable, "-ISs", str(LAUNCHER), str(os.getpid()), *self.argv]
         with self.log_file.open("ab") as output:

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 INTERVAL_SECONDS = 0.25
 # Envoy keeps each of these a second time as `.external.`; a cluster's name has no dot behind its last slash.
-PATTERN = r"^(server\.uptime|cluster\.[^;]+;.+/[^/.]*\.upstream_rq_(total|completed|5xx|time))$"
+PATTERN = r"^cluster\.[^;]+;.+/[^/.]*\.upstream_rq_(total|completed|5xx|time)$"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Scraper:
         self._telemetry = telemetry
         self._interval = interval
         self._before: dict[ClusterName, _Reading] = {}
-        self._uptime = 0
+        self._starts = 0
         self._merged_until = 0.0
         self._task: asyncio.Task[None] | None = None
 
@@ -85,7 +85,7 @@ class Scraper:
     async def _scrape(self, session: aiohttp.ClientSession) -> None:
         began = time.monotonic()
         values, histograms = await self._envoy.stats(session, PATTERN)
-        self._note_restart(values)
+        self._forget_after_restart()
         readings = _readings(values, histograms)
         increments: defaultdict[tuple[str, str], list[Increment]] = defaultdict(list)
         for name, reading in readings.items():
@@ -99,12 +99,12 @@ class Scraper:
         self._telemetry.complete_until(self._merged_until)
         self._merged_until = began
 
-    def _note_restart(self, values: Mapping[str, JsonValue]) -> None:
-        uptime = values.get("server.uptime")
-        if isinstance(uptime, int):
-            if uptime < self._uptime:
-                self._before.clear()
-            self._uptime = uptime
+    def _forget_after_restart(self) -> None:
+        """A new process counts from zero, and may have passed the old one's counts since the reading before."""
+        starts = self._envoy.program.starts
+        if starts != self._starts:
+            self._before.clear()
+            self._starts = starts
 
 
 def _readings(values: Mapping[str, JsonValue], histograms: list[Document]) -> dict[ClusterName, _Reading]:

@@ -61,7 +61,8 @@ class Applier:
         now = time.monotonic()
         unused = self._written.keys() - config.clusters.keys()
         self._unused = {name: self._unused.get(name, now) for name in unused}
-        expired = {name for name, since in self._unused.items() if now - since >= self._linger}
+        in_use = self._bad.get(ROUTES) == self._expected.get(ROUTES, "")  # refused: the routes before it are in force
+        expired = {name for name, since in self._unused.items() if now - since > self._linger and not in_use}
         for name in expired:
             self._forget(name)
         wanted = set(self._written)
