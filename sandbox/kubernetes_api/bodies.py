@@ -22,7 +22,11 @@ class _Loader(yaml.SafeLoader):
     """Reads what has a form in JSON: a time stays text."""
 
 
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
+def _as_text(loader: _Loader, node: yaml.ScalarNode) -> Any:
+    return loader.construct_scalar(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _as_text)
 
 
 async def read_object(request: web.Request) -> Any:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -200,19 +199,15 @@ def _of_kind(path: ResourcePath, body: Any) -> Object:
 def _change(content_type: str, path: ResourcePath, patch: Any) -> Callable[[Object], Object]:
     """The function that a patch of that media type is."""
     if content_type == _JSON_PATCH:
-        return partial(_flip(json_patch), patch)
+        return lambda obj: json_patch(obj, patch)
     if content_type == _MERGE_PATCH:
         if not isinstance(patch, dict):
             raise status.bad_request(f"a merge patch of an object is an object, got {type(patch).__name__}")
-        return partial(_flip(merge_patch), patch)
+        return lambda obj: cast("Object", merge_patch(obj, patch))
     if content_type == _STRATEGIC_PATCH and not path.kind.custom:
-        return partial(_flip(strategic_merge_patch), patch)
+        return lambda obj: strategic_merge_patch(obj, patch)
     allowed = (_JSON_PATCH, _MERGE_PATCH, _APPLY_PATCH)
     raise status.unsupported_media_type(content_type, allowed if path.kind.custom else (*allowed, _STRATEGIC_PATCH))
-
-
-def _flip(apply: Callable[[Object, Any], Any]) -> Callable[[Any, Object], Any]:
-    return lambda patch, obj: apply(obj, patch)
 
 
 def _delete_options(request: web.Request, body: Object) -> DeleteOptions:

@@ -1,0 +1,93 @@
+"""Pods without a kubelet: they start, become ready and go, but nothing runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable
+
+from sandbox.controllers.loop import Controller, Item, item_of
+from sandbox.controllers.pods import LOOPBACK, is_terminating, ready_since
+from sandbox.kubernetes_api.cluster import Cluster, DeleteOptions, Ref
+from sandbox.kubernetes_api.kinds import PODS
+from sandbox.kubernetes_api.managed_fields import Writer
+from sandbox.kubernetes_api.objects import Object, lookup, now
+from sandbox.kubernetes_api.store import Change
+
+_WRITER = Writer("pod-simulator", "v1", "status")
+_AT_ONCE = DeleteOptions(grace_seconds=0)
+
+
+class PodSimulator(Controller):
+    """Makes each pod ready once, `ready_after` seconds after it appeared; after that its status is whoever writes it.
+
+    A pod with an image of `never_ready` runs and never becomes ready. A pod that is deleted is gone at once.
+    """
+
+    kind = PODS
+
+    def __init__(self, cluster: Cluster, *, ready_after: float = 0.2, never_ready: Collection[str] = ()) -> None:
+        super().__init__(cluster)
+        self._ready_after = ready_after
+        self._never_ready = never_ready
+        self._due: dict[str, float | None] = {}  # uid -> event loop time at which to become ready, None once it did
+
+    def affected(self, change: Change) -> Iterable[Item]:
+        """Every pod that there is."""
+        if change.kind is PODS:
+            yield item_of(change.object)
+
+    def reconcile(self, item: Item) -> float | None:
+        """Take a pod one stage on; looks again when it is to become ready."""
+        pod = self.store.get(PODS, *item)
+        if pod is None:
+            return None
+        uid = pod["metadata"]["uid"]
+        if is_terminating(pod):
+            self._due.pop(uid, None)
+            if pod["metadata"].get("deletionGracePeriodSeconds"):
+                self.cluster.delete(Ref(PODS, *item), _AT_ONCE)
+            return None
+        time = asyncio.get_running_loop().time()
+        if uid not in self._due:
+            started = ready_since(pod) is not None  # by an earlier run
+            self._due[uid] = None if started else time + self._ready_after
+            if not started:
+                self._write(item, _status(pod, ready=False))
+        due = self._due[uid]
+        if due is None or any(c.get("image") in self._never_ready for c in pod["spec"]["containers"]):
+            return None
+        if due > time:
+            return due - time
+        self._due[uid] = None
+        self._write(item, _status(pod, ready=True))
+        return None
+
+    def _write(self, item: Item, status: Object) -> None:
+        self.cluster.patch(Ref(PODS, *item), lambda live: {**live, "status": status}, _WRITER)
+
+
+def _status(pod: Object, *, ready: bool) -> Object:
+    time = now()
+    truth = {"Initialized": True, "Ready": ready, "ContainersReady": ready, "PodScheduled": True}
+    return {
+        "phase": "Running",
+        "startTime": lookup(pod, "status", "startTime") or time,
+        "hostIP": LOOPBACK,
+        "podIP": LOOPBACK,
+        "podIPs": [{"ip": LOOPBACK}],
+        "conditions": [
+            {"type": name, "status": str(value), "lastTransitionTime": time} for name, value in truth.items()
+        ],
+        "containerStatuses": [
+            {
+                "name": container["name"],
+                "image": container["image"],
+                "imageID": "",
+                "ready": ready,
+                "started": True,
+                "restartCount": 0,
+                "state": {"running": {"startedAt": time}},
+            }
+            for container in pod["spec"]["containers"]
+        ],
+    }
