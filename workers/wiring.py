@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from activities import vault
     from activities.secrets import Secrets
+
+log = structlog.get_logger(__name__)
 
 Activities = Sequence[Callable[..., Any]]
 
@@ -57,9 +60,12 @@ async def open_workers(client: Client, settings: Settings) -> AsyncIterator[list
                 rate = settings.datadog.measurements_per_second
                 activities = _metric_activities(settings, http, secrets)
                 workers.append(_activity_worker(client, settings, METRICS_QUEUE, activities, rate))
-            if Role.FOLLOW_UP in roles and settings.servicenow is not None:
-                activities = _follow_up_activities(settings.servicenow, http, secrets)
-                workers.append(_activity_worker(client, settings, FOLLOW_UP_QUEUE, activities))
+            if Role.FOLLOW_UP in roles:
+                if settings.servicenow is None:
+                    log.warning("incidents are left to other workers", unset=f"{PREFIX}SERVICENOW__URL")
+                else:
+                    activities = _follow_up_activities(settings.servicenow, http, secrets)
+                    workers.append(_activity_worker(client, settings, FOLLOW_UP_QUEUE, activities))
         yield workers
 
 
@@ -122,11 +128,11 @@ def _follow_up_activities(told: ServiceNowSettings, http: httpx.AsyncClient, sec
 
 
 def _secrets(settings: Settings, stack: AsyncExitStack) -> Secrets:
-    from activities import vault
-
     asked = settings.vault
     if asked is None:
         return NoSecrets()
+    from activities import vault
+
     store = vault.Vault(
         vault.VaultSettings(
             address=asked.address, login=_vault_login(asked), namespace=asked.namespace, ca_file=asked.ca_file

@@ -42,17 +42,20 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     async with serve_health(health, settings.health.host, settings.health.port) as port:
         log.info("health", host=settings.health.host, port=port)
         client = await _until(stop, _connect(settings, health))
-        if client is None:
-            return
-        async with open_workers(client, settings) as workers:
-            log.info("polling", role=settings.role, queues=[worker.task_queue for worker in workers])
-            checking = asyncio.create_task(_check(client, workers, health))
-            try:
-                await _run(workers, stop)
-            finally:
-                checking.cancel()
-                health.set_not_ready("stopping")
+        if client is not None:
+            await _poll(client, settings, stop, health)
     log.info("stopped")
+
+
+async def _poll(client: Client, settings: Settings, stop: asyncio.Event, health: Health) -> None:
+    async with open_workers(client, settings) as workers:
+        log.info("polling", role=settings.role, queues=[worker.task_queue for worker in workers])
+        checking = asyncio.create_task(_check(client, workers, health))
+        try:
+            await _run(workers, stop)
+        finally:
+            checking.cancel()
+            health.set_not_ready("stopping")
 
 
 async def _connect(settings: Settings, health: Health) -> Client:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 
 import pytest
 import structlog
@@ -17,7 +17,7 @@ from tidegate.client import ReleaseHandle, RolloutRef, TidegateClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-Command = Callable[..., Awaitable[int]]
+Command = Callable[..., Coroutine[None, None, int]]
 
 
 @pytest.fixture

@@ -108,9 +108,9 @@ async def test_a_worker_ends_at_once_when_told_before_it_ever_reached_temporal(t
     assert "stopped" in worker.log.read_text()
 
 
-def test_a_setting_that_cannot_be_used_is_named_before_anything_starts() -> None:
+async def test_a_setting_that_cannot_be_used_is_named_before_anything_starts() -> None:
     command = [sys.executable, "-m", "workers.worker"]
     env = {**os.environ, "TIDEGATE_HEALTH__PORT": "http"}
-    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, env=env)
+    ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, env=env)
     assert ended.returncode == 64
     assert ended.stderr.startswith("error: TIDEGATE_HEALTH__PORT='http': ")
