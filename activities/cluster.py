@@ -183,7 +183,7 @@ class Cluster:
     ) -> Object:
         headers = {"Accept": "application/json", "Content-Type": content_type}
         try:
-            prepared = self._api.param_serialize(
+            prepared = await self._api.param_serialize(
                 method, path, query_params=query or [], header_params=headers, body=body, auth_settings=["BearerToken"]
             )
             response = await self._api.call_api(*prepared, _request_timeout=REQUEST_TIMEOUT_SECONDS)

@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 
-from sandbox.controllers import Controllers
+from sandbox.controllers import Controllers, PodSimulator
 from sandbox.datadog import DatadogApi
 from sandbox.envoy import Envoy
 from sandbox.kubernetes_api import KubernetesApi
@@ -33,6 +33,7 @@ SERVICENOW_SECRET = "tidegate/servicenow"  # noqa: S105  # a path
 FIELD_MANAGER = "gitops"
 APPLY = "application/apply-patch+yaml"
 PLURALS = {
+    "Namespace": "namespaces",
     "Rollout": "rollouts",
     "AnalysisTemplate": "analysistemplates",
     "Service": "services",
@@ -120,9 +121,8 @@ class World:
     async def _start_cluster(self, parts: frozenset[Part]) -> None:
         self._stack.push_async_callback(self.kubernetes.stop)
         await self.kubernetes.start()
-        controllers = Controllers(self.kubernetes, simulate_pods=Part.TRAFFIC not in parts)
-        self._stack.push_async_callback(controllers.stop)
-        await controllers.start()
+        simulator = None if Part.TRAFFIC in parts else PodSimulator(self.kubernetes.cluster)
+        await self._stack.enter_async_context(Controllers(self.kubernetes.cluster, simulator=simulator))
         if Part.TRAFFIC in parts:
             await self._start_traffic()
         if Part.DATADOG in parts:
@@ -201,20 +201,29 @@ class World:
     # --------------------------------------------------------------------------------------------------------- its Git
 
     async def apply(self, documents: Sequence[dict[str, Any]]) -> None:
-        """Apply manifests to the cluster, as a GitOps controller does when a commit lands."""
-        async with aiohttp.ClientSession(raise_for_status=True) as session:
-            for document in documents:
-                api, kind = str(document["apiVersion"]), str(document["kind"])
-                metadata = document["metadata"]
-                root = f"/apis/{api}" if "/" in api else f"/api/{api}"
-                path = f"{root}/namespaces/{metadata['namespace']}/{PLURALS[kind]}/{metadata['name']}"
+        """Apply manifests, and the namespaces that they need, as a GitOps controller does when a commit lands.
+
+        Raises RuntimeError with the server's answer when it refuses one.
+        """
+        namespaces = sorted({document["metadata"]["namespace"] for document in documents})
+        homes = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in namespaces]
+        async with aiohttp.ClientSession() as session:
+            for document in (*homes, *documents):
                 async with session.patch(
-                    f"{self.kubernetes.url}{path}",
+                    f"{self.kubernetes.url}{_path(document)}",
                     params={"fieldManager": FIELD_MANAGER, "force": "true"},
                     headers={"Content-Type": APPLY},
                     json=document,
-                ):
-                    pass
+                ) as answer:
+                    if answer.status >= 400:
+                        raise RuntimeError(f"{_path(document)}: {answer.status} {await answer.text()}")
+
+
+def _path(document: dict[str, Any]) -> str:
+    api, metadata = str(document["apiVersion"]), document["metadata"]
+    root = f"/apis/{api}" if "/" in api else f"/api/{api}"
+    scope = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
+    return f"{root}{scope}/{PLURALS[document['kind']]}/{metadata['name']}"
 
 
 @asynccontextmanager

@@ -1,0 +1,244 @@
+"""The activities on the cluster and the mesh against the embedded Kubernetes API, through the official client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.cluster import FENCE_ANNOTATION, MERGE_PATCH, REPLICA_SETS, SERVICES, VIRTUAL_SERVICES, Cluster, put
+from activities.istio import IstioTraffic
+from activities.kubernetes import Kubernetes
+from sandbox.world import Part, World, open_world
+from tidegate.canary.template_hash import pod_template_hash
+from tidegate.contract import (
+    AwaitReplicaSet,
+    CreateReplicaSet,
+    ErrorType,
+    Fence,
+    Istio,
+    MarkStable,
+    ObserveRequest,
+    PointServices,
+    RestoreStable,
+    RetireReplicaSets,
+    ScaleReplicaSet,
+    ShiftTraffic,
+    Target,
+)
+from tidegate.manifests.documents import load
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"
+TARGET = Target(namespace="payments", name="checkout")
+MANIFESTS = load([EXAMPLES / "rollout.yaml", EXAMPLES / "services-and-virtualservice.yaml"])
+ROLLOUT = MANIFESTS.rollout().raw
+HASH = pod_template_hash(ROLLOUT["spec"]["template"])  # type: ignore[call-overload, index, arg-type]
+SET = f"checkout-{HASH}"
+ISTIO = Istio.of(ROLLOUT)
+assert ISTIO is not None
+
+
+class Stage:
+    """The checkout example in an embedded API, and the activities on it."""
+
+    def __init__(self, world: World, cluster: Cluster) -> None:
+        self.world = world
+        self.cluster = cluster
+        self.kubernetes = Kubernetes(cluster)
+        self.istio = IstioTraffic(cluster)
+        self._sequence = 0
+
+    def fence(self) -> Fence:
+        self._sequence += 1
+        return Fence(epoch=1000, sequence=self._sequence)
+
+    async def canary(self, pods: int) -> None:
+        await self.kubernetes.create_replica_set(
+            CreateReplicaSet(target=TARGET, rollout=ROLLOUT, hash=HASH, revision=1, fence=self.fence())
+        )
+        await self.kubernetes.scale_replica_set(
+            ScaleReplicaSet(target=TARGET, replica_set=SET, replicas=pods, fence=self.fence())
+        )
+        await self.available(pods)
+
+    async def available(self, pods: int, deadline: int = 10) -> Any:
+        request = AwaitReplicaSet(target=TARGET, replica_set=SET, available=pods, deadline_seconds=deadline)
+        return await ActivityEnvironment().run(self.kubernetes.await_replica_set, request)
+
+    def shift(self, weight: int, needed: int, fence: Fence | None = None) -> Awaitable[Any]:
+        assert ISTIO is not None
+        return self.istio.shift_traffic(
+            ShiftTraffic(
+                target=TARGET,
+                istio=ISTIO,
+                weight=weight,
+                replica_set=SET,
+                needed=needed,
+                fence=fence or self.fence(),
+            )
+        )
+
+    async def weights(self) -> list[int]:
+        found = await self.cluster.get(VIRTUAL_SERVICES, "payments", "checkout-vsvc")
+        return [destination["weight"] for destination in found["spec"]["http"][0]["route"]]
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    async with open_world(frozenset({Part.CLUSTER})) as world:
+        await world.apply([loaded.raw for loaded in (*MANIFESTS.services, *MANIFESTS.virtual_services)])
+        cluster = await Cluster.connect(url=world.kubernetes.url)
+        try:
+            yield Stage(world, cluster)
+        finally:
+            await cluster.close()
+
+
+async def refused(work: Callable[[], Awaitable[Any]], kind: ErrorType) -> str:
+    with pytest.raises(ApplicationError) as caught:
+        await work()
+    assert caught.value.type == kind
+    return caught.value.message
+
+
+async def test_a_replica_set_is_made_as_argo_makes_it(stage: Stage) -> None:
+    await stage.canary(2)
+    found = await stage.cluster.get(REPLICA_SETS, "payments", SET)
+    assert found["spec"]["selector"]["matchLabels"] == {"app": "checkout", "rollouts-pod-template-hash": HASH}
+    assert found["spec"]["template"]["metadata"]["labels"]["rollouts-pod-template-hash"] == HASH
+    assert found["metadata"]["annotations"]["rollout.argoproj.io/revision"] == "1"
+    assert found["spec"]["replicas"] == 2
+
+
+async def test_creating_again_changes_nothing_but_the_revision(stage: Stage) -> None:
+    await stage.canary(2)
+    again = CreateReplicaSet(target=TARGET, rollout=ROLLOUT, hash=HASH, revision=4, fence=stage.fence())
+    state = await stage.kubernetes.create_replica_set(again)
+    assert (state.revision, state.desired) == (4, 2)
+
+
+async def test_weight_waits_for_pods(stage: Stage) -> None:
+    await stage.canary(1)
+    message = await refused(lambda: stage.shift(25, needed=2), ErrorType.NOT_READY)
+    assert "1 available pods, 2 are needed" in message
+    assert await stage.weights() == [100, 0]
+
+
+async def test_a_weight_is_written_and_read_back(stage: Stage) -> None:
+    await stage.canary(1)
+    traffic = await stage.shift(10, needed=1)
+    assert (traffic.canary, traffic.routes[0].stable) == (10, 90)
+    assert await stage.weights() == [90, 10]
+
+
+async def test_a_late_forward_write_is_refused_after_the_way_back(stage: Stage) -> None:
+    await stage.canary(1)
+    late = stage.fence()
+    assert ISTIO is not None
+    await stage.istio.restore_stable(
+        RestoreStable(target=TARGET, istio=ISTIO, stable_hash="stable", fence=stage.fence())
+    )
+    await refused(lambda: stage.shift(50, needed=1, fence=late), ErrorType.STALE_WRITE)
+    assert await stage.weights() == [100, 0], "the way back wrote its fence although the weights stood already"
+    canary = await stage.cluster.get(SERVICES, "payments", "checkout-canary")
+    assert canary["spec"]["selector"]["rollouts-pod-template-hash"] == "stable"
+
+
+async def test_a_release_that_began_earlier_is_refused(stage: Stage) -> None:
+    await stage.canary(1)
+    await stage.shift(10, needed=1)
+    await refused(lambda: stage.shift(50, needed=1, fence=Fence(epoch=999, sequence=99)), ErrorType.STALE_WRITE)
+
+
+async def test_edits_in_between_are_kept(stage: Stage) -> None:
+    await stage.canary(1)
+
+    async def edit_others() -> None:
+        url = f"{stage.world.kubernetes.url}{VIRTUAL_SERVICES.path('payments', 'checkout-vsvc')}"
+        headers = {"Content-Type": MERGE_PATCH}
+        async with aiohttp.ClientSession(raise_for_status=True) as session:
+            for number in range(20):
+                await session.patch(url, headers=headers, json={"metadata": {"labels": {"n": str(number)}}})
+
+    async def shift() -> None:
+        for weight in range(1, 11):
+            await stage.shift(weight, needed=1)
+
+    await asyncio.gather(edit_others(), shift())
+    found = await stage.cluster.get(VIRTUAL_SERVICES, "payments", "checkout-vsvc")
+    assert found["metadata"]["labels"] == {"n": "19"}
+    assert await stage.weights() == [90, 10]
+
+
+async def test_an_object_that_never_stands_still_is_a_conflict(stage: Stage) -> None:
+    await stage.canary(1)
+
+    def edit(found: Any) -> list[Any]:
+        return [{"op": "test", "path": "/spec/replicas", "value": 99}, put("/spec/replicas", 3)]
+
+    work = stage.cluster.change(REPLICA_SETS, "payments", SET, stage.fence(), edit)
+    await refused(lambda: work, ErrorType.REJECTED)
+
+
+async def test_pods_that_do_not_come_are_named(stage: Stage) -> None:
+    await stage.canary(1)
+    message = await refused(lambda: stage.available(3, deadline=0), ErrorType.PROGRESS_DEADLINE_EXCEEDED)
+    assert "1 of 3 pods available" in message
+
+
+async def test_services_keep_their_own_selectors(stage: Stage) -> None:
+    await stage.kubernetes.point_services(
+        PointServices(target=TARGET, selectors={"checkout-stable": "aaa"}, fence=stage.fence())
+    )
+    found = await stage.cluster.get(SERVICES, "payments", "checkout-stable")
+    assert found["spec"]["selector"] == {"app": "checkout", "rollouts-pod-template-hash": "aaa"}
+    assert found["spec"]["ports"][0]["targetPort"] == 8080
+    assert found["metadata"]["annotations"][FENCE_ANNOTATION].startswith("1000.")
+
+
+async def test_a_promoted_revision_is_known_again_without_a_rollout_object(stage: Stage) -> None:
+    await stage.canary(1)
+    await stage.kubernetes.mark_stable(MarkStable(target=TARGET, replica_set=SET, hash=HASH, fence=stage.fence()))
+    seen = await stage.kubernetes.observe(ObserveRequest(target=TARGET, rollout=ROLLOUT, pods=True))
+    assert seen.stable_hash == HASH
+    assert seen.rollout is None
+    assert [pod.ready for pod in seen.replica_sets[0].pods] == [True]
+    assert seen.services["checkout-stable"] is not None
+    assert seen.traffic is not None
+    assert seen.traffic.canary == 0
+
+
+async def test_the_rollout_object_is_told(stage: Stage) -> None:
+    await stage.world.apply([ROLLOUT])
+    await stage.canary(1)
+    await stage.kubernetes.mark_stable(MarkStable(target=TARGET, replica_set=SET, hash=HASH, fence=stage.fence()))
+    seen = await stage.kubernetes.observe(ObserveRequest(target=TARGET))
+    assert seen.rollout is not None
+    assert seen.rollout["status"]["stableRS"] == HASH
+
+
+async def test_superseded_sets_go(stage: Stage) -> None:
+    await stage.canary(2)
+    retired = await stage.kubernetes.retire_replica_sets(
+        RetireReplicaSets(target=TARGET, except_hashes=("other",), keep=3, fence=stage.fence())
+    )
+    assert retired == [SET]
+    found = await stage.cluster.get(REPLICA_SETS, "payments", SET)
+    assert found["spec"]["replicas"] == 0
+
+
+async def test_a_server_that_is_away_is_worth_a_retry() -> None:
+    cluster = await Cluster.connect(url="http://127.0.0.1:9")
+    try:
+        with pytest.raises(ApplicationError) as caught:
+            await cluster.get(SERVICES, "payments", "checkout-stable")
+    finally:
+        await cluster.close()
+    assert caught.value.type == ErrorType.UNAVAILABLE
+    assert not caught.value.non_retryable

@@ -1,0 +1,103 @@
+"""One embedded world for all tests of this folder: real Temporal, Envoy and OpenBao, a real worker, real load."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sysconfig
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest_asyncio
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from sandbox.demo import EXAMPLES, IMAGE, RATE
+from sandbox.processes import until
+from sandbox.world import World, open_world
+from tidegate.client import ReleaseError, ReleaseHandle, RolloutRef, TidegateClient
+from tidegate.contract import ReleaseRequest, ReleaseResult, ReleaseStatus
+from tidegate.manifests.documents import load
+from tidegate.manifests.images import apply_images
+
+BIN = Path(sysconfig.get_path("scripts"))
+CHECKOUT = RolloutRef(cluster="default", namespace="payments", name="checkout")
+
+
+class Releases:
+    """The releases of the checkout example in one world, from the fast overlay."""
+
+    def __init__(self, world: World, temporal: Client) -> None:
+        self.world = world
+        self.temporal = temporal
+        self.client = TidegateClient(temporal)
+        self.manifests = load([EXAMPLES / "fast"])
+
+    async def prepare(self) -> None:
+        network = [*self.manifests.services, *self.manifests.virtual_services, *self.manifests.templates]
+        await self.world.apply([loaded.raw for loaded in network])
+        await self.ended(await self.start("1.0.0"))
+        await self.world.start_load(RATE)
+
+    async def start(self, tag: str) -> ReleaseHandle:
+        manifests = apply_images(self.manifests, {"checkout": f"{IMAGE}:{tag}"})
+        await self.world.apply([manifests.rollout().raw])
+        return await self.client.start(
+            ReleaseRequest(
+                namespace="payments",
+                name="checkout",
+                rollout=manifests.rollout().raw,
+                templates=tuple(template.raw for template in manifests.templates),
+                by="a test",
+            )
+        )
+
+    async def ended(self, handle: ReleaseHandle) -> ReleaseResult:
+        try:
+            return await self.client.wait(handle)
+        except ReleaseError as error:
+            if error.result is None:
+                raise
+            return error.result
+
+    async def until(self, holds: Callable[[ReleaseStatus], bool], timeout: float = 60.0) -> ReleaseStatus:
+        """Wait for a status of the newest release."""
+        seen: list[ReleaseStatus] = []
+
+        async def holds_now() -> bool:
+            seen[:] = [await self.client.status(CHECKOUT)]
+            return holds(seen[0])
+
+        await until(_tolerant(holds_now), timeout, "the release's status")
+        return seen[0]
+
+    async def temporal_cli(self, *arguments: str) -> str:
+        """What a person types; fails with what the command printed."""
+        argv = [str(BIN / "temporal"), *arguments, "--address", self.world.temporal.address]
+        done = await asyncio.to_thread(
+            subprocess.run, argv, capture_output=True, text=True, timeout=30, env={"HOME": str(self.world.state)}
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+def _tolerant(condition: Callable[[], Awaitable[bool]]) -> Callable[[], Awaitable[bool]]:
+    from tidegate.client import NoWorkerError, UnreachableError
+
+    async def tolerant() -> bool:
+        try:
+            return await condition()
+        except (NoWorkerError, UnreachableError):  # it was killed a moment ago
+            return False
+
+    return tolerant
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def releases() -> AsyncIterator[Releases]:
+    async with open_world() as world:
+        await world.start_worker()
+        temporal = await Client.connect(world.temporal.address, data_converter=pydantic_data_converter)
+        found = Releases(world, temporal)
+        await found.prepare()
+        yield found
