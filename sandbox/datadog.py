@@ -6,7 +6,6 @@ import hmac
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from aiohttp import web
@@ -17,16 +16,9 @@ from sandbox.datadog_answers import Answers
 from sandbox.datadog_query import QueryError
 from sandbox.datadog_series import Telemetry
 from sandbox.processes import LOOPBACK
+from sandbox.rate_limit import RateLimit
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@dataclass
-class RateLimit:
-    """Requests allowed in each period of so many seconds, periods being aligned to the clock. It may be changed."""
-
-    limit: int = 6000
-    period: int = 60
 
 
 class DatadogApi:
@@ -34,7 +26,7 @@ class DatadogApi:
 
     Points appear `lag` seconds after what they count, in buckets of at least `resolution` seconds. (Datadog's agents
     report every 10 s; here it is quicker so that a short demonstration has something to judge.) `requests` counts what
-    arrived, by path.
+    arrived, by path; `rate_limit` may be changed.
     """
 
     def __init__(
@@ -48,7 +40,7 @@ class DatadogApi:
         lag: float = 1.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.rate_limit = RateLimit()
+        self.rate_limit = RateLimit(limit=6000, period=60)
         self.requests: Counter[str] = Counter()
         self._telemetry = telemetry
         self._api_key = api_key
@@ -57,7 +49,6 @@ class DatadogApi:
         self._resolution = resolution
         self._lag = lag
         self._clock = clock
-        self._used: tuple[int, int] = (0, 0)  # number of the period, requests in it
         self._runner: web.AppRunner | None = None
 
     @property
@@ -89,10 +80,18 @@ class DatadogApi:
         self.requests[request.path] += 1
         if refused := self._check_keys(request):
             return refused
-        headers = self._count()
-        if int(headers["X-RateLimit-Remaining"]) < 0:
-            text = f"Rate limit of {self.rate_limit.limit} requests in {self.rate_limit.period} seconds reached."
-            return _errors(429, f"{text} Please try again later.", headers={**headers, "X-RateLimit-Remaining": "0"})
+        limit, now = self.rate_limit, self._clock()
+        taken = limit.take(now)
+        headers = {
+            "X-RateLimit-Limit": str(limit.limit),
+            "X-RateLimit-Period": str(limit.period),
+            "X-RateLimit-Remaining": str(taken.remaining),
+            "X-RateLimit-Reset": str(max(1, round(taken.reset_at - now))),
+            "X-RateLimit-Name": "metric_queries",
+        }
+        if not taken.allowed:
+            text = f"Rate limit of {limit.limit} requests in {limit.period} seconds reached. Please try again later."
+            return _errors(429, text, headers=headers)
         try:
             response = await handler(request)
         except (QueryError, FormulaError, NotComputableError) as error:
@@ -115,18 +114,6 @@ class DatadogApi:
             hmac.compare_digest(mine.encode(), theirs.encode()) for mine, theirs in zip(wanted, given, strict=True)
         ]
         return None if all(matches) else _errors(403, "Forbidden")
-
-    def _count(self) -> dict[str, str]:
-        limit, period, now = self.rate_limit.limit, self.rate_limit.period, self._clock()
-        number = int(now // period)
-        self._used = (number, self._used[1] + 1 if self._used[0] == number else 1)
-        return {
-            "X-RateLimit-Limit": str(limit),
-            "X-RateLimit-Period": str(period),
-            "X-RateLimit-Remaining": str(max(limit - self._used[1], -1)),
-            "X-RateLimit-Reset": str(max(1, round((number + 1) * period - now))),
-            "X-RateLimit-Name": "metric_queries",
-        }
 
     async def _validate(self, request: web.Request) -> web.Response:
         return web.json_response({"valid": True})
