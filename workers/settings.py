@@ -104,7 +104,9 @@ class ServiceNowSettings(_Group):
 
     url: Url = Field(description="such as https://example.service-now.com")
     secret_path: str = Field("secret/tidegate/servicenow", description="path in Vault of the credentials")
-    assignment_group: str = Field("", description="group that gets the incidents")
+    fields: dict[str, str] = Field(
+        default_factory=dict, description="further columns of an incident, such as FIELDS__ASSIGNMENT_GROUP"
+    )
 
 
 class HealthSettings(_Group):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, replace
 
 from rich.console import Console
@@ -31,7 +31,7 @@ class Frame:
 
 async def follow(
     client: TidegateClient, rollout: RolloutRef, *, run_id: str | None = None, pods: bool = False
-) -> AsyncIterator[Frame]:
+) -> AsyncGenerator[Frame, None]:
     """A frame every second until the release has ended, over restarts of workers and of Temporal.
 
     The cluster is looked at with `pods` only. The first question's error is raised; after it the last answer stands and

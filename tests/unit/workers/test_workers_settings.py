@@ -41,6 +41,14 @@ def test_groups_are_read_field_by_field(monkeypatch: pytest.MonkeyPatch) -> None
     assert settings.kubernetes.api_url == "http://127.0.0.1:6443"
 
 
+def test_columns_of_an_incident_are_named_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_SERVICENOW__URL", "https://example.service-now.com")
+    monkeypatch.setenv("TIDEGATE_SERVICENOW__FIELDS__ASSIGNMENT_GROUP", "Payments on-call")
+    settings = load_settings()
+    assert settings.servicenow is not None
+    assert settings.servicenow.fields == {"assignment_group": "Payments on-call"}
+
+
 def test_the_command_line_comes_before_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEGATE_ROLE", "activities")
     assert load_settings(Role.WORKFLOWS).role is Role.WORKFLOWS
