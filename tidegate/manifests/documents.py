@@ -92,7 +92,7 @@ def loads(text: str, file: str = "<text>") -> Manifests:
     return _manifests(read_documents(text, file), [])
 
 
-def from_objects(objects: Iterable[Mapping[str, JsonValue]]) -> Manifests:
+def from_objects(objects: Iterable[Mapping[str, Any]]) -> Manifests:
     """As `load`, for objects that came from the cluster or over the wire; findings about them name no file."""
     return _manifests([Document(dict(each)) for each in objects], [])
 

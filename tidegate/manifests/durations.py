@@ -21,8 +21,8 @@ _MAX_INT32 = 2**31 - 1
 _TERM = re.compile(r"(?P<number>[0-9]*(?:\.[0-9]*)?)(?P<unit>[^0-9.]*)")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")  # what is longer does not fit any of these fields, as in Go
 
-DURATION_HINT = "a number with a unit such as 90s, 5m or 1h30m (units: ns, us, ms, s, m, h; there is no day)"
-PAUSE_HINT = f"whole seconds, or {DURATION_HINT}; not negative"
+DURATION_HINT = "a number with a unit such as 90s, 5m or 1h30m; units: ns, us, ms, s, m, h"
+PAUSE_HINT = f"whole seconds, or {DURATION_HINT}"
 
 
 def parse_duration(text: str | int) -> timedelta:

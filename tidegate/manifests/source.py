@@ -95,8 +95,6 @@ def read_documents(text: str, file: str) -> list[Document]:
         raise _refused(Place(file, mark.line + 1 if mark else 1), "yaml", message) from error
     except yaml.YAMLError as error:
         raise _refused(Place(file, 1), "yaml", str(error).replace("\n", " ")) from error
-    except RecursionError as error:
-        raise _refused(Place(file, 1), "too-deep", f"nested deeper than {MAX_DEPTH} levels") from error
 
 
 def read_file(path: FilePath) -> list[Document]:
@@ -117,7 +115,18 @@ def read_file(path: FilePath) -> list[Document]:
 class _Loader(yaml.SafeLoader):
     """PyYAML's reader with the scalars of Kubernetes instead of YAML 1.1's."""
 
+    _depth = 0
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML reads it here
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Next node; the depth is limited before the text can exhaust the stack."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            mark = parent.start_mark if parent else None
+            raise yaml.composer.ComposerError(None, None, f"nested deeper than {MAX_DEPTH} levels", mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 _INT = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]*|[1-9][0-9_]*)")
@@ -144,6 +153,7 @@ class _Reader:
         self.file = file
         self.places: dict[Path, Place] = {}
         self.nodes = 0
+        self.mappings = 0  # entered and not left yet
 
     def document(self, node: yaml.Node) -> Document:
         self.places[()] = self._place(node)
@@ -154,7 +164,7 @@ class _Reader:
         if self.nodes > MAX_NODES:
             raise _refused(self._place(node), "too-large", f"more than {MAX_NODES} values in one document")
         if len(path) > MAX_DEPTH:
-            raise _refused(self._place(node), "too-deep", f"nested deeper than {MAX_DEPTH} levels")
+            raise self._too_deep(node)
         if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
@@ -168,6 +178,10 @@ class _Reader:
         return self._value(node, path)
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, JsonValue]:
+        # A merge leads into another mapping without a step in the path.
+        self.mappings += 1
+        if self.mappings > MAX_DEPTH:
+            raise self._too_deep(node)
         merged: dict[str, JsonValue] = {}
         own: dict[str, JsonValue] = {}
         for key_node, value_node in node.value:
@@ -180,6 +194,7 @@ class _Reader:
                 raise _refused(self._place(key_node), "duplicate-key", f'key "{key}" is given twice', (*path, key))
             self.places[(*path, key)] = self._place(key_node)
             own[key] = self._value(value_node, (*path, key))
+        self.mappings -= 1
         return {**merged, **own}
 
     def _merge_sources(self, node: yaml.Node) -> Iterator[yaml.MappingNode]:
@@ -235,6 +250,9 @@ class _Reader:
             raise _refused(self._place(node), "yaml", f"{text[:40]} is no finite number")
         # In JSON, which Kubernetes goes through, 10.0 and 10 are one number.
         return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+    def _too_deep(self, node: yaml.Node) -> ManifestError:
+        return _refused(self._place(node), "too-deep", f"nested deeper than {MAX_DEPTH} levels")
 
     def _place(self, node: yaml.Node) -> Place:
         return Place(self.file, node.start_mark.line + 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Literal
 
 from tidegate.manifests.analysis_template import AnalysisTemplate, Datadog, Metric
 from tidegate.manifests.documents import Loaded
@@ -94,21 +93,12 @@ def _provider(template: Loaded[AnalysisTemplate], metric: Metric, path: Path) ->
 
 def _datadog(template: Loaded[AnalysisTemplate], datadog: Datadog, path: Path) -> Iterator[Finding]:
     for name, message in _datadog_problems(datadog):
-        at = (*path, name)
-        yield template.finding(Severity.ERROR, "datadog", at, message, value=getattr(datadog, _ATTRIBUTES[name]))
+        value = template.document.value((*path, name))
+        shown = value if isinstance(value, str) else None
+        yield template.finding(Severity.ERROR, "datadog", (*path, name), message, value=shown)
 
 
-_Field = Literal["apiVersion", "aggregator", "query", "queries", "formula"]
-_ATTRIBUTES: Mapping[_Field, str] = {
-    "apiVersion": "api_version",
-    "aggregator": "aggregator",
-    "query": "query",
-    "queries": "queries",
-    "formula": "formula",
-}
-
-
-def _datadog_problems(datadog: Datadog) -> Iterator[tuple[_Field, str]]:
+def _datadog_problems(datadog: Datadog) -> Iterator[tuple[str, str]]:
     version = datadog.api_version or "v1"
     if version not in ("v1", "v2"):
         yield "apiVersion", "apiVersion must be v1 or v2"

@@ -14,7 +14,7 @@ from tidegate.manifests.network import HASH_LABEL
 from tidegate.manifests.pod_template.check import template_problems
 from tidegate.manifests.rollout import Canary, Rollout
 from tidegate.manifests.support import CODE as UNSUPPORTED
-from tidegate.manifests.validation.references import reference_errors
+from tidegate.manifests.validation.references import destination_rule_errors, reference_errors
 from tidegate.manifests.validation.rollout import validate_rollout
 
 M = TypeVar("M", bound=BaseModel)
@@ -22,6 +22,8 @@ M = TypeVar("M", bound=BaseModel)
 
 def rollout_findings(rollout: Loaded[Rollout], manifests: Manifests, *, complete: bool) -> Iterator[Finding]:
     """What Argo would refuse, what Kubernetes would not read, and what a release does to Services."""
+    if not rollout.metadata.name:
+        yield rollout.finding(Severity.ERROR, "invalid", ("metadata", "name"), "a Rollout needs a name")
     yield from field_findings(rollout, validate_rollout(rollout.model), "invalid")
     for problem in template_problems(rollout.model.spec.template, ("spec", "template")):
         severity = Severity.ERROR if problem.certain else Severity.WARNING
@@ -35,6 +37,9 @@ def rollout_findings(rollout: Loaded[Rollout], manifests: Manifests, *, complete
     services = _observed(_service_names(canary), rollout, manifests.services, complete=complete)
     virtual_services = _observed(_virtual_services(rollout), rollout, manifests.virtual_services, complete=complete)
     errors = reference_errors(rollout.model, services, virtual_services)
+    rule = canary.istio.destination_rule if canary.istio else None
+    if rule is not None and (found := _beside(rollout, manifests.destination_rules, rule.name)):
+        errors += destination_rule_errors(rollout.model, found.raw)
     yield from field_findings(rollout, errors, "reference")
     yield from _selector_notes(canary, rollout, manifests)
     yield from _layer_4_routes(rollout, manifests)

@@ -12,7 +12,14 @@ from typing import Any
 from tidegate.manifests.decode import decode_object
 from tidegate.manifests.field_error import FieldError
 from tidegate.manifests.findings import ManifestError, Path
-from tidegate.manifests.network import HASH_LABEL, MANAGED_BY, Service, VirtualService, VirtualServiceSpec
+from tidegate.manifests.network import (
+    HASH_LABEL,
+    MANAGED_BY,
+    DestinationRule,
+    Service,
+    VirtualService,
+    VirtualServiceSpec,
+)
 from tidegate.manifests.pod_template.check import template_labels
 from tidegate.manifests.rollout import Istio, IstioVirtualService, Rollout
 from tidegate.manifests.routes import PROTOCOLS, RouteError, check_sides, edited_routes
@@ -101,6 +108,27 @@ def virtual_service_errors(
     if not (spec.http or spec.tls or spec.tcp):
         return [_error(path, "Unable to get HTTP, TLS and/or TCP routes for Istio VirtualService")]
     return list(_route_errors(rollout, setting, spec, path))
+
+
+def destination_rule_errors(rollout: Rollout, rule: Mapping[str, Any]) -> list[FieldError]:
+    """What is wrong with the DestinationRule that a Rollout names: subsets that it lacks."""
+    setting = rollout.canary.istio.destination_rule if rollout.canary.istio else None
+    if setting is None:
+        return []
+    path: Path = (*_ISTIO, "destinationRule")
+    try:
+        spec = decode_object(DestinationRule, rule, f"DestinationRule/{setting.name}").spec
+    except ManifestError as error:
+        return [_error((*path, "name"), f'DestinationRule "{setting.name}" cannot be read: {error}')]
+    found = [subset.name for subset in spec.subsets]
+    wanted = (("canarySubsetName", setting.canary_subset_name), ("stableSubsetName", setting.stable_subset_name))
+    return [
+        _error(
+            (*path, field), f"DestinationRule '{setting.name}' has no subset '{name}'", f"subsets: {', '.join(found)}"
+        )
+        for field, name in wanted
+        if name not in found
+    ]
 
 
 def _route_errors(

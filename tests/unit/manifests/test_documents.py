@@ -1,0 +1,177 @@
+"""Files into manifests: what is read, what is left alone, what is refused and how that is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tidegate.manifests.documents import from_objects, load, loads
+from tidegate.manifests.findings import Finding, ManifestError, Severity, path_text, value_text
+from tidegate.manifests.images import apply_images
+
+ROLLOUT = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: checkout, namespace: payments}
+spec:
+  template:
+    spec:
+      containers:
+        - {name: checkout, image: "img:1"}
+        - {name: proxy, image: "proxy:1", someNewField: 1}
+  strategy:
+    canary:
+      steps:
+        - setWeight: 20
+"""
+
+
+def refused(text: str) -> list[Finding]:
+    with pytest.raises(ManifestError) as caught:
+        loads(text, "f.yaml")
+    return list(caught.value.findings)
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "line", "path", "remedy"),
+    [
+        ("setWeight: 20", "setWieght: 20", 13, "spec.strategy.canary.steps[0].setWieght", "did you mean setWeight?"),
+        ("steps:", "step:", 12, "spec.strategy.canary.step", "did you mean steps?"),
+        ("strategy:", "strategie:", 10, "spec.strategie", "did you mean strategy?"),
+        ("setWeight: 20", "setWeight: '20'", 13, "spec.strategy.canary.steps[0].setWeight", "write it without quotes"),
+    ],
+)
+def test_a_field_that_does_not_fit_is_named_with_its_place(
+    was: str, now: str, line: int, path: str, remedy: str
+) -> None:
+    [finding] = refused(ROLLOUT.replace(was, now))
+    assert (finding.file, finding.line, finding.path) == ("f.yaml", line, path)
+    assert finding.object == "Rollout/checkout"
+    assert finding.remedy == remedy
+
+
+def test_every_field_that_does_not_fit_is_named() -> None:
+    text = ROLLOUT.replace(
+        "- setWeight: 20", "- setWeight: 2.5\n        - pause: 5m\n        - setCanaryScale: {size: 1}"
+    )
+    assert {finding.path for finding in refused(text)} == {
+        "spec.strategy.canary.steps[0].setWeight",
+        "spec.strategy.canary.steps[1].pause",
+        "spec.strategy.canary.steps[2].setCanaryScale.size",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "path", "hint"),
+    [
+        ("kind: Rollout", "no-kind", "apiVersion", ""),
+        ("apiVersion: v1", "no-kind", "kind", "known kinds"),
+        ("- 1", "no-object", "", ""),
+        ("apiVersion: argoproj.io/v1alpha1\nkind: Rolout", "unknown-kind", "kind", "did you mean Rollout?"),
+        ("apiVersion: argoproj.io/v1alpha1\nkind: Gadget", "unknown-kind", "kind", "known kinds"),
+        ("apiVersion: v1\nkind: Services", "unknown-kind", "kind", "did you mean Service?"),
+        ("apiVersion: networking.istio.io/v1\nkind: VirtualServise", "unknown-kind", "kind", "VirtualService"),
+        ("apiVersion: argoproj.io/v1\nkind: Rollout", "unknown-version", "apiVersion", "argoproj.io/v1alpha1"),
+        ("apiVersion: argo.io/v1alpha1\nkind: Rollout", "unknown-version", "apiVersion", "argoproj.io/v1alpha1"),
+        ("apiVersion: argoproj.io/v1alpha1\nkind: Experiment", "refused-kind", "kind", "not supported by Tidegate"),
+        ("apiVersion: v1\nkind: List", "refused-kind", "kind", "---"),
+    ],
+)
+def test_a_kind_that_cannot_be_meant_is_refused(text: str, code: str, path: str, hint: str) -> None:
+    [finding] = refused(text)
+    assert (finding.code, finding.path) == (code, path)
+    assert hint in finding.remedy
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "apiVersion: v1\nkind: ConfigMap",
+        "apiVersion: v1\nkind: ServiceAccount",
+        "apiVersion: networking.istio.io/v1\nkind: ServiceEntry",
+        "apiVersion: serving.knative.dev/v1\nkind: Service",
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application",
+        "apiVersion: secrets.hashicorp.com/v1beta1\nkind: VaultStaticSecret",
+    ],
+)
+def test_what_a_release_does_not_need_is_left_alone_and_said(text: str) -> None:
+    [note] = loads(text).notes
+    assert (note.severity, note.code) == (Severity.NOTE, "not-read")
+
+
+def test_one_object_given_twice_is_refused() -> None:
+    [finding] = refused(f"{ROLLOUT}---\n{ROLLOUT}")
+    assert (finding.code, finding.line) == ("duplicate-object", 17)
+    assert "f.yaml:1" in finding.message
+
+
+def test_a_folder_is_read_with_all_its_files(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(ROLLOUT)
+    (tmp_path / "b.json").write_text('{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}')
+    (tmp_path / "README.md").write_text("no manifest")
+    manifests = load([tmp_path])
+    assert manifests.rollout().metadata.name == "checkout"
+    assert [service.label for service in manifests.services] == ["Service/s"]
+
+
+def test_findings_of_all_files_come_together(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a: [")
+    (tmp_path / "b.yaml").write_text("kind: Rollout")
+    with pytest.raises(ManifestError) as caught:
+        load([tmp_path / "a.yaml", tmp_path / "b.yaml", tmp_path / "c.yaml"])
+    assert [Path(finding.file).name for finding in caught.value.findings] == ["a.yaml", "c.yaml", "b.yaml"]
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_one_rollout_is_asked_for(count: int) -> None:
+    objects = [
+        {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": f"r{n}"}} for n in range(count)
+    ]
+    with pytest.raises(ManifestError, match=f"found {count}"):
+        from_objects(objects).rollout()
+
+
+def test_the_object_keeps_fields_that_are_not_known() -> None:
+    raw = loads(ROLLOUT).rollout().document.value(("spec", "template", "spec", "containers", 1))
+    assert raw == {"name": "proxy", "image": "proxy:1", "someNewField": 1}
+
+
+def test_images_are_replaced_in_the_object_and_in_the_model() -> None:
+    rollout = apply_images(loads(ROLLOUT), {"*": "all:2", "checkout": "checkout:2"}).rollout()
+    containers = rollout.document.value(("spec", "template", "spec", "containers"))
+    assert containers == [
+        {"name": "checkout", "image": "checkout:2"},
+        {"name": "proxy", "image": "all:2", "someNewField": 1},
+    ]
+    assert rollout.raw["spec"] == rollout.model.to_wire()["spec"]
+    assert rollout.document.place(("spec", "template", "spec", "containers", 1)).line == 9
+
+
+@pytest.mark.parametrize("images", [{"chekout": "x:1"}, {"checkout": ""}])
+def test_an_image_that_fits_no_container_is_refused(images: dict[str, str]) -> None:
+    with pytest.raises(ManifestError) as caught:
+        apply_images(loads(ROLLOUT, "f.yaml"), images)
+    [finding] = caught.value.findings
+    assert (finding.file, finding.line) == ("f.yaml", 7)
+    assert "checkout, proxy" in finding.remedy
+
+
+def test_a_finding_reads_as_one_line() -> None:
+    finding = Finding(
+        severity=Severity.ERROR,
+        code="duration",
+        message="no duration",
+        file="f.yaml",
+        line=3,
+        path="spec.x",
+        value='"5x"',
+        remedy="such as 5s",
+    )
+    assert str(finding) == 'f.yaml:3: error: spec.x: "5x": no duration (such as 5s) [duration]'
+
+
+def test_paths_and_values_are_written_for_people() -> None:
+    assert path_text(("metadata", "labels", "a.b/c", 0, "d")) == "metadata.labels['a.b/c'][0].d"
+    assert [value_text(value) for value in ("5x", True, 3, None)] == ['"5x"', "true", "3", ""]
+    assert len(value_text("x" * 500)) <= 80

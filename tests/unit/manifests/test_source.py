@@ -1,0 +1,139 @@
+"""Text into data: the scalars of Kubernetes, a place for every field, and no harm from hostile text."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.manifests.findings import ManifestError
+from tidegate.manifests.source import MAX_BYTES, Document, Place, read_documents, read_file
+
+
+def only(text: str, file: str = "f.yaml") -> Document:
+    [document] = read_documents(text, file)
+    return document
+
+
+@pytest.mark.parametrize(
+    ("scalar", "value"),
+    [
+        ("1", 1),
+        ("-3", -3),
+        ("010", 8),
+        ("0x1f", 31),
+        ("1_000", 1000),
+        ("1e3", 1000),
+        ("10.0", 10),
+        ("0.5", 0.5),
+        (".5", 0.5),
+        ("yes", True),
+        ("Off", False),
+        ("~", None),
+        ("", None),
+        ('"5"', "5"),
+        ("2024-01-01", "2024-01-01"),
+        ("1:30", "1:30"),
+        ("5x", "5x"),
+        ("=", "="),
+        (r'"\ud83d\ude00"', "😀"),
+    ],
+)
+def test_scalars_mean_what_they_mean_to_kubernetes(scalar: str, value: object) -> None:
+    found = only(f"a: {scalar}").value(("a",))
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_every_field_knows_its_line_in_its_own_document() -> None:
+    text = "a: 1\n---\n---\nb:\n  - c: x\n    d: y\n  - e\n"
+    first, second = read_documents(text, "f.yaml")
+    assert first.place(("a",)) == Place("f.yaml", 1)
+    assert second.place(("b", 0, "d")) == Place("f.yaml", 6)
+    assert second.place(("b", 1)) == Place("f.yaml", 7)
+    assert second.place(("b", 1, "absent", 3)) == Place("f.yaml", 7)
+
+
+def test_merge_keys_are_followed_and_own_keys_win() -> None:
+    document = only("base: &base {x: 1, y: 1}\nuse:\n  <<: *base\n  y: 2\n")
+    assert document.value(("use",)) == {"x": 1, "y": 2}
+
+
+def test_json_may_be_indented_with_tabs() -> None:
+    assert only('{\n\t"a": [1,\n\t2]\n}', "f.json").data == {"a": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "line"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "duplicate-key", 3),
+        ("x: y\na: [", "yaml", 2),
+        ("a: *nowhere", "yaml", 1),
+        ("a: .nan", "yaml", 1),
+        ("a: .inf", "yaml", 1),
+        ('a: "\\ud83d"', "yaml", 1),
+        ("a: \x07", "yaml", 1),
+        ("? [1]\n: 2", "yaml", 1),
+        ("a: 1\n<<: 5", "yaml", 2),
+        ("a: !!python/name:os.system x", "yaml-tag", 1),
+        ("a: !own {b: c}", "yaml-tag", 1),
+        ("a: &a [*a]", "too-deep", 1),
+        ("a: &a {<<: *a}", "too-deep", 1),
+        ("a: " + "[" * 100 + "]" * 100, "yaml", 1),
+        ("a: " + "[" * 5000, "yaml", 1),
+        ("\n".join(f"a{n}: &a{n} [{f'*a{n - 1}, ' * 9 if n else 'x'}]" for n in range(9)), "too-large", 1),
+    ],
+)
+def test_refuses_with_file_and_line(text: str, code: str, line: int) -> None:
+    with pytest.raises(ManifestError) as caught:
+        read_documents(text, "f.yaml")
+    [finding] = caught.value.findings
+    assert (finding.code, finding.file, finding.line) == (code, "f.yaml", line)
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(b"a: " + b"x" * MAX_BYTES, "too-large"), (b"a: \xff", "unreadable"), (None, "unreadable")],
+    ids=["too large", "no UTF-8", "missing"],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, code: str) -> None:
+    path = tmp_path / "f.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ManifestError) as caught:
+        read_file(path)
+    [finding] = caught.value.findings
+    assert (finding.code, finding.file) == (code, str(path))
+
+
+def test_a_replaced_value_stands_where_it_was_replaced() -> None:
+    document = only("a:\n  b: [1, {c: 2}]\n")
+    changed = document.replaced(("a", "b", 1, "c"), 3, Place("patch.yaml", 7))
+    assert changed.data == {"a": {"b": [1, {"c": 3}]}}
+    assert document.data == {"a": {"b": [1, {"c": 2}]}}
+    assert changed.place(("a", "b", 1, "c")) == Place("patch.yaml", 7)
+    with pytest.raises(KeyError):
+        document.replaced(("a", "x"), 3, Place("patch.yaml", 7))
+
+
+data = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(data)
+def test_json_means_the_same_here(value: Any) -> None:
+    assert only(json.dumps({"a": value}), "f.json").value(("a",)) == value
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with contextlib.suppress(ManifestError):
+        assert all(document.place().file == "f.yaml" for document in read_documents(text, "f.yaml"))
