@@ -38,8 +38,8 @@ def rollout_findings(rollout: Loaded[Rollout], manifests: Manifests, *, complete
     virtual_services = _observed(_virtual_services(rollout), rollout, manifests.virtual_services, complete=complete)
     errors = reference_errors(rollout.model, services, virtual_services)
     rule = canary.istio.destination_rule if canary.istio else None
-    if rule is not None and (found := _beside(rollout, manifests.destination_rules, rule.name)):
-        errors += destination_rule_errors(rollout.model, found.raw)
+    if rule is not None and (beside := _beside(rollout, manifests.destination_rules, rule.name)):
+        errors += destination_rule_errors(rollout.model, beside.raw)
     yield from field_findings(rollout, errors, "reference")
     yield from _selector_notes(canary, rollout, manifests)
     yield from _layer_4_routes(rollout, manifests)

@@ -121,6 +121,7 @@ def destination_rule_errors(rollout: Rollout, rule: Mapping[str, Any]) -> list[F
     except ManifestError as error:
         return [_error((*path, "name"), f'DestinationRule "{setting.name}" cannot be read: {error}')]
     found = [subset.name for subset in spec.subsets]
+    remedy = f"subsets: {', '.join(found) or 'none'}"
     wanted = (("canarySubsetName", setting.canary_subset_name), ("stableSubsetName", setting.stable_subset_name))
     return [
         _error(
