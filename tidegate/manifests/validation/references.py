@@ -124,9 +124,7 @@ def destination_rule_errors(rollout: Rollout, rule: Mapping[str, Any]) -> list[F
     remedy = f"subsets: {', '.join(found) or 'none'}"
     wanted = (("canarySubsetName", setting.canary_subset_name), ("stableSubsetName", setting.stable_subset_name))
     return [
-        _error(
-            (*path, field), f"DestinationRule '{setting.name}' has no subset '{name}'", f"subsets: {', '.join(found)}"
-        )
+        _error((*path, field), f"DestinationRule '{setting.name}' has no subset '{name}'", remedy)
         for field, name in wanted
         if name not in found
     ]
