@@ -381,6 +381,11 @@ class TestCheckRelease:
         assert {each.message for each in found} == {message}
         assert {(each.file, each.object) for each in found} == {("", "Rollout/checkout")}
 
+    def test_routes_that_would_not_follow_refuse_it(self) -> None:
+        spec = sound()["VirtualService/checkout-vsvc"]["spec"]
+        found = self.check(lambda o: o["VirtualService/checkout-vsvc"].update(spec={**spec, "tls": spec["http"]}))
+        assert ("unsupported", Severity.ERROR) in [(each.code, each.severity) for each in found]
+
     def test_a_template_that_it_does_not_use_is_nobodys_business(self) -> None:
         other = {
             "apiVersion": "argoproj.io/v1alpha1",

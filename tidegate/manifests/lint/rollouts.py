@@ -42,7 +42,7 @@ def rollout_findings(rollout: Loaded[Rollout], manifests: Manifests, *, complete
         errors += destination_rule_errors(rollout.model, beside.raw)
     yield from field_findings(rollout, errors, "reference")
     yield from _selector_notes(canary, rollout, manifests)
-    yield from _layer_4_routes(rollout, manifests)
+    yield from layer_4_findings(rollout, virtual_services)
 
 
 def field_findings(loaded: Loaded[Any], errors: Iterable[FieldError], code: str) -> Iterator[Finding]:
@@ -103,13 +103,16 @@ def _selector_notes(canary: Canary, rollout: Loaded[Rollout], manifests: Manifes
             yield service.finding(Severity.NOTE, "service-selector", ("spec", "selector"), message, remedy=remedy)
 
 
-def _layer_4_routes(rollout: Loaded[Rollout], manifests: Manifests) -> Iterator[Finding]:
+def layer_4_findings(
+    rollout: Loaded[Rollout], virtual_services: Mapping[str, Mapping[str, Any] | None]
+) -> Iterator[Finding]:
     """TLS and TCP routes, which Argo weighs together with the HTTP ones and a release leaves as they are."""
-    for name, namespace in _virtual_services(rollout).values():
-        virtual_service = _beside(rollout, manifests.virtual_services, name, namespace)
-        if virtual_service is None:
-            continue
+    for name, virtual_service in virtual_services.items():
+        spec = (virtual_service or {}).get("spec")
         for protocol in ("tls", "tcp"):
-            if getattr(virtual_service.model.spec, protocol):
+            if isinstance(spec, Mapping) and spec.get(protocol):
                 message = f"not supported by Tidegate: {protocol} routes, whose weights would not follow"
-                yield virtual_service.finding(Severity.ERROR, UNSUPPORTED, ("spec", protocol), message)
+                path = ("spec", "strategy", "canary", "trafficRouting", "istio")
+                yield rollout.finding(
+                    Severity.ERROR, UNSUPPORTED, path, message, remedy=f"VirtualService {name} has some"
+                )
