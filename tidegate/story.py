@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from tidegate.analysis.status import AnalysisStatus
 from tidegate.contract import AnalysisRef, Document, ReleaseStatus, StepState
 
 _MARKS = {
@@ -57,6 +58,17 @@ def _analysis(analysis: AnalysisRef) -> str:
         rows.append(f"{metric.name}: {metric.phase}, {metric.successful} good, {metric.failed} bad; last {shown}")
     title = f"{analysis.kind} analysis `{analysis.name}`: {analysis.status.phase} {analysis.status.message}".rstrip()
     return _list(title, rows) or title
+
+
+def analysis_details(status: AnalysisStatus) -> str:
+    """Markdown for an analysis run's page: each metric with its verdict, its counts and its newest reading."""
+    rows = ["| metric | phase | good | bad | inconclusive | errors | newest |", "|---|---|---|---|---|---|---|"]
+    for metric in status.metrics:
+        last = metric.measurements[-1] if metric.measurements else None
+        newest = f"{last.value} {last.phase}: {last.reason}".replace("|", "\\|") if last else "nothing yet"
+        counts = f"{metric.successful} | {metric.failed} | {metric.inconclusive} | {metric.error}"
+        rows.append(f"| {metric.name} | {metric.phase} | {counts} | {newest} |")
+    return "\n\n".join([f"### {status.name}: {status.phase} {status.message}".rstrip(), "\n".join(rows)])
 
 
 def _list(title: str, rows: list[str]) -> str:

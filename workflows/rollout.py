@@ -26,12 +26,13 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.admission import check, describe, parse_request, read_manifest
     from workflows.commands import Commands
+    from workflows.failures import cause_of
     from workflows.gates import Background, Gate, GateFailed
     from workflows.interruptions import Aborted, FullyPromoted, Interrupted, Superseded, race, shielded
     from workflows.journal import A_PERSON
     from workflows.messages import Doors, said
     from workflows.plan import Plan, plan_hash
-    from workflows.undo import Undo, cause_of
+    from workflows.undo import Undo
 
 FULL = 100  # percent
 

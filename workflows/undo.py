@@ -11,6 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from workflows.commands import Commands
     from workflows.evidence import incident_request
+    from workflows.failures import cause_of
     from workflows.journal import Journal
     from workflows.plan import Plan
 
@@ -78,10 +79,3 @@ class Undo:
             self._journal.event("CompensationFailed", f"{name}: {cause_of(error)}", warning=True)
         else:
             self._journal.compensation(name, "done" if done else "running")
-
-
-def cause_of(error: BaseException) -> str:
-    """The innermost message of a failure, which is the one that a person can act on."""
-    while isinstance(error, ActivityError) and error.cause is not None:
-        error = error.cause
-    return str(getattr(error, "message", "") or error)[:2000]

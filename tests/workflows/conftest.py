@@ -40,7 +40,7 @@ from tidegate.contract import (
     rollout_id,
 )
 from tidegate.manifests.documents import load
-from workers.wiring import sandbox
+from workers.wiring import workflow_runner
 from workflows.rollout import Rollout
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"
@@ -143,7 +143,7 @@ async def world() -> AsyncIterator[World]:
                 env.client,
                 task_queue=RELEASES_QUEUE,
                 workflows=[Rollout, AnalysisRun],
-                workflow_runner=sandbox(),
+                workflow_runner=workflow_runner(),
             ),
             Worker(env.client, task_queue=cluster_queue("default"), activities=cluster.activities()),
             Worker(env.client, task_queue=METRICS_QUEUE, activities=[datadog.measure]),

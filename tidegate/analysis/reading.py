@@ -11,7 +11,7 @@ class Reading(BaseModel):
     """One provider answer. Exactly one of `result` and `error` carries meaning: with `error` set there is no result.
 
     `value` is the text that is stored and shown (shortest plain decimal, lists as JSON), `query` the query as sent with
-    secrets masked, `notes` sentences that say what was assumed ("errors has no series while hits has data: taken as 0").
+    secrets masked, `notes` sentences on what was assumed ("errors has no series while hits has data: taken as 0").
     `no_data` is true when the provider had nothing to say. `rate_limited_seconds` is how long the provider made the
     measurement wait.
     """

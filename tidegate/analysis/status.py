@@ -29,7 +29,7 @@ class _Status(BaseModel):
 
 
 class Measurement(_Status):
-    """One reading with its verdict; `reason` is one sentence that says why ("0.034 is between success ... and failure ...")."""
+    """One reading with its verdict; `reason` is one sentence that says why."""
 
     phase: Phase
     value: str = ""
