@@ -35,8 +35,8 @@ def item_of(obj: Object) -> Item:
 class Controller(ABC):
     """Brings the objects of one kind in order. Subclasses say what concerns them and what to do about it.
 
-    `reconcile` is called with one item at a time: at the start for everything there is, and again after every change that
-    `affected` relates to the item.
+    `reconcile` is called with one item at a time: at the start for everything there is, and again after every
+    change that `affected` relates to the item.
     """
 
     kind: Kind

@@ -31,8 +31,8 @@ _DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 class ReplicaSetController(Controller):
     """Creates, adopts and deletes pods.
 
-    It differs from the real one in one point: it adopts a pod that somebody else made only while it is short of replicas,
-    so that it never deletes such a pod just because there is one too many.
+    It differs from the real one in one point: it adopts a pod that somebody else made only while it is short of
+    replicas, so that it never deletes such a pod just because there is one too many.
     """
 
     kind = REPLICA_SETS

@@ -6,7 +6,7 @@ from sandbox.kubernetes_api.kinds import KINDS, Kind, group_versions
 from sandbox.kubernetes_api.objects import Object
 from sandbox.kubernetes_api.paths import subresources
 
-_GIT_VERSION = "v1.34.0"
+_GIT_VERSION = "v1.37.0"
 _PARAMETERS = ("dryRun", "fieldManager", "fieldValidation")
 _SUBRESOURCE_VERBS = {"token": ["create"]}
 _FOREIGN_KINDS = {

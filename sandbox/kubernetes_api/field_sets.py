@@ -27,7 +27,7 @@ _SYSTEM_FIELDS = frozenset(
         "selfLink",
         "managedFields",
     )
-) | {("f:apiVersion",), ("f:kind",)}
+) | {("f:apiVersion",), ("f:kind",), ("f:metadata",)}
 
 
 def field_values(obj: Object, *, custom: bool) -> dict[FieldPath, Any]:
@@ -44,8 +44,8 @@ def _collect(value: Any, names: Path, path: FieldPath, found: dict[FieldPath, An
     if isinstance(value, dict) and value and not (names and atomic_map(names, custom=custom)):
         for name, child in value.items():
             _collect(child, (*names, name), (*path, f"f:{name}"), found, custom)
-    elif isinstance(value, list) and value and _keyed(value, names, custom):
-        for element, item in list_elements(value, names, custom=custom).items():
+    elif isinstance(value, list) and value and (elements := list_elements(value, names, custom=custom)) is not None:
+        for element, item in elements.items():
             found[*path, element] = None  # the item itself, so that an item of bare keys is owned too
             if isinstance(item, dict):
                 _collect(item, names, (*path, element), found, custom)
@@ -53,19 +53,21 @@ def _collect(value: Any, names: Path, path: FieldPath, found: dict[FieldPath, An
         found[path] = value
 
 
-def _keyed(items: list[Any], names: Path, custom: bool) -> bool:
-    keys = keys_of(names, custom=custom)
-    return keys is not None and all(item_key(item, keys) is not None for item in items if keys.apply)
+def list_elements(items: list[Any], names: Path, *, custom: bool) -> dict[Element, Any] | None:
+    """The items of a keyed list by path element.
 
-
-def list_elements(items: list[Any], names: Path, *, custom: bool) -> dict[Element, Any]:
-    """The items of a keyed list by path element; empty for an atomic list."""
+    None for an atomic list, and for one whose items lack their keys or share them: it can only be taken as a whole.
+    """
     keys = keys_of(names, custom=custom)
     if keys is None:
-        return {}
-    if not keys.apply:
-        return {f"v:{json.dumps(item)}": item for item in items}
-    return {f"k:{json.dumps(dict(item_key(item, keys) or ()), separators=(',', ':'))}": item for item in items}
+        return None
+    found: dict[Element, Any] = {}
+    for item in items:
+        key = item_key(item, keys) if keys.apply else None
+        if keys.apply and key is None:
+            return None
+        found[f"k:{json.dumps(dict(key), separators=(',', ':'))}" if key else f"v:{json.dumps(item)}"] = item
+    return found if len(found) == len(items) else None
 
 
 def encode(paths: set[FieldPath]) -> dict[str, Any]:

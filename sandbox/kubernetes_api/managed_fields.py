@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from sandbox.kubernetes_api.field_sets import FieldPath, decode, describe, encode, field_values, list_elements
-from sandbox.kubernetes_api.list_keys import Path, atomic_map, keys_of
+from sandbox.kubernetes_api.list_keys import Path, atomic_map
 from sandbox.kubernetes_api.objects import Object, clone, meta, now, with_metadata
 from sandbox.kubernetes_api.status import apply_conflict
 
@@ -108,7 +108,7 @@ def apply(live: Object | None, config: Object, writer: Writer, *, force: bool, c
     orphaned = previous - wanted.keys()
     merged = _remove(clone(live or {}), orphaned, others, custom=custom)
     merged = _merge(merged, config, (), custom)
-    unchanged = previous == wanted.keys() and not any(_changes(path, wanted, current) for path in wanted)
+    unchanged = previous == wanted.keys() and field_values(merged, custom=custom) == current
     own = _Entry(writer, "Apply", frozenset(wanted), time if unchanged else now())
     return with_metadata(merged, managedFields=_dump([own, *others]))
 
@@ -132,18 +132,19 @@ def _merge(live: Any, config: Any, names: Path, custom: bool) -> Any:
         for name, value in config.items():
             merged[name] = _merge(live.get(name), value, (*names, name), custom)
         return merged
-    if isinstance(config, list) and isinstance(live, list) and keys_of(names, custom=custom) is not None:
+    if isinstance(config, list) and isinstance(live, list):
         items = list_elements(live, names, custom=custom)
-        for element, item in list_elements(config, names, custom=custom).items():
-            items[element] = _merge(items.get(element), item, names, custom)
-        return list(items.values())
+        wanted = list_elements(config, names, custom=custom)
+        if items is not None and wanted is not None:
+            merged = {element: _merge(items.get(element), item, names, custom) for element, item in wanted.items()}
+            return list({**items, **merged}.values())
     return config
 
 
 def _remove(obj: Object, paths: frozenset[FieldPath], others: list[_Entry], *, custom: bool) -> Object:
     """`obj` without the fields at `paths` that nobody else owns, or owns something inside of."""
     owned = {path[:length] for entry in others for path in entry.paths for length in range(1, len(path) + 1)}
-    for path in sorted(paths - owned, key=len, reverse=True):
+    for path in sorted(paths - owned, key=len):  # an item goes before the key fields that it is found by
         _drop(obj, path, (), custom)
     return obj
 
@@ -152,12 +153,13 @@ def _drop(node: Any, path: FieldPath, names: Path, custom: bool) -> None:
     """Remove one field in place, with the mappings and lists that it leaves empty."""
     element, rest = path[0], path[1:]
     if isinstance(node, list):
-        items = list_elements(node, names, custom=custom)
-        if rest and element in items:
+        items = list_elements(node, names, custom=custom) or {}
+        if element not in items:
+            return
+        if rest:
             _drop(items[element], rest, names, custom)
         else:
-            items.pop(element, None)
-        node[:] = list(items.values())
+            node.remove(items[element])
         return
     name = element.removeprefix("f:")
     if not isinstance(node, dict) or name not in node:

@@ -32,10 +32,12 @@ def json_patch(obj: Object, operations: Any) -> Object:
         raise bad_request(f"a JSON Patch has at most {MAX_OPERATIONS} operations, got {len(operations)}")
     try:
         patch = jsonpatch.JsonPatch(operations)
-    except (jsonpatch.InvalidJsonPatch, jsonpointer.JsonPointerException, TypeError, KeyError) as error:
+    except (jsonpatch.InvalidJsonPatch, jsonpointer.JsonPointerException, TypeError) as error:
         raise bad_request(f"error decoding patch: {error}") from error
     try:
         patched = patch.apply(clone(obj), in_place=True)
+    except jsonpatch.InvalidJsonPatch as error:
+        raise bad_request(f"error decoding patch: {error}") from error
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError) as error:
         raise rejected_patch(str(error)) from error
     if not isinstance(patched, dict):

@@ -7,14 +7,15 @@ from typing import Any
 
 from sandbox.kubernetes_api.objects import Object
 
-_FULL = 100
+_MAX_WEIGHT = 100
 _ROUTE_LISTS = ("http", "tls", "tcp")
 
 
 def virtual_service_problems(obj: Object) -> Iterator[tuple[str, str, str]]:
     """The rules that `obj` breaks, as (cause reason, field path, message).
 
-    A weight is an integer of 0 to 100 percent; the weights of a route with several destinations add up to 100.
+    A weight is an integer of 0 to 100. The weights of a route are shares of their sum, so that they need not add up to
+    100, but that sum must not be 0 when there are several destinations.
     """
     spec = obj.get("spec") or {}
     if not spec.get("hosts"):
@@ -45,11 +46,11 @@ def _route(route: Any, field: str, protocol: str) -> Iterator[tuple[str, str, st
     for index, (item, weight) in enumerate(zip(destinations, weights, strict=True)):
         if not (isinstance(item.get("destination"), dict) and item["destination"].get("host")):
             yield ("FieldValueRequired", f"{field}.route[{index}].destination.host", "Required value")
-        if not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= _FULL:
+        if not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= _MAX_WEIGHT:
             valid = False
-            yield _invalid(f"{field}.route[{index}].weight", weight, "must be an integer of 0 to 100")
-    if valid and len(weights) > 1 and sum(weights) != _FULL:
-        yield _invalid(f"{field}.route", weights, f"total destination weight {sum(weights)} != {_FULL}")
+            yield _invalid(f"{field}.route[{index}].weight", weight, f"must be an integer of 0 to {_MAX_WEIGHT}")
+    if valid and len(weights) > 1 and sum(weights) == 0:
+        yield _invalid(f"{field}.route", weights, "total destination weight = 0")
 
 
 def _invalid(field: str, value: Any, why: str) -> tuple[str, str, str]:
