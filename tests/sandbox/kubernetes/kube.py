@@ -72,7 +72,7 @@ class Kube:
     async def _good(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Object:
         code, answer = await self.call(method, path, body, content_type)
         assert code < 300, answer
-        return answer
+        return dict(answer)
 
     async def get(self, path: str) -> Object:
         return await self._good("GET", path)
@@ -105,7 +105,7 @@ class Kube:
                     written.clear()
                     code, found = await self.call("GET", path)
                     if code == 200 and condition(found):
-                        return found
+                        return dict(found)
                     await written.wait()
         finally:
             unsubscribe()

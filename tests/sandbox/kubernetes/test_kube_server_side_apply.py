@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.kubernetes_api.field_sets import decode, describe, encode, field_values
+from sandbox.kubernetes_api.field_sets import FieldPath, decode, describe, encode, field_values
 from sandbox.kubernetes_api.managed_fields import Writer, apply, track_update
 from sandbox.kubernetes_api.status import ApiError
 from tests.sandbox.kubernetes.kube import APPLY_PATCH, APPS, ARGO, Kube, workload
@@ -40,7 +40,7 @@ def pruned(value: Any) -> Any:
 FULL_CONFIGS = CONFIGS.map(pruned)
 
 
-def content(obj: dict[str, Any]) -> dict[str, Any]:
+def content(obj: dict[str, Any]) -> dict[FieldPath, Any]:
     return field_values(obj, custom=False)
 
 
@@ -89,7 +89,7 @@ def test_an_ordinary_write_owns_exactly_what_it_changed(old: dict[str, Any], new
     assert not changed & owned_by(after, "bob")
 
 
-def owned_by(obj: dict[str, Any], manager: str) -> set[tuple[str, ...]]:
+def owned_by(obj: dict[str, Any], manager: str) -> set[FieldPath]:
     entries = obj["metadata"].get("managedFields") or []
     return {path for entry in entries if entry["manager"] == manager for path in decode(entry["fieldsV1"])}
 

