@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -29,6 +31,13 @@ class Answer:
         """The body as text for a message, cut to a length that a history can hold."""
         text = self.body.decode(errors="replace")
         return text if len(text) <= MAX_QUOTED_CHARACTERS else f"{text[:MAX_QUOTED_CHARACTERS]}..."
+
+    def document(self) -> Any:
+        """The body as JSON. Raises ValueError."""
+        try:
+            return json.loads(self.body)
+        except RecursionError as error:
+            raise ValueError("the JSON is nested too deeply") from error
 
 
 async def exchange(

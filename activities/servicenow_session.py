@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -102,7 +101,7 @@ class Session:
             detail = access.mask(f"{what}: {_reason(answer)}")
             raise failure(SYSTEM, answer.status, detail, answer.headers, datetime.fromtimestamp(self._clock(), UTC))
         try:
-            return json.loads(answer.body)["result"]
+            return answer.document()["result"]
         except (ValueError, KeyError, TypeError) as error:
             # An instance that hibernates answers 200 with a page.
             raise unavailable(SYSTEM, f"{what}: the answer is not the Table API's") from error
@@ -162,7 +161,7 @@ class Session:
 
 def _reason(answer: Answer) -> str:
     try:
-        error = json.loads(answer.body)["error"]
+        error = answer.document()["error"]
         return f"{error['message']}: {error['detail']}"[:500] if isinstance(error, dict) else str(error)[:500]
     except (ValueError, KeyError, TypeError):
         return answer.quoted[:200]
@@ -171,7 +170,7 @@ def _reason(answer: Answer) -> str:
 def _oauth_code(answer: Answer) -> str:
     """The error code of an OAuth answer (RFC 6749 §5.2)."""
     try:
-        code = json.loads(answer.body)["error"]
+        code = answer.document()["error"]
     except (ValueError, KeyError, TypeError):
         return "no token"
     return code if isinstance(code, str) and code.isidentifier() and len(code) <= 50 else "no token"

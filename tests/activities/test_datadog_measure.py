@@ -271,13 +271,14 @@ async def test_a_slow_answer_is_an_error() -> None:
     [
         (b"<html>", "Could not parse JSON body"),
         (b"[1, 2", "Could not parse JSON body"),
+        (b'{"data":{"attributes":{"columns":' + b"[" * 500_000, "Could not parse JSON body"),
         (b'{"data": {"errors": ["a list"]}}', "Could not parse JSON body: data.errors"),
         (columns(["1"]), "could not parse value at index 0: '1' is not a finite number"),
         (b'{"data":{"attributes":{"columns":[{"values":[1e999]}]}}}', "could not parse value at index 0"),
         (b'{"data":{"attributes":{"columns":[{"values":[NaN]}]}}}', "could not parse value at index 0"),
         (b" " * (1024 * 1024 + 1), "the answer is larger than 1048576 bytes"),
     ],
-    ids=["html", "cut", "error-list", "text", "infinite", "nan", "huge"],
+    ids=["html", "cut", "deep", "error-list", "text", "infinite", "nan", "huge"],
 )
 async def test_garbage_is_an_error(body: Any, error: str) -> None:
     async with Script().then(200, body) as server:

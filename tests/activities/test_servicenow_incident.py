@@ -221,6 +221,7 @@ async def test_a_rate_limit_is_waited_out(api: ServiceNowApi) -> None:
         (400, b"bad", ErrorType.REJECTED, True),
         (500, b"", ErrorType.UNAVAILABLE, False),
         (200, b"<html>Your instance is hibernating</html>", ErrorType.UNAVAILABLE, False),
+        (200, b"[" * 500_000, ErrorType.UNAVAILABLE, False),
         (200, {"result": "no list"}, ErrorType.UNAVAILABLE, False),
         (200, {"result": [{"sys_id": "../x", "number": "INC1"}]}, ErrorType.UNAVAILABLE, False),
         (200, b" " * (1024 * 1024 + 1), ErrorType.UNAVAILABLE, False),
