@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import Phase
@@ -379,23 +379,16 @@ class Rollout(Doors):
     async def _publish(self) -> None:
         """Keep the Rollout's `.status` up to date: one write at a time, the changes in between in the next one."""
         published = -1
-        while True:
-            await workflow.wait_condition(lambda: self.journal.changes != published)  # noqa: B023
+        while not (self.inbox.ended and published == self.journal.changes):
+            await workflow.wait_condition(lambda: self.inbox.ended or self.journal.changes != published)  # noqa: B023
             published = self.journal.changes
-            await self._publish_once()
-
-    async def _publish_once(self) -> None:
-        try:
-            await self._commands.publish(self.journal.document())
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            workflow.logger.warning("the Rollout's status was not written: %s", cause_of(error))
+            try:
+                await self._commands.publish(self.journal.document())
+            except ActivityError as error:
+                workflow.logger.warning("the Rollout's status was not written: %s", cause_of(error))
 
     async def _close(self, publisher: asyncio.Task[None] | None) -> None:
         self.inbox.ended = True
         if publisher is not None:
-            publisher.cancel()
-            await asyncio.gather(publisher, return_exceptions=True)
-            await self._publish_once()
+            await publisher
         await workflow.wait_condition(workflow.all_handlers_finished)

@@ -48,6 +48,7 @@ class ClusterDouble:
         self.incidents: list[IncidentRequest] = []
         self.never_ready: set[str] = set()
         self.shift_gate: asyncio.Event | None = None  # a shift waits for it, as a slow API server would make it wait
+        self.shifting = asyncio.Event()  # a shift has begun
         self.restore_failures = 0
 
     def activities(self) -> list[Callable[..., Any]]:
@@ -143,6 +144,7 @@ class ClusterDouble:
 
     @activity.defn(name=Activity.SHIFT_TRAFFIC)
     async def shift(self, request: ShiftTraffic) -> TrafficState:
+        self.shifting.set()
         if self.shift_gate is not None:
             await self.shift_gate.wait()
         available = self.sets[request.replica_set].available

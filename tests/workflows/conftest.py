@@ -19,7 +19,6 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
-from workflows.analysis_run import AnalysisRun
 
 from tests.workflows.cluster_double import ClusterDouble
 from tidegate.analysis.reading import Reading
@@ -41,6 +40,7 @@ from tidegate.contract import (
 )
 from tidegate.manifests.documents import load
 from workers.wiring import workflow_runner
+from workflows.analysis_run import AnalysisRun
 from workflows.rollout import Rollout
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"

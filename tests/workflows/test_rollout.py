@@ -11,6 +11,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 
 from tests.workflows.conftest import World
 from tidegate.contract import Accepted, ErrorType, ReleaseResult, ReleaseStatus, StepState
+from workflows.plan import plan_hash
 
 GOOD = {"error-rate": [0.001], "p99-latency": [0.2]}
 
@@ -148,13 +149,14 @@ async def test_going_back_to_stable_takes_no_steps(world: World) -> None:
 
 async def test_no_forward_write_lands_after_the_abort(world: World) -> None:
     await world.deploy_stable()
-    world.cluster.shift_gate = asyncio.Event()
+    world.cluster.shift_gate, world.cluster.shifting = asyncio.Event(), asyncio.Event()
     handle = await world.start(world.request("1.1.0"))
-    await world.until(handle, lambda s: any(r.desired == 1 for r in s.replica_sets))
+    await world.cluster.shifting.wait()
     await handle.signal("abort")
+    await world.until(handle, lambda s: s.phase == "Progressing")
     world.cluster.shift_gate.set()
     await failure(handle)
-    assert world.cluster.weights()[-1] == 0
+    assert world.cluster.weights() == [10, 0], "the write that was under way came first, then the way back"
 
 
 async def test_the_way_back_is_retried_for_as_long_as_it_takes(world: World) -> None:
@@ -185,9 +187,8 @@ async def test_pods_that_never_come_degrade_the_release_and_may_abort_it(world: 
         rollout["spec"]["progressDeadlineAbort"] = True
 
     request = world.request("1.1.0", aborting)
-    handle = await world.start(request)
-    world.cluster.never_ready.add((await world.until(handle, lambda s: s.desired_hash != "")).desired_hash)
-    error, _ = await failure(handle)
+    world.cluster.never_ready.add(plan_hash(request))
+    error, _ = await failure(await world.start(request))
     assert error.type == ErrorType.ROLLOUT_ABORTED
     assert max(world.cluster.weights(), default=0) == 0
 
