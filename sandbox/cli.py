@@ -78,8 +78,13 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     async def body() -> T:
         task = asyncio.ensure_future(work)
         loop = asyncio.get_running_loop()
+
+        def end() -> None:
+            if not task.cancelling():  # an impatient second Ctrl-C must not leave half of it behind
+                task.cancel()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task.cancel)
+            loop.add_signal_handler(number, end)
         return await task
 
     try:

@@ -61,8 +61,7 @@ class Demo:
 
     async def prepare(self) -> None:
         """The stable version, and load on it."""
-        network = [*self._manifests.services, *self._manifests.virtual_services, *self._manifests.templates]
-        await self._world.apply([loaded.raw for loaded in network])
+        await self._world.apply(network_of(self._manifests))
         await self.release(FIRST)
         await self._world.start_load(RATE)
 
@@ -71,7 +70,7 @@ class Demo:
         self._console.rule(f"{scenario.name}: {IMAGE}:{scenario.tag}")
         manifests = apply_images(self._manifests, {"checkout": f"{IMAGE}:{scenario.tag}"})
         await self._world.apply([manifests.rollout().raw])
-        handle = await self._client.start(_request(manifests))
+        handle = await self._client.start(request_of(manifests, "the demonstration"))
         watching = asyncio.create_task(self._watch(handle))
         try:
             status, outcome = await self._ended(handle)
@@ -103,14 +102,23 @@ async def _trees(frames: AsyncIterator[Frame]) -> AsyncIterator[list[Text]]:
         yield overview(frame.status, frame.observation, datetime.now(UTC))
 
 
-def _request(manifests: Manifests) -> ReleaseRequest:
+def network_of(manifests: Manifests) -> list[dict[str, Any]]:
+    """What stands around the Rollout before its first release: Services, VirtualServices, templates."""
+    return [
+        *(service.raw for service in manifests.services),
+        *(virtual_service.raw for virtual_service in manifests.virtual_services),
+        *(template.raw for template in manifests.templates),
+    ]
+
+
+def request_of(manifests: Manifests, by: str) -> ReleaseRequest:
     rollout = manifests.rollout()
     return ReleaseRequest(
         namespace=rollout.metadata.namespace,
         name=rollout.metadata.name,
         rollout=rollout.raw,
         templates=tuple(template.raw for template in manifests.templates),
-        by="the demonstration",
+        by=by,
     )
 
 

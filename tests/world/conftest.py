@@ -12,11 +12,11 @@ import pytest_asyncio
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from sandbox.demo import EXAMPLES, IMAGE, RATE
+from sandbox.demo import EXAMPLES, IMAGE, RATE, network_of, request_of
 from sandbox.processes import until
 from sandbox.world import World, open_world
 from tidegate.client import ReleaseError, ReleaseHandle, RolloutRef, TidegateClient
-from tidegate.contract import ReleaseRequest, ReleaseResult, ReleaseStatus
+from tidegate.contract import ReleaseResult, ReleaseStatus
 from tidegate.manifests.documents import load
 from tidegate.manifests.images import apply_images
 
@@ -34,23 +34,14 @@ class Releases:
         self.manifests = load([EXAMPLES / "fast"])
 
     async def prepare(self) -> None:
-        network = [*self.manifests.services, *self.manifests.virtual_services, *self.manifests.templates]
-        await self.world.apply([loaded.raw for loaded in network])
+        await self.world.apply(network_of(self.manifests))
         await self.ended(await self.start("1.0.0"))
         await self.world.start_load(RATE)
 
     async def start(self, tag: str) -> ReleaseHandle:
         manifests = apply_images(self.manifests, {"checkout": f"{IMAGE}:{tag}"})
         await self.world.apply([manifests.rollout().raw])
-        return await self.client.start(
-            ReleaseRequest(
-                namespace="payments",
-                name="checkout",
-                rollout=manifests.rollout().raw,
-                templates=tuple(template.raw for template in manifests.templates),
-                by="a test",
-            )
-        )
+        return await self.client.start(request_of(manifests, "a test"))
 
     async def ended(self, handle: ReleaseHandle) -> ReleaseResult:
         try:
