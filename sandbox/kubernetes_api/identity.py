@@ -19,7 +19,9 @@ from sandbox.kubernetes_api.store import Store
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 _DEFAULT_SECONDS = 3600
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 600, 2**32
-_HEADER = {"alg": "HS256", "typ": "JWT"}
+# Vault accepts asymmetric algorithms only, which it tells from the header; whether the signature is right it asks this
+# server. Nobody else ever needs the key, so the signature behind this header is an HMAC.
+_HEADER = {"alg": "ES256", "typ": "JWT"}
 
 
 class Identity:

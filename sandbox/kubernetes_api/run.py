@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from sandbox.controllers import Controllers, PodSimulator
 from sandbox.kubernetes_api.server import KubernetesApi
 
 
@@ -16,6 +15,8 @@ async def serve_api(port: int, state_file: Path | None = None) -> None:
         OSError: the port is taken.
         ValueError: `state_file` is something else.
     """
+    from sandbox.controllers import Controllers, PodSimulator  # they build on this package, which therefore loads first
+
     api = KubernetesApi(port=port, state_file=state_file)
     try:
         await api.start()

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
 from sandbox.controllers import Controllers, PodSimulator
-from sandbox.kubernetes_api import KubernetesApi
-from tests.sandbox.kubernetes.kube import Kube, serving, virtual_service, workload
+from sandbox.kubernetes_api import KubernetesApi, serve_api
+from tests.sandbox.kubernetes.kube import APPS, Kube, serving, virtual_service, workload
 
 KUBECTL = Path(sys.executable).with_name("kubectl")
 CHECKLIST = Path(__file__).parents[4] / "shared" / "checks" / "k8s_checklist.py"
@@ -57,6 +60,29 @@ class Kubectl:
         code, output = await run(str(KUBECTL), *words, KUBECONFIG=str(self._home / "config"), HOME=str(self._home))
         assert code == 0, output
         return output
+
+
+async def test_the_server_runs_alone_with_its_controllers_and_goes_on_from_its_file(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    codes = []
+    for _ in range(2):
+        server = asyncio.create_task(serve_api(port, tmp_path / "state.db"))
+        patient = httpx.AsyncHTTPTransport(retries=8)  # to connect: until it listens
+        async with (
+            asyncio.timeout(20),
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", transport=patient) as http,
+        ):
+            codes.append((await http.post(f"{APPS}/replicasets", json=workload("ReplicaSet", "web"))).status_code)
+            async with http.stream("GET", f"{APPS}/replicasets?watch=1") as events:
+                async for line in events.aiter_lines():
+                    if json.loads(line)["object"]["status"].get("readyReplicas") == 1:
+                        break
+        server.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await server
+    assert codes == [201, 409]
 
 
 @pytest.mark.skipif(not CHECKLIST.exists(), reason="the checklist lies beside the repository, and is not there")

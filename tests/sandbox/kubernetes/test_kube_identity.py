@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 from tests.sandbox.kubernetes.kube import CORE, Kube
@@ -37,6 +39,11 @@ async def test_a_token_is_worth_nothing_when_altered_misdirected_or_orphaned(kub
     await kube.delete(f"{ACCOUNTS}/worker")
     await kube.create(ACCOUNTS, {"metadata": {"name": "worker"}})
     assert (await review(kube, token))["authenticated"] is False
+
+
+async def test_the_header_names_an_algorithm_that_vault_accepts(kube: Kube) -> None:
+    header = (await issue(kube)).partition(".")[0]
+    assert json.loads(base64.urlsafe_b64decode(header + "=="))["alg"] == "ES256"
 
 
 async def test_a_lifetime_out_of_range_is_refused(kube: Kube) -> None:
