@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import structlog
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict
 from temporalio import activity
 
 from activities.datadog_batch import Ask, Due, Failed, Outcome, batches, measure_batch
@@ -20,7 +21,8 @@ from activities.datadog_credentials import Credentials, CredentialsError, Creden
 from activities.datadog_request import ConfigError, read_provider, read_question
 from activities.errors import rate_limited, retry_delay
 from activities.http import Answer
-from activities.secrets import Secrets
+from activities.secret_arguments import SecretArgumentError, SecretArguments
+from activities.secrets import NamedSecrets, Secrets
 from tidegate.analysis.reading import Reading
 from tidegate.contract import Activity, MeasureRequest
 
@@ -68,9 +70,8 @@ class Datadog:
         settings = settings or DatadogSettings()
         self._http = http
         self._clock = clock
-        self._finder = CredentialsFinder(
-            secrets, settings.secret_path, settings.controller_namespace, settings.address, environment
-        )
+        self._secrets = NamedSecrets(secrets, settings.secret_path)
+        self._finder = CredentialsFinder(self._secrets, settings.controller_namespace, settings.address, environment)
 
     @activity.defn(name=Activity.MEASURE_DATADOG)
     async def measure(self, request: MeasureRequest) -> list[Reading]:
@@ -80,14 +81,9 @@ class Datadog:
         """
         started = self._now()
         limited_since = _limited_since() or started
-        due: list[Due] = []
-        outcomes: dict[int, Outcome] = {}
-        for index, metric in enumerate(request.metrics):
-            prepared = await self._prepare(index, metric, request.namespace, started)
-            if isinstance(prepared, Due):
-                due.append(prepared)
-            else:
-                outcomes[index] = prepared
+        arguments, prepared = await self._prepare_all(request, started)
+        due = [each for each in prepared if isinstance(each, Due)]
+        outcomes: dict[int, Outcome] = {index: each for index, each in enumerate(prepared) if isinstance(each, Failed)}
         try:
             outcomes |= await self._measure(due, request.namespace)
         except _RateLimitedError as error:
@@ -95,28 +91,44 @@ class Datadog:
             activity.heartbeat(limited_since.isoformat())
             log.info("datadog rate limit", run=request.run, seconds=error.delay.total_seconds())
             raise rate_limited("Datadog: rate limit exceeded", error.delay) from None
+        queries = {each.index: each.question.text for each in due}
         common = {
             "started_at": started,
             "finished_at": self._now(),
             "rate_limited_seconds": (started - limited_since).total_seconds(),
         }
-        queries = {each.index: each.question.text for each in due}
         return [
             Reading.model_validate(
-                {**common, "metric": metric.get("name", ""), "query": queries.get(index, ""), **_said(outcomes[index])}
+                {
+                    **common,
+                    "metric": metric.get("name", ""),
+                    "query": arguments.mask(queries.get(index, "")),
+                    **_said(outcomes[index], arguments),
+                }
             )
             for index, metric in enumerate(request.metrics)
         ]
 
+    async def _prepare_all(self, request: MeasureRequest, now: datetime) -> tuple[SecretArguments, list[Due | Failed]]:
+        try:
+            arguments = await SecretArguments.read(self._secrets, request.namespace, request.secret_args)
+        except SecretArgumentError as error:
+            return SecretArguments({}), [Failed(str(error))] * len(request.metrics)
+        prepared = [
+            await self._prepare(index, metric, arguments, request.namespace, now)
+            for index, metric in enumerate(request.metrics)
+        ]
+        return arguments, prepared
+
     async def _prepare(
-        self, index: int, metric: Mapping[str, JsonValue], namespace: str, now: datetime
+        self, index: int, metric: Mapping[str, Any], arguments: SecretArguments, namespace: str, now: datetime
     ) -> Due | Failed:
         try:
-            provider = read_provider(metric)
+            provider = read_provider(arguments.put_into(metric))
             # Argo looks for credentials before it looks at the queries, and so reports their absence first.
             await self._finder.find(provider.secret_ref, namespace)
             question = read_question(provider)
-        except (ConfigError, CredentialsError) as error:
+        except (SecretArgumentError, ConfigError, CredentialsError) as error:
             return Failed(str(error))
         return Due(index, question, question.window(now.timestamp()), provider.secret_ref)
 
@@ -164,10 +176,10 @@ def _limited_since() -> datetime | None:
     return datetime.fromisoformat(details[0]) if details else None
 
 
-def _said(outcome: Outcome) -> dict[str, object]:
+def _said(outcome: Outcome, arguments: SecretArguments) -> dict[str, object]:
     """The fields of a reading that an outcome fills."""
     if isinstance(outcome, Failed):
-        return {"error": outcome.error}
+        return {"error": arguments.mask(outcome.error)}
     return {
         "result": outcome.result,
         "value": outcome.text,

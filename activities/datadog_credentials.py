@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from temporalio.exceptions import ApplicationError
 
-from activities.secrets import Secrets
+from activities.secrets import NamedSecrets
 from tidegate.contract import ErrorType
 from tidegate.manifests.analysis_template import SecretRef
 
 MASK = b"*****"
 NOT_FOUND = "failed to find the credentials for datadog metrics provider"
-_SECRET_NAME = re.compile(r"[a-z0-9]([-.]?[a-z0-9])*")
 _DEFAULT_SECRET = "datadog"  # noqa: S105  the name of a secret, not one
 
 
@@ -43,11 +41,10 @@ class CredentialsFinder:
 
     A `secretRef` names a Secret, in the run's namespace if `namespaced`, else in the controller's; without one it is
     the environment (DD_API_KEY, DD_APP_KEY and DD_ADDRESS, all three set), then the Secret `datadog` of the
-    controller's namespace. The Secret `name` of `namespace` is what stands in the store under `path`, a format string.
+    controller's namespace. `address` is used where the credentials name none.
     """
 
-    secrets: Secrets
-    path: str
+    secrets: NamedSecrets
     controller_namespace: str
     address: str
     environment: Mapping[str, str]
@@ -59,14 +56,9 @@ class CredentialsFinder:
             raise CredentialsError("secret name is required for namespaced credentials")
         if not named and (found := self._from_environment()):
             return found
-        if named and not _SECRET_NAME.fullmatch(named):
-            raise CredentialsError(
-                f"secretRef.name {named!r} is no name of a Secret: lower case letters, digits, '-', '.'"
-            )
         owner = namespace if ref is not None and ref.namespaced else self.controller_namespace
-        path = self.path.format(namespace=owner, name=named or _DEFAULT_SECRET)
         try:
-            secret = await (self.secrets.refresh(path) if fresh else self.secrets.read(path))
+            secret = await self.secrets.read(owner, named or _DEFAULT_SECRET, fresh=fresh)
         except ApplicationError as error:
             raise CredentialsError(NOT_FOUND if error.type == ErrorType.NOT_FOUND else error.message) from error
         return self._from_secret(secret)

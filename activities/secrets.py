@@ -1,9 +1,16 @@
-"""Port to the store of secrets: what an activity needs of it, so that it can be given any store."""
+"""Port to the store of secrets, so that an activity can be given any store, and Kubernetes Secrets within it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
+
+from activities.errors import rejected
+
+# A name comes from a manifest and becomes part of a path: nothing in it may lead to another secret.
+_NAME = re.compile(r"[a-z0-9]([-.]?[a-z0-9])*")
 
 
 class Secrets(Protocol):
@@ -20,3 +27,21 @@ class Secrets(Protocol):
     async def refresh(self, path: str) -> Mapping[str, str]:
         """The secret as it stands now: for a consumer whose credential was refused."""
         ...
+
+
+@dataclass(frozen=True)
+class NamedSecrets:
+    """Kubernetes Secrets by namespace and name, which stand in `store` under `path`: `secret/{namespace}/{name}`."""
+
+    store: Secrets
+    path: str
+
+    async def read(self, namespace: str, name: str, *, fresh: bool = False) -> Mapping[str, str]:
+        """Content of a Secret, with `fresh` as it stands now. Raises ApplicationError as `Secrets` does."""
+        for part in (namespace, name):
+            if not _NAME.fullmatch(part):
+                raise rejected(
+                    "Secret", f"{namespace}/{name}: {part!r} is no name: lower case letters, digits, '-', '.'"
+                )
+        path = self.path.format(namespace=namespace, name=name)
+        return await (self.store.refresh(path) if fresh else self.store.read(path))

@@ -58,7 +58,8 @@ async def test_the_seed_is_one_request_with_its_queries_verbatim() -> None:
     file = Path(__file__).parents[2] / "examples" / "checkout" / "analysis-template.yaml"
     if not file.is_file():
         pytest.skip(f"the seed's template is not at {file}")
-    metrics = yaml.safe_load(file.read_text())["spec"]["metrics"]
+    text = file.read_text().replace("{{args.service-name}}", "checkout").replace("{{args.canary-hash}}", "5d8f7c")
+    metrics = yaml.safe_load(text)["spec"]["metrics"]
     async with Script().then(200, columns([0.02], [2], [100], [0.25])) as server:
         rate, p99 = await measure(server, *metrics)
     [seen] = server.seen
@@ -315,3 +316,54 @@ async def test_metrics_that_cannot_be_measured_do_not_stop_the_others() -> None:
     assert readings[1].error == 'time: unknown unit "x" in duration "5x". Please review the Analysis Template.'
     assert "not Datadog's" in readings[2].error
     assert readings[3].result == 1
+
+
+# ------------------------------------------------------------------------------------------- arguments from Secrets
+
+
+TENANT = {"tenant": {"name": "team", "key": "id"}}
+SCOPED = metric("scoped", query="sum:h{tenant:{{args.tenant}}}")
+
+
+async def measure_scoped(server: Script, secret: dict[str, str], references: Any = None) -> Reading:
+    store = MemorySecrets({PATH: {**KEYS, "address": server.url}, "secret/payments/team": secret})
+    async with http_client() as http:
+        request = MeasureRequest(
+            namespace="payments", run="r", metrics=(SCOPED,), secret_args=TENANT if references is None else references
+        )
+        provider = Datadog(store, http, environment={}, clock=lambda: NOW)
+        [reading] = await run_activity(provider.measure, request)
+    return reading
+
+
+async def test_an_argument_from_a_secret_is_sent_and_not_kept() -> None:
+    async with Script().then(400, b"tenant tenant-4711 is unknown") as server:
+        reading = await measure_scoped(server, {"id": "tenant-4711"})
+    sent = server.seen[0].json["data"]["attributes"]["queries"][0]["query"]
+    assert sent == "sum:h{tenant:tenant-4711}"
+    assert reading.query == "sum:h{tenant:*****}"
+    assert reading.error == "received non 2xx response code: 400 tenant ***** is unknown"
+
+
+@pytest.mark.parametrize(
+    ("secret", "references", "error"),
+    [
+        ({"other": "x"}, None, "key 'id' does not exist in secret 'team'"),
+        ({}, {"tenant": {"name": "absent", "key": "id"}}, "secret/payments/absent is not there"),
+        ({}, {"tenant": {"name": "../argo-rollouts/datadog", "key": "apiKey"}}, "is no name"),
+        ({}, {}, "failed to resolve {{args.tenant}}"),
+    ],
+)
+async def test_an_argument_without_a_value_is_an_error(secret: dict[str, str], references: Any, error: str) -> None:
+    async with Script().then(200, columns([1])) as server:
+        reading = await measure_scoped(server, secret, references)
+    assert reading.error.startswith("Unable to resolve metric arguments: ")
+    assert error in reading.error
+    assert server.seen == []
+
+
+async def test_a_secret_ref_leads_to_no_other_secret() -> None:
+    async with Script().then(200, columns([1])) as server:
+        [reading] = await measure(server, metric("m", query="q", secretRef={"name": "../tidegate/servicenow"}))
+    assert "is no name" in reading.error
+    assert server.seen == []
