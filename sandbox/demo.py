@@ -112,6 +112,7 @@ def network_of(manifests: Manifests) -> list[dict[str, Any]]:
 
 
 def request_of(manifests: Manifests, by: str) -> ReleaseRequest:
+    """The request that a CI job would send for these manifests."""
     rollout = manifests.rollout()
     return ReleaseRequest(
         namespace=rollout.metadata.namespace,

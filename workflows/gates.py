@@ -87,8 +87,12 @@ class Gate:
         """Wait for the end. A run that could not be carried out is an Error, which is never a success (law 4)."""
         try:
             status = (await self._handle).status
+        except asyncio.CancelledError:
+            self._left_without_verdict()
+            raise
         except ChildWorkflowError as error:
             if is_cancelled_exception(error):
+                self._left_without_verdict()
                 raise
             status = AnalysisStatus(
                 name=self.reference.name, phase=Phase.ERROR, message=str(error.cause or error)[:500]
@@ -104,6 +108,13 @@ class Gate:
         if status.phase in (Phase.FAILED, Phase.ERROR):
             raise GateFailed(self.reference)
         return status.phase
+
+    def _left_without_verdict(self) -> None:
+        """The release went on, or ended, without this run: it proves nothing (law 4)."""
+        said = self._journal.said_by(self.reference)
+        if not said.phase.completed:
+            update = {"phase": Phase.INCONCLUSIVE, "message": "ended by the release, without a verdict"}
+            self._journal.analysis(self.reference.model_copy(update={"status": said.model_copy(update=update)}))
 
     async def settle(self) -> None:
         """Ask the run to end now with what it has measured."""
@@ -129,7 +140,7 @@ class Background:
         """Begin, or begin again after an end; without a background analysis nothing happens."""
         if self._plan.background is not None and (self._task is None or self._task.done()):
             self.inconclusive, self._gate = False, None
-            self._task = asyncio.create_task(self._guard(self._plan.background))
+            self._task = asyncio.create_task(self._guard(self._plan.background, self._attempt))
             self._attempt += 1
 
     async def settle(self) -> None:
@@ -152,9 +163,9 @@ class Background:
     def _done(self) -> bool:
         return self._task is None or self._task.done()
 
-    async def _guard(self, analysis: Document) -> None:
+    async def _guard(self, analysis: Document, attempt: int) -> None:
         try:
-            self._gate = await Gate.open(self._plan, self._journal, analysis, step=None, attempt=self._attempt)
+            self._gate = await Gate.open(self._plan, self._journal, analysis, step=None, attempt=attempt)
             self.inconclusive = await self._gate.verdict() is Phase.INCONCLUSIVE
         except GateFailed as failed:
             self.failed = failed

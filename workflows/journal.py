@@ -183,6 +183,11 @@ class Journal:
         others = tuple(a for a in self._status.analyses if a.workflow_id != reference.workflow_id)
         self._set(analyses=(*others, reference))
 
+    def said_by(self, reference: AnalysisRef) -> AnalysisStatus:
+        """The newest word of an analysis run."""
+        known = {each.workflow_id: each.status for each in self._status.analyses}
+        return known.get(reference.workflow_id, reference.status)
+
     def measured(self, said: AnalysisStatus) -> None:
         """An analysis run sent its verdicts while it goes on."""
         for reference in self._status.analyses:
