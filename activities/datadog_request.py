@@ -59,10 +59,10 @@ class Question:
 
     @property
     def text(self) -> str:
-        """The queries as sent, below the formula if there is one."""
+        """The queries below the formula if there is one, for people."""
         if not self.formula:
-            return next(iter(self.queries.values()))
-        return "\n".join([self.formula, *(f"{name}: {query}" for name, query in self.queries.items())])
+            return next(iter(self.queries.values())).strip()
+        return "\n".join([self.formula, *(f"{name}: {query.strip()}" for name, query in self.queries.items())])
 
     def parsed_formula(self) -> Formula | None:
         """The formula when there is one and it can be read; Datadog knows more syntax than `Formula` does."""
