@@ -36,7 +36,7 @@ async def account(
         "startedAt": status.started_at.isoformat(),
         "finishedAt": status.finished_at.isoformat() if status.finished_at else None,
         "steps": [step.model_dump(mode="json") for step in status.steps],
-        "weights": counted_weights(telemetry, service, status, ended),
+        "weights": counted_weights(telemetry, status, ended),
         "analyses": [analysis.model_dump(mode="json") for analysis in status.analyses],
         "requests": requests_by_version(telemetry, service, status, ended),
         "secondsFromVerdictToZero": seconds_to_zero(telemetry, status),
@@ -49,13 +49,13 @@ async def account(
     }
 
 
-def counted_weights(telemetry: Telemetry, service: str, status: ReleaseStatus, ended: float) -> list[dict[str, Any]]:
-    """Each weight that was set, and the canary's share of the requests that the proxy counted until the next one."""
+def counted_weights(telemetry: Telemetry, status: ReleaseStatus, ended: float) -> list[dict[str, Any]]:
+    """Each weight that was set, and the canary's share of what the proxy sent until the next one."""
     rows = []
     for row, until in _intervals(status.weights, ended):
         start = row.at.timestamp() + SETTLE_SECONDS
-        canary = telemetry.window(service, status.desired_hash, start, until).requests
-        everything = telemetry.window(service, None, start, until).requests
+        sent = {found.hash: _sent(telemetry, found.hash, start, until) for found in status.replica_sets}
+        canary, everything = sent.get(status.desired_hash, 0), sum(sent.values())
         rows.append(
             {
                 "at": row.at.isoformat(),
@@ -67,6 +67,13 @@ def counted_weights(telemetry: Telemetry, service: str, status: ReleaseStatus, e
             }
         )
     return rows
+
+
+def _sent(telemetry: Telemetry, pod_hash: str, start: float, end: float) -> int:
+    """Requests that were sent to a hash between two moments, as far as readings of the proxy tell them apart."""
+    timeline = telemetry.timeline(pod_hash)
+    reached = [max((total for at, total in timeline if at <= edge), default=0) for edge in (start, end)]
+    return reached[1] - reached[0]
 
 
 def requests_by_version(

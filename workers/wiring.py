@@ -122,9 +122,10 @@ def _metric_activities(settings: Settings, http: httpx.AsyncClient, secrets: Sec
 
 
 def _follow_up_activities(told: ServiceNowSettings, http: httpx.AsyncClient, secrets: Secrets) -> Activities:
-    from activities import servicenow
+    from activities.servicenow import ServiceNow
+    from activities.servicenow import ServiceNowSettings as Instance
 
-    return [servicenow.ServiceNow(secrets, http, servicenow.ServiceNowSettings(**told.model_dump())).open_incident]
+    return [ServiceNow(secrets, http, Instance(**told.model_dump())).open_incident]
 
 
 def _secrets(settings: Settings, stack: AsyncExitStack) -> Secrets:
