@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from outside import MemorySecrets, Script, http_client, run_activity
 from temporalio.exceptions import ApplicationError
 
 from activities.datadog import Datadog
+from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
 from tidegate.analysis.reading import Reading
 from tidegate.contract import MeasureRequest
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 from aiohttp import web
-from outside import MemorySecrets, Script, http_client, run_activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
 from activities.datadog import Datadog
+from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
 from tidegate.analysis.reading import Reading
 from tidegate.contract import ErrorType, MeasureRequest
 

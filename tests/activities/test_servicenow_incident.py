@@ -13,11 +13,11 @@ import pytest_asyncio
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
-from outside import MemorySecrets, Script, http_client, run_activity
 from temporalio.exceptions import ApplicationError
 
 from activities.servicenow import MAX_CORRELATION_ID, ServiceNow, ServiceNowSettings, _correlation_id
 from sandbox.servicenow import ServiceNowApi
+from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
 from tidegate.contract import ErrorType, IncidentRef, IncidentRequest
 
 PATH = "secret/tidegate/servicenow"

