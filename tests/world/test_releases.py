@@ -127,9 +127,10 @@ async def _one_incident_with_the_failed_run(releases: Releases, status: ReleaseS
         page = await answer.text()
     failed = next(a for a in status.analyses if a.status.phase == "Failed")
     assert f"analysisrun-{failed.name}.json" in page
-    login = aiohttp.BasicAuth("tidegate", releases.world.credentials.servicenow_password)
+    password = releases.world.credentials.servicenow_password
+    login = {"Authorization": aiohttp.encode_basic_auth("tidegate", password)}
     table = f"{releases.world.servicenow.url}/api/now/table/incident"
-    async with aiohttp.ClientSession(auth=login) as session, session.get(table) as answer:
+    async with aiohttp.ClientSession(headers=login) as session, session.get(table) as answer:
         rows = (await answer.json())["result"]
     assert sum(1 for row in rows if status.run_id in row["correlation_id"]) == 1
 
