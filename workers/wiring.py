@@ -76,7 +76,6 @@ def workflow_runner() -> SandboxedWorkflowRunner:
 
 def _workflow_worker(client: Client, settings: Settings) -> Worker:
     from workflows.analysis_run import AnalysisRun
-
     from workflows.rollout import Rollout
 
     return Worker(

@@ -168,13 +168,14 @@ class Commands:
         traffic: TrafficState = await self._certain(Activity.RESTORE_STABLE, request, TrafficState, "canary 0 %")
         return traffic
 
-    async def scale_down(self, replica_set: str, replicas: int, at: datetime | None = None) -> None:
+    async def scale_down(self, replica_set: str, replicas: int, at: datetime | None = None) -> ReplicaSetState:
         """Take pods away that get no traffic, now or recorded for `at`."""
         request = ScaleReplicaSet(
             target=self._target, replica_set=replica_set, replicas=replicas, scale_down_at=at, fence=self._fence()
         )
-        when = f" at {at:%H:%M:%S}" if at else ""
-        await self._certain(Activity.SCALE_REPLICA_SET, request, None, f"0 pods{when}" if at else f"{replicas} pods")
+        summary = f"0 pods at {at:%H:%M:%S}" if at else f"{replicas} pods"
+        scaled: ReplicaSetState = await self._certain(Activity.SCALE_REPLICA_SET, request, ReplicaSetState, summary)
+        return scaled
 
     async def publish(self, status: Document) -> None:
         """Write the Rollout's status; a few tries, as the next change writes it again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -48,21 +48,27 @@ class Undo:
         standing = any(s.hash == plan.hash for s in self._journal.status().replica_sets)
         if standing and delay:
             size = next(s.desired for s in self._journal.status().replica_sets if s.hash == plan.hash)
-            await self._carry_out(SCALE, self._commands.scale_down(plan.replica_set, size, at), done=False)
+            await self._carry_out(SCALE, self._scale_down(size, at), done=False)
         await self._carry_out(INCIDENT, self._open_incident(cause))
         if standing:
             if workflow.now() < at:
                 with self._journal.waiting("the canary pods' scale-down delay", until=at, who="nobody has to"):
                     await workflow.sleep(at - workflow.now(), summary=f"scale-down delay of {delay} after the abort")
-            await self._carry_out(SCALE, self._commands.scale_down(plan.replica_set, 0))
+            await self._carry_out(SCALE, self._scale_down(0))
 
     def complaint(self) -> str:
         """`; compensation failed: <which>` when a person is needed, otherwise nothing."""
         return f"; compensation failed: {', '.join(self._failed)}" if self._failed else ""
 
     async def _restore(self) -> None:
+        self._journal.target_weight(0)
         traffic = await self._commands.restore_stable(self._plan.routing, self._plan.seen.stable_hash)
         self._journal.weight(traffic.canary, "back to stable")
+
+    async def _scale_down(self, replicas: int, at: datetime | None = None) -> None:
+        scaled = await self._commands.scale_down(self._plan.replica_set, replicas, at)
+        gone = {"current": 0} if replicas == 0 else {}  # they are on their way out and get no traffic
+        self._journal.replica_set(scaled.model_copy(update=gone))
 
     async def _open_incident(self, cause: str) -> None:
         self._journal.incident(
