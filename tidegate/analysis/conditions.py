@@ -1,0 +1,101 @@
+"""Conditions: what a metric's successCondition and failureCondition say of a result.
+
+The language is expr-lang 1.17 with the names that Argo Rollouts adds. A condition is read once and evaluated often; its
+types are checked against each kind of result before it runs, as Argo does.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cached_property, lru_cache
+
+from pydantic import JsonValue
+
+from tidegate.analysis.expressions import syntax
+from tidegate.analysis.expressions.checker import Checked, check
+from tidegate.analysis.expressions.errors import ConditionError
+from tidegate.analysis.expressions.evaluator import evaluate
+from tidegate.analysis.expressions.limits import Budget
+from tidegate.analysis.expressions.parser import parse
+from tidegate.analysis.expressions.types import Kind, Type
+from tidegate.analysis.expressions.values import from_json, type_name, type_of
+
+__all__ = ["Condition", "ConditionError", "compile_condition"]
+
+_NIL_AWARE = frozenset(("default", "isNil"))
+
+
+class Condition:
+    """A condition that could be read; make one with `compile_condition`. It does not change and may be shared."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._root = parse(text)
+        self._checked: dict[Type, Checked | ConditionError] = {}
+
+    @property
+    def text(self) -> str:
+        """The condition as written."""
+        return self._text
+
+    def evaluate(self, result: JsonValue, *, now: datetime | None = None) -> bool:
+        """Return what the condition says of a result; None is a result without data.
+
+        A float is Go's float64, an int Go's int, a list of numbers []float64; any other list or map is decoded JSON,
+        where every number is a float. `now` is what `now()` gives.
+
+        Raises ConditionError when the types do not fit the result, when evaluating fails or takes too much, and when
+        the value is no boolean.
+        """
+        budget = Budget()
+        subject = from_json(result, budget)
+        value = evaluate(self._root, self._check(type_of(subject)), subject, now=now, budget=budget)
+        if isinstance(value, bool):
+            return value
+        raise _not_boolean(type_name(value))
+
+    @cached_property
+    def handles_no_data(self) -> bool:
+        """Whether the condition provides for a result without data: it asks for it, and has an answer for it."""
+        if not any(_asks_for_nil(node) for node, _ in syntax.walk(self._root)):
+            return False
+        try:
+            self.evaluate(None)
+        except ConditionError:
+            return False
+        return True
+
+    def _check(self, subject: Type) -> Checked:
+        if subject not in self._checked:
+            try:
+                self._checked[subject] = check(self._root, subject)
+            except ConditionError as error:
+                self._checked[subject] = error
+        checked = self._checked[subject]
+        if isinstance(checked, ConditionError):
+            raise ConditionError(checked.message, column=checked.column, hint=checked.hint)
+        if checked.type.kind not in (Kind.BOOL, Kind.ANY, Kind.NOTHING):
+            raise _not_boolean(checked.type.name)
+        return checked
+
+    def __repr__(self) -> str:
+        return f"Condition({self._text!r})"
+
+
+@lru_cache(maxsize=1024)
+def compile_condition(text: str) -> Condition:
+    """Return a condition; raises ConditionError with the column of what cannot be read."""
+    return Condition(text)
+
+
+def _asks_for_nil(node: syntax.Node) -> bool:
+    match node:
+        case syntax.Identifier(name=name):
+            return name in _NIL_AWARE
+        case syntax.Binary(operator="??") | syntax.Chain() | syntax.Literal(value=None):
+            return True
+    return False
+
+
+def _not_boolean(name: str) -> ConditionError:
+    return ConditionError(f"expected bool, but got {name}", hint="compare it with something: result < 0.01")

@@ -1,0 +1,118 @@
+"""Methods of times, durations, months and weekdays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from tidegate.analysis.expressions import operators, times, types
+from tidegate.analysis.expressions.errors import ConditionError
+from tidegate.analysis.expressions.layouts import format_time
+from tidegate.analysis.expressions.signatures import METHODS, check_call
+from tidegate.analysis.expressions.values import Duration, NamedInt, type_of, wrap_int
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def has_method(base: object, name: object) -> bool:
+    """Whether `base.name(...)` is a method of a time, a duration, a month or a weekday."""
+    return isinstance(name, str) and name in METHODS.get(type_of(base).name, {})
+
+
+def call_method(base: object, name: str, arguments: list[object]) -> object:
+    """Return what a method gives; raises ConditionError when it does not take these values."""
+    signature = METHODS[type_of(base).name][name].signature
+    assert signature is not None
+    check_call(name, (signature,), [type_of(argument) for argument in arguments])
+    if isinstance(base, Duration):
+        return _DURATION[name](base, *arguments)
+    if isinstance(base, datetime):
+        return _TIME[name](base, *arguments)
+    assert isinstance(base, NamedInt)
+    return base.name
+
+
+def _round(duration: Duration, unit: Duration) -> Duration:
+    size = unit.nanoseconds
+    if size <= 0:
+        return duration
+    whole, rest = divmod(abs(duration.nanoseconds), size)
+    nearest = (whole + (rest + rest >= size)) * size
+    return Duration(wrap_int(nearest if duration.nanoseconds >= 0 else -nearest))
+
+
+def _truncate(duration: Duration, unit: Duration) -> Duration:
+    size = unit.nanoseconds
+    if size <= 0:
+        return duration
+    whole = abs(duration.nanoseconds) // size * size
+    return Duration(whole if duration.nanoseconds >= 0 else -whole)
+
+
+def _quotient(size: int) -> Callable[[Duration], int]:
+    return lambda duration: int(_truncate(duration, Duration(size)).nanoseconds / size)
+
+
+def _ratio(size: int) -> Callable[[Duration], float]:
+    return lambda duration: duration.nanoseconds / size
+
+
+def _add_date(moment: datetime, years: int, months: int, days: int) -> datetime:
+    month = moment.month - 1 + months
+    try:
+        first = moment.replace(year=moment.year + years + month // 12, month=month % 12 + 1, day=1)
+        return first + timedelta(days=moment.day - 1 + days)
+    except (ValueError, OverflowError):
+        raise ConditionError("a time before year 1 or after year 9999") from None
+
+
+def _compare(left: datetime, right: datetime) -> int:
+    return (left > right) - (left < right)
+
+
+def _in_zone(moment: datetime, zone: ZoneInfo) -> datetime:
+    return moment.astimezone(zone)
+
+
+def _weekday(moment: datetime) -> NamedInt:
+    return NamedInt(moment.isoweekday() % 7, format_time("Monday", moment), types.WEEKDAY)
+
+
+_DURATION: Final[Mapping[str, Callable[..., object]]] = {
+    "Abs": lambda duration: Duration(min(abs(duration.nanoseconds), 2**63 - 1)),
+    "Hours": _ratio(3_600_000_000_000),
+    "Microseconds": _quotient(1_000),
+    "Milliseconds": _quotient(1_000_000),
+    "Minutes": _ratio(60_000_000_000),
+    "Nanoseconds": lambda duration: duration.nanoseconds,
+    "Round": _round,
+    "Seconds": _ratio(1_000_000_000),
+    "String": times.render_duration,
+    "Truncate": _truncate,
+}
+_TIME: Final[Mapping[str, Callable[..., object]]] = {
+    "Add": lambda moment, duration: operators.shift(moment, duration.nanoseconds),
+    "AddDate": _add_date,
+    "After": lambda moment, other: moment > other,
+    "Before": lambda moment, other: moment < other,
+    "Compare": _compare,
+    "Day": lambda moment: moment.day,
+    "Equal": lambda moment, other: moment == other,
+    "Format": lambda moment, layout: format_time(layout, moment),
+    "Hour": lambda moment: moment.hour,
+    "In": _in_zone,
+    "IsZero": lambda moment: moment == datetime(1, 1, 1, tzinfo=UTC),
+    "Minute": lambda moment: moment.minute,
+    "Month": lambda moment: NamedInt(moment.month, format_time("January", moment), types.MONTH),
+    "Nanosecond": lambda moment: moment.microsecond * 1000,
+    "Second": lambda moment: moment.second,
+    "Sub": operators.subtract,
+    "UTC": lambda moment: moment.astimezone(UTC),
+    "Unix": lambda moment: (moment - _EPOCH) // timedelta(seconds=1),
+    "UnixMilli": lambda moment: (moment - _EPOCH) // timedelta(milliseconds=1),
+    "Weekday": _weekday,
+    "Year": lambda moment: moment.year,
+    "YearDay": lambda moment: moment.timetuple().tm_yday,
+}
