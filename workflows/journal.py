@@ -57,7 +57,6 @@ class Journal:
         self._current: ReleaseRequest | None = None
         self._sets: dict[str, ReplicaSetState] = {}
         self._attributes: tuple[str, int, int] | None = None
-        self.changes = 0  # grows with everything that the Rollout's status shows
 
     def status(self) -> ReleaseStatus:
         """Answer of the `status` query."""
@@ -225,4 +224,3 @@ class Journal:
 
     def _set(self, **changes: object) -> None:
         self._status = self._status.model_copy(update=changes)
-        self.changes += 1

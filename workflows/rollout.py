@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.contract import (
         ROLLOUT_WORKFLOW,
         Accepted,
+        Document,
         ErrorType,
         ReleaseRequest,
         ReleaseResult,
@@ -378,12 +379,14 @@ class Rollout(Doors):
 
     async def _publish(self) -> None:
         """Keep the Rollout's `.status` up to date: one write at a time, the changes in between in the next one."""
-        published = -1
-        while not (self.inbox.ended and published == self.journal.changes):
-            await workflow.wait_condition(lambda: self.inbox.ended or self.journal.changes != published)  # noqa: B023
-            published = self.journal.changes
+        published: Document = {}
+        while not (self.inbox.ended and published == self.journal.document()):
+            await workflow.wait_condition(
+                lambda: self.inbox.ended or self.journal.document() != published  # noqa: B023
+            )
+            published = self.journal.document()
             try:
-                await self._commands.publish(self.journal.document())
+                await self._commands.publish(published)
             except ActivityError as error:
                 workflow.logger.warning("the Rollout's status was not written: %s", cause_of(error))
 
