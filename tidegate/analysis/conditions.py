@@ -12,9 +12,10 @@ from functools import cached_property, lru_cache
 from pydantic import JsonValue
 
 from tidegate.analysis.expressions import syntax
-from tidegate.analysis.expressions.checker import Checked, check
+from tidegate.analysis.expressions.checker import check
 from tidegate.analysis.expressions.errors import ConditionError
 from tidegate.analysis.expressions.evaluator import evaluate
+from tidegate.analysis.expressions.folding import fold
 from tidegate.analysis.expressions.limits import Budget
 from tidegate.analysis.expressions.parser import parse
 from tidegate.analysis.expressions.types import Kind, Type
@@ -31,7 +32,7 @@ class Condition:
     def __init__(self, text: str) -> None:
         self._text = text
         self._root = parse(text)
-        self._checked: dict[Type, Checked | ConditionError] = {}
+        self._programs: dict[Type, syntax.Node | ConditionError] = {}
 
     @property
     def text(self) -> str:
@@ -49,7 +50,7 @@ class Condition:
         """
         budget = Budget()
         subject = from_json(result, budget)
-        value = evaluate(self._root, self._check(type_of(subject)), subject, now=now, budget=budget)
+        value = evaluate(self._program(type_of(subject)), subject, now=now, budget=budget)
         if isinstance(value, bool):
             return value
         raise _not_boolean(type_name(value))
@@ -65,18 +66,23 @@ class Condition:
             return False
         return True
 
-    def _check(self, subject: Type) -> Checked:
-        if subject not in self._checked:
+    def _program(self, subject: Type) -> syntax.Node:
+        """Return what to run for results of a type; checking it is done once."""
+        if subject not in self._programs:
             try:
-                self._checked[subject] = check(self._root, subject)
+                self._programs[subject] = self._prepare(subject)
             except ConditionError as error:
-                self._checked[subject] = error
-        checked = self._checked[subject]
-        if isinstance(checked, ConditionError):
-            raise ConditionError(checked.message, column=checked.column, hint=checked.hint)
+                self._programs[subject] = error
+        program = self._programs[subject]
+        if isinstance(program, ConditionError):
+            raise ConditionError(program.message, column=program.column, hint=program.hint)
+        return program
+
+    def _prepare(self, subject: Type) -> syntax.Node:
+        checked = check(self._root, subject)
         if checked.type.kind not in (Kind.BOOL, Kind.ANY, Kind.NOTHING):
             raise _not_boolean(checked.type.name)
-        return checked
+        return fold(self._root, checked.floats)
 
     def __repr__(self) -> str:
         return f"Condition({self._text!r})"

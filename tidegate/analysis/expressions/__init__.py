@@ -1,1 +1,1 @@
-"""The expression language of conditions: grammar, types, evaluation, limits (expr-lang 1.17 as Argo Rollouts uses it)."""
+"""The expression language of conditions, expr-lang 1.17: grammar, types, evaluation, limits."""

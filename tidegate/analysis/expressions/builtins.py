@@ -14,7 +14,11 @@ from tidegate.analysis.expressions.rendering import from_json_text, go_type, ren
 _Plain = Callable[[list[object]], object]
 _Budgeted = Callable[[list[object], Budget], object]
 
-_PLAIN: Final[Mapping[str, _Plain]] = {**numeric.FUNCTIONS, **times.FUNCTIONS, "type": lambda arguments: go_type(arguments[0])}
+_PLAIN: Final[Mapping[str, _Plain]] = {
+    **numeric.FUNCTIONS,
+    **times.FUNCTIONS,
+    "type": lambda arguments: go_type(arguments[0]),
+}
 _BUDGETED: Final[Mapping[str, _Budgeted]] = {
     **listing.FUNCTIONS,
     **numeric.AGGREGATES,

@@ -98,7 +98,7 @@ class _Checker:
         if not node.name:
             return UNKNOWN if scope.collection.unknown else scope.collection.item
         if node.name not in scope.names:
-            raise ConditionError(f"unknown pointer #{node.name}", hint="#index is known in map, #acc and #index in reduce")
+            raise ConditionError(f"unknown pointer #{node.name}", hint="map knows #index, reduce #index and #acc")
         return scope.names[node.name]
 
     def _unary(self, node: syntax.Unary) -> Type:
@@ -156,11 +156,9 @@ class _Checker:
         callee = self.visit(node.callee)
         if callee.unknown:
             return UNKNOWN
-        if callee.signature is None:
-            raise ConditionError(f"{spell(callee)} is not callable")
         arguments = [self.visit(argument) for argument in node.arguments]
-        result = check_call(_callee_name(node.callee), (callee.signature,), arguments)
-        for argument, given, wanted in zip(node.arguments, arguments, callee.signature.parameters, strict=True):
+        result = check_call(_callee_name(node.callee), (callee.called,), arguments)
+        for argument, given, wanted in zip(node.arguments, arguments, callee.called.parameters, strict=True):
             if given.integer and wanted.kind is Kind.FLOAT:
                 self.floats.update(_integers(argument))
         return result
@@ -256,7 +254,8 @@ class _Checker:
 def _no_member(base: Type, key: Type, name: object) -> ConditionError:
     if base is NIL:
         hint = "there is no data here: guard it with ?. or default(...)"
-        return ConditionError(f"type nil has no field {name}" if name else f"type nil[{spell(key)}] is undefined", hint=hint)
+        message = f"type nil has no field {name}" if name else f"type nil[{spell(key)}] is undefined"
+        return ConditionError(message, hint=hint)
     if isinstance(name, str):
         return ConditionError(f"type {base.name} has no field or method {name}")
     hint = "the result is one number, not a list" if base.number else ""
@@ -310,4 +309,3 @@ def _traversal_result(name: str, collection: Type, predicate: Type | None) -> Ty
     if name in results:
         return results[name]()
     return INT if name in ("count", "findIndex", "findLastIndex") else BOOL
-

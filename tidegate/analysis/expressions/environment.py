@@ -15,7 +15,8 @@ from tidegate.analysis.expressions.signatures import ENVIRONMENT
 from tidegate.analysis.expressions.values import Function, truncate, type_name
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,40}")
-_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_DIGITS: Final = r"[0-9](?:_?[0-9])*"
+_DECIMAL: Final = re.compile(rf"[+-]?(?:{_DIGITS}\.?|(?:{_DIGITS})?\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?")
 _SPECIAL: Final = re.compile(r"[+-]?inf(?:inity)?|nan", re.IGNORECASE | re.ASCII)
 _HEXADECIMAL: Final = re.compile(r"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)p[+-]?[0-9]+", re.IGNORECASE | re.ASCII)
 

@@ -8,7 +8,6 @@ from typing import Final
 
 from tidegate.analysis.expressions import operators, syntax
 from tidegate.analysis.expressions.builtins import call_builtin
-from tidegate.analysis.expressions.checker import Checked
 from tidegate.analysis.expressions.environment import Environment
 from tidegate.analysis.expressions.errors import ConditionError
 from tidegate.analysis.expressions.limits import Budget
@@ -24,17 +23,16 @@ class _NilBase(Exception):  # noqa: N818 - a jump, not an error: what stands bef
     """Ends the surrounding chain with nil."""
 
 
-def evaluate(root: Node, checked: Checked, result: object, *, now: datetime | None, budget: Budget) -> object:
+def evaluate(root: Node, result: object, *, now: datetime | None, budget: Budget) -> object:
     """Return the value of a condition; raises ConditionError with the column of what failed.
 
     `now` is what `now()` gives; without it such a condition fails, because this room reads no clock.
     """
-    return _Evaluator(checked, Environment(result, now, budget)).value(root)
+    return _Evaluator(Environment(result, now, budget)).value(root)
 
 
 class _Evaluator:
-    def __init__(self, checked: Checked, environment: Environment) -> None:
-        self._floats = checked.floats
+    def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._budget = environment.budget
         self._variables: dict[str, object] = {}
@@ -56,8 +54,6 @@ class _Evaluator:
         raise ConditionError(f"expected bool, but got {type_name(value)}", column=node.column)
 
     def _literal(self, node: syntax.Literal) -> object:
-        if id(node) in self._floats and isinstance(node.value, int):
-            return float(node.value)
         return node.value
 
     def _identifier(self, node: syntax.Identifier) -> object:
@@ -85,6 +81,8 @@ class _Evaluator:
         left = self.value(node.left)
         if operator == "??":
             return self.value(node.right) if left is None else left
+        if operator == "in" and isinstance(node.right, syntax.Binary) and node.right.operator == "..":
+            return self._in_range(left, node.right)
         return self._operate(operator, left, self.value(node.right))
 
     def _operate(self, operator: str, left: object, right: object) -> object:
@@ -102,6 +100,13 @@ class _Evaluator:
             return self._range(operators.to_int(left), operators.to_int(right))
         return self._text(operator, left, right)
 
+    def _in_range(self, number: object, bounds: syntax.Binary) -> bool:
+        """Look between the ends; the list between them may be long."""
+        first, last = (operators.to_int(self.value(end)) for end in (bounds.left, bounds.right))
+        if not isinstance(number, int | float) or isinstance(number, bool):
+            return False
+        return first <= number <= last and number == int(number)
+
     def _range(self, first: int, last: int) -> object:
         self._budget.allocate(max(0, last - first + 1))
         return TypedList(list(range(first, last + 1)), INTS)
@@ -115,7 +120,9 @@ class _Evaluator:
         text = left if isinstance(left, str) else bytes(left).decode("utf-8", "replace")
         self._budget.spend(1 + len(text) // 64)
         if operator == "matches":
-            return compile_pattern(right).search(text, self._budget)
+            pattern = compile_pattern(right)
+            self._budget.spend(len(right) + len(pattern.states))
+            return pattern.search(text, self._budget)
         if operator == "contains":
             return right in text
         return text.startswith(right) if operator == "startsWith" else text.endswith(right)

@@ -33,7 +33,7 @@ def read_number(text: str, column: int) -> int | float:
             value = int(digits, 10)
     except ValueError:
         raise ConditionError(f"bad number {text!r}", column=column, hint="write 10, 0.05, 1e3 or 0xff") from None
-    if isinstance(value, int) and value > INT_MAX or value == float("inf"):
+    if (isinstance(value, int) and value > INT_MAX) or value == float("inf"):
         raise ConditionError(f"number {text!r} is too large", column=column, hint=f"the largest integer is {INT_MAX}")
     return value
 
@@ -48,9 +48,8 @@ def read_string(text: str, column: int) -> str:
             return _PLAIN.get(plain, plain)
         code = _code_point(match)
         if code is None or code > 0x10FFFF or 0xD800 <= code < 0xE000:
-            raise ConditionError(
-                f"invalid escape {match[0]!r} in a string", column=column + match.start() + 1, hint="a backslash is \\\\"
-            )
+            place = column + match.start() + 1
+            raise ConditionError(f"invalid escape {match[0]!r} in a string", column=place, hint="a backslash is \\\\")
         return chr(code)
 
     return _ESCAPE.sub(replace, text[1:-1].replace("\r\n", "\n").replace("\r", "\n"))

@@ -23,15 +23,9 @@ def has_method(base: object, name: object) -> bool:
 
 def call_method(base: object, name: str, arguments: list[object]) -> object:
     """Return what a method gives; raises ConditionError when it does not take these values."""
-    signature = METHODS[type_of(base).name][name].signature
-    assert signature is not None
+    signature = METHODS[type_of(base).name][name].called
     check_call(name, (signature,), [type_of(argument) for argument in arguments])
-    if isinstance(base, Duration):
-        return _DURATION[name](base, *arguments)
-    if isinstance(base, datetime):
-        return _TIME[name](base, *arguments)
-    assert isinstance(base, NamedInt)
-    return base.name
+    return _METHODS[type(base)][name](base, *arguments)
 
 
 def _round(duration: Duration, unit: Duration) -> Duration:
@@ -115,4 +109,9 @@ _TIME: Final[Mapping[str, Callable[..., object]]] = {
     "Weekday": _weekday,
     "Year": lambda moment: moment.year,
     "YearDay": lambda moment: moment.timetuple().tm_yday,
+}
+_METHODS: Final[Mapping[type, Mapping[str, Callable[..., object]]]] = {
+    Duration: _DURATION,
+    datetime: _TIME,
+    NamedInt: {"String": lambda named: named.name},
 }

@@ -46,9 +46,7 @@ def identical(left: object, right: object, budget: Budget) -> bool:
         return False
     with budget.nested():
         if isinstance(left, list) and isinstance(right, list):
-            return len(left) == len(right) and all(
-                identical(a, b, budget) for a, b in zip(left, right, strict=True)
-            )
+            return len(left) == len(right) and all(identical(a, b, budget) for a, b in zip(left, right, strict=True))
         if isinstance(left, dict) and isinstance(right, dict):
             return left.keys() == right.keys() and all(identical(left[key], right[key], budget) for key in left)
         if isinstance(left, AnyMap) and isinstance(right, AnyMap):
@@ -111,17 +109,18 @@ def cut(base: object, start: object, stop: object, budget: Budget) -> object:
     """Return `base[start:stop]`; ends outside the list are moved to its ends."""
     if not isinstance(base, list | str | bytes):
         raise ConditionError(f"cannot slice {type_name(base)}")
-    raw = encode(base) if isinstance(base, str) else base
-    length = len(raw)
-    first = _clamp(0 if start is None else to_int(start), length)
-    last = _clamp(length if stop is None else to_int(stop), length)
-    first = min(first, last)
-    budget.allocate(last - first)
-    part = raw[first:last]
     if isinstance(base, str):
-        assert isinstance(part, bytes)
-        return decode(part)
+        raw = encode(base)
+        return decode(raw[_bounds(start, stop, len(raw), budget)])
+    part = base[_bounds(start, stop, len(base), budget)]
     return TypedList(list(part), base.kind) if isinstance(base, TypedList) else part
+
+
+def _bounds(start: object, stop: object, length: int, budget: Budget) -> slice:
+    last = _clamp(length if stop is None else to_int(stop), length)
+    first = min(_clamp(0 if start is None else to_int(start), length), last)
+    budget.allocate(last - first)
+    return slice(first, last)
 
 
 def _clamp(index: int, length: int) -> int:
@@ -178,7 +177,7 @@ def _ordered(symbol: str, left: object, right: object, compare: Callable[..., bo
 def add(left: object, right: object, budget: Budget) -> object:
     """`+` for numbers, strings, and times with durations."""
     if is_number(left) and is_number(right):
-        return _arithmetic(left, right, lambda a, b: a + b)
+        return add_numbers(left, right)
     if isinstance(left, str) and isinstance(right, str):
         budget.string(len(left) + len(right))
         return left + right
@@ -189,6 +188,11 @@ def add(left: object, right: object, budget: Budget) -> object:
     if isinstance(left, Duration) and isinstance(right, datetime):
         return shift(right, left.nanoseconds)
     raise _undefined("+", left, right)
+
+
+def add_numbers(left: object, right: object) -> int | float:
+    """`+` for numbers alone."""
+    return _arithmetic(left, right, lambda a, b: a + b)
 
 
 def subtract(left: object, right: object) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
+from typing import Final, cast
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
 from lark.exceptions import VisitError
@@ -30,21 +30,20 @@ def parse(text: str) -> Node:
     if len(text) > MAX_TEXT:
         raise ConditionError(f"the condition has {len(text)} characters, at most {MAX_TEXT} are allowed")
     try:
-        root = _grammar().parse(text)
+        root = cast(Node, _grammar().parse(text))
     except UnexpectedInput as error:
         raise _syntax_error(error, text) from None
     except VisitError as error:
         if isinstance(error.orig_exc, ConditionError):
             raise error.orig_exc from None
         raise
-    assert isinstance(root, Node)
     _check_size(root)
     return root
 
 
 @cache
 def _grammar() -> Lark:
-    return Lark.open("conditions.lark", rel_to=__file__, parser="lalr", transformer=_TreeBuilder(), maybe_placeholders=True)
+    return Lark.open("conditions.lark", rel_to=__file__, parser="lalr", transformer=_TreeBuilder())
 
 
 def _check_size(root: Node) -> None:
@@ -59,7 +58,8 @@ def _syntax_error(error: UnexpectedInput, text: str) -> ConditionError:
     if isinstance(error, UnexpectedToken) and error.token.type != "$END":
         found, column = str(error.token), (error.token.start_pos or 0) + 1
     elif isinstance(error, UnexpectedCharacters):
-        found, column = text[error.pos_in_stream], error.pos_in_stream + 1
+        place = error.pos_in_stream or 0
+        found, column = text[place], place + 1
     else:
         return ConditionError(
             "the condition ends too early", column=len(text) + 1, hint="something is missing after its last word"
@@ -119,27 +119,24 @@ class _TreeBuilder(Transformer[Token, Node]):
             return Pipe(lambda left: _traversal(name, left, *arguments))
         return Pipe(lambda left: _call(name, (left, *_present(list(arguments)))))
 
-    def name(self, token: Token) -> Node:
+    def name(self, token: Token) -> syntax.Literal:
         return syntax.Literal(_column(token), str(token))
 
-    def member(self, base: Node, dot: Token, key: Node) -> Node:
+    def member(self, base: Node, dot: Token, key: syntax.Literal) -> Node:
         return _member(base, dot, key)
 
-    def method(self, base: Node, dot: Token, key: Node, *arguments: Node | None) -> Node:
+    def method(self, base: Node, dot: Token, key: syntax.Literal, *arguments: Node | None) -> Node:
         callee = _member(base, dot, key)
         if isinstance(callee, syntax.Chain):
             return syntax.Chain(callee.column, syntax.Call(callee.column, callee.body, _present(list(arguments))))
         return syntax.Call(callee.column, callee, _present(list(arguments)))
 
-    def index(self, base: Node, *rest: Token | Node) -> Node:
-        *marks, key = rest
-        assert isinstance(key, Node)
-        bracket = marks[-1]
-        assert isinstance(bracket, Token)
-        if marks[0] == "?.":
-            return syntax.Chain(_column(bracket), syntax.Member(_column(bracket), base, key, optional=True))
-        if len(marks) == 2:
+    def optional_index(self, base: Node, dot: Token, bracket: Token, key: Node) -> Node:
+        if dot != "?.":
             raise ConditionError("unexpected '['", column=_column(bracket), hint="write a[0] or a?.[0]")
+        return syntax.Chain(_column(bracket), syntax.Member(_column(bracket), base, key, optional=True))
+
+    def index(self, base: Node, bracket: Token, key: Node) -> Node:
         if _is_environment(base) and isinstance(key, syntax.Literal) and isinstance(key.value, str):
             return syntax.Identifier(base.column, key.value)
         return syntax.Member(_column(bracket), base, key, optional=False)
@@ -177,10 +174,10 @@ class _TreeBuilder(Transformer[Token, Node]):
     def pointer(self, token: Token) -> Node:
         return syntax.Pointer(_column(token), str(token)[1:])
 
-    def shorthand(self, dot: Token, key: Node) -> Node:
+    def shorthand(self, dot: Token, key: syntax.Literal) -> Node:
         return self.member(_element(dot), dot, key)
 
-    def shorthand_method(self, dot: Token, key: Node, *arguments: Node | None) -> Node:
+    def shorthand_method(self, dot: Token, key: syntax.Literal, *arguments: Node | None) -> Node:
         return self.method(_element(dot), dot, key, *arguments)
 
     def list_literal(self, bracket: Token, *items: Node | None) -> Node:
@@ -207,8 +204,7 @@ def _is_environment(node: Node) -> bool:
     return isinstance(node, syntax.Identifier) and node.name == _ENVIRONMENT
 
 
-def _member(base: Node, dot: Token, key: Node) -> Node:
-    assert isinstance(key, syntax.Literal)
+def _member(base: Node, dot: Token, key: syntax.Literal) -> Node:
     if _is_environment(base):
         return syntax.Identifier(key.column, str(key.value))
     optional = dot == "?."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from tidegate.analysis.expressions.errors import ConditionError
 from tidegate.analysis.expressions.limits import MAX_DEPTH
@@ -103,16 +103,14 @@ class _Joiner:
     def _take_infix(self) -> Infix:
         item = self._row[self._next]
         self._next += 1
-        assert isinstance(item, Infix)
-        return item
+        return cast(Infix, item)
 
     def _operand(self, depth: int) -> Node:
         item = self._row[self._next]
         self._next += 1
         if isinstance(item, Prefix):
             return Unary(item.column, item.symbol, self.expression(_UNARY[item.symbol], depth + 1))
-        assert isinstance(item, Node)
-        return item
+        return cast(Node, item)
 
     def _binary(self, left: Node, depth: int) -> Node:
         infix = self._take_infix()
@@ -123,12 +121,13 @@ class _Joiner:
 
     def _comparisons(self, left: Node, depth: int) -> Node:
         """`1 < x < 10` means `1 < x && x < 10`."""
-        joined: Node | None = None
+        joined, right = self._comparison(left, depth)
         while isinstance(item := self._peek(), Infix) and item.symbol in _ORDERING:
-            infix = self._take_infix()
-            right = self.expression(_BINARY[infix.symbol] + 1, depth + 1)
-            comparison = Binary(infix.column, infix.symbol, left, right)
-            joined = comparison if joined is None else Binary(infix.column, "&&", joined, comparison)
-            left = right
-        assert joined is not None
+            comparison, right = self._comparison(right, depth)
+            joined = Binary(item.column, "&&", joined, comparison)
         return joined
+
+    def _comparison(self, left: Node, depth: int) -> tuple[Binary, Node]:
+        infix = self._take_infix()
+        right = self.expression(_BINARY[infix.symbol] + 1, depth + 1)
+        return Binary(infix.column, infix.symbol, left, right), right

@@ -73,8 +73,8 @@ def _bounded(text: str, budget: Budget) -> str:
     return text
 
 
-def render_float(value: float, *, lowest: int = -4, widest: int = 21) -> str:
-    """Return the shortest text that reads back as `value`; an exponent is used below 10^lowest and from 10^widest."""
+def render_float(value: float, *, lowest: int = -4, widest: int = 6) -> str:
+    """Return the shortest text that reads back as `value`, with an exponent below 10^lowest and from 10^widest."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -91,10 +91,9 @@ def render_float(value: float, *, lowest: int = -4, widest: int = 21) -> str:
 
 def _decimal(value: float) -> tuple[str, str, int]:
     """Return sign, shortest significant digits, and the power of ten of the first one."""
-    sign, digits, exponent = Decimal(repr(value)).as_tuple()
-    text = "".join(map(str, digits))
-    assert isinstance(exponent, int)
-    return "-" if sign else "", text.rstrip("0") or "0", len(text) - 1 + exponent if value else 0
+    exact = Decimal(repr(value))
+    digits = "".join(map(str, exact.as_tuple().digits)).rstrip("0") or "0"
+    return "-" if exact.is_signed() else "", digits, exact.adjusted() if value else 0
 
 
 def to_json(value: object, budget: Budget) -> str:
@@ -137,7 +136,7 @@ def _block(brackets: str, lines: list[str], indent: str, budget: Budget) -> str:
 def _json_float(value: float) -> str:
     if not math.isfinite(value):
         raise ConditionError(f"json: unsupported value: {render_float(value)}")
-    text = render_float(value, lowest=-6)
+    text = render_float(value, lowest=-6, widest=21)
     # encoding/json writes e-7 where strconv writes e-07.
     return re.sub(r"e-0(\d)$", r"e-\1", text)
 

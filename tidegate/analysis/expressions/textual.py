@@ -14,7 +14,7 @@ from tidegate.analysis.expressions.types import STRINGS
 from tidegate.analysis.expressions.values import TypedList, type_name
 
 # unicode.IsSpace of Go: what trim without a second argument removes.
-_SPACE: Final = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+_SPACE: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 
 
 def _texts(name: str, arguments: list[object], budget: Budget) -> list[str]:
@@ -42,7 +42,7 @@ def _split(name: str, *, keep: bool) -> Callable[[list[object], Budget], object]
         budget.allocate(text.count(separator) + 1)
         parts = _parts(text, separator, limit)
         glue = separator if keep else ""
-        return TypedList([part + glue for part in parts[:-1]] + list(parts[-1:]), STRINGS)
+        return TypedList([*(part + glue for part in parts[:-1]), *parts[-1:]], STRINGS)
 
     return call
 

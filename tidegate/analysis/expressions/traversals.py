@@ -12,7 +12,6 @@ from tidegate.analysis.expressions.errors import ConditionError
 from tidegate.analysis.expressions.limits import Budget
 from tidegate.analysis.expressions.values import AnyMap, type_name
 
-
 T = TypeVar("T")
 
 
@@ -139,7 +138,8 @@ def _reduce(run: _Run) -> object:
     elif run.items:
         run.scope.accumulator = next(elements)
     else:
-        raise ConditionError("reduce of empty array with no initial value", hint="give one: reduce(result, #acc + #, 0)")
+        hint = "give one: reduce(result, #acc + #, 0)"
+        raise ConditionError("reduce of empty array with no initial value", hint=hint)
     for _ in elements:
         run.scope.accumulator = run.apply()
     return run.scope.accumulator

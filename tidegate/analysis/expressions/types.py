@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
+from tidegate.analysis.expressions.errors import ConditionError
+
 
 class Kind(Enum):
     """What is allowed to be done with a type. NOTHING is the kind of nil and of what is not known."""
@@ -53,6 +55,13 @@ class Type:
     def number(self) -> bool:
         """Whether it is a plain integer or a float."""
         return self.integer or self.kind is Kind.FLOAT
+
+    @property
+    def called(self) -> Signature:
+        """How a function is called; raises ConditionError for anything else."""
+        if self.signature is None:
+            raise ConditionError(f"{spell(self)} is not callable")
+        return self.signature
 
     @property
     def item(self) -> Type:
