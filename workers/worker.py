@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -128,6 +129,9 @@ def main() -> None:
     configure_logs(settings.log.level)
     try:
         asyncio.run(_serve_until_signalled(settings))
+        # The SDK's threads must be gone before the interpreter ends: one that finishes a call after that aborts the
+        # process. They end with the last reference to the client, which reference cycles keep.
+        gc.collect()
     except TidegateError as error:
         log.error("cannot start", error=error.message, remedy=error.remedy)
         sys.exit(EXIT_FAILED)
