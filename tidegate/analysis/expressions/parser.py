@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Final, cast
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
@@ -30,7 +29,7 @@ def parse(text: str) -> Node:
     if len(text) > MAX_TEXT:
         raise ConditionError(f"the condition has {len(text)} characters, at most {MAX_TEXT} are allowed")
     try:
-        root = cast(Node, _grammar().parse(text))
+        root = cast(Node, _GRAMMAR.parse(text))
     except UnexpectedInput as error:
         raise _syntax_error(error, text) from None
     except VisitError as error:
@@ -39,11 +38,6 @@ def parse(text: str) -> Node:
         raise
     _check_size(root)
     return root
-
-
-@cache
-def _grammar() -> Lark:
-    return Lark.open("conditions.lark", rel_to=__file__, parser="lalr", transformer=_TreeBuilder())
 
 
 def _check_size(root: Node) -> None:
@@ -236,3 +230,7 @@ def _traversal(name: Token, collection: Node, predicate: Node | None = None, ext
     if extra is not None and name not in _EXTRA_ALLOWED:
         raise ConditionError(f"too many arguments to call {name}", column=extra.column)
     return syntax.Traversal(_column(name), str(name), collection, predicate, extra)
+
+
+# Read when the module is imported: a workflow may not open files.
+_GRAMMAR = Lark.open("conditions.lark", rel_to=__file__, parser="lalr", transformer=_TreeBuilder())
