@@ -124,8 +124,8 @@ class World:
         raise AssertionError(f"never came: {status}")
 
 
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
+async def open_release_world() -> AsyncIterator[World]:
+    """A server, its workers and the doubles, for as long as the iteration lasts."""
     manifests = load([EXAMPLES / name for name in ("rollout.yaml", "analysis-template.yaml")])
     network = load([EXAMPLES / "services-and-virtualservice.yaml"])
     server = shutil.which("temporal-test-server", path=sysconfig.get_path("scripts"))
@@ -157,6 +157,9 @@ async def world() -> AsyncIterator[World]:
             rollout=manifests.rollout().raw,
             templates=tuple(loaded.raw for loaded in manifests.templates),
         )
+
+
+world = pytest.fixture(open_release_world, name="world")
 
 
 def _search_attributes() -> Any:

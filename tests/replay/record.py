@@ -1,0 +1,88 @@
+"""Record the histories that `test_replay.py` replays: `python -m tests.replay.record`.
+
+Each turn is taken on the time-skipping server with the seed's manifests. Record anew only for a turn that is new: an
+edit of a workflow that cannot replay a recorded history belongs behind `workflow.patched`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+
+from tests.workflows.conftest import World, open_release_world
+from tidegate.contract import Accepted
+
+HISTORIES = Path(__file__).parent
+Turn = Callable[[World], Awaitable[WorkflowHandle[Any, Any]]]
+
+
+async def first(world: World) -> WorkflowHandle[Any, Any]:
+    return await world.start(world.request("1.0.0"))
+
+
+async def good(world: World) -> WorkflowHandle[Any, Any]:
+    await world.deploy_stable()
+    return await world.start(world.request("1.1.0"))
+
+
+async def bad(world: World) -> WorkflowHandle[Any, Any]:
+    await world.deploy_stable()
+    world.datadog.answers = {"error-rate": [0.2]}
+    return await world.start(world.request("1.1.0"))
+
+
+async def aborted(world: World) -> WorkflowHandle[Any, Any]:
+    handle = await good(world)
+    await world.until(handle, lambda status: status.phase == "Paused")
+    await handle.signal("abort", {"by": "ana", "reason": "smell"})
+    return handle
+
+
+async def promoted(world: World) -> WorkflowHandle[Any, Any]:
+    handle = await good(world)
+    await world.until(handle, lambda status: status.phase == "Paused")
+    await handle.execute_update("promote", {"full": True, "by": "ana"}, result_type=Accepted)
+    return handle
+
+
+async def superseded(world: World) -> WorkflowHandle[Any, Any]:
+    handle = await good(world)
+    await world.until(handle, lambda status: status.phase == "Paused")
+    await handle.execute_update("release", world.request("1.2.0"), result_type=Accepted)
+    return handle
+
+
+TURNS: tuple[Turn, ...] = (first, good, bad, aborted, promoted, superseded)
+
+
+async def record(turn: Turn) -> None:
+    """Take one turn and write the histories of the release and of its analysis runs."""
+    async with asynccontextmanager(open_release_world)() as world:
+        handle = await turn(world)
+        with suppress(WorkflowFailureError):  # an abort ends like this
+            await handle.result()
+        history = await handle.fetch_history()
+        (HISTORIES / f"release-{turn.__name__}.json").write_text(history.to_json() + "\n")
+        children = [
+            event.start_child_workflow_execution_initiated_event_attributes.workflow_id
+            for event in history.events
+            if event.HasField("start_child_workflow_execution_initiated_event_attributes")
+        ]
+        for number, workflow_id in enumerate(children):
+            analysis = await world.client.get_workflow_handle(workflow_id).fetch_history()
+            (HISTORIES / f"analysis-{turn.__name__}-{number}.json").write_text(analysis.to_json() + "\n")
+
+
+async def main() -> None:
+    """Record every turn."""
+    for turn in TURNS:
+        await record(turn)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

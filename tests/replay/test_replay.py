@@ -1,0 +1,40 @@
+"""Law 9: a release that is under way goes on under newer code, so every recorded history must replay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from tests.replay.record import HISTORIES, TURNS
+from workers.wiring import workflow_runner
+from workflows.analysis_run import AnalysisRun
+from workflows.rollout import Rollout
+
+FILES = sorted(HISTORIES.glob("*.json"))
+
+
+def test_every_turn_is_recorded() -> None:
+    recorded = {file.stem.removeprefix("release-") for file in FILES if file.stem.startswith("release-")}
+    assert recorded == {turn.__name__ for turn in TURNS}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+async def test_a_recorded_history_replays(file: Path) -> None:
+    replayer = Replayer(
+        workflows=[Rollout, AnalysisRun],
+        data_converter=pydantic_data_converter,
+        workflow_runner=workflow_runner(),
+    )
+    history = read(file)
+    assert len(history.events) > 5
+    await replayer.replay_workflow(history)
+
+
+def read(file: Path) -> WorkflowHistory:
+    history = WorkflowHistory.from_json("", file.read_text())
+    started = history.events[0].workflow_execution_started_event_attributes
+    return WorkflowHistory(started.workflow_id, history.events)
