@@ -12,7 +12,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
@@ -20,7 +20,8 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.arguments import SpecError
     from tidegate.analysis.metric import MetricRules
     from tidegate.analysis.reading import Reading
-    from tidegate.analysis.run import Run, RunRules
+    from tidegate.analysis.rules import RunRules
+    from tidegate.analysis.run import Run
     from tidegate.analysis.status import AnalysisStatus, Phase
     from tidegate.contract import (
         ANALYSIS_WORKFLOW,
@@ -37,14 +38,22 @@ with workflow.unsafe.imports_passed_through():
     from workflows.failures import cause_of
 
 PROVIDERS = {"datadog": Activity.MEASURE_DATADOG}
-MEASURE_TIMEOUT = timedelta(seconds=90)
-PATIENCE = timedelta(hours=1)  # with a provider that says to wait; anything else is a reading that failed
-RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
+ATTEMPT_TIMEOUT = timedelta(minutes=2)
+MEASURE_TIMEOUT = timedelta(minutes=10)  # with no worker for a provider, a measurement is an Error after this long
+RATE_LIMIT_PATIENCE = timedelta(hours=1)
+SHORTEST_WAIT = timedelta(seconds=1)  # an interval of 0 is valid, and must not flood anybody
+TOGETHER = timedelta(seconds=1)  # metrics that drifted apart by less share one request
+RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    maximum_attempts=3,
+    # The run itself waits for the limit to reset: it can say so, and the wait uses up no attempt.
+    non_retryable_error_types=[ErrorType.RATE_LIMITED],
+)
 
 
 @workflow.defn(name=ANALYSIS_WORKFLOW)
 class AnalysisRun:
-    """An execution of templates against their provider. A failed gate is a result, not a failure of the workflow."""
+    """An execution of templates against their providers. A failed gate is a result, not a failure of the workflow."""
 
     @workflow.init
     def __init__(self, request: Any = None, status: Any = None) -> None:
@@ -55,18 +64,20 @@ class AnalysisRun:
     @workflow.run
     async def run(self, request: Any = None, status: Any = None) -> AnalysisResult:
         """Measure and judge until the run is over; `status` is where an earlier part of the same run stopped."""
-        wanted, run = self._read(request, status)
-        while not run.status.phase.completed:
+        wanted, rules = _read(request)
+        run = _begin(wanted, rules, status)
+        self._told = _verdicts(run.status) if status is not None else ()
+        while not run.over:
             self._show(run)
-            if due := run.due(workflow.now()):
-                run.record(await self._measure(wanted, due), workflow.now())
-                await self._tell(wanted, run)
-            elif self._asked_to_end:
+            if self._asked_to_end or rules.terminate:
                 run.terminate(workflow.now())
-            else:
-                await self._until(run)
-            if workflow.info().is_continue_as_new_suggested() and not run.status.phase.completed:
+            elif due := run.due(workflow.now()):
+                run.record(await self._measure(wanted, rules, run, due), workflow.now())
+                await self._tell(wanted, run)
+            elif workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(args=[wanted, run.status])
+            else:
+                await self._until_next(run)
         self._show(run)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return AnalysisResult(status=run.status)
@@ -86,25 +97,10 @@ class AnalysisRun:
         """What was measured and what it means."""
         return self._status
 
-    def _read(self, request: Any, status: Any) -> tuple[AnalysisRequest, Run]:
-        try:
-            wanted = AnalysisRequest.model_validate(request)
-            rules = RunRules.of(wanted.spec)
-            unknown = [rule.provider for rule in rules.metrics if rule.provider not in PROVIDERS]
-            if unknown:
-                raise SpecError(f"provider {unknown[0]!r} is not known; known: {', '.join(PROVIDERS)}")
-            if status is not None:
-                return wanted, Run(rules, AnalysisStatus.model_validate(status))
-        except (ValidationError, ValueError, KeyError, TypeError) as error:
-            raise ApplicationError(
-                f"Analysis spec invalid: {error}", type=ErrorType.INVALID_SPEC, non_retryable=True
-            ) from error
-        return wanted, Run.begin(wanted.name, rules, workflow.now())
-
-    async def _until(self, run: Run) -> None:
-        """Sleep until the next metric is due, or somebody asks for the end."""
-        due = run.next_due()
-        wait = max(due - workflow.now(), timedelta(milliseconds=1)) if due else None
+    async def _until_next(self, run: Run) -> None:
+        """Sleep until the next metrics are due, or somebody asks for the end."""
+        due = run.next_due(within=TOGETHER)
+        wait = max(due - workflow.now(), SHORTEST_WAIT) if due else None
         try:
             await workflow.wait_condition(
                 lambda: self._asked_to_end, timeout=wait, timeout_summary="until the next measurement"
@@ -112,64 +108,144 @@ class AnalysisRun:
         except TimeoutError:
             return
 
-    async def _measure(self, request: AnalysisRequest, due: Sequence[MetricRules]) -> list[Reading]:
-        """One activity for all metrics of a provider that are due at this moment."""
+    async def _measure(
+        self, request: AnalysisRequest, rules: RunRules, run: Run, due: Sequence[MetricRules]
+    ) -> list[Reading]:
+        """Readings of all metrics that are due, one activity for each provider; none when the run is to end."""
         by_provider: dict[str, list[MetricRules]] = {}
-        for rule in due:
-            by_provider.setdefault(rule.provider, []).append(rule)
-        readings = await asyncio.gather(
-            *(self._ask(request, provider, rules) for provider, rules in by_provider.items())
-        )
-        return [reading for answered in readings for reading in answered]
+        for metric in due:
+            by_provider.setdefault(metric.provider, []).append(metric)
+        measuring = [
+            asyncio.create_task(self._ask(request, rules, run, provider, metrics))
+            for provider, metrics in by_provider.items()
+        ]
+        try:
+            await workflow.wait_condition(lambda: self._asked_to_end or all(task.done() for task in measuring))
+        finally:
+            for task in measuring:
+                task.cancel()
+            answered = await asyncio.gather(*measuring, return_exceptions=True)
+        for answer in answered:
+            if isinstance(answer, BaseException) and not is_cancelled_exception(answer):
+                raise answer
+        return [reading for answer in answered if not isinstance(answer, BaseException) for reading in answer]
 
-    async def _ask(self, request: AnalysisRequest, provider: str, rules: Sequence[MetricRules]) -> list[Reading]:
+    async def _ask(
+        self, request: AnalysisRequest, rules: RunRules, run: Run, provider: str, metrics: Sequence[MetricRules]
+    ) -> list[Reading]:
+        """Readings of one provider; where it has none to give, readings that say why."""
         asked = MeasureRequest(
             namespace=request.namespace,
             run=request.name,
-            metrics=tuple(dict(rule.document) for rule in rules),
-            secret_args={
-                str(argument["name"]): argument["valueFrom"]["secretKeyRef"]
-                for argument in request.spec.get("args") or []
-                if (argument.get("valueFrom") or {}).get("secretKeyRef")
-            },
+            metrics=tuple(dict(metric.document) for metric in metrics),
+            secret_args={name: dict(reference) for name, reference in rules.secrets.items()},
         )
         started = workflow.now()
-        try:
-            answered: list[Reading] = await workflow.execute_activity(
-                PROVIDERS[provider],
-                asked,
-                result_type=list[Reading],
-                task_queue=METRICS_QUEUE,
-                start_to_close_timeout=MEASURE_TIMEOUT,
-                schedule_to_close_timeout=PATIENCE,
-                retry_policy=RETRY,
-                summary=", ".join(rule.name for rule in rules),
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            text = cause_of(error)
-            answered = []
-        else:
-            text = "the provider's answer left it out"
-        known = {reading.metric for reading in answered}
-        missing = [rule.name for rule in rules if rule.name not in known]
-        return answered + [
-            Reading(metric=name, error=text, started_at=started, finished_at=workflow.now()) for name in missing
+        waited = timedelta(0)
+        while True:
+            try:
+                answered = await _execute(provider, asked)
+                missing = "the provider's answer left it out"
+                break
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
+                delay = _rate_limit(error)
+                if delay is None or waited + delay > RATE_LIMIT_PATIENCE:
+                    answered, missing = [], cause_of(error)
+                    break
+            run.rate_limited(workflow.now() + delay)
+            self._show(run)
+            await self._tell(request, run)
+            await workflow.sleep(delay, summary=f"until the rate limit of {provider} resets")
+            waited += delay
+        # Times of the run's own clock: that of the provider's worker may differ, and intervals are counted from them.
+        times = {
+            "started_at": started,
+            "finished_at": workflow.now(),
+            "rate_limited_seconds": waited.total_seconds(),
+        }
+        by_name = {reading.metric: reading.model_copy(update=times) for reading in answered}
+        return [
+            by_name.get(metric.name) or Reading.model_validate({"metric": metric.name, "error": missing, **times})
+            for metric in metrics
         ]
 
     async def _tell(self, request: AnalysisRequest, run: Run) -> None:
         """Tell the release when a metric's verdict is another one than before; not of every reading."""
-        verdicts = tuple(str(m.measurements[-1].phase) if m.measurements else "" for m in run.status.metrics)
-        if not request.release_id or verdicts == self._told or run.status.phase.completed:
+        verdicts = _verdicts(run.status)
+        if not request.release_id or verdicts == self._told or run.over:
             return
         self._told = verdicts
         release = workflow.get_external_workflow_handle(request.release_id)
         try:
             await release.signal(Signal.MEASURED, run.status)
-        except ApplicationError as error:  # it has ended meanwhile, and cancels this run
-            workflow.logger.info("the release was not told: %s", error)
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.info("the release was not told, it has ended: %s", error)
 
     def _show(self, run: Run) -> None:
         self._status = run.status
         workflow.set_current_details(analysis_details(run.status))
+
+
+def _read(request: Any) -> tuple[AnalysisRequest, RunRules]:
+    """What is asked for. Raises a non-retryable `InvalidSpec` for what no run could carry out."""
+    try:
+        wanted = AnalysisRequest.model_validate(request)
+        rules = RunRules.of(wanted.spec)
+        for index, metric in enumerate(rules.metrics):
+            if metric.provider not in PROVIDERS:
+                known = ", ".join(PROVIDERS)
+                raise SpecError(
+                    f"Analysis spec invalid: metrics[{index}]: unknown provider {metric.provider!r} (known: {known})"
+                )
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the input"
+        raise _invalid(f"analysis request: {where}: {first['msg']}") from None
+    except ValueError as error:
+        raise _invalid(str(error)) from None
+    return wanted, rules
+
+
+def _begin(wanted: AnalysisRequest, rules: RunRules, status: Any) -> Run:
+    if status is None:
+        return Run.begin(wanted.name, rules, workflow.now())
+    try:
+        return Run(rules, AnalysisStatus.model_validate(status))
+    except ValidationError:
+        raise _invalid("analysis run: the status of its earlier part cannot be read") from None
+
+
+def _invalid(message: str) -> ApplicationError:
+    return ApplicationError(message, type=ErrorType.INVALID_SPEC, non_retryable=True)
+
+
+async def _execute(provider: str, asked: MeasureRequest) -> list[Reading]:
+    answered: list[Reading] = await workflow.execute_activity(
+        PROVIDERS[provider],
+        asked,
+        result_type=list[Reading],
+        task_queue=METRICS_QUEUE,
+        start_to_close_timeout=ATTEMPT_TIMEOUT,
+        schedule_to_close_timeout=MEASURE_TIMEOUT,
+        retry_policy=RETRY,
+        summary=", ".join(str(metric.get("name")) for metric in asked.metrics),
+    )
+    return answered
+
+
+def _rate_limit(error: ActivityError) -> timedelta | None:
+    """How long a provider wants to be left alone; None when that is not what went wrong."""
+    cause = error.cause
+    if not isinstance(cause, ApplicationError) or cause.type != ErrorType.RATE_LIMITED:
+        return None
+    return max(cause.next_retry_delay or timedelta(seconds=10), SHORTEST_WAIT)
+
+
+def _verdicts(status: AnalysisStatus) -> tuple[str, ...]:
+    """What a release wants to hear of: each metric's newest verdict, and whether a provider makes the run wait."""
+    newest = [str(metric.measurements[-1].phase) if metric.measurements else "" for metric in status.metrics]
+    return (*newest, "rate limited" if status.rate_limited_until else "")

@@ -1,4 +1,4 @@
-"""Arguments of an analysis: bound from the Rollout's side, put into the metrics. Pure.
+"""Arguments of an analysis: bound by name, and put into the metrics that mention them.
 
 Source: argo-rollouts, analysis arguments. A value that comes from a Secret is never here: only the reference is.
 """
@@ -6,107 +6,124 @@ Source: argo-rollouts, analysis arguments. A value that comes from a Secret is n
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
-HASH_LABEL = "rollouts-pod-template-hash"
-_PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
-_KEYED = re.compile(r"^metadata\.(labels|annotations)\['([^']*)'\]$")
-_METADATA_FIELDS = ("name", "namespace", "uid")
-_INDEX = re.compile(r"\[(\d+)\]")
+_OPEN: Final = "{{"
+_CLOSE: Final = "}}"
+_PREFIX: Final = "args."
+_LONGEST_QUOTE: Final = 500
+_SOURCES: Final = ("value", "valueFrom")
+
+Argument = Mapping[str, Any]
+"""`{name, value?, valueFrom?}` as in an AnalysisRun."""
 
 
 class SpecError(ValueError):
     """An analysis cannot be put together from its templates and arguments; the text is Argo's where Argo has one."""
 
 
-def rollout_value(
-    argument: Mapping[str, Any], rollout: Mapping[str, Any], *, stable_hash: str, latest_hash: str
-) -> str:
-    """Value of one argument that a Rollout supplies: given, a pod-template hash, or a field of the Rollout."""
-    source = argument.get("valueFrom") or {}
-    if source.get("podTemplateHashValue"):
-        return stable_hash if source["podTemplateHashValue"] == "Stable" else latest_hash
-    if source.get("fieldRef"):
-        return field_value(str(source["fieldRef"].get("fieldPath", "")), rollout, latest_hash)
-    return str(argument.get("value") or "")
+def merge_arguments(declared: Sequence[Argument], supplied: Sequence[Argument]) -> list[dict[str, Any]]:
+    """The templates' arguments, each once in order of appearance, with the supplied values put in.
 
-
-def field_value(path: str, rollout: Mapping[str, Any], latest_hash: str) -> str:
-    """Value at a downward-API path under `metadata`, or at a path into the Rollout's JSON.
-
-    The Rollout itself carries no label with the hash of its newest pods: there the path means that hash.
-    """
-    if path.startswith("metadata"):
-        return _metadata_value(path, rollout.get("metadata") or {}, latest_hash)
-    found: Any = rollout
-    for part in _INDEX.sub(r".\1", path).split("."):
-        if isinstance(found, list) and part.isdigit() and int(part) < len(found):
-            found = found[int(part)]
-        elif isinstance(found, Mapping):
-            found = found.get(part)
-        else:
-            found = None
-    if found is None or isinstance(found, Mapping | list):
-        raise SpecError(f"args: fieldPath {path!r} does not lead to a value of the Rollout")
-    return json.dumps(found) if isinstance(found, bool) else str(found)
-
-
-def _metadata_value(path: str, metadata: Mapping[str, Any], latest_hash: str) -> str:
-    if keyed := _KEYED.match(path):
-        values = metadata.get(keyed[1]) or {}
-        if keyed[2] == HASH_LABEL and keyed[1] == "labels" and HASH_LABEL not in values:
-            return latest_hash
-        return str(values.get(keyed[2], ""))
-    name = path.removeprefix("metadata.")
-    if name in _METADATA_FIELDS:
-        return str(metadata.get(name, ""))
-    if name in ("labels", "annotations"):
-        pairs = sorted((metadata.get(name) or {}).items())
-        return "\n".join(f"{key}={json.dumps(value)}" for key, value in pairs)
-    raise SpecError(f"args: fieldPath {path!r} is not supported; supported are metadata.name, .namespace, .uid, labels")
-
-
-def merge_arguments(declared: Sequence[Mapping[str, Any]], supplied: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The templates' arguments, each once, with the Rollout's values put in.
-
-    An argument from a Secret stays a reference whatever the Rollout says. Raises SpecError for two different values of
-    one name, and for an argument that nobody gives a value.
+    A value beats a reference to a Secret while templates are merged; a value that is supplied stands beside the
+    reference, which still counts when the argument is used. What no template declares is dropped. Raises SpecError for
+    two different values of one name, and for an argument that nobody gives a value.
     """
     merged: dict[str, dict[str, Any]] = {}
     for argument in declared:
-        name = str(argument["name"])
-        known = merged.setdefault(name, {"name": name})
-        value = argument.get("value")
-        if value is not None and known.get("value") not in (None, value):
-            raise SpecError(
-                f"Argument `{name}` specified multiple times with different values: '{known['value']}', '{value}'"
-            )
-        known |= {key: argument[key] for key in ("value", "valueFrom") if argument.get(key) is not None}
+        _declare(merged, argument)
+    for argument in supplied:
+        known = merged.get(str(argument.get("name")))
+        given = _given(argument)
+        if known is not None and given:
+            source = "value" if "value" in given else "valueFrom"
+            known[source] = given[source]
     for name, argument in merged.items():
-        if name in supplied and "valueFrom" not in argument:
-            argument["value"] = supplied[name]
-        if "value" not in argument and "valueFrom" not in argument:
+        if not _given(argument):
             raise SpecError(f"args.{name} was not resolved")
     return list(merged.values())
 
 
-def substitute(metric: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def substitute(metric: Mapping[str, Any], arguments: Sequence[Argument]) -> dict[str, Any]:
     """The metric with `{{args.NAME}}` replaced everywhere, once; arguments from Secrets stay placeholders.
 
-    Raises SpecError for a placeholder that is none of the arguments.
+    Raises SpecError for an argument without value, and for a placeholder that is none of the arguments.
     """
-    values = {str(argument["name"]): argument.get("value") for argument in arguments}
-
-    def replaced(match: re.Match[str]) -> str:
-        inner = match[1].strip()
-        name = inner.removeprefix("args.")
-        if name == inner or name not in values:
-            raise SpecError(f"failed to resolve {{{{{match[1]}}}}}")
-        value = values[name]
-        return match[0] if value is None else json.dumps(str(value))[1:-1]
-
-    text = json.dumps(metric, ensure_ascii=False)
-    document: dict[str, Any] = json.loads(_PLACEHOLDER.sub(replaced, text))
+    values = _values(arguments)
+    text = json.dumps(metric, ensure_ascii=False, separators=(",", ":"))
+    document: dict[str, Any] = json.loads(_expand(text, values, lambda value: json.dumps(value)[1:-1]))
     return document
+
+
+def substitute_text(template: str, arguments: Sequence[Argument]) -> str:
+    """A text with `{{args.NAME}}` replaced, once. Raises SpecError as `substitute` does."""
+    return _expand(template, _values(arguments), lambda value: value)
+
+
+def has_placeholder(value: object) -> bool:
+    """Whether an argument is still to be put into a part of a metric."""
+    return _OPEN in json.dumps(value, ensure_ascii=False)
+
+
+def secret_references(arguments: Sequence[Argument]) -> dict[str, dict[str, str]]:
+    """The arguments that come from Secrets: argument name -> name and key of the Secret."""
+    found = {str(argument.get("name")): _secret(argument) for argument in arguments}
+    return {name: reference for name, reference in found.items() if reference is not None}
+
+
+def _declare(merged: dict[str, dict[str, Any]], argument: Argument) -> None:
+    name, given = str(argument.get("name")), _given(argument)
+    known = merged.get(name)
+    if known is None:
+        merged[name] = {"name": name, **given}
+        return
+    old, new = known.get("value"), given.get("value")
+    if old is not None and new is not None and old != new:
+        raise SpecError(f"Argument `{name}` specified multiple times with different values: '{old}', '{new}'")
+    if old is None and given:
+        merged[name] = {"name": name, **given}
+
+
+def _given(argument: Argument) -> dict[str, Any]:
+    return {source: argument[source] for source in _SOURCES if argument.get(source) is not None}
+
+
+def _secret(argument: Argument) -> dict[str, str] | None:
+    source = argument.get("valueFrom") or {}
+    reference = source.get("secretKeyRef")
+    return {"name": str(reference.get("name", "")), "key": str(reference.get("key", ""))} if reference else None
+
+
+def _values(arguments: Sequence[Argument]) -> dict[str, str | None]:
+    """Values by placeholder; None for one that only the provider's side may know."""
+    values: dict[str, str | None] = {}
+    for argument in arguments:
+        name, value = str(argument.get("name")), argument.get("value")
+        secret = _secret(argument) is not None
+        if value is None and not secret:
+            raise SpecError(f'argument "{name}" was not supplied')
+        values[_PREFIX + name] = None if secret else str(value)
+    return values
+
+
+def _expand(template: str, values: Mapping[str, str | None], escape: Callable[[str], str]) -> str:
+    parts, position = [], 0
+    while (start := template.find(_OPEN, position)) >= 0:
+        end = template.find(_CLOSE, start + len(_OPEN))
+        if end < 0:
+            rest = template[start + len(_OPEN) :]
+            raise SpecError(
+                f'Cannot find end tag="{_CLOSE}" in the template="{_quote(template)}" starting from "{_quote(rest)}"'
+            )
+        tag = template[start + len(_OPEN) : end]
+        if tag.strip() not in values:
+            raise SpecError(f"failed to resolve {{{{{_quote(tag)}}}}}")
+        value = values[tag.strip()]
+        parts += [template[position:start], template[start : end + len(_CLOSE)] if value is None else escape(value)]
+        position = end + len(_CLOSE)
+    return "".join([*parts, template[position:]])
+
+
+def _quote(text: str) -> str:
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"

@@ -2,62 +2,84 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
+from tidegate.analysis.arguments import has_placeholder
 from tidegate.analysis.conditions import ConditionError, compile_condition
 from tidegate.analysis.metric import MetricRules
-from tidegate.analysis.reading import Reading
+from tidegate.analysis.reading import Reading, Verdict
 from tidegate.analysis.status import Measurement, Phase
+from tidegate.manifests.analysis_template import Metric
+from tidegate.manifests.decode import decode_object
 
-NO_DATA = "metric result is nil or empty: no data returned from the metric provider"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Phase of a measurement, Argo's message where there is one, and a sentence for people."""
-
-    phase: Phase
-    message: str
-    reason: str
+NO_DATA: Final = "metric result is nil or empty: no data returned from the metric provider"
+_CONDITIONS: Final = ("successCondition", "failureCondition")
+# A status travels in signals and stays in histories: what a provider or a manifest made too long is cut.
+_LONGEST_VALUE: Final = 1_000
+_LONGEST_TEXT: Final = 4_000
+_LONGEST_METADATA: Final = 16_000
 
 
 def assess(rules: MetricRules, reading: Reading) -> Verdict:
     """Judge a reading: success first, then failure, failure winning; what cannot be evaluated is an Error.
 
     A reading without data that the conditions do not provide for is Inconclusive under the patient rule and an Error
-    under Argo's; it is never a success.
+    under Argo's; under the patient rule no data without any condition is no success either.
     """
     if reading.error:
-        return Verdict(Phase.ERROR, reading.error, f"no reading: {reading.error}")
-    if reading.no_data and rules.patient and (rules.success or rules.failure) and not _provides_for_no_data(rules):
-        return Verdict(Phase.INCONCLUSIVE, "", "no data, and the conditions do not say what that means")
+        return Verdict(phase=Phase.ERROR, message=reading.error, reason=f"no reading: {reading.error}")
+    if reading.verdict is not None:
+        return reading.verdict
+    empty = reading.no_data or reading.result is None
+    if empty and rules.patient and not _provides_for_no_data(rules):
+        return Verdict(phase=Phase.INCONCLUSIVE, reason="no data, and the conditions do not say what that means")
     try:
         success = _holds("successCondition", rules.success, reading)
         failure = _holds("failureCondition", rules.failure, reading)
     except ConditionError as error:
-        return Verdict(Phase.ERROR, error.message, error.message)
-    return _verdict(rules, reading.value, success, failure)
+        if rules.patient and reading.result == []:
+            return Verdict(phase=Phase.INCONCLUSIVE, reason=f"no data: {error.message}")
+        return Verdict(phase=Phase.ERROR, message=error.message, reason=error.message)
+    return _verdict(rules, "no data" if empty else reading.value, success, failure)
 
 
 def measured(rules: MetricRules, reading: Reading) -> Measurement:
-    """The measurement that a reading makes."""
-    verdict = assess(rules, reading)
-    notes = [note for note in reading.notes if note]
+    """The measurement that a reading makes; it is Running while the provider is still at work."""
+    running = reading.resume_at is not None
+    verdict = Verdict(phase=Phase.RUNNING) if running else assess(rules, reading)
     return Measurement(
         phase=verdict.phase,
-        value=reading.value,
-        message=verdict.message,
-        reason="; ".join([verdict.reason, *notes]),
-        query=reading.query,
+        value=_cut(reading.value, _LONGEST_VALUE),
+        message=_cut(verdict.message, _LONGEST_TEXT),
+        reason=_cut("; ".join(filter(None, (verdict.reason, *reading.notes))), _LONGEST_TEXT),
+        query=_cut(reading.query, _LONGEST_TEXT),
         started_at=reading.started_at,
-        finished_at=reading.finished_at,
-        metadata=reading.metadata,
+        finished_at=None if running else reading.finished_at,
+        resume_at=reading.resume_at,
+        metadata={key: _cut(value, _LONGEST_METADATA) for key, value in reading.metadata.items()},
     )
 
 
+def judged_with_secrets(
+    metric: Mapping[str, Any], resolved: Mapping[str, Any], reading: Reading, mask: Callable[[str], str]
+) -> Reading:
+    """The reading with its verdict, when a condition of `metric` holds an argument from a Secret.
+
+    For the provider's side, where `resolved` is the metric with the secret in place: the secret must not reach the run
+    itself. `mask` hides it in texts. The reading of a metric without such a condition stays as it is.
+    """
+    if reading.error or not any(has_placeholder(metric.get(field) or "") for field in _CONDITIONS):
+        return reading
+    verdict = assess(MetricRules.of(decode_object(Metric, resolved, f"metric {reading.metric}")), reading)
+    masked = {"message": mask(verdict.message), "reason": mask(verdict.reason)}
+    return reading.model_copy(update={"verdict": verdict.model_copy(update=masked)})
+
+
 def _provides_for_no_data(rules: MetricRules) -> bool:
+    conditions = [text for text in (rules.success, rules.failure) if text]
     try:
-        return all(compile_condition(text).handles_no_data for text in (rules.success, rules.failure) if text)
+        return bool(conditions) and all(compile_condition(text).handles_no_data for text in conditions)
     except ConditionError:
         return True  # the evaluation says what is wrong with it
 
@@ -66,22 +88,28 @@ def _holds(field: str, condition: str, reading: Reading) -> bool | None:
     if not condition:
         return None
     try:
-        return compile_condition(condition).evaluate(reading.result)
+        return compile_condition(condition).evaluate(reading.result, now=reading.finished_at)
     except ConditionError as error:
         cause = NO_DATA if reading.result is None or reading.result == [] else error.message
         raise ConditionError(f'could not evaluate {field} "{condition}": {cause}') from error
 
 
 def _verdict(rules: MetricRules, value: str, success: bool | None, failure: bool | None) -> Verdict:
-    if success is None and failure is None:
-        return Verdict(Phase.SUCCESSFUL, "", "there is no condition, so whatever was read is a success")
+    value = _cut(value, _LONGEST_VALUE)
+    good, bad = f"success `{rules.success}`", f"failure `{rules.failure}`"
     if failure:
-        return Verdict(Phase.FAILED, "", f"{value} meets failure `{rules.failure}`")
+        return Verdict(phase=Phase.FAILED, reason=f"{value} meets {bad}")
     if success:
-        return Verdict(Phase.SUCCESSFUL, "", f"{value} meets success `{rules.success}`")
+        return Verdict(phase=Phase.SUCCESSFUL, reason=f"{value} meets {good}")
+    if success is None and failure is None:
+        reason = "there is no condition, so whatever was read is a success"
+        return Verdict(phase=Phase.SUCCESSFUL, reason=reason)
     if success is None:
-        return Verdict(Phase.SUCCESSFUL, "", f"{value} does not meet failure `{rules.failure}`")
+        return Verdict(phase=Phase.SUCCESSFUL, reason=f"{value} does not meet {bad}")
     if failure is None:
-        return Verdict(Phase.FAILED, "", f"{value} does not meet success `{rules.success}`")
-    between = f"{value} is between success `{rules.success}` and failure `{rules.failure}`"
-    return Verdict(Phase.INCONCLUSIVE, "", between)
+        return Verdict(phase=Phase.FAILED, reason=f"{value} does not meet {good}")
+    return Verdict(phase=Phase.INCONCLUSIVE, reason=f"{value} is between {good} and {bad}")
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

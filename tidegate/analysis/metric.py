@@ -1,7 +1,8 @@
-"""The rules of one metric: when it is measured, what its conditions say, when it is done.
+"""The rules of one metric: when it is measured, which limits it has, when it is done.
 
-Source of the rules: argo-rollouts, analysis run controller. The one departure: without `inconclusiveLimit` a reading
-between the conditions does not use up `count`, and three times `count` readings without `count` conclusive ones end it.
+Source: argo-rollouts, analysis run controller. The one departure is the patient rule, in force where there is no
+`inconclusiveLimit`: a reading that is neither good nor bad does not use up `count`, and three times `count` readings
+without `count` conclusive ones end the metric Inconclusive.
 """
 
 from __future__ import annotations
@@ -9,19 +10,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from tidegate.analysis.status import MetricStatus, Phase
+from tidegate.manifests.analysis_template import Metric
 from tidegate.manifests.durations import int_or_zero, parse_duration
 
-DEFAULT_CONSECUTIVE_ERROR_LIMIT = 4
-ERROR_INTERVAL = timedelta(seconds=10)
-BAND_PATIENCE = 3  # readings for each one that is wanted
+DEFAULT_CONSECUTIVE_ERROR_LIMIT: Final = 4
+RETRY_INTERVAL: Final = timedelta(seconds=10)
+"""Wait after an Error, whatever the metric's interval."""
+PATIENCE: Final = 3
+"""Readings that the patient rule allows for each one that `count` wants."""
 
 
 @dataclass(frozen=True)
 class MetricRules:
-    """A metric of an AnalysisRun, read. `count` None means without end; `inconclusive_limit` None the patient rule."""
+    """A metric of an AnalysisRun, read. `count` None means without end; `inconclusive_limit` None the patient rule.
+
+    `document` is the metric as a provider gets it.
+    """
 
     name: str
     provider: str
@@ -37,25 +44,23 @@ class MetricRules:
     consecutive_success_limit: int
 
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> MetricRules:
+    def of(cls, metric: Metric) -> MetricRules:
         """Read a metric whose arguments are substituted. Raises ValueError for a duration that cannot be read."""
-        interval = document.get("interval")
-        count = int_or_zero(document.get("count"))
-        inconclusive = document.get("inconclusiveLimit")
-        errors = document.get("consecutiveErrorLimit")
+        count = int_or_zero(metric.count)
+        errors = metric.consecutive_error_limit
         return cls(
-            name=str(document["name"]),
-            provider=next(iter(document.get("provider") or {}), ""),
-            document=document,
-            success=str(document.get("successCondition") or ""),
-            failure=str(document.get("failureCondition") or ""),
-            interval=parse_duration(str(interval)) if interval else None,
-            initial_delay=parse_duration(str(document.get("initialDelay") or "0")),
-            count=count if count > 0 else None if interval else 1,
-            failure_limit=int_or_zero(document.get("failureLimit")),
-            inconclusive_limit=None if inconclusive is None else int_or_zero(inconclusive),
+            name=metric.name,
+            provider=next(iter(metric.provider.names()), ""),
+            document=metric.to_wire(),
+            success=metric.success_condition,
+            failure=metric.failure_condition,
+            interval=parse_duration(metric.interval) if metric.interval else None,
+            initial_delay=parse_duration(metric.initial_delay or "0"),
+            count=count if count > 0 else None if metric.interval else 1,
+            failure_limit=int_or_zero(metric.failure_limit),
+            inconclusive_limit=None if metric.inconclusive_limit is None else int_or_zero(metric.inconclusive_limit),
             consecutive_error_limit=DEFAULT_CONSECUTIVE_ERROR_LIMIT if errors is None else int_or_zero(errors),
-            consecutive_success_limit=int_or_zero(document.get("consecutiveSuccessLimit")),
+            consecutive_success_limit=int_or_zero(metric.consecutive_success_limit),
         )
 
     @property
@@ -64,29 +69,33 @@ class MetricRules:
         return self.inconclusive_limit is None
 
     def due(self, status: MetricStatus, started_at: datetime) -> datetime | None:
-        """When to measure next; None when nothing more is measured. An Error is repeated after 10 s."""
+        """When to measure next, the run having started at `started_at`; None when nothing more is measured.
+
+        The interval counts from the end of the measurement before, and has passed only when the time is later than it.
+        """
         if status.phase.completed:
             return None
         if not status.measurements:
             return started_at + self.initial_delay
         last = status.measurements[-1]
-        wait = ERROR_INTERVAL if last.phase is Phase.ERROR or self.interval is None else self.interval
-        return (last.finished_at or last.started_at) + wait
+        if last.phase is Phase.RUNNING:
+            return last.resume_at
+        wait = RETRY_INTERVAL if last.phase is Phase.ERROR or self.interval is None else self.interval
+        return (last.finished_at or last.started_at) + wait + timedelta.resolution
 
     def violation(self, status: MetricStatus) -> tuple[Phase, str] | None:
         """The limit that is exceeded, and how it is said. Error beats Inconclusive beats Failed."""
         found = None
         if 0 <= self.failure_limit < status.failed:
             found = Phase.FAILED, f"failed ({status.failed}) > failureLimit ({self.failure_limit})"
-        limit = self._inconclusive_limit(status)
+        limit = self.inconclusive_limit
         if limit is not None and status.inconclusive > limit:
             found = Phase.INCONCLUSIVE, f"inconclusive ({status.inconclusive}) > inconclusiveLimit ({limit})"
+        elif found is None and (shortage := self._shortage(status)):
+            found = Phase.INCONCLUSIVE, shortage
         if status.consecutive_error > self.consecutive_error_limit:
-            found = (
-                Phase.ERROR,
-                f"consecutiveErrors ({status.consecutive_error}) > "
-                f"consecutiveErrorLimit ({self.consecutive_error_limit})",
-            )
+            limits = f"({status.consecutive_error}) > consecutiveErrorLimit ({self.consecutive_error_limit})"
+            found = Phase.ERROR, f"consecutiveErrors {limits}"
         return found
 
     def phase(self, status: MetricStatus, *, terminating: bool) -> Phase:
@@ -95,28 +104,34 @@ class MetricRules:
             return status.phase
         if not status.measurements:
             return Phase.SUCCESSFUL if terminating else Phase.PENDING
+        if status.measurements[-1].phase is Phase.RUNNING:
+            return Phase.RUNNING
         if violated := self.violation(status):
             return violated[0]
-        streak = self.consecutive_success_limit
-        if 0 < streak <= status.consecutive_success:
+        if self._streak_reached(status):
             return Phase.SUCCESSFUL
-        if ended := self._ended_by_count(status):
-            return ended
+        if self.count is not None and self._used(status) >= self.count:
+            return self._at_count()
         return Phase.SUCCESSFUL if terminating else Phase.RUNNING
 
-    def _ended_by_count(self, status: MetricStatus) -> Phase | None:
-        if self.count is None:
-            return None
-        conclusive = status.successful + status.failed
-        if (conclusive if self.patient else status.count) >= self.count:
-            if self.consecutive_success_limit > 0:
-                return Phase.INCONCLUSIVE if self.failure_limit >= 0 else Phase.FAILED
-            return Phase.SUCCESSFUL
-        return None
+    def _streak_reached(self, status: MetricStatus) -> bool:
+        return 0 < self.consecutive_success_limit <= status.consecutive_success
 
-    def _inconclusive_limit(self, status: MetricStatus) -> int | None:
-        """The limit in force; the patient rule is over with the last of its readings, which is one too many."""
-        if not self.patient:
-            return self.inconclusive_limit
-        over = self.count is not None and status.count >= BAND_PATIENCE * self.count
-        return status.inconclusive - 1 if over and status.successful + status.failed < (self.count or 0) else None
+    def _used(self, status: MetricStatus) -> int:
+        """How much of `count` is used up."""
+        return status.successful + status.failed if self.patient else status.count
+
+    def _at_count(self) -> Phase:
+        """Phase of a metric that was measured often enough: a streak that is wanted and missing is not forgiven."""
+        if self.consecutive_success_limit <= 0:
+            return Phase.SUCCESSFUL
+        return Phase.INCONCLUSIVE if self.failure_limit >= 0 else Phase.FAILED
+
+    def _shortage(self, status: MetricStatus) -> str:
+        """Why the patient rule gives up, or nothing."""
+        if not self.patient or self.count is None or self._streak_reached(status):
+            return ""
+        conclusive = self._used(status)
+        if conclusive >= self.count or status.count < PATIENCE * self.count:
+            return ""
+        return f"conclusive ({conclusive}) < count ({self.count}) after {status.count} readings"

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
 
 from tidegate.analysis.assess import measured
 from tidegate.analysis.metric import MetricRules
 from tidegate.analysis.reading import Reading
+from tidegate.analysis.rules import DEFAULT_RETENTION, RunRules
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase, Summary
 
-DEFAULT_RETENTION = 10
-_WORST_LAST = (
+_BEST_TO_WORST: Final = (
     Phase.SUCCESSFUL,
     Phase.RUNNING,
     Phase.PENDING,
@@ -22,40 +20,20 @@ _WORST_LAST = (
     Phase.ERROR,
     Phase.FAILED,
 )
-_ENDS_A_RUN = (Phase.FAILED, Phase.ERROR, Phase.INCONCLUSIVE)
-
-
-@dataclass(frozen=True)
-class RunRules:
-    """An AnalysisRun spec, read."""
-
-    metrics: tuple[MetricRules, ...]
-    dry_run: frozenset[str]
-    retention: Mapping[str, int]
-
-    @classmethod
-    def of(cls, spec: Mapping[str, Any]) -> RunRules:
-        """Read a spec. Raises ValueError with Argo's text for one that is invalid."""
-        metrics = tuple(MetricRules.of(metric) for metric in spec.get("metrics") or [])
-        if not metrics:
-            raise ValueError("no metrics specified")
-        return cls(
-            metrics=metrics,
-            dry_run=frozenset(name for name, _ in _matches(spec.get("dryRun") or [], metrics, "dryRun")),
-            retention={
-                name: int(rule.get("limit") or 0) or DEFAULT_RETENTION
-                for name, rule in _matches(spec.get("measurementRetention") or [], metrics, "measurementRetention")
-            },
-        )
+_ENDS_A_RUN: Final = (Phase.FAILED, Phase.ERROR, Phase.INCONCLUSIVE)
+_STOPPED: Final = "Metric Terminated"
 
 
 class Run:
-    """One analysis run. `status` is all of its state, so it can be stored and taken up again."""
+    """One analysis run. `status` is all of its state, so it can be stored and taken up again.
+
+    Every method that takes `now` expects times that never go back.
+    """
 
     def __init__(self, rules: RunRules, status: AnalysisStatus) -> None:
         self._rules = rules
+        self._asked_to_end = False
         self.status = status
-        self._terminate = False
 
     @classmethod
     def begin(cls, name: str, rules: RunRules, now: datetime) -> Run:
@@ -73,88 +51,99 @@ class Run:
         return cls(rules, AnalysisStatus(name=name, phase=Phase.RUNNING, started_at=now, metrics=metrics))
 
     @property
-    def terminating(self) -> bool:
-        """Whether nothing more is measured: it was asked to end, or a metric that counts ended badly."""
-        return self._terminate or any(m.phase in _ENDS_A_RUN for m in self.status.metrics if not m.dry_run)
+    def over(self) -> bool:
+        """Whether the verdict stands."""
+        return self.status.phase.completed
 
     def due(self, now: datetime) -> list[MetricRules]:
-        """Metrics to be measured now, all at once."""
-        if self.terminating or self.status.phase.completed:
-            return []
+        """Metrics to be measured now, all at once; those whose provider is still at work are asked again."""
         return [rule for rule, at in self._due_times() if at <= now]
 
-    def next_due(self) -> datetime | None:
-        """When the next metric is due; None when nothing more is measured."""
-        return None if self.terminating else min((at for _, at in self._due_times()), default=None)
+    def next_due(self, within: timedelta = timedelta(0)) -> datetime | None:
+        """When the next metric is due; None when nothing more is measured.
 
-    def record(self, readings: Sequence[Reading], now: datetime) -> None:
-        """Take in readings and decide what they mean for their metrics and for the run."""
+        Metrics that come due up to `within` after it are waited for, so that they can be measured together.
+        """
+        times = sorted(at for _, at in self._due_times())
+        return max((at for at in times if at - times[0] <= within), default=None)
+
+    def record(self, readings: Iterable[Reading], now: datetime) -> None:
+        """Take in readings and decide what they mean for their metrics and for the run.
+
+        A reading that says that an argument has no value ends the run as an Error: it can never be carried out.
+        """
         by_name = {reading.metric: reading for reading in readings}
-        metrics = [
+        self._update(rate_limited_until=None)
+        if broken := next((reading for reading in by_name.values() if reading.unresolved), None):
+            self._update(phase=Phase.ERROR, message=broken.error)
+            return
+        self._change(
             self._counted(rule, metric, measured(rule, by_name[rule.name])) if rule.name in by_name else metric
-            for rule, metric in zip(self._rules.metrics, self.status.metrics, strict=True)
-        ]
-        self.status = self.status.model_copy(update={"metrics": tuple(metrics)})
-        self.settle(now)
+            for rule, metric in self._pairs()
+        )
+        self._settle(now)
+
+    def rate_limited(self, until: datetime) -> None:
+        """Show that a provider makes the run wait."""
+        self._update(rate_limited_until=until)
 
     def terminate(self, now: datetime) -> None:
         """End with what was measured."""
-        self._terminate = True
-        self.settle(now)
+        self._asked_to_end = True
+        self._settle(now)
 
-    def settle(self, now: datetime) -> None:
-        """Bring the phases of the metrics and of the run up to date."""
-        if self.status.phase.completed:
+    def _settle(self, now: datetime) -> None:
+        """Bring the phases up to date; a metric that ended badly in this pass ends its siblings in the next one."""
+        self._pass(now)
+        if self._terminating and not self.over:
+            self._pass(now)
+
+    def _pass(self, now: datetime) -> None:
+        if self.over:
             return
-        pairs = list(zip(self._rules.metrics, self.status.metrics, strict=True))
-        self._set_phases([_phased(rule, metric, terminating=False) for rule, metric in pairs])
-        if self.terminating:
-            self._set_phases([_phased(rule, m, terminating=True) for rule, m in self._pairs() if m.measurements])
-            measured_ones = [m for m in self.status.metrics if m.measurements]
-        else:
-            measured_ones = list(self.status.metrics)
-        if all(m.phase.completed for m in measured_ones):
-            self._complete(measured_ones, now)
+        terminating = self._terminating
+        if terminating:
+            self._change(self._stopped(rule, metric, now) for rule, metric in self._pairs())
+        self._change(_phased(rule, metric, terminating=terminating) for rule, metric in self._pairs())
+        self._summarise()
+        if terminating or all(metric.phase.completed for metric in self.status.metrics):
+            self._complete(now)
 
-    def _complete(self, metrics: Sequence[MetricStatus], now: datetime) -> None:
-        counting = [metric for metric in metrics if not metric.dry_run]
-        worst = max(counting, key=lambda m: _WORST_LAST.index(m.phase), default=None)
-        phase = worst.phase if worst else Phase.SUCCESSFUL
-        message = ""
-        if worst is not None and worst.message and phase is not Phase.SUCCESSFUL:
-            message = f'Metric "{worst.name}" {worst.message}'
-        elif self._terminate:
-            message = "Run Terminated"
-        self.status = self.status.model_copy(
-            update={
-                "phase": phase,
-                "message": message,
-                "completed_at": now,
-                "run_summary": _summary(counting),
-                "dry_run_summary": _summary([metric for metric in metrics if metric.dry_run]),
-            }
+    @property
+    def _terminating(self) -> bool:
+        """Whether nothing more is measured: it was asked to end, or a metric that counts ended badly."""
+        return self._asked_to_end or any(m.phase in _ENDS_A_RUN for m in self.status.metrics if not m.dry_run)
+
+    def _complete(self, now: datetime) -> None:
+        phase, message = Phase.SUCCESSFUL, "Run Terminated" if self._asked_to_end else ""
+        for rule, metric in self._pairs():
+            if metric.dry_run or _rank(metric.phase) <= _rank(phase) or not metric.phase.completed:
+                continue
+            phase = metric.phase
+            if violated := rule.violation(metric):
+                last = f': "Error Message: {metric.message}"' if metric.message else ""
+                message = f'Metric "{metric.name}" assessed {metric.phase} due to {violated[1]}{last}'
+        self._update(phase=phase, message=message, completed_at=now)
+
+    def _summarise(self) -> None:
+        pairs = list(self._pairs())
+        self._update(
+            run_summary=_summary([pair for pair in pairs if not pair[1].dry_run]),
+            dry_run_summary=_summary([pair for pair in pairs if pair[1].dry_run]),
         )
 
-    def _pairs(self) -> list[tuple[MetricRules, MetricStatus]]:
-        return list(zip(self._rules.metrics, self.status.metrics, strict=True))
-
-    def _due_times(self) -> list[tuple[MetricRules, datetime]]:
-        started = self.status.started_at
-        times = [(rule, rule.due(metric, started)) for rule, metric in self._pairs()] if started else []
-        return [(rule, at) for rule, at in times if at is not None]
-
-    def _set_phases(self, changed: Sequence[MetricStatus]) -> None:
-        by_name = {metric.name: metric for metric in changed}
-        metrics = tuple(by_name.get(metric.name, metric) for metric in self.status.metrics)
-        self.status = self.status.model_copy(update={"metrics": metrics})
-
     def _counted(self, rule: MetricRules, metric: MetricStatus, new: Measurement) -> MetricStatus:
-        phase = new.phase
-        kept = (*metric.measurements, new)[-self._rules.retention.get(rule.name, DEFAULT_RETENTION) :]
-        return metric.model_copy(
-            update={
-                "measurements": kept,
-                "message": metric.message,
+        before = metric.measurements
+        if before and before[-1].phase is Phase.RUNNING:
+            new = new.model_copy(update={"started_at": before[-1].started_at})
+            before = before[:-1]
+        phase, retention = new.phase, self._rules.retention.get(rule.name, DEFAULT_RETENTION)
+        changes: dict[str, object] = {
+            "phase": Phase.RUNNING if metric.phase is Phase.PENDING else metric.phase,
+            "measurements": (*before, new)[-retention:],
+        }
+        if phase is not Phase.RUNNING:
+            changes |= {
                 "count": metric.count + (phase is not Phase.ERROR),
                 "successful": metric.successful + (phase is Phase.SUCCESSFUL),
                 "failed": metric.failed + (phase is Phase.FAILED),
@@ -163,46 +152,57 @@ class Run:
                 "consecutive_error": metric.consecutive_error + 1 if phase is Phase.ERROR else 0,
                 "consecutive_success": metric.consecutive_success + 1 if phase is Phase.SUCCESSFUL else 0,
             }
-        )
+        return metric.model_copy(update=changes)
+
+    def _stopped(self, rule: MetricRules, metric: MetricStatus, now: datetime) -> MetricStatus:
+        """The metric with the measurement that is under way, if any, ended by the run."""
+        if not metric.measurements or metric.measurements[-1].phase is not Phase.RUNNING:
+            return metric
+        ended = {"phase": Phase.SUCCESSFUL, "message": _STOPPED, "finished_at": now, "resume_at": None}
+        return self._counted(rule, metric, metric.measurements[-1].model_copy(update=ended))
+
+    def _pairs(self) -> Iterable[tuple[MetricRules, MetricStatus]]:
+        return zip(self._rules.metrics, self.status.metrics, strict=True)
+
+    def _due_times(self) -> list[tuple[MetricRules, datetime]]:
+        started = self.status.started_at
+        if started is None or self.over:
+            return []
+        times = [(rule, rule.due(metric, started)) for rule, metric in self._pairs()]
+        return [(rule, at) for rule, at in times if at is not None]
+
+    def _change(self, metrics: Iterable[MetricStatus]) -> None:
+        self._update(metrics=tuple(metrics))
+
+    def _update(self, **changes: object) -> None:
+        self.status = self.status.model_copy(update=changes)
+
+
+def _rank(phase: Phase) -> int:
+    return _BEST_TO_WORST.index(phase)
 
 
 def _phased(rule: MetricRules, metric: MetricStatus, *, terminating: bool) -> MetricStatus:
+    """The metric with its phase; it takes over the message of the measurement that changed it."""
+    if not metric.measurements:
+        return metric
     phase = rule.phase(metric, terminating=terminating)
-    violated = rule.violation(metric)
-    message = metric.message
-    if violated and not metric.phase.completed:
-        message = f"assessed {violated[0]} due to {violated[1]}"
-        last = metric.measurements[-1].message
-        message += f': "Error Message: {last}"' if last else ""
+    if phase is metric.phase:
+        return metric
+    message = metric.measurements[-1].message
+    if metric.dry_run and (violated := rule.violation(metric)):
+        message = f"Metric assessed {phase} due to {violated[1]}"
     return metric.model_copy(update={"phase": phase, "message": message})
 
 
-def _summary(metrics: Sequence[MetricStatus]) -> Summary:
-    def number(phase: Phase) -> int:
-        return sum(1 for metric in metrics if metric.phase is phase)
-
+def _summary(pairs: Sequence[tuple[MetricRules, MetricStatus]]) -> Summary:
+    """Completed metrics by the limit that they exceeded; what ended otherwise is tallied as successful, as in Argo."""
+    ended = [rule.violation(metric) for rule, metric in pairs if metric.phase.completed]
+    phases = [violated[0] if violated else Phase.SUCCESSFUL for violated in ended]
     return Summary(
-        count=len(metrics),
-        successful=number(Phase.SUCCESSFUL),
-        failed=number(Phase.FAILED),
-        inconclusive=number(Phase.INCONCLUSIVE),
-        error=number(Phase.ERROR),
+        count=len(pairs),
+        successful=phases.count(Phase.SUCCESSFUL),
+        failed=phases.count(Phase.FAILED),
+        inconclusive=phases.count(Phase.INCONCLUSIVE),
+        error=phases.count(Phase.ERROR),
     )
-
-
-def _matches(
-    rules: Sequence[Mapping[str, Any]], metrics: Sequence[MetricRules], field: str
-) -> list[tuple[str, Mapping[str, Any]]]:
-    """(metric name, rule) for each metric that a rule's regular expression is found in; the first rule counts."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for index, rule in enumerate(rules):
-        try:
-            pattern = re.compile(str(rule.get("metricName", "")))
-        except re.error:
-            pattern = re.compile(r"(?!)")  # an invalid expression matches nothing
-        names = [metric.name for metric in metrics if pattern.search(metric.name)]
-        if not names:
-            raise ValueError(f"{field}[{index}]: Rule didn't match any metric name(s)")
-        for name in names:
-            found.setdefault(name, rule)
-    return list(found.items())

@@ -29,7 +29,10 @@ class _Status(BaseModel):
 
 
 class Measurement(_Status):
-    """One reading with its verdict; `reason` is one sentence that says why."""
+    """One reading with its verdict; `reason` is one sentence that says why.
+
+    `resume_at` is set while the provider is still at work (phase Running): the moment to ask it again.
+    """
 
     phase: Phase
     value: str = ""
@@ -38,6 +41,7 @@ class Measurement(_Status):
     query: str = ""
     started_at: datetime
     finished_at: datetime | None = None
+    resume_at: datetime | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
 
 
@@ -71,7 +75,11 @@ class Summary(_Status):
 
 
 class AnalysisStatus(_Status):
-    """An analysis run at one moment."""
+    """An analysis run at one moment.
+
+    A metric that was never measured stays Pending. `completed_at` stays empty when the run could not be carried out.
+    `rate_limited_until` is set while a provider makes the run wait.
+    """
 
     name: str
     phase: Phase

@@ -1,0 +1,117 @@
+"""The spec of an AnalysisRun, read: its metrics with their arguments in place, which are dry, how much is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tidegate.analysis.arguments import SpecError, has_placeholder, secret_references, substitute
+from tidegate.analysis.conditions import ConditionError
+from tidegate.analysis.expressions.limits import Budget
+from tidegate.analysis.expressions.patterns import compile_pattern
+from tidegate.analysis.metric import MetricRules
+from tidegate.analysis.validation import check_metrics
+from tidegate.manifests.analysis_template import DryRun, MeasurementRetention, Metric, TemplateArgument
+from tidegate.manifests.decode import decode_object
+from tidegate.manifests.model import Items, Model
+
+DEFAULT_RETENTION: Final = 10
+MAX_RETENTION: Final = 100
+"""Most measurements of one metric in a status: it travels in signals and from one part of a long run to the next."""
+
+_LABEL: Final = "AnalysisRun"
+_MAY_HOLD_SECRETS: Final = frozenset(("provider", "successCondition", "failureCondition"))
+
+
+class TtlStrategy(Model):
+    """How many seconds a finished run is kept."""
+
+    seconds_after_completion: int | None = None
+    seconds_after_failure: int | None = None
+    seconds_after_success: int | None = None
+
+
+class RunSpec(Model):
+    """`spec` of an AnalysisRun."""
+
+    metrics: Items[Metric] = ()
+    args: Items[TemplateArgument] = ()
+    dry_run: Items[DryRun] = ()
+    measurement_retention: Items[MeasurementRetention] = ()
+    terminate: bool = False
+    ttl_strategy: TtlStrategy | None = None
+
+
+@dataclass(frozen=True)
+class RunRules:
+    """What an AnalysisRun asks for. `retention` is how many measurements are kept, by metric.
+
+    `secrets` are the arguments that only a provider may resolve: argument name -> name and key of a Secret. With
+    `terminate` nothing is to be measured.
+    """
+
+    metrics: tuple[MetricRules, ...]
+    dry_run: frozenset[str]
+    retention: Mapping[str, int]
+    secrets: Mapping[str, Mapping[str, str]]
+    terminate: bool = False
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> RunRules:
+        """Read a spec. Raises SpecError, with Argo's text where it has one, or ManifestError for a malformed one."""
+        run = decode_object(RunSpec, spec, _LABEL)
+        metrics = _resolved(run)
+        try:
+            dry_run = _matches("dryRun", [rule.metric_name for rule in run.dry_run], metrics)
+            kept = _matches("measurementRetention", [rule.metric_name for rule in run.measurement_retention], metrics)
+            check_metrics(metrics)
+        except SpecError as error:
+            raise SpecError(f"Analysis spec invalid: {error}") from error
+        return cls(
+            metrics=tuple(map(MetricRules.of, metrics)),
+            dry_run=frozenset(dry_run),
+            retention={name: _limit(run.measurement_retention[index]) for name, index in kept.items()},
+            secrets=secret_references([argument.to_wire() for argument in run.args]),
+            terminate=run.terminate,
+        )
+
+
+def _resolved(run: RunSpec) -> list[Metric]:
+    arguments = [argument.to_wire() for argument in run.args]
+    try:
+        documents = [substitute(metric.to_wire(), arguments) for metric in run.metrics]
+    except SpecError as error:
+        raise SpecError(f"Unable to resolve metric arguments: {error}") from error
+    for index, document in enumerate(documents):
+        for field, value in document.items():
+            if field not in _MAY_HOLD_SECRETS and has_placeholder(value):
+                raise SpecError(
+                    f"Analysis spec invalid: metrics[{index}].{field}: {value!r}: an argument from a Secret may only "
+                    f"stand in {', '.join(sorted(_MAY_HOLD_SECRETS))}"
+                )
+    return [decode_object(Metric, document, f"{_LABEL} metric {document.get('name', '')}") for document in documents]
+
+
+def _limit(rule: MeasurementRetention) -> int:
+    return min(rule.limit, MAX_RETENTION) if rule.limit > 0 else DEFAULT_RETENTION
+
+
+def _matches(field: str, patterns: Sequence[str], metrics: Sequence[Metric]) -> dict[str, int]:
+    """Metric name -> index of the first rule whose regular expression is found in it."""
+    found: dict[str, int] = {}
+    for index, pattern in enumerate(patterns):
+        names = [metric.name for metric in metrics if _is_in(pattern, metric.name)]
+        if not names:
+            raise SpecError(f"{field}[{index}]: Rule didn't match any metric name(s)")
+        for name in names:
+            found.setdefault(name, index)
+    return found
+
+
+def _is_in(pattern: str, name: str) -> bool:
+    """Whether a metric is meant; an expression that is not valid means none."""
+    try:
+        return compile_pattern(pattern).search(name, Budget())
+    except ConditionError:
+        return False
