@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 from temporalio.exceptions import ApplicationError
+
 from tidegate.analysis.conditions import compile_condition
 from tidegate.analysis.spec import SpecError
-
 from tidegate.contract import ErrorType, Observation, ReleaseRequest, ReleaseResult, ReleaseStatus
 from tidegate.manifests.documents import from_objects
 from tidegate.manifests.durations import parse_duration

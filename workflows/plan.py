@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tidegate.analysis.spec import build_run_spec
-
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.canary.weights import canary_replicas, next_revision, weight_at
 from tidegate.contract import Document, Istio, Observation, ReleaseRequest, ReplicaSetState
