@@ -1,7 +1,7 @@
 """Rewrites a checked condition as expr-lang's optimiser does, where that can be seen from outside.
 
 `x && false` is false even when `x` would fail, `x in ["a", "b"]` fails for an `x` that is no string, `1 % 0` fails
-wherever it stands, and a sum of a list that is written out is added up from its end.
+wherever it stands, a sum of a list that is written out is added up from its end.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 
 from tidegate.analysis.expressions import operators, syntax
 from tidegate.analysis.expressions.errors import ConditionError
+from tidegate.analysis.expressions.shortcuts import shorten
 from tidegate.analysis.expressions.syntax import Binary, ListLiteral, Literal, MapLiteral, Node, Traversal, Unary
 
 _SIMPLE: Final = (bool, int, float, str)
@@ -35,10 +36,10 @@ def _fold(node: Node, floats: Collection[int]) -> Node:
     if isinstance(folded, Unary):
         return _unary(folded)
     if isinstance(folded, Binary):
-        return _logic(folded) if folded.operator in ("&&", "||") else _binary(folded)
+        folded = _logic(folded) if folded.operator in ("&&", "||") else _binary(folded)
     if isinstance(folded, Traversal) and folded.name == "sum" and folded.predicate is None:
         return _sum(folded)
-    return folded
+    return shorten(folded)
 
 
 def _with_children(node: Node, floats: Collection[int]) -> Node:

@@ -64,7 +64,7 @@ def compile_pattern(text: str) -> Automaton:
 
 @cache
 def _grammar() -> Lark:
-    return Lark.open("patterns.lark", rel_to=__file__, parser="lalr")
+    return Lark.open("patterns.lark", rel_to=__file__, parser="lalr", lexer="basic")
 
 
 class _Builder:

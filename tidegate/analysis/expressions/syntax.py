@@ -103,7 +103,11 @@ class Builtin(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Traversal(Node):
-    """A built-in that runs a predicate over a list; `extra` is the order of sortBy or the start value of reduce."""
+    """A built-in that runs a predicate over a list.
+
+    `extra` is the order of sortBy or the start value of reduce; after folding also how far count has to count, and
+    that find has to find something.
+    """
 
     name: str
     collection: Node

@@ -92,7 +92,13 @@ def _one(run: _Run) -> object:
 
 
 def _count(run: _Run) -> int:
-    return sum(run.holds() for _ in run.each())
+    limit = run.extra[0] if run.extra else None
+    count = 0
+    for _ in run.each():
+        count += run.holds()
+        if count == limit:
+            break
+    return count
 
 
 def _sum(run: _Run) -> object:
@@ -103,7 +109,12 @@ def _sum(run: _Run) -> object:
 
 
 def _find(run: _Run, *, backwards: bool = False) -> object:
-    return next((item for item in run.each(backwards=backwards) if run.holds()), None)
+    for item in run.each(backwards=backwards):
+        if run.holds():
+            return item
+    if run.extra:
+        raise ConditionError("index out of range: no element passes the filter", hint="use find(...), which gives nil")
+    return None
 
 
 def _find_index(run: _Run, *, backwards: bool = False) -> object:
