@@ -94,7 +94,7 @@ def frame(start: float, end: float, seen_until: float, resolution: float, rollup
         raise QueryError(f"more than {MAX_POINTS} points: ask for less time or a longer rollup")
     edges = ((number * length, (number + 1) * length) for number in range(first, last))
     shown = (Bucket(begin, min(finish, until)) for begin, finish in edges if rollup or finish <= until)
-    return Frame(length, tuple(shown))
+    return Frame(length, tuple(bucket for bucket in shown if bucket.end > start))
 
 
 class Evaluator:

@@ -62,7 +62,13 @@ def test_kubectl_renders_the_overlay_as_it_is_loaded_here() -> None:
 def test_the_overlay_changes_times_only_and_shortens_them() -> None:
     corrected, fast = objects(load([CHECKOUT / "corrected"])), objects(load([CHECKOUT / "fast"]))
     changed = dict(differences(corrected, fast))
-    assert {path[-1] for path in changed} == {"duration", "scaleDownDelaySeconds", "initialDelay", "interval"}
+    assert {path[-1] for path in changed} == {
+        "duration",
+        "scaleDownDelaySeconds",
+        "abortScaleDownDelaySeconds",
+        "initialDelay",
+        "interval",
+    }
     assert all(seconds(new) < seconds(old) for old, new in changed.values())
 
 

@@ -1,0 +1,15 @@
+"""What all tests share: how property tests search.
+
+On a developer's machine they look somewhere new each time. In CI they look where they looked before, so that a change is
+judged by itself; what a developer's run finds becomes an explicit example.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("searching", deadline=None)  # a busy machine is not a bug
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "searching")
