@@ -83,8 +83,8 @@ class AnalysisRun:
         return AnalysisResult(status=run.status)
 
     @workflow.signal(name=Signal.TERMINATE, description="End with what was measured")
-    def on_terminate(self, argument: Any = None) -> None:
-        """End the run; what was measured decides."""
+    def on_terminate(self, *arguments: Any) -> None:
+        """End the run, whatever else is said; what was measured decides."""
         self._asked_to_end = True
 
     @workflow.signal(dynamic=True)
