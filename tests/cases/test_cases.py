@@ -1,0 +1,72 @@
+"""Every parity case of the families that Tidegate knows, and the command that counts them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cases.family import Family
+from tests.cases.runner import Case, case_files, known_families, run_case
+
+ROOT = Path(__file__).parents[2]
+CASES = ROOT.parent / "shared" / "cases"
+ABSENT = f"the parity cases are not at {CASES}"
+
+
+def all_cases() -> list[Any]:
+    families = known_families()
+    return [
+        pytest.param(families[name], case, id=f"{name}:{case.id}")
+        for name, cases in (case_files(CASES) if CASES.is_dir() else ())
+        if name in families
+        for case in cases
+    ]
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason=ABSENT)
+@pytest.mark.parametrize(("family", "case"), all_cases())
+def test_case(family: Family, case: Case) -> None:
+    outcome = run_case(family, case)
+    if outcome.difference and outcome.quirk:
+        pytest.skip(f"left out on purpose: {outcome.quirk}")
+    assert not outcome.difference
+
+
+def command(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.cases", str(folder), *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_counts_and_says_what_differs(tmp_path: Path) -> None:
+    cases = [
+        {"id": "good", "input": {"run": {"spec": {}, "status": {"phase": "Failed"}}}, "expected": {"expired": False}},
+        {"id": "bad", "input": {"run": {"spec": {}, "status": {"phase": "Failed"}}}, "expected": {"expired": True}},
+        {"id": "ugly", "input": {}, "expected": {}},
+    ]
+    (tmp_path / "ttl.yaml").write_text(yaml.safe_dump({"family": "ttl", "cases": cases}))
+    (tmp_path / "new.yaml").write_text(yaml.safe_dump({"family": "new", "cases": cases[:1]}))
+    (tmp_path / "notes.yaml").write_text("- no cases")
+    shown = command(tmp_path)
+    assert shown.returncode == 1
+    assert "1 not run" in shown.stdout
+    assert "bad: expired: expected True, got False" in shown.stdout
+    report = command(tmp_path, "-o", "json", "--family", "ttl")
+    [entry] = json.loads(report.stdout)
+    assert (entry["family"], entry["total"], entry["passed"]) == ("ttl", 3, 1)
+    assert [each["id"] for each in entry["failed"]] == ["bad", "ugly"]
+    assert "KeyError" in entry["failed"][1]["difference"]
+
+
+def test_a_family_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert command(tmp_path, "--family", "nothing").returncode == 2
