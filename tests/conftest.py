@@ -1,7 +1,7 @@
 """What all tests share: how property tests search.
 
-On a developer's machine they look somewhere new each time. In CI they look where they looked before, so that a change is
-judged by itself; what a developer's run finds becomes an explicit example.
+On a developer's machine they look somewhere new each time. In CI they look where they looked before, so that a change
+is judged by itself; what a developer's run finds becomes an explicit example.
 """
 
 from __future__ import annotations

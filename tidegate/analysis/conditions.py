@@ -82,7 +82,7 @@ class Condition:
         checked = check(self._root, subject)
         if checked.type.kind not in (Kind.BOOL, Kind.ANY, Kind.NOTHING):
             raise _not_boolean(checked.type.name)
-        return fold(self._root, checked.floats)
+        return fold(self._root, checked)
 
     def __repr__(self) -> str:
         return f"Condition({self._text!r})"
@@ -98,7 +98,7 @@ def _asks_for_nil(node: syntax.Node) -> bool:
     match node:
         case syntax.Identifier(name=name):
             return name in _NIL_AWARE
-        case syntax.Binary(operator="??") | syntax.Chain() | syntax.Literal(value=None):
+        case syntax.Binary(operator="??") | syntax.Literal(value=None):
             return True
     return False
 

@@ -41,10 +41,15 @@ _BOOLEAN_PREDICATES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What checking found: the type of the condition, and which integer literals stand for floats (by identity)."""
+    """What checking found out: the type of the condition, and two kinds of nodes by their identity.
+
+    `floats` are integer literals that stand for floats; `exact` are comparisons of two integers or of two strings,
+    which fail when one side turns out to be nil.
+    """
 
     type: Type
     floats: frozenset[int]
+    exact: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class _Scope:
 def check(root: Node, result: Type) -> Checked:
     """Return the type of a condition over a result of type `result`; raises ConditionError with a column."""
     checker = _Checker(result)
-    return Checked(checker.visit(root), frozenset(checker.floats))
+    return Checked(checker.visit(root), frozenset(checker.floats), frozenset(checker.exact))
 
 
 class _Checker:
@@ -67,6 +72,7 @@ class _Checker:
         self._variables: dict[str, Type] = {}
         self._scopes: list[_Scope] = []
         self.floats: set[int] = set()
+        self.exact: set[int] = set()
 
     def visit(self, node: Node) -> Type:
         """Return the type of a node; raises ConditionError when it has none."""
@@ -108,6 +114,8 @@ class _Checker:
         left, right = self.visit(node.left), self.visit(node.right)
         if node.operator == "matches" and isinstance(node.right, syntax.Literal) and isinstance(node.right.value, str):
             operations.check_pattern(node.right.value, node.right.column)
+        if node.operator in ("==", "!=") and left == right and left in (INT, STRING):
+            self.exact.add(id(node))
         return operations.binary(node.operator, left, right)
 
     def _conditional(self, node: syntax.Conditional) -> Type:

@@ -94,6 +94,8 @@ class _Evaluator:
             return operators.add(left, right, self._budget)
         if operator in ("==", "!="):
             return operators.equal(left, right, self._budget) is (operator == "==")
+        if operator in ("===", "!=="):
+            return operators.equal_exactly(left, right) is (operator == "===")
         if operator == "in":
             return operators.contains(left, right, self._budget)
         if operator == "..":
@@ -121,7 +123,8 @@ class _Evaluator:
         self._budget.spend(1 + len(text) // 64)
         if operator == "matches":
             pattern = compile_pattern(right)
-            self._budget.spend(len(right) + len(pattern.states))
+            # Making a state takes longer than an operation; the cost is the same when the pattern is known already.
+            self._budget.spend(10 * (len(right) + len(pattern.states)))
             return pattern.search(text, self._budget)
         if operator == "contains":
             return right in text

@@ -6,11 +6,11 @@ wherever it stands, a sum of a list that is written out is added up from its end
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import fields, replace
 from typing import Any, Final, cast
 
 from tidegate.analysis.expressions import operators, syntax
+from tidegate.analysis.expressions.checker import Checked
 from tidegate.analysis.expressions.errors import ConditionError
 from tidegate.analysis.expressions.shortcuts import shorten
 from tidegate.analysis.expressions.syntax import Binary, ListLiteral, Literal, MapLiteral, Node, Traversal, Unary
@@ -19,20 +19,19 @@ _SIMPLE: Final = (bool, int, float, str)
 _COMPARED: Final = (bool, int, str)
 
 
-def fold(root: Node, floats: Collection[int]) -> Node:
-    """Return the condition to run; integer literals whose identity is in `floats` become floats.
+def fold(node: Node, checked: Checked) -> Node:
+    """Return the condition to run, with what checking it has found.
 
-    Raises ConditionError with a column where a constant is divided by zero.
+    Comparisons that insist on their types are written `===` and `!==`. Raises ConditionError with a column where a
+    constant is divided by zero.
     """
-    return _fold(root, floats)
-
-
-def _fold(node: Node, floats: Collection[int]) -> Node:
     if isinstance(node, Literal):
-        return Literal(node.column, float(node.value)) if id(node) in floats and node.value is not None else node
+        return Literal(node.column, float(node.value)) if id(node) in checked.floats and node.value else node
+    if isinstance(node, Binary) and id(node) in checked.exact:
+        node = replace(node, operator=f"{node.operator}=")
     if isinstance(node, Binary) and node.operator == "in" and _all_strings(node.right):
         node = replace(node, right=_string_set(node.right))
-    folded = _with_children(node, floats)
+    folded = _with_children(node, checked)
     if isinstance(folded, Unary):
         return _unary(folded)
     if isinstance(folded, Binary):
@@ -42,14 +41,14 @@ def _fold(node: Node, floats: Collection[int]) -> Node:
     return shorten(folded)
 
 
-def _with_children(node: Node, floats: Collection[int]) -> Node:
+def _with_children(node: Node, checked: Checked) -> Node:
     changes: dict[str, Any] = {}
     for field in fields(node):
         value = getattr(node, field.name)
         if isinstance(value, Node):
-            changes[field.name] = _fold(value, floats)
+            changes[field.name] = fold(value, checked)
         elif isinstance(value, tuple):
-            changes[field.name] = tuple(_fold(item, floats) for item in value)
+            changes[field.name] = tuple(fold(item, checked) for item in value)
     return replace(node, **changes)
 
 
@@ -86,7 +85,7 @@ def _binary(node: Binary) -> Node:
             return _literal(node, _CONSTANT[node.operator](left, right))
         except ConditionError as error:
             raise error.at(node.column) from None
-    if node.operator == "==" and type(left) is type(right) and isinstance(left, _COMPARED):
+    if node.operator in ("==", "===") and type(left) is type(right) and isinstance(left, _COMPARED):
         return Literal(node.column, left == right)
     if node.operator == "+" and isinstance(left, str) and isinstance(right, str):
         return Literal(node.column, left + right)

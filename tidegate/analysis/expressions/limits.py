@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from tidegate.analysis.expressions.errors import ConditionError
@@ -14,9 +12,9 @@ MAX_NODES: Final = 5_000
 """Most operands, operators and calls in one condition."""
 MAX_DEPTH: Final = 120
 """Deepest nesting of a condition; each level costs two Python frames, and a workflow brings frames of its own."""
-MAX_STEPS: Final = 500_000
+MAX_STEPS: Final = 200_000
 """Most operations of one evaluation: below a second, so that a workflow task is never taken for a deadlock."""
-MAX_ITEMS: Final = 200_000
+MAX_ITEMS: Final = 100_000
 """Most list elements and map entries that one evaluation may create."""
 MAX_STRING: Final = 1_000_000
 """Longest string that an evaluation may create, in characters."""
@@ -25,7 +23,10 @@ MAX_NESTING: Final = 100
 
 
 class Budget:
-    """Counts what one evaluation uses. Every method raises ConditionError when a limit is passed."""
+    """Counts what one evaluation uses; `with budget:` goes one level deeper into a value.
+
+    Everything here raises ConditionError when a limit is passed.
+    """
 
     def __init__(self) -> None:
         self._steps = 0
@@ -57,14 +58,12 @@ class Budget:
         if length > MAX_STRING:
             raise ConditionError(f"memory budget exceeded: a string of more than {MAX_STRING} characters")
 
-    @contextmanager
-    def nested(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Go one level deeper into a value."""
+        self.spend()
+        if self._nesting >= MAX_NESTING:
+            raise ConditionError(f"recursion depth exceeded: a value is nested more than {MAX_NESTING} levels deep")
         self._nesting += 1
-        try:
-            if self._nesting > MAX_NESTING:
-                raise ConditionError(f"recursion depth exceeded: a value is nested more than {MAX_NESTING} levels deep")
-            self.spend()
-            yield
-        finally:
-            self._nesting -= 1
+
+    def __exit__(self, *_: object) -> None:
+        self._nesting -= 1

@@ -102,7 +102,7 @@ def _concat(arguments: list[object], budget: Budget) -> object:
 
 
 def _leaves(items: list[object], budget: Budget) -> Iterator[object]:
-    with budget.nested():
+    with budget:
         for item in items:
             if isinstance(item, list):
                 yield from _leaves(item, budget)

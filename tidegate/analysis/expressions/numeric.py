@@ -88,7 +88,7 @@ def _flat(name: str, values: list[object], budget: Budget) -> Iterator[int | flo
     for value in values:
         budget.spend()
         if isinstance(value, list):
-            with budget.nested():
+            with budget:
                 yield from _flat(name, value, budget)
         else:
             yield _number(name, value)

@@ -34,9 +34,18 @@ def equal(left: object, right: object, budget: Budget) -> bool:
             return False
         if len(left) != len(right):
             return False
-        with budget.nested():
+        with budget:
             return all(equal(a, b, budget) for a, b in zip(left, right, strict=True))
     return identical(left, right, budget)
+
+
+def equal_exactly(left: object, right: object) -> bool:
+    """`==` where checking has found two integers or two strings; raises ConditionError when one is nil after all."""
+    if type(left) is not type(right) or not isinstance(left, int | str):
+        raise ConditionError(
+            f"invalid operation: {type_name(left)} == {type_name(right)}", hint="one side is nil: write (... ?? 0)"
+        )
+    return left == right
 
 
 def identical(left: object, right: object, budget: Budget) -> bool:
@@ -44,7 +53,7 @@ def identical(left: object, right: object, budget: Budget) -> bool:
     budget.spend()
     if type(left) is not type(right):
         return False
-    with budget.nested():
+    with budget:
         if isinstance(left, list) and isinstance(right, list):
             return len(left) == len(right) and all(identical(a, b, budget) for a, b in zip(left, right, strict=True))
         if isinstance(left, dict) and isinstance(right, dict):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final, cast
 
-from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
+from lark import Lark, Token, Transformer, UnexpectedInput, v_args
 from lark.exceptions import VisitError
 
 from tidegate.analysis.expressions import syntax
 from tidegate.analysis.expressions.errors import ConditionError
+from tidegate.analysis.expressions.grammars import load, unexpected
 from tidegate.analysis.expressions.limits import MAX_DEPTH, MAX_NODES, MAX_TEXT
 from tidegate.analysis.expressions.literals import read_bytes, read_number, read_raw_string, read_string
 from tidegate.analysis.expressions.precedence import Infix, Item, Pipe, Prefix, join
@@ -49,16 +50,11 @@ def _check_size(root: Node) -> None:
 
 
 def _syntax_error(error: UnexpectedInput, text: str) -> ConditionError:
-    if isinstance(error, UnexpectedToken) and error.token.type != "$END":
-        found, column = str(error.token), (error.token.start_pos or 0) + 1
-    elif isinstance(error, UnexpectedCharacters):
-        place = error.pos_in_stream or 0
-        found, column = text[place], place + 1
-    else:
-        return ConditionError(
-            "the condition ends too early", column=len(text) + 1, hint="something is missing after its last word"
-        )
-    return ConditionError(f"unexpected {found!r}", column=column, hint=_syntax_hint(found))
+    found, place = unexpected(error, text)
+    if found:
+        return ConditionError(f"unexpected {found!r}", column=place + 1, hint=_syntax_hint(found))
+    hint = "something is missing after its last word"
+    return ConditionError("the condition ends too early", column=place + 1, hint=hint)
 
 
 def _syntax_hint(found: str) -> str:
@@ -233,4 +229,4 @@ def _traversal(name: Token, collection: Node, predicate: Node | None = None, ext
 
 
 # Read when the module is imported: a workflow may not open files.
-_GRAMMAR = Lark.open("conditions.lark", rel_to=__file__, parser="lalr", transformer=_TreeBuilder())
+_GRAMMAR = load("conditions.lark", transformer=_TreeBuilder())

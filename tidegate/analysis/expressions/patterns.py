@@ -16,10 +16,11 @@ from lark import Lark, Token, Tree, UnexpectedInput
 from tidegate.analysis.expressions.automaton import AnchorState, Automaton, SetState, SplitState, State
 from tidegate.analysis.expressions.charsets import anything, bracket_set, escape_set, single
 from tidegate.analysis.expressions.errors import ConditionError
+from tidegate.analysis.expressions.grammars import load, unexpected
 from tidegate.analysis.expressions.limits import MAX_DEPTH, MAX_TEXT
 
 _MAX_REPEAT: Final = 1_000
-_MAX_STATES: Final = 10_000
+_MAX_STATES: Final = 2_000
 _REPETITION: Final = re.compile(r"\{(\d+)(,?)(\d*)\}")
 _SIMPLE: Final = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 _ESCAPED_ANCHORS: Final = {"\\A": "start", "\\z": "end", "\\b": "boundary", "\\B": "inside"}
@@ -56,15 +57,15 @@ def compile_pattern(text: str) -> Automaton:
     try:
         tree = _grammar().parse(text)
     except UnexpectedInput as error:
-        place = error.pos_in_stream if isinstance(error.pos_in_stream, int) else len(text)
-        found = text[place : place + 1] or "end"
-        raise ConditionError(f"error parsing regexp: unexpected {found!r} in `{text}`") from None
+        found = unexpected(error, text)[0]
+        what = f"unexpected {found!r}" if found else "an end is missing"
+        raise ConditionError(f"error parsing regexp: {what} in `{text}`") from None
     return _Builder().automaton(tree)
 
 
 @cache
 def _grammar() -> Lark:
-    return Lark.open("patterns.lark", rel_to=__file__, parser="lalr", lexer="basic")
+    return load("patterns.lark", lexer="basic")
 
 
 class _Builder:

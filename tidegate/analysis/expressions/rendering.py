@@ -40,10 +40,10 @@ def render(value: object, budget: Budget) -> str:
     """Return a value as Go prints it with %v; raises ConditionError when the text becomes too long."""
     budget.spend()
     if isinstance(value, list):
-        with budget.nested():
+        with budget:
             return _bounded("[" + " ".join([render(item, budget) for item in value]) + "]", budget)
     if isinstance(value, dict | AnyMap):
-        with budget.nested():
+        with budget:
             entries = sorted(value.items(), key=lambda entry: (type_name(entry[0]), str(entry[0])))
             inner = " ".join([f"{render(key, budget)}:{render(item, budget)}" for key, item in entries])
             return _bounded(f"map[{inner}]", budget)
@@ -105,10 +105,10 @@ def _json(value: object, indent: str, budget: Budget) -> str:
     budget.spend()
     inner = indent + "  "
     if isinstance(value, list):
-        with budget.nested():
+        with budget:
             return _block("[]", [_json(item, inner, budget) for item in value], indent, budget)
     if isinstance(value, dict):
-        with budget.nested():
+        with budget:
             entries = [f"{_quoted(key)}: {_json(value[key], inner, budget)}" for key in sorted(value)]
             return _block("{}", entries, indent, budget)
     if isinstance(value, float):

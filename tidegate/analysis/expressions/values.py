@@ -146,11 +146,11 @@ def decoded(value: JsonValue, budget: Budget) -> object:
     """Return decoded JSON as Go decodes it: every number is a float."""
     if isinstance(value, list):
         budget.allocate(len(value))
-        with budget.nested():
+        with budget:
             return [decoded(item, budget) for item in value]
     if isinstance(value, dict):
         budget.allocate(len(value))
-        with budget.nested():
+        with budget:
             return {key: decoded(item, budget) for key, item in value.items()}
     if isinstance(value, int) and not isinstance(value, bool):
         return float(value)

@@ -67,7 +67,7 @@ class Grammar:
                 st.builds("{}({})".format, st.sampled_from(["max", "min", "sum", "mean", "median"]), numbers),
                 st.builds("{}[{}]".format, numbers, integer),
                 st.builds("find({}, {})".format, numbers, predicate),
-                st.builds("reduce({}, #acc + #, {})".format, numbers, number),
+                st.builds("reduce({}, #acc + #, {})".format, numbers, self.of("number", depth)),
                 st.builds("sum({}, {})".format, numbers, mapped),
                 st.builds("filter({}, {})[{}]".format, numbers, predicate, st.sampled_from(["0", "1"])),
                 st.builds("(let v = {}; v + {})".format, number, number),
