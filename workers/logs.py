@@ -21,6 +21,8 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _CAMEL_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+# Local variables stay out of it: some of them hold secrets.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 _SDK_CONTEXTS = ("temporal_workflow", "temporal_activity")
 _SDK_FIELDS = ("workflow_id", "run_id", "workflow_run_id", "workflow_type", "activity_id", "activity_type", "attempt")
 
@@ -35,9 +37,9 @@ def configure_logs(level: str = "INFO", stream: TextIO | None = None) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     final: list[Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if stream.isatty()
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+        else [_TRACEBACKS, structlog.processors.JSONRenderer(default=str)]
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
