@@ -120,3 +120,20 @@ def test_the_value_of_a_secret_name_never_stays(name: str, value: str, shape: st
 def test_where_a_secret_is_may_be_said() -> None:
     event = {"secret_path": "secret/argo-rollouts/datadog", "api_key_file": "/run/key", "tokens_left": 3}
     assert redact(None, "info", event) == event
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()], ids=["pipe", "terminal"])
+def test_a_traceback_holds_no_local_variable(lines: io.StringIO, stream: io.StringIO) -> None:
+    configure_logs("INFO", stream)
+    credential = "s3cr3t-" + "in-a-local"
+    try:
+        raise RuntimeError(f"a request with a key of {len(credential)} characters failed")
+    except RuntimeError:
+        structlog.get_logger("ours").exception("it failed")
+    assert "RuntimeError" in stream.getvalue()
+    assert credential not in stream.getvalue()
