@@ -2,7 +2,7 @@
 
 Source: argo-rollouts, analysis run controller. The one departure is the patient rule, in force where there is no
 `inconclusiveLimit`: a reading that is neither good nor bad does not use up `count`, and three times `count` readings
-without `count` conclusive ones end the metric Inconclusive.
+without `count` conclusive ones end the metric Inconclusive, as does an end that is asked for before any conclusive one.
 """
 
 from __future__ import annotations
@@ -83,15 +83,18 @@ class MetricRules:
         wait = RETRY_INTERVAL if last.phase is Phase.ERROR or self.interval is None else self.interval
         return (last.finished_at or last.started_at) + wait + timedelta.resolution
 
-    def violation(self, status: MetricStatus) -> tuple[Phase, str] | None:
-        """The limit that is exceeded, and how it is said. Error beats Inconclusive beats Failed."""
+    def violation(self, status: MetricStatus, *, ended: bool) -> tuple[Phase, str] | None:
+        """The limit that is exceeded, and how it is said. Error beats Inconclusive beats Failed.
+
+        `ended` says that no further reading will come.
+        """
         found = None
         if 0 <= self.failure_limit < status.failed:
             found = Phase.FAILED, f"failed ({status.failed}) > failureLimit ({self.failure_limit})"
         limit = self.inconclusive_limit
         if limit is not None and status.inconclusive > limit:
             found = Phase.INCONCLUSIVE, f"inconclusive ({status.inconclusive}) > inconclusiveLimit ({limit})"
-        elif found is None and (shortage := self._shortage(status)):
+        elif found is None and (shortage := self._shortage(status, ended=ended)):
             found = Phase.INCONCLUSIVE, shortage
         if status.consecutive_error > self.consecutive_error_limit:
             limits = f"({status.consecutive_error}) > consecutiveErrorLimit ({self.consecutive_error_limit})"
@@ -106,7 +109,7 @@ class MetricRules:
             return Phase.SUCCESSFUL if terminating else Phase.PENDING
         if status.measurements[-1].phase is Phase.RUNNING:
             return Phase.RUNNING
-        if violated := self.violation(status):
+        if violated := self.violation(status, ended=terminating):
             return violated[0]
         if self._streak_reached(status):
             return Phase.SUCCESSFUL
@@ -127,11 +130,11 @@ class MetricRules:
             return Phase.SUCCESSFUL
         return Phase.INCONCLUSIVE if self.failure_limit >= 0 else Phase.FAILED
 
-    def _shortage(self, status: MetricStatus) -> str:
+    def _shortage(self, status: MetricStatus, *, ended: bool) -> str:
         """Why the patient rule gives up, or nothing."""
-        if not self.patient or self.count is None or self._streak_reached(status):
+        if not self.patient or self._streak_reached(status):
             return ""
         conclusive = self._used(status)
-        if conclusive >= self.count or status.count < PATIENCE * self.count:
-            return ""
-        return f"conclusive ({conclusive}) < count ({self.count}) after {status.count} readings"
+        if self.count is not None and conclusive < self.count and status.count >= PATIENCE * self.count:
+            return f"conclusive ({conclusive}) < count ({self.count}) after {status.count} readings"
+        return "no conclusive reading" if ended and conclusive == 0 else ""

@@ -83,6 +83,19 @@ def _resolved(run: RunSpec) -> list[Metric]:
         documents = [substitute(metric.to_wire(), arguments) for metric in run.metrics]
     except SpecError as error:
         raise SpecError(f"Unable to resolve metric arguments: {error}") from error
+    if secret_references(arguments):
+        _check_later_substitution(run.args, documents)
+    return [decode_object(Metric, document, f"{_LABEL} metric {document.get('name', '')}") for document in documents]
+
+
+def _check_later_substitution(arguments: Sequence[TemplateArgument], documents: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse what could go wrong when a provider puts the arguments from Secrets in."""
+    for argument in arguments:
+        if has_placeholder(argument.value):
+            raise SpecError(
+                f"Analysis spec invalid: args.{argument.name}: {argument.value!r}: beside arguments from Secrets no "
+                "value may hold '{{', which would be read as one of them"
+            )
     for index, document in enumerate(documents):
         for field, value in document.items():
             if field not in _MAY_HOLD_SECRETS and has_placeholder(value):
@@ -90,7 +103,6 @@ def _resolved(run: RunSpec) -> list[Metric]:
                     f"Analysis spec invalid: metrics[{index}].{field}: {value!r}: an argument from a Secret may only "
                     f"stand in {', '.join(sorted(_MAY_HOLD_SECRETS))}"
                 )
-    return [decode_object(Metric, document, f"{_LABEL} metric {document.get('name', '')}") for document in documents]
 
 
 def _limit(rule: MeasurementRetention) -> int:

@@ -116,14 +116,22 @@ class Run:
 
     def _complete(self, now: datetime) -> None:
         phase, message = Phase.SUCCESSFUL, "Run Terminated" if self._asked_to_end else ""
+        if self._unmeasured:
+            phase, message = Phase.INCONCLUSIVE, "Run Terminated before anything was measured"
         for rule, metric in self._pairs():
             if metric.dry_run or _rank(metric.phase) <= _rank(phase) or not metric.phase.completed:
                 continue
             phase = metric.phase
-            if violated := rule.violation(metric):
+            if violated := rule.violation(metric, ended=True):
                 last = f': "Error Message: {metric.message}"' if metric.message else ""
                 message = f'Metric "{metric.name}" assessed {metric.phase} due to {violated[1]}{last}'
         self._update(phase=phase, message=message, completed_at=now)
+
+    @property
+    def _unmeasured(self) -> bool:
+        """Whether the run proves nothing. Argo calls that a success; the patient rule does not."""
+        counting = [(rule, metric) for rule, metric in self._pairs() if not metric.dry_run]
+        return any(rule.patient for rule, _ in counting) and not any(metric.measurements for _, metric in counting)
 
     def _summarise(self) -> None:
         pairs = list(self._pairs())
@@ -155,10 +163,11 @@ class Run:
         return metric.model_copy(update=changes)
 
     def _stopped(self, rule: MetricRules, metric: MetricStatus, now: datetime) -> MetricStatus:
-        """The metric with the measurement that is under way, if any, ended by the run."""
+        """The metric with the measurement that is under way, if any, ended by the run: a success by Argo's rule."""
         if not metric.measurements or metric.measurements[-1].phase is not Phase.RUNNING:
             return metric
-        ended = {"phase": Phase.SUCCESSFUL, "message": _STOPPED, "finished_at": now, "resume_at": None}
+        phase = Phase.INCONCLUSIVE if rule.patient else Phase.SUCCESSFUL
+        ended = {"phase": phase, "message": _STOPPED, "finished_at": now, "resume_at": None}
         return self._counted(rule, metric, metric.measurements[-1].model_copy(update=ended))
 
     def _pairs(self) -> Iterable[tuple[MetricRules, MetricStatus]]:
@@ -190,14 +199,14 @@ def _phased(rule: MetricRules, metric: MetricStatus, *, terminating: bool) -> Me
     if phase is metric.phase:
         return metric
     message = metric.measurements[-1].message
-    if metric.dry_run and (violated := rule.violation(metric)):
+    if metric.dry_run and (violated := rule.violation(metric, ended=terminating)):
         message = f"Metric assessed {phase} due to {violated[1]}"
     return metric.model_copy(update={"phase": phase, "message": message})
 
 
 def _summary(pairs: Sequence[tuple[MetricRules, MetricStatus]]) -> Summary:
     """Completed metrics by the limit that they exceeded; what ended otherwise is tallied as successful, as in Argo."""
-    ended = [rule.violation(metric) for rule, metric in pairs if metric.phase.completed]
+    ended = [rule.violation(metric, ended=True) for rule, metric in pairs if metric.phase.completed]
     phases = [violated[0] if violated else Phase.SUCCESSFUL for violated in ended]
     return Summary(
         count=len(pairs),
