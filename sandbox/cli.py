@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -22,9 +23,10 @@ T = TypeVar("T")
 
 REPORT = Path(".tidegate") / "demo.json"
 INTERRUPTED = 130
+PIPE_WIDTH = 140  # where nobody says how wide it is, the account needs this much
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tidegate's embedded world.")
-console = Console()
+console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
 @app.command()
