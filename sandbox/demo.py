@@ -138,6 +138,7 @@ async def run_demo(scenarios: Sequence[Scenario], *, keep: bool, report: Path, c
             "at": datetime.now(UTC).isoformat(),
             "secondsToStart": round(started, 2),
             "secondsInAll": round(time.monotonic() - began, 1),
+            "residentMegabytes": world.resident_megabytes(),
             "temporalUi": world.temporal.ui_url,
             "incidents": f"{world.servicenow.url}/",
             "releases": releases,
@@ -168,7 +169,8 @@ def print_account(console: Console, document: dict[str, Any], report: Path) -> N
         console.print(f"  {release['url']}", soft_wrap=True)
         if release["incident"]:
             console.print(f"  incident {release['incident']['number']}: {release['incident']['url']}", soft_wrap=True)
-    console.print(f"{document['secondsInAll']} s in all; the whole account: {report}")
+    memory = sum(document["residentMegabytes"].values())
+    console.print(f"{document['secondsInAll']} s in all, {memory:.0f} MB of memory; the whole account: {report}")
     console.print(f"Temporal UI: {document['temporalUi']}   incidents: {document['incidents']}", soft_wrap=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import shutil
 import sys
@@ -92,6 +93,7 @@ class World:
             client_secret=self.credentials.servicenow_client_secret,
         )
         self._worker_port = free_port()
+        self._programs = [self.temporal.program, self.vault.program, self.envoy.program]
         self.worker: Program | None = None
         self.mesh: MeshAgent | None = None
         self._stack = AsyncExitStack()
@@ -175,7 +177,21 @@ class World:
         return load
 
     def _program(self, name: str, module: str, *arguments: str, env: dict[str, str] | None = None) -> Program:
-        return Program(name, [sys.executable, "-m", module, *arguments], log_file=self.state / f"{name}.log", env=env)
+        argv = [sys.executable, "-m", module, *arguments]
+        program = Program(name, argv, log_file=self.state / f"{name}.log", env=env)
+        self._programs.append(program)
+        return program
+
+    def resident_megabytes(self) -> dict[str, float]:
+        """Resident memory of each program and of this process (`world`), in MB; empty where there is no /proc."""
+        pids = {program.name: program.pid for program in self._programs if program.running} | {"world": os.getpid()}
+        statm = {name: Path(f"/proc/{pid}/statm") for name, pid in pids.items()}
+        page = os.sysconf("SC_PAGE_SIZE")
+        return {
+            name: round(int(file.read_text().split()[1]) * page / 1e6, 1)
+            for name, file in statm.items()
+            if file.exists()
+        }
 
     def _worker_environment(self) -> dict[str, str]:
         return {
