@@ -41,6 +41,7 @@ PROVIDERS = {"datadog": Activity.MEASURE_DATADOG}
 ATTEMPT_TIMEOUT = timedelta(minutes=2)
 MEASURE_TIMEOUT = timedelta(minutes=10)  # with no worker for a provider, a measurement is an Error after this long
 RATE_LIMIT_PATIENCE = timedelta(hours=1)
+RATE_LIMIT_STEP = timedelta(minutes=1)  # waits of a second each would fill the history within that hour
 SHORTEST_WAIT = timedelta(seconds=1)  # an interval of 0 is valid, and must not flood anybody
 TOGETHER = timedelta(seconds=1)  # metrics that drifted apart by less share one request
 RETRY = RetryPolicy(
@@ -154,6 +155,7 @@ class AnalysisRun:
                 if delay is None or waited + delay > RATE_LIMIT_PATIENCE:
                     answered, missing = [], cause_of(error)
                     break
+            delay = max(delay, min(waited, RATE_LIMIT_STEP))
             run.rate_limited(workflow.now() + delay)
             self._show(run)
             await self._tell(request, run)
@@ -214,9 +216,9 @@ def _begin(wanted: AnalysisRequest, rules: RunRules, status: Any) -> Run:
     if status is None:
         return Run.begin(wanted.name, rules, workflow.now())
     try:
-        return Run(rules, AnalysisStatus.model_validate(status))
-    except ValidationError:
-        raise _invalid("analysis run: the status of its earlier part cannot be read") from None
+        return Run.resume(rules, AnalysisStatus.model_validate(status))
+    except ValueError:
+        raise _invalid("analysis run: the status of its earlier part is not one of this spec") from None
 
 
 def _invalid(message: str) -> ApplicationError:

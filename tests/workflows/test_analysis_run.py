@@ -298,6 +298,15 @@ async def test_terminate_ends_the_run_with_what_it_has(world: World, arguments: 
     assert status.metrics[1].phase is Phase.PENDING, "never measured, so nothing is said of it"
 
 
+async def test_a_spec_that_says_terminate_measures_nothing(world: World) -> None:
+    status = await world.status(request(metric(), terminate=True))
+    assert (status.phase, status.message, world.provider.asked) == (
+        Phase.INCONCLUSIVE,
+        "Run Terminated before anything was measured",
+        [],
+    )
+
+
 async def test_terminate_does_not_wait_for_a_measurement(world: World) -> None:
     world.provider.script = {"m": [HANGS]}
     handle = await world.start(request(metric()))
@@ -396,6 +405,33 @@ async def test_a_run_goes_on_where_its_earlier_part_stopped(world: World) -> Non
     status = await world.status(asked, earlier)
     assert (status.phase, only(status).count, len(world.provider.asked)) == (Phase.SUCCESSFUL, 3, 1)
     assert status.started_at == whole.started_at
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"metrics": []},
+        {"started_at": None},
+        {"started_at": "2026-01-01T00:00:00"},
+        {"phase": "Splendid"},
+    ],
+)
+async def test_an_earlier_part_of_another_run_is_refused(world: World, change: dict[str, Any]) -> None:
+    earlier = {"name": "run", "phase": "Running", "started_at": "2026-01-01T00:00:00Z"}
+    metrics = [{"name": "m", "phase": "Pending"}]
+    with pytest.raises(WorkflowFailureError) as caught:
+        await world.status(request(metric()), {**earlier, "metrics": metrics, **change})
+    cause = caught.value.cause
+    assert isinstance(cause, ApplicationError)
+    assert (cause.type, cause.non_retryable) == (ErrorType.INVALID_SPEC, True)
+
+
+async def test_a_limit_that_resets_every_second_does_not_fill_the_history(world: World) -> None:
+    limited = ApplicationError("slow down", type=ErrorType.RATE_LIMITED, next_retry_delay=timedelta(seconds=1))
+    world.provider.script = {"m": [limited]}
+    status = await world.status(request(metric(consecutiveErrorLimit=0)))
+    assert only(status).message == "slow down"
+    assert len(world.provider.asked) < 100
 
 
 async def test_a_long_run_continues_as_new_and_forgets_nothing() -> None:

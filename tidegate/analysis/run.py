@@ -50,6 +50,13 @@ class Run:
         )
         return cls(rules, AnalysisStatus(name=name, phase=Phase.RUNNING, started_at=now, metrics=metrics))
 
+    @classmethod
+    def resume(cls, rules: RunRules, status: AnalysisStatus) -> Run:
+        """A run that goes on from `status`. Raises ValueError when no run with these rules can have come to it."""
+        if status.started_at is None or [m.name for m in status.metrics] != [rule.name for rule in rules.metrics]:
+            raise ValueError("the status is not one of a run with these metrics")
+        return cls(rules, status)
+
     @property
     def over(self) -> bool:
         """Whether the verdict stands."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class Phase(StrEnum):
@@ -39,9 +38,9 @@ class Measurement(_Status):
     message: str = ""
     reason: str = ""
     query: str = ""
-    started_at: datetime
-    finished_at: datetime | None = None
-    resume_at: datetime | None = None
+    started_at: AwareDatetime
+    finished_at: AwareDatetime | None = None
+    resume_at: AwareDatetime | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
 
 
@@ -84,9 +83,9 @@ class AnalysisStatus(_Status):
     name: str
     phase: Phase
     message: str = ""
-    started_at: datetime | None = None
-    completed_at: datetime | None = None
+    started_at: AwareDatetime | None = None
+    completed_at: AwareDatetime | None = None
     metrics: tuple[MetricStatus, ...] = ()
     run_summary: Summary = Summary()
     dry_run_summary: Summary = Summary()
-    rate_limited_until: datetime | None = None
+    rate_limited_until: AwareDatetime | None = None
