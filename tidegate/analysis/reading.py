@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from tidegate.analysis.status import Phase
 
@@ -40,11 +38,11 @@ class Reading(BaseModel):
     error: str = ""
     no_data: bool = False
     unresolved: bool = False
-    resume_at: datetime | None = None
+    resume_at: AwareDatetime | None = None
     verdict: Verdict | None = None
     query: str = ""
     notes: tuple[str, ...] = ()
     metadata: dict[str, str] = Field(default_factory=dict)
-    started_at: datetime
-    finished_at: datetime
+    started_at: AwareDatetime
+    finished_at: AwareDatetime
     rate_limited_seconds: float = 0.0

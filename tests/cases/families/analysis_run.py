@@ -77,10 +77,18 @@ def analysis_run(given: Input) -> Answer:
         rules = RunRules.of(spec)
     except SpecError as error:
         return _answer(AnalysisStatus(name="run", phase=Phase.ERROR, message=str(error)), [])
-    provider, run, now = ScriptedProvider(given), Run.begin("run", rules, START), START
     ends = START + timedelta(seconds=given["terminate_at"]) if "terminate_at" in given else None
-    until = START + timedelta(seconds=given.get("until", 3600))
+    run = Run.begin("run", rules, START)
+    trace = _play(run, rules, ScriptedProvider(given), ends, START + timedelta(seconds=given.get("until", 3600)))
+    return _answer(run.status, trace)
+
+
+def _play(
+    run: Run, rules: RunRules, provider: ScriptedProvider, ends: datetime | None, until: datetime
+) -> list[list[Any]]:
+    """Measure whatever is due until the run is over; what was measured as [second, metric, phase]."""
     trace: list[list[Any]] = []
+    now = START
     while not run.over and now <= until:
         before = run.status
         if ends is not None and now >= ends:
@@ -90,7 +98,7 @@ def analysis_run(given: Input) -> Answer:
         trace += _measured(before, run.status, now)
         moments = [moment for moment in (run.next_due(), ends) if moment is not None]
         now = min(moments, default=until + timedelta(seconds=1))
-    return _answer(run.status, trace)
+    return trace
 
 
 def _measured(before: AnalysisStatus, after: AnalysisStatus, now: datetime) -> list[list[Any]]:

@@ -1,115 +1,175 @@
-"""Laws of the verdict: what must hold whatever is measured, in whatever order."""
+"""Laws of verdicts, for any metric and any readings."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.cases.families.analysis_run import START, ScriptedProvider, play
-from tests.unit.analysis.scripts import NO_DATA, ended, metric, only
+from tests.unit.analysis.scripted import START, metric, only, play
+from tidegate.analysis.metric import PATIENCE
 from tidegate.analysis.rules import RunRules
 from tidegate.analysis.run import Run
 from tidegate.analysis.status import AnalysisStatus, Phase
 
-outcomes = st.lists(st.sampled_from("SFIE"), min_size=1, max_size=12)
-limits = st.fixed_dictionaries(
-    {"count": st.integers(4, 9)},
-    optional={
-        "failureLimit": st.integers(0, 3),
-        "inconclusiveLimit": st.integers(0, 4),
-        "consecutiveErrorLimit": st.integers(0, 3),
-    },
-)
+WORST_LAST = (Phase.SUCCESSFUL, Phase.INCONCLUSIVE, Phase.ERROR, Phase.FAILED)
+LONG = 60  # passes: enough for every count here
+
+conclusive = st.lists(st.sampled_from("SF"), min_size=1, max_size=8)
+any_readings = st.lists(st.sampled_from("SFIEN"), min_size=1, max_size=12)
+laws = settings(max_examples=30, deadline=None)
+small = st.integers(min_value=0, max_value=4)
 
 
-@given(st.data())
-def test_the_order_of_measurements_within_the_limit_does_not_matter(data: st.DataObject) -> None:
-    limit = data.draw(st.integers(0, 4))
-    failures = data.draw(st.integers(0, limit))
-    good = data.draw(st.integers(1, 5))
-    script = data.draw(st.permutations("F" * failures + "S" * good))
-    status = ended(metric(count=failures + good + limit, failureLimit=limit), script={"m": [*script, "S"]})
-    assert (status.phase, only(status).failed) == (Phase.SUCCESSFUL, failures)
+@st.composite
+def metrics(
+    draw: st.DrawFn, name: str = "m", *, endless: bool = True, streaks: st.SearchStrategy[int] = small
+) -> dict[str, Any]:
+    """A metric that is valid whatever its limits are."""
+    counts = st.integers(min_value=9, max_value=12)
+    streak = draw(streaks)
+    fields: dict[str, Any] = {
+        "count": draw(st.none() | counts if endless else counts),
+        "failureLimit": draw(small | st.just(-1) if streak else small),
+        "inconclusiveLimit": draw(st.none() | small),
+        "consecutiveErrorLimit": draw(st.none() | small),
+        "consecutiveSuccessLimit": streak,
+        "initialDelay": draw(st.sampled_from(["", "30s", "5m"])),
+    }
+    return metric(name, **{key: value for key, value in fields.items() if value is not None})
 
 
-@given(st.data())
-def test_one_failure_above_the_limit_fails_wherever_it_comes(data: st.DataObject) -> None:
-    limit = data.draw(st.integers(0, 4))
-    good = data.draw(st.integers(0, 5))
-    script = data.draw(st.permutations("F" * (limit + 1) + "S" * good))
-    status = ended(metric(count=limit + 1 + good, failureLimit=limit), script={"m": script})
-    assert (status.phase, only(status).failed) == (Phase.FAILED, limit + 1)
+@laws
+@given(conclusive, small, st.randoms(use_true_random=False))
+def test_the_order_of_measurements_does_not_matter_to_a_limit(letters: list[str], limit: int, random: Any) -> None:
+    spec = {"metrics": [metric(count=len(letters), failureLimit=min(limit, len(letters)))]}
+    shuffled = random.sample(letters, len(letters))
+    assert play(spec, {"m": letters}).status.phase is play(spec, {"m": shuffled}).status.phase
+    expected = Phase.FAILED if letters.count("F") > min(limit, len(letters)) else Phase.SUCCESSFUL
+    assert play(spec, {"m": letters}).status.phase is expected
 
 
-@given(script=outcomes, fields=limits)
-def test_an_error_or_no_data_is_never_a_success(script: list[str], fields: dict[str, Any]) -> None:
-    nothing = [NO_DATA if outcome in "SF" else outcome for outcome in script if outcome != "I"] or [NO_DATA]
-    status = ended(metric(successCondition="result < 1", **fields), script={"m": nothing})
-    assert status.phase in (Phase.ERROR, Phase.INCONCLUSIVE)
-    assert only(status).successful == 0
+@laws
+@given(metrics(), st.lists(st.sampled_from("EN"), min_size=1, max_size=12))
+def test_neither_errors_nor_the_absence_of_data_ever_make_a_success(wanted: dict[str, Any], letters: list[str]) -> None:
+    run = play({"metrics": [wanted]}, {"m": letters})
+    assert run.status.phase is not Phase.SUCCESSFUL
+    assert only(run).successful == 0
 
 
-@given(script=outcomes, fields=limits, errors=st.lists(st.integers(0, 12), max_size=6, unique=True))
-def test_errors_within_their_limit_change_no_verdict(
-    script: list[str], fields: dict[str, Any], errors: list[int]
+@laws
+@given(conclusive, st.data())
+def test_errors_within_their_limit_change_no_verdict(letters: list[str], data: st.DataObject) -> None:
+    spec = {"metrics": [metric(count=len(letters), consecutiveErrorLimit=2)]}
+    disturbed = [letter for each in letters for letter in (*data.draw(st.sampled_from([(), ("E",), ("E", "E")])), each)]
+    calm, shaken = play(spec, {"m": letters}).status, play(spec, {"m": disturbed}).status
+    assert (calm.phase, calm.metrics[0].count) == (shaken.phase, shaken.metrics[0].count)
+
+
+@laws
+@given(metrics(streaks=st.just(0)), any_readings, any_readings)
+def test_a_worse_reading_never_makes_a_better_verdict(
+    wanted: dict[str, Any], earlier: list[str], later: list[str]
 ) -> None:
-    calm = [outcome for outcome in script if outcome != "E"] or ["S"]
-    disturbed = [entry for index, outcome in enumerate(calm) for entry in ("E" * (index in errors) + outcome)]
-    tolerant = metric(**{**fields, "consecutiveErrorLimit": 1})
-    without, with_errors = (ended(tolerant, script={"m": each}) for each in (calm, disturbed))
-    assert (with_errors.phase, with_errors.message) == (without.phase, without.message)
-    assert only(with_errors).count == only(without).count
+    good, bad = (play({"metrics": [wanted]}, {"m": [*earlier, letter, *later]}).status for letter in "SF")
+    if good.phase.completed:
+        assert WORST_LAST.index(bad.phase) >= WORST_LAST.index(good.phase)
 
 
-@given(script=outcomes, fields=limits, dry=outcomes, dry_fields=limits)
+@laws
+@given(st.lists(metrics("a"), min_size=1, max_size=1), metrics("dry", endless=False), st.data())
 def test_a_dry_run_never_changes_the_outcome(
-    script: list[str], fields: dict[str, Any], dry: list[str], dry_fields: dict[str, Any]
+    wanted: list[dict[str, Any]], dry: dict[str, Any], data: st.DataObject
 ) -> None:
-    alone = ended(metric(**fields), script={"m": script})
-    watched = ended(
-        metric("dry", **dry_fields),
-        metric(**fields),
-        script={"m": script, "dry": dry},
-        dryRun=[{"metricName": "dry"}],
+    script = {"a": data.draw(any_readings), "dry": [*data.draw(any_readings), "S"]}
+    alone = play({"metrics": wanted}, script, passes=LONG).status
+    watched = play({"metrics": [*wanted, dry], "dryRun": [{"metricName": "dry"}]}, script, passes=2 * LONG).status
+    assume(alone.phase.completed)
+    assert (watched.phase, watched.message) == (alone.phase, alone.message)
+    assert watched.run_summary == alone.run_summary
+
+
+@laws
+@given(st.tuples(metrics("a"), metrics("b")), any_readings, any_readings)
+def test_the_worst_metric_decides(wanted: tuple[dict[str, Any], ...], a: list[str], b: list[str]) -> None:
+    run = play({"metrics": list(wanted)}, {"a": a, "b": b})
+    assume(run.over)
+    phases = [m.phase for m in run.status.metrics if m.phase.completed]
+    assert run.status.phase is max(phases, key=WORST_LAST.index)
+
+
+@laws
+@given(st.tuples(metrics("a"), metrics("b")), any_readings, any_readings)
+def test_a_run_may_be_written_down_and_taken_up_again_at_any_moment(
+    wanted: tuple[dict[str, Any], ...], a: list[str], b: list[str]
+) -> None:
+    def stored(status: AnalysisStatus) -> AnalysisStatus:
+        return AnalysisStatus.model_validate_json(status.model_dump_json())
+
+    spec, script = {"metrics": list(wanted)}, {"a": a, "b": b}
+    assert play(spec, script, carry=stored).status == play(spec, script).status
+
+
+@laws
+@given(metrics(), any_readings, st.integers(min_value=1, max_value=5))
+def test_what_is_forgotten_still_counts(wanted: dict[str, Any], letters: list[str], kept: int) -> None:
+    spec = {"metrics": [wanted]}
+    short = {**spec, "measurementRetention": [{"metricName": "m", "limit": kept}]}
+    full, brief = only(play(spec, {"m": letters})), only(play(short, {"m": letters}))
+    assert len(brief.measurements) <= kept
+    assert brief == full.model_copy(update={"measurements": full.measurements[-kept:]})
+
+
+@laws
+@given(metrics(), any_readings)
+def test_counters_add_up_and_a_completed_run_wants_nothing_more(wanted: dict[str, Any], letters: list[str]) -> None:
+    run = play({"metrics": [wanted]}, {"m": letters})
+    counted = only(run)
+    assert counted.count == counted.successful + counted.failed + counted.inconclusive
+    assert counted.consecutive_error <= counted.error
+    assert counted.consecutive_success <= counted.successful
+    assert run.over == (run.next_due() is None)
+    assert run.over == (run.status.completed_at is not None)
+
+
+@laws
+@given(metrics(), any_readings, st.integers(min_value=0, max_value=10))
+def test_an_end_that_is_asked_for_comes_at_once_and_stands(
+    wanted: dict[str, Any], letters: list[str], passes: int
+) -> None:
+    run = play({"metrics": [wanted]}, {"m": letters}, passes=passes)
+    before = only(run)
+    run.terminate(START)
+    ended = run.status
+    assert ended.phase.completed
+    assert only(run).count == before.count
+    run.terminate(START)
+    run.record([], START)
+    assert run.status == ended
+
+
+@laws
+@given(st.integers(min_value=1, max_value=4), any_readings)
+def test_without_a_limit_the_band_uses_up_no_count_and_has_an_end(count: int, letters: list[str]) -> None:
+    status = only(
+        play({"metrics": [metric(count=count, failureLimit=count, consecutiveErrorLimit=12)]}, {"m": letters})
     )
-    assert (watched.phase, watched.message, watched.run_summary) == (alone.phase, alone.message, alone.run_summary)
-
-
-@given(script=outcomes, fields=limits, limit=st.integers(1, 5))
-def test_how_much_is_kept_changes_no_verdict(script: list[str], fields: dict[str, Any], limit: int) -> None:
-    whole = ended(metric(**fields), script={"m": script})
-    short = ended(metric(**fields), script={"m": script}, measurementRetention=[{"metricName": "m", "limit": limit}])
-    assert only(short).model_copy(update={"measurements": ()}) == only(whole).model_copy(update={"measurements": ()})
-    assert (short.phase, short.message, short.completed_at) == (whole.phase, whole.message, whole.completed_at)
-
-
-@given(script=outcomes, other=outcomes, fields=limits, stop=st.integers(0, 8))
-def test_a_run_taken_up_again_from_its_stored_status_ends_the_same(
-    script: list[str], other: list[str], fields: dict[str, Any], stop: int
-) -> None:
-    rules = RunRules.of({"metrics": [metric(**fields), metric("other", interval="3s", **fields)]})
-    scripts = {"m": script, "other": other}
-    through, broken = Run.begin("run", rules, START), Run.begin("run", rules, START)
-    play(through, rules, ScriptedProvider({"script": scripts}))
-    provider = ScriptedProvider({"script": scripts})
-    for _ in range(stop):
-        moment = broken.next_due()
-        if moment is None:
-            break
-        broken.record([provider.measure(rule, {}, moment) for rule in broken.due(moment)], moment)
-        broken = Run(rules, AnalysisStatus.model_validate_json(broken.status.model_dump_json()))
-    play(broken, rules, provider)
-    assert broken.status == through.status
-
-
-@given(script=outcomes, fields=limits)
-@settings(max_examples=50)
-def test_the_patient_rule_ends_within_its_readings(script: list[str], fields: dict[str, Any]) -> None:
-    patient = {name: value for name, value in fields.items() if name != "inconclusiveLimit"}
-    status = ended(metric(**patient), script={"m": script})
+    assume(status.phase is not Phase.ERROR)
     assert status.phase.completed
-    assert only(status).count <= 3 * patient["count"]
-    conclusive = only(status).successful + only(status).failed
-    assert (status.phase is Phase.SUCCESSFUL) <= (conclusive == patient["count"])
+    assert status.count <= PATIENCE * count
+    enough = status.successful + status.failed == count
+    assert status.phase is (Phase.SUCCESSFUL if enough else Phase.INCONCLUSIVE)
+    assert enough or status.count == PATIENCE * count
+
+
+@laws
+@given(st.tuples(metrics("a"), metrics("b")))
+def test_metrics_that_come_due_together_are_measured_together(wanted: tuple[dict[str, Any], ...]) -> None:
+    rules = RunRules.of({"metrics": list(wanted)})
+    run = Run.begin("run", rules, START)
+    due = run.next_due()
+    assert due is not None
+    first = {rule.name for rule in run.due(due)}
+    earliest = min(rule.initial_delay for rule in rules.metrics)
+    assert first == {rule.name for rule in rules.metrics if rule.initial_delay == earliest}
