@@ -97,7 +97,7 @@ class Datadog:
             "finished_at": self._now(),
             "rate_limited_seconds": (started - limited_since).total_seconds(),
         }
-        return [
+        readings = [
             Reading.model_validate(
                 {
                     **common,
@@ -108,12 +108,13 @@ class Datadog:
             )
             for index, metric in enumerate(request.metrics)
         ]
+        return [arguments.judged(metric, reading) for metric, reading in zip(request.metrics, readings, strict=True)]
 
     async def _prepare_all(self, request: MeasureRequest, now: datetime) -> tuple[SecretArguments, list[Due | Failed]]:
         try:
             arguments = await SecretArguments.read(self._secrets, request.namespace, request.secret_args)
         except SecretArgumentError as error:
-            return SecretArguments({}), [Failed(str(error))] * len(request.metrics)
+            return SecretArguments({}), [Failed(str(error), unresolved=error.final)] * len(request.metrics)
         prepared = [
             await self._prepare(index, metric, arguments, request.namespace, now)
             for index, metric in enumerate(request.metrics)
@@ -128,7 +129,9 @@ class Datadog:
             # Argo looks for credentials before it looks at the queries, and so reports their absence first.
             await self._finder.find(provider.secret_ref, namespace)
             question = read_question(provider)
-        except (SecretArgumentError, ConfigError, CredentialsError) as error:
+        except SecretArgumentError as error:
+            return Failed(str(error), unresolved=error.final)
+        except (ConfigError, CredentialsError) as error:
             return Failed(str(error))
         return Due(index, question, question.window(now.timestamp()), provider.secret_ref)
 
@@ -179,7 +182,7 @@ def _limited_since() -> datetime | None:
 def _said(outcome: Outcome, arguments: SecretArguments) -> dict[str, object]:
     """The fields of a reading that an outcome fills."""
     if isinstance(outcome, Failed):
-        return {"error": arguments.mask(outcome.error)}
+        return {"error": arguments.mask(outcome.error), "unresolved": outcome.unresolved}
     return {
         "result": outcome.result,
         "value": outcome.text,

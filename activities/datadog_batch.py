@@ -39,9 +39,10 @@ class Due:
 
 @dataclass(frozen=True)
 class Failed:
-    """Why a metric has no reading."""
+    """Why a metric has no reading; `unresolved` when an argument has no value, so that asking again cannot help."""
 
     error: str
+    unresolved: bool = False
 
 
 Outcome = Value | Failed

@@ -10,12 +10,26 @@ from temporalio.exceptions import ApplicationError
 
 from activities.secrets import NamedSecrets
 from tidegate.analysis.arguments import SpecError, substitute
+from tidegate.analysis.assess import judged_with_secrets
+from tidegate.analysis.reading import Reading
+from tidegate.contract import ErrorType
 
 MASK = "*****"
 
 
+# Answers of the store that stay as they are until a person changes something.
+_FINAL = (ErrorType.NOT_FOUND, ErrorType.REJECTED)
+
+
 class SecretArgumentError(Exception):
-    """An argument has no value; the text is fit for a measurement and holds no secret."""
+    """An argument has no value; the text is fit for a measurement and holds no secret.
+
+    `final` says that reading it again cannot help.
+    """
+
+    def __init__(self, problem: str, *, final: bool = True) -> None:
+        super().__init__(f"Unable to resolve metric arguments: {problem}")
+        self.final = final
 
 
 @dataclass(frozen=True)
@@ -35,20 +49,29 @@ class SecretArguments:
             try:
                 secret = await secrets.read(namespace, name)
             except ApplicationError as error:
-                raise SecretArgumentError(f"Unable to resolve metric arguments: {error.message}") from error
+                raise SecretArgumentError(error.message, final=error.type in _FINAL) from error
             if key not in secret:
-                raise SecretArgumentError(
-                    f"Unable to resolve metric arguments: key '{key}' does not exist in secret '{name}'"
-                )
+                raise SecretArgumentError(f"key '{key}' does not exist in secret '{name}'")
             values[argument] = secret[key]
         return cls(values)
 
     def put_into(self, metric: Mapping[str, Any]) -> dict[str, Any]:
-        """The metric with the values in place of its placeholders. Raises SecretArgumentError."""
+        """The metric with the values in place of its placeholders. Raises SecretArgumentError.
+
+        Without values there is nothing to replace: what looks like a placeholder then is the text of another argument.
+        """
+        if not self.values:
+            return dict(metric)
         try:
             return substitute(metric, [{"name": name, "value": value} for name, value in self.values.items()])
         except SpecError as error:
-            raise SecretArgumentError(f"Unable to resolve metric arguments: {error}") from error
+            raise SecretArgumentError(str(error)) from error
+
+    def judged(self, metric: Mapping[str, Any], reading: Reading) -> Reading:
+        """The reading with its verdict, where a condition needs one of the values, which the run may not have."""
+        if not self.values or reading.error:
+            return reading
+        return judged_with_secrets(metric, self.put_into(metric), reading, self.mask)
 
     def mask(self, text: str) -> str:
         """`text` without the values."""

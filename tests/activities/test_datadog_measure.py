@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -325,11 +326,13 @@ TENANT = {"tenant": {"name": "team", "key": "id"}}
 SCOPED = metric("scoped", query="sum:h{tenant:{{args.tenant}}}")
 
 
-async def measure_scoped(server: Script, secret: dict[str, str], references: Any = None) -> Reading:
+async def measure_scoped(
+    server: Script, secret: dict[str, str], references: Any = None, scoped: dict[str, Any] = SCOPED
+) -> Reading:
     store = MemorySecrets({PATH: {**KEYS, "address": server.url}, "secret/payments/team": secret})
     async with http_client() as http:
         request = MeasureRequest(
-            namespace="payments", run="r", metrics=(SCOPED,), secret_args=TENANT if references is None else references
+            namespace="payments", run="r", metrics=(scoped,), secret_args=TENANT if references is None else references
         )
         provider = Datadog(store, http, environment={}, clock=lambda: NOW)
         [reading] = await run_activity(provider.measure, request)
@@ -351,15 +354,65 @@ async def test_an_argument_from_a_secret_is_sent_and_not_kept() -> None:
         ({"other": "x"}, None, "key 'id' does not exist in secret 'team'"),
         ({}, {"tenant": {"name": "absent", "key": "id"}}, "secret/payments/absent is not there"),
         ({}, {"tenant": {"name": "../argo-rollouts/datadog", "key": "apiKey"}}, "is no name"),
-        ({}, {}, "failed to resolve {{args.tenant}}"),
+        ({"id": "x"}, {"another": {"name": "team", "key": "id"}}, "failed to resolve {{args.tenant}}"),
     ],
 )
-async def test_an_argument_without_a_value_is_an_error(secret: dict[str, str], references: Any, error: str) -> None:
+async def test_an_argument_without_a_value_is_an_error_that_no_retry_helps(
+    secret: dict[str, str], references: Any, error: str
+) -> None:
     async with Script().then(200, columns([1])) as server:
         reading = await measure_scoped(server, secret, references)
     assert reading.error.startswith("Unable to resolve metric arguments: ")
     assert error in reading.error
+    assert reading.unresolved
     assert server.seen == []
+
+
+async def test_a_store_that_is_away_is_an_error_that_may_pass() -> None:
+    class Away(MemorySecrets):
+        async def read(self, path: str) -> Mapping[str, str]:
+            raise ApplicationError("Vault: sealed", type=ErrorType.UNAVAILABLE)
+
+    async with http_client() as http:
+        request = MeasureRequest(namespace="payments", run="r", metrics=(SCOPED,), secret_args=TENANT)
+        [reading] = await run_activity(Datadog(Away(), http, environment={}).measure, request)
+    assert (reading.error, reading.unresolved) == ("Unable to resolve metric arguments: Vault: sealed", False)
+
+
+async def test_without_secrets_what_looks_like_a_placeholder_is_text() -> None:
+    async with Script().then(200, columns([1])) as server:
+        [reading] = await measure(server, SCOPED)
+    assert reading.query == "sum:h{tenant:{{args.tenant}}}"
+
+
+LIMIT = {"limit": {"name": "team", "key": "limit"}}
+
+
+@pytest.mark.parametrize(
+    ("condition", "phase", "reason"),
+    [
+        ({"successCondition": "result < {{args.limit}}"}, "Successful", "7 meets success `result < *****`"),
+        ({"failureCondition": "result < {{args.limit}}"}, "Failed", "7 meets failure `result < *****`"),
+        (
+            {"successCondition": "result <> {{args.limit}}"},
+            "Error",
+            'could not evaluate successCondition "result <> *****"',
+        ),
+    ],
+)
+async def test_a_condition_with_a_secret_is_judged_here(condition: dict[str, str], phase: str, reason: str) -> None:
+    async with Script().then(200, columns([7])) as server:
+        judged = await measure_scoped(server, {"limit": "4711"}, LIMIT, {**metric("m", query="q"), **condition})
+    assert judged.verdict is not None
+    assert judged.verdict.phase == phase
+    assert judged.verdict.reason.startswith(reason)
+    assert "4711" not in judged.model_dump_json()
+
+
+async def test_a_condition_without_a_secret_is_left_to_the_run() -> None:
+    async with Script().then(200, columns([7])) as server:
+        reading = await measure_scoped(server, {"id": "x"}, None, {**SCOPED, "successCondition": "result < 9"})
+    assert (reading.result, reading.verdict) == (7, None)
 
 
 async def test_a_secret_ref_leads_to_no_other_secret() -> None:
