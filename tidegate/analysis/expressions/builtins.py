@@ -7,7 +7,6 @@ from typing import Final
 
 from tidegate.analysis.expressions import listing, numeric, textual, times
 from tidegate.analysis.expressions.environment import Environment
-from tidegate.analysis.expressions.errors import ConditionError
 from tidegate.analysis.expressions.limits import Budget
 from tidegate.analysis.expressions.rendering import from_json_text, go_type, render, to_json
 
@@ -33,9 +32,6 @@ def call_builtin(name: str, arguments: list[object], environment: Environment) -
     """Return what a built-in function gives; raises ConditionError when it does not take these values."""
     if name == "now":
         return times.now(arguments, environment.now)
-    try:
-        if name in _PLAIN:
-            return _PLAIN[name](arguments)
-        return _BUDGETED[name](arguments, environment.budget)
-    except (TypeError, AttributeError) as error:
-        raise ConditionError(f"invalid arguments for {name}: {error}") from None
+    if name in _PLAIN:
+        return _PLAIN[name](arguments)
+    return _BUDGETED[name](arguments, environment.budget)

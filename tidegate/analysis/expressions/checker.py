@@ -150,21 +150,19 @@ class _Checker:
 
     def _slice(self, node: syntax.Slice) -> Type:
         base = self.visit(node.base)
-        if base.unknown:
-            return UNKNOWN
-        if base.kind not in (Kind.STRING, Kind.SLICE):
+        if base.kind not in (Kind.STRING, Kind.SLICE) and not base.unknown:
             raise ConditionError(f"cannot slice {spell(base)}")
         for end in (node.start, node.stop):
             index = INT if end is None else self.visit(end)
             if not (index.integer or index.unknown):
                 raise ConditionError(f"non-integer slice index {spell(index)}")
-        return base
+        return UNKNOWN if base.unknown else base
 
     def _call(self, node: syntax.Call) -> Type:
         callee = self.visit(node.callee)
+        arguments = [self.visit(argument) for argument in node.arguments]
         if callee.unknown:
             return UNKNOWN
-        arguments = [self.visit(argument) for argument in node.arguments]
         result = check_call(_callee_name(node.callee), (callee.called,), arguments)
         for argument, given, wanted in zip(node.arguments, arguments, callee.called.parameters, strict=True):
             if given.integer and wanted.kind is Kind.FLOAT:

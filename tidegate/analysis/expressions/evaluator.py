@@ -120,7 +120,7 @@ class _Evaluator:
         if not isinstance(right, str) or not isinstance(left, accepted):
             raise ConditionError(f"invalid operation: {type_name(left)} {operator} {type_name(right)}")
         text = left if isinstance(left, str) else bytes(left).decode("utf-8", "replace")
-        self._budget.spend(1 + len(text) // 64)
+        self._budget.string(len(text))
         if operator == "matches":
             pattern = compile_pattern(right)
             # Making a state takes longer than an operation; the cost is the same when the pattern is known already.

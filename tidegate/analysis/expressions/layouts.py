@@ -24,6 +24,7 @@ _MONTHS: Final = (
 )
 _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
+_MAX_LAYOUT: Final = 200
 _ELEMENT: Final = re.compile(
     r"2006|January|Jan|Monday|Mon|MST|Z07:00|Z0700|-07:00|-0700|-07|[.,](?:0+|9+)(?![0-9])|002|01|02|03|04|05|06|15|PM|pm"
     r"|_2|1|2|3|4|5"
@@ -130,6 +131,8 @@ def parse_time(layout: str, text: str, zone: tzinfo) -> datetime | None:
 
 @lru_cache(maxsize=64)
 def _pattern(layout: str) -> re.Pattern[str] | None:
+    if len(layout) > _MAX_LAYOUT:
+        return None
     parts, position = [], 0
     for match in _ELEMENT.finditer(layout):
         parts.append(re.escape(layout[position : match.start()]))

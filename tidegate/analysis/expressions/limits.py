@@ -11,12 +11,14 @@ MAX_TEXT: Final = 16_384
 MAX_NODES: Final = 5_000
 """Most operands, operators and calls in one condition."""
 MAX_DEPTH: Final = 120
-"""Deepest nesting of a condition; each level costs two Python frames, and a workflow brings frames of its own."""
+"""Deepest nesting of a condition: a level takes two or three frames of Python's stack, which a workflow shares."""
+PREDICATE_LEVELS: Final = 5
+"""How many levels of nesting a predicate counts for, as it takes that many more frames."""
 MAX_STEPS: Final = 200_000
 """Most operations of one evaluation: below a second, so that a workflow task is never taken for a deadlock."""
 MAX_ITEMS: Final = 100_000
 """Most list elements and map entries that one evaluation may create."""
-MAX_STRING: Final = 1_000_000
+MAX_STRING: Final = 250_000
 """Longest string that an evaluation may create, in characters."""
 MAX_NESTING: Final = 100
 """Deepest nesting of lists and maps that an evaluation may look into."""
@@ -54,7 +56,7 @@ class Budget:
 
     def string(self, length: int) -> None:
         """Account for a new string of `length` characters, before it is made."""
-        self.spend(1 + length // 64)
+        self.spend(1 + length // 16)
         if length > MAX_STRING:
             raise ConditionError(f"memory budget exceeded: a string of more than {MAX_STRING} characters")
 

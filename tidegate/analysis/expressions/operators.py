@@ -278,7 +278,7 @@ def negate(value: object) -> object:
 def shift(moment: datetime, nanoseconds: int) -> datetime:
     """Return a time moved by nanoseconds, which are kept to the microsecond."""
     try:
-        return moment + timedelta(microseconds=nanoseconds / 1000)
+        return moment + timedelta(microseconds=nanoseconds // 1000)
     except OverflowError:
         raise ConditionError("a time before year 1 or after year 9999") from None
 

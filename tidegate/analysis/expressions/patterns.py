@@ -17,10 +17,12 @@ from tidegate.analysis.expressions.automaton import AnchorState, Automaton, SetS
 from tidegate.analysis.expressions.charsets import anything, bracket_set, escape_set, single
 from tidegate.analysis.expressions.errors import ConditionError
 from tidegate.analysis.expressions.grammars import load, unexpected
-from tidegate.analysis.expressions.limits import MAX_DEPTH, MAX_TEXT
+from tidegate.analysis.expressions.limits import MAX_TEXT
 
 _MAX_REPEAT: Final = 1_000
 _MAX_STATES: Final = 2_000
+# Each level takes six frames of Python's stack, on top of those of the condition.
+_MAX_GROUPS: Final = 40
 _REPETITION: Final = re.compile(r"\{(\d+)(,?)(\d*)\}")
 _SIMPLE: Final = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 _ESCAPED_ANCHORS: Final = {"\\A": "start", "\\z": "end", "\\b": "boundary", "\\B": "inside"}
@@ -93,8 +95,8 @@ class _Builder:
             self._states[index] = replace(self._states[index], target=target)
 
     def _alternation(self, tree: Tree[Token], depth: int) -> _Fragment:
-        if depth > MAX_DEPTH:
-            raise ConditionError(f"error parsing regexp: groups are nested more than {MAX_DEPTH} levels deep")
+        if depth > _MAX_GROUPS:
+            raise ConditionError(f"error parsing regexp: groups are nested more than {_MAX_GROUPS} levels deep")
         branches = [self._branch(branch, depth) for branch in _subtrees(tree)]
         start, ends = branches.pop()
         for other, more in reversed(branches):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
+from tidegate.analysis.expressions.limits import PREDICATE_LEVELS
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
@@ -161,4 +163,5 @@ def walk(root: Node) -> Iterator[tuple[Node, int]]:
     while pending:
         node, depth = pending.pop()
         yield node, depth
-        pending.extend((child, depth + 1) for child in children(node))
+        below = depth + (PREDICATE_LEVELS if isinstance(node, Traversal) else 1)
+        pending.extend((child, below) for child in children(node))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
@@ -74,7 +74,7 @@ class Signature:
     """What a function takes and gives back."""
 
     parameters: tuple[Type, ...]
-    result: Type = field(repr=False)
+    result: Type
 
 
 UNKNOWN: Final = Type("unknown", Kind.NOTHING)

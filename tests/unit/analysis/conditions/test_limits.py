@@ -27,6 +27,8 @@ HOSTILE = {
     "deep unary": "!" * 5_000 + "true",
     "deep power": "**".join(["2"] * 2_000) + " > 1",
     "deep parentheses over operators": "(1+" * 1_000 + "1" + ")" * 1_000 + " > 1",
+    "deep predicates": "all([1], " * 100 + "true" + ")" * 100,
+    "deep groups": "'a' matches '" + "(" * 500 + "a" + ")" * 500 + "'",
     "deep lists": "[" * 3_000 + "]" * 3_000 + " == []",
     "deep chained comparisons": "(1 < " * 200 + "1" + " < 2)" * 200,
     "huge range": "len(1..9000000000) > 0",
@@ -80,6 +82,30 @@ def test_what_people_write_is_far_inside_the_limits() -> None:
     assert compile_condition(chained).evaluate(7) is True
     assert compile_condition("all(result, # >= 0)").evaluate([float(number) for number in range(10_000)]) is True
     assert MAX_STEPS > 10 * 10_000
+
+
+DEEPEST = {
+    "operators": "(1 + " * 115 + "1" + ")" * 115 + " > 1",
+    "predicates": "all([1], " * 22 + "# > 0" + ")" * 22,
+    "negations": "!" * 116 + "true",
+    "conditionals": "true ? " * 100 + "true" + " : false" * 100,
+    "bindings": "".join(f"let x{number} = 1; " for number in range(100)) + "x99 == 1",
+    "lists": "flatten(" + "[" * 90 + "]" * 90 + ") == []",
+    "equal lists": "let t = reduce(1..90, [#acc], []); t == t",
+    "groups": "'a' matches '" + "(" * 39 + "a" + ")" * 39 + "'",
+}
+
+
+def far_down(condition: str, frames: int) -> bool:
+    """Evaluate where a workflow would: with other people's frames below."""
+    if frames:
+        return far_down(condition, frames - 1)
+    return compile_condition(condition).evaluate(1.0)
+
+
+@pytest.mark.parametrize("condition", DEEPEST.values(), ids=DEEPEST.keys())
+def test_the_deepest_condition_that_is_allowed_fits_on_the_stack(condition: str) -> None:
+    assert far_down(condition, 250) is True
 
 
 RESULTS = st.sampled_from([1.0, None, [1.0], {"a": [1, "x"]}])
