@@ -10,6 +10,8 @@ import os
 
 from hypothesis import settings
 
-settings.register_profile("searching", deadline=None)  # a busy machine is not a bug
-settings.register_profile("ci", deadline=None, derandomize=True)
+EXAMPLES = 40
+
+settings.register_profile("searching", deadline=None, max_examples=EXAMPLES)  # a busy machine is not a bug
+settings.register_profile("ci", deadline=None, max_examples=EXAMPLES, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "searching")

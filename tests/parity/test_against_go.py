@@ -11,7 +11,7 @@ import golem
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
-from tests.unit.analysis.conditions.generator import conditions, shown
+from tests.parity.generator import conditions, shown
 from tests.unit.analysis.conditions.outcome import outcome
 
 EXAMPLES = int(os.environ.get("TIDEGATE_FUZZ", "200"))
