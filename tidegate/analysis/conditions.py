@@ -2,6 +2,14 @@
 
 The language is expr-lang 1.17 with the names that Argo Rollouts adds. A condition is read once and evaluated often; its
 types are checked against each kind of result before it runs, as Argo does.
+
+It differs from Argo on purpose where an answer could be an accident:
+
+* work, sizes and nesting are limited (see expressions/limits.py), and so are the sizes of regular expressions;
+* `sort` of something that is no list, and a predicate over the entries of a map, are errors;
+* `findLast` beside another operand does not spoil that operand;
+* `now()` is the time that the evaluation is given, so that a verdict can be replayed;
+* `\\p{Greek}` and other scripts are not known in regular expressions, general categories are.
 """
 
 from __future__ import annotations

@@ -66,7 +66,9 @@ def _compare(left: datetime, right: datetime) -> int:
     return (left > right) - (left < right)
 
 
-def _in_zone(moment: datetime, zone: ZoneInfo) -> datetime:
+def _in_zone(moment: datetime, zone: ZoneInfo | None) -> datetime:
+    if zone is None:
+        raise ConditionError("In needs a time zone (got nil)")
     return moment.astimezone(zone)
 
 
