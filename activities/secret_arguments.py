@@ -71,7 +71,7 @@ class SecretArguments:
         """The reading with its verdict, where a condition needs one of the values, which the run may not have."""
         if not self.values or reading.error:
             return reading
-        return judged_with_secrets(metric, self.put_into(metric), reading, self.mask)
+        return judged_with_secrets(metric, self.put_into(metric), reading)
 
     def mask(self, text: str) -> str:
         """`text` without the values."""

@@ -391,12 +391,12 @@ LIMIT = {"limit": {"name": "team", "key": "limit"}}
 @pytest.mark.parametrize(
     ("condition", "phase", "reason"),
     [
-        ({"successCondition": "result < {{args.limit}}"}, "Successful", "7 meets success `result < *****`"),
-        ({"failureCondition": "result < {{args.limit}}"}, "Failed", "7 meets failure `result < *****`"),
+        ({"successCondition": "result < {{args.limit}}"}, "Successful", "7 meets success `result < {{args.limit}}`"),
+        ({"failureCondition": "result < {{args.limit}}"}, "Failed", "7 meets failure `result < {{args.limit}}`"),
         (
             {"successCondition": "result <> {{args.limit}}"},
             "Error",
-            'could not evaluate successCondition "result <> *****"',
+            'could not evaluate successCondition "result <> {{args.limit}}"',
         ),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from tidegate.analysis.arguments import has_placeholder
@@ -14,6 +14,7 @@ from tidegate.manifests.analysis_template import Metric
 from tidegate.manifests.decode import decode_object
 
 NO_DATA: Final = "metric result is nil or empty: no data returned from the metric provider"
+_NOT_SHOWN: Final = "the cause would show a part of the secret that the condition holds"
 _CONDITIONS: Final = ("successCondition", "failureCondition")
 # A status travels in signals and stays in histories: what a provider or a manifest made too long is cut.
 _LONGEST_VALUE: Final = 1_000
@@ -27,6 +28,11 @@ def assess(rules: MetricRules, reading: Reading) -> Verdict:
     A reading without data that the conditions do not provide for is Inconclusive under the patient rule and an Error
     under Argo's; under the patient rule no data without any condition is no success either.
     """
+    return _assess(rules, rules, reading)
+
+
+def _assess(rules: MetricRules, shown: MetricRules, reading: Reading) -> Verdict:
+    """Judge by `rules`, and cite the conditions of `shown`."""
     if reading.error:
         return Verdict(phase=Phase.ERROR, message=reading.error, reason=f"no reading: {reading.error}")
     if reading.verdict is not None:
@@ -35,13 +41,13 @@ def assess(rules: MetricRules, reading: Reading) -> Verdict:
     if empty and rules.patient and not _provides_for_no_data(rules):
         return Verdict(phase=Phase.INCONCLUSIVE, reason="no data, and the conditions do not say what that means")
     try:
-        success = _holds("successCondition", rules.success, reading)
-        failure = _holds("failureCondition", rules.failure, reading)
+        success = _holds("successCondition", rules.success, shown.success, reading)
+        failure = _holds("failureCondition", rules.failure, shown.failure, reading)
     except ConditionError as error:
         if rules.patient and reading.result == []:
             return Verdict(phase=Phase.INCONCLUSIVE, reason=f"no data: {error.message}")
         return Verdict(phase=Phase.ERROR, message=error.message, reason=error.message)
-    return _verdict(rules, "no data" if empty else reading.value, success, failure)
+    return _verdict(shown, "no data" if empty else reading.value, success, failure)
 
 
 def measured(rules: MetricRules, reading: Reading) -> Measurement:
@@ -61,19 +67,16 @@ def measured(rules: MetricRules, reading: Reading) -> Measurement:
     )
 
 
-def judged_with_secrets(
-    metric: Mapping[str, Any], resolved: Mapping[str, Any], reading: Reading, mask: Callable[[str], str]
-) -> Reading:
+def judged_with_secrets(metric: Mapping[str, Any], resolved: Mapping[str, Any], reading: Reading) -> Reading:
     """The reading with its verdict, when a condition of `metric` holds an argument from a Secret.
 
-    For the provider's side, where `resolved` is the metric with the secret in place: the secret must not reach the run
-    itself. `mask` hides it in texts. The reading of a metric without such a condition stays as it is.
+    For the provider's side, where `resolved` is the metric with the secret in place: not even a part of the secret
+    reaches the run. The reading of a metric without such a condition stays as it is.
     """
     if reading.error or not any(has_placeholder(metric.get(field) or "") for field in _CONDITIONS):
         return reading
-    verdict = assess(MetricRules.of(decode_object(Metric, resolved, f"metric {reading.metric}")), reading)
-    masked = {"message": mask(verdict.message), "reason": mask(verdict.reason)}
-    return reading.model_copy(update={"verdict": verdict.model_copy(update=masked)})
+    rules, shown = (MetricRules.of(decode_object(Metric, each, reading.metric)) for each in (resolved, metric))
+    return reading.model_copy(update={"verdict": _assess(rules, shown, reading)})
 
 
 def _provides_for_no_data(rules: MetricRules) -> bool:
@@ -84,14 +87,16 @@ def _provides_for_no_data(rules: MetricRules) -> bool:
         return True  # the evaluation says what is wrong with it
 
 
-def _holds(field: str, condition: str, reading: Reading) -> bool | None:
+def _holds(field: str, condition: str, shown: str, reading: Reading) -> bool | None:
     if not condition:
         return None
     try:
         return compile_condition(condition).evaluate(reading.result, now=reading.finished_at)
     except ConditionError as error:
-        cause = NO_DATA if reading.result is None or reading.result == [] else error.message
-        raise ConditionError(f'could not evaluate {field} "{condition}": {cause}') from error
+        cause = error.message if shown == condition else _NOT_SHOWN
+        if reading.result is None or reading.result == []:
+            cause = NO_DATA
+        raise ConditionError(f'could not evaluate {field} "{shown}": {cause}') from None
 
 
 def _verdict(rules: MetricRules, value: str, success: bool | None, failure: bool | None) -> Verdict:

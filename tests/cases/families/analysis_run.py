@@ -46,7 +46,7 @@ class ScriptedProvider:
             self._then[rule.name] = outcome["then"]
             return said(resume_at=now + timedelta(seconds=outcome["running"]))
         reading = said(**_fields(outcome))
-        return judged_with_secrets(rule.document, substitute(rule.document, values), reading, lambda text: text)
+        return judged_with_secrets(rule.document, substitute(rule.document, values), reading)
 
     def _next(self, metric: str) -> Any:
         script = self._script[metric]
