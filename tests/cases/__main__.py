@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 
 from tests.cases.runner import case_files, known_families, run_case
@@ -17,6 +19,7 @@ Format = Annotated[str, typer.Option("-o", "--output", help="text or json")]
 
 def main(folder: Folder, family: Only = None, output: Format = "text") -> None:
     """Run every case file of a folder; exit code 1 when a case fails that is not left out on purpose."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # the report has stdout for itself
     report = [_family_report(name, cases) for name, cases in case_files(folder) if not family or name in family]
     if unknown := set(family or ()) - {entry["family"] for entry in report}:
         raise typer.BadParameter(f"no cases of {', '.join(sorted(unknown))} in {folder}")

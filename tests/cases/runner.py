@@ -58,7 +58,7 @@ def run_case(family: Family, case: Case) -> Outcome:
         actual = {"crash": f"{type(error).__name__}: {error}"}
     if family.same(case.expected, actual):
         return Outcome(case)
-    return Outcome(case, "; ".join(_differences(case.expected, actual, "")), family.quirks.get(case.id, ""))
+    return Outcome(case, "; ".join(_differences(case.expected, actual, "")), family.quirk(case.input))
 
 
 def _differences(expected: Any, actual: Any, path: str) -> Iterator[str]:

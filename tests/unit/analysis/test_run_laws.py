@@ -150,6 +150,18 @@ def test_an_end_that_is_asked_for_comes_at_once_and_stands(
 
 
 @laws
+@given(metrics(), st.lists(st.sampled_from("IEN"), min_size=1, max_size=5), st.integers(min_value=0, max_value=5))
+def test_without_a_limit_an_end_before_any_evidence_is_no_success(
+    wanted: dict[str, Any], letters: list[str], passes: int
+) -> None:
+    wanted.pop("inconclusiveLimit", None)
+    run = play({"metrics": [wanted]}, {"m": letters}, passes=passes)
+    run.terminate(START)
+    assert run.status.phase in (Phase.INCONCLUSIVE, Phase.ERROR)
+    assert run.status.message
+
+
+@laws
 @given(st.integers(min_value=1, max_value=4), any_readings)
 def test_without_a_limit_the_band_uses_up_no_count_and_has_an_end(count: int, letters: list[str]) -> None:
     status = only(
