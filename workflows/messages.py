@@ -59,30 +59,30 @@ class Doors:
     @workflow.signal(
         name=Signal.PROMOTE, description="Skip the wait of this step; {full: true} skips all: {full?, by?, reason?}"
     )
-    def on_promote(self, argument: Any = None) -> None:
+    def on_promote(self, *arguments: Any) -> None:
         """Go on now."""
-        self._promote(parse_message(argument))
+        self._promote(parse_message(_first(arguments)))
 
     @workflow.signal(name=Signal.ABORT, description="Put all traffic back on stable: {by?, reason?}")
-    def on_abort(self, argument: Any = None) -> None:
+    def on_abort(self, *arguments: Any) -> None:
         """Stop and undo; an argument that cannot be read is still an abort."""
-        self._abort(parse_message(argument))
+        self._abort(parse_message(_first(arguments)))
 
     @workflow.signal(name=Signal.PAUSE, description="Hold before the next step: {by?, reason?}")
-    def on_pause(self, argument: Any = None) -> None:
+    def on_pause(self, *arguments: Any) -> None:
         """Hold."""
-        self._pause(parse_message(argument))
+        self._pause(parse_message(_first(arguments)))
 
     @workflow.signal(name=Signal.RESUME, description="End a pause that a person asked for: {by?, reason?}")
-    def on_resume(self, argument: Any = None) -> None:
+    def on_resume(self, *arguments: Any) -> None:
         """End a hold."""
-        self._resume(parse_message(argument))
+        self._resume(parse_message(_first(arguments)))
 
     @workflow.signal(name=Signal.MEASURED, description="An analysis run tells of a changed verdict")
-    def on_measured(self, argument: Any = None) -> None:
+    def on_measured(self, *arguments: Any) -> None:
         """Show an analysis run's newest verdicts."""
         try:
-            self.journal.measured(AnalysisStatus.model_validate(argument))
+            self.journal.measured(AnalysisStatus.model_validate(_first(arguments)))
         except ValidationError:
             self.journal.event("UnreadableMessage", "an analysis run sent verdicts that cannot be read", warning=True)
 
@@ -95,9 +95,9 @@ class Doors:
     # ------------------------------------------------------------------------------------------------------- updates
 
     @workflow.update(name=Update.RELEASE, description="Release this version, or tell the release of a newer one")
-    async def release(self, argument: Any = None) -> Accepted:
+    async def release(self, *arguments: Any) -> Accepted:
         """Answer once the request was checked; refused with `InvalidSpec`, it leaves nothing touched."""
-        request = parse_request(argument)
+        request = parse_request(_first(arguments))
         if self.inbox.admitted is None and not self.inbox.refused:
             await workflow.wait_condition(lambda: self.inbox.admitted is not None or bool(self.inbox.refused))
         if self.inbox.refused:
@@ -116,35 +116,35 @@ class Doors:
         return Accepted(message="the release under way goes over to this version", run_id=workflow.info().run_id)
 
     @workflow.update(name=Update.PROMOTE)
-    def promote_now(self, argument: Any = None) -> Accepted:
+    def promote_now(self, *arguments: Any) -> Accepted:
         """Go on now."""
-        return self._answer(self._promote(parse_message(argument)))
+        return self._answer(self._promote(parse_message(_first(arguments))))
 
     @workflow.update(name=Update.ABORT)
-    def abort_now(self, argument: Any = None) -> Accepted:
+    def abort_now(self, *arguments: Any) -> Accepted:
         """Stop and undo."""
-        return self._answer(self._abort(parse_message(argument)))
+        return self._answer(self._abort(parse_message(_first(arguments))))
 
     @workflow.update(name=Update.PAUSE)
-    def pause_now(self, argument: Any = None) -> Accepted:
+    def pause_now(self, *arguments: Any) -> Accepted:
         """Hold."""
-        return self._answer(self._pause(parse_message(argument)))
+        return self._answer(self._pause(parse_message(_first(arguments))))
 
     @workflow.update(name=Update.RESUME)
-    def resume_now(self, argument: Any = None) -> Accepted:
+    def resume_now(self, *arguments: Any) -> Accepted:
         """End a hold."""
-        return self._answer(self._resume(parse_message(argument)))
+        return self._answer(self._resume(parse_message(_first(arguments))))
 
     @promote_now.validator
-    def _may_promote(self, argument: Any = None) -> None:
+    def _may_promote(self, *arguments: Any) -> None:
         self._refuse_when_closing()
 
     @pause_now.validator
-    def _may_pause(self, argument: Any = None) -> None:
+    def _may_pause(self, *arguments: Any) -> None:
         self._refuse_when_closing()
 
     @resume_now.validator
-    def _may_resume(self, argument: Any = None) -> None:
+    def _may_resume(self, *arguments: Any) -> None:
         self._refuse_when_closing()
         if self.inbox.paused is None:
             raise ApplicationError("nobody paused this release", type=ErrorType.REJECTED, non_retryable=True)
@@ -152,7 +152,7 @@ class Doors:
     # --------------------------------------------------------------------------------------------------------- query
 
     @workflow.query(name=Query.STATUS, description="Everything that the release knows")
-    def status(self, argument: Any = None) -> ReleaseStatus:
+    def status(self, *arguments: Any) -> ReleaseStatus:
         """What a person or a tool wants to know of the release."""
         return self.journal.status()
 
@@ -196,6 +196,11 @@ class Doors:
     def _refuse_when_closing(self) -> None:
         if self.inbox.closing:
             raise ApplicationError(self.inbox.closing, type=ErrorType.REJECTED, non_retryable=True)
+
+
+def _first(arguments: Sequence[Any]) -> Any:
+    """The one argument that a message may have; more than one must not hurt, and with `*` they cannot."""
+    return arguments[0] if arguments else None
 
 
 def said(message: Message) -> str:

@@ -76,7 +76,10 @@ async def test_a_bad_version_dies_at_the_first_gate_with_an_incident(world: Worl
     assert [s.desired for s in world.cluster.sets.values()] == [8, 0]
 
 
-@pytest.mark.parametrize("argument", [[], [None], ["smell"], [{"reason": "smell", "by": "ana", "x": 1}], [7], [[1]]])
+@pytest.mark.parametrize(
+    "argument",
+    [[], [None], ["smell"], [{"reason": "smell", "by": "ana", "x": 1}], [7], [[1]], ["smell", {"more": 1}, 3]],
+)
 async def test_an_abort_in_any_form_is_an_abort(world: World, argument: list[Any]) -> None:
     await world.deploy_stable()
     handle = await world.start(world.request("1.1.0"))
