@@ -8,7 +8,7 @@ from datetime import timedelta
 from tidegate.analysis.spec import build_run_spec
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.canary.weights import canary_replicas, next_revision, weight_at
-from tidegate.contract import Document, Istio, Observation, ReleaseRequest, ReplicaSetState
+from tidegate.contract import Document, Istio, Observation, ReleaseRequest
 from tidegate.manifests.rollout import Rollout as Manifest
 from tidegate.manifests.steps import CanaryStep, step_text
 
@@ -101,10 +101,6 @@ class Plan:
     def owner_uid(self) -> str:
         """UID of the Rollout object, empty when there is none."""
         return str(((self.seen.rollout or {}).get("metadata") or {}).get("uid", ""))
-
-    def stable_set(self) -> ReplicaSetState | None:
-        """The ReplicaSet of the promoted version, as it was seen."""
-        return next((s for s in self.seen.replica_sets if s.hash == self.seen.stable_hash), None)
 
     def step_document(self, index: int) -> Document:
         """A step as the manifest has it."""

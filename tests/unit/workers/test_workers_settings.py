@@ -77,7 +77,7 @@ def test_settings_that_do_not_fit_together_are_refused(monkeypatch: pytest.Monke
     monkeypatch.setenv("TIDEGATE_VAULT__ADDRESS", "http://127.0.0.1:8200")
     monkeypatch.setenv("TIDEGATE_VAULT__AUTH", "approle")
     monkeypatch.setenv("TIDEGATE_KUBERNETES__API_URL", "http://127.0.0.1:6443")
-    monkeypatch.setenv("TIDEGATE_KUBERNETES__KUBECONFIG", "/root/.kube/config")
+    monkeypatch.setenv("TIDEGATE_KUBERNETES__KUBECONFIG", "/etc/tidegate/kubeconfig")
     with pytest.raises(SettingsError) as error:
         load_settings()
     assert "TIDEGATE_VAULT: auth approle needs role_id_file and secret_id_file" in str(error.value)
