@@ -7,12 +7,13 @@ edit of a workflow that cannot replay a recorded history belongs behind `workflo
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowHistory
 
 from tests.workflows.conftest import World, open_release_world
 from tidegate.contract import Accepted
@@ -67,7 +68,7 @@ async def record(turn: Turn) -> None:
         with suppress(WorkflowFailureError):  # an abort ends like this
             await handle.result()
         history = await handle.fetch_history()
-        (HISTORIES / f"release-{turn.__name__}.json").write_text(history.to_json() + "\n")
+        _write(f"release-{turn.__name__}", history)
         children = [
             event.start_child_workflow_execution_initiated_event_attributes.workflow_id
             for event in history.events
@@ -75,7 +76,19 @@ async def record(turn: Turn) -> None:
         ]
         for number, workflow_id in enumerate(children):
             analysis = await world.client.get_workflow_handle(workflow_id).fetch_history()
-            (HISTORIES / f"analysis-{turn.__name__}-{number}.json").write_text(analysis.to_json() + "\n")
+            _write(f"analysis-{turn.__name__}-{number}", analysis)
+
+
+def _write(name: str, history: WorkflowHistory) -> None:
+    document = _without_stack_traces(json.loads(history.to_json()))
+    (HISTORIES / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _without_stack_traces(value: Any) -> Any:
+    """They hold paths of the machine that recorded, and a replay does not read them."""
+    if isinstance(value, dict):
+        return {key: _without_stack_traces(each) for key, each in value.items() if key != "stackTrace"}
+    return [_without_stack_traces(each) for each in value] if isinstance(value, list) else value
 
 
 async def main() -> None:
