@@ -1,0 +1,38 @@
+"""Payloads of analysis runs and of their measurements."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tidegate.analysis.reading import Reading
+from tidegate.analysis.status import AnalysisStatus
+from tidegate.contract.payload import Document, Payload
+
+
+class AnalysisRequest(Payload):
+    """Input of an analysis run: Argo's AnalysisRun spec with metrics, bound args, dryRun, measurementRetention."""
+
+    cluster: str = "default"
+    namespace: str
+    name: str
+    spec: Document
+    kind: str = ""  # Step | Background | "" when started alone
+    release_id: str = ""  # workflow id of the release to tell of changed verdicts
+
+
+class AnalysisResult(Payload):
+    """Result of an analysis run. A failed gate is a result, not an error: the release decides what follows."""
+
+    status: AnalysisStatus
+
+
+class MeasureRequest(Payload):
+    """One measurement of each of `metrics` (Argo's metric objects of one provider, args substituted except secrets)."""
+
+    namespace: str
+    run: str
+    metrics: tuple[Document, ...]
+    secret_args: dict[str, dict[str, str]] = Field(default_factory=dict)  # arg name -> {name, key} of a Secret
+
+
+MeasureResult = list[Reading]

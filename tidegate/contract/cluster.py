@@ -1,0 +1,123 @@
+"""Payloads of the activities that read and change the objects of one Rollout in its cluster."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from tidegate.contract.payload import Document, Payload
+from tidegate.contract.traffic import TrafficState
+from tidegate.contract.writes import Fence, Target
+
+
+class PodState(Payload):
+    """One pod, as much of it as the tree shows."""
+
+    name: str
+    phase: str
+    ready: bool
+    restarts: int = 0
+    created_at: datetime | None = None
+    message: str = ""
+
+
+class ReplicaSetState(Payload):
+    """One ReplicaSet of the Rollout; `desired` is its spec.replicas, the other counts its status."""
+
+    name: str
+    hash: str
+    revision: int
+    desired: int
+    current: int = 0
+    ready: int = 0
+    available: int = 0
+    images: dict[str, str] = Field(default_factory=dict)  # container -> image
+    created_at: datetime | None = None
+    scale_down_at: datetime | None = None
+    promoted_at: datetime | None = None
+    pods: tuple[PodState, ...] = ()
+
+
+class ObserveRequest(Payload):
+    """What to read before a release, or for a look: the Rollout's own objects and those that it names."""
+
+    target: Target
+    rollout: Document = Field(default_factory=dict)  # empty: as it stands in the cluster
+    pods: bool = False
+
+
+class Observation(Payload):
+    """The cluster's side of a Rollout at one moment."""
+
+    at: datetime
+    rollout: Document | None = None  # the object in the cluster, None when there is none
+    stable_hash: str = ""
+    replica_sets: tuple[ReplicaSetState, ...] = ()  # newest revision first
+    services: dict[str, Document | None] = Field(default_factory=dict)  # by name; None: not found
+    virtual_services: dict[str, Document | None] = Field(default_factory=dict)  # by `name.namespace`
+    templates: tuple[Document, ...] = ()
+    traffic: TrafficState | None = None
+
+
+class CreateReplicaSet(Payload):
+    """Create the ReplicaSet of a pod template with no pods, or find it: the name is the id of the effect."""
+
+    target: Target
+    rollout: Document
+    hash: str
+    revision: int
+    owner_uid: str = ""
+    fence: Fence
+
+
+class ScaleReplicaSet(Payload):
+    """Set spec.replicas of one ReplicaSet. `scale_down_at` records a delayed scale-down beside it."""
+
+    target: Target
+    replica_set: str
+    replicas: int
+    fence: Fence
+    scale_down_at: datetime | None = None
+
+
+class AwaitReplicaSet(Payload):
+    """Wait until a ReplicaSet has `available` available pods; fails after `deadline_seconds` without progress."""
+
+    target: Target
+    replica_set: str
+    available: int
+    deadline_seconds: int
+
+
+class PointServices(Payload):
+    """Set `rollouts-pod-template-hash` in the selectors of the named Services: service -> hash."""
+
+    target: Target
+    selectors: dict[str, str]
+    fence: Fence
+
+
+class MarkStable(Payload):
+    """Record that a revision was fully promoted."""
+
+    target: Target
+    replica_set: str
+    hash: str
+    fence: Fence
+
+
+class RetireReplicaSets(Payload):
+    """Scale every other ReplicaSet to 0 and delete the oldest beyond `keep` (revisionHistoryLimit)."""
+
+    target: Target
+    except_hashes: tuple[str, ...]
+    keep: int
+    fence: Fence
+
+
+class PublishStatus(Payload):
+    """Write `.status` of the Rollout object, when there is one."""
+
+    target: Target
+    status: Document

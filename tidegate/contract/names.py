@@ -1,0 +1,100 @@
+"""Names of workflows, messages, activities, task queues, errors and search attributes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from temporalio.common import SearchAttributeKey
+
+ROLLOUT_WORKFLOW = "Rollout"
+ANALYSIS_WORKFLOW = "AnalysisRun"
+
+RELEASES_QUEUE = "tidegate-releases"  # workflows
+METRICS_QUEUE = "tidegate-metrics"  # analysis providers; rate-limited for the whole organisation
+FOLLOW_UP_QUEUE = "tidegate-follow-up"  # ServiceNow and whatever else tells people
+
+
+def cluster_queue(cluster: str) -> str:
+    """Task queue of the activities that touch one Kubernetes cluster: `tidegate-cluster-<cluster>`."""
+    return f"tidegate-cluster-{cluster}"
+
+
+def rollout_id(cluster: str, namespace: str, name: str) -> str:
+    """Workflow id of a Rollout's releases; being unique, it is also the lock: one release at a time."""
+    return f"rollout/{cluster}/{namespace}/{name}"
+
+
+def analysis_id(cluster: str, namespace: str, run: str) -> str:
+    """Workflow id of an analysis run, `run` being the name Argo gives the AnalysisRun object."""
+    return f"analysis/{cluster}/{namespace}/{run}"
+
+
+class Signal(StrEnum):
+    """Messages to a release. Each takes one optional JSON object; a bare signal is valid (law 8)."""
+
+    PROMOTE = "promote"  # {full?, by?, reason?}
+    ABORT = "abort"  # {by?, reason?}
+    PAUSE = "pause"  # {by?, reason?}
+    RESUME = "resume"  # {by?, reason?}
+    MEASURED = "measured"  # an analysis run tells its release that a verdict changed: AnalysisStatus
+    TERMINATE = "terminate"  # a release tells its analysis run to end with what it has
+
+
+class Query(StrEnum):
+    """Questions that a running or closed workflow answers."""
+
+    STATUS = "status"  # ReleaseStatus of a release, AnalysisStatus of an analysis run
+
+
+class Update(StrEnum):
+    """Messages that answer at once whether they were accepted; all but `release` mirror a signal."""
+
+    RELEASE = "release"  # ReleaseRequest -> Accepted: start, or tell the running release of a newer revision
+    PROMOTE = "promote"
+    ABORT = "abort"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+class Activity(StrEnum):
+    """Activity names. One class for each outside system implements them."""
+
+    OBSERVE = "observe"  # ObserveRequest -> Observation
+    CREATE_REPLICA_SET = "create_replica_set"  # CreateReplicaSet -> ReplicaSetState
+    SCALE_REPLICA_SET = "scale_replica_set"  # ScaleReplicaSet -> ReplicaSetState
+    AWAIT_REPLICA_SET = "await_replica_set"  # AwaitReplicaSet -> ReplicaSetState
+    RETIRE_REPLICA_SETS = "retire_replica_sets"  # RetireReplicaSets -> list[str]: names scaled down or deleted
+    POINT_SERVICES = "point_services"  # PointServices -> None
+    MARK_STABLE = "mark_stable"  # MarkStable -> None
+    PUBLISH_STATUS = "publish_status"  # PublishStatus -> None
+    SHIFT_TRAFFIC = "shift_traffic"  # ShiftTraffic -> TrafficState
+    POINT_SUBSETS = "point_subsets"  # PointSubsets -> None
+    RESTORE_STABLE = "restore_stable"  # RestoreStable -> TrafficState
+    MEASURE_DATADOG = "measure_datadog"  # MeasureRequest -> list[Reading]
+    OPEN_INCIDENT = "open_incident"  # IncidentRequest -> IncidentRef
+
+
+class ErrorType(StrEnum):
+    """`ApplicationError.type` of everything that Tidegate raises on purpose; each says whether a retry helps."""
+
+    INVALID_SPEC = "InvalidSpec"  # never: the manifest or a referenced object has to change first
+    ROLLOUT_ABORTED = "RolloutAborted"  # a new release: this version was judged, or a person stopped it
+    ROLLOUT_INCONCLUSIVE = "RolloutInconclusive"  # a new release: nobody answered the hold in time
+    STALE_WRITE = "StaleWrite"  # never: a later write of the same or a newer release stands
+    NOT_READY = "NotReady"  # yes: pods are not available at the needed count
+    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"  # never by itself: pods did not come in time
+    CONFLICT = "Conflict"  # yes: the object changed between read and write
+    NOT_FOUND = "NotFound"  # never: the named object does not exist
+    UNAVAILABLE = "Unavailable"  # yes: transport failure or 5xx of an outside system
+    RATE_LIMITED = "RateLimited"  # yes, after `next_retry_delay`
+    UNAUTHORIZED = "Unauthorized"  # once, after the credential was read again
+    REJECTED = "Rejected"  # never: the outside system refused the request for what it says
+
+
+# Typed search attributes; to be registered once for each Temporal namespace.
+SEARCH_NAMESPACE = SearchAttributeKey.for_keyword("TidegateNamespace")
+SEARCH_SERVICE = SearchAttributeKey.for_keyword("TidegateService")
+SEARCH_PHASE = SearchAttributeKey.for_keyword("TidegatePhase")
+SEARCH_WEIGHT = SearchAttributeKey.for_int("TidegateWeight")
+SEARCH_REVISION = SearchAttributeKey.for_int("TidegateRevision")
+SEARCH_ATTRIBUTES = (SEARCH_NAMESPACE, SEARCH_SERVICE, SEARCH_PHASE, SEARCH_WEIGHT, SEARCH_REVISION)

@@ -1,0 +1,156 @@
+"""What a release is asked for, and what it says of itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from tidegate.analysis.status import AnalysisStatus
+from tidegate.contract.cluster import ReplicaSetState
+from tidegate.contract.follow_up import IncidentRef
+from tidegate.contract.payload import Document, Payload
+
+
+class Source(Payload):
+    """Where a release came from; every field is for people and for the incident."""
+
+    repository: str = ""
+    commit: str = ""
+    ci_url: str = ""
+
+
+class ReleaseRequest(Payload):
+    """Input of the release workflow and of its `release` update.
+
+    `rollout` is the Rollout manifest as JSON, `templates` the AnalysisTemplates given with it; templates that it names
+    and that are not given are read from the cluster.
+    """
+
+    cluster: str = "default"
+    namespace: str
+    name: str
+    rollout: Document
+    templates: tuple[Document, ...] = ()
+    by: str = ""
+    reason: str = ""
+    source: Source = Source()
+
+
+class Waiting(Payload):
+    """What a release waits for (law 5). `until` None means: until a person acts."""
+
+    what: str
+    since: datetime
+    until: datetime | None = None
+    who: str
+
+
+class StepState(StrEnum):
+    """Progress of one step."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+class StepStatus(Payload):
+    """One entry of `spec.strategy.canary.steps`; `text` is Argo's one-line form such as `setWeight: 20`."""
+
+    index: int
+    text: str
+    state: StepState = StepState.PENDING
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class WeightStatus(Payload):
+    """One weight that was written and read back: percent of traffic on the canary, and when."""
+
+    at: datetime
+    canary: int
+    reason: str
+
+
+class AnalysisRef(Payload):
+    """An analysis run of this release: where to look, and what it said last."""
+
+    workflow_id: str
+    name: str
+    kind: str  # Step | Background
+    step: int | None = None
+    revision: int
+    status: AnalysisStatus
+
+
+class Event(Payload):
+    """Something a person would want to know happened; `reason` in Argo's event words."""
+
+    at: datetime
+    reason: str
+    message: str
+    warning: bool = False
+
+
+class CompensationStatus(Payload):
+    """One thing that must follow an abort, and how it went: pending, running, done or failed."""
+
+    name: str
+    state: str = "pending"
+    detail: str = ""
+
+
+class ReplicaCounts(Payload):
+    """The Rollout's replica counts, as in its status."""
+
+    desired: int = 0
+    current: int = 0
+    updated: int = 0
+    ready: int = 0
+    available: int = 0
+
+
+class ReleaseStatus(Payload):
+    """Answer of the `status` query: everything that a release knows without asking anybody."""
+
+    workflow_id: str
+    run_id: str
+    cluster: str
+    namespace: str
+    name: str
+    phase: str  # Progressing | Paused | Healthy | Degraded
+    message: str = ""
+    started_at: datetime
+    finished_at: datetime | None = None
+    step_index: int | None = None
+    steps: tuple[StepStatus, ...] = ()
+    set_weight: int = 0
+    actual_weight: int = 0
+    waiting: Waiting | None = None
+    desired_hash: str = ""
+    stable_hash: str = ""
+    revision: int = 0
+    images: dict[str, str] = Field(default_factory=dict)
+    counts: ReplicaCounts = ReplicaCounts()
+    replica_sets: tuple[ReplicaSetState, ...] = ()  # newest first, as of the last activity that read them; no pods
+    weights: tuple[WeightStatus, ...] = ()
+    analyses: tuple[AnalysisRef, ...] = ()
+    events: tuple[Event, ...] = ()
+    warnings: tuple[str, ...] = ()
+    compensations: tuple[CompensationStatus, ...] = ()
+    incident: IncidentRef | None = None
+    by: str = ""
+    source: Source = Source()
+
+
+class ReleaseResult(Payload):
+    """Result of a release that ended well; one that did not fails with an `ErrorType` and this as its details."""
+
+    outcome: str  # Healthy | RolloutAborted | ...
+    message: str
+    revision: int
+    hash: str
+    status: ReleaseStatus
