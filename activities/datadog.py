@@ -7,59 +7,42 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
 import httpx
-import structlog
 from pydantic import BaseModel, ConfigDict
 from temporalio import activity
 
-from activities.datadog_batch import Ask, Due, Failed, Outcome, batches, measure_batch
+from activities.datadog_batch import Ask, Due, batches, measure_batch
 from activities.datadog_client import DatadogClient
 from activities.datadog_credentials import Credentials, CredentialsError, CredentialsFinder
-from activities.datadog_request import ConfigError, read_provider, read_question
-from activities.errors import rate_limited, retry_delay
+from activities.datadog_request import read_question
+from activities.errors import retry_delay
 from activities.http import Answer
-from activities.secret_arguments import SecretArgumentError, SecretArguments
-from activities.secrets import NamedSecrets, Secrets
+from activities.measuring import Asked, ConfigError, Failed, Measuring, Outcome, RateLimitedError
+from activities.secrets import NamedSecrets
 from tidegate.analysis.reading import Reading
 from tidegate.contract import Activity, MeasureRequest
+from tidegate.manifests.analysis_template import Datadog as Provider
 
-log = structlog.get_logger(__name__)
+KEY = "datadog"
 
 
 class DatadogSettings(BaseModel):
-    """Where keys are looked for and where queries go.
-
-    `address` is used when the credentials name none. The Kubernetes Secret `name` of `namespace` is what stands under
-    `secret_path` in the secret store; `controller_namespace` is where Argo's controller would run.
-    """
+    """Where queries go when the credentials name no address, and the namespace where Argo's controller would run."""
 
     model_config = ConfigDict(frozen=True)
 
     address: str = "https://api.datadoghq.com"
-    secret_path: str = "secret/{namespace}/{name}"  # noqa: S105  a path
     controller_namespace: str = "argo-rollouts"
 
 
-class _RateLimitedError(Exception):
-    def __init__(self, delay: timedelta) -> None:
-        super().__init__()
-        self.delay = delay
-
-
 class Datadog:
-    """Metric provider Datadog.
-
-    A reading says what Datadog said, or why it said nothing: a refused, slow, oversized or undecodable answer is a
-    reading with an error, as in Argo. Only a rate limit is none: the whole measurement is tried again when the limit
-    resets, so that it never counts against a release.
-    """
+    """Metric provider Datadog."""
 
     def __init__(
         self,
-        secrets: Secrets,
+        secrets: NamedSecrets,
         http: httpx.AsyncClient,
         settings: DatadogSettings | None = None,
         *,
@@ -70,70 +53,34 @@ class Datadog:
         settings = settings or DatadogSettings()
         self._http = http
         self._clock = clock
-        self._secrets = NamedSecrets(secrets, settings.secret_path)
-        self._finder = CredentialsFinder(self._secrets, settings.controller_namespace, settings.address, environment)
+        self._measuring = Measuring(KEY, secrets, clock)
+        self._finder = CredentialsFinder(secrets, settings.controller_namespace, settings.address, environment)
 
     @activity.defn(name=Activity.MEASURE_DATADOG)
     async def measure(self, request: MeasureRequest) -> list[Reading]:
-        """One reading of each metric, in their order.
+        """One reading of each metric. Raises ApplicationError of type `RateLimited`."""
+        return await self._measuring.readings(request, self)
 
-        Raises ApplicationError of type `RateLimited`, with the delay that Datadog asks for.
-        """
-        started = self._now()
-        limited_since = _limited_since() or started
-        arguments, prepared = await self._prepare_all(request, started)
+    async def answer(self, asked: Sequence[Asked]) -> list[Outcome]:
+        """One outcome for each metric, as `Provider` says."""
+        prepared = [await self._prepare(index, each) for index, each in enumerate(asked)]
         due = [each for each in prepared if isinstance(each, Due)]
-        outcomes: dict[int, Outcome] = {index: each for index, each in enumerate(prepared) if isinstance(each, Failed)}
-        try:
-            outcomes |= await self._measure(due, request.namespace)
-        except _RateLimitedError as error:
-            # The next attempt finds this in its heartbeat details and can say how long the limit held it up.
-            activity.heartbeat(limited_since.isoformat())
-            log.info("datadog rate limit", run=request.run, seconds=error.delay.total_seconds())
-            raise rate_limited("Datadog: rate limit exceeded", error.delay) from None
+        measured = await self._measure(due, asked[0].namespace)
         queries = {each.index: each.question.text for each in due}
-        common = {
-            "started_at": started,
-            "finished_at": self._now(),
-            "rate_limited_seconds": (started - limited_since).total_seconds(),
-        }
-        readings = [
-            Reading.model_validate(
-                {
-                    **common,
-                    "metric": metric.get("name", ""),
-                    "query": arguments.mask(queries.get(index, "")),
-                    **_said(outcomes[index], arguments),
-                }
-            )
-            for index, metric in enumerate(request.metrics)
+        return [
+            each if isinstance(each, Failed) else replace(measured[index], query=queries[index])
+            for index, each in enumerate(prepared)
         ]
-        return [arguments.judged(metric, reading) for metric, reading in zip(request.metrics, readings, strict=True)]
 
-    async def _prepare_all(self, request: MeasureRequest, now: datetime) -> tuple[SecretArguments, list[Due | Failed]]:
+    async def _prepare(self, index: int, asked: Asked) -> Due | Failed:
         try:
-            arguments = await SecretArguments.read(self._secrets, request.namespace, request.secret_args)
-        except SecretArgumentError as error:
-            return SecretArguments({}), [Failed(str(error), unresolved=error.final)] * len(request.metrics)
-        prepared = [
-            await self._prepare(index, metric, arguments, request.namespace, now)
-            for index, metric in enumerate(request.metrics)
-        ]
-        return arguments, prepared
-
-    async def _prepare(
-        self, index: int, metric: Mapping[str, Any], arguments: SecretArguments, namespace: str, now: datetime
-    ) -> Due | Failed:
-        try:
-            provider = read_provider(arguments.put_into(metric))
+            provider = asked.read(Provider, KEY)
             # Argo looks for credentials before it looks at the queries, and so reports their absence first.
-            await self._finder.find(provider.secret_ref, namespace)
+            await self._finder.find(provider.secret_ref, asked.namespace)
             question = read_question(provider)
-        except SecretArgumentError as error:
-            return Failed(str(error), unresolved=error.final)
         except (ConfigError, CredentialsError) as error:
             return Failed(str(error))
-        return Due(index, question, question.window(now.timestamp()), provider.secret_ref)
+        return Due(index, question, question.window(asked.at.timestamp()), provider.secret_ref)
 
     async def _measure(self, due: Sequence[Due], namespace: str) -> dict[int, Outcome]:
         groups = batches(due)
@@ -162,31 +109,9 @@ class Datadog:
             if renewed != credentials:
                 answer = await self._exchange(due, renewed, ask)
         if answer.status == 429:
-            raise _RateLimitedError(retry_delay(answer.headers, self._now()))
+            raise RateLimitedError(retry_delay(answer.headers, datetime.fromtimestamp(self._clock(), UTC)))
         return answer
 
     async def _exchange(self, due: Due, credentials: Credentials, ask: Ask) -> Answer:
         answer = await ask(DatadogClient(self._http, credentials, due.question.timeout))
         return replace(answer, body=credentials.mask(answer.body))
-
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock(), UTC)
-
-
-def _limited_since() -> datetime | None:
-    """When the first attempt of this activity was held up by the rate limit, if one was."""
-    details = activity.info().heartbeat_details
-    return datetime.fromisoformat(details[0]) if details else None
-
-
-def _said(outcome: Outcome, arguments: SecretArguments) -> dict[str, object]:
-    """The fields of a reading that an outcome fills."""
-    if isinstance(outcome, Failed):
-        return {"error": arguments.mask(outcome.error), "unresolved": outcome.unresolved}
-    return {
-        "result": outcome.result,
-        "value": outcome.text,
-        "no_data": outcome.result is None,
-        "notes": outcome.notes,
-        "metadata": outcome.metadata,
-    }

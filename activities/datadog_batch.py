@@ -10,7 +10,6 @@ from activities.datadog_client import DatadogClient
 from activities.datadog_request import Question, Window, scalar_request
 from activities.datadog_response import (
     ResponseError,
-    Value,
     check_status,
     read_first,
     read_formula,
@@ -18,6 +17,7 @@ from activities.datadog_response import (
     read_table,
 )
 from activities.http import Answer, TransportError
+from activities.measuring import Failed, Outcome
 from tidegate.manifests.analysis_template import SecretRef
 
 # Answers that condemn a whole request for what a single query of it may have done.
@@ -35,17 +35,6 @@ class Due:
     question: Question
     window: Window
     secret_ref: SecretRef | None
-
-
-@dataclass(frozen=True)
-class Failed:
-    """Why a metric has no reading; `unresolved` when an argument has no value, so that asking again cannot help."""
-
-    error: str
-    unresolved: bool = False
-
-
-Outcome = Value | Failed
 
 
 def batches(due: Iterable[Due]) -> list[list[Due]]:

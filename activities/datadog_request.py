@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from activities.datadog_formula import Formula, FormulaError
+from activities.measuring import ConfigError
 from tidegate.manifests.analysis_template import Datadog as Provider
 from tidegate.manifests.durations import parse_duration
 
@@ -21,10 +22,6 @@ LONE_QUERY = "query"
 
 _GROUPING = re.compile(r"\bby\s*\{([^}]*)\}")
 _ROLLUP = re.compile(r"\.rollup\(\s*(?:\w+\s*,\s*)?([0-9]{1,7})\s*\)")
-
-
-class ConfigError(ValueError):
-    """A provider configuration that cannot be measured; the text is Argo's where Argo has one."""
 
 
 @dataclass(frozen=True)
@@ -99,20 +96,6 @@ class ScalarRequest:
     body: dict[str, JsonValue]
     labels: tuple[str, ...]
     columns: tuple[Columns, ...]
-
-
-def read_provider(metric: Mapping[str, JsonValue]) -> Provider:
-    """The Datadog provider of a metric in Argo's JSON shape. Raises ConfigError for a wrong shape."""
-    provider = metric.get("provider")
-    raw = provider.get("datadog") if isinstance(provider, Mapping) else None
-    if raw is None:
-        raise ConfigError("provider.datadog is missing: this metric is not Datadog's")
-    try:
-        return Provider.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"provider.datadog.{where}: {first['msg']}") from error
 
 
 def read_question(provider: Provider) -> Question:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from activities.datadog_formula import Formula, NotComputableError
 from activities.datadog_request import Columns
 from activities.http import Answer
+from activities.measuring import Value
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -22,16 +23,6 @@ GROUPS_KEPT = 100
 
 class ResponseError(ValueError):
     """An answer without a usable value; the text is what Argo stores with the measurement."""
-
-
-@dataclass(frozen=True)
-class Value:
-    """Value of one metric: a number, a list of numbers for grouped queries, None for no data; `text` is stored."""
-
-    result: float | list[float] | None
-    text: str
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
 
 class _Body(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from temporalio.exceptions import ApplicationError
@@ -73,8 +74,18 @@ class SecretArguments:
             return reading
         return judged_with_secrets(metric, self.put_into(metric), reading)
 
-    def mask(self, text: str) -> str:
-        """`text` without the values."""
+    def masked(self, reading: Reading) -> Reading:
+        """The reading without the values: a server may send back what it was sent."""
+        return Reading.model_validate(self._masked(reading.model_dump())) if self.values else reading
+
+    def _masked(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {self._masked(key): self._masked(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._masked(item) for item in value]
+        return self._mask(value) if isinstance(value, str) and not isinstance(value, StrEnum) else value
+
+    def _mask(self, text: str) -> str:
         for value in sorted(self.values.values(), key=len, reverse=True):
             text = text.replace(value, MASK) if value else text
         return text

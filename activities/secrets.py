@@ -34,7 +34,7 @@ class NamedSecrets:
     """Kubernetes Secrets by namespace and name, which stand in `store` under `path`: `secret/{namespace}/{name}`."""
 
     store: Secrets
-    path: str
+    path: str = "secret/{namespace}/{name}"
 
     async def read(self, namespace: str, name: str, *, fresh: bool = False) -> Mapping[str, str]:
         """Content of a Secret, with `fresh` as it stands now. Raises ApplicationError as `Secrets` does."""

@@ -202,7 +202,6 @@ class World:
             "TIDEGATE_VAULT__AUTH": "approle",
             "TIDEGATE_VAULT__ROLE_ID_FILE": str(self.vault.role_id_file),
             "TIDEGATE_VAULT__SECRET_ID_FILE": str(self.vault.secret_id_file),
-            "TIDEGATE_DATADOG__SECRET_PATH": f"secret/{DATADOG_SECRET}",
             "TIDEGATE_DATADOG__MEASUREMENTS_PER_SECOND": "50",
             "TIDEGATE_SERVICENOW__URL": self.servicenow.url,
             "TIDEGATE_HEALTH__PORT": str(self._worker_port),

@@ -76,6 +76,9 @@ class VaultSettings(_Group):
     role_id_file: Path | None = Field(None, description="approle: file with the role id")
     secret_id_file: Path | None = Field(None, description="approle: file with the secret id")
     token_file: Path | None = Field(None, description="token: file with the token")
+    kubernetes_secrets: str = Field(
+        "secret/{namespace}/{name}", description="path of what manifests call the Kubernetes Secret `name`"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> VaultSettings:
@@ -90,9 +93,6 @@ class DatadogSettings(_Group):
     """How Datadog is asked."""
 
     address: str = Field("https://api.datadoghq.com", description="used when the credentials name none")
-    secret_path: str = Field(
-        "secret/{namespace}/{name}", description="path in Vault of the Kubernetes Secret `name` of `namespace`"
-    )
     controller_namespace: str = Field("argo-rollouts", description="namespace of a Secret that is not namespaced")
     measurements_per_second: float = Field(
         5.0, gt=0, description="ceiling for all workers together, enforced by Temporal: the share of the rate limit"
@@ -137,7 +137,7 @@ class Settings(BaseSettings):
     servicenow: ServiceNowSettings | None = None
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()
-    prometheus: str = Field("", description="address such as 0.0.0.0:9464 for the SDK's metrics; none by default")
+    telemetry: str = Field("", description="address such as 0.0.0.0:9464 for the SDK's metrics; none by default")
     graceful_shutdown: timedelta = Field(
         timedelta(seconds=30), description="time for running activities after SIGTERM; seconds, or ISO 8601"
     )

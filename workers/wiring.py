@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 from temporalio.client import Client
@@ -16,7 +16,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from tidegate.contract import FOLLOW_UP_QUEUE, METRICS_QUEUE, RELEASES_QUEUE, ErrorType, cluster_queue
+from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, ErrorType, cluster_queue, metrics_queue
 from workers.logs import LogContext
 from workers.settings import PREFIX, Role, ServiceNowSettings, Settings, VaultSettings
 
@@ -57,9 +57,9 @@ async def open_workers(client: Client, settings: Settings) -> AsyncIterator[list
             http = await stack.enter_async_context(httpx.AsyncClient(trust_env=True))
             secrets = _secrets(settings, stack)
             if Role.METRICS in roles:
-                rate = settings.datadog.measurements_per_second
-                activities = _metric_activities(settings, http, secrets)
-                workers.append(_activity_worker(client, settings, METRICS_QUEUE, activities, rate))
+                for provider, measured in _metric_activities(settings, http, secrets).items():
+                    queue = metrics_queue(provider)
+                    workers.append(_activity_worker(client, settings, queue, [measured.activity], measured.per_second))
             if Role.FOLLOW_UP in roles:
                 if settings.servicenow is None:
                     log.warning("incidents are left to other workers", unset=f"{PREFIX}SERVICENOW__URL")
@@ -113,11 +113,23 @@ async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Acti
     return [*Kubernetes(cluster).activities(), *IstioTraffic(cluster).activities()]
 
 
-def _metric_activities(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> Activities:
-    from activities.datadog import Datadog, DatadogSettings
+class _Measured(NamedTuple):
+    """The activity of a metric provider, and the ceiling for all workers together."""
 
-    asked = DatadogSettings(**settings.datadog.model_dump(exclude={"measurements_per_second"}))
-    return [Datadog(secrets, http, asked).measure]
+    activity: Callable[..., Any]
+    per_second: float | None
+
+
+def _metric_activities(settings: Settings, http: httpx.AsyncClient, store: Secrets) -> dict[str, _Measured]:
+    """By the provider's key in manifests."""
+    from activities import datadog
+    from activities.secrets import NamedSecrets
+
+    secrets = NamedSecrets(store, settings.vault.kubernetes_secrets) if settings.vault else NamedSecrets(store)
+    asked = datadog.DatadogSettings(**settings.datadog.model_dump(exclude={"measurements_per_second"}))
+    return {
+        datadog.KEY: _Measured(datadog.Datadog(secrets, http, asked).measure, settings.datadog.measurements_per_second),
+    }
 
 
 def _follow_up_activities(told: ServiceNowSettings, http: httpx.AsyncClient, secrets: Secrets) -> Activities:

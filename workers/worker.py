@@ -60,7 +60,7 @@ async def _poll(client: Client, settings: Settings, stop: asyncio.Event, health:
 
 
 async def _connect(settings: Settings, health: Health) -> Client:
-    metrics = PrometheusConfig(bind_address=settings.prometheus) if settings.prometheus else None
+    metrics = PrometheusConfig(bind_address=settings.telemetry) if settings.telemetry else None
     runtime = Runtime(telemetry=TelemetryConfig(logging=core_logging(), metrics=metrics))
     delay = FIRST_RETRY_SECONDS
     while True:

@@ -25,7 +25,6 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import AnalysisStatus, Phase
     from tidegate.contract import (
         ANALYSIS_WORKFLOW,
-        METRICS_QUEUE,
         Activity,
         AnalysisRequest,
         AnalysisResult,
@@ -33,11 +32,12 @@ with workflow.unsafe.imports_passed_through():
         MeasureRequest,
         Query,
         Signal,
+        metrics_queue,
     )
+    from tidegate.manifests.support import PROVIDERS
     from tidegate.story import analysis_details
     from workflows.failures import cause_of
 
-PROVIDERS = {"datadog": Activity.MEASURE_DATADOG}
 ATTEMPT_TIMEOUT = timedelta(minutes=2)
 MEASURE_TIMEOUT = timedelta(minutes=10)  # with no worker for a provider, a measurement is an Error after this long
 RATE_LIMIT_PATIENCE = timedelta(hours=1)
@@ -140,6 +140,8 @@ class AnalysisRun:
             run=request.name,
             metrics=tuple(dict(metric.document) for metric in metrics),
             secret_args={name: dict(reference) for name, reference in rules.secrets.items()},
+            numbers={metric.name: run.number(metric) for metric in metrics},
+            pending={metric.name: dict(run.pending(metric)) for metric in metrics},
         )
         started = workflow.now()
         waited = timedelta(0)
@@ -227,10 +229,10 @@ def _invalid(message: str) -> ApplicationError:
 
 async def _execute(provider: str, asked: MeasureRequest) -> list[Reading]:
     answered: list[Reading] = await workflow.execute_activity(
-        PROVIDERS[provider],
+        Activity(f"measure_{provider}"),
         asked,
         result_type=list[Reading],
-        task_queue=METRICS_QUEUE,
+        task_queue=metrics_queue(provider),
         start_to_close_timeout=ATTEMPT_TIMEOUT,
         schedule_to_close_timeout=MEASURE_TIMEOUT,
         retry_policy=RETRY,

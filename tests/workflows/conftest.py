@@ -25,7 +25,6 @@ from tests.workflows.cluster_double import ClusterDouble
 from tidegate.analysis.reading import Reading
 from tidegate.contract import (
     FOLLOW_UP_QUEUE,
-    METRICS_QUEUE,
     RELEASES_QUEUE,
     ROLLOUT_WORKFLOW,
     SEARCH_ATTRIBUTES,
@@ -37,6 +36,7 @@ from tidegate.contract import (
     ReleaseResult,
     ReleaseStatus,
     cluster_queue,
+    metrics_queue,
     rollout_id,
 )
 from tidegate.manifests.documents import load
@@ -151,7 +151,7 @@ async def open_release_world() -> AsyncIterator[World]:
                 workflow_runner=workflow_runner(),
             ),
             Worker(env.client, task_queue=cluster_queue("default"), activities=cluster.activities()),
-            Worker(env.client, task_queue=METRICS_QUEUE, activities=[datadog.measure]),
+            Worker(env.client, task_queue=metrics_queue("datadog"), activities=[datadog.measure]),
             Worker(env.client, task_queue=FOLLOW_UP_QUEUE, activities=[cluster.incident]),
         ):
             await stack.enter_async_context(worker)

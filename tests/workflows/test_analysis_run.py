@@ -26,13 +26,13 @@ from tidegate.analysis.spec import build_run_spec
 from tidegate.analysis.status import AnalysisStatus, MetricStatus, Phase
 from tidegate.contract import (
     ANALYSIS_WORKFLOW,
-    METRICS_QUEUE,
     RELEASES_QUEUE,
     Activity,
     AnalysisRequest,
     AnalysisResult,
     ErrorType,
     MeasureRequest,
+    metrics_queue,
 )
 from tidegate.manifests.documents import load
 from workers.wiring import workflow_runner
@@ -140,7 +140,9 @@ async def world() -> AsyncIterator[World]:
         )
         provider = Provider()
         await stack.enter_async_context(_workflow_worker(env.client))
-        await stack.enter_async_context(Worker(env.client, task_queue=METRICS_QUEUE, activities=[provider.measure]))
+        await stack.enter_async_context(
+            Worker(env.client, task_queue=metrics_queue("datadog"), activities=[provider.measure])
+        )
         yield World(env, provider)
 
 
@@ -341,7 +343,10 @@ async def test_no_message_hurts(world: World) -> None:
         ({"namespace": "x", "name": "y"}, "analysis request: spec: Field required"),
         (_of({"metrics": []}), "Analysis spec invalid: no metrics specified"),
         (_of({"metrics": "m"}), "AnalysisRun: error: metrics: "),
-        (_of({"metrics": [metric(provider={"web": {}})]}), "Analysis spec invalid: metrics[0]: unknown provider 'web'"),
+        (
+            _of({"metrics": [metric(provider={"graphite": {}})]}),
+            "Analysis spec invalid: metrics[0]: unknown provider 'graphite'",
+        ),
         (_of({"metrics": [metric(interval="5x")]}), "Analysis spec invalid: metrics[0]: invalid interval string: "),
         (_of({"metrics": [metric(count="{{args.n}}")]}), "Unable to resolve metric arguments: failed to resolve"),
     ],
@@ -444,7 +449,7 @@ async def test_a_long_run_continues_as_new_and_forgets_nothing() -> None:
     ) as env:
         provider = Provider()
         provider.script = {"m": [0.5]}
-        measuring = Worker(env.client, task_queue=METRICS_QUEUE, activities=[provider.measure])
+        measuring = Worker(env.client, task_queue=metrics_queue("datadog"), activities=[provider.measure])
         async with _workflow_worker(env.client), measuring:
             handle = await World(env, provider).start(request(metric(interval="10ms", count=6)))
             status = (await handle.result()).status

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -73,6 +73,16 @@ class Run:
         """
         times = sorted(at for _, at in self._due_times())
         return max((at for at in times if at - times[0] <= within), default=None)
+
+    def number(self, rule: MetricRules) -> int:
+        """Number of the metric's next measurement, counted from 1; of the one under way while there is one."""
+        metric = self._of(rule)
+        return metric.count + metric.error + 1
+
+    def pending(self, rule: MetricRules) -> Mapping[str, str]:
+        """What the provider recorded of the measurement that is under way; empty when there is none."""
+        newest = self._of(rule).measurements[-1:]
+        return newest[0].metadata if newest and newest[0].phase is Phase.RUNNING else {}
 
     def record(self, readings: Iterable[Reading], now: datetime) -> None:
         """Take in readings and decide what they mean for their metrics and for the run.
@@ -176,6 +186,9 @@ class Run:
         phase = Phase.INCONCLUSIVE if rule.patient else Phase.SUCCESSFUL
         ended = {"phase": phase, "message": _STOPPED, "finished_at": now, "resume_at": None}
         return self._counted(rule, metric, metric.measurements[-1].model_copy(update=ended))
+
+    def _of(self, rule: MetricRules) -> MetricStatus:
+        return next(metric for metric in self.status.metrics if metric.name == rule.name)
 
     def _pairs(self) -> Iterable[tuple[MetricRules, MetricStatus]]:
         return zip(self._rules.metrics, self.status.metrics, strict=True)

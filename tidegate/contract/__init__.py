@@ -24,7 +24,6 @@ from tidegate.contract.messages import Accepted, Message, parse_message
 from tidegate.contract.names import (
     ANALYSIS_WORKFLOW,
     FOLLOW_UP_QUEUE,
-    METRICS_QUEUE,
     RELEASES_QUEUE,
     ROLLOUT_WORKFLOW,
     SEARCH_ATTRIBUTES,
@@ -40,6 +39,7 @@ from tidegate.contract.names import (
     Update,
     analysis_id,
     cluster_queue,
+    metrics_queue,
     rollout_id,
 )
 from tidegate.contract.payload import Document, Payload
@@ -63,7 +63,6 @@ from tidegate.contract.writes import Fence, Target
 __all__ = [
     "ANALYSIS_WORKFLOW",
     "FOLLOW_UP_QUEUE",
-    "METRICS_QUEUE",
     "RELEASES_QUEUE",
     "ROLLOUT_WORKFLOW",
     "SEARCH_ATTRIBUTES",
@@ -120,6 +119,7 @@ __all__ = [
     "WeightStatus",
     "analysis_id",
     "cluster_queue",
+    "metrics_queue",
     "parse_message",
     "rollout_id",
 ]

@@ -27,12 +27,19 @@ class AnalysisResult(Payload):
 
 
 class MeasureRequest(Payload):
-    """One measurement of each of `metrics` (Argo's metric objects of one provider, args substituted except secrets)."""
+    """One measurement of each of `metrics` (Argo's metric objects of one provider, args substituted except secrets).
+
+    `numbers` counts the measurements of each metric from 1, so that an effect of one can be told from that of the
+    next. `pending` is the metadata of a measurement that is still under way, by metric: such a one is looked at again,
+    not begun.
+    """
 
     namespace: str
     run: str
     metrics: tuple[Document, ...]
     secret_args: dict[str, dict[str, str]] = Field(default_factory=dict)  # arg name -> {name, key} of a Secret
+    numbers: dict[str, int] = Field(default_factory=dict)
+    pending: dict[str, dict[str, str]] = Field(default_factory=dict)
 
 
 MeasureResult = list[Reading]

@@ -10,13 +10,20 @@ ROLLOUT_WORKFLOW = "Rollout"
 ANALYSIS_WORKFLOW = "AnalysisRun"
 
 RELEASES_QUEUE = "tidegate-releases"  # workflows
-METRICS_QUEUE = "tidegate-metrics"  # analysis providers; rate-limited for the whole organisation
 FOLLOW_UP_QUEUE = "tidegate-follow-up"  # ServiceNow and whatever else tells people
 
 
 def cluster_queue(cluster: str) -> str:
     """Task queue of the activities that touch one Kubernetes cluster: `tidegate-cluster-<cluster>`."""
     return f"tidegate-cluster-{cluster}"
+
+
+def metrics_queue(provider: str) -> str:
+    """Task queue of the questions to one metric provider: `tidegate-metrics-<provider>`.
+
+    One for each, because Temporal's rate limit is one for each task queue and budgets are not shared.
+    """
+    return f"tidegate-metrics-{provider}"
 
 
 def rollout_id(cluster: str, namespace: str, name: str) -> str:
@@ -70,7 +77,12 @@ class Activity(StrEnum):
     SHIFT_TRAFFIC = "shift_traffic"  # ShiftTraffic -> TrafficState
     POINT_SUBSETS = "point_subsets"  # PointSubsets -> None
     RESTORE_STABLE = "restore_stable"  # RestoreStable -> TrafficState
-    MEASURE_DATADOG = "measure_datadog"  # MeasureRequest -> list[Reading]
+    # MeasureRequest -> list[Reading]: `measure_` and the key of a provider in manifests
+    MEASURE_DATADOG = "measure_datadog"
+    MEASURE_PROMETHEUS = "measure_prometheus"
+    MEASURE_WEB = "measure_web"
+    MEASURE_JOB = "measure_job"
+    END_JOBS = "end_jobs"  # EndJobs -> None
     OPEN_INCIDENT = "open_incident"  # IncidentRequest -> IncidentRef
 
 

@@ -65,6 +65,8 @@ REFUSED: tuple[Limit, ...] = (
     Limit(f"{_STEP}.plugin", "step plugin"),
 )
 
+PROVIDERS = ("datadog", "job", "prometheus", "web")
+
 # Harmless when ignored, so a release goes on and says so.
 WARNED: tuple[Limit, ...] = (
     Limit("spec.paused", "paused", "pause a release with `tidegate pause`"),
@@ -87,13 +89,14 @@ def unsupported(rollout: Loaded[Rollout]) -> Iterator[Finding]:
 
 
 def unsupported_providers(template: Loaded[AnalysisTemplate]) -> Iterator[Finding]:
-    """Metrics of a template that are not measured at Datadog."""
+    """Metrics of a template whose provider nobody here knows."""
+    known = ", ".join(PROVIDERS)
     for index, metric in enumerate(template.model.spec.metrics):
         for name in metric.provider.names():
-            if name != "datadog":
+            if name not in PROVIDERS:
                 path = ("spec", "metrics", index, "provider", name)
                 message = f"not supported by Tidegate: provider {name}"
-                yield template.finding(Severity.ERROR, CODE, path, message, remedy="supported providers: datadog")
+                yield template.finding(Severity.ERROR, CODE, path, message, remedy=f"supported providers: {known}")
 
 
 def _missing_parts(rollout: Loaded[Rollout]) -> Iterator[Finding]:

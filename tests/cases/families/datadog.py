@@ -9,6 +9,7 @@ from typing import Any, Final
 from temporalio.exceptions import ApplicationError
 
 from activities.datadog import Datadog
+from activities.secrets import NamedSecrets
 from tests.activities.outside import MemorySecrets, Script, Seen, http_client, run_activity
 from tests.cases.family import Answer, Family, Input, equal
 from tests.cases.results import rules_of
@@ -38,7 +39,7 @@ def ask(given: Input, status: int, body: Any) -> tuple[Reading, list[Seen]]:
             given_none = "secrets" not in given and "env" not in given
             secrets = {f"secret/{path}": placed(content) for path, content in (given.get("secrets") or {}).items()}
             provider = Datadog(
-                MemorySecrets(secrets),
+                NamedSecrets(MemorySecrets(secrets)),
                 http,
                 environment=placed(STANDARD if given_none else given.get("env") or {}),
                 clock=lambda: NOW,

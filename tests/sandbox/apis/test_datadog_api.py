@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.datadog import Datadog, DatadogSettings
+from activities.secrets import NamedSecrets
 from sandbox.datadog import DatadogApi
 from sandbox.datadog_query import Query, QueryError, parse_query
 from sandbox.datadog_series import HASH_TAG, aggregate, frame
@@ -127,7 +128,9 @@ RATE = {"errors": canary("trace.http.request.errors") + ".as_count()\n", "hits":
 async def measure(api: DatadogApi, *metrics: dict[str, Any]) -> list[Reading]:
     environment = {"DD_API_KEY": KEYS["DD-API-KEY"], "DD_APP_KEY": KEYS["DD-APPLICATION-KEY"], "DD_ADDRESS": api.url}
     async with client(api, {}) as http:
-        provider = Datadog(NoSecrets(), http, DatadogSettings(), environment=environment, clock=lambda: NOW)
+        provider = Datadog(
+            NamedSecrets(NoSecrets()), http, DatadogSettings(), environment=environment, clock=lambda: NOW
+        )
         request = MeasureRequest(namespace="payments", run="run", metrics=metrics)
         readings: list[Reading] = await ActivityEnvironment().run(provider.measure, request)
     return readings

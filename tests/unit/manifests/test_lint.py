@@ -331,7 +331,7 @@ VALUES: dict[str, Any] = {
             lambda o: o["VirtualService/checkout-vsvc"]["spec"].update(tcp=[{}]),
             "tcp routes, whose weights would not follow",
         ),
-        (lambda o: metric(o).update(provider={"web": {"url": "x"}}), "provider web"),
+        (lambda o: metric(o).update(provider={"wavefront": {"query": "x"}}), "provider wavefront"),
         (
             lambda o: (
                 canary(o).pop("canaryService"),
