@@ -23,7 +23,7 @@ from activities.measuring import Asked, ConfigError, Failed, Measuring, Outcome,
 from activities.secrets import NamedSecrets
 from tidegate.analysis.reading import Reading
 from tidegate.contract import Activity, MeasureRequest
-from tidegate.manifests.analysis_template import Datadog as Provider
+from tidegate.manifests.providers.datadog import Datadog as Provider
 
 KEY = "datadog"
 

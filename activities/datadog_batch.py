@@ -18,7 +18,7 @@ from activities.datadog_response import (
 )
 from activities.http import Answer, TransportError
 from activities.measuring import Failed, Outcome
-from tidegate.manifests.analysis_template import SecretRef
+from tidegate.manifests.providers.datadog import SecretRef
 
 # Answers that condemn a whole request for what a single query of it may have done.
 _PERHAPS_ONE_CULPRIT = (200, 400, 422)

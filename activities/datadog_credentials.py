@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.secrets import NamedSecrets
 from tidegate.contract import ErrorType
-from tidegate.manifests.analysis_template import SecretRef
+from tidegate.manifests.providers.datadog import SecretRef
 
 MASK = b"*****"
 NOT_FOUND = "failed to find the credentials for datadog metrics provider"

@@ -11,8 +11,8 @@ from pydantic import JsonValue
 
 from activities.datadog_formula import Formula, FormulaError
 from activities.measuring import ConfigError
-from tidegate.manifests.analysis_template import Datadog as Provider
 from tidegate.manifests.durations import parse_duration
+from tidegate.manifests.providers.datadog import Datadog as Provider
 
 DEFAULT_AGGREGATOR = "last"
 DEFAULT_API_VERSION = "v1"

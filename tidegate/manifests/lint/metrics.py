@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from tidegate.manifests.analysis_template import AnalysisTemplate, Datadog, Metric
+from tidegate.manifests.analysis_template import AnalysisTemplate, Metric
 from tidegate.manifests.documents import Loaded
 from tidegate.manifests.durations import DURATION_HINT, parse_duration
 from tidegate.manifests.findings import Finding, Path, Severity
 from tidegate.manifests.lint.scope import Binding, Scope, scope_of
 from tidegate.manifests.lint.traps import trap_findings
+from tidegate.manifests.providers.datadog import Datadog
 
 CompileCondition = Callable[[str], object]
 

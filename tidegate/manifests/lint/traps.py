@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tidegate.manifests.analysis_template import AnalysisTemplate, Datadog, Metric
+from tidegate.manifests.analysis_template import AnalysisTemplate, Metric
 from tidegate.manifests.documents import Loaded
 from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.providers.datadog import Datadog
 
 _COMPARISON = re.compile(
     r"(?:result|default\(result,[^)]*\))(?:\[0\])?\s*(?P<operator><=?|>=?)\s*(?P<limit>\d+(?:\.\d+)?)"
