@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from temporalio.exceptions import ApplicationError
 
 from activities.errors import failure, rejected, unavailable
 from activities.http import Answer, TransportError, exchange
+from activities.oauth2 import ClientCredentials, TokenError, Tokens, basic
+from activities.secret_arguments import MASK
 from activities.secrets import Secrets
 from tidegate.contract import ErrorType
 
 SYSTEM = "ServiceNow"
 JSON_TYPE = "application/json"
-FORM_TYPE = "application/x-www-form-urlencoded"
-MASK = "*****"
-# A token is replaced before it ends, so that it does not end on the way.
-TOKEN_MARGIN_SECONDS = 60.0
-
-
-class _Token(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    access_token: str = Field(min_length=1, max_length=8192)
-    expires_in: float = Field(default=0.0, ge=0)
+OAUTH_PATH = "/oauth_token.do"
 
 
 @dataclass(frozen=True)
@@ -71,8 +60,8 @@ class Session:
         self._path = secret_path
         self._timeout = timeout_seconds
         self._clock = clock
+        self._tokens = Tokens(clock)
         self._token = ""
-        self._token_until = 0.0
 
     async def address(self) -> str:
         """Base URL of the instance. Raises ApplicationError when nobody says it."""
@@ -130,33 +119,26 @@ class Session:
             raise rejected(SYSTEM, f"no address: set it in the settings, or as url in {path}")
         confidential = tuple(secret[name] for name in ("password", "client_secret") if secret.get(name))
         if secret.get("username") and secret.get("password"):
-            pair = f"{secret['username']}:{secret['password']}".encode()
-            return _Access(url, f"Basic {base64.b64encode(pair).decode()}", confidential)
+            return _Access(url, basic(secret["username"], secret["password"]), confidential)
         if secret.get("client_id") and secret.get("client_secret"):
-            if renew or self._clock() >= self._token_until:
-                await self._fetch_token(url, secret["client_id"], secret["client_secret"])
+            # The platform reads the credentials from the form only.
+            client = ClientCredentials(f"{url}{OAUTH_PATH}", secret["client_id"], secret["client_secret"], in_form=True)
+            self._token = await self._fetch_token(client, refused=self._token if renew else "")
             return _Access(url, f"Bearer {self._token}", (*confidential, self._token))
         raise rejected(SYSTEM, f"{path} needs username and password, or client_id and client_secret")
 
-    async def _fetch_token(self, url: str, client_id: str, client_secret: str) -> None:
-        form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
-        headers = {"Accept": JSON_TYPE, "Content-Type": FORM_TYPE}
-        answer = await self._exchange("POST", f"{url}/oauth_token.do", headers, None, urlencode(form))
-        if answer.status != 200:
-            # Only the code is quoted: what else stands there is not known to be free of the credentials.
-            raise failure(
-                SYSTEM,
-                401 if answer.status == 400 else answer.status,
-                f"POST /oauth_token.do: {_oauth_code(answer)}",
-                answer.headers,
-                datetime.fromtimestamp(self._clock(), UTC),
-            )
+    async def _fetch_token(self, client: ClientCredentials, refused: str) -> str:
         try:
-            token = _Token.model_validate_json(answer.body)
-        except ValidationError:
-            raise unavailable(SYSTEM, "POST /oauth_token.do: the answer holds no token") from None
-        self._token = token.access_token
-        self._token_until = self._clock() + token.expires_in - TOKEN_MARGIN_SECONDS
+            return await self._tokens.token(self._http, client, timeout=self._timeout, refused=refused)
+        except TransportError as error:
+            raise unavailable(SYSTEM, error) from error
+        except TokenError as error:
+            detail = f"POST {OAUTH_PATH}: {error.detail}"
+            if error.status == 200:
+                raise unavailable(SYSTEM, detail) from error
+            # A refused client is answered with 400 or 401 (RFC 6749 §5.2).
+            status = 401 if error.status == 400 else error.status
+            raise failure(SYSTEM, status, detail, error.headers, datetime.fromtimestamp(self._clock(), UTC)) from error
 
 
 def _reason(answer: Answer) -> str:
@@ -165,12 +147,3 @@ def _reason(answer: Answer) -> str:
         return f"{error['message']}: {error['detail']}"[:500] if isinstance(error, dict) else str(error)[:500]
     except (ValueError, KeyError, TypeError):
         return answer.quoted[:200]
-
-
-def _oauth_code(answer: Answer) -> str:
-    """The error code of an OAuth answer (RFC 6749 §5.2)."""
-    try:
-        code = answer.document()["error"]
-    except (ValueError, KeyError, TypeError):
-        return "no token"
-    return code if isinstance(code, str) and code.isidentifier() and len(code) <= 50 else "no token"
