@@ -63,7 +63,8 @@ class Value:
     """What a provider says of one metric: `result` None is no data, `text` is stored and shown.
 
     `resume_at` is set while the provider is still at work. `verdict` is set by a provider whose answer is a verdict
-    already, so that no condition is asked.
+    already, so that no condition is asked. `no_data` says that a result is none, though conditions may look at it: an
+    empty list of a provider whose lists hold what was measured.
     """
 
     result: JsonValue | float | list[float] | None
@@ -73,6 +74,7 @@ class Value:
     query: str = ""
     resume_at: datetime | None = None
     verdict: Verdict | None = None
+    no_data: bool = False
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,8 @@ def _said(outcome: Outcome) -> dict[str, object]:
         "query": outcome.query,
         "result": outcome.result,
         "value": outcome.text,
-        "no_data": outcome.result is None and outcome.verdict is None and outcome.resume_at is None,
+        "no_data": outcome.no_data
+        or (outcome.result is None and outcome.verdict is None and outcome.resume_at is None),
         "notes": outcome.notes,
         "metadata": outcome.metadata,
         "resume_at": outcome.resume_at,

@@ -11,7 +11,7 @@ from urllib.parse import quote_plus, urlencode
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from activities.http import Answer, exchange
+from activities.http import Answer, TransportError, exchange
 from activities.secret_arguments import MASK
 
 # A token is replaced before it ends, so that it does not end on the way.
@@ -138,7 +138,11 @@ class Tokens:
         self, http: httpx.AsyncClient, credentials: ClientCredentials, timeout: float, *, in_form: bool
     ) -> Answer:
         headers, content = credentials.request(in_form=in_form)
-        return await exchange(http, "POST", credentials.token_url, timeout=timeout, headers=headers, content=content)
+        url = credentials.token_url
+        try:
+            return await exchange(http, "POST", url, timeout=timeout, headers=headers, content=content)
+        except TransportError as error:
+            raise TransportError(f"oauth2: cannot fetch token: {error}") from error
 
 
 def basic(user: str, password: str) -> str:

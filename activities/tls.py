@@ -9,6 +9,10 @@ from contextlib import asynccontextmanager
 import httpx
 
 
+class TrustError(ValueError):
+    """Authorities that hold no certificate."""
+
+
 @asynccontextmanager
 async def trusting(
     http: httpx.AsyncClient, *, insecure: bool = False, authorities: str = ""
@@ -18,7 +22,7 @@ async def trusting(
     `authorities` are certificates in PEM that take the place of the system's; `insecure` checks nothing and comes
     before them. A client of its own is cheap here: what takes time is loading the system's authorities.
 
-    Raises ValueError for authorities that hold no certificate.
+    Raises TrustError.
     """
     if not insecure and not authorities:
         yield http
@@ -30,7 +34,7 @@ async def trusting(
     else:
         try:
             context.load_verify_locations(cadata=authorities)
-        except (ssl.SSLError, ValueError) as error:
-            raise ValueError("no certificate in PEM") from error
+        except (ssl.SSLError, TypeError, ValueError) as error:
+            raise TrustError("no certificate in PEM") from error
     async with httpx.AsyncClient(verify=context) as client:
         yield client

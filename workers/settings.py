@@ -99,6 +99,15 @@ class DatadogSettings(_Group):
     )
 
 
+class PrometheusSettings(_Group):
+    """How Prometheus is asked."""
+
+    address: str = Field("", description="used when neither a metric nor ARGO_ROLLOUTS_PROMETHEUS_ADDRESS names one")
+    measurements_per_second: float | None = Field(
+        None, gt=0, description="ceiling for all workers together, enforced by Temporal; none by default"
+    )
+
+
 class ServiceNowSettings(_Group):
     """Where incidents are opened."""
 
@@ -134,6 +143,7 @@ class Settings(BaseSettings):
     kubernetes: KubernetesSettings = KubernetesSettings()
     vault: VaultSettings | None = None
     datadog: DatadogSettings = DatadogSettings()
+    prometheus: PrometheusSettings = PrometheusSettings()
     servicenow: ServiceNowSettings | None = None
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()

@@ -122,13 +122,17 @@ class _Measured(NamedTuple):
 
 def _metric_activities(settings: Settings, http: httpx.AsyncClient, store: Secrets) -> dict[str, _Measured]:
     """By the provider's key in manifests."""
-    from activities import datadog
+    from activities import datadog, prometheus
     from activities.secrets import NamedSecrets
 
     secrets = NamedSecrets(store, settings.vault.kubernetes_secrets) if settings.vault else NamedSecrets(store)
     asked = datadog.DatadogSettings(**settings.datadog.model_dump(exclude={"measurements_per_second"}))
+    prometheus_asked = prometheus.PrometheusSettings(address=settings.prometheus.address)
     return {
         datadog.KEY: _Measured(datadog.Datadog(secrets, http, asked).measure, settings.datadog.measurements_per_second),
+        prometheus.KEY: _Measured(
+            prometheus.Prometheus(secrets, http, prometheus_asked).measure, settings.prometheus.measurements_per_second
+        ),
     }
 
 

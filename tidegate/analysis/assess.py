@@ -38,7 +38,7 @@ def _assess(rules: MetricRules, shown: MetricRules, reading: Reading) -> Verdict
     if reading.verdict is not None:
         return reading.verdict
     empty = reading.no_data or reading.result is None
-    if empty and rules.patient and not _provides_for_no_data(rules):
+    if empty and rules.patient and not _provides_for_no_data(rules, reading):
         return Verdict(phase=Phase.INCONCLUSIVE, reason="no data, and the conditions do not say what that means")
     try:
         success = _holds("successCondition", rules.success, shown.success, reading)
@@ -79,10 +79,11 @@ def judged_with_secrets(metric: Mapping[str, Any], resolved: Mapping[str, Any], 
     return reading.model_copy(update={"verdict": _assess(rules, shown, reading)})
 
 
-def _provides_for_no_data(rules: MetricRules) -> bool:
-    conditions = [text for text in (rules.success, rules.failure) if text]
+def _provides_for_no_data(rules: MetricRules, reading: Reading) -> bool:
     try:
-        return bool(conditions) and all(compile_condition(text).handles_no_data for text in conditions)
+        conditions = [compile_condition(text) for text in (rules.success, rules.failure) if text]
+        provided = (each.handles_no_elements if reading.result == [] else each.handles_no_data for each in conditions)
+        return bool(conditions) and all(provided)
     except ConditionError:
         return True  # the evaluation says what is wrong with it
 

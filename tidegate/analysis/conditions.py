@@ -66,10 +66,16 @@ class Condition:
     @cached_property
     def handles_no_data(self) -> bool:
         """Whether the condition provides for a result without data: it asks for it, and has an answer for it."""
-        if not any(_asks_for_nil(node) for node, _ in syntax.walk(self._root)):
-            return False
+        return any(_asks_for_nil(node) for node, _ in syntax.walk(self._root)) and self._answers(None)
+
+    @cached_property
+    def handles_no_elements(self) -> bool:
+        """Whether the condition provides for an empty list: it asks how long one is, and has an answer for it."""
+        return any(_asks_for_length(node) for node, _ in syntax.walk(self._root)) and self._answers([])
+
+    def _answers(self, result: JsonValue) -> bool:
         try:
-            self.evaluate(None)
+            self.evaluate(result)
         except ConditionError:
             return False
         return True
@@ -109,6 +115,10 @@ def _asks_for_nil(node: syntax.Node) -> bool:
         case syntax.Binary(operator="??") | syntax.Literal(value=None):
             return True
     return False
+
+
+def _asks_for_length(node: syntax.Node) -> bool:
+    return isinstance(node, syntax.Builtin) and node.name == "len"
 
 
 def _not_boolean(name: str) -> ConditionError:

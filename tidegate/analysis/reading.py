@@ -22,7 +22,8 @@ class Reading(BaseModel):
 
     `value` is the text that is stored and shown (shortest plain decimal, lists as JSON), `query` the query as sent with
     secrets masked, `notes` sentences on what was assumed ("errors has no series while hits has data: taken as 0").
-    `no_data` is true when the provider had nothing to say. `rate_limited_seconds` is how long the provider made the
+    `no_data` is true when the provider had nothing to say; `result` is then None, or an empty list of a provider whose
+    lists hold what was measured. `rate_limited_seconds` is how long the provider made the
     measurement wait.
 
     `unresolved` says that `error` is about an argument that has no value: asking again cannot help. `resume_at` is set

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from tidegate.manifests.model import IntOrString, Items, Model, ObjectMeta
 from tidegate.manifests.providers.datadog import Datadog
+from tidegate.manifests.providers.prometheus import Prometheus
 
 
 class SecretKeyRef(Model):
@@ -100,7 +101,7 @@ class Provider(Model):
     """Where a metric is measured: exactly one of these; all but Datadog's are kept as they are."""
 
     datadog: Datadog | None = None
-    prometheus: Mapping[str, JsonValue] | None = None
+    prometheus: Prometheus | None = None
     kayenta: Mapping[str, JsonValue] | None = None
     web: Mapping[str, JsonValue] | None = None
     wavefront: Mapping[str, JsonValue] | None = None

@@ -1,0 +1,146 @@
+"""Measurements by Prometheus, and by all that speaks its query API: one query for each metric, all at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+import httpx
+from pydantic import BaseModel, ConfigDict
+from temporalio import activity
+
+from activities.errors import retry_delay
+from activities.http import Answer, TransportError, exchange
+from activities.measuring import Asked, ConfigError, Failed, Measuring, Outcome, RateLimitedError, Value
+from activities.oauth2 import TokenError, Tokens
+from activities.prometheus_request import ADDRESS_VARIABLE, Question, read_question
+from activities.prometheus_response import ResponseError, read_value
+from activities.secret_arguments import MASK
+from activities.secrets import NamedSecrets
+from activities.tls import TrustError, trusting
+from tidegate.analysis.reading import Reading
+from tidegate.contract import Activity, MeasureRequest
+from tidegate.manifests.providers.prometheus import Prometheus as Provider
+
+KEY = "prometheus"
+# What servers and proxies say that know GET only; Prometheus' own client asks again then, too.
+_GET_ONLY = (403, 405, 501)
+
+
+class PrometheusSettings(BaseModel):
+    """Where queries go when neither the manifest nor ARGO_ROLLOUTS_PROMETHEUS_ADDRESS says it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    address: str = ""
+
+
+class Prometheus:
+    """Metric provider Prometheus.
+
+    It differs from Argo where following it would be an accident: redirects are not followed (Argo sends headers and
+    tokens along to any host), `headers` do not go to the OAuth 2.0 server, and a token that is refused is replaced.
+    """
+
+    def __init__(
+        self,
+        secrets: NamedSecrets,
+        http: httpx.AsyncClient,
+        settings: PrometheusSettings | None = None,
+        *,
+        environment: Mapping[str, str] = os.environ,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`clock` gives unix seconds; `environment` may hold ARGO_ROLLOUTS_PROMETHEUS_ADDRESS, as for Argo."""
+        settings = settings or PrometheusSettings()
+        self._http = http
+        self._clock = clock
+        self._tokens = Tokens(clock)
+        self._measuring = Measuring(KEY, secrets, clock)
+        self._address = environment.get(ADDRESS_VARIABLE) or settings.address
+
+    @activity.defn(name=Activity.MEASURE_PROMETHEUS)
+    async def measure(self, request: MeasureRequest) -> list[Reading]:
+        """One reading of each metric. Raises ApplicationError of type `RateLimited`."""
+        return await self._measuring.readings(request, self)
+
+    async def answer(self, asked: Sequence[Asked]) -> list[Outcome]:
+        """One outcome for each metric, as `Provider` says. The longest of several rate limits counts."""
+        answered = await asyncio.gather(*map(self._answer, asked), return_exceptions=True)
+        outcomes: list[Outcome] = []
+        limits: list[RateLimitedError] = []
+        for each in answered:
+            if isinstance(each, RateLimitedError):
+                limits.append(each)
+            elif isinstance(each, BaseException):
+                raise each
+            else:
+                outcomes.append(each)
+        if limits:
+            raise max(limits, key=lambda limit: limit.delay)
+        return outcomes
+
+    async def _answer(self, asked: Asked) -> Outcome:
+        try:
+            question = read_question(asked.read(Provider, KEY), self._address, asked.at)
+        except ConfigError as error:
+            return Failed(str(error))
+        try:
+            async with asyncio.timeout(question.timeout):
+                value = await self._measure(question)
+        except TokenError as error:
+            self._check_rate(error.status, error.headers)
+            failure = f"{question.request}: {error}"
+        except TransportError as error:
+            failure = f"{question.request}: {error}"
+        except TimeoutError:
+            failure = f"{question.request}: no complete answer within {question.timeout} s"
+        except TrustError as error:
+            failure = f"failed to parse prometheus caCert: {error}"
+        except ResponseError as error:
+            failure = str(error)
+        else:
+            return replace(value, query=question.text)
+        return Failed(failure, query=question.text)
+
+    async def _measure(self, question: Question) -> Value:
+        async with trusting(self._http, insecure=question.insecure, authorities=question.authorities) as http:
+            if question.oauth2 is None:
+                answer = await _ask(http, question, question.account)
+            else:
+                answer = await self._tokens.exchange(
+                    http,
+                    question.oauth2,
+                    lambda token: _ask(http, question, f"Bearer {token}"),
+                    timeout=question.timeout,
+                )
+        self._check_rate(answer.status, answer.headers)
+        return read_value(answer, question.url)
+
+    def _check_rate(self, status: int, headers: Mapping[str, str]) -> None:
+        if status == 429:
+            raise RateLimitedError(retry_delay(headers, datetime.fromtimestamp(self._clock(), UTC)))
+
+
+async def _ask(http: httpx.AsyncClient, question: Question, authorization: str) -> Answer:
+    """Ask in a form, which has room for long queries, and in the address where a server takes no form."""
+    # What the manifest writes into `headers` comes before its `authentication`.
+    headers = ({"Authorization": authorization} if authorization else {}) | dict(question.headers)
+    answer = await exchange(
+        http,
+        "POST",
+        str(question.url),
+        timeout=question.timeout,
+        headers={"Content-Type": "application/x-www-form-urlencoded"} | headers,
+        content=urlencode(question.form),
+    )
+    if answer.status in _GET_ONLY:
+        url = question.url.copy_merge_params(question.form)
+        answer = await exchange(http, "GET", str(url), timeout=question.timeout, headers=headers)
+    credential = authorization.rpartition(" ")[2].encode()
+    return replace(answer, body=answer.body.replace(credential, MASK.encode())) if credential else answer
