@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import JsonValue
+
 from tidegate.manifests.model import Items, ObjectMeta, OpenModel
 
 MANAGED_BY = "argo-rollouts.argoproj.io/managed-by-rollouts"
@@ -45,10 +47,11 @@ class L4Match(OpenModel):
 
 
 class HttpRoute(OpenModel):
-    """An HTTP route; `name` is what a Rollout refers to."""
+    """An HTTP route; `name` is what a Rollout refers to, `mirror` where copies of its requests go."""
 
     name: str = ""
     route: Items[RouteDestination] = ()
+    mirror: Mapping[str, JsonValue] | None = None
 
 
 class L4Route(OpenModel):

@@ -1,12 +1,13 @@
-"""Which routes of a VirtualService a release sets weights on, and whether they lead to both versions."""
+"""Which routes of a VirtualService a release sets weights on, and which version each of their destinations is."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from enum import StrEnum
 from typing import Literal, NamedTuple
 
-from tidegate.manifests.network import L4Route, RouteDestination, VirtualServiceSpec
-from tidegate.manifests.rollout import Canary, IstioVirtualService, PingPong
+from tidegate.manifests.network import Destination, L4Route, RouteDestination, VirtualServiceSpec
+from tidegate.manifests.rollout import Canary, IstioDestinationRule, IstioVirtualService, PingPong
 
 Protocol = Literal["http", "tls", "tcp"]
 PROTOCOLS: tuple[Protocol, ...] = ("http", "tls", "tcp")
@@ -21,9 +22,60 @@ class EditedRoute(NamedTuple):
     name: str
     destinations: Sequence[RouteDestination]
 
+    @property
+    def label(self) -> str:
+        """What people call it: its name, or its place as `http[0]`."""
+        return self.name or f"{self.protocol}[{self.position}]"
+
 
 class RouteError(ValueError):
-    """Routes that are missing, ambiguous, or lead to one version only; the text is Argo's."""
+    """Routes that are missing, ambiguous, or lead to one version only; the text is Argo's where Argo has one."""
+
+
+class Role(StrEnum):
+    """What a destination is to a release."""
+
+    STABLE = "stable"
+    CANARY = "canary"
+    ADDITIONAL = "additional"  # a subset that the Rollout names and whose weight is left alone
+    OTHER = "other"
+
+
+class Sides(NamedTuple):
+    """Names by which the destinations of a Rollout's routes are told apart: Services, and subsets with a rule."""
+
+    stable_service: str
+    canary_service: str
+    rule: IstioDestinationRule | None = None
+
+    @classmethod
+    def of(cls, canary: Canary) -> Sides:
+        """The sides of a strategy. Of two Services that swap roles, the pong one is taken for stable."""
+        pair = canary.ping_pong or PingPong()
+        return cls(
+            stable_service=canary.stable_service or pair.pong_service,
+            canary_service=canary.canary_service or pair.ping_service,
+            rule=canary.istio.destination_rule if canary.istio else None,
+        )
+
+    def role(self, destination: Destination) -> Role:
+        """By subset where the Rollout has a DestinationRule, else by the host up to its first dot."""
+        if self.rule is not None and destination.subset:
+            if destination.subset == self.rule.canary_subset_name:
+                return Role.CANARY
+            if destination.subset == self.rule.stable_subset_name:
+                return Role.STABLE
+            if destination.subset in self.rule.additional_subset_names:
+                return Role.ADDITIONAL
+        service = short_host(destination)
+        if service and service == self.canary_service:
+            return Role.CANARY
+        return Role.STABLE if service and service == self.stable_service else Role.OTHER
+
+
+def short_host(destination: Destination) -> str:
+    """Name of the Service that a destination's host is, which may be written with namespace and domain."""
+    return destination.host.partition(".")[0]
 
 
 def edited_routes(
@@ -38,12 +90,14 @@ def edited_routes(
     if not routes:
         return []
     if protocol == "http" and setting.routes:
-        return [_named(routes, name) for name in setting.routes]
+        return _distinct(_named(routes, name) for name in setting.routes)
     if protocol == "tls" and setting.tls_routes:
         chosen = [(wanted.port, wanted.sni_hosts) for wanted in setting.tls_routes]
-        return [route for port, hosts in chosen for route in _matching(routes, spec.tls, port, hosts)]
+        return _distinct(route for port, hosts in chosen for route in _matching(routes, spec.tls, port, hosts))
     if protocol == "tcp" and setting.tcp_routes:
-        return [route for wanted in setting.tcp_routes for route in _matching(routes, spec.tcp, wanted.port, None)]
+        return _distinct(
+            route for wanted in setting.tcp_routes for route in _matching(routes, spec.tcp, wanted.port, None)
+        )
     if len(routes) > 1:
         raise RouteError(
             f"spec.{protocol}[] should be set in VirtualService and it must have exactly one route when omitting "
@@ -52,26 +106,32 @@ def edited_routes(
     return routes
 
 
-def check_sides(route: EditedRoute, canary: Canary) -> None:
-    """Raises RouteError for a route that lacks the stable or the canary side.
+def mirror_routes(spec: VirtualServiceSpec, managed: Collection[str]) -> list[EditedRoute]:
+    """Mirror routes that releases added: requests that match them are split as all others are."""
+    return [
+        route
+        for route in _routes(spec, "http")
+        if route.name and route.name in managed and spec.http[route.position].mirror is not None
+    ]
 
-    A side is a subset where the Rollout has a DestinationRule, else a Service, found by its host up to the first dot.
-    """
-    rule = canary.istio.destination_rule if canary.istio else None
-    if rule is not None:
+
+def check_sides(route: EditedRoute, sides: Sides) -> None:
+    """Raises RouteError for a route that lacks the stable or the canary side, or leads to one of them twice."""
+    if (rule := sides.rule) is not None:
         found = {each.destination.subset for each in route.destinations}
-        sides = (("Canary", rule.canary_subset_name), ("Stable", rule.stable_subset_name))
+        names = (("Canary", rule.canary_subset_name), ("Stable", rule.stable_subset_name))
         thing = "DestinationRule subset"
     else:
-        found = {each.destination.host.partition(".")[0] for each in route.destinations}
-        # Of two Services that swap roles, the pong one is stable until a promotion says otherwise.
-        ping_pong = canary.ping_pong or PingPong()
-        stable, new = canary.stable_service or ping_pong.pong_service, canary.canary_service or ping_pong.ping_service
-        sides = (("Canary", new), ("Stable", stable))
+        found = {short_host(each.destination) for each in route.destinations}
+        names = (("Canary", sides.canary_service), ("Stable", sides.stable_service))
         thing = "Service"
-    for side, name in sides:
+    for side, name in names:
         if name not in found:
             raise RouteError(f"{side} {thing} '{name}' not found in route")
+    roles = [sides.role(each.destination) for each in route.destinations]
+    for role in (Role.CANARY, Role.STABLE):
+        if roles.count(role) > 1:
+            raise RouteError(f"route {route.label} leads to {role} more than once, so that its share is not its weight")
 
 
 def _routes(spec: VirtualServiceSpec, protocol: Protocol) -> Iterator[EditedRoute]:
@@ -81,6 +141,10 @@ def _routes(spec: VirtualServiceSpec, protocol: Protocol) -> Iterator[EditedRout
     else:
         for index, l4_route in enumerate(spec.tls if protocol == "tls" else spec.tcp):
             yield EditedRoute(protocol, index, "", l4_route.route)
+
+
+def _distinct(routes: Iterable[EditedRoute]) -> list[EditedRoute]:
+    return list({route.position: route for route in routes}.values())
 
 
 def _named(routes: Sequence[EditedRoute], name: str) -> EditedRoute:
@@ -101,7 +165,8 @@ def _matching(
 
 
 def _matches(route: L4Route, port: int, hosts: Collection[str] | None) -> bool:
-    """Whether a route is for this port (0: any) and, for TLS, for exactly these hosts (none given: any)."""
-    return any(
-        (not port or match.port == port) and (not hosts or set(match.sni_hosts) == set(hosts)) for match in route.match
+    """Whether a route is for this port alone (0: its matches name none) and, for TLS, for exactly these SNI hosts."""
+    ports = {match.port for match in route.match} or {0}
+    return ports == {port} and (
+        hosts is None or {host for match in route.match for host in match.sni_hosts} == set(hosts)
     )

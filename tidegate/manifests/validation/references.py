@@ -22,7 +22,7 @@ from tidegate.manifests.network import (
 )
 from tidegate.manifests.pod_template.check import template_labels
 from tidegate.manifests.rollout import Istio, IstioVirtualService, Rollout
-from tidegate.manifests.routes import PROTOCOLS, RouteError, check_sides, edited_routes
+from tidegate.manifests.routes import PROTOCOLS, RouteError, Sides, check_sides, edited_routes
 from tidegate.manifests.validation.analyses import analysis_reference_errors
 
 Observed = Mapping[str, Mapping[str, Any] | None]
@@ -135,10 +135,11 @@ def _route_errors(
 ) -> Iterator[FieldError]:
     routing = rollout.canary.traffic_routing
     managed = [route.name for route in (routing.managed_routes if routing else None) or ()]
+    sides = Sides.of(rollout.canary)
     for protocol in PROTOCOLS:
         try:
             for route in edited_routes(setting, spec, protocol, managed):
-                check_sides(route, rollout.canary)
+                check_sides(route, sides)
         except RouteError as error:
             yield _error(path, f"Istio VirtualService has invalid {protocol.upper()} routes. Error: {error}")
 
