@@ -1,15 +1,17 @@
-"""Traffic: the weights of the VirtualServices and the subsets of the DestinationRule, each write read back."""
+"""Traffic: the routes of the VirtualServices and the subsets of the DestinationRule, each write read back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities import istio_routes, replica_sets
+from activities import istio_managed, istio_weights, replica_sets
 from activities.cluster import (
     DESTINATION_RULES,
     REPLICA_SETS,
@@ -18,23 +20,43 @@ from activities.cluster import (
     Cluster,
     Object,
     Operation,
-    escape,
-    put,
 )
+from activities.istio_fights import foreign_edits, last_editor
+from activities.istio_routes import Change, Routes, invalid, located, traffic_state
+from activities.istio_subsets import SubsetChange, label_subsets, not_available
 from activities.kubernetes import select_hash
-from activities.replica_sets import HASH_LABEL
 from tidegate.contract import (
     Activity,
+    Document,
     ErrorType,
-    Fence,
+    ForeignEdit,
     Istio,
     PointSubsets,
+    RemovedDestination,
+    RemoveManagedRoutes,
     RestoreStable,
-    RouteState,
+    SetManagedRoute,
     ShiftTraffic,
+    SubsetState,
     Target,
     TrafficState,
 )
+from tidegate.manifests.steps import SetHeaderRoute, SetMirrorRoute
+
+ROUNDS = 3  # how often a write that somebody undoes at once is repeated before the activity fails
+
+Edit = Callable[[Object, Document, Istio], Change]
+Request = ShiftTraffic | SetManagedRoute | RemoveManagedRoutes | RestoreStable
+
+
+@dataclass(frozen=True)
+class _Written:
+    """One VirtualService after a write, as it was read back."""
+
+    routes: Routes
+    updated: bool
+    removed: tuple[RemovedDestination, ...]
+    foreign: tuple[ForeignEdit, ...]
 
 
 class IstioTraffic:
@@ -45,23 +67,52 @@ class IstioTraffic:
 
     def activities(self) -> list[Callable[..., Any]]:
         """What a worker registers."""
-        return [self.shift_traffic, self.restore_stable, self.point_subsets]
+        return [
+            self.shift_traffic,
+            self.restore_stable,
+            self.set_managed_route,
+            self.remove_managed_routes,
+            self.point_subsets,
+        ]
 
     @activity.defn(name=Activity.SHIFT_TRAFFIC)
     async def shift_traffic(self, request: ShiftTraffic) -> TrafficState:
-        """Send a share of traffic to the canary, whose pods are counted in the same breath (law 1)."""
+        """Send a share of traffic to the canary; the pods of both sides are counted in the same breath (law 1)."""
+        what = f"weight {request.weight}"
         if request.weight > 0:
-            await self._require_available(request)
-        return await self._write(request.target, request.istio, request.weight, request.fence)
+            await self._require_available(request.target, request.replica_set, request.needed, what)
+        if request.stable_replica_set:
+            await self._require_available(request.target, request.stable_replica_set, request.stable_needed, what)
+        return await self._write(
+            request, partial(istio_weights.shift, weight=request.weight, experiments=request.experiments)
+        )
 
     @activity.defn(name=Activity.RESTORE_STABLE)
     async def restore_stable(self, request: RestoreStable) -> TrafficState:
-        """All weight to stable, read back, then the canary Service to the stable pods.
+        """All weight to stable and no managed route, read back, then the canary Service to the stable pods.
 
-        Asks nothing outside Kubernetes (law 3). The selector comes last: while it still selects the canary's pods,
-        weights that a proxy has not yet seen do no harm that they did not do before.
+        Asks nothing outside Kubernetes (law 3). A VirtualService that cannot be written does not keep the others from
+        it, and one that is gone sends nobody anywhere. The selector comes last: while it still selects the canary's
+        pods, weights that a proxy has not yet seen do no harm that they did not do before. Where a VirtualService
+        cannot be understood, the selector is what is left to move its traffic; the error is raised after that.
         """
-        traffic = await self._write(request.target, request.istio, 0, request.fence)
+        references = request.istio.virtual_services
+        results = await asyncio.gather(
+            *(self._settle(request, reference, istio_weights.restore) for reference in references),
+            return_exceptions=True,
+        )
+        written: list[_Written] = []
+        missing: list[str] = []
+        invalid_specs: list[ApplicationError] = []
+        for reference, result in zip(references, results, strict=True):
+            if isinstance(result, _Written):
+                written.append(result)
+            elif isinstance(result, ApplicationError) and result.type == ErrorType.NOT_FOUND:
+                missing.append(".".join(located(reference, request.target.namespace)))
+            elif isinstance(result, ApplicationError) and result.type == ErrorType.INVALID_SPEC:
+                invalid_specs.append(result)
+            else:
+                raise result
         if request.istio.canary_service and request.stable_hash:
             await self._cluster.change(
                 SERVICES,
@@ -70,51 +121,138 @@ class IstioTraffic:
                 request.fence,
                 select_hash(request.target.name, request.stable_hash),
             )
-        return traffic
+        if invalid_specs:
+            raise invalid_specs[0]
+        return _state(written).model_copy(update={"missing": tuple(missing)})
+
+    @activity.defn(name=Activity.SET_MANAGED_ROUTE)
+    async def set_managed_route(self, request: SetManagedRoute) -> TrafficState:
+        """Add, replace or remove the header or mirror route of a step; adding one needs canary pods (law 1)."""
+        step = _step(request)
+        host = ""
+        if step.match:
+            await self._require_available(request.target, request.replica_set, request.needed, f"route {step.name}")
+            host = await self._canary_host(request.target, request.istio)
+
+        def edit(found: Object, reference: Document, istio: Istio) -> Change:
+            # A Service's short name means something else in another namespace.
+            here = found["metadata"].get("namespace") == request.target.namespace
+            return istio_managed.set_route(found, reference, istio, step=step, canary_host=host if here else "")
+
+        return await self._write(request, edit)
+
+    @activity.defn(name=Activity.REMOVE_MANAGED_ROUTES)
+    async def remove_managed_routes(self, request: RemoveManagedRoutes) -> TrafficState:
+        """Remove every header and mirror route; the weights stay."""
+        return await self._write(request, istio_managed.remove_all)
 
     @activity.defn(name=Activity.POINT_SUBSETS)
-    async def point_subsets(self, request: PointSubsets) -> None:
-        """Label the DestinationRule's subsets with the hashes of the stable and the canary pods."""
+    async def point_subsets(self, request: PointSubsets) -> SubsetState:
+        """Label the DestinationRule's subsets with the hashes of the pods that they stand for."""
+        namespace = request.target.namespace
+        sets = [replica_sets.state(await self._cluster.get(REPLICA_SETS, namespace, name)) for name in request.after]
+        for name in not_available(sets):
+            raise ApplicationError(
+                f"delaying destination rule switch: ReplicaSet {name} not fully available", type=ErrorType.NOT_READY
+            )
+        change = SubsetChange([], ())
 
         def edit(found: Object) -> list[Operation]:
-            operations: list[Operation] = []
-            for index, subset in enumerate(found["spec"].get("subsets") or []):
-                hash_ = request.hashes.get(subset.get("name", ""))
-                if hash_ is None or (subset.get("labels") or {}).get(HASH_LABEL) == hash_:
-                    continue
-                path = f"/spec/subsets/{index}/labels"
-                if subset.get("labels") is None:
-                    operations.append(put(path, {}))
-                operations.append(put(f"{path}/{escape(HASH_LABEL)}", hash_))
-            return operations
+            nonlocal change
+            change = label_subsets(found, request)
+            return change.operations
 
-        await self._cluster.change(
-            DESTINATION_RULES, request.target.namespace, request.destination_rule, request.fence, edit
-        )
-
-    async def _require_available(self, request: ShiftTraffic) -> None:
-        found = replica_sets.state(await self._cluster.get(REPLICA_SETS, request.target.namespace, request.replica_set))
-        if found.available < request.needed:
+        await self._cluster.change(DESTINATION_RULES, namespace, request.destination_rule, request.fence, edit)
+        stands = await self._cluster.get(DESTINATION_RULES, namespace, request.destination_rule)
+        if label_subsets(stands, request).operations:
             raise ApplicationError(
-                f"weight {request.weight} refused: ReplicaSet {found.name} has {found.available} available pods, "
-                f"{request.needed} are needed",
+                f"DestinationRule {namespace}/{request.destination_rule} was changed while its subsets were labelled",
+                type=ErrorType.CONFLICT,
+            )
+        return SubsetState(updated=bool(change.operations), removed=change.removed)
+
+    async def _require_available(self, target: Target, replica_set: str, needed: int, what: str) -> None:
+        found = replica_sets.state(await self._cluster.get(REPLICA_SETS, target.namespace, replica_set))
+        if found.available < needed:
+            raise ApplicationError(
+                f"{what} refused: ReplicaSet {found.name} has {found.available} available pods, {needed} are needed",
                 type=ErrorType.NOT_READY,
             )
 
-    async def _write(self, target: Target, istio: Istio, weight: int, fence: Fence) -> TrafficState:
-        rows: list[RouteState] = []
-        for reference in istio.virtual_services:
-            name, namespace = istio_routes.located(reference, target.namespace)
-            edit = partial(istio_routes.weight_operations, reference=reference, istio=istio, weight=weight)
-            await self._cluster.change(VIRTUAL_SERVICES, namespace, name, fence, edit)
+    async def _canary_host(self, target: Target, istio: Istio) -> str:
+        if not istio.destination_rule:
+            return istio.canary_service
+        rule = await self._cluster.get(DESTINATION_RULES, target.namespace, istio.destination_rule["name"])
+        return str(rule["spec"].get("host", ""))
+
+    async def _write(self, request: Request, edit: Edit) -> TrafficState:
+        """Change all VirtualServices; none is touched while one of several is missing or cannot be understood."""
+        references = request.istio.virtual_services
+        if len(references) > 1:
+            for reference in references:
+                name, namespace = located(reference, request.target.namespace)
+                edit(await self._cluster.get(VIRTUAL_SERVICES, namespace, name), reference, request.istio)
+        return _state([await self._settle(request, reference, edit) for reference in references])
+
+    async def _settle(self, request: Request, reference: Document, edit: Edit) -> _Written:
+        """Change one VirtualService and read it back, again when somebody changed it in between.
+
+        What was read back stands as wanted when `edit` finds nothing left to do. Raises `Conflict` when it never did.
+        """
+        name, namespace = located(reference, request.target.namespace)
+        removed: list[RemovedDestination] = []
+        foreign: list[ForeignEdit] = []
+        updated = False
+        last = request.last
+        for _ in range(ROUNDS):
+            before, change, stored = await self._change(name, namespace, request, reference, edit)
+            updated = updated or bool(change.operations)
+            removed += change.removed
+            if last is not None:
+                foreign += foreign_edits(Routes.read(before, reference, request.istio), last, change.settled)
             stands = await self._cluster.get(VIRTUAL_SERVICES, namespace, name)
-            rows.extend(istio_routes.read_routes(stands, reference, istio))
-        wrong = [row for row in rows if row.canary != weight or row.stable != 100 - weight]
-        if wrong:
-            row = wrong[0]
-            raise ApplicationError(
-                f"VirtualService {row.virtual_service}, route {row.route}: {row.stable}/{row.canary} was read back "
-                f"instead of {100 - weight}/{weight}",
-                type=ErrorType.CONFLICT,
-            )
-        return TrafficState(canary=weight, routes=tuple(rows))
+            if not edit(stands, reference, request.istio).operations:
+                routes = Routes.read(stands, reference, request.istio)
+                return _Written(routes, updated, tuple(removed), tuple(foreign))
+            last = traffic_state([Routes.read(stored, reference, request.istio)])
+        who = last_editor(stands)
+        raise ApplicationError(
+            f"VirtualService {namespace}/{name} was changed after each of {ROUNDS} writes{f' by {who}' if who else ''}",
+            type=ErrorType.CONFLICT,
+        )
+
+    async def _change(
+        self, name: str, namespace: str, request: Request, reference: Document, edit: Edit
+    ) -> tuple[Object, Change, Object]:
+        """The object as it was read, what had to change in it, and the object as the server stored it."""
+        read: list[tuple[Object, Change]] = []
+
+        def operations(found: Object) -> list[Operation]:
+            read.append((found, edit(found, reference, request.istio)))
+            return read[-1][1].operations
+
+        stored = await self._cluster.change(VIRTUAL_SERVICES, namespace, name, request.fence, operations)
+        before, change = read[-1]
+        return before, change, stored
+
+
+def _state(written: Iterable[_Written]) -> TrafficState:
+    done = list(written)
+    return traffic_state([each.routes for each in done]).model_copy(
+        update={
+            "updated": tuple(f"{each.routes.name}.{each.routes.namespace}" for each in done if each.updated),
+            "removed": tuple(removed for each in done for removed in each.removed),
+            "foreign": tuple(edit for each in done for edit in each.foreign),
+        }
+    )
+
+
+def _step(request: SetManagedRoute) -> SetHeaderRoute | SetMirrorRoute:
+    if (request.header is None) == (request.mirror is None):
+        raise invalid("a managed route is either a header route or a mirror route")
+    try:
+        if request.header is not None:
+            return SetHeaderRoute.model_validate(request.header)
+        return SetMirrorRoute.model_validate(request.mirror)
+    except ValueError as error:
+        raise invalid(f"setHeaderRoute or setMirrorRoute: {error}") from error

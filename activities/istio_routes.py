@@ -1,53 +1,137 @@
-"""Which weights of a VirtualService are ours, and the JSON Patch that changes them. Pure.
+"""One VirtualService as a release sees it: the routes it may touch, what stands in them, where the object is. Pure.
 
-Rules: argo-rollouts, traffic routing with Istio. A destination is matched by its host up to the first dot, or by its
-subset when a DestinationRule is configured. Nothing but weights is touched.
+Rules: argo-rollouts, traffic routing with Istio. What is not read here is never written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from temporalio.exceptions import ApplicationError
 
-from activities.cluster import Object, Operation, put
-from tidegate.contract import ErrorType, Istio, RouteState, TrafficState
+from activities.cluster import Object, Operation
+from tidegate.contract import ErrorType, Istio, ManagedRoute, RemovedDestination, RouteState, TrafficState
 from tidegate.manifests.network import VirtualServiceSpec
 from tidegate.manifests.rollout import IstioVirtualService
-from tidegate.manifests.routes import edited_routes
+from tidegate.manifests.routes import (
+    PROTOCOLS,
+    EditedRoute,
+    Role,
+    RouteError,
+    Sides,
+    check_sides,
+    edited_routes,
+    mirror_routes,
+)
 
 
-def weight_operations(found: Object, reference: Mapping[str, Any], istio: Istio, weight: int) -> list[Operation]:
-    """Operations that send `weight` percent of each of our routes to the canary and the rest to stable.
+class Change(NamedTuple):
+    """What has to change in one VirtualService, and what must not be taken for somebody else's doing."""
 
-    Empty when they stand like that already. Raises `InvalidSpec` when a route is missing, lacks a side, or
-    sends weight to a third destination.
-    """
-    operations: list[Operation] = []
-    for index, route in _routes(found, reference):
-        for role, position, destination in _sides(found, route, istio):
-            wanted = weight if role == "canary" else 100 - weight
-            if destination.get("weight") != wanted:
-                operations.append(put(f"/spec/http/{index}/route/{position}/weight", wanted))
-    return operations
+    operations: list[Operation]
+    removed: tuple[RemovedDestination, ...] = ()
+    settled: frozenset[str] = frozenset()  # routes that stand as wanted, or that this change adds or removes itself
 
 
-def read_routes(found: Object, reference: Mapping[str, Any], istio: Istio) -> list[RouteState]:
-    """The weights that stand now, a row for each of our routes."""
-    rows = []
-    for index, route in _routes(found, reference):
-        weights = {role: int(destination.get("weight") or 0) for role, _, destination in _sides(found, route, istio)}
-        rows.append(
-            RouteState(
-                virtual_service=found["metadata"]["name"],
-                namespace=found["metadata"].get("namespace", ""),
-                route=route.get("name") or str(index),
-                stable=weights["stable"],
-                canary=weights["canary"],
-            )
+@dataclass(frozen=True)
+class Routes:
+    """A VirtualService that was read, with the Rollout's setting for it."""
+
+    found: Object
+    setting: IstioVirtualService
+    sides: Sides
+    spec: VirtualServiceSpec
+    managed: tuple[str, ...]  # names of managed routes, first in precedence first
+
+    @classmethod
+    def read(cls, found: Object, reference: Mapping[str, Any], istio: Istio) -> Routes:
+        """Raises `InvalidSpec` for an object or a setting that cannot be understood."""
+        try:
+            setting = IstioVirtualService.model_validate(reference)
+            spec = VirtualServiceSpec.model_validate(found["spec"])
+            sides = istio.sides
+        except ValueError as error:
+            raise invalid(f"VirtualService {found['metadata']['name']}: {error}") from error
+        # A route whose weights the Rollout asks for is never one that a release takes away.
+        managed = tuple(name for name in istio.managed_routes if name not in setting.routes)
+        return cls(found, setting, sides, spec, managed)
+
+    @property
+    def name(self) -> str:
+        """Name of the VirtualService."""
+        return str(self.found["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the VirtualService."""
+        return str(self.found["metadata"].get("namespace", ""))
+
+    @property
+    def http(self) -> list[Object]:
+        """The HTTP routes as they were sent."""
+        return list(self.found["spec"].get("http") or [])
+
+    def weighted(self) -> list[EditedRoute]:
+        """Routes of every protocol whose weights are the release's; `InvalidSpec` when one is missing or ambiguous."""
+        try:
+            routes = [
+                route
+                for protocol in PROTOCOLS
+                for route in edited_routes(self.setting, self.spec, protocol, self.managed)
+            ]
+        except RouteError as error:
+            raise invalid(f"VirtualService {self.name}: {error}") from error
+        if not routes:
+            raise invalid(f"VirtualService {self.name}: it has no http, tls or tcp route whose weights could be set")
+        return routes
+
+    def check(self) -> None:
+        """Raises `InvalidSpec` unless each route that is split leads to both sides, as the rows' shares suppose."""
+        for route in self.split():
+            try:
+                check_sides(route, self.sides)
+            except RouteError as error:
+                raise invalid(f"VirtualService {self.name}: {error}") from error
+
+    def mirrors(self) -> list[EditedRoute]:
+        """Managed mirror routes, whose weights follow."""
+        return mirror_routes(self.spec, self.managed)
+
+    def split(self) -> list[EditedRoute]:
+        """All routes that are split between the sides. Raises as `weighted`."""
+        return [*self.mirrors(), *self.weighted()]
+
+    def rows(self) -> list[RouteState]:
+        """The weights that stand now, a row for each route that is split. Raises as `weighted`."""
+        return [self._row(route) for route in self.split()]
+
+    def standing(self) -> list[ManagedRoute]:
+        """Managed routes that stand now, in order of precedence."""
+        return [
+            ManagedRoute(virtual_service=self.name, namespace=self.namespace, name=route.name)
+            for route in self.spec.http
+            if route.name in self.managed
+        ]
+
+    def _row(self, route: EditedRoute) -> RouteState:
+        sums = {Role.STABLE: 0, Role.CANARY: 0}
+        others: dict[str, int] = {}
+        for each in route.destinations:
+            role = self.sides.role(each.destination)
+            if role in sums:
+                sums[role] += each.weight
+            else:
+                others[each.destination.subset or each.destination.host] = each.weight
+        return RouteState(
+            virtual_service=self.name,
+            namespace=self.namespace,
+            route=route.label,
+            stable=sums[Role.STABLE],
+            canary=sums[Role.CANARY],
+            others=others,
         )
-    return rows
 
 
 def located(reference: Mapping[str, Any], namespace: str) -> tuple[str, str]:
@@ -59,54 +143,31 @@ def read_traffic(
     virtual_services: Mapping[tuple[str, str], Object | None], istio: Istio, namespace: str
 ) -> TrafficState | None:
     """The canary's share over all routes, the largest where they differ; None when it cannot be read."""
-    rows: list[RouteState] = []
+    routes: list[Routes] = []
     for reference in istio.virtual_services:
         found = virtual_services.get(located(reference, namespace))
         if found is None:
             return None
         try:
-            rows.extend(read_routes(found, reference, istio))
+            routes.append(Routes.read(found, reference, istio))
         except ApplicationError:
             return None
-    return TrafficState(canary=max((row.canary for row in rows), default=0), routes=tuple(rows))
-
-
-def _routes(found: Object, reference: Mapping[str, Any]) -> list[tuple[int, Object]]:
-    setting = IstioVirtualService.model_validate(reference)
-    routes = found["spec"].get("http") or []
     try:
-        chosen = edited_routes(setting, VirtualServiceSpec.model_validate(found["spec"]), "http")
-    except ValueError as error:
-        raise _invalid(f"VirtualService {found['metadata']['name']}: {error}") from error
-    return [(route.position, routes[route.position]) for route in chosen]
+        return traffic_state(routes)
+    except ApplicationError:
+        return None
 
 
-def _sides(found: Object, route: Object, istio: Istio) -> list[tuple[str, int, Object]]:
-    label = f"VirtualService {found['metadata']['name']}, route {route.get('name', '(unnamed)')}"
-    sides: list[tuple[str, int, Object]] = []
-    for position, destination in enumerate(route.get("route") or []):
-        role = _role(destination.get("destination") or {}, istio)
-        if role:
-            sides.append((role, position, destination))
-        elif destination.get("weight"):
-            host = (destination.get("destination") or {}).get("host")
-            raise _invalid(f"{label}: destination {host!r} is neither stable nor canary and takes traffic: remove it")
-    for role, service in (("stable", istio.stable_service), ("canary", istio.canary_service)):
-        if sum(1 for found_role, _, _ in sides if found_role == role) != 1:
-            raise _invalid(f"{label}: needs exactly one {role} destination ({service or 'its subset'})")
-    return sides
+def traffic_state(routes: list[Routes]) -> TrafficState:
+    """What stands in VirtualServices. Raises as `Routes.weighted`."""
+    rows = tuple(row for each in routes for row in each.rows())
+    return TrafficState(
+        canary=max((row.canary for row in rows), default=0),
+        routes=rows,
+        managed=tuple(managed for each in routes for managed in each.standing()),
+    )
 
 
-def _role(destination: Mapping[str, Any], istio: Istio) -> str:
-    rule = istio.destination_rule
-    if rule:
-        by_subset = {rule.get("stableSubsetName"): "stable", rule.get("canarySubsetName"): "canary"}
-        role = by_subset.get(destination.get("subset"))
-        if role and destination.get("subset"):
-            return role
-    host = str(destination.get("host", "")).split(".")[0]
-    return {istio.stable_service: "stable", istio.canary_service: "canary"}.get(host, "") if host else ""
-
-
-def _invalid(message: str) -> ApplicationError:
+def invalid(message: str) -> ApplicationError:
+    """The error for a manifest that has to change before a retry can help."""
     return ApplicationError(message, type=ErrorType.INVALID_SPEC, non_retryable=True)

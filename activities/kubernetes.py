@@ -26,6 +26,7 @@ from activities.cluster import (
     escape,
     put,
 )
+from activities.ownership import claim
 from activities.replica_sets import HASH_LABEL, PROMOTED_AT, REVISION, SCALE_DOWN_DEADLINE
 from tidegate.contract import (
     Activity,
@@ -44,7 +45,6 @@ from tidegate.contract import (
     Target,
 )
 
-MANAGED_BY = "argo-rollouts.argoproj.io/managed-by-rollouts"
 FIRST_POLL_SECONDS = 0.2
 LAST_POLL_SECONDS = 2.0
 
@@ -256,14 +256,7 @@ def select_hash(rollout: str, hash_: str) -> Callable[[Object], list[Operation]]
 
     def edit(found: Object) -> list[Operation]:
         selector = found["spec"].get("selector")
-        owner = (found["metadata"].get("annotations") or {}).get(MANAGED_BY)
-        if owner not in (None, rollout):
-            raise ApplicationError(
-                f"Service {found['metadata']['name']} is managed by Rollout {owner}: give each Rollout its own",
-                type=ErrorType.INVALID_SPEC,
-                non_retryable=True,
-            )
-        operations = annotate(found, {MANAGED_BY: rollout}) if owner is None else []
+        operations = claim(found, "Service", rollout)
         if selector is None:
             operations.append(put("/spec/selector", {}))
         if (selector or {}).get(HASH_LABEL) != hash_:

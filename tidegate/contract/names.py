@@ -75,8 +75,10 @@ class Activity(StrEnum):
     MARK_STABLE = "mark_stable"  # MarkStable -> None
     PUBLISH_STATUS = "publish_status"  # PublishStatus -> None
     SHIFT_TRAFFIC = "shift_traffic"  # ShiftTraffic -> TrafficState
-    POINT_SUBSETS = "point_subsets"  # PointSubsets -> None
+    POINT_SUBSETS = "point_subsets"  # PointSubsets -> SubsetState
     RESTORE_STABLE = "restore_stable"  # RestoreStable -> TrafficState
+    SET_MANAGED_ROUTE = "set_managed_route"  # SetManagedRoute -> TrafficState
+    REMOVE_MANAGED_ROUTES = "remove_managed_routes"  # RemoveManagedRoutes -> TrafficState
     # MeasureRequest -> list[Reading]: `measure_` and the key of a provider in manifests
     MEASURE_DATADOG = "measure_datadog"
     MEASURE_PROMETHEUS = "measure_prometheus"
