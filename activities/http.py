@@ -12,6 +12,7 @@ import httpx
 
 MAX_ANSWER_BYTES = 1024 * 1024
 MAX_QUOTED_CHARACTERS = 2000
+MAX_PORT = 65535
 
 
 class TransportError(Exception):
@@ -64,6 +65,8 @@ async def exchange(
         request = http.build_request(
             method, url, headers=sent, params=params, content=content, timeout=httpx.Timeout(timeout)
         )
+        if (request.url.port or 0) > MAX_PORT:
+            raise TransportError(f"there is no port {request.url.port}")
         async with asyncio.timeout(timeout):
             response = await http.send(request, stream=True, follow_redirects=False, auth=auth)
             try:

@@ -35,9 +35,13 @@ class Seen:
 
 
 class Script:
-    """An HTTP server that gives the scripted answers in order, the last one for ever, and records what it was asked."""
+    """An HTTP server that gives the scripted answers in order, the last one for ever, and records what it was asked.
 
-    def __init__(self) -> None:
+    With `tls` it speaks HTTPS.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.answers: list[Answering] = []
         self.seen: list[Seen] = []
         app = web.Application(client_max_size=8 * 1024 * 1024)
@@ -45,7 +49,7 @@ class Script:
         self._server = TestServer(app, host="127.0.0.1")
 
     async def __aenter__(self) -> Script:
-        await self._server.start_server()
+        await self._server.start_server(ssl=self._tls)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -60,6 +60,7 @@ def test_the_command_line_comes_before_the_variable(monkeypatch: pytest.MonkeyPa
         ("TIDEGATE_ROLE", "boss", "TIDEGATE_ROLE='boss': Input should be 'all'"),
         ("TIDEGATE_HEALTH__PORT", "http", "TIDEGATE_HEALTH__PORT='http': Input should be a valid integer"),
         ("TIDEGATE_DATADOG__MEASUREMENTS_PER_SECOND", "0", "TIDEGATE_DATADOG__MEASUREMENTS_PER_SECOND='0': "),
+        ("TIDEGATE_PROMETHEUS__MEASUREMENTS_PER_SECOND", "0", "TIDEGATE_PROMETHEUS__MEASUREMENTS_PER_SECOND='0': "),
         ("TIDEGATE_VAULT__AUTH", "token", "TIDEGATE_VAULT__ADDRESS: Field required"),
         ("TIDEGATE_VAULT__ADRESS", "x", "TIDEGATE_VAULT__ADRESS='x': Extra inputs are not permitted"),
         ("TIDEGATE_VALUT__ADDRESS", "x", "TIDEGATE_VALUT__ADDRESS: no such setting"),

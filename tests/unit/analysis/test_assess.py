@@ -74,6 +74,26 @@ def test_a_list_without_elements_is_no_data_where_the_condition_needs_one(limit:
     assert assess(rules("len(result) == 0", **limit), reading([])).phase is Phase.SUCCESSFUL
 
 
+@pytest.mark.parametrize(
+    ("success", "failure", "patient", "argo"),
+    [
+        ("all(result, # < 1)", "", Phase.INCONCLUSIVE, Phase.SUCCESSFUL),
+        ("", "any(result, # > 1)", Phase.INCONCLUSIVE, Phase.SUCCESSFUL),
+        ("", "", Phase.INCONCLUSIVE, Phase.SUCCESSFUL),
+        ("result[0] < 1", "", Phase.INCONCLUSIVE, Phase.ERROR),
+        ("len(result) == 0 || result[0] < 1", "", Phase.SUCCESSFUL, Phase.SUCCESSFUL),
+        ("len(result) == 0 || result[0] < 1", "result[0] > 5", Phase.INCONCLUSIVE, Phase.ERROR),
+        ("len(result) > 0 && result[0] < 1", "", Phase.FAILED, Phase.FAILED),
+    ],
+)
+def test_no_series_is_a_success_only_where_the_conditions_say_so(
+    success: str, failure: str, patient: Phase, argo: Phase
+) -> None:
+    none = reading([], no_data=True)
+    assert assess(rules(success, failure), none).phase is patient
+    assert assess(rules(success, failure, inconclusiveLimit=0), none).phase is argo
+
+
 def test_an_error_in_one_condition_beats_the_other() -> None:
     verdict = assess(rules("true", "missing == 1"), reading(0.5))
     assert verdict.phase is Phase.ERROR

@@ -9,6 +9,7 @@ from tidegate.manifests.analysis_template import AnalysisTemplate, Metric
 from tidegate.manifests.documents import Loaded
 from tidegate.manifests.durations import DURATION_HINT, parse_duration
 from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.lint.prometheus import prometheus_findings
 from tidegate.manifests.lint.scope import Binding, Scope, scope_of
 from tidegate.manifests.lint.traps import trap_findings
 from tidegate.manifests.providers.datadog import Datadog
@@ -38,6 +39,7 @@ def metric_findings(
         if metric.provider.datadog is not None:
             yield from _datadog(template, metric.provider.datadog, (*path, "provider", "datadog"))
             yield from _scopes(template, metric, (*path, "provider", "datadog"), bound)
+        yield from prometheus_findings(template, metric, path, bound, compile_condition)
         yield from trap_findings(template, metric, path)
 
 

@@ -17,7 +17,8 @@ from tidegate.manifests.templates import TemplateKey, used_templates
 _VERSIONED_FIELD = re.compile(rf"{HASH_LABEL}|currentPodHash|version|revision|image|spec\.template")
 _VERSIONED_NAME = re.compile(r"hash|canary|version|revision", re.IGNORECASE)
 _ARGUMENT = re.compile(r"\{\{\s*args\.(.*?)\s*\}\}")
-_CANARY_TAG = re.compile(r"[\w.-]+:[^,{}\s]*canary", re.IGNORECASE)
+# Datadog's `tag:value`, and PromQL's `label="value"` and `label=~"value"`.
+_CANARY_TAG = re.compile(r"[\w.-]+(?::|\s*=~?\s*[\"'`])[^,{}\s]*canary", re.IGNORECASE)
 _VERSION = "<version of the canary>"
 
 

@@ -95,6 +95,20 @@ def test_no_data_is_provided_for_when_it_is_asked_for_and_answered(condition: st
     assert compile_condition(condition).handles_no_data is provided
 
 
+@pytest.mark.parametrize(
+    ("condition", "provided"),
+    [
+        ("len(result) == 0 || result[0] < 1", True),
+        ("len(result) > 0 && all(result, # < 1)", True),
+        ("all(result, # < 1)", False),
+        ("result[len(result) - 1] < 1", False),
+        ("true", False),
+    ],
+)
+def test_an_empty_list_is_provided_for_when_its_length_is_asked_for(condition: str, provided: bool) -> None:
+    assert compile_condition(condition).handles_no_elements is provided
+
+
 def test_now_is_the_time_that_the_evaluation_is_given() -> None:
     condition = compile_condition("now() - duration('1h') > date('2026-01-01')")
 
