@@ -74,13 +74,17 @@ class _Token:
 
 
 class Tokens:
-    """Tokens by the credentials that they were given for. However many ask at one moment, one fetch serves them all."""
+    """Tokens by the credentials that they were given for.
+
+    However many ask through one client at one moment, one fetch serves them all. A fetch is not shared between clients,
+    because one of them may be closed while others still wait.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """`clock` gives unix seconds."""
         self._clock = clock
         self._kept: dict[ClientCredentials, _Token] = {}
-        self._fetches: dict[ClientCredentials, asyncio.Task[_Token]] = {}
+        self._fetches: dict[tuple[ClientCredentials, httpx.AsyncClient], asyncio.Task[_Token]] = {}
 
     async def exchange(
         self, http: httpx.AsyncClient, credentials: ClientCredentials, send: Send, *, timeout: float
@@ -104,16 +108,16 @@ class Tokens:
         kept = self._kept.get(credentials)
         if kept is not None and kept.value != refused and self._clock() < kept.until:
             return kept.value
-        fetch = self._fetches.get(credentials)
+        fetch = self._fetches.get((credentials, http))
         if fetch is None:
             fetch = asyncio.create_task(self._fetch(http, credentials, timeout))
-            self._fetches[credentials] = fetch
-            fetch.add_done_callback(lambda done: self._fetched(credentials, done))
+            self._fetches[credentials, http] = fetch
+            fetch.add_done_callback(lambda done: self._fetched(credentials, http, done))
         # Others may wait for it too: that one of them is cancelled must not cancel the fetch.
         return (await asyncio.shield(fetch)).value
 
-    def _fetched(self, credentials: ClientCredentials, done: asyncio.Task[_Token]) -> None:
-        del self._fetches[credentials]
+    def _fetched(self, credentials: ClientCredentials, http: httpx.AsyncClient, done: asyncio.Task[_Token]) -> None:
+        del self._fetches[credentials, http]
         if done.cancelled() or done.exception() is not None:
             return
         now = self._clock()

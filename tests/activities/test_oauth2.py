@@ -104,6 +104,26 @@ async def test_one_fetch_serves_all_who_ask_at_one_moment() -> None:
     assert len(server.seen) == 1
 
 
+async def test_a_client_that_is_closed_takes_its_own_fetch_with_it_only() -> None:
+    asked, release = asyncio.Event(), asyncio.Event()
+
+    async def slowly(_: web.Request) -> web.Response:
+        asked.set()
+        await release.wait()
+        return web.json_response(token())
+
+    async with Script().then_do(slowly) as server, http_client() as http:
+        tokens = Tokens(lambda: 0.0)
+        async with http_client() as closed, asyncio.timeout(5):
+            first = asyncio.create_task(tokens.token(closed, credentials(server), timeout=5))
+            await asked.wait()
+            second = asyncio.create_task(tokens.token(http, credentials(server), timeout=5))
+            await asyncio.sleep(0)
+            first.cancel()
+        release.set()
+        assert await second == "abc"
+
+
 async def test_a_failure_serves_them_all_too_and_is_not_kept() -> None:
     async with Script().then(500, b"").then(200, token()) as server, http_client() as http:
         tokens = Tokens(lambda: 0.0)
