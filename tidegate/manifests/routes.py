@@ -106,6 +106,12 @@ def edited_routes(
     return routes
 
 
+def managed_names(canary: Canary) -> list[str]:
+    """Names of the routes that releases may add and remove, first in precedence first."""
+    routing = canary.traffic_routing
+    return [route.name for route in (routing.managed_routes if routing else None) or ()]
+
+
 def mirror_routes(spec: VirtualServiceSpec, managed: Collection[str]) -> list[EditedRoute]:
     """Mirror routes that releases added: requests that match them are split as all others are."""
     return [

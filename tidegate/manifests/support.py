@@ -28,7 +28,6 @@ class Limit(NamedTuple):
 
 _CANARY = "spec.strategy.canary"
 _ROUTING = f"{_CANARY}.trafficRouting"
-_ISTIO = f"{_ROUTING}.istio"
 _STEP = f"{_CANARY}.steps.*"
 _ISTIO_ONLY = "Istio is the one traffic router that is supported"
 
@@ -53,11 +52,6 @@ REFUSED: tuple[Limit, ...] = (
     Limit(f"{_ROUTING}.apisix", "traffic routing by Apache APISIX", _ISTIO_ONLY),
     Limit(f"{_ROUTING}.plugins", "traffic routing by plugins", _ISTIO_ONLY),
     Limit(f"{_ROUTING}.maxTrafficWeight", "maxTrafficWeight", "weights are percent"),
-    Limit(f"{_ISTIO}.virtualService.tlsRoutes", "tlsRoutes"),
-    Limit(f"{_ISTIO}.virtualService.tcpRoutes", "tcpRoutes"),
-    Limit(f"{_ISTIO}.virtualServices.*.tlsRoutes", "tlsRoutes"),
-    Limit(f"{_ISTIO}.virtualServices.*.tcpRoutes", "tcpRoutes"),
-    Limit(f"{_ISTIO}.destinationRule.additionalSubsetNames", "additionalSubsetNames"),
     Limit(f"{_STEP}.setCanaryScale", "step setCanaryScale"),
     Limit(f"{_STEP}.setHeaderRoute", "step setHeaderRoute"),
     Limit(f"{_STEP}.setMirrorRoute", "step setMirrorRoute"),
@@ -109,11 +103,6 @@ def _missing_parts(rollout: Loaded[Rollout]) -> Iterator[Finding]:
         message = "not supported by Tidegate: a canary without trafficRouting"
         remedy = "add trafficRouting.istio with a VirtualService"
         yield rollout.finding(Severity.ERROR, CODE, path, message, remedy=remedy)
-    elif canary.istio and canary.istio.destination_rule and not (canary.canary_service and canary.stable_service):
-        message = "not supported by Tidegate: a DestinationRule without canaryService and stableService"
-        remedy = "name both Services"
-        at = (*path, "trafficRouting", "istio", "destinationRule")
-        yield rollout.finding(Severity.ERROR, CODE, at, message, remedy=remedy)
 
 
 def _given(data: JsonValue, pattern: list[str], path: Path = ()) -> Iterator[Path]:

@@ -13,7 +13,6 @@ from activities.cluster import DESTINATION_RULES, FENCE_ANNOTATION, REPLICA_SETS
 from activities.istio import IstioTraffic
 from sandbox.kubernetes_api import KubernetesApi
 from tests.cases.family import Answer, Family, Input, equal
-from tests.sandbox.kubernetes.kube import serving
 from tidegate.contract import (
     ErrorType,
     ExperimentWeight,
@@ -150,15 +149,17 @@ class Stage:
 
 def istio(given: Input) -> Answer:
     async def play() -> Answer:
-        async with serving(KubernetesApi()) as kube:
-            cluster = await Cluster.connect(url=kube.api.url)
-            try:
-                stage = Stage(given, cluster)
-                await stage.place()
-                error = await stage.play()
-                return {"error": error, "updates": stage.updates, "events": stage.events, **await stage.stands()}
-            finally:
-                await cluster.close()
+        api = KubernetesApi()
+        await api.start()
+        cluster = await Cluster.connect(url=api.url)
+        try:
+            stage = Stage(given, cluster)
+            await stage.place()
+            error = await stage.play()
+            return {"error": error, "updates": stage.updates, "events": stage.events, **await stage.stands()}
+        finally:
+            await cluster.close()
+            await api.stop()
 
     with capture_logs():
         return asyncio.run(play())

@@ -317,9 +317,6 @@ VALUES: dict[str, Any] = {
     "minPodsPerReplicaSet": 2,
     "maxTrafficWeight": 1000,
     "scaleDownDelayRevisionLimit": 1,
-    "tlsRoutes": [{"port": 443}],
-    "tcpRoutes": [{"port": 443}],
-    "additionalSubsetNames": ["x"],
 }
 
 
@@ -327,18 +324,7 @@ VALUES: dict[str, Any] = {
     ("change", "what"),
     [
         (lambda o: canary(o).pop("trafficRouting"), "a canary without trafficRouting"),
-        (
-            lambda o: o["VirtualService/checkout-vsvc"]["spec"].update(tcp=[{}]),
-            "tcp routes, whose weights would not follow",
-        ),
         (lambda o: metric(o).update(provider={"wavefront": {"query": "x"}}), "provider wavefront"),
-        (
-            lambda o: (
-                canary(o).pop("canaryService"),
-                canary(o)["trafficRouting"]["istio"].update(destinationRule={"name": "d"}),
-            ),
-            "a DestinationRule without canaryService and stableService",
-        ),
     ],
 )
 def test_what_rests_on_something_that_is_left_out_is_named(change: Change, what: str) -> None:
@@ -381,10 +367,15 @@ class TestCheckRelease:
         assert {each.message for each in found} == {message}
         assert {(each.file, each.object) for each in found} == {("", "Rollout/checkout")}
 
-    def test_routes_that_would_not_follow_refuse_it(self) -> None:
-        spec = sound()["VirtualService/checkout-vsvc"]["spec"]
-        found = self.check(lambda o: o["VirtualService/checkout-vsvc"].update(spec={**spec, "tls": spec["http"]}))
-        assert ("unsupported", Severity.ERROR) in [(each.code, each.severity) for each in found]
+    def test_a_destination_that_the_first_weight_removes_is_warned_about(self) -> None:
+        def lead_elsewhere(objects: Objects) -> None:
+            route = objects["VirtualService/checkout-vsvc"]["spec"]["http"][0]["route"]
+            route[0]["weight"], beta = 90, {"destination": {"host": "beta"}, "weight": 10}
+            route.append(beta)
+
+        [found] = [each for each in self.check(lead_elsewhere) if each.code == "destination-removed"]
+        assert found.severity is Severity.WARNING
+        assert "route primary of VirtualService checkout-vsvc also leads to beta with 10 %" in found.message
 
     def test_a_template_that_it_does_not_use_is_nobodys_business(self) -> None:
         other = {

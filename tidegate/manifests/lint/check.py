@@ -10,7 +10,7 @@ from tidegate.manifests.documents import Loaded, Manifests, from_objects
 from tidegate.manifests.findings import Finding
 from tidegate.manifests.lint.analyses import analysis_findings
 from tidegate.manifests.lint.metrics import CompileCondition, metric_findings
-from tidegate.manifests.lint.rollouts import field_findings, layer_4_findings, rollout_findings
+from tidegate.manifests.lint.rollouts import field_findings, removed_destination_findings, rollout_findings
 from tidegate.manifests.lint.scope import bindings
 from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.support import unsupported, unsupported_providers
@@ -61,7 +61,7 @@ def check_release(
     if loaded.model.spec.strategy.canary is not None:
         errors = reference_errors(loaded.model, services, virtual_services, templates)
         findings += field_findings(loaded, errors, "reference")
-        findings += layer_4_findings(loaded, virtual_services)
+        findings += removed_destination_findings(loaded, virtual_services)
     return list(dict.fromkeys(each for each in findings if each.code not in _ANSWERED_BY_THE_CLUSTER))
 
 

@@ -7,13 +7,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from tidegate.manifests.decode import decode_object
 from tidegate.manifests.documents import Loaded, Manifests
 from tidegate.manifests.field_error import FieldError
-from tidegate.manifests.findings import Finding, Severity
-from tidegate.manifests.network import HASH_LABEL
+from tidegate.manifests.findings import Finding, ManifestError, Severity
+from tidegate.manifests.network import HASH_LABEL, VirtualService
 from tidegate.manifests.pod_template.check import template_problems
-from tidegate.manifests.rollout import Canary, Rollout
-from tidegate.manifests.support import CODE as UNSUPPORTED
+from tidegate.manifests.rollout import Canary, IstioVirtualService, Rollout
+from tidegate.manifests.routes import PROTOCOLS, EditedRoute, Role, RouteError, Sides, edited_routes, managed_names
 from tidegate.manifests.validation.references import destination_rule_errors, reference_errors
 from tidegate.manifests.validation.rollout import validate_rollout
 
@@ -42,7 +43,7 @@ def rollout_findings(rollout: Loaded[Rollout], manifests: Manifests, *, complete
         errors += destination_rule_errors(rollout.model, beside.raw)
     yield from field_findings(rollout, errors, "reference")
     yield from _selector_notes(canary, rollout, manifests)
-    yield from layer_4_findings(rollout, virtual_services)
+    yield from removed_destination_findings(rollout, virtual_services)
 
 
 def field_findings(loaded: Loaded[Any], errors: Iterable[FieldError], code: str) -> Iterator[Finding]:
@@ -103,16 +104,32 @@ def _selector_notes(canary: Canary, rollout: Loaded[Rollout], manifests: Manifes
             yield service.finding(Severity.NOTE, "service-selector", ("spec", "selector"), message, remedy=remedy)
 
 
-def layer_4_findings(
+def removed_destination_findings(
     rollout: Loaded[Rollout], virtual_services: Mapping[str, Mapping[str, Any] | None]
 ) -> Iterator[Finding]:
-    """TLS and TCP routes, which Argo weighs together with the HTTP ones and a release leaves as they are."""
-    for name, virtual_service in virtual_services.items():
-        spec = (virtual_service or {}).get("spec")
-        for protocol in ("tls", "tcp"):
-            if isinstance(spec, Mapping) and spec.get(protocol):
-                message = f"not supported by Tidegate: {protocol} routes, whose weights would not follow"
-                path = ("spec", "strategy", "canary", "trafficRouting", "istio")
-                yield rollout.finding(
-                    Severity.ERROR, UNSUPPORTED, path, message, remedy=f"VirtualService {name} has some"
-                )
+    """Destinations with traffic that a release deletes, as Argo does: neither side nor an additional subset."""
+    canary = rollout.model.canary
+    sides = Sides.of(canary)
+    for setting in canary.istio.all_virtual_services() if canary.istio else ():
+        key = ".".join(setting.located(rollout.metadata.namespace))
+        for route in _edited(setting, virtual_services.get(key), managed_names(canary)):
+            for each in route.destinations:
+                if each.weight and sides.role(each.destination) is Role.OTHER:
+                    message = (
+                        f"route {route.label} of VirtualService {setting.name} also leads to {each.destination.host} "
+                        f"with {each.weight} %; the first weight of a release removes that"
+                    )
+                    remedy = "give it a route of its own, or name its subset in destinationRule.additionalSubsetNames"
+                    path = ("spec", "strategy", "canary", "trafficRouting", "istio")
+                    yield rollout.finding(Severity.WARNING, "destination-removed", path, message, remedy=remedy)
+
+
+def _edited(
+    setting: IstioVirtualService, virtual_service: Mapping[str, Any] | None, managed: Sequence[str]
+) -> list[EditedRoute]:
+    """Routes whose weights a release sets; none where the references are refused anyway."""
+    try:
+        spec = decode_object(VirtualService, virtual_service or {}, f"VirtualService/{setting.name}").spec
+        return [route for protocol in PROTOCOLS for route in edited_routes(setting, spec, protocol, managed)]
+    except (ManifestError, RouteError):
+        return []

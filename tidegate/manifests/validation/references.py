@@ -22,7 +22,7 @@ from tidegate.manifests.network import (
 )
 from tidegate.manifests.pod_template.check import template_labels
 from tidegate.manifests.rollout import Istio, IstioVirtualService, Rollout
-from tidegate.manifests.routes import PROTOCOLS, RouteError, Sides, check_sides, edited_routes
+from tidegate.manifests.routes import PROTOCOLS, RouteError, Sides, check_sides, edited_routes, managed_names
 from tidegate.manifests.validation.analyses import analysis_reference_errors
 
 Observed = Mapping[str, Mapping[str, Any] | None]
@@ -133,8 +133,7 @@ def destination_rule_errors(rollout: Rollout, rule: Mapping[str, Any]) -> list[F
 def _route_errors(
     rollout: Rollout, setting: IstioVirtualService, spec: VirtualServiceSpec, path: Path
 ) -> Iterator[FieldError]:
-    routing = rollout.canary.traffic_routing
-    managed = [route.name for route in (routing.managed_routes if routing else None) or ()]
+    managed = managed_names(rollout.canary)
     sides = Sides.of(rollout.canary)
     for protocol in PROTOCOLS:
         try:
