@@ -44,9 +44,7 @@ def restore(found: Object, reference: Mapping[str, Any], istio: Istio) -> Change
     weighted = routes.weighted()
     for route in weighted:
         if Role.STABLE not in _roles(routes, route):
-            raise invalid(
-                f"VirtualService {routes.name}, route {route.label}: it has no stable destination to go back to"
-            )
+            raise invalid(f"VirtualService {routes.name}: route {route.label} has no stable side to go back to")
     change = _joined([_split(routes, route, 0, ()) for route in weighted])
     return change._replace(
         operations=[*change.operations, *removals(routes, routes.managed)],

@@ -1,19 +1,16 @@
-"""The activities on the cluster and the mesh against the embedded Kubernetes API, through the official client."""
+"""The activities on the cluster against the embedded Kubernetes API, through the official client."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.cluster import FENCE_ANNOTATION, MERGE_PATCH, REPLICA_SETS, SERVICES, VIRTUAL_SERVICES, Cluster, put
-from activities.istio import IstioTraffic
+from activities.cluster import FENCE_ANNOTATION, REPLICA_SETS, SERVICES, Cluster, put
 from activities.kubernetes import Kubernetes
 from sandbox.world import Part, World, open_world
 from tidegate.canary.template_hash import pod_template_hash
@@ -22,14 +19,11 @@ from tidegate.contract import (
     CreateReplicaSet,
     ErrorType,
     Fence,
-    Istio,
     MarkStable,
     ObserveRequest,
     PointServices,
-    RestoreStable,
     RetireReplicaSets,
     ScaleReplicaSet,
-    ShiftTraffic,
     Target,
 )
 from tidegate.manifests.documents import load
@@ -40,8 +34,6 @@ MANIFESTS = load([EXAMPLES / "rollout.yaml", EXAMPLES / "services-and-virtualser
 ROLLOUT = MANIFESTS.rollout().raw
 HASH = pod_template_hash(ROLLOUT["spec"]["template"])  # type: ignore[call-overload, index, arg-type]
 SET = f"checkout-{HASH}"
-ISTIO = Istio.of(ROLLOUT)
-assert ISTIO is not None
 
 
 class Stage:
@@ -51,7 +43,6 @@ class Stage:
         self.world = world
         self.cluster = cluster
         self.kubernetes = Kubernetes(cluster)
-        self.istio = IstioTraffic(cluster)
         self._sequence = 0
 
     def fence(self) -> Fence:
@@ -70,23 +61,6 @@ class Stage:
     async def available(self, pods: int, deadline: int = 10) -> Any:
         request = AwaitReplicaSet(target=TARGET, replica_set=SET, available=pods, deadline_seconds=deadline)
         return await ActivityEnvironment().run(self.kubernetes.await_replica_set, request)
-
-    def shift(self, weight: int, needed: int, fence: Fence | None = None) -> Awaitable[Any]:
-        assert ISTIO is not None
-        return self.istio.shift_traffic(
-            ShiftTraffic(
-                target=TARGET,
-                istio=ISTIO,
-                weight=weight,
-                replica_set=SET,
-                needed=needed,
-                fence=fence or self.fence(),
-            )
-        )
-
-    async def weights(self) -> list[int]:
-        found = await self.cluster.get(VIRTUAL_SERVICES, "payments", "checkout-vsvc")
-        return [destination["weight"] for destination in found["spec"]["http"][0]["route"]]
 
 
 @pytest.fixture
@@ -121,59 +95,6 @@ async def test_creating_again_changes_nothing_but_the_revision(stage: Stage) -> 
     again = CreateReplicaSet(target=TARGET, rollout=ROLLOUT, hash=HASH, revision=4, fence=stage.fence())
     state = await stage.kubernetes.create_replica_set(again)
     assert (state.revision, state.desired) == (4, 2)
-
-
-async def test_weight_waits_for_pods(stage: Stage) -> None:
-    await stage.canary(1)
-    message = await refused(lambda: stage.shift(25, needed=2), ErrorType.NOT_READY)
-    assert "1 available pods, 2 are needed" in message
-    assert await stage.weights() == [100, 0]
-
-
-async def test_a_weight_is_written_and_read_back(stage: Stage) -> None:
-    await stage.canary(1)
-    traffic = await stage.shift(10, needed=1)
-    assert (traffic.canary, traffic.routes[0].stable) == (10, 90)
-    assert await stage.weights() == [90, 10]
-
-
-async def test_a_late_forward_write_is_refused_after_the_way_back(stage: Stage) -> None:
-    await stage.canary(1)
-    late = stage.fence()
-    assert ISTIO is not None
-    await stage.istio.restore_stable(
-        RestoreStable(target=TARGET, istio=ISTIO, stable_hash="stable", fence=stage.fence())
-    )
-    await refused(lambda: stage.shift(50, needed=1, fence=late), ErrorType.STALE_WRITE)
-    assert await stage.weights() == [100, 0], "the way back wrote its fence although the weights stood already"
-    canary = await stage.cluster.get(SERVICES, "payments", "checkout-canary")
-    assert canary["spec"]["selector"]["rollouts-pod-template-hash"] == "stable"
-
-
-async def test_a_release_that_began_earlier_is_refused(stage: Stage) -> None:
-    await stage.canary(1)
-    await stage.shift(10, needed=1)
-    await refused(lambda: stage.shift(50, needed=1, fence=Fence(epoch=999, sequence=99)), ErrorType.STALE_WRITE)
-
-
-async def test_edits_in_between_are_kept(stage: Stage) -> None:
-    await stage.canary(1)
-
-    async def edit_others() -> None:
-        url = f"{stage.world.kubernetes.url}{VIRTUAL_SERVICES.path('payments', 'checkout-vsvc')}"
-        headers = {"Content-Type": MERGE_PATCH}
-        async with aiohttp.ClientSession(raise_for_status=True) as session:
-            for number in range(20):
-                await session.patch(url, headers=headers, json={"metadata": {"labels": {"n": str(number)}}})
-
-    async def shift() -> None:
-        for weight in range(1, 11):
-            await stage.shift(weight, needed=1)
-
-    await asyncio.gather(edit_others(), shift())
-    found = await stage.cluster.get(VIRTUAL_SERVICES, "payments", "checkout-vsvc")
-    assert found["metadata"]["labels"] == {"n": "19"}
-    assert await stage.weights() == [90, 10]
 
 
 async def test_an_object_that_never_stands_still_is_a_conflict(stage: Stage) -> None:

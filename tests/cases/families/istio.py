@@ -9,14 +9,12 @@ from typing import Any, Final
 from structlog.testing import capture_logs
 from temporalio.exceptions import ApplicationError
 
-from activities.cluster import DESTINATION_RULES, FENCE_ANNOTATION, REPLICA_SETS, VIRTUAL_SERVICES, Cluster, Object
-from activities.istio import IstioTraffic
-from sandbox.kubernetes_api import KubernetesApi
+from activities.cluster import DESTINATION_RULES, FENCE_ANNOTATION, VIRTUAL_SERVICES, Object, Resource
+from tests.activities.mesh import Mesh, serving
 from tests.cases.family import Answer, Family, Input, equal
 from tidegate.contract import (
     ErrorType,
     ExperimentWeight,
-    Fence,
     Istio,
     PointSubsets,
     RemoveManagedRoutes,
@@ -35,10 +33,9 @@ NOT_FOUND_EVENTS: Final = {"virtualservices": "VirtualServiceNotFound", "destina
 class Stage:
     """The objects of a case in an API server, and what its operations came to."""
 
-    def __init__(self, given: Input, cluster: Cluster) -> None:
+    def __init__(self, given: Input, mesh: Mesh) -> None:
         self.given = given
-        self.cluster = cluster
-        self.mesh = IstioTraffic(cluster)
+        self.mesh = mesh
         metadata = given["rollout"]["metadata"]
         self.target = Target(namespace=metadata.get("namespace", "default"), name=metadata["name"])
         istio = Istio.of(given["rollout"])
@@ -46,11 +43,6 @@ class Stage:
         self.istio = istio
         self.updates = 0
         self.events: list[str] = []
-        self._writes = 0
-
-    def fence(self) -> Fence:
-        self._writes += 1
-        return Fence(epoch=1, sequence=self._writes)
 
     async def place(self) -> None:
         for found in self.given.get("virtualservices") or []:
@@ -59,20 +51,18 @@ class Stage:
             await self.create(DESTINATION_RULES, rule)
         sets = [*(self.given.get("replicasets") or []), {"name": CANARY_SET, "hash": "pods", "spec": 1, "available": 1}]
         for each in sets:
-            await self.replica_set(**each)
+            await self.mesh.replica_set(
+                each["name"],
+                wanted=each["spec"],
+                available=each.get("available", 0),
+                hash_=each["hash"],
+                namespace=self.target.namespace,
+            )
 
-    async def create(self, resource: Any, body: Object) -> None:
+    async def create(self, resource: Resource, body: Object) -> None:
         namespace = body["metadata"].get("namespace", self.target.namespace)
         kept = {key: value for key, value in body.items() if key not in ("apiVersion", "kind")}
-        await self.cluster.create(resource, namespace, kept)
-
-    async def replica_set(self, name: str, hash: str, spec: int, available: int = 0, **_: int) -> None:  # noqa: A002
-        labels = {"rollouts-pod-template-hash": hash}
-        template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
-        body = {"replicas": spec, "selector": {"matchLabels": labels}, "template": template}
-        await self.create(REPLICA_SETS, {"metadata": {"name": name, "labels": labels}, "spec": body})
-        counts = {"replicas": spec, "readyReplicas": available, "availableReplicas": available, "observedGeneration": 1}
-        await self.cluster.merge_status(REPLICA_SETS, self.target.namespace, name, counts)
+        await self.mesh.create(resource, kept, namespace)
 
     async def play(self) -> str:
         """Run the operations; the text of the error that ended them, or nothing."""
@@ -96,18 +86,20 @@ class Stage:
             self.events += ["Updated VirtualService"] * len(state.updated)
 
     async def change(self, what: str, value: Any) -> TrafficState:
-        common: dict[str, Any] = {"target": self.target, "istio": self.istio, "fence": self.fence()}
+        common: dict[str, Any] = {"target": self.target, "istio": self.istio, "fence": self.mesh.fence()}
         if what == "removeManagedRoutes":
-            return await self.mesh.remove_managed_routes(RemoveManagedRoutes(**common))
+            return await self.mesh.traffic.remove_managed_routes(RemoveManagedRoutes(**common))
         common["replica_set"] = CANARY_SET
         if what == "setWeight":
             shares = [
                 ExperimentWeight(service=each["serviceName"], weight=each["weight"])
                 for each in self.given.get("additional") or []
             ]
-            return await self.mesh.shift_traffic(ShiftTraffic(**common, weight=value, needed=1, experiments=shares))
+            return await self.mesh.traffic.shift_traffic(
+                ShiftTraffic(**common, weight=value, needed=1, experiments=shares)
+            )
         step = {"setHeaderRoute": "header", "setMirrorRoute": "mirror"}[what]
-        return await self.mesh.set_managed_route(SetManagedRoute(**common, **{step: value}))
+        return await self.mesh.traffic.set_managed_route(SetManagedRoute(**common, **{step: value}))
 
     async def update_hash(self, canary: str, stable: str) -> None:
         rule = self.istio.destination_rule
@@ -117,7 +109,7 @@ class Stage:
         judged = {stable} if self.given["rollout"].get("status", {}).get("abort") else {stable, canary}
         bare = not (self.istio.stable_service or self.istio.canary_service)
         sets = [each["name"] for each in self.given.get("replicasets") or [] if each["hash"] in judged]
-        state = await self.mesh.point_subsets(
+        state = await self.mesh.traffic.point_subsets(
             PointSubsets(
                 target=self.target,
                 destination_rule=rule["name"],
@@ -127,7 +119,7 @@ class Stage:
                 },
                 keep=rule.get("additionalSubsetNames") or (),
                 after=sets if bare else (),
-                fence=self.fence(),
+                fence=self.mesh.fence(),
             )
         )
         self.updates += state.updated
@@ -135,12 +127,12 @@ class Stage:
 
     async def stands(self) -> Answer:
         found = [
-            await self.cluster.get(VIRTUAL_SERVICES, each["metadata"]["namespace"], each["metadata"]["name"])
+            await self.mesh.cluster.get(VIRTUAL_SERVICES, each["metadata"]["namespace"], each["metadata"]["name"])
             for each in self.given.get("virtualservices") or []
         ]
         answer: dict[str, Any] = {"virtualservices": {each["metadata"]["name"]: each["spec"] for each in found}}
         if rule := self.given.get("destinationrule"):
-            stored = await self.cluster.get(DESTINATION_RULES, self.target.namespace, rule["metadata"]["name"])
+            stored = await self.mesh.cluster.get(DESTINATION_RULES, self.target.namespace, rule["metadata"]["name"])
             annotations = dict(stored["metadata"].get("annotations") or {})
             annotations.pop(FENCE_ANNOTATION, None)
             answer["destinationrule"] = {"annotations": annotations, "spec": stored["spec"]}
@@ -149,17 +141,11 @@ class Stage:
 
 def istio(given: Input) -> Answer:
     async def play() -> Answer:
-        api = KubernetesApi()
-        await api.start()
-        cluster = await Cluster.connect(url=api.url)
-        try:
-            stage = Stage(given, cluster)
+        async with serving() as mesh:
+            stage = Stage(given, mesh)
             await stage.place()
             error = await stage.play()
             return {"error": error, "updates": stage.updates, "events": stage.events, **await stage.stands()}
-        finally:
-            await cluster.close()
-            await api.stop()
 
     with capture_logs():
         return asyncio.run(play())

@@ -58,6 +58,10 @@ def test_what_was_not_looked_for_is_not_judged() -> None:
         ({"spec": {}}, "Unable to get HTTP, TLS and/or TCP routes for Istio VirtualService"),
         (virtual_service("new"), "invalid HTTP routes. Error: Stable Service 'old' not found in route"),
         (virtual_service("old.ns.svc"), "invalid HTTP routes. Error: Canary Service 'new' not found in route"),
+        (
+            virtual_service("old", "new", "new.ns"),
+            "Error: route primary leads to canary more than once",
+        ),
         ({"spec": {"http": [{"name": "b"}]}}, "HTTP Route 'primary' is not found in the defined Virtual Service."),
         ({"spec": {"http": 5}}, "cannot be read"),
     ],
@@ -90,7 +94,10 @@ def test_a_service_must_be_free_and_find_the_pods(found: Any, detail: str) -> No
         ({}, {"http": [{"name": "managed"}, {"name": "b"}]}, "http", [1]),
         ({"routes": ["a"]}, {"tls": [{}]}, "http", []),
         ({}, {"tcp": [{}]}, "tcp", [0]),
+        ({"routes": ["a", "a"]}, {"http": [{"name": "a"}]}, "http", [0]),
         ({"tcpRoutes": [{"port": 2}]}, {"tcp": [{"match": [{"port": 1}]}, {"match": [{"port": 2}]}]}, "tcp", [1]),
+        ({"tcpRoutes": [{"port": 2}, {"port": 2}]}, {"tcp": [{"match": [{"port": 2}, {"port": 2}]}]}, "tcp", [0]),
+        ({"tlsRoutes": [{"sniHosts": ["b"]}]}, {"tls": [{"match": [{"sniHosts": ["b"]}]}]}, "tls", [0]),
         (
             {"tlsRoutes": [{"port": 1, "sniHosts": ["b"]}]},
             {"tls": [{"match": [{"port": 1, "sniHosts": ["a"]}]}, {"match": [{"port": 1, "sniHosts": ["b"]}]}]},
@@ -112,6 +119,8 @@ def test_which_routes_are_edited(setting: Any, spec: Any, protocol: Any, expecte
         ({"routes": ["c"]}, {"http": [{"name": "a"}]}, "http"),
         ({}, {"tls": [{}, {}]}, "tls"),
         ({"tcpRoutes": [{"port": 3}]}, {"tcp": [{"match": [{"port": 1}]}]}, "tcp"),
+        ({"tcpRoutes": [{"port": 1}]}, {"tcp": [{"match": [{"port": 1}, {"port": 2}]}]}, "tcp"),
+        ({"tlsRoutes": [{"port": 1}]}, {"tls": [{"match": [{"port": 1, "sniHosts": ["a"]}]}]}, "tls"),
     ],
 )
 def test_a_route_that_is_not_clear_is_refused(setting: Any, spec: Any, protocol: Any) -> None:

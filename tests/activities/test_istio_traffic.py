@@ -1,0 +1,329 @@
+"""Traffic activities against the embedded Kubernetes API: what is written, refused, read back and told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any
+
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from activities.cluster import FENCE_ANNOTATION, SERVICES, VIRTUAL_SERVICES, Object
+from activities.istio import ROUNDS, IstioTraffic
+from tests.activities.mesh import TARGET, Meddler, Mesh, serving
+from tidegate.contract import (
+    ErrorType,
+    ExperimentWeight,
+    Fence,
+    Istio,
+    RemoveManagedRoutes,
+    RestoreStable,
+    SetManagedRoute,
+    ShiftTraffic,
+    TrafficState,
+)
+
+HEADER = {"name": "hdr", "match": [{"headerName": "agent", "headerValue": {"exact": "firefox"}}]}
+MIRROR = {"name": "mir", "percentage": 50, "match": [{"method": {"exact": "GET"}}]}
+
+
+def istio(*names: str, **more: Any) -> Istio:
+    settings = tuple({"name": name} for name in names or ("vs",))
+    return Istio(
+        stable_service="stable",
+        canary_service="canary",
+        virtual_services=settings,
+        managed_routes=("hdr", "mir"),
+        **more,
+    )
+
+
+def route(stable: int = 100, canary: int = 0, **more: Any) -> Object:
+    destinations = [
+        {"destination": {"host": "stable"}, "weight": stable},
+        {"destination": {"host": "canary"}, "weight": canary},
+    ]
+    return {"route": destinations, **more}
+
+
+@pytest.fixture
+async def mesh() -> AsyncIterator[Mesh]:
+    async with serving() as running:
+        await running.virtual_service("vs", http=[route(timeout="5s")])
+        await running.replica_set("new", wanted=2, available=2, hash_="new")
+        await running.replica_set("old", wanted=4, available=4, hash_="old")
+        yield running
+
+
+def shift(mesh: Mesh, weight: int, *, traffic: IstioTraffic | None = None, **more: Any) -> Awaitable[TrafficState]:
+    given = {"target": TARGET, "istio": istio(), "replica_set": "new", "needed": 1} | more
+    request = ShiftTraffic(weight=weight, fence=given.pop("fence", None) or mesh.fence(), **given)
+    return (traffic or mesh.traffic).shift_traffic(request)
+
+
+def restore(mesh: Mesh, **more: Any) -> Awaitable[TrafficState]:
+    given = {"target": TARGET, "istio": istio(), "stable_hash": ""} | more
+    return mesh.traffic.restore_stable(RestoreStable(fence=mesh.fence(), **given))
+
+
+def managed(mesh: Mesh, **step: Any) -> Awaitable[TrafficState]:
+    given = {"target": TARGET, "istio": istio(), "replica_set": "new"} | step
+    return mesh.traffic.set_managed_route(SetManagedRoute(fence=mesh.fence(), **given))
+
+
+async def refused(work: Awaitable[Any], kind: ErrorType) -> str:
+    with pytest.raises(ApplicationError) as caught:
+        await work
+    assert caught.value.type == kind
+    return caught.value.message
+
+
+class TestReadyBeforeWeight:
+    async def test_canary_pods_come_before_their_weight(self, mesh: Mesh) -> None:
+        message = await refused(shift(mesh, 25, needed=3), ErrorType.NOT_READY)
+        assert message == "weight 25 refused: ReplicaSet new has 2 available pods, 3 are needed"
+        assert await mesh.weights("vs") == [100, 0]
+
+    async def test_stable_pods_must_be_there_for_their_share(self, mesh: Mesh) -> None:
+        await mesh.edit("vs", {"op": "add", "path": "/spec/http/0/route", "value": route(20, 80)["route"]})
+        await mesh.pods("old", 1)
+        message = await refused(shift(mesh, 50, stable_replica_set="old", stable_needed=2), ErrorType.NOT_READY)
+        assert message == "weight 50 refused: ReplicaSet old has 1 available pods, 2 are needed"
+        assert await mesh.weights("vs") == [20, 80]
+        await restore(mesh)
+        assert await mesh.weights("vs") == [100, 0], "an abort waits for no pods"
+
+    async def test_canary_pods_come_before_a_header_route(self, mesh: Mesh) -> None:
+        await mesh.pods("new", 0)
+        message = await refused(managed(mesh, header=HEADER), ErrorType.NOT_READY)
+        assert "route hdr refused" in message
+        await managed(mesh, header={"name": "hdr"})
+        assert len((await mesh.spec("vs"))["http"]) == 1, "a removal waits for none"
+
+
+class TestWriting:
+    async def test_a_weight_is_written_and_read_back(self, mesh: Mesh) -> None:
+        state = await shift(mesh, 10)
+        [row] = state.routes
+        assert (state.canary, row.stable, row.canary, row.route) == (10, 90, 10, "http[0]")
+        assert state.updated == ("vs.default",)
+        assert await mesh.weights("vs") == [90, 10]
+
+    async def test_a_repeated_write_changes_nothing_at_all(self, mesh: Mesh) -> None:
+        fence = mesh.fence()
+        await shift(mesh, 10, fence=fence)
+        before = await mesh.now(VIRTUAL_SERVICES, "vs")
+        state = await shift(mesh, 10, fence=fence)
+        assert (state.updated, state.foreign) == ((), ())
+        assert await mesh.now(VIRTUAL_SERVICES, "vs") == before
+
+    async def test_a_write_that_finds_its_weight_leaves_only_its_fence(self, mesh: Mesh) -> None:
+        before = await mesh.now(VIRTUAL_SERVICES, "vs")
+        fence = mesh.fence()
+        state = await shift(mesh, 0, fence=fence)
+        after = await mesh.now(VIRTUAL_SERVICES, "vs")
+        assert state.updated == ()
+        assert after["metadata"]["generation"] == before["metadata"]["generation"]
+        assert after["metadata"]["annotations"] == {FENCE_ANNOTATION: str(fence)}
+
+    async def test_late_and_earlier_writes_are_refused_after_the_way_back(self, mesh: Mesh) -> None:
+        await mesh.service("canary")
+        late = mesh.fence()
+        await restore(mesh, stable_hash="old")
+        await refused(shift(mesh, 50, fence=late), ErrorType.STALE_WRITE)
+        await refused(shift(mesh, 50, fence=Fence(epoch=0, sequence=99)), ErrorType.STALE_WRITE)
+        assert await mesh.weights("vs") == [100, 0], "the way back wrote its fence although the weights stood already"
+        service = await mesh.now(SERVICES, "canary")
+        assert service["spec"]["selector"] == {"app": "shop", "rollouts-pod-template-hash": "old"}
+
+    async def test_layer_4_routes_follow(self, mesh: Mesh) -> None:
+        tls = {"match": [{"port": 443, "sniHosts": ["b", "a"]}], **route()}
+        other = {"match": [{"port": 443, "sniHosts": ["c"]}], **route()}
+        await mesh.virtual_service("l4", tls=[other, tls], tcp=[{"match": [{"port": 9000}], **route()}])
+        setting = {"name": "l4", "tlsRoutes": [{"port": 443, "sniHosts": ["a", "b"]}], "tcpRoutes": [{"port": 9000}]}
+        state = await shift(mesh, 30, istio=istio().model_copy(update={"virtual_services": (setting,)}))
+        assert [(row.route, row.canary) for row in state.routes] == [("tls[1]", 30), ("tcp[0]", 30)]
+        spec = await mesh.spec("l4")
+        assert spec["tls"][0] == other
+        assert [each["weight"] for each in spec["tls"][1]["route"]] == [70, 30]
+
+    async def test_experiments_come_out_of_stables_share_and_go_again(self, mesh: Mesh) -> None:
+        experiment = ExperimentWeight(service="exp", weight=15)
+        state = await shift(mesh, 20, experiments=[experiment])
+        assert (state.routes[0].stable, state.routes[0].others) == (65, {"exp": 15})
+        state = await shift(mesh, 20)
+        [removed] = state.removed
+        assert (removed.destination, removed.weight, removed.route) == ("exp", 15, "http[0]")
+        assert await mesh.weights("vs") == [80, 20]
+
+
+class TestSeveral:
+    async def test_nothing_is_written_while_one_of_several_is_missing(self, mesh: Mesh) -> None:
+        message = await refused(shift(mesh, 10, istio=istio("vs", "gone")), ErrorType.NOT_FOUND)
+        assert 'virtualservices.networking.istio.io "gone" not found' in message
+        assert await mesh.weights("vs") == [100, 0]
+
+    async def test_nothing_is_written_while_one_of_several_has_no_canary(self, mesh: Mesh) -> None:
+        await mesh.virtual_service("half", http=[{"route": route()["route"][:1]}])
+        message = await refused(shift(mesh, 10, istio=istio("vs", "half")), ErrorType.INVALID_SPEC)
+        assert message == "VirtualService half: Canary Service 'canary' not found in route"
+        assert await mesh.weights("vs") == [100, 0]
+
+    async def test_an_abort_restores_those_that_are_left(self, mesh: Mesh) -> None:
+        both = istio("gone", "vs", "half")
+        await mesh.virtual_service("half", http=[{"route": route()["route"][:1]}])
+        await shift(mesh, 40)
+        state = await restore(mesh, istio=both)
+        assert state.missing == ("gone.default",)
+        assert state.updated == ("vs.default",)
+        assert await mesh.weights("vs") == [100, 0]
+
+    async def test_an_abort_moves_the_service_where_routes_cannot_be_understood(self, mesh: Mesh) -> None:
+        await mesh.service("canary")
+        await mesh.virtual_service("odd", http=[{"route": route()["route"][1:]}])
+        await shift(mesh, 40)
+        work = restore(mesh, istio=istio("odd", "vs"), stable_hash="old")
+        message = await refused(work, ErrorType.INVALID_SPEC)
+        assert message == "VirtualService odd: route http[0] has no stable side to go back to"
+        assert await mesh.weights("vs") == [100, 0]
+        service = await mesh.now(SERVICES, "canary")
+        assert service["spec"]["selector"]["rollouts-pod-template-hash"] == "old"
+
+
+class TestManagedRoutes:
+    async def test_all_in_a_row_and_back_byte_for_byte(self, mesh: Mesh) -> None:
+        unknown = {"retries": {"attempts": 3, "x-new": [{"b": 1, "a": None}]}, "corsPolicy": {"allowOrigins": []}}
+        other = {"name": "other", "match": [{"uri": {"prefix": "/x"}}], **route()}
+        await mesh.virtual_service("full", http=[other, route(name="primary", **unknown)], gateways=["gw"])
+        before = json.dumps(await mesh.spec("full"))
+        settings = ({"name": "full", "routes": ["primary"]},)
+        full = istio().model_copy(update={"virtual_services": settings})
+
+        await managed(mesh, istio=full, mirror=MIRROR)
+        await shift(mesh, 30, istio=full)
+        state = await managed(mesh, istio=full, header=HEADER)
+        assert [each.name for each in state.managed] == ["hdr", "mir"]
+        header, mirror, *theirs = (await mesh.spec("full"))["http"]
+        assert header["route"] == [{"destination": {"host": "canary"}, "weight": 100}]
+        assert [each["weight"] for each in mirror["route"]] == [70, 30], "a mirror's weights follow"
+        assert [each["name"] for each in theirs] == ["other", "primary"]
+        assert {row.route: row.canary for row in state.routes} == {"mir": 30, "primary": 30}
+
+        state = await restore(mesh, istio=full, last=state)
+        assert (state.canary, state.managed, state.foreign) == (0, (), ())
+        assert json.dumps(await mesh.spec("full")) == before
+
+    async def test_removing_them_leaves_the_weights(self, mesh: Mesh) -> None:
+        await shift(mesh, 30)
+        last = await managed(mesh, header=HEADER)
+        request = RemoveManagedRoutes(target=TARGET, istio=istio(), fence=mesh.fence(), last=last)
+        state = await mesh.traffic.remove_managed_routes(request)
+        assert (state.canary, state.managed, state.foreign) == (30, (), ())
+        assert await mesh.weights("vs") == [70, 30]
+
+    async def test_a_step_leads_to_the_canary_of_another_namespace_as_its_route_does(self, mesh: Mesh) -> None:
+        await mesh.create(SERVICES, {"metadata": {"name": "unused"}, "spec": {"ports": [{"port": 1}]}})
+        far = [{"destination": {"host": f"{name}.default"}, "weight": weight} for name, weight in SHARES.items()]
+        await mesh.virtual_service("far", "kube-system", http=[{"route": far}])
+        await managed(mesh, istio=istio("far.kube-system"), header=HEADER)
+        header, _ = (await mesh.spec("far", "kube-system"))["http"]
+        assert header["route"][0]["destination"] == {"host": "canary.default"}
+
+    async def test_a_host_of_the_rule_and_its_subset_are_used(self, mesh: Mesh) -> None:
+        await mesh.destination_rule("dr", {"name": "new"}, {"name": "old"})
+        port = {"port": {"number": 8443}}
+        subsets = [
+            {"destination": {"host": "web", "subset": name, **port}, "weight": weight}
+            for name, weight in {"old": 100, "new": 0}.items()
+        ]
+        await mesh.virtual_service("sub", http=[{"route": subsets}])
+        rule = {"name": "dr", "canarySubsetName": "new", "stableSubsetName": "old"}
+        await managed(mesh, istio=istio("sub", destination_rule=rule), header=HEADER)
+        header, _ = (await mesh.spec("sub"))["http"]
+        assert header["route"] == [{"destination": {"host": "svc", "subset": "new", **port}, "weight": 100}]
+
+    @pytest.mark.parametrize(
+        ("step", "text"),
+        [
+            ({}, "either a header route or a mirror route"),
+            ({"header": HEADER, "mirror": MIRROR}, "either a header route or a mirror route"),
+            ({"header": {"name": "hdr", "match": [{"header": "x"}]}}, "setHeaderRoute or setMirrorRoute"),
+            ({"header": HEADER | {"name": "stranger"}}, "route 'stranger' is not one of trafficRouting.managedRoutes"),
+        ],
+    )
+    async def test_a_step_that_makes_no_sense_is_refused(self, mesh: Mesh, step: Any, text: str) -> None:
+        assert text in await refused(managed(mesh, **step), ErrorType.INVALID_SPEC)
+
+
+SHARES = {"stable": 100, "canary": 0}
+
+
+class TestOthersEdits:
+    async def test_edits_in_between_are_kept(self, mesh: Mesh) -> None:
+        meddler = Meddler(mesh)
+        meddler.before = [
+            lambda: mesh.edit("vs", {"op": "add", "path": "/metadata/labels", "value": {"n": "1"}}),
+            lambda: mesh.edit("vs", {"op": "add", "path": "/spec/http/0", "value": route(name="urgent")}),
+        ]
+        named = istio().model_copy(update={"virtual_services": ({"name": "vs", "routes": ["primary"]},)})
+        await mesh.edit("vs", {"op": "add", "path": "/spec/http/0/name", "value": "primary"})
+        async with meddler.between() as traffic:
+            await shift(mesh, 10, traffic=traffic, istio=named)
+        stands = await mesh.now(VIRTUAL_SERVICES, "vs")
+        assert stands["metadata"]["labels"] == {"n": "1"}
+        assert stands["spec"]["http"] == [route(name="urgent"), route(90, 10, timeout="5s", name="primary")]
+
+    async def test_an_editor_between_read_and_write_is_overwritten_and_named(self, mesh: Mesh) -> None:
+        last = await shift(mesh, 10)
+        meddler = Meddler(mesh)
+        meddler.before.append(lambda: edit_weights(mesh, 50, 50))
+        async with meddler.between() as traffic:
+            state = await shift(mesh, 20, traffic=traffic, last=last)
+        [foreign] = state.foreign
+        assert foreign.what == "stable 50 %, canary 50 % instead of stable 90 %, canary 10 %"
+        assert (foreign.virtual_service, foreign.route, foreign.manager) == ("vs", "http[0]", "kubectl-edit")
+        assert await mesh.weights("vs") == [80, 20]
+
+    async def test_an_edit_that_is_what_the_release_wants_is_no_fight(self, mesh: Mesh) -> None:
+        last = await shift(mesh, 10)
+        await edit_weights(mesh, 80, 20)
+        assert (await shift(mesh, 20, last=last)).foreign == ()
+
+    async def test_a_write_that_is_undone_at_once_is_repeated_and_told(self, mesh: Mesh) -> None:
+        meddler = Meddler(mesh)
+        meddler.after.append(lambda: edit_weights(mesh, 100, 0))
+        async with meddler.between() as traffic:
+            state = await shift(mesh, 20, traffic=traffic)
+        [foreign] = state.foreign
+        assert foreign.what == "stable 100 %, canary 0 % instead of stable 80 %, canary 20 %"
+        assert await mesh.weights("vs") == [80, 20]
+
+    async def test_a_write_that_never_stands_is_a_conflict_with_somebody(self, mesh: Mesh) -> None:
+        meddler = Meddler(mesh)
+        meddler.after = [lambda: edit_weights(mesh, 100, 0)] * ROUNDS
+        async with meddler.between() as traffic:
+            message = await refused(shift(mesh, 20, traffic=traffic), ErrorType.CONFLICT)
+        assert message == f"VirtualService default/vs was changed after each of {ROUNDS} writes by kubectl-edit"
+
+    async def test_a_managed_route_that_somebody_removed_is_missed(self, mesh: Mesh) -> None:
+        last = await managed(mesh, header=HEADER)
+        await mesh.edit("vs", {"op": "remove", "path": "/spec/http/0"})
+        state = await shift(mesh, 20, last=last)
+        assert [(each.route, each.what) for each in state.foreign] == [("hdr", "the managed route is gone")]
+
+    async def test_an_abort_says_what_it_found(self, mesh: Mesh) -> None:
+        last = await shift(mesh, 20)
+        await edit_weights(mesh, 0, 100)
+        state = await restore(mesh, last=last)
+        assert [each.what for each in state.foreign] == ["stable 0 %, canary 100 % instead of stable 80 %, canary 20 %"]
+        assert await mesh.weights("vs") == [100, 0]
+
+
+async def edit_weights(mesh: Mesh, stable: int, canary: int) -> None:
+    path = "/spec/http/0/route"
+    await mesh.edit(
+        "vs",
+        {"op": "add", "path": f"{path}/0/weight", "value": stable},
+        {"op": "add", "path": f"{path}/1/weight", "value": canary},
+    )
