@@ -124,7 +124,8 @@ class Gate:
 class Background:
     """The analysis beside the steps, for as long as the canary is live.
 
-    `failed` and `inconclusive` are what the release watches; nothing is awaited here by the steps.
+    `failed` and `inconclusive`, the name of a run that could not tell, are what the release watches; nothing is
+    awaited here by the steps.
     """
 
     def __init__(self, plan: Plan, journal: Journal) -> None:
@@ -134,12 +135,12 @@ class Background:
         self._gate: Gate | None = None
         self._attempt = 0
         self.failed: GateFailed | None = None
-        self.inconclusive = False
+        self.inconclusive = ""
 
     def start(self) -> None:
         """Begin, or begin again after an end; without a background analysis nothing happens."""
         if self._plan.background is not None and (self._task is None or self._task.done()):
-            self.inconclusive, self._gate = False, None
+            self.inconclusive, self._gate = "", None
             self._task = asyncio.create_task(self._guard(self._plan.background, self._attempt))
             self._attempt += 1
 
@@ -166,6 +167,7 @@ class Background:
     async def _guard(self, analysis: Document, attempt: int) -> None:
         try:
             self._gate = await Gate.open(self._plan, self._journal, analysis, step=None, attempt=attempt)
-            self.inconclusive = await self._gate.verdict() is Phase.INCONCLUSIVE
+            if await self._gate.verdict() is Phase.INCONCLUSIVE:
+                self.inconclusive = self._gate.reference.name
         except GateFailed as failed:
             self.failed = failed

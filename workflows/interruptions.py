@@ -17,11 +17,18 @@ class Interrupted(Exception):  # noqa: N818  # not an error: a turn in the relea
 
 
 class Aborted(Interrupted):
-    """A person or a gate ended the release; the text is the cause."""
+    """A person or a gate ended the release; the text is the cause, `analysis` the name of the gate's run."""
 
-    def __init__(self, cause: str, type: ErrorType = ErrorType.ROLLOUT_ABORTED) -> None:  # noqa: A002  # as in ApplicationError
+    def __init__(
+        self,
+        cause: str,
+        type: ErrorType = ErrorType.ROLLOUT_ABORTED,  # noqa: A002  # as in ApplicationError
+        *,
+        analysis: str = "",
+    ) -> None:
         super().__init__(cause)
         self.type = type
+        self.analysis = analysis
 
 
 class Superseded(Interrupted):

@@ -141,11 +141,11 @@ class Journal:
             self._set(waiting=before)
 
     @contextmanager
-    def paused(self, reason: str) -> Iterator[None]:
-        """The phase is Paused within the block."""
+    def paused(self, reason: str, *, analysis: str = "") -> Iterator[None]:
+        """The phase is Paused within the block; `analysis` is the name of the analysis run that could not tell."""
         before = (self._status.phase, self._status.message)
         self._set(phase="Paused", message=reason)
-        self.event("RolloutPaused", f"Rollout is paused ({reason})")
+        self.event("RolloutPaused", f"Rollout is paused ({reason})", analysis=analysis)
         try:
             yield
         finally:
@@ -196,7 +196,7 @@ class Journal:
     def compensation(self, name: str, state: str, detail: str = "") -> None:
         """Something that follows an abort was begun, done or given up."""
         rows = {row.name: row for row in self._status.compensations}
-        rows[name] = CompensationStatus(name=name, state=state, detail=detail)
+        rows[name] = CompensationStatus(name=name, state=state, detail=detail, at=workflow.now())
         self._set(compensations=tuple(rows.values()))
 
     def incident(self, incident: IncidentRef) -> None:
@@ -207,9 +207,12 @@ class Journal:
         """The release as a whole stands so."""
         self._set(phase=phase, message=message, finished_at=workflow.now() if finished else None)
 
-    def event(self, reason: str, message: str, *, warning: bool = False) -> None:
-        """Something happened that a person would want to know; `reason` in Argo's event words."""
-        row = Event(at=workflow.now(), reason=reason, message=message, warning=warning)
+    def event(self, reason: str, message: str, *, warning: bool = False, analysis: str = "") -> None:
+        """Something happened that a person would want to know; `reason` in Argo's event words.
+
+        `analysis` is the name of the analysis run whose verdict brought it about.
+        """
+        row = Event(at=workflow.now(), reason=reason, message=message, warning=warning, analysis=analysis)
         self._set(events=(*self._status.events, row)[-MAX_EVENTS:])
 
     def show(self) -> None:

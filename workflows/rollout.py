@@ -121,7 +121,7 @@ class Rollout(Doors):
         try:
             await race(work, lambda: self._interruption() is not None)
         except GateFailed as failed:
-            raise Aborted(str(failed)) from failed
+            raise Aborted(str(failed), analysis=failed.analysis.name) from failed
         except (ActivityError, ApplicationError) as error:
             raise Aborted(cause_of(error)) from error
         if interruption := self._interruption():
@@ -130,8 +130,8 @@ class Rollout(Doors):
     def _interruption(self) -> Interrupted | None:
         if self.inbox.abort is not None:
             return Aborted(f"aborted{said(self.inbox.abort)}")
-        if self._background.failed is not None:
-            return Aborted(str(self._background.failed))
+        if (failed := self._background.failed) is not None:
+            return Aborted(str(failed), analysis=failed.analysis.name)
         if self.inbox.newer is not None:
             return Superseded(self.inbox.newer)
         if self.inbox.full is not None:
@@ -254,7 +254,7 @@ class Rollout(Doors):
             phase = await gate.verdict()
         if phase is Phase.INCONCLUSIVE:
             promotes, what = self.inbox.promotes, f"a word on the inconclusive analysis {gate.reference.name}"
-            with self.journal.paused("InconclusiveAnalysisRun"):
+            with self.journal.paused("InconclusiveAnalysisRun", analysis=gate.reference.name):
                 await self._for_a_person(what, lambda: self.inbox.promotes > promotes)
 
     async def _settle_background(self) -> None:
@@ -277,7 +277,7 @@ class Rollout(Doors):
                     await self._for_a_person("resume", lambda: self.inbox.paused is None)
             else:
                 promotes = self.inbox.promotes
-                with self.journal.paused("InconclusiveAnalysisRun"):
+                with self.journal.paused("InconclusiveAnalysisRun", analysis=self._background.inconclusive):
                     what = "a word on the inconclusive background analysis"
                     await self._for_a_person(what, lambda: self.inbox.promotes > promotes)  # noqa: B023
                 self._background.start()
@@ -360,7 +360,7 @@ class Rollout(Doors):
         self.inbox.closing = "this release is being aborted"
         self.inbox.ended = True
         message = f"Rollout aborted update to revision {plan.revision}: {cause}"
-        self.journal.event("RolloutAborted", message, warning=True)
+        self.journal.event("RolloutAborted", message, warning=True, analysis=cause.analysis)
         self.journal.phase("Degraded", f"{cause.type}: {message}")
         undo = Undo(plan, self._commands, self.journal)
         await undo.restore_traffic()

@@ -9,13 +9,12 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from tidegate.contract import Compensation
     from workflows.commands import Commands
     from workflows.evidence import incident_request
     from workflows.failures import cause_of
     from workflows.journal import Journal
     from workflows.plan import Plan
-
-TRAFFIC, SCALE, INCIDENT = "traffic to stable", "canary pods down", "incident"
 
 
 class Undo:
@@ -35,26 +34,26 @@ class Undo:
         plan = self._plan
         if plan.istio is None or plan.is_first:
             return
-        await self._carry_out(TRAFFIC, self._restore())
+        await self._carry_out(Compensation.TRAFFIC, self._restore())
 
     async def follow_up(self, cause: str) -> None:
         """Everything after the traffic: the pods' deadline, the people, and at the deadline the pods."""
         plan = self._plan
         if plan.is_first or plan.is_stable:
-            await self._carry_out(INCIDENT, self._open_incident(cause))
+            await self._carry_out(Compensation.INCIDENT, self._open_incident(cause))
             return
         delay = plan.manifest.canary.abort_scale_down_delay() if plan.istio else timedelta(0)
         at = workflow.now() + delay
         standing = any(s.hash == plan.hash for s in self._journal.status().replica_sets)
         if standing and delay:
             size = next(s.desired for s in self._journal.status().replica_sets if s.hash == plan.hash)
-            await self._carry_out(SCALE, self._scale_down(size, at), done=False)
-        await self._carry_out(INCIDENT, self._open_incident(cause))
+            await self._carry_out(Compensation.SCALE, self._scale_down(size, at), done=False)
+        await self._carry_out(Compensation.INCIDENT, self._open_incident(cause))
         if standing:
             if workflow.now() < at:
                 with self._journal.waiting("the canary pods' scale-down delay", until=at, who="nobody has to"):
                     await workflow.sleep(at - workflow.now(), summary=f"scale-down delay of {delay} after the abort")
-            await self._carry_out(SCALE, self._scale_down(0))
+            await self._carry_out(Compensation.SCALE, self._scale_down(0))
 
     def complaint(self) -> str:
         """`; compensation failed: <which>` when a person is needed, otherwise nothing."""
@@ -75,7 +74,7 @@ class Undo:
             await self._commands.open_incident(incident_request(self._plan, self._journal.status(), cause))
         )
 
-    async def _carry_out(self, name: str, work: Awaitable[None], *, done: bool = True) -> None:
+    async def _carry_out(self, name: Compensation, work: Awaitable[None], *, done: bool = True) -> None:
         self._journal.compensation(name, "running")
         try:
             await work

@@ -218,10 +218,11 @@ def _phased(rule: MetricRules, metric: MetricStatus, *, terminating: bool) -> Me
     phase = rule.phase(metric, terminating=terminating)
     if phase is metric.phase:
         return metric
-    message = metric.measurements[-1].message
-    if metric.dry_run and (violated := rule.violation(metric, ended=terminating)):
+    message, violated = metric.measurements[-1].message, rule.violation(metric, ended=terminating)
+    if metric.dry_run and violated:
         message = f"Metric assessed {phase} due to {violated[1]}"
-    return metric.model_copy(update={"phase": phase, "message": message})
+    exceeded = violated[1] if violated and phase is violated[0] else ""
+    return metric.model_copy(update={"phase": phase, "message": message, "exceeded": exceeded})
 
 
 def _summary(pairs: Sequence[tuple[MetricRules, MetricStatus]]) -> Summary:

@@ -45,11 +45,15 @@ class Measurement(_Status):
 
 
 class MetricStatus(_Status):
-    """Counters of one metric; `measurements` holds only the newest ones and must not be counted."""
+    """Counters of one metric; `measurements` holds only the newest ones and must not be counted.
+
+    `exceeded` is the limit that ended it, such as `failed (3) > failureLimit (2)`.
+    """
 
     name: str
     phase: Phase
     message: str = ""
+    exceeded: str = ""
     dry_run: bool = False
     count: int = 0
     successful: int = 0

@@ -45,6 +45,7 @@ from tidegate.contract.names import (
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.release import (
     AnalysisRef,
+    Compensation,
     CompensationStatus,
     Event,
     ReleaseRequest,
@@ -91,6 +92,7 @@ __all__ = [
     "AnalysisRequest",
     "AnalysisResult",
     "AwaitReplicaSet",
+    "Compensation",
     "CompensationStatus",
     "CreateReplicaSet",
     "Document",

@@ -87,20 +87,33 @@ class AnalysisRef(Payload):
 
 
 class Event(Payload):
-    """Something a person would want to know happened; `reason` in Argo's event words."""
+    """Something a person would want to know happened; `reason` in Argo's event words.
+
+    `analysis` is the name of the analysis run whose verdict brought it about, if one did.
+    """
 
     at: datetime
     reason: str
     message: str
     warning: bool = False
+    analysis: str = ""
+
+
+class Compensation(StrEnum):
+    """What follows an abort."""
+
+    TRAFFIC = "traffic to stable"
+    SCALE = "canary pods down"
+    INCIDENT = "incident"
 
 
 class CompensationStatus(Payload):
-    """One thing that must follow an abort, and how it went: pending, running, done or failed."""
+    """One thing that must follow an abort, and how it went: pending, running, done or failed, and since when."""
 
     name: str
     state: str = "pending"
     detail: str = ""
+    at: datetime | None = None
 
 
 class ReplicaCounts(Payload):
