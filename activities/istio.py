@@ -113,14 +113,7 @@ class IstioTraffic:
                 invalid_specs.append(result)
             else:
                 raise result
-        if request.istio.canary_service and request.stable_hash:
-            await self._cluster.change(
-                SERVICES,
-                request.target.namespace,
-                request.istio.canary_service,
-                request.fence,
-                select_hash(request.target.name, request.stable_hash),
-            )
+        await self._select_stable(request)
         if invalid_specs:
             raise invalid_specs[0]
         return _state(written).model_copy(update={"missing": tuple(missing)})
@@ -170,6 +163,16 @@ class IstioTraffic:
                 type=ErrorType.CONFLICT,
             )
         return SubsetState(updated=bool(change.operations), removed=change.removed)
+
+    async def _select_stable(self, request: RestoreStable) -> None:
+        if request.istio.canary_service and request.stable_hash:
+            await self._cluster.change(
+                SERVICES,
+                request.target.namespace,
+                request.istio.canary_service,
+                request.fence,
+                select_hash(request.target.name, request.stable_hash),
+            )
 
     async def _require_available(self, target: Target, replica_set: str, needed: int, what: str) -> None:
         found = replica_sets.state(await self._cluster.get(REPLICA_SETS, target.namespace, replica_set))

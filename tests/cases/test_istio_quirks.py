@@ -1,0 +1,41 @@
+"""Where traffic is not moved as Argo does, a difference in a case is named, and only there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.cases.families.istio import quirk
+
+HEADER = {"name": "hdr", "match": [{"headerName": "agent", "headerValue": {"exact": "x"}}]}
+SIDES = [{"destination": {"host": "stable"}, "weight": 100}, {"destination": {"host": "canary"}, "weight": 0}]
+VIRTUAL_SERVICE = {
+    "metadata": {"name": "vs", "namespace": "default"},
+    "spec": {"hosts": ["h"], "http": [{"route": SIDES}]},
+}
+
+
+def case(*ops: dict[str, Any], **istio: Any) -> dict[str, Any]:
+    routing = {"istio": istio or {"virtualService": {"name": "vs"}}, "managedRoutes": [{"name": "hdr"}]}
+    canary = {"canaryService": "canary", "stableService": "stable", "trafficRouting": routing}
+    rollout = {"metadata": {"name": "r", "namespace": "default"}, "spec": {"strategy": {"canary": canary}}}
+    return {"rollout": rollout, "virtualservices": [VIRTUAL_SERVICE], "ops": list(ops)}
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (case({"setHeaderRoute": HEADER}, {"setHeaderRoute": HEADER}), "not written again"),
+        (case({"setHeaderRoute": {"name": "hdr"}}), "not written again"),
+        (case({"setHeaderRoute": HEADER}, {"setHeaderRoute": {"name": "hdr"}}), ""),
+        (case({"setMirrorRoute": {"name": "hdr", "match": [{}]}}, {"setWeight": 30}), "follow too"),
+        (case({"setWeight": 30}, virtualServices=[{"name": "vs"}, {"name": "gone"}]), "half a split"),
+        (case({"setWeight": 30}, virtualServices=[{"name": "vs"}]), ""),
+        (case({"setWeight": 30}), ""),
+    ],
+)
+def test_only_a_wanted_difference_is_named(given: dict[str, Any], why: str) -> None:
+    found = quirk(given)
+    assert why in found
+    assert bool(found) == bool(why)
