@@ -41,6 +41,19 @@ class Answer:
             raise ValueError("the JSON is nested too deeply") from error
 
 
+def redirect_refused(answer: Answer, asked: httpx.URL, setting: str) -> str:
+    """Why a redirect was not followed, and where it points, without what may be a secret in it.
+
+    `setting` is the field of the manifest that should have pointed there.
+    """
+    refused = "redirects are not followed, as credentials would go with them"
+    try:
+        target = asked.join(answer.headers.get("location", "")).copy_with(query=None, fragment=None)
+    except httpx.InvalidURL:
+        return refused
+    return f"{refused}: let {setting} be where it leads, {target.copy_with(username='', password='')}"
+
+
 async def exchange(
     http: httpx.AsyncClient,
     method: str,

@@ -6,8 +6,9 @@ A provider is one module with one class. Its `measure` is the activity; it gives
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
@@ -103,6 +104,26 @@ class Provider(Protocol):
     async def answer(self, asked: Sequence[Asked]) -> Sequence[Outcome]:
         """One outcome for each metric, in their order. Raises RateLimitedError."""
         ...
+
+
+async def answer_each(asked: Sequence[Asked], answer: Callable[[Asked], Awaitable[Outcome]]) -> list[Outcome]:
+    """What `answer` says of each metric, all asked at once. The longest of several rate limits counts.
+
+    For a provider that has a request of its own for each metric. Raises RateLimitedError.
+    """
+    answered = await asyncio.gather(*map(answer, asked), return_exceptions=True)
+    outcomes: list[Outcome] = []
+    limits: list[RateLimitedError] = []
+    for each in answered:
+        if isinstance(each, RateLimitedError):
+            limits.append(each)
+        elif isinstance(each, BaseException):
+            raise each
+        else:
+            outcomes.append(each)
+    if limits:
+        raise max(limits, key=lambda limit: limit.delay)
+    return outcomes
 
 
 @dataclass(frozen=True)

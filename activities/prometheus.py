@@ -16,7 +16,7 @@ from temporalio import activity
 
 from activities.errors import retry_delay
 from activities.http import Answer, TransportError, exchange
-from activities.measuring import Asked, ConfigError, Failed, Measuring, Outcome, RateLimitedError, Value
+from activities.measuring import Asked, ConfigError, Failed, Measuring, Outcome, RateLimitedError, Value, answer_each
 from activities.oauth2 import TokenError, Tokens
 from activities.prometheus_request import ADDRESS_VARIABLE, Question, read_question
 from activities.prometheus_response import ResponseError, read_value
@@ -70,20 +70,8 @@ class Prometheus:
         return await self._measuring.readings(request, self)
 
     async def answer(self, asked: Sequence[Asked]) -> list[Outcome]:
-        """One outcome for each metric, as `Provider` says. The longest of several rate limits counts."""
-        answered = await asyncio.gather(*map(self._answer, asked), return_exceptions=True)
-        outcomes: list[Outcome] = []
-        limits: list[RateLimitedError] = []
-        for each in answered:
-            if isinstance(each, RateLimitedError):
-                limits.append(each)
-            elif isinstance(each, BaseException):
-                raise each
-            else:
-                outcomes.append(each)
-        if limits:
-            raise max(limits, key=lambda limit: limit.delay)
-        return outcomes
+        """One outcome for each metric, as `Provider` says."""
+        return await answer_each(asked, self._answer)
 
     async def _answer(self, asked: Asked) -> Outcome:
         try:

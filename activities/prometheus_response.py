@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from activities.http import Answer
+from activities.http import Answer, redirect_refused
 from activities.measuring import Value
 from tidegate.analysis.expressions.environment import parse_float
 from tidegate.analysis.expressions.rendering import render_float
@@ -110,7 +110,7 @@ def _check_status(answer: Answer, asked: httpx.URL) -> None:
                 raise ResponseError("bad_response: inconsistent body for response code")
             raise ResponseError(f"{failure.error_type or kind}: {failure.error or message}")
     if 300 <= answer.status < 400:
-        raise ResponseError(f"{kind}: {message}: {_redirect(answer, asked)}")
+        raise ResponseError(f"{kind}: {message}: {redirect_refused(answer, asked, 'address')}")
     quoted = " ".join(answer.quoted.split())[:MAX_QUOTED]
     raise ResponseError(f"{kind}: {message}{': ' + quoted if quoted else ''}")
 
@@ -123,16 +123,6 @@ def _told(status: int) -> tuple[str, str]:
         case 5:
             return "server_error", f"server error: {status}"
     return "bad_response", f"bad response code {status}"
-
-
-def _redirect(answer: Answer, asked: httpx.URL) -> str:
-    """Where a redirect points, without what may be a secret in it."""
-    refused = "redirects are not followed, as credentials would go with them"
-    try:
-        target = asked.join(answer.headers.get("location", "")).copy_with(query=None, fragment=None)
-    except httpx.InvalidURL:
-        return refused
-    return f"{refused}: let address be where it leads, {target.copy_with(username='', password='')}"
 
 
 def _warnings(warnings: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:

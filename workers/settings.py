@@ -108,6 +108,14 @@ class PrometheusSettings(_Group):
     )
 
 
+class WebSettings(_Group):
+    """How other servers that answer in JSON are asked."""
+
+    measurements_per_second: float | None = Field(
+        None, gt=0, description="ceiling for all workers together, enforced by Temporal; none by default"
+    )
+
+
 class ServiceNowSettings(_Group):
     """Where incidents are opened."""
 
@@ -144,6 +152,7 @@ class Settings(BaseSettings):
     vault: VaultSettings | None = None
     datadog: DatadogSettings = DatadogSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
+    web: WebSettings = WebSettings()
     servicenow: ServiceNowSettings | None = None
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()

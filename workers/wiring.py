@@ -122,7 +122,7 @@ class _Measured(NamedTuple):
 
 def _metric_activities(settings: Settings, http: httpx.AsyncClient, store: Secrets) -> dict[str, _Measured]:
     """By the provider's key in manifests."""
-    from activities import datadog, prometheus
+    from activities import datadog, prometheus, web
     from activities.secrets import NamedSecrets
 
     secrets = NamedSecrets(store, settings.vault.kubernetes_secrets) if settings.vault else NamedSecrets(store)
@@ -133,6 +133,7 @@ def _metric_activities(settings: Settings, http: httpx.AsyncClient, store: Secre
         prometheus.KEY: _Measured(
             prometheus.Prometheus(secrets, http, prometheus_asked).measure, settings.prometheus.measurements_per_second
         ),
+        web.KEY: _Measured(web.Web(secrets, http).measure, settings.web.measurements_per_second),
     }
 
 

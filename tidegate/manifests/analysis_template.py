@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from tidegate.manifests.model import IntOrString, Items, Model, ObjectMeta
 from tidegate.manifests.providers.datadog import Datadog
 from tidegate.manifests.providers.prometheus import Prometheus
+from tidegate.manifests.providers.web import Web
 
 
 class SecretKeyRef(Model):
@@ -98,12 +99,12 @@ class BackgroundAnalysis(RolloutAnalysis):
 
 
 class Provider(Model):
-    """Where a metric is measured: exactly one of these; all but Datadog's are kept as they are."""
+    """Where a metric is measured: exactly one of these; those that nobody here measures are kept as they are."""
 
     datadog: Datadog | None = None
     prometheus: Prometheus | None = None
     kayenta: Mapping[str, JsonValue] | None = None
-    web: Mapping[str, JsonValue] | None = None
+    web: Web | None = None
     wavefront: Mapping[str, JsonValue] | None = None
     new_relic: Mapping[str, JsonValue] | None = None
     job: Mapping[str, JsonValue] | None = None

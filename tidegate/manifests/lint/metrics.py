@@ -12,6 +12,7 @@ from tidegate.manifests.findings import Finding, Path, Severity
 from tidegate.manifests.lint.prometheus import prometheus_findings
 from tidegate.manifests.lint.scope import Binding, Scope, scope_of
 from tidegate.manifests.lint.traps import trap_findings
+from tidegate.manifests.lint.web import web_findings
 from tidegate.manifests.providers.datadog import Datadog
 
 CompileCondition = Callable[[str], object]
@@ -40,6 +41,7 @@ def metric_findings(
             yield from _datadog(template, metric.provider.datadog, (*path, "provider", "datadog"))
             yield from _scopes(template, metric, (*path, "provider", "datadog"), bound)
         yield from prometheus_findings(template, metric, path, bound, compile_condition)
+        yield from web_findings(template, metric, path)
         yield from trap_findings(template, metric, path)
 
 

@@ -1,0 +1,100 @@
+"""Measurements by any server that answers in JSON: one request for each metric, all at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import httpx
+from temporalio import activity
+
+from activities.errors import retry_delay
+from activities.http import Answer, TransportError, exchange
+from activities.measuring import Asked, ConfigError, Failed, Measuring, Outcome, RateLimitedError, Value, answer_each
+from activities.oauth2 import TokenError, Tokens
+from activities.secrets import NamedSecrets
+from activities.tls import trusting
+from activities.web_request import Question, read_question
+from activities.web_response import ResponseError, read_value
+from tidegate.analysis.reading import Reading
+from tidegate.contract import Activity, MeasureRequest
+from tidegate.manifests.providers.web import Web as Provider
+
+KEY = "web"
+
+
+class Web:
+    """Metric provider web.
+
+    It differs from Argo where following it would be an accident: an answer that is no JSON is an error (Argo calls it a
+    success), and redirects are not followed (Argo sends headers and tokens along to any host).
+    """
+
+    def __init__(
+        self, secrets: NamedSecrets, http: httpx.AsyncClient, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`clock` gives unix seconds."""
+        self._http = http
+        self._clock = clock
+        self._tokens = Tokens(clock)
+        self._measuring = Measuring(KEY, secrets, clock)
+
+    @activity.defn(name=Activity.MEASURE_WEB)
+    async def measure(self, request: MeasureRequest) -> list[Reading]:
+        """One reading of each metric. Raises ApplicationError of type `RateLimited`."""
+        return await self._measuring.readings(request, self)
+
+    async def answer(self, asked: Sequence[Asked]) -> list[Outcome]:
+        """One outcome for each metric, as `Provider` says."""
+        return await answer_each(asked, self._answer)
+
+    async def _answer(self, asked: Asked) -> Outcome:
+        try:
+            question = read_question(asked.read(Provider, KEY))
+        except ConfigError as error:
+            return Failed(str(error))
+        try:
+            async with asyncio.timeout(question.timeout):
+                value = await self._measure(question)
+        except TokenError as error:
+            self._check_rate(error.status, error.headers)
+            return Failed(str(error), query=question.text)
+        except TimeoutError:
+            return Failed(f"no complete answer within {question.timeout} s", query=question.text)
+        except (TransportError, ResponseError) as error:
+            return Failed(str(error), query=question.text)
+        return replace(value, query=question.text)
+
+    async def _measure(self, question: Question) -> Value:
+        async with trusting(self._http, insecure=question.insecure) as http:
+            if question.oauth2 is None:
+                answer = await _ask(http, question, "")
+            else:
+                answer = await self._tokens.exchange(
+                    http,
+                    question.oauth2,
+                    lambda token: _ask(http, question, f"Bearer {token}"),
+                    timeout=question.timeout,
+                )
+        self._check_rate(answer.status, answer.headers)
+        return read_value(answer, question.url, question.path)
+
+    def _check_rate(self, status: int, headers: Mapping[str, str]) -> None:
+        if status == 429:
+            raise RateLimitedError(retry_delay(headers, datetime.fromtimestamp(self._clock(), UTC)))
+
+
+async def _ask(http: httpx.AsyncClient, question: Question, authorization: str) -> Answer:
+    # What the manifest writes into `headers` comes before its `authentication`.
+    headers = ({"Authorization": authorization} if authorization else {}) | dict(question.headers)
+    return await exchange(
+        http,
+        question.method,
+        str(question.url),
+        timeout=question.timeout,
+        headers=headers,
+        content=question.content,
+    )

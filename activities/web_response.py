@@ -1,0 +1,80 @@
+"""What a server answered to the provider `web`: the value that a path leads to in its JSON."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+from pydantic import JsonValue
+from pydantic_core import from_json
+
+from activities.http import Answer, redirect_refused
+from activities.measuring import Value
+from tidegate.analysis.expressions.rendering import render_float
+from tidegate.manifests.jsonpath import JsonPath, PathError
+
+MAX_VALUE_CHARACTERS = 64 * 1024
+MAX_QUOTED = 200
+
+
+class ResponseError(ValueError):
+    """An answer without a usable value; the text is what is stored with the measurement."""
+
+
+def read_value(answer: Answer, asked: httpx.URL, path: JsonPath) -> Value:
+    """The first value that `path` leads to, as Go decodes JSON: every number is a float. JSON null is no data.
+
+    Raises ResponseError. Two rules are Tidegate's own: an answer that is no JSON is an error (newer versions of Argo
+    call it a success), and there is a limit to the size of a value, which is kept in histories.
+    """
+    _check_status(answer, asked)
+    try:
+        document = from_json(answer.body, allow_inf_nan=False)
+    except ValueError as error:
+        raise ResponseError(f"Could not parse JSON body: {error}") from None
+    try:
+        values = path.find(document)
+    except PathError as error:
+        raise ResponseError(f"Could not find JSONPath in body: {error}") from None
+    if not values:
+        raise ResponseError("result of web metric produced no value")
+    result = _as_go(values[0])
+    text = _written(result)
+    if len(text) > MAX_VALUE_CHARACTERS:
+        raise ResponseError(f"the value has {len(text)} characters of JSON: let jsonPath lead to what is looked at")
+    return Value(result, text)
+
+
+def _check_status(answer: Answer, asked: httpx.URL) -> None:
+    if 200 <= answer.status < 300:
+        return
+    told = f"received non 2xx response code: {answer.status}"
+    if 300 <= answer.status < 400:
+        raise ResponseError(f"{told}: {redirect_refused(answer, asked, 'url')}")
+    quoted = " ".join(answer.quoted.split())[:MAX_QUOTED]
+    raise ResponseError(f"{told} {quoted}".rstrip())
+
+
+def _as_go(value: JsonValue) -> JsonValue:
+    if isinstance(value, list):
+        return [_as_go(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _as_go(item) for key, item in value.items()}
+    if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            raise ResponseError("Could not parse JSON body: a number does not fit into a float64") from None
+    return value
+
+
+def _written(value: JsonValue) -> str:
+    """JSON as Go writes it: no spaces, keys in order, numbers in their shortest form."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_written, value))}]"
+    if isinstance(value, dict):
+        entries = (f"{_written(key)}:{_written(value[key])}" for key in sorted(value))
+        return f"{{{','.join(entries)}}}"
+    if isinstance(value, float):
+        return render_float(value, lowest=-6, widest=21)
+    return json.dumps(value, ensure_ascii=False)
