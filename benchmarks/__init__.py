@@ -1,0 +1,1 @@
+"""Figures, each printed by a command with the machine's load: `python -m benchmarks.<name>`."""
