@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -17,6 +18,7 @@ from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 from temporalio.exceptions import ApplicationError
 
+from activities.errors import retry_delay
 from tidegate.contract import ErrorType, Fence
 
 Object = dict[str, Any]
@@ -53,6 +55,7 @@ class Resource:
 
 PODS = Resource("", "v1", "pods", "Pod")
 SERVICES = Resource("", "v1", "services", "Service")
+JOBS = Resource("batch", "v1", "jobs", "Job")
 REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
 ROLLOUTS = Resource("argoproj.io", "v1alpha1", "rollouts", "Rollout")
 ANALYSIS_TEMPLATES = Resource("argoproj.io", "v1alpha1", "analysistemplates", "AnalysisTemplate")
@@ -112,10 +115,17 @@ class Cluster:
                 raise
             return await self.get(resource, namespace, body["metadata"]["name"])
 
-    async def delete(self, resource: Resource, namespace: str, name: str) -> None:
-        """Delete an object and what it owns; an object that is gone already is no error."""
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, *, propagation: str = "Background", uid: str = ""
+    ) -> None:
+        """Delete an object and what it owns; an object that is gone already is no error.
+
+        `propagation` is Background, or Foreground for an object that stays until what it owns is gone. Where `uid` is
+        given and the object of that name is another one, that is a `Conflict`.
+        """
+        body: Object = {"propagationPolicy": propagation} | ({"preconditions": {"uid": uid}} if uid else {})
         try:
-            await self._request("DELETE", resource.path(namespace, name), body={"propagationPolicy": "Background"})
+            await self._request("DELETE", resource.path(namespace, name), body=body)
         except ApplicationError as error:
             if error.type != ErrorType.NOT_FOUND:
                 raise
@@ -193,13 +203,13 @@ class Cluster:
                 f"Kubernetes API: {method} {path}: {type(error).__name__} {error}", type=ErrorType.UNAVAILABLE
             ) from error
         except ApiException as error:
-            raise _failure(method, path, error.status or 0, str(error.body or error.reason)) from error
-        return _decode(method, path, response.status, data)
+            raise _failure(method, path, error.status or 0, str(error.body or error.reason), {}) from error
+        return _decode(method, path, response.status, data, response.headers)
 
 
-def _decode(method: str, path: str, status: int, data: bytes) -> Object:
+def _decode(method: str, path: str, status: int, data: bytes, headers: Mapping[str, str]) -> Object:
     if not 200 <= status <= 299:
-        raise _failure(method, path, status, data[:4096].decode(errors="replace"))
+        raise _failure(method, path, status, data[:4096].decode(errors="replace"), headers)
     if len(data) > MAX_RESPONSE_BYTES:
         raise ApplicationError(
             f"Kubernetes API: {method} {path}: answer of {len(data)} bytes is over the limit of {MAX_RESPONSE_BYTES}",
@@ -217,7 +227,7 @@ def _decode(method: str, path: str, status: int, data: bytes) -> Object:
     return answer
 
 
-def _failure(method: str, path: str, status: int, body: str) -> ApplicationError:
+def _failure(method: str, path: str, status: int, body: str, headers: Mapping[str, str]) -> ApplicationError:
     try:
         text = str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
@@ -231,7 +241,13 @@ def _failure(method: str, path: str, status: int, body: str) -> ApplicationError
     }
     rejected = (ErrorType.REJECTED, True) if 400 <= status < 500 else (ErrorType.UNAVAILABLE, False)
     kind, final = kinds.get(status, rejected)
-    return ApplicationError(f"Kubernetes API: {method} {path}: {status} {text}", type=kind, non_retryable=final)
+    asks_to_wait = status == 429 and "Retry-After" in headers
+    return ApplicationError(
+        f"Kubernetes API: {method} {path}: {status} {text}",
+        type=kind,
+        non_retryable=final,
+        next_retry_delay=retry_delay(headers, datetime.now(UTC)) if asks_to_wait else None,
+    )
 
 
 def _stored_fence(found: Object) -> tuple[int, int]:

@@ -45,3 +45,16 @@ class NamedSecrets:
                 )
         path = self.path.format(namespace=namespace, name=name)
         return await (self.store.refresh(path) if fresh else self.store.read(path))
+
+
+@dataclass(frozen=True)
+class NoSecrets:
+    """The store of whoever is given none; implements the port `Secrets`. `why` is what there is to know or to do."""
+
+    why: str
+
+    async def read(self, path: str) -> Mapping[str, str]:
+        """Never succeeds: raises `Rejected`."""
+        raise rejected(path, f"no secret store is set; {self.why}")
+
+    refresh = read

@@ -5,18 +5,17 @@ Outside systems' clients are imported where they are made, so that a process tha
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 from temporalio.client import Client
-from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, ErrorType, cluster_queue, metrics_queue
+from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, cluster_queue, metrics_queue
 from workers.logs import LogContext
 from workers.settings import PREFIX, Role, ServiceNowSettings, Settings, VaultSettings
 
@@ -105,12 +104,13 @@ def _activity_worker(
 async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Activities:
     from activities.cluster import Cluster
     from activities.istio import IstioTraffic
+    from activities.jobs import Jobs
     from activities.kubernetes import Kubernetes
 
     reached = settings.kubernetes
     cluster = await Cluster.connect(url=reached.api_url, kubeconfig=reached.kubeconfig, context=reached.context)
     stack.push_async_callback(cluster.close)
-    return [*Kubernetes(cluster).activities(), *IstioTraffic(cluster).activities()]
+    return [*Kubernetes(cluster).activities(), *IstioTraffic(cluster).activities(), *Jobs(cluster).activities()]
 
 
 class _Measured(NamedTuple):
@@ -147,7 +147,9 @@ def _follow_up_activities(told: ServiceNowSettings, http: httpx.AsyncClient, sec
 def _secrets(settings: Settings, stack: AsyncExitStack) -> Secrets:
     asked = settings.vault
     if asked is None:
-        return NoSecrets()
+        from activities.secrets import NoSecrets
+
+        return NoSecrets(f"set {PREFIX}VAULT__ADDRESS")
     from activities import vault
 
     store = vault.Vault(
@@ -175,15 +177,3 @@ def _vault_login(settings: VaultSettings) -> vault.Login:
             return vault.KubernetesLogin(
                 role=settings.role, jwt_file=settings.jwt_file, mount=settings.auth_mount or "kubernetes"
             )
-
-
-class NoSecrets:
-    """The store of a process that was given none; implements the port `Secrets`."""
-
-    async def read(self, path: str) -> Mapping[str, str]:
-        """Never succeeds: raises `Rejected`."""
-        raise ApplicationError(
-            f"{path}: no secret store is set; set {PREFIX}VAULT__ADDRESS", type=ErrorType.REJECTED, non_retryable=True
-        )
-
-    refresh = read

@@ -13,14 +13,15 @@ from typing import Any
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
+from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from tidegate.analysis.arguments import SpecError
+    from tidegate.analysis.arguments import SpecError, has_placeholder
     from tidegate.analysis.metric import MetricRules
     from tidegate.analysis.reading import Reading
-    from tidegate.analysis.rules import RunRules
+    from tidegate.analysis.rules import DEFAULT_RETENTION, RunRules
     from tidegate.analysis.run import Run
     from tidegate.analysis.status import AnalysisStatus, Phase
     from tidegate.contract import (
@@ -32,11 +33,17 @@ with workflow.unsafe.imports_passed_through():
         MeasureRequest,
         Query,
         Signal,
+        cluster_queue,
+        job_name,
         metrics_queue,
     )
+    from tidegate.manifests.providers.job import KEY as JOB
+    from tidegate.manifests.providers.job import SECRETS_NOT_HERE
     from tidegate.manifests.support import PROVIDERS
     from tidegate.story import analysis_details
     from workflows.failures import cause_of
+    from workflows.interruptions import shielded
+    from workflows.measured_jobs import MeasuredJobs
 
 ATTEMPT_TIMEOUT = timedelta(minutes=2)
 MEASURE_TIMEOUT = timedelta(minutes=10)  # with no worker for a provider, a measurement is an Error after this long
@@ -61,6 +68,9 @@ class AnalysisRun:
         self._status = AnalysisStatus(name="", phase=Phase.PENDING)
         self._asked_to_end = False
         self._told: tuple[str, ...] = ()
+        # The same for all parts of a run that continues as new.
+        self._uid = workflow.info().first_execution_run_id
+        self._jobs: MeasuredJobs
 
     @workflow.run
     async def run(self, request: Any = None, status: Any = None) -> AnalysisResult:
@@ -68,6 +78,19 @@ class AnalysisRun:
         wanted, rules = _read(request)
         run = _begin(wanted, rules, status)
         self._told = _verdicts(run.status) if status is not None else ()
+        self._jobs = MeasuredJobs(wanted, self._uid, run.status)
+        try:
+            await self._until_over(wanted, rules, run)
+        except (asyncio.CancelledError, FailureError):
+            await shielded(self._jobs.end())
+            raise
+        self._show(run)
+        await shielded(self._jobs.end())
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return AnalysisResult(status=run.status)
+
+    async def _until_over(self, wanted: AnalysisRequest, rules: RunRules, run: Run) -> None:
+        """Measure what is due, until there is a verdict or the history has become long."""
         while not run.over:
             self._show(run)
             if self._asked_to_end or rules.terminate:
@@ -79,9 +102,6 @@ class AnalysisRun:
                 workflow.continue_as_new(args=[wanted, run.status])
             else:
                 await self._until_next(run)
-        self._show(run)
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        return AnalysisResult(status=run.status)
 
     @workflow.signal(name=Signal.TERMINATE, description="End with what was measured")
     def on_terminate(self, *arguments: Any) -> None:
@@ -142,12 +162,18 @@ class AnalysisRun:
             secret_args={name: dict(reference) for name, reference in rules.secrets.items()},
             numbers={metric.name: run.number(metric) for metric in metrics},
             pending={metric.name: dict(run.pending(metric)) for metric in metrics},
+            uid=self._uid,
+            retention={metric.name: rules.retention.get(metric.name, DEFAULT_RETENTION) for metric in metrics},
+            owner=request.owner,
         )
+        jobs = {name: job_name(self._uid, name, number) for name, number in asked.numbers.items() if provider == JOB}
+        self._jobs.begin(jobs.values())
         started = workflow.now()
         waited = timedelta(0)
         while True:
             try:
-                answered = await _execute(provider, asked)
+                answered = await _execute(request.cluster, provider, asked)
+                self._jobs.settle(jobs, answered)
                 missing = "the provider's answer left it out"
                 break
             except ActivityError as error:
@@ -164,12 +190,14 @@ class AnalysisRun:
             await workflow.sleep(delay, summary=f"until the rate limit of {provider} resets")
             waited += delay
         # Times of the run's own clock: that of the provider's worker may differ, and intervals are counted from them.
-        times = {
-            "started_at": started,
-            "finished_at": workflow.now(),
-            "rate_limited_seconds": waited.total_seconds(),
+        now = workflow.now()
+        times = {"started_at": started, "finished_at": now, "rate_limited_seconds": waited.total_seconds()}
+        by_name = {
+            reading.metric: reading.model_copy(
+                update={**times, "resume_at": reading.resume_at and now + (reading.resume_at - reading.finished_at)}
+            )
+            for reading in answered
         }
-        by_name = {reading.metric: reading.model_copy(update=times) for reading in answered}
         return [
             by_name.get(metric.name) or Reading.model_validate({"metric": metric.name, "error": missing, **times})
             for metric in metrics
@@ -205,6 +233,8 @@ def _read(request: Any) -> tuple[AnalysisRequest, RunRules]:
                 raise SpecError(
                     f"Analysis spec invalid: metrics[{index}]: unknown provider {metric.provider!r} (known: {known})"
                 )
+            if metric.provider == JOB and rules.secrets and has_placeholder(metric.document["provider"]):
+                raise SpecError(f"Analysis spec invalid: metrics[{index}]: {SECRETS_NOT_HERE}")
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the input"
@@ -227,15 +257,20 @@ def _invalid(message: str) -> ApplicationError:
     return ApplicationError(message, type=ErrorType.INVALID_SPEC, non_retryable=True)
 
 
-async def _execute(provider: str, asked: MeasureRequest) -> list[Reading]:
+async def _execute(cluster: str, provider: str, asked: MeasureRequest) -> list[Reading]:
+    is_job = provider == JOB
     answered: list[Reading] = await workflow.execute_activity(
         Activity(f"measure_{provider}"),
         asked,
         result_type=list[Reading],
-        task_queue=metrics_queue(provider),
+        task_queue=cluster_queue(cluster) if is_job else metrics_queue(provider),
         start_to_close_timeout=ATTEMPT_TIMEOUT,
         schedule_to_close_timeout=MEASURE_TIMEOUT,
         retry_policy=RETRY,
+        # A Job that is being created is waited for, so that it cannot appear after it was deleted.
+        cancellation_type=(
+            ActivityCancellationType.WAIT_CANCELLATION_COMPLETED if is_job else ActivityCancellationType.TRY_CANCEL
+        ),
         summary=", ".join(str(metric.get("name")) for metric in asked.metrics),
     )
     return answered

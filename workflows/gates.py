@@ -69,6 +69,7 @@ class Gate:
             spec=plan.analysis_spec(analysis),
             kind=kind,
             release_id=workflow.info().workflow_id,
+            owner=plan.owner,
         )
         journal.analysis(reference)
         handle: ChildWorkflowHandle[object, AnalysisResult] = await workflow.start_child_workflow(

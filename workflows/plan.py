@@ -8,7 +8,8 @@ from datetime import timedelta
 from tidegate.analysis.spec import build_run_spec
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.canary.weights import canary_replicas, next_revision, weight_at
-from tidegate.contract import Document, Istio, Observation, ReleaseRequest
+from tidegate.contract import Document, Istio, Observation, Owner, ReleaseRequest
+from tidegate.manifests.kinds import ARGO_VERSION
 from tidegate.manifests.rollout import Rollout as Manifest
 from tidegate.manifests.steps import CanaryStep, step_text
 
@@ -101,6 +102,13 @@ class Plan:
     def owner_uid(self) -> str:
         """UID of the Rollout object, empty when there is none."""
         return str(((self.seen.rollout or {}).get("metadata") or {}).get("uid", ""))
+
+    @property
+    def owner(self) -> Owner | None:
+        """The Rollout object, which what the release creates goes with; None when there is none."""
+        if not self.owner_uid:
+            return None
+        return Owner(api_version=ARGO_VERSION, kind="Rollout", name=self.request.name, uid=self.owner_uid)
 
     def step_document(self, index: int) -> Document:
         """A step as the manifest has it."""

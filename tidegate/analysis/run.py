@@ -11,6 +11,7 @@ from tidegate.analysis.metric import MetricRules
 from tidegate.analysis.reading import Reading
 from tidegate.analysis.rules import DEFAULT_RETENTION, RunRules
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase, Summary
+from tidegate.manifests.providers.job import KEY as JOB
 
 _BEST_TO_WORST: Final = (
     Phase.SUCCESSFUL,
@@ -180,10 +181,13 @@ class Run:
         return metric.model_copy(update=changes)
 
     def _stopped(self, rule: MetricRules, metric: MetricStatus, now: datetime) -> MetricStatus:
-        """The metric with the measurement that is under way, if any, ended by the run: a success by Argo's rule."""
+        """The metric with the measurement that is under way, if any, ended by the run.
+
+        That is a success by Argo's rule, but for a Job, of which nobody knows how it would have ended.
+        """
         if not metric.measurements or metric.measurements[-1].phase is not Phase.RUNNING:
             return metric
-        phase = Phase.INCONCLUSIVE if rule.patient else Phase.SUCCESSFUL
+        phase = Phase.INCONCLUSIVE if rule.patient or rule.provider == JOB else Phase.SUCCESSFUL
         ended = {"phase": phase, "message": _STOPPED, "finished_at": now, "resume_at": None}
         return self._counted(rule, metric, metric.measurements[-1].model_copy(update=ended))
 

@@ -20,6 +20,7 @@ from tidegate.contract.cluster import (
     ScaleReplicaSet,
 )
 from tidegate.contract.follow_up import IncidentRef, IncidentRequest
+from tidegate.contract.jobs import JOB_NAME, JOB_NAMESPACE, EndJobs, Owner, job_name
 from tidegate.contract.messages import Accepted, Message, parse_message
 from tidegate.contract.names import (
     ANALYSIS_WORKFLOW,
@@ -78,6 +79,8 @@ from tidegate.contract.writes import Fence, Target
 __all__ = [
     "ANALYSIS_WORKFLOW",
     "FOLLOW_UP_QUEUE",
+    "JOB_NAME",
+    "JOB_NAMESPACE",
     "RELEASES_QUEUE",
     "ROLLOUT_WORKFLOW",
     "SEARCH_ATTRIBUTES",
@@ -96,6 +99,7 @@ __all__ = [
     "CompensationStatus",
     "CreateReplicaSet",
     "Document",
+    "EndJobs",
     "ErrorType",
     "Event",
     "ExperimentWeight",
@@ -111,6 +115,7 @@ __all__ = [
     "Message",
     "Observation",
     "ObserveRequest",
+    "Owner",
     "Payload",
     "PodState",
     "PointServices",
@@ -142,6 +147,7 @@ __all__ = [
     "WeightStatus",
     "analysis_id",
     "cluster_queue",
+    "job_name",
     "metrics_queue",
     "parse_message",
     "rollout_id",

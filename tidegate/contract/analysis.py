@@ -6,11 +6,15 @@ from pydantic import Field
 
 from tidegate.analysis.reading import Reading
 from tidegate.analysis.status import AnalysisStatus
+from tidegate.contract.jobs import Owner
 from tidegate.contract.payload import Document, Payload
 
 
 class AnalysisRequest(Payload):
-    """Input of an analysis run: Argo's AnalysisRun spec with metrics, bound args, dryRun, measurementRetention."""
+    """Input of an analysis run: Argo's AnalysisRun spec with metrics, bound args, dryRun, measurementRetention.
+
+    What the run creates in the cluster goes with `owner`, where there is one.
+    """
 
     cluster: str = "default"
     namespace: str
@@ -18,6 +22,7 @@ class AnalysisRequest(Payload):
     spec: Document
     kind: str = ""  # Step | Background | "" when started alone
     release_id: str = ""  # workflow id of the release to tell of changed verdicts
+    owner: Owner | None = None
 
 
 class AnalysisResult(Payload):
@@ -32,6 +37,9 @@ class MeasureRequest(Payload):
     `numbers` counts the measurements of each metric from 1, so that an effect of one can be told from that of the
     next. `pending` is the metadata of a measurement that is still under way, by metric: such a one is looked at again,
     not begun.
+
+    `uid` tells the run from every other one, also of its name; `retention` is how many measurements of a metric are
+    kept. Both, and `owner`, are for a provider whose measurements leave something behind.
     """
 
     namespace: str
@@ -40,6 +48,9 @@ class MeasureRequest(Payload):
     secret_args: dict[str, dict[str, str]] = Field(default_factory=dict)  # arg name -> {name, key} of a Secret
     numbers: dict[str, int] = Field(default_factory=dict)
     pending: dict[str, dict[str, str]] = Field(default_factory=dict)
+    uid: str = ""
+    retention: dict[str, int] = Field(default_factory=dict)
+    owner: Owner | None = None
 
 
 MeasureResult = list[Reading]

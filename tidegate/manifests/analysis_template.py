@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from tidegate.manifests.model import IntOrString, Items, Model, ObjectMeta
 from tidegate.manifests.providers.datadog import Datadog
+from tidegate.manifests.providers.job import Job
 from tidegate.manifests.providers.prometheus import Prometheus
 from tidegate.manifests.providers.web import Web
 
@@ -107,7 +108,7 @@ class Provider(Model):
     web: Web | None = None
     wavefront: Mapping[str, JsonValue] | None = None
     new_relic: Mapping[str, JsonValue] | None = None
-    job: Mapping[str, JsonValue] | None = None
+    job: Job | None = None
     cloud_watch: Mapping[str, JsonValue] | None = None
     graphite: Mapping[str, JsonValue] | None = None
     influxdb: Mapping[str, JsonValue] | None = None
