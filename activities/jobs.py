@@ -30,7 +30,7 @@ from tidegate.analysis.arguments import has_placeholder
 from tidegate.analysis.reading import Reading, Verdict
 from tidegate.analysis.status import Phase
 from tidegate.contract import JOB_NAME, JOB_NAMESPACE, Activity, EndJobs, ErrorType, MeasureRequest, job_name
-from tidegate.manifests.providers.job import KEY, SECRETS_NOT_HERE
+from tidegate.manifests.providers.job import CONFIDENTIAL_REMEDY, KEY, NOT_CONFIDENTIAL
 from tidegate.manifests.providers.job import Job as Provider
 
 log = structlog.get_logger(__name__)
@@ -146,7 +146,7 @@ class _Round:
         """Create the Job, or find the one that an earlier attempt created."""
         asked, request = job.asked, self._request
         if request.secret_args and has_placeholder(asked.settings):
-            return Failed(SECRETS_NOT_HERE, query=job.text)
+            return Failed(f"provider.job: {NOT_CONFIDENTIAL} ({CONFIDENTIAL_REMEDY})", query=job.text)
         try:
             settings = asked.read(Provider, KEY)
         except ConfigError as error:

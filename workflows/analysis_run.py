@@ -37,8 +37,8 @@ with workflow.unsafe.imports_passed_through():
         job_name,
         metrics_queue,
     )
+    from tidegate.manifests.providers.job import CONFIDENTIAL_REMEDY, NOT_CONFIDENTIAL
     from tidegate.manifests.providers.job import KEY as JOB
-    from tidegate.manifests.providers.job import SECRETS_NOT_HERE
     from tidegate.manifests.support import PROVIDERS
     from tidegate.story import analysis_details
     from workflows.failures import cause_of
@@ -234,7 +234,9 @@ def _read(request: Any) -> tuple[AnalysisRequest, RunRules]:
                     f"Analysis spec invalid: metrics[{index}]: unknown provider {metric.provider!r} (known: {known})"
                 )
             if metric.provider == JOB and rules.secrets and has_placeholder(metric.document["provider"]):
-                raise SpecError(f"Analysis spec invalid: metrics[{index}]: {SECRETS_NOT_HERE}")
+                raise SpecError(
+                    f"Analysis spec invalid: metrics[{index}].provider.job: {NOT_CONFIDENTIAL} ({CONFIDENTIAL_REMEDY})"
+                )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the input"

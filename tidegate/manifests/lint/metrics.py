@@ -9,6 +9,7 @@ from tidegate.manifests.analysis_template import AnalysisTemplate, Metric
 from tidegate.manifests.documents import Loaded
 from tidegate.manifests.durations import DURATION_HINT, parse_duration
 from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.lint.job import job_findings
 from tidegate.manifests.lint.prometheus import prometheus_findings
 from tidegate.manifests.lint.scope import Binding, Scope, scope_of
 from tidegate.manifests.lint.traps import trap_findings
@@ -42,6 +43,7 @@ def metric_findings(
             yield from _scopes(template, metric, (*path, "provider", "datadog"), bound)
         yield from prometheus_findings(template, metric, path, bound, compile_condition)
         yield from web_findings(template, metric, path)
+        yield from job_findings(template, metric, path)
         yield from trap_findings(template, metric, path)
 
 
@@ -70,7 +72,7 @@ def _conditions(
     template: Loaded[AnalysisTemplate], metric: Metric, path: Path, compile_condition: CompileCondition | None
 ) -> Iterator[Finding]:
     conditions = {"successCondition": metric.success_condition, "failureCondition": metric.failure_condition}
-    if not any(conditions.values()):
+    if metric.provider.job is None and not any(conditions.values()):
         message = "neither successCondition nor failureCondition: every answer counts as a success"
         yield template.finding(Severity.WARNING, "no-condition", path, message, value=metric.name)
     defaults = {argument.name: argument.value or "0" for argument in template.model.spec.args}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from tidegate.manifests.decode import decode_object
 from tidegate.manifests.documents import Loaded, Manifests
 from tidegate.manifests.field_error import FieldError
-from tidegate.manifests.findings import Finding, ManifestError, Severity
+from tidegate.manifests.findings import Finding, ManifestError, Path, Severity
 from tidegate.manifests.network import HASH_LABEL, VirtualService
 from tidegate.manifests.pod_template.check import template_problems
 from tidegate.manifests.rollout import Canary, IstioVirtualService, Rollout
@@ -26,12 +26,7 @@ def rollout_findings(rollout: Loaded[Rollout], manifests: Manifests, *, complete
     if not rollout.metadata.name:
         yield rollout.finding(Severity.ERROR, "invalid", ("metadata", "name"), "a Rollout needs a name")
     yield from field_findings(rollout, validate_rollout(rollout.model), "invalid")
-    for problem in template_problems(rollout.model.spec.template, ("spec", "template")):
-        severity = Severity.ERROR if problem.certain else Severity.WARNING
-        value = None if isinstance(found := rollout.document.value(problem.path), dict | list) else found
-        yield rollout.finding(
-            severity, "pod-template", problem.path, problem.message, value=value, remedy=problem.remedy
-        )
+    yield from pod_template_findings(rollout, rollout.model.spec.template, ("spec", "template"))
     canary = rollout.model.spec.strategy.canary
     if canary is None:
         return
@@ -44,6 +39,16 @@ def rollout_findings(rollout: Loaded[Rollout], manifests: Manifests, *, complete
     yield from field_findings(rollout, errors, "reference")
     yield from _selector_notes(canary, rollout, manifests)
     yield from removed_destination_findings(rollout, virtual_services)
+
+
+def pod_template_findings(loaded: Loaded[Any], template: Mapping[str, JsonValue], path: Path) -> Iterator[Finding]:
+    """What Kubernetes would not read of a pod template at `path`."""
+    for problem in template_problems(template, path):
+        severity = Severity.ERROR if problem.certain else Severity.WARNING
+        value = None if isinstance(found := loaded.document.value(problem.path), dict | list) else found
+        yield loaded.finding(
+            severity, "pod-template", problem.path, problem.message, value=value, remedy=problem.remedy
+        )
 
 
 def field_findings(loaded: Loaded[Any], errors: Iterable[FieldError], code: str) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import JsonValue
@@ -62,8 +62,13 @@ def template_problems(template: Mapping[str, JsonValue], path: Path) -> Iterator
     yield from _struct_problems(template, ROOT, path)
 
 
-def pod_spec_errors(template: Mapping[str, JsonValue], path: Path) -> Iterator[FieldError]:
-    """The main rules of Kubernetes for the pods of a ReplicaSet: containers, their names and images, restarts."""
+def pod_spec_errors(
+    template: Mapping[str, JsonValue], path: Path, restarts: Sequence[str] = ("Always",)
+) -> Iterator[FieldError]:
+    """The main rules of Kubernetes for pods: containers, their names and images, restarts.
+
+    `restarts` are the restart policies that the owner of the pods may have; those of a ReplicaSet by default.
+    """
     spec = template.get("spec")
     spec = spec if isinstance(spec, dict) else {}
     at = (*path, "spec")
@@ -73,8 +78,9 @@ def pod_spec_errors(template: Mapping[str, JsonValue], path: Path) -> Iterator[F
     for group in ("initContainers", "containers"):
         for index, container in enumerate(_objects(spec.get(group))):
             yield from _container_errors(container, (*at, group, index), seen)
-    if spec.get("restartPolicy") not in (None, "", "Always"):
-        yield FieldError((*at, "restartPolicy"), 'supported values: "Always"', "NotSupported")
+    if (spec.get("restartPolicy") or "Always") not in restarts:
+        supported = ", ".join(f'"{each}"' for each in restarts)
+        yield FieldError((*at, "restartPolicy"), f"supported values: {supported}", "NotSupported")
 
 
 def _container_errors(container: Mapping[str, Any], path: Path, seen: set[JsonValue]) -> Iterator[FieldError]:

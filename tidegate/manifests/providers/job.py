@@ -14,10 +14,8 @@ DEFAULT_TTL: Final = 24 * 60 * 60
 """Seconds that a finished Job is kept when its manifest does not say."""
 SHORTEST_TTL: Final = 120
 """Seconds. A Job that is gone before it was looked at has told nothing, and a look may be half a minute away."""
-SECRETS_NOT_HERE: Final = (
-    "provider.job: an argument from a Secret would stand in the Job for everybody to read: "
-    "let the container's env take it by valueFrom.secretKeyRef"
-)
+NOT_CONFIDENTIAL: Final = "an argument from a Secret would stand in the Job, for everybody who may read Jobs"
+CONFIDENTIAL_REMEDY: Final = "let the container's env take it by valueFrom.secretKeyRef"
 
 
 class JobSpec(Model):
