@@ -1,31 +1,98 @@
-"""What the providers that speak HTTP send to show who asks, as a manifest says it."""
+"""Who is shown to the servers of providers that speak HTTP, as a manifest says it, and what they answer then."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
-from activities.measuring import ConfigError
-from activities.oauth2 import ClientCredentials
-from tidegate.manifests.providers.authentication import Authentication, Header
+import httpx
+
+from activities.errors import retry_delay
+from activities.http import Answer
+from activities.measuring import ConfigError, RateLimitedError
+from activities.oauth2 import ClientCredentials, Send, TokenError, Tokens, basic
+from activities.secret_arguments import MASK
+from tidegate.manifests.providers.authentication import Authentication, BasicAuth, Header, OAuth2
 
 # Go's client leaves these out of what a manifest gives: they belong to the connection, and the client writes them.
 _CONNECTION = frozenset({"Host", "Content-Length", "Transfer-Encoding", "Trailer"})
 
 
-def client_credentials(authentication: Authentication) -> ClientCredentials | None:
-    """The OAuth 2.0 client, if one is given. Raises ConfigError for half of one, and for what is not supported."""
+@dataclass(frozen=True)
+class Access:
+    """Who asks: `account` is an Authorization header, or nothing, where there is no client for `oauth2`."""
+
+    account: str = field(repr=False)
+    oauth2: ClientCredentials | None
+
+
+def read_access(authentication: Authentication, url: httpx.URL) -> Access:
+    """Who asks at `url`, which may hold a user. Raises ConfigError for half of somebody, and for what is not supported.
+
+    A user in the address comes before `basicAuth`, as in Go.
+    """
     unsupported = authentication.unsupported()
     if unsupported:
         raise ConfigError(f"not supported by Tidegate: authentication.{unsupported[0]}")
-    oauth2 = authentication.oauth2
-    if not oauth2.token_url:
-        return None
-    if not oauth2.client_id or not oauth2.client_secret:
-        raise ConfigError("missing mandatory parameter in metric for OAuth2 setup")
-    return ClientCredentials(oauth2.token_url, oauth2.client_id, oauth2.client_secret, oauth2.scopes)
+    return Access(_account(authentication.basic_auth, url), _client(authentication.oauth2))
 
 
 def sent_headers(headers: Iterable[Header]) -> dict[str, str]:
     """Headers by their canonical names (`X-Scope-Orgid`), the last of a name counting, as in Go."""
     named = {header.key.title(): header.value for header in headers}
     return {name: value for name, value in named.items() if name not in _CONNECTION}
+
+
+class Authorizer:
+    """Requests with the Authorization header that belongs to them; tokens are kept from one to the next."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock` gives unix seconds."""
+        self._clock = clock
+        self._tokens = Tokens(clock)
+
+    async def exchange(self, http: httpx.AsyncClient, access: Access, send: Send, *, timeout: float) -> Answer:
+        """What `send` brings, which is given the header, or nothing; the credentials are masked in it.
+
+        `timeout` limits the fetch of a token, in seconds.
+        Raises RateLimitedError for a 429, of the token's server too; TokenError, and whatever `send` raises.
+        """
+        try:
+            if access.oauth2 is None:
+                answer = _masked(await send(access.account), access.account)
+            else:
+                answer = await self._tokens.exchange(
+                    http, access.oauth2, lambda token: send(f"Bearer {token}"), timeout=timeout
+                )
+        except TokenError as error:
+            self._check_rate(error.status, error.headers)
+            raise
+        self._check_rate(answer.status, answer.headers)
+        return answer
+
+    def _check_rate(self, status: int, headers: Mapping[str, str]) -> None:
+        if status == 429:
+            raise RateLimitedError(retry_delay(headers, datetime.fromtimestamp(self._clock(), UTC)))
+
+
+def _account(given: BasicAuth, url: httpx.URL) -> str:
+    for name, value in (("username", given.username), ("password", given.password)):
+        if given != BasicAuth() and not value:
+            raise ConfigError(f"missing mandatory parameter in metric for basic auth setup: {name}")
+    if url.userinfo:
+        return basic(url.username, url.password)
+    return basic(given.username, given.password) if given.username else ""
+
+
+def _client(given: OAuth2) -> ClientCredentials | None:
+    if not given.token_url:
+        return None
+    if not given.client_id or not given.client_secret:
+        raise ConfigError("missing mandatory parameter in metric for OAuth2 setup")
+    return ClientCredentials(given.token_url, given.client_id, given.client_secret, given.scopes)
+
+
+def _masked(answer: Answer, authorization: str) -> Answer:
+    credential = authorization.rpartition(" ")[2].encode()
+    return replace(answer, body=answer.body.replace(credential, MASK.encode())) if credential else answer

@@ -7,20 +7,18 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 import httpx
 from pydantic import BaseModel, ConfigDict
 from temporalio import activity
 
-from activities.errors import retry_delay
+from activities.authentication import Authorizer
 from activities.http import Answer, TransportError, exchange
-from activities.measuring import Asked, ConfigError, Failed, Measuring, Outcome, RateLimitedError, Value, answer_each
-from activities.oauth2 import TokenError, Tokens
+from activities.measuring import Asked, ConfigError, Failed, Measuring, Outcome, Value, answer_each
+from activities.oauth2 import TokenError
 from activities.prometheus_request import ADDRESS_VARIABLE, Question, read_question
 from activities.prometheus_response import ResponseError, read_value
-from activities.secret_arguments import MASK
 from activities.secrets import NamedSecrets
 from activities.tls import TrustError, trusting
 from tidegate.analysis.reading import Reading
@@ -59,8 +57,7 @@ class Prometheus:
         """`clock` gives unix seconds; `environment` may hold ARGO_ROLLOUTS_PROMETHEUS_ADDRESS, as for Argo."""
         settings = settings or PrometheusSettings()
         self._http = http
-        self._clock = clock
-        self._tokens = Tokens(clock)
+        self._authorizer = Authorizer(clock)
         self._measuring = Measuring(KEY, secrets, clock)
         self._address = environment.get(ADDRESS_VARIABLE) or settings.address
 
@@ -81,10 +78,7 @@ class Prometheus:
         try:
             async with asyncio.timeout(question.timeout):
                 value = await self._measure(question)
-        except TokenError as error:
-            self._check_rate(error.status, error.headers)
-            failure = f"{question.request}: {error}"
-        except TransportError as error:
+        except (TokenError, TransportError) as error:
             failure = f"{question.request}: {error}"
         except TimeoutError:
             failure = f"{question.request}: no complete answer within {question.timeout} s"
@@ -98,21 +92,13 @@ class Prometheus:
 
     async def _measure(self, question: Question) -> Value:
         async with trusting(self._http, insecure=question.insecure, authorities=question.authorities) as http:
-            if question.oauth2 is None:
-                answer = await _ask(http, question, question.account)
-            else:
-                answer = await self._tokens.exchange(
-                    http,
-                    question.oauth2,
-                    lambda token: _ask(http, question, f"Bearer {token}"),
-                    timeout=question.timeout,
-                )
-        self._check_rate(answer.status, answer.headers)
+            answer = await self._authorizer.exchange(
+                http,
+                question.access,
+                lambda authorization: _ask(http, question, authorization),
+                timeout=question.timeout,
+            )
         return read_value(answer, question.url)
-
-    def _check_rate(self, status: int, headers: Mapping[str, str]) -> None:
-        if status == 429:
-            raise RateLimitedError(retry_delay(headers, datetime.fromtimestamp(self._clock(), UTC)))
 
 
 async def _ask(http: httpx.AsyncClient, question: Question, authorization: str) -> Answer:
@@ -130,5 +116,4 @@ async def _ask(http: httpx.AsyncClient, question: Question, authorization: str) 
     if answer.status in _GET_ONLY:
         url = question.url.copy_merge_params(question.form)
         answer = await exchange(http, "GET", str(url), timeout=question.timeout, headers=headers)
-    credential = authorization.rpartition(" ")[2].encode()
-    return replace(answer, body=answer.body.replace(credential, MASK.encode())) if credential else answer
+    return answer

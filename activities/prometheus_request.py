@@ -8,13 +8,11 @@ from datetime import datetime
 
 import httpx
 
-from activities.authentication import client_credentials, sent_headers
+from activities.authentication import Access, read_access, sent_headers
 from activities.measuring import ConfigError
-from activities.oauth2 import ClientCredentials, basic
 from tidegate.analysis.expressions.rendering import render_float
 from tidegate.analysis.instants import ConditionError, evaluate_instant
 from tidegate.manifests.durations import parse_duration
-from tidegate.manifests.providers.authentication import BasicAuth
 from tidegate.manifests.providers.prometheus import Prometheus as Provider
 from tidegate.manifests.providers.prometheus import RangeQuery
 
@@ -25,15 +23,13 @@ ADDRESS_VARIABLE = "ARGO_ROLLOUTS_PROMETHEUS_ADDRESS"
 class Question:
     """One query: `form` is what is asked at `url`, which holds no credentials.
 
-    `account` is the Authorization header where there is no `oauth2`, or nothing; `timeout` limits all of it, in
-    seconds; `authorities` are certificates in PEM.
+    `timeout` limits all of it, in seconds; `authorities` are certificates in PEM.
     """
 
     url: httpx.URL
     form: Mapping[str, str]
     headers: Mapping[str, str] = field(repr=False)
-    account: str = field(repr=False)
-    oauth2: ClientCredentials | None
+    access: Access
     timeout: int
     insecure: bool
     authorities: str
@@ -70,8 +66,7 @@ def read_question(provider: Provider, address: str, at: datetime) -> Question:
         url=url.copy_with(path=url.path.rstrip("/") + path, username="", password=""),
         form=form,
         headers={"Accept": "application/json"} | sent_headers(provider.headers),
-        account=_account(provider.authentication.basic_auth, url),
-        oauth2=client_credentials(provider.authentication),
+        access=read_access(provider.authentication, url),
         timeout=provider.limit,
         insecure=provider.insecure,
         authorities=provider.ca_cert,
@@ -88,16 +83,6 @@ def _url(address: str) -> httpx.URL:
     if url.scheme not in ("http", "https") or not url.host:
         raise ConfigError("prometheus address is not is url format")
     return url
-
-
-def _account(given: BasicAuth, url: httpx.URL) -> str:
-    """The header for a user: one in the address comes before `basicAuth`, as in Go."""
-    for name, value in (("username", given.username), ("password", given.password)):
-        if given != BasicAuth() and not value:
-            raise ConfigError(f"missing mandatory parameter in metric for basic auth setup: {name}")
-    if url.userinfo:
-        return basic(url.username, url.password)
-    return basic(given.username, given.password) if given.username else ""
 
 
 def _instant(query: str, at: datetime) -> tuple[str, dict[str, str]]:

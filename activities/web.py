@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import httpx
 from temporalio import activity
 
-from activities.errors import retry_delay
+from activities.authentication import Authorizer
 from activities.http import Answer, TransportError, exchange
-from activities.measuring import Asked, ConfigError, Failed, Measuring, Outcome, RateLimitedError, Value, answer_each
-from activities.oauth2 import TokenError, Tokens
+from activities.measuring import Asked, ConfigError, Failed, Measuring, Outcome, Value, answer_each
+from activities.oauth2 import TokenError
 from activities.secrets import NamedSecrets
 from activities.tls import trusting
 from activities.web_request import Question, read_question
@@ -30,7 +29,8 @@ class Web:
     """Metric provider web.
 
     It differs from Argo where following it would be an accident: an answer that is no JSON is an error (Argo calls it a
-    success), and redirects are not followed (Argo sends headers and tokens along to any host).
+    success), redirects are not followed (Argo sends headers and tokens along to any host), and `basicAuth` is sent
+    (Argo reads it for Prometheus only, and asks without it here).
     """
 
     def __init__(
@@ -38,8 +38,7 @@ class Web:
     ) -> None:
         """`clock` gives unix seconds."""
         self._http = http
-        self._clock = clock
-        self._tokens = Tokens(clock)
+        self._authorizer = Authorizer(clock)
         self._measuring = Measuring(KEY, secrets, clock)
 
     @activity.defn(name=Activity.MEASURE_WEB)
@@ -59,32 +58,25 @@ class Web:
         try:
             async with asyncio.timeout(question.timeout):
                 value = await self._measure(question)
-        except TokenError as error:
-            self._check_rate(error.status, error.headers)
-            return Failed(str(error), query=question.text)
+        except (TokenError, TransportError) as error:
+            failure = f"{question.request}: {error}"
         except TimeoutError:
-            return Failed(f"no complete answer within {question.timeout} s", query=question.text)
-        except (TransportError, ResponseError) as error:
-            return Failed(str(error), query=question.text)
-        return replace(value, query=question.text)
+            failure = f"{question.request}: no complete answer within {question.timeout} s"
+        except ResponseError as error:
+            failure = str(error)
+        else:
+            return replace(value, query=question.text)
+        return Failed(failure, query=question.text)
 
     async def _measure(self, question: Question) -> Value:
         async with trusting(self._http, insecure=question.insecure) as http:
-            if question.oauth2 is None:
-                answer = await _ask(http, question, "")
-            else:
-                answer = await self._tokens.exchange(
-                    http,
-                    question.oauth2,
-                    lambda token: _ask(http, question, f"Bearer {token}"),
-                    timeout=question.timeout,
-                )
-        self._check_rate(answer.status, answer.headers)
+            answer = await self._authorizer.exchange(
+                http,
+                question.access,
+                lambda authorization: _ask(http, question, authorization),
+                timeout=question.timeout,
+            )
         return read_value(answer, question.url, question.path)
-
-    def _check_rate(self, status: int, headers: Mapping[str, str]) -> None:
-        if status == 429:
-            raise RateLimitedError(retry_delay(headers, datetime.fromtimestamp(self._clock(), UTC)))
 
 
 async def _ask(http: httpx.AsyncClient, question: Question, authorization: str) -> Answer:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from activities.authentication import client_credentials, sent_headers
+from activities.authentication import Access, read_access, sent_headers
 from activities.measuring import ConfigError
-from activities.oauth2 import ClientCredentials, basic
 from tidegate.manifests.jsonpath import JsonPath, PathError
 from tidegate.manifests.providers.web import Web as Provider
 
@@ -29,10 +28,15 @@ class Question:
     headers: Mapping[str, str] = field(repr=False)
     content: str | None = field(repr=False)
     path: JsonPath
-    oauth2: ClientCredentials | None
+    access: Access
     timeout: int
     insecure: bool
     text: str
+
+    @property
+    def request(self) -> str:
+        """What an error without an answer begins with, as in Go."""
+        return f'{self.method.title()} "{self.url.copy_with(query=None)}"'
 
 
 def read_question(provider: Provider) -> Question:
@@ -45,8 +49,6 @@ def read_question(provider: Provider) -> Question:
     except PathError as error:
         raise ConfigError(f"jsonPath: {error}") from error
     headers = sent_headers(provider.headers)
-    if url.userinfo:
-        headers = {"Authorization": basic(url.username, url.password)} | headers
     content = provider.body or None
     if provider.json_body is not None:
         content = json.dumps(provider.json_body, ensure_ascii=False, separators=(",", ":"))
@@ -58,7 +60,7 @@ def read_question(provider: Provider) -> Question:
         headers=headers,
         content=content,
         path=path,
-        oauth2=client_credentials(provider.authentication),
+        access=read_access(provider.authentication, url),
         timeout=provider.limit,
         insecure=provider.insecure,
         text=_text(provider, bare, content),
@@ -66,12 +68,13 @@ def read_question(provider: Provider) -> Question:
 
 
 def _url(text: str) -> httpx.URL:
+    # The text is not quoted: it may hold a password.
     try:
         url = httpx.URL(text.strip())
     except httpx.InvalidURL:
-        raise ConfigError(f"url: {text!r} is no URL") from None
+        raise ConfigError("url is no URL") from None
     if url.scheme not in ("http", "https") or not url.host:
-        raise ConfigError(f"url: {text!r} does not begin with http:// or https:// and a host")
+        raise ConfigError("url does not begin with http:// or https:// and a host")
     return url
 
 

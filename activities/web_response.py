@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 
 import httpx
 from pydantic import JsonValue
@@ -10,10 +10,10 @@ from pydantic_core import from_json
 
 from activities.http import Answer, redirect_refused
 from activities.measuring import Value
-from tidegate.analysis.expressions.rendering import render_float
+from tidegate.analysis.expressions.rendering import json_float, json_string
 from tidegate.manifests.jsonpath import JsonPath, PathError
 
-MAX_VALUE_CHARACTERS = 64 * 1024
+MAX_VALUE_CHARACTERS = 32 * 1024
 MAX_QUOTED = 200
 
 
@@ -56,25 +56,39 @@ def _check_status(answer: Answer, asked: httpx.URL) -> None:
 
 
 def _as_go(value: JsonValue) -> JsonValue:
-    if isinstance(value, list):
-        return [_as_go(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _as_go(item) for key, item in value.items()}
-    if isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError:
-            raise ResponseError("Could not parse JSON body: a number does not fit into a float64") from None
+    match value:
+        case list():
+            return [_as_go(item) for item in value]
+        case dict():
+            return {key: _as_go(item) for key, item in value.items()}
+        case bool():
+            return value
+        case int() | float():
+            return _float(value)
     return value
+
+
+def _float(number: float) -> float:
+    try:
+        converted = float(number)
+    except OverflowError:
+        converted = math.inf
+    if math.isinf(converted):
+        raise ResponseError("Could not parse JSON body: a number does not fit into a float64")
+    return converted
 
 
 def _written(value: JsonValue) -> str:
     """JSON as Go writes it: no spaces, keys in order, numbers in their shortest form."""
-    if isinstance(value, list):
-        return f"[{','.join(map(_written, value))}]"
-    if isinstance(value, dict):
-        entries = (f"{_written(key)}:{_written(value[key])}" for key in sorted(value))
-        return f"{{{','.join(entries)}}}"
-    if isinstance(value, float):
-        return render_float(value, lowest=-6, widest=21)
-    return json.dumps(value, ensure_ascii=False)
+    match value:
+        case list():
+            return f"[{','.join(map(_written, value))}]"
+        case dict():
+            return f"{{{','.join(f'{json_string(key)}:{_written(value[key])}' for key in sorted(value))}}}"
+        case str():
+            return json_string(value)
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+    return json_float(value)

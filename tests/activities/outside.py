@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import ssl
+import subprocess
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from temporalio.exceptions import ApplicationError
@@ -110,3 +113,28 @@ async def run_activity(method: Callable[..., Awaitable[Any]], *args: Any, heartb
 def http_client() -> httpx.AsyncClient:
     """A client like the worker's, without the time that loading the system's certificates takes."""
     return httpx.AsyncClient(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that nobody but itself vouches for, and its key."""
+    certificate, key = folder / "tls.crt", folder / "tls.key"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "1",
+    ]
+    subject = ["-subj", "/CN=tests", "-addext", "subjectAltName=IP:127.0.0.1"]
+    try:
+        subprocess.run(
+            [*command, *subject, "-keyout", key, "-out", certificate], check=True, timeout=30, capture_output=True
+        )
+    except FileNotFoundError:
+        pytest.skip("there is no openssl command to make a certificate with")
+    return certificate, key

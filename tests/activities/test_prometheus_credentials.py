@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from temporalio.exceptions import ApplicationError
 
-from tests.activities.outside import Script
+from tests.activities.outside import Script, self_signed
 from tests.activities.prometheus_api import NOW, data, measure, metric, vector
 
 
@@ -132,31 +130,6 @@ async def test_a_rate_limit_of_the_token_server_is_waited_out_too() -> None:
 
 
 # --------------------------------------------------------------------------------------------------------- certificates
-
-
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that nobody but itself vouches for, and its key."""
-    certificate, key = folder / "tls.crt", folder / "tls.key"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "1",
-    ]
-    subject = ["-subj", "/CN=tests", "-addext", "subjectAltName=IP:127.0.0.1"]
-    try:
-        subprocess.run(
-            [*command, *subject, "-keyout", key, "-out", certificate], check=True, timeout=30, capture_output=True
-        )
-    except FileNotFoundError:
-        pytest.skip("there is no openssl command to make a certificate with")
-    return certificate, key
 
 
 async def test_whose_certificates_are_trusted(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.secrets import NamedSecrets
 from activities.web import Web
-from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
+from tests.activities.outside import MemorySecrets, Script, http_client, run_activity, self_signed
 from tidegate.analysis.reading import Reading
 from tidegate.contract import ErrorType, MeasureRequest
 
@@ -56,7 +58,7 @@ async def test_without_a_path_the_whole_document_is_the_value() -> None:
     async with Script().then(200, {"b": 1, "a": [0.00001, "<x>"]}) as server:
         [reading] = await measure(metric(server))
     assert reading.result == {"b": 1.0, "a": [0.00001, "<x>"]}
-    assert reading.value == '{"a":[0.00001,"<x>"],"b":1}'
+    assert reading.value == r'{"a":[0.00001,"\u003cx\u003e"],"b":1}'
 
 
 async def test_null_is_no_data() -> None:
@@ -115,7 +117,8 @@ async def test_what_is_asked_is_sent_and_shown() -> None:
     ("settings", "error"),
     [
         ({"url": ""}, "url is required"),
-        ({"url": "ftp://x/"}, "url: 'ftp://x/' does not begin with http:// or https:// and a host"),
+        ({"url": "ftp://x/"}, "url does not begin with http:// or https:// and a host"),
+        ({"url": "http://checks:port/"}, "url is no URL"),
         ({"method": "DELETE"}, "'DELETE' is none of GET, POST, PUT"),
         ({"body": "a"}, "Body/JSONBody can only be used with POST or PUT WebMetric Method types"),
         (
@@ -134,12 +137,28 @@ async def test_what_cannot_be_asked_is_not_sent(settings: dict[str, Any], error:
     assert len(server.seen) == 1
 
 
-async def test_a_user_in_the_address_is_sent_and_not_shown() -> None:
-    async with Script().then(200, b"1") as server:
-        url = server.url.replace("http://", "http://ana:pw4711@")
-        [reading] = await measure(metric(server, url=url))
-    assert server.seen[0].headers["Authorization"] == "Basic YW5hOnB3NDcxMQ=="
+ACCOUNT = {"basicAuth": {"username": "ana", "password": "pw4711"}}
+
+
+@pytest.mark.parametrize(
+    ("user", "settings", "sent"),
+    [
+        ("ana:pw4711@", {}, "Basic YW5hOnB3NDcxMQ=="),
+        ("", {"authentication": ACCOUNT}, "Basic YW5hOnB3NDcxMQ=="),
+        ("", {"authentication": ACCOUNT, "headers": [{"key": "authorization", "value": "Own"}]}, "Own"),
+        ("", {}, None),
+    ],
+)
+async def test_a_user_is_sent_and_not_shown(user: str, settings: dict[str, Any], sent: str | None) -> None:
+    async def echo(request: web.Request) -> web.Response:
+        return web.json_response([request.headers.get("Authorization", "nobody")])
+
+    async with Script().then_do(echo) as server:
+        [reading] = await measure(metric(server, url=server.url.replace("http://", f"http://{user}"), **settings))
+    assert server.seen[0].headers.get("Authorization") == sent
     assert "pw4711" not in reading.model_dump_json()
+    if sent and sent.startswith("Basic"):
+        assert reading.result == ["Basic *****"]
 
 
 async def test_a_token_is_fetched_and_sent() -> None:
@@ -149,6 +168,30 @@ async def test_a_token_is_fetched_and_sent() -> None:
         [reading] = await measure(metric(server, authentication={"oauth2": oauth2}))
     assert server.seen[0].headers["Authorization"] == "Bearer t0k3n"
     assert "t0k3n" not in reading.model_dump_json()
+
+
+async def test_no_token_and_a_limit_of_its_server() -> None:
+    oauth2 = {"clientId": "i", "clientSecret": "s"}
+    async with Script().then(401, {"error": "invalid_client"}) as issuer, Script() as server:
+        asked = metric(server, authentication={"oauth2": {**oauth2, "tokenUrl": f"{issuer.url}/token"}})
+        [reading] = await measure(asked)
+        issuer.answers.clear()
+        issuer.then(429, b"", Retry_After="9")
+        with pytest.raises(ApplicationError) as caught:
+            await measure(asked)
+    assert reading.error.endswith('/check": oauth2: cannot fetch token: 401 invalid_client')
+    assert caught.value.next_retry_delay == timedelta(seconds=9)
+    assert server.seen == []
+
+
+async def test_a_certificate_is_checked_unless_the_metric_says_otherwise(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    async with Script(tls).then(200, b"1") as server:
+        checked, unchecked = await measure(metric(server, "checked"), metric(server, "unchecked", insecure=True))
+    assert "CERTIFICATE_VERIFY_FAILED" in checked.error
+    assert unchecked.result == 1.0
 
 
 async def test_a_secret_is_sent_in_a_header_and_masked_where_the_server_echoes_it() -> None:
@@ -180,8 +223,8 @@ async def test_a_secret_is_sent_in_a_header_and_masked_where_the_server_echoes_i
         (200, b"\xff\xfe\x00", "Could not parse JSON body: "),
         (200, b"[" * 5000 + b"]" * 5000, "Could not parse JSON body: "),
         (200, b"1" + b"0" * 400, "Could not parse JSON body: a number does not fit into a float64"),
-        (200, b'"' + b"x" * 70_000 + b'"', "the value has 70002 characters of JSON"),
-        (200, b"[" + b"1," * 600_000 + b"1]", "the answer is larger than 1048576 bytes"),
+        (200, b'{"a": 1e999}', "Could not parse JSON body: a number does not fit into a float64"),
+        (200, b'"' + b"x" * 40_000 + b'"', "the value has 40002 characters of JSON"),
     ],
 )
 async def test_an_answer_that_cannot_be_used_is_an_error(status: int, body: bytes, error: str) -> None:
@@ -189,6 +232,12 @@ async def test_an_answer_that_cannot_be_used_is_an_error(status: int, body: byte
         [reading] = await measure(metric(server))
     assert reading.error.startswith(error)
     assert reading.query.startswith("GET http")
+
+
+async def test_an_answer_that_is_too_large_is_an_error() -> None:
+    async with Script().then(200, b"[" + b"1," * 600_000 + b"1]") as server:
+        [reading] = await measure(metric(server))
+        assert reading.error == f'Get "{server.url}/check": the answer is larger than 1048576 bytes'
 
 
 async def test_a_redirect_is_not_followed() -> None:
@@ -202,9 +251,9 @@ async def test_a_redirect_is_not_followed() -> None:
 
 
 async def test_a_rate_limit_is_no_reading() -> None:
-    async with Script().then(429, b"", X_RateLimit_Reset="17") as server:
+    async with Script().then(429, b"", X_RateLimit_Reset="17") as server, Script().then(200, b"1") as other:
         with pytest.raises(ApplicationError) as caught:
-            await measure(metric(server))
+            await measure(metric(other, "fine"), metric(server))
     assert caught.value.type == ErrorType.RATE_LIMITED
     assert caught.value.next_retry_delay == timedelta(seconds=17)
 
@@ -220,6 +269,6 @@ async def test_a_server_that_is_slow_or_away_fails_alone() -> None:
         away = {"name": "away", "provider": {"web": {"url": "http://127.0.0.1:1/"}}}
         late, missing, fine = await measure(metric(server, timeoutSeconds=1), away, metric(other, "fine"))
         released.set()
-    assert late.error == "no complete answer within 1 s"
-    assert missing.error.startswith("ConnectError")
+        assert late.error == f'Get "{server.url}/check": no complete answer within 1 s'
+    assert missing.error.startswith('Get "http://127.0.0.1:1/": ConnectError')
     assert fine.result == 7.0

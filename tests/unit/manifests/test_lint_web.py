@@ -41,6 +41,7 @@ def test_a_sound_metric_needs_no_comment() -> None:
     ("change", "severity", "path", "message"),
     [
         ({"url": ""}, Severity.ERROR, "url", "url is required"),
+        ({"url": "http://["}, Severity.ERROR, "url", "no URL of a server"),
         ({"url": "checks"}, Severity.ERROR, "url", "no URL of a server"),
         ({"method": "HEAD"}, Severity.ERROR, "method", "'HEAD' is none of GET, POST, PUT"),
         ({"method": "GET"}, Severity.ERROR, "method", "Body/JSONBody can only be used with POST or PUT"),
@@ -57,6 +58,12 @@ def test_a_sound_metric_needs_no_comment() -> None:
             Severity.ERROR,
             "authentication.sigv4",
             "not supported by Tidegate: authentication.sigv4",
+        ),
+        (
+            {"authentication": {"basicAuth": {"username": "ana", "password": "s3cret"}}, "headers": []},
+            Severity.WARNING,
+            "authentication.basicAuth.password",
+            "a secret in a manifest is kept in every history",
         ),
         ({"timeoutSeconds": 300}, Severity.WARNING, "timeoutSeconds", "a measurement ends after 100 s"),
         (

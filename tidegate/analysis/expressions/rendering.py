@@ -109,12 +109,12 @@ def _json(value: object, indent: str, budget: Budget) -> str:
             return _block("[]", [_json(item, inner, budget) for item in value], indent, budget)
     if isinstance(value, dict):
         with budget:
-            entries = [f"{_quoted(key)}: {_json(value[key], inner, budget)}" for key in sorted(value)]
+            entries = [f"{json_string(key)}: {_json(value[key], inner, budget)}" for key in sorted(value)]
             return _block("{}", entries, indent, budget)
     if isinstance(value, float):
-        return _json_float(value)
+        return json_float(value)
     if isinstance(value, str):
-        return _quoted(value)
+        return json_string(value)
     if value is None or isinstance(value, bool | int):
         return json.dumps(value)
     if isinstance(value, Duration):
@@ -122,7 +122,7 @@ def _json(value: object, indent: str, budget: Budget) -> str:
     if isinstance(value, NamedInt):
         return str(value.value)
     if isinstance(value, datetime):
-        return _quoted(times.render_rfc3339(value))
+        return json_string(times.render_rfc3339(value))
     raise ConditionError(f"json: unsupported type: {type_name(value)}")
 
 
@@ -133,7 +133,8 @@ def _block(brackets: str, lines: list[str], indent: str, budget: Budget) -> str:
     return _bounded(f"{brackets[0]}\n{indent}  {body}\n{indent}{brackets[1]}", budget)
 
 
-def _json_float(value: float) -> str:
+def json_float(value: float) -> str:
+    """Return a number as encoding/json writes it; raises ConditionError for what JSON cannot hold."""
     if not math.isfinite(value):
         raise ConditionError(f"json: unsupported value: {render_float(value)}")
     text = render_float(value, lowest=-6, widest=21)
@@ -141,7 +142,8 @@ def _json_float(value: float) -> str:
     return re.sub(r"e-0(\d)$", r"e-\1", text)
 
 
-def _quoted(text: str) -> str:
+def json_string(text: str) -> str:
+    """Return a string as encoding/json writes it, which takes care of HTML."""
     plain = json.dumps(text, ensure_ascii=False)
     return _UNSAFE.sub(lambda match: _HTML[match[0]], plain)
 

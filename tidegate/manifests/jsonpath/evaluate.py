@@ -1,26 +1,33 @@
-"""Paths compiled once and put to documents, with bounded work: neither can be made to grow without end."""
+"""Paths put to documents, with bounded work: neither can make the other grow without end."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, Final
 
-from lark import Lark, Token, Tree, UnexpectedInput, UnexpectedToken
 from pydantic import JsonValue
 
 from tidegate.manifests.jsonpath.errors import PathError
+from tidegate.manifests.jsonpath.parser import parse
+from tidegate.manifests.jsonpath.syntax import (
+    Compared,
+    Descent,
+    Exists,
+    Field,
+    Index,
+    Literal,
+    Path,
+    Slice,
+    Step,
+    Union,
+    Wildcard,
+)
 
-MAX_LENGTH: Final = 1_000
-"""Characters of a path."""
-MAX_VALUES: Final = 100_000
-"""Values that one step may lead to: `..` and `*` make many out of one."""
+MAX_VALUES: Final = 200_000
+"""Values that one path may look at on its way, which takes a fraction of a second."""
 
-_GRAMMAR: Final = Lark.open("path.lark", rel_to=__file__, parser="lalr")
-_ESCAPED: Final = re.compile(r"\\(.)")
 _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "==": eq,
     "!=": ne,
@@ -29,8 +36,9 @@ _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">": gt,
     ">=": ge,
 }
-
-Values = Sequence[JsonValue]
+_EQUALITIES: Final = ("==", "!=")
+_ORDERED: Final = frozenset({"number", "string"})
+_EQUATED: Final = _ORDERED | {"bool"}
 
 
 class JsonPath:
@@ -38,153 +46,150 @@ class JsonPath:
 
     def __init__(self, text: str) -> None:
         """Raises PathError, with the column, for what is no path or does more than to select."""
-        if len(text) > MAX_LENGTH:
-            raise PathError(f"the path is longer than {MAX_LENGTH} characters")
-        self._steps = _parse(text.strip())
+        self._path = parse(text)
 
-    def find(self, document: JsonValue) -> Values:
-        """All values that the path leads to, in the order of the document.
+    def find(self, document: JsonValue) -> list[JsonValue]:
+        """All values that the path leads to: of lists in their order, of maps in that of their keys.
 
         Raises PathError where a field or an index does not exist, as client-go does, and when it would take too long.
+        One rule is Tidegate's own: numbers are compared as numbers (client-go finds 5.0, which is what JSON brings, and
+        the 5 of a path incompatible).
         """
-        return _walk([document], self._steps)
+        return _Walk().along([document], self._path)
 
 
-@lru_cache(maxsize=256)
-def _parse(text: str) -> tuple[Tree[Token], ...]:
-    try:
-        tree = _GRAMMAR.parse(text)
-    except UnexpectedInput as error:
-        ended = isinstance(error, UnexpectedToken) and error.token.type == "$END"
-        at = "the end" if ended else f"column {error.column}"
-        raise PathError(f"unexpected at {at} of {text!r}: a path is written like {{$.data.ok}}") from None
-    return tuple(step for step in tree.children if isinstance(step, Tree))
+class _Walk:
+    """One way through one document."""
+
+    def __init__(self) -> None:
+        self._left = MAX_VALUES
+
+    def along(self, values: Sequence[JsonValue], path: Path) -> list[JsonValue]:
+        found = list(values)
+        for step in path:
+            # What a step does not lead on from has to be paid for, too.
+            found = self._counted(self._step(self._counted(found), step))
+        return found
+
+    def _counted(self, values: Iterable[JsonValue]) -> list[JsonValue]:
+        counted = list(islice(values, self._left + 1))
+        self._left -= len(counted)
+        if self._left < 0:
+            raise PathError(f"the path leads past more than {MAX_VALUES} values")
+        return counted
+
+    def _step(self, values: list[JsonValue], step: Step) -> Iterable[JsonValue]:
+        match step:
+            case Field(name):
+                return _named(values, name)
+            case Wildcard():
+                return chain.from_iterable(map(_children, values))
+            case Descent():
+                return self._containers(values)
+            case Index(position):
+                return (_element(items, position) for items in _lists(values))
+            case Slice():
+                return chain.from_iterable(_sliced(items, step) for items in _lists(values))
+            case Union(paths):
+                return chain.from_iterable(self.along(values, path) for path in paths)
+            case Literal(value):
+                return [value] * len(values)
+            case Exists(path):
+                return (item for item in self._filtered(values) if self._exists(item, path))
+            case Compared():
+                return (item for item in self._filtered(values) if self._holds(item, step))
+
+    def _containers(self, values: list[JsonValue]) -> Iterator[JsonValue]:
+        ahead = list(reversed(values))
+        while ahead:
+            value = ahead.pop()
+            children = self._counted(_children(value))
+            if children:
+                yield value
+                ahead.extend(reversed(children))
+
+    def _filtered(self, values: list[JsonValue]) -> Iterator[JsonValue]:
+        for value in values:
+            if not isinstance(value, list):
+                raise PathError(f"{_kind(value)} is not array or slice and cannot be filtered")
+            yield from self._counted(value)
+
+    def _exists(self, item: JsonValue, path: Path) -> bool:
+        try:
+            return bool(self.along([item], path))
+        except PathError:
+            if self._left < 0:
+                raise
+            return False
+
+    def _holds(self, item: JsonValue, compared: Compared) -> bool:
+        sides = [self.along([item], path) for path in (compared.left, compared.right)]
+        if any(len(side) > 1 for side in sides):
+            raise PathError("can only compare one element at a time")
+        if not all(sides):
+            return False
+        (left,), (right,) = sides
+        kinds = _kind(left), _kind(right)
+        ordered = compared.operator not in _EQUALITIES
+        if any(kind not in ("number", "string") and (ordered or kind != "bool") for kind in kinds):
+            raise PathError(f"invalid type for comparison: {f' {compared.operator} '.join(kinds)}")
+        if kinds[0] != kinds[1]:
+            raise PathError(f"incompatible types for comparison: {f' {compared.operator} '.join(kinds)}")
+        return _COMPARISONS[compared.operator](left, right)
 
 
-def _walk(values: Values, steps: Sequence[Tree[Token]]) -> Values:
-    for step in steps:
-        values = list(islice(_STEPS[step.data](values, step), MAX_VALUES + 1))
-        if len(values) > MAX_VALUES:
-            raise PathError(f"the path leads to more than {MAX_VALUES} values")
-    return values
-
-
-def _field(values: Values, step: Tree[Token]) -> Iterator[JsonValue]:
-    return _named(values, _unescaped(step.children[0]))
-
-
-def _named(values: Values, name: str) -> Iterator[JsonValue]:
+def _named(values: list[JsonValue], name: str) -> list[JsonValue]:
     found = [value[name] for value in values if isinstance(value, dict) and name in value]
     # A step that began with nothing (an empty list before it) misses nothing.
     if values and not found:
         raise PathError(f"{name} is not found")
-    return iter(found)
+    return found
 
 
-def _wildcard(values: Values, _: Tree[Token]) -> Iterator[JsonValue]:
-    return chain.from_iterable(_children(value) for value in values)
-
-
-def _descent(values: Values, step: Tree[Token]) -> Iterator[JsonValue]:
-    containers = list(islice(chain.from_iterable(map(_containers, values)), MAX_VALUES))
-    return _named(containers, _unescaped(step.children[0])) if step.children else iter(containers)
-
-
-def _array(values: Values, step: Tree[Token]) -> Iterator[JsonValue]:
-    for selector in step.children:
-        if isinstance(selector, Token):
-            yield from _selected(values, selector)
-
-
-def _selected(values: Values, selector: Token) -> Iterator[JsonValue]:
-    if selector.type == "QUOTED":
-        yield from _named(values, _unquoted(selector))
-        return
+def _lists(values: list[JsonValue]) -> Iterator[list[JsonValue]]:
     for value in values:
-        if value is None:
-            continue
-        if not isinstance(value, list):
+        if isinstance(value, list):
+            yield value
+        elif value is not None:
             raise PathError(f"{_kind(value)} is not array or slice")
-        yield from _elements(value, selector)
 
 
-def _elements(items: list[JsonValue], selector: Token) -> Sequence[JsonValue]:
-    if selector.type == "ALL":
-        return items
-    if selector.type == "INT":
-        return [items[_within(int(selector), len(items))]]
-    start, end, step = (int(part) if part else None for part in f"{selector}:".split(":")[:3])
-    if step is not None and step < 1:
-        raise PathError(f"step must be 1 or more: {step}")
-    first, last, pace = slice(start, end, step).indices(len(items))
-    if end is not None and first < (end if end >= 0 else end + len(items)):
-        _within(first, len(items))
-        _within(last - 1 if end < 0 else end - 1, len(items))
-    return items[first:last:pace]
+def _element(items: list[JsonValue], position: int) -> JsonValue:
+    _check_index(position, -len(items), len(items))
+    return items[position]
 
 
-def _within(index: int, length: int) -> int:
-    if not -length <= index < length:
+def _sliced(items: list[JsonValue], asked: Slice) -> list[JsonValue]:
+    """The elements by client-go's rules: unlike in Python, a slice that reaches beyond its list is an error."""
+    length = len(items)
+    start = _from_start(asked.start, 0, length)
+    end = _from_start(asked.end, length, length)
+    if start == end:
+        return []
+    _check_index(start, 0, length)
+    _check_index(end - 1, -1, length)
+    if start > end:
+        raise PathError(f"starting index {start} is greater than ending index {end}")
+    if asked.step is not None and asked.step < 1:
+        raise PathError("step must be > 0")
+    return items[start : end : asked.step]
+
+
+def _from_start(position: int | None, default: int, length: int) -> int:
+    if position is None:
+        return default
+    return position if position >= 0 else position + length
+
+
+def _check_index(index: int, lowest: int, length: int) -> None:
+    if not lowest <= index < length:
         raise PathError(f"array index out of bounds: index {index}, length {length}")
-    return index
-
-
-def _filter(values: Values, step: Tree[Token]) -> Iterator[JsonValue]:
-    left, *rest = step.children
-    for value in values:
-        if not isinstance(value, list):
-            raise PathError(f"{_kind(value)} is not array or slice and cannot be filtered")
-        for item in value:
-            if _holds(item, left, rest):
-                yield item
-
-
-def _holds(item: JsonValue, left: Tree[Token] | Token, rest: Sequence[Tree[Token] | Token]) -> bool:
-    if not rest:
-        try:
-            return bool(_operand(item, left))
-        except PathError:
-            return False
-    operator, right = rest
-    sides = [_operand(item, side) for side in (left, right)]
-    if any(len(side) != 1 for side in sides):
-        raise PathError("can only compare one element at a time")
-    (one,), (other,) = sides
-    ordered = str(operator) not in ("==", "!=")
-    if _kind(one) != _kind(other) or (ordered and _kind(one) not in ("number", "string")):
-        raise PathError(f"incompatible types for comparison: {_kind(one)} {operator} {_kind(other)}")
-    return _COMPARISONS[str(operator)](one, other)
-
-
-def _operand(item: JsonValue, operand: Tree[Token] | Token) -> Values:
-    if not isinstance(operand, Tree):
-        raise PathError(f"{operand!r} is no operand")
-    first = operand.children[0] if operand.children else None
-    if isinstance(first, Tree) and first.data == "literal":
-        return [_literal(first.children[0])]
-    return _walk([item], [step for step in operand.children if isinstance(step, Tree)])
-
-
-def _literal(token: Tree[Token] | Token) -> JsonValue:
-    text = str(token)
-    if isinstance(token, Token) and token.type == "QUOTED":
-        return _unquoted(token)
-    return text == "true" if text in ("true", "false") else float(text)
 
 
 def _children(value: JsonValue) -> Sequence[JsonValue]:
     if isinstance(value, dict):
         return [value[key] for key in sorted(value)]
     return value if isinstance(value, list) else []
-
-
-def _containers(value: JsonValue) -> Iterator[JsonValue]:
-    """The value and all that it holds that hold something themselves, outermost first."""
-    children = _children(value)
-    if children:
-        yield value
-        for child in children:
-            yield from _containers(child)
 
 
 def _kind(value: JsonValue) -> str:
@@ -198,20 +203,3 @@ def _kind(value: JsonValue) -> str:
         case None:
             return "null"
     return "map" if isinstance(value, dict) else "list"
-
-
-def _unescaped(token: Tree[Token] | Token) -> str:
-    return _ESCAPED.sub(r"\1", str(token))
-
-
-def _unquoted(token: Token) -> str:
-    return _unescaped(Token("NAME", token[1:-1]))
-
-
-_STEPS: Final[dict[str, Callable[[Values, Tree[Token]], Iterator[JsonValue]]]] = {
-    "field": _field,
-    "wildcard": _wildcard,
-    "descent": _descent,
-    "array": _array,
-    "filter": _filter,
-}

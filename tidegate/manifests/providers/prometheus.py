@@ -6,10 +6,9 @@ from typing import Final
 
 from tidegate.manifests.model import Items, Model
 from tidegate.manifests.providers.authentication import Authentication, Header
+from tidegate.manifests.providers.limits import LONGEST_TIMEOUT
 
 DEFAULT_TIMEOUT: Final = 30
-LONGEST_TIMEOUT: Final = 100
-"""Seconds. All metrics that are due together are one activity, which has two minutes: one may not take it from all."""
 
 
 class RangeQuery(Model):

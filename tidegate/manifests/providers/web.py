@@ -8,10 +8,9 @@ from pydantic import JsonValue
 
 from tidegate.manifests.model import Items, Model
 from tidegate.manifests.providers.authentication import Authentication, Header
+from tidegate.manifests.providers.limits import LONGEST_TIMEOUT
 
 DEFAULT_TIMEOUT: Final = 10
-LONGEST_TIMEOUT: Final = 100
-"""Seconds. All metrics that are due together are one activity, which has two minutes: one may not take it from all."""
 METHODS: Final = ("GET", "POST", "PUT")
 
 
