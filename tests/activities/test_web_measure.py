@@ -15,6 +15,7 @@ from temporalio.exceptions import ApplicationError
 from activities.secrets import NamedSecrets
 from activities.web import Web
 from tests.activities.outside import MemorySecrets, Script, http_client, run_activity, self_signed
+from tests.unit.analysis.conditions.outcome import outcome
 from tidegate.analysis.reading import Reading
 from tidegate.contract import ErrorType, MeasureRequest
 
@@ -71,6 +72,23 @@ async def test_a_number_is_a_float_on_the_other_side_of_the_wire_too() -> None:
     async with Script().then(200, b"3") as server:
         [reading] = await measure(metric(server))
     assert type(Reading.model_validate_json(reading.model_dump_json()).result) is float
+
+
+@pytest.mark.parametrize(
+    ("path", "condition", "holds"),
+    [
+        ("{$.data.hits}", "result == 12 && asInt(result) in 10..20 && asFloat(result) > 11.5", True),
+        ("{$.data.hits}", "result % 2 == 0", None),  # a float has no remainder
+        ("{$.data}", "result.ok && result.ratio < 0.05 && result.pods[1].n == 2", True),
+        ("{$.data.pods}", "all(result, #.n >= 1) && len(result) == 2", True),
+        ("{$.data.last}", "result == nil && default(result, 7) == 7", True),
+        ("{$.data.ok}", "!result", False),
+    ],
+)
+async def test_conditions_look_at_the_value_as_in_go(path: str, condition: str, holds: bool | None) -> None:
+    async with Script().then(200, DOCUMENT) as server:
+        [reading] = await measure(metric(server, jsonPath=path))
+    assert outcome(condition, Reading.model_validate_json(reading.model_dump_json()).result) is holds
 
 
 @pytest.mark.parametrize(
@@ -256,6 +274,31 @@ async def test_a_rate_limit_is_no_reading() -> None:
             await measure(metric(other, "fine"), metric(server))
     assert caught.value.type == ErrorType.RATE_LIMITED
     assert caught.value.next_retry_delay == timedelta(seconds=17)
+
+
+async def test_all_that_is_due_is_asked_for_at_once_and_fails_alone() -> None:
+    arrived: list[str] = []
+    everyone = asyncio.Event()
+
+    async def together(request: web.Request) -> web.Response:
+        arrived.append(request.path)
+        if len(arrived) == 3:
+            everyone.set()
+        # Nobody is answered before all have asked.
+        await everyone.wait()
+        return web.Response(status=500 if request.path == "/bad" else 200, text=request.path.strip("/"))
+
+    async with Script().then_do(together) as server:
+        asked = [metric(server, name, url=f"{server.url}/{name}") for name in ("1", "bad", "3")]
+        readings = await measure(*asked, metric(server, "typo", jsonpath="{$}"))
+    assert [(reading.metric, reading.result) for reading in readings] == [
+        ("1", 1.0),
+        ("bad", None),
+        ("3", 3.0),
+        ("typo", None),
+    ]
+    assert readings[1].error == "received non 2xx response code: 500 bad"
+    assert readings[3].error.startswith("provider.web.jsonpath: ")
 
 
 async def test_a_server_that_is_slow_or_away_fails_alone() -> None:
