@@ -97,7 +97,7 @@ class Demo:
         return result.status, result.outcome
 
 
-async def _trees(frames: AsyncIterator[Frame]) -> AsyncIterator[list[Text]]:
+async def _trees(frames: AsyncIterator[Frame[ReleaseStatus]]) -> AsyncIterator[list[Text]]:
     async for frame in frames:
         yield overview(frame.status, frame.observation, datetime.now(UTC))
 

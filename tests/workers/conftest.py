@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import structlog
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from sandbox.temporal import TemporalServer
-from tests.workers.scripted_release import Answering, ScriptedRelease, observe
-from tidegate.client import TidegateClient
-from tidegate.contract import RELEASES_QUEUE, cluster_queue
+from tests.workers.scripted_provider import ScriptedProvider
+from tests.workers.scripted_release import Answering, ScriptedRelease, observe, request
+from tidegate.cli.app import run
+from tidegate.client import ReleaseHandle, RolloutRef, TidegateClient
+from tidegate.contract import RELEASES_QUEUE, cluster_queue, metrics_queue
+from workflows.analysis_run import AnalysisRun
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -37,6 +43,11 @@ def client(temporal: Client) -> TidegateClient:
 
 
 @pytest.fixture
+def rollout() -> RolloutRef:
+    return RolloutRef("payments", f"checkout-{uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture
 def answering(temporal: Client) -> Answering:
     """A worker for scripted releases, while its context lasts."""
 
@@ -53,7 +64,58 @@ def answering(temporal: Client) -> Answering:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
+async def handle(client: TidegateClient, answering: Answering, rollout: RolloutRef) -> AsyncIterator[ReleaseHandle]:
+    """A scripted release under way, and a worker for it for as long as the test lasts."""
+    async with answering():
+        yield await client.start(request(name=rollout.name))
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def observing(temporal: Client) -> AsyncIterator[None]:
     """A worker that looks at the cluster `default`."""
     async with Worker(temporal, task_queue=cluster_queue("default"), activities=[observe]):
         yield
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def provider(temporal: Client) -> AsyncIterator[ScriptedProvider]:
+    """The real analysis run, and a provider that answers by a script."""
+    scripted = ScriptedProvider()
+    runs = Worker(
+        temporal, task_queue=RELEASES_QUEUE, workflows=[AnalysisRun], workflow_runner=UnsandboxedWorkflowRunner()
+    )
+    measurements = Worker(temporal, task_queue=metrics_queue("prometheus"), activities=[scripted.measure])
+    async with runs, measurements:
+        yield scripted
+
+
+class Terminal:
+    """Runs commands as a terminal would, in a thread since each brings its own event loop."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    async def __call__(self, *arguments: str) -> int:
+        """Exit code of a command."""
+        try:
+            return await asyncio.to_thread(run, arguments)
+        finally:
+            structlog.reset_defaults()
+
+    def read(self) -> tuple[str, str]:
+        """What was written to stdout and stderr since the last time."""
+        out, err = self._capsys.readouterr()
+        return out, err
+
+    def out(self) -> str:
+        """What was written to stdout since the last time."""
+        return self.read()[0]
+
+
+@pytest.fixture
+def tidegate(server: TemporalServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    """The `tidegate` command of alice, connected to the server of these tests."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", server.address)
+    monkeypatch.setenv("TIDEGATE_NAMESPACE", "payments")
+    monkeypatch.setenv("GITHUB_ACTOR", "alice")
+    return Terminal(capsys)

@@ -103,7 +103,7 @@ class ScriptedRelease:
             cluster=self.request.cluster,
             namespace=self.request.namespace,
             name=self.request.name,
-            phase={"": "Progressing", "promote": "Healthy"}.get(self.ending, "Degraded"),
+            phase={"": "Paused" if self.hold else "Progressing", "promote": "Healthy"}.get(self.ending, "Degraded"),
             message=self.ending,
             started_at=info.start_time,
             finished_at=info.start_time if self.ending else None,

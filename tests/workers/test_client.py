@@ -16,6 +16,7 @@ from tidegate.client import (
     NoSuchReleaseError,
     NoWorkerError,
     RefusedError,
+    ReleaseHandle,
     RolledBackError,
     RolloutRef,
     StillRunningError,
@@ -28,11 +29,6 @@ from tidegate.client import (
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SHORT = timedelta(seconds=1)
-
-
-@pytest.fixture
-def rollout() -> RolloutRef:
-    return RolloutRef("payments", f"checkout-{uuid.uuid4().hex[:8]}")
 
 
 async def said(client: TidegateClient, rollout: RolloutRef) -> list[str]:
@@ -50,40 +46,34 @@ async def test_the_same_request_twice_is_one_release(
 
 
 async def test_another_version_is_told_to_the_release_under_way(
-    client: TidegateClient, answering: Answering, rollout: RolloutRef
+    client: TidegateClient, handle: ReleaseHandle, rollout: RolloutRef
 ) -> None:
-    async with answering():
-        first = await client.start(request(name=rollout.name))
-        newer = await client.start(request(name=rollout.name, image="checkout:2"))
-        assert newer.run_id == first.run_id
-        await client.promote(rollout)
-        assert (await client.wait(newer)).status.images == {"checkout": "checkout:2"}
-        with pytest.raises(SupersededError, match="checkout:2"):
-            await client.wait(first)
+    newer = await client.start(request(name=rollout.name, image="checkout:2"))
+    assert newer.run_id == handle.run_id
+    await client.promote(rollout)
+    assert (await client.wait(newer)).status.images == {"checkout": "checkout:2"}
+    with pytest.raises(SupersededError, match="checkout:2"):
+        await client.wait(handle)
 
 
 async def test_after_a_failure_the_same_request_is_a_retry(
-    client: TidegateClient, answering: Answering, rollout: RolloutRef
+    client: TidegateClient, handle: ReleaseHandle, rollout: RolloutRef
 ) -> None:
-    async with answering():
-        first = await client.start(request(name=rollout.name))
-        await client.abort(rollout)
-        with pytest.raises(RolledBackError):
-            await client.wait(first)
-        second = await client.start(request(name=rollout.name))
-        assert second.run_id != first.run_id
+    await client.abort(rollout)
+    with pytest.raises(RolledBackError):
+        await client.wait(handle)
+    second = await client.start(request(name=rollout.name))
+    assert second.run_id != handle.run_id
 
 
 async def test_after_a_success_the_same_request_is_answered_from_what_was_done(
-    client: TidegateClient, answering: Answering, rollout: RolloutRef
+    client: TidegateClient, handle: ReleaseHandle, rollout: RolloutRef
 ) -> None:
-    async with answering():
-        handle = await client.start(request(name=rollout.name))
-        await client.promote(rollout)
-        await client.wait(handle)
-        again = await client.start(request(name=rollout.name))
-        assert again == handle
-        assert (await client.wait(again)).outcome == "Healthy"
+    await client.promote(rollout)
+    await client.wait(handle)
+    again = await client.start(request(name=rollout.name))
+    assert again == handle
+    assert (await client.wait(again)).outcome == "Healthy"
 
 
 async def test_a_request_that_comes_while_a_release_is_ending_is_asked_again(
@@ -143,59 +133,87 @@ async def test_what_was_never_released_is_said_so(client: TidegateClient, rollou
 
 
 async def test_nothing_can_be_said_to_a_release_that_has_ended(
-    client: TidegateClient, answering: Answering, rollout: RolloutRef
+    client: TidegateClient, handle: ReleaseHandle, rollout: RolloutRef
 ) -> None:
-    async with answering():
-        handle = await client.start(request(name=rollout.name))
-        await client.promote(rollout)
-        await client.wait(handle)
-        with pytest.raises(RefusedError, match="has ended"):
-            await client.abort(rollout)
+    await client.promote(rollout)
+    await client.wait(handle)
+    with pytest.raises(RefusedError, match="has ended"):
+        await client.abort(rollout)
 
 
 async def test_a_wait_ends_with_the_account_of_what_failed(
-    client: TidegateClient, answering: Answering, rollout: RolloutRef
+    client: TidegateClient, handle: ReleaseHandle, rollout: RolloutRef
 ) -> None:
-    async with answering():
-        handle = await client.start(request(name=rollout.name))
-        await client.abort(rollout, reason="error-rate failed")
-        with pytest.raises(RolledBackError, match="error-rate failed") as error:
-            await client.wait(handle)
-        assert error.value.result is not None
-        assert error.value.result.outcome == "RolloutAborted"
+    await client.abort(rollout, reason="error-rate failed")
+    with pytest.raises(RolledBackError, match="error-rate failed") as error:
+        await client.wait(handle)
+    assert error.value.result is not None
+    assert error.value.result.outcome == "RolloutAborted"
 
 
 async def test_an_undoing_that_failed_needs_a_person(
-    client: TidegateClient, answering: Answering, rollout: RolloutRef
+    client: TidegateClient, handle: ReleaseHandle, rollout: RolloutRef
 ) -> None:
-    async with answering():
-        handle = await client.start(request(name=rollout.name))
-        await client.abort(rollout, reason="undo failed")
-        with pytest.raises(CompensationError, match="incident: 401"):
-            await client.wait(handle)
+    await client.abort(rollout, reason="undo failed")
+    with pytest.raises(CompensationError, match="incident: 401"):
+        await client.wait(handle)
 
 
 async def test_a_wait_ends_when_only_a_person_can_go_on(
-    client: TidegateClient, answering: Answering, rollout: RolloutRef
+    client: TidegateClient, handle: ReleaseHandle, rollout: RolloutRef
 ) -> None:
-    async with answering():
-        handle = await client.start(request(name=rollout.name))
-        await client.pause(rollout)
-        with pytest.raises(HeldError, match="promote or abort"):
-            await client.wait(handle, until_held=True)
-        with pytest.raises(StillRunningError):
-            await client.wait(handle, timeout=SHORT)
+    await client.pause(rollout)
+    with pytest.raises(HeldError, match="promote or abort"):
+        await client.wait(handle, until_held=True)
+    with pytest.raises(StillRunningError):
+        await client.wait(handle, timeout=SHORT)
 
 
 async def test_a_terminated_release_is_no_rollback(
-    client: TidegateClient, temporal: Client, answering: Answering, rollout: RolloutRef
+    client: TidegateClient, temporal: Client, handle: ReleaseHandle, rollout: RolloutRef
+) -> None:
+    await temporal.get_workflow_handle(rollout.workflow_id).terminate("by mistake")
+    with pytest.raises(StoppedError) as error:
+        await client.wait(handle)
+    assert "nothing was undone" in error.value.remedy
+
+
+@pytest.mark.parametrize("ending", ["promote", "abort"])
+async def test_an_ended_release_is_explained_with_no_worker_up(
+    client: TidegateClient, answering: Answering, rollout: RolloutRef, ending: str
 ) -> None:
     async with answering():
         handle = await client.start(request(name=rollout.name))
-        await temporal.get_workflow_handle(rollout.workflow_id).terminate("by mistake")
-        with pytest.raises(StoppedError) as error:
+        with pytest.raises(NoSuchReleaseError, match="or it ended more than"):
+            await client.explain(RolloutRef("payments", "nobody"))
+        if ending == "promote":
+            await client.promote(rollout)
             await client.wait(handle)
-        assert "nothing was undone" in error.value.remedy
+        else:
+            await client.abort(rollout, reason="smells")
+            with pytest.raises(RolledBackError):
+                await client.wait(handle)
+        there = await client.explain(rollout)
+    assert await client.explain(rollout) == there
+    assert ("is fully promoted" in there.headline) == (ending == "promote")
+
+
+async def test_a_terminated_release_is_explained_as_stopped_from_outside(
+    client: TidegateClient, temporal: Client, handle: ReleaseHandle
+) -> None:
+    assert "is under way at 0 %" in (await client.explain(handle.rollout)).headline
+    await temporal.get_workflow_handle(handle.rollout.workflow_id).terminate("by mistake")
+    headline = (await client.explain(handle.rollout)).headline
+    assert "was stopped from outside (Terminated) at 0 %: nothing was undone" in headline
+
+
+async def test_a_release_that_has_said_nothing_yet_is_asked_in_vain(
+    client: TidegateClient, answering: Answering, rollout: RolloutRef
+) -> None:
+    async with answering():
+        await client.start(request(name=rollout.name))
+    with pytest.raises(NoWorkerError):
+        await client.explain(rollout)
 
 
 async def test_a_list_holds_the_newest_release_of_each_rollout(

@@ -1,48 +1,108 @@
-"""`get analysisrun`: an analysis run with its metrics, their conditions and their newest measurements."""
+"""An analysis run drawn: its metrics, their conditions, what was asked, and every measurement with its reason."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from rich.text import Text
 
-from tidegate.analysis.status import AnalysisStatus, MetricStatus
+from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus
 from tidegate.cli.tree import counts, tally
-from tidegate.cli.words import columns, labelled, marked, since
+from tidegate.cli.words import WARNING, clock, columns, dated, indented, labelled, marked, shown
 
 
 def analysis_view(status: AnalysisStatus, now: datetime) -> list[Text]:
     """The whole view of one analysis run, as lines."""
     lines = [labelled("Name:", status.name), labelled("Status:", marked(status.phase))]
     if status.message:
-        lines.append(labelled("Message:", status.message))
+        lines.append(labelled("Message:", shown(status.message)))
     if status.started_at is not None:
-        lines.append(labelled("Started:", f"{since(status.started_at, now)} ago"))
+        lines.append(labelled("Started:", dated(status.started_at, now)))
     if status.completed_at is not None:
-        lines.append(labelled("Completed:", f"{since(status.completed_at, now)} ago"))
+        lines.append(labelled("Completed:", dated(status.completed_at, now)))
     if status.rate_limited_until is not None and status.rate_limited_until > now:
-        lines.append(labelled("Rate limited:", f"until {status.rate_limited_until:%H:%M:%S} UTC"))
+        lines.append(labelled("Rate limited:", f"until {clock(status.rate_limited_until)} UTC"))
     lines.append(labelled("Measurements:", counts(status) or "none yet"))
     for metric in status.metrics:
-        lines += [Text(), *_metric(metric)]
+        lines += [Text(), _title(metric), *metric_lines(metric, 2)]
     return lines
 
 
-def _metric(metric: MetricStatus) -> list[Text]:
-    title = Text.assemble(
-        (metric.name, "bold"), "  ", marked(metric.phase), f"  {tally(metric)}", "  (dry run)" if metric.dry_run else ""
-    )
+def metric_lines(metric: MetricStatus, indent: int) -> list[Text]:
+    """What is below a metric's title: message, limit, conditions, query, measurements.
+
+    A query that was the same every time stands once above the measurements, else below each of them.
+    """
+    space = " " * indent
+    facts = {
+        "message": metric.message,
+        "limit": metric.exceeded,
+        "success": metric.success_condition,
+        "failure": metric.failure_condition,
+    }
+    lines = [Text(f"{space}{name}: {shown(text)}") for name, text in facts.items() if text]
+    queries = {each.query for each in metric.measurements}
+    if len(queries) == 1 and (query := next(iter(queries))):
+        lines += [Text(f"{space}query:"), *indented(query, indent + 2)]
+    rows = columns([measurement_row(each) for each in metric.measurements], indent=space)
+    for row, each in zip(rows, metric.measurements, strict=True):
+        lines += [row, *_details(each, indent + 2, query=len(queries) > 1)]
+    return lines
+
+
+def measurement_row(each: Measurement) -> Sequence[str | Text]:
+    """The cells of one measurement: when, verdict, value, and why."""
+    return (_time(each), marked(each.phase), shown(each.value), shown(each.reason or each.message))
+
+
+def _title(metric: MetricStatus) -> Text:
+    dry = "  (dry run)" if metric.dry_run else ""
+    title = Text.assemble((metric.name, "bold"), "  ", marked(metric.phase), f"  {tally(metric)}", dry)
     title.rstrip()
-    lines = [title]
-    if metric.message:
-        lines.append(Text(f"  {metric.message}"))
-    if metric.success_condition:
-        lines.append(Text(f"  success: {metric.success_condition}"))
-    if metric.failure_condition:
-        lines.append(Text(f"  failure: {metric.failure_condition}"))
-    rows: list[Sequence[str | Text]] = [
-        (f"{each.started_at:%H:%M:%S}", marked(each.phase), each.value, each.message or each.reason)
-        for each in metric.measurements
-    ]
-    return [*lines, *columns(rows, indent="  ")]
+    return title
+
+
+def _time(each: Measurement) -> str:
+    if each.finished_at is None:
+        again = f", asked again at {clock(each.resume_at)}" if each.resume_at is not None else ""
+        return f"{clock(each.started_at)} and still running{again}"
+    seconds = (each.finished_at - each.started_at).total_seconds()
+    return f"{clock(each.started_at)} - {clock(each.finished_at)} ({seconds:.1f}s)"
+
+
+def _details(each: Measurement, indent: int, *, query: bool) -> Iterator[Text]:
+    if query and each.query:
+        yield from [Text(" " * indent + "query:"), *indented(each.query, indent + 2)]
+    for name, text in each.metadata.items():
+        first, *more = [line.plain for line in indented(text, 0)] or [""]
+        yield Text(f"{' ' * indent}{shown(name)}: {first}")
+        yield from (Text(" " * (indent + 2) + line) for line in more)
+
+
+def measurements_since(before: AnalysisStatus | None, after: AnalysisStatus) -> list[Text]:
+    """The measurements that came between two accounts of a run, one line each, and what makes it wait."""
+    done = {metric.name: _total(metric) for metric in before.metrics} if before is not None else {}
+    found = []
+    for metric in after.metrics:
+        kept = [each for each in metric.measurements if each.phase.completed]
+        new = _total(metric) - done.get(metric.name, 0)
+        found += [(each, metric) for each in kept[max(0, len(kept) - new) :]]
+    found.sort(key=lambda pair: pair[0].started_at)
+    lines = [_told(metric, each) for each, metric in found]
+    waits = after.rate_limited_until
+    if waits is not None and (before is None or waits != before.rate_limited_until):
+        lines.append(marked(f"a rate limit makes the run wait until {clock(waits)} UTC", WARNING))
+    return lines
+
+
+def _told(metric: MetricStatus, each: Measurement) -> Text:
+    dry = " (dry run)" if metric.dry_run else ""
+    when, verdict, value, reason = measurement_row(each)
+    line = Text.assemble(f"{when}  {metric.name}{dry}  ", verdict, f"  {value}  {reason}")
+    line.rstrip()
+    return line
+
+
+def _total(metric: MetricStatus) -> int:
+    return metric.count + metric.error

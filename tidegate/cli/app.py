@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 import typer
 
-from tidegate.cli import release, show, speak
+from tidegate.cli import analyse, explain, listing, release, show, speak
 from tidegate.cli.exits import ExitCode, error_block, exit_code
 from tidegate.cli.options import Output, OutputOption
 from tidegate.cli.output import SCHEMA_VERSION, print_json, stderr, stdout
@@ -22,7 +22,8 @@ from tidegate.manifests.findings import ManifestError, errors
 EPILOG = (
     "The connection to Temporal is configured as for the `temporal` command: TEMPORAL_PROFILE, TEMPORAL_ADDRESS, "
     "TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_*. Exit codes: 0 done or promoted, 1 internal error, "
-    "2 rolled back, 3 waits for a person, 4 still running or no answer, 5 refused, 6 undoing failed, 64 usage."
+    "2 rolled back, 3 waits for a person, 4 still running or no answer, 5 refused, 6 undoing failed, 64 usage, "
+    "130 interrupted."
 )
 
 app = typer.Typer(
@@ -36,7 +37,9 @@ app.command()(release.start)
 app.command()(release.lint)
 app.add_typer(show.get, name="get")
 app.command()(show.status)
-app.command("list")(show.list_releases)
+app.command("list")(listing.list_objects)
+app.command()(explain.explain)
+app.add_typer(analyse.analysis, name="analysis")
 app.command()(speak.promote)
 app.command("abort", help="Put all traffic back on the stable version and end the release.")(
     speak.command("aborted", TidegateClient.abort)

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from rich.text import Text
 
+from tidegate.analysis.status import AnalysisStatus, Phase
 from tidegate.client import (
     CompensationError,
     ConfigurationError,
@@ -25,11 +26,11 @@ from tidegate.contract import ReleaseStatus
 class ExitCode(IntEnum):
     """What a script may rely on."""
 
-    OK = 0  # done; for a release: promoted
-    INTERNAL = 1
-    ROLLED_BACK = 2  # by a gate or a person; traffic is on the stable version
-    HELD = 3  # waits for a person
-    STILL_RUNNING = 4  # time is over, or no worker answered; the release goes on
+    OK = 0  # done; for a release: promoted; for an analysis run: Successful
+    INTERNAL = 1  # for an analysis run: Error, so nothing is known of what it looked at
+    ROLLED_BACK = 2  # by a gate or a person; traffic is on the stable version; for an analysis run: Failed
+    HELD = 3  # waits for a person; for an analysis run: Inconclusive
+    STILL_RUNNING = 4  # time is over, or no worker answered; what was waited for goes on
     REFUSED = 5  # nothing was done
     COMPENSATION_FAILED = 6  # or nothing was undone: a person is needed
     USAGE = 64
@@ -52,6 +53,14 @@ _CODES: tuple[tuple[type[TidegateError], ExitCode], ...] = (
 )
 
 
+_VERDICTS = {
+    Phase.SUCCESSFUL: ExitCode.OK,
+    Phase.FAILED: ExitCode.ROLLED_BACK,
+    Phase.INCONCLUSIVE: ExitCode.HELD,
+    Phase.ERROR: ExitCode.INTERNAL,
+}
+
+
 def exit_code(error: TidegateError) -> ExitCode:
     """Exit code of an error."""
     return next(code for kind, code in _CODES if isinstance(error, kind))
@@ -63,9 +72,14 @@ def status_code(status: ReleaseStatus) -> ExitCode:
         return ExitCode.COMPENSATION_FAILED
     if status.finished_at is not None:
         return ExitCode.OK if status.phase == "Healthy" else ExitCode.ROLLED_BACK
-    if status.waiting is not None and status.waiting.until is None:
+    if status.held:
         return ExitCode.HELD
     return ExitCode.STILL_RUNNING
+
+
+def run_code(status: AnalysisStatus) -> ExitCode:
+    """Exit code of an analysis run as it stands."""
+    return _VERDICTS.get(status.phase, ExitCode.STILL_RUNNING)
 
 
 def error_block(message: str, remedy: str = "") -> Text:

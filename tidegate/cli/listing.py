@@ -1,14 +1,33 @@
-"""`list`: one line for each Rollout, in the columns of `kubectl argo rollouts list rollouts`."""
+"""`list`: one line for each Rollout, in the columns of `kubectl argo rollouts list rollouts`, or each analysis run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
 
+import typer
 from rich.text import Text
 
+from tidegate.analysis.status import AnalysisStatus
+from tidegate.cli.exits import ExitCode
+from tidegate.cli.options import Namespace, Output, OutputOption, Watch, with_client
+from tidegate.cli.output import documents, print_json, print_lines, stderr, stdout
 from tidegate.cli.overview import current_step
-from tidegate.cli.words import columns, marked
-from tidegate.client import ReleaseSummary
+from tidegate.cli.tree import counts
+from tidegate.cli.watch import FRAME_SECONDS, draw
+from tidegate.cli.words import columns, marked, since
+from tidegate.client import (
+    AnalysisRunRef,
+    AnalysisSummary,
+    NoWorkerError,
+    ReleaseSummary,
+    RolloutRef,
+    TidegateClient,
+    TidegateError,
+)
 from tidegate.contract import ReleaseStatus
 
 _TITLES = (
@@ -22,8 +41,53 @@ _TITLES = (
     "UP-TO-DATE",
     "AVAILABLE",
 )
+_RUN_TITLES = ("NAME", "STATUS", "MEASUREMENTS", "AGE", "RELEASE")
+_ROLLOUTS, _RUNS = ("rollouts", "rollout", "ro"), ("analysisruns", "analysisrun", "ar")
 # Temporal's word for a run's end, where the release itself cannot be asked.
 _PHASES = {"Running": "Progressing", "Completed": "Healthy"}
+_QUESTIONS_AT_ONCE = 8
+
+Summary = TypeVar("Summary")
+Status = TypeVar("Status")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be listed; None means every namespace or cluster."""
+
+    namespace: str | None
+    cluster: str | None
+    limit: int
+
+
+def list_objects(
+    kind: Annotated[str, typer.Argument(help="rollouts or analysisruns.", show_default=False)] = "rollouts",
+    namespace: Namespace = "default",
+    all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of every namespace.")] = False,
+    cluster: Annotated[str | None, typer.Option(envvar="TIDEGATE_CLUSTER", help="Of this cluster only.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many: those that were started last.")] = 500,
+    watch: Watch = False,
+    output: OutputOption = Output.TEXT,
+) -> int:
+    """List the newest release of every Rollout, or the analysis runs, the newest last."""
+    if kind not in (*_ROLLOUTS, *_RUNS):
+        raise typer.BadParameter(f"cannot list {kind!r}; known: {_ROLLOUTS[0]}, {_RUNS[0]}", param_hint="KIND")
+    wanted = Wanted(None if all_namespaces else namespace, cluster, limit)
+    lines, items = (_releases, _release_items) if kind in _ROLLOUTS else (_runs, _run_items)
+    if watch and output is Output.TEXT:
+        with_client(lambda client: draw(stdout(), _repeated(lambda: lines(client, wanted))))
+        return ExitCode.OK
+    if output is Output.JSON:
+        found = with_client(lambda client: items(client, wanted))
+        count = len(found)
+        print_json(documents(found))
+    else:
+        text = with_client(lambda client: lines(client, wanted))
+        count = len(text) - 1
+        print_lines(text)
+    if count == limit:
+        stderr().print(f"only the {limit} that were started last are listed; there may be more: see --limit")
+    return ExitCode.OK
 
 
 def table(rows: Sequence[tuple[ReleaseSummary, ReleaseStatus | None]], *, namespaces: bool) -> list[Text]:
@@ -53,3 +117,73 @@ def _known(summary: ReleaseSummary) -> Sequence[str | Text]:
     phase = summary.phase or _PHASES.get(summary.state, "Degraded")
     weight = str(summary.weight) if summary.weight is not None else "-"
     return ("Canary", marked(phase), "-", weight, "-", "-", "-", "-")
+
+
+def run_table(
+    rows: Sequence[tuple[AnalysisSummary, AnalysisStatus | None]], now: datetime, *, namespaces: bool
+) -> list[Text]:
+    """Lines for analysis runs with their own accounts, None where no worker gave one."""
+    lines: list[Sequence[str | Text]] = [("NAMESPACE", *_RUN_TITLES) if namespaces else _RUN_TITLES]
+    for summary, status in rows:
+        phase = marked(status.phase) if status is not None else marked(summary.state)
+        measured = counts(status) if status is not None else ""
+        release = RolloutRef.parse(summary.release_id)
+        cells = (summary.name, phase, measured or "-", since(summary.started_at, now), release.name if release else "-")
+        lines.append((summary.namespace, *cells) if namespaces else cells)
+    return columns(lines)
+
+
+async def _releases(client: TidegateClient, wanted: Wanted) -> list[Text]:
+    def ask(release: ReleaseSummary) -> Awaitable[ReleaseStatus]:
+        rollout = RolloutRef(release.namespace, release.name, release.cluster)
+        return client.status(rollout, run_id=release.run_id)
+
+    rows = await _asked(await _release_items(client, wanted), ask)
+    return table(rows, namespaces=wanted.namespace is None)
+
+
+async def _release_items(client: TidegateClient, wanted: Wanted) -> Sequence[ReleaseSummary]:
+    return await client.list(wanted.namespace, cluster=wanted.cluster, limit=wanted.limit)
+
+
+async def _runs(client: TidegateClient, wanted: Wanted) -> list[Text]:
+    return run_table(await _run_rows(client, wanted), datetime.now(UTC), namespaces=wanted.namespace is None)
+
+
+async def _run_items(client: TidegateClient, wanted: Wanted) -> Sequence[AnalysisSummary]:
+    return [
+        summary.model_copy(update={"phase": status.phase}) if status is not None else summary
+        for summary, status in await _run_rows(client, wanted)
+    ]
+
+
+async def _run_rows(client: TidegateClient, wanted: Wanted) -> list[tuple[AnalysisSummary, AnalysisStatus | None]]:
+    def ask(run: AnalysisSummary) -> Awaitable[AnalysisStatus]:
+        return client.analysis_status(AnalysisRunRef(run.namespace, run.name, run.cluster))
+
+    found = await client.list_analyses(wanted.namespace, cluster=wanted.cluster, limit=wanted.limit)
+    return await _asked(found, ask)
+
+
+async def _asked(
+    summaries: Sequence[Summary], ask: Callable[[Summary], Awaitable[Status]]
+) -> list[tuple[Summary, Status | None]]:
+    """Each with its own account; None where it gave none, and for all that follow once no worker answers."""
+    limit, unanswered = asyncio.Semaphore(_QUESTIONS_AT_ONCE), False
+
+    async def row(summary: Summary) -> tuple[Summary, Status | None]:
+        nonlocal unanswered
+        async with limit:
+            try:
+                return summary, None if unanswered else await ask(summary)
+            except TidegateError as error:  # what Temporal itself knows stands in the row then
+                unanswered = unanswered or isinstance(error, NoWorkerError)
+                return summary, None
+
+    return await asyncio.gather(*map(row, summaries))
+
+
+async def _repeated(lines: Callable[[], Awaitable[list[Text]]]) -> AsyncIterator[list[Text]]:
+    while True:
+        yield await lines()
+        await asyncio.sleep(FRAME_SECONDS)

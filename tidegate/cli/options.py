@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, TypeVar
@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from tidegate.cli.actor import actor
-from tidegate.client import RolloutRef, TidegateClient
+from tidegate.client import AnalysisRunRef, RolloutRef, TidegateClient
 from tidegate.manifests.durations import DURATION_HINT, parse_duration
 
 Result = TypeVar("Result")
@@ -33,14 +33,11 @@ def duration(text: str) -> timedelta:
 
 
 Name = Annotated[str, typer.Argument(help="Name of the Rollout.")]
-Namespace = Annotated[
-    str, typer.Option("--namespace", "-n", envvar="TIDEGATE_NAMESPACE", help="Kubernetes namespace of the Rollout.")
-]
-Cluster = Annotated[
-    str, typer.Option(envvar="TIDEGATE_CLUSTER", help="Cluster of the Rollout, as its workers name it.")
-]
+RunName = Annotated[str, typer.Argument(help="Name of the analysis run, as the tree shows it.")]
+Namespace = Annotated[str, typer.Option("--namespace", "-n", envvar="TIDEGATE_NAMESPACE", help="Kubernetes namespace.")]
+Cluster = Annotated[str, typer.Option(envvar="TIDEGATE_CLUSTER", help="Kubernetes cluster, as its workers name it.")]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="text, or json with a schema_version.")]
-Watch = Annotated[bool, typer.Option("--watch", "-w", help="Go on showing what changes, until the release has ended.")]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Go on showing what changes, until it has ended.")]
 Timeout = Annotated[
     timedelta | None,
     typer.Option(parser=duration, metavar="DURATION", help="How long to wait, such as 90s or 1h; no limit by default."),
@@ -52,6 +49,24 @@ Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 def rollout_ref(name: str, namespace: str, cluster: str) -> RolloutRef:
     """Address of the Rollout that was named; `rollout/NAME` is understood as well, as kubectl does."""
     return RolloutRef(namespace, name.removeprefix("rollout/"), cluster)
+
+
+def run_ref(name: str, namespace: str, cluster: str) -> AnalysisRunRef:
+    """Address of the analysis run that was named; `analysisrun/NAME` is understood as well."""
+    return AnalysisRunRef(namespace, name.removeprefix("analysisrun/"), cluster)
+
+
+def assignments(options: Iterable[str], option: str, form: str) -> dict[str, str]:
+    """The values of a repeated option `NAME=VALUE`; `form` says how one is written."""
+    found: dict[str, str] = {}
+    for text in options:
+        name, separator, value = text.partition("=")
+        if not (name and separator):
+            raise typer.BadParameter(f"{text!r} is not {form}", param_hint=option)
+        if name in found:
+            raise typer.BadParameter(f"{name!r} is given twice", param_hint=option)
+        found[name] = value
+    return found
 
 
 def with_client(action: Callable[[TidegateClient], Awaitable[Result]]) -> Result:

@@ -4,37 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tidegate.analysis.conditions import compile_condition
 from tidegate.cli.actor import actor, source
 from tidegate.cli.exits import ExitCode
-from tidegate.cli.options import By, Cluster, Output, OutputOption, Reason, Timeout, with_client
+from tidegate.cli.files import Files, GivenNamespace, checked, findings_of, one_namespace
+from tidegate.cli.options import By, Cluster, Output, OutputOption, Reason, Timeout, assignments, with_client
 from tidegate.cli.output import document, documents, print_json, stderr, stdout
 from tidegate.cli.watch import follow, tell
-from tidegate.client import RefusedError, ReleaseError, ReleaseHandle, TidegateClient
+from tidegate.client import ReleaseError, ReleaseHandle, TidegateClient
 from tidegate.contract import Accepted, ReleaseRequest, ReleaseResult, Source
 from tidegate.manifests.documents import Manifests, load
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
 from tidegate.manifests.images import apply_images
-from tidegate.manifests.lint import lint as check
-
-Files = Annotated[
-    list[Path],
-    typer.Option("--filename", "-f", help="File or folder with the manifests; may be repeated.", show_default=False),
-]
 
 
 def lint(filename: Files, output: OutputOption = Output.TEXT) -> int:
     """Check manifests: what a release would refuse, and what it would do otherwise than the manifest says."""
     try:
         manifests = load(filename)
-        findings: Sequence[Finding] = [*manifests.notes, *check(manifests, compile_condition=compile_condition)]
+        findings: Sequence[Finding] = [*manifests.notes, *findings_of(manifests)]
     except ManifestError as error:
         findings = error.findings
     if output is Output.JSON:
@@ -51,10 +44,7 @@ def start(
     image: Annotated[
         list[str] | None, typer.Option(metavar="CONTAINER=IMAGE", help="Image to release; * means every container.")
     ] = None,
-    namespace: Annotated[
-        str | None,
-        typer.Option("--namespace", "-n", envvar="TIDEGATE_NAMESPACE", help="Where the manifest names none."),
-    ] = None,
+    namespace: GivenNamespace = None,
     cluster: Cluster = "default",
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for the end, or until only a person can end what it waits for.")
@@ -68,7 +58,8 @@ def start(
     output: OutputOption = Output.TEXT,
 ) -> int:
     """Release what the manifests say. The same call twice is one release; after a failed release it is a retry."""
-    manifests = _checked(filename, _images(image or []))
+    images, manifests = _images(image or []), load(filename)
+    manifests = checked(apply_images(manifests, images) if images else manifests)
     job = source()
     request = _request(
         manifests,
@@ -84,29 +75,13 @@ def start(
     return ExitCode.OK
 
 
-def _checked(files: Sequence[Path], images: Mapping[str, str]) -> Manifests:
-    manifests = load(files)
-    if images:
-        manifests = apply_images(manifests, images)
-    findings = check(manifests, compile_condition=compile_condition)
-    if errors(findings):
-        raise ManifestError(findings)
-    for finding in findings:
-        if finding.severity is Severity.WARNING:
-            stderr().print(str(finding))
-    return manifests
-
-
-def _images(options: Iterable[str]) -> dict[str, str]:
-    images = {}
-    for option in options:
-        container, separator, image = option.partition("=")
-        if not (container and separator and image):
-            raise typer.BadParameter(
-                f"{option!r} is not CONTAINER=IMAGE, such as checkout=registry.internal/payments/checkout:1.1.0",
-                param_hint="--image",
-            )
-        images[container] = image
+def _images(options: Sequence[str]) -> dict[str, str]:
+    images = assignments(
+        options, "--image", "CONTAINER=IMAGE, such as checkout=registry.internal/payments/checkout:1.1.0"
+    )
+    for container, image in images.items():
+        if not image:
+            raise typer.BadParameter(f"no image for container {container!r}", param_hint="--image")
     return images
 
 
@@ -114,14 +89,9 @@ def _request(
     manifests: Manifests, namespace: str | None, *, cluster: str, by: str, reason: str, source: Source
 ) -> ReleaseRequest:
     rollout = manifests.rollout()
-    stated = rollout.metadata.namespace
-    if namespace and stated and namespace != stated:
-        raise RefusedError(
-            f"{rollout.label}: metadata.namespace is {stated!r} and --namespace {namespace!r}", "give one, or the same"
-        )
     return ReleaseRequest(
         cluster=cluster,
-        namespace=stated or namespace or "default",
+        namespace=one_namespace([(rollout.label, rollout.metadata.namespace)], namespace),
         name=rollout.metadata.name,
         rollout=rollout.raw,
         templates=tuple(template.raw for template in manifests.templates),

@@ -1,39 +1,41 @@
-"""`get`, `status` and `list`: looking at releases."""
+"""`get` and `status`: looking at a release or an analysis run."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TypeVar
 
 import typer
 from rich.text import Text
 
 from tidegate.cli.analysis import analysis_view
 from tidegate.cli.exits import ExitCode, status_code
-from tidegate.cli.listing import table
 from tidegate.cli.options import (
     Cluster,
     Name,
     Namespace,
     Output,
     OutputOption,
+    RunName,
     Timeout,
     Watch,
     rollout_ref,
+    run_ref,
     with_client,
 )
-from tidegate.cli.output import document, documents, print_json, print_lines, stdout
+from tidegate.cli.output import document, print_json, print_lines, stdout
 from tidegate.cli.overview import overview
-from tidegate.cli.watch import FRAME_SECONDS, Frame, draw, follow, look, tell
+from tidegate.cli.watch import Frame, draw, follow, follow_run, look, tell, tell_json, tell_run
 from tidegate.cli.words import WARNING, marked
-from tidegate.client import ReleaseSummary, RolloutRef, StillRunningError, TidegateClient, TidegateError
-from tidegate.contract import ReleaseStatus, analysis_id
+from tidegate.client import RolloutRef, StillRunningError, TidegateClient
+from tidegate.contract import ReleaseStatus
 
 get = typer.Typer(no_args_is_help=True, help="Show one object.")
 
-_QUESTIONS_AT_ONCE = 8
+Status = TypeVar("Status")
+View = Callable[[Frame[Status]], list[Text]]
 
 
 @get.command("rollout")
@@ -53,9 +55,17 @@ def get_rollout(
         else:
             print_lines(overview(status, observation, _now()))
     elif output is Output.JSON:
-        with_client(lambda client: _tell_json(follow(client, rollout)))
+        with_client(lambda client: tell_json(follow(client, rollout)))
     elif stdout().is_terminal:
-        with_client(lambda client: draw(stdout(), _views(follow(client, rollout, pods=True))))
+        with_client(
+            lambda client: draw(
+                stdout(),
+                _views(
+                    follow(client, rollout, pods=True),
+                    lambda frame: overview(frame.status, frame.observation, _now()),
+                ),
+            )
+        )
     else:
         with_client(lambda client: tell(stdout(), follow(client, rollout)))
     return ExitCode.OK
@@ -63,18 +73,30 @@ def get_rollout(
 
 @get.command("analysisrun")
 def get_analysisrun(
-    name: Annotated[str, typer.Argument(help="Name of the analysis run, as the tree shows it.")],
+    name: RunName,
     namespace: Namespace = "default",
     cluster: Cluster = "default",
+    watch: Watch = False,
     output: OutputOption = Output.TEXT,
 ) -> int:
-    """Show an analysis run: its metrics, their conditions and their newest measurements."""
-    workflow_id = analysis_id(cluster, namespace, name.removeprefix("analysisrun/"))
-    status = with_client(lambda client: client.analysis_status(workflow_id))
-    if output is Output.JSON:
-        print_json(document(status))
+    """Show an analysis run: its metrics, their conditions, what was asked, and the newest measurements."""
+    run = run_ref(name, namespace, cluster)
+    if not watch:
+        status = with_client(lambda client: client.analysis_status(run))
+        if output is Output.JSON:
+            print_json(document(status))
+        else:
+            print_lines(analysis_view(status, _now()))
+    elif output is Output.JSON:
+        with_client(lambda client: tell_json(follow_run(client, run)))
+    elif stdout().is_terminal:
+        with_client(
+            lambda client: draw(
+                stdout(), _views(follow_run(client, run), lambda frame: analysis_view(frame.status, _now()))
+            )
+        )
     else:
-        print_lines(analysis_view(status, _now()))
+        with_client(lambda client: tell_run(stdout(), follow_run(client, run)))
     return ExitCode.OK
 
 
@@ -97,35 +119,6 @@ def status(
     else:
         answer = with_client(lambda client: _outcome(client, rollout, timeout, output))
     return status_code(answer)
-
-
-def list_releases(
-    kind: Annotated[str, typer.Argument(help="rollouts; other kinds are not listed.", show_default=False)] = "rollouts",
-    namespace: Namespace = "default",
-    all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of every namespace.")] = False,
-    watch: Watch = False,
-    output: OutputOption = Output.TEXT,
-) -> int:
-    """List the newest release of every Rollout."""
-    if kind not in ("rollout", "rollouts", "ro"):
-        raise typer.BadParameter(f"cannot list {kind!r}; known: rollouts", param_hint="KIND")
-    wanted = None if all_namespaces else namespace
-    if output is Output.JSON:
-        releases = with_client(lambda client: client.list(wanted))
-        print_json(documents(releases))
-    elif watch:
-        with_client(lambda client: draw(stdout(), _tables(client, wanted)))
-    else:
-        print_lines(with_client(lambda client: _table(client, wanted)))
-    return ExitCode.OK
-
-
-async def _tell_json(frames: AsyncIterator[Frame]) -> None:
-    last = None
-    async for frame in frames:
-        if frame.status != last:
-            print_json(document(frame.status), indent=None)
-        last = frame.status
 
 
 async def _outcome(
@@ -156,31 +149,10 @@ def _standing(status: ReleaseStatus) -> str:
     return f"{status.phase} - {status.message}" if status.message else status.phase
 
 
-async def _views(frames: AsyncIterator[Frame]) -> AsyncIterator[list[Text]]:
+async def _views(frames: AsyncIterator[Frame[Status]], draw: View[Status]) -> AsyncIterator[list[Text]]:
     async for frame in frames:
         trouble = [marked(frame.trouble, WARNING), Text()] if frame.trouble else []
-        yield [*trouble, *overview(frame.status, frame.observation, _now())]
-
-
-async def _tables(client: TidegateClient, namespace: str | None) -> AsyncIterator[list[Text]]:
-    while True:
-        yield await _table(client, namespace)
-        await asyncio.sleep(FRAME_SECONDS)
-
-
-async def _table(client: TidegateClient, namespace: str | None) -> list[Text]:
-    limit = asyncio.Semaphore(_QUESTIONS_AT_ONCE)
-
-    async def row(release: ReleaseSummary) -> tuple[ReleaseSummary, ReleaseStatus | None]:
-        rollout = RolloutRef(release.namespace, release.name, release.cluster)
-        async with limit:
-            try:
-                return release, await client.status(rollout, run_id=release.run_id)
-            except TidegateError:  # what Temporal itself knows stands in the row then
-                return release, None
-
-    rows = await asyncio.gather(*map(row, await client.list(namespace)))
-    return table(rows, namespaces=namespace is None)
+        yield [*trouble, *draw(frame)]
 
 
 def _now() -> datetime:

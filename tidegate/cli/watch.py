@@ -1,64 +1,94 @@
-"""Following a release: a frame every second, drawn over each other on a terminal, told as changes elsewhere."""
+"""Following a release or an analysis run: a frame every second, drawn on a terminal, told as changes elsewhere."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
+from pydantic import BaseModel
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from tidegate.analysis.status import AnalysisStatus
+from tidegate.cli.analysis import measurements_since
+from tidegate.cli.output import document, print_json
 from tidegate.cli.overview import current_step
 from tidegate.cli.tree import counts
 from tidegate.cli.words import WARNING, marked
-from tidegate.client import NoWorkerError, RolloutRef, TidegateClient, UnreachableError
+from tidegate.client import AnalysisRunRef, NoWorkerError, RolloutRef, TidegateClient, UnreachableError
 from tidegate.contract import Event, Observation, ReleaseStatus
 
 FRAME_SECONDS = 1.0
 OBSERVE_EVERY = 5  # frames, since each look at the cluster is an activity
 
 
-@dataclass(frozen=True)
-class Frame:
-    """A release at one moment; `trouble` says why `status` is an old one."""
+Status = TypeVar("Status")
+Document = TypeVar("Document", bound=BaseModel)
 
-    status: ReleaseStatus
+
+@dataclass(frozen=True)
+class Frame(Generic[Status]):
+    """A release or an analysis run at one moment; `trouble` says why `status` is an old one.
+
+    `observation` is what the cluster showed, where a release is followed with its pods.
+    """
+
+    status: Status
     observation: Observation | None = None
     trouble: str = ""
 
 
+async def answers(
+    ask: Callable[[], Awaitable[Status]], ended: Callable[[Status], bool], *, known: Status | None = None
+) -> AsyncGenerator[Frame[Status], None]:
+    """A frame every second until something has ended, over restarts of workers and of Temporal.
+
+    `known` is the answer that there is already; without it the first question's error is raised. After the first frame
+    the last answer stands while there is no other, and the frame names the trouble.
+    """
+    frame = Frame(known if known is not None else await ask())
+    yield frame
+    while not ended(frame.status):
+        await asyncio.sleep(FRAME_SECONDS)
+        try:
+            frame = Frame(await ask())
+        except (NoWorkerError, UnreachableError) as error:
+            frame = replace(frame, trouble=error.message)
+        yield frame
+
+
 async def follow(
     client: TidegateClient, rollout: RolloutRef, *, run_id: str | None = None, pods: bool = False
-) -> AsyncGenerator[Frame, None]:
-    """A frame every second until the release has ended, over restarts of workers and of Temporal.
-
-    The cluster is looked at with `pods` only. The first question's error is raised; after it the last answer stands and
-    the frame names the trouble.
-    """
+) -> AsyncGenerator[Frame[ReleaseStatus], None]:
+    """Frames of a release until it has ended; the cluster is looked at with `pods` only."""
     status, observation = await look(client, rollout, run_id=run_id, pods=pods)
-    frame = Frame(status, observation)
-    yield frame
+    frames = answers(
+        lambda: client.status(rollout, run_id=run_id), lambda status: status.finished_at is not None, known=status
+    )
     looking: asyncio.Task[Observation | None] | None = None
     number = 0
     try:
-        while frame.status.finished_at is None:
-            await asyncio.sleep(FRAME_SECONDS)
-            number += 1
+        async for frame in frames:
             if looking is not None and looking.done():
-                frame = replace(frame, observation=looking.result() or frame.observation)
-                looking = None
+                observation, looking = looking.result() or observation, None
+            yield replace(frame, observation=observation)
+            number += 1
             if pods and looking is None and number % OBSERVE_EVERY == 0:
                 looking = asyncio.create_task(client.observe(rollout))
-            try:
-                frame = replace(frame, status=await client.status(rollout, run_id=run_id), trouble="")
-            except (NoWorkerError, UnreachableError) as error:
-                frame = replace(frame, trouble=error.message)
-            yield frame
     finally:
         if looking is not None:
             looking.cancel()
+        await frames.aclose()
+
+
+def follow_run(
+    client: TidegateClient, run: AnalysisRunRef, *, known: AnalysisStatus | None = None
+) -> AsyncGenerator[Frame[AnalysisStatus], None]:
+    """Frames of an analysis run until it has ended; `known` is the status of one that was just started."""
+    return answers(lambda: client.analysis_status(run), lambda status: status.phase.completed, known=known)
 
 
 async def look(
@@ -98,16 +128,39 @@ def _standing(status: ReleaseStatus) -> list[Text]:
     return [*lines, Text.assemble(marked(status.phase), message, step, weights)]
 
 
-async def tell(console: Console, frames: AsyncIterator[Frame]) -> None:
-    """Write what changes from frame to frame, one line each."""
-    last, trouble = None, ""
+async def tell(console: Console, frames: AsyncIterator[Frame[ReleaseStatus]]) -> None:
+    """Write what changes from frame to frame of a release, one line each."""
+    await _tell(console, frames, changes)
+
+
+async def tell_run(console: Console, frames: AsyncIterator[Frame[AnalysisStatus]]) -> AnalysisStatus:
+    """Write the measurements of an analysis run as they come, and return its last status."""
+    return await _tell(console, frames, measurements_since)
+
+
+async def _tell(
+    console: Console, frames: AsyncIterator[Frame[Status]], changed: Callable[[Status | None, Status], list[Text]]
+) -> Status:
+    before = await anext(frames)
+    for line in changed(None, before.status):
+        console.print(line)
     async for frame in frames:
-        lines = changes(last, frame.status)
-        if frame.trouble and frame.trouble != trouble:
+        lines = changed(before.status, frame.status)
+        if frame.trouble and frame.trouble != before.trouble:
             lines.append(marked(frame.trouble, WARNING))
         for line in lines:
             console.print(line)
-        last, trouble = frame.status, frame.trouble
+        before = frame
+    return before.status
+
+
+async def tell_json(frames: AsyncIterator[Frame[Document]]) -> None:
+    """Write each status that differs from the one before as a line of JSON."""
+    last = None
+    async for frame in frames:
+        if frame.status != last:
+            print_json(document(frame.status), indent=None)
+        last = frame.status
 
 
 async def draw(console: Console, blocks: AsyncIterator[list[Text]]) -> None:

@@ -82,6 +82,26 @@ def labelled(label: str, value: str | Text) -> Text:
     return Text.assemble(label.ljust(_LABEL_WIDTH), value)
 
 
+def shown(text: str) -> str:
+    """Text from outside without the control characters that a terminal would obey; line ends and tabs stay."""
+    return "".join(each if each.isprintable() or each in "\n\t" else "\ufffd" for each in text)
+
+
+def clock(moment: datetime) -> str:
+    """Time of day, UTC."""
+    return f"{moment:%H:%M:%S}"
+
+
+def dated(moment: datetime, now: datetime) -> str:
+    """A moment in full with its age."""
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC ({since(moment, now)} ago)"
+
+
+def indented(text: str, by: int) -> list[Text]:
+    """The lines of a text from outside, each `by` spaces to the right."""
+    return [Text(" " * by + line) for line in shown(text).rstrip().splitlines()]
+
+
 def columns(rows: Sequence[Sequence[str | Text]], indent: str = "") -> list[Text]:
     """Lines with the cells of each column under each other, two spaces apart, nothing behind the last."""
     cells = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]

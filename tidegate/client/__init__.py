@@ -1,4 +1,4 @@
-"""How to ask for a release, speak to it and look at it, over Temporal; this is what a CI job imports.
+"""How to ask for a release or an analysis run, speak to it and look at it, over Temporal; what a CI job imports.
 
 Errors, each with a `remedy` that says what to do:
 
@@ -6,7 +6,9 @@ Errors, each with a `remedy` that says what to do:
   * `ConfigurationError`: the connection's profile or its environment variables cannot be used
   * `UnreachableError`: Temporal does not answer; nothing was done
   * `NoWorkerError`: Temporal answers, but no Tidegate worker does
-  * `NoSuchReleaseError`: nothing of that name was ever released
+  * `NotFoundError`: Temporal knows of nothing by that name, any more
+    * `NoSuchReleaseError`: nothing of that name was ever released
+    * `NoSuchAnalysisRunError`: there never was an analysis run of that name
   * `RefusedError`: the request or the message was understood and turned down; nothing was done
   * `StillRunningError`: the time given to a wait is over and the release goes on
   * `HeldError`: the release waits for a person, without a limit
@@ -27,7 +29,9 @@ from tidegate.client.errors import (
     HeldError,
     InconclusiveError,
     InvalidSpecError,
+    NoSuchAnalysisRunError,
     NoSuchReleaseError,
+    NotFoundError,
     NoWorkerError,
     RefusedError,
     ReleaseError,
@@ -38,16 +42,21 @@ from tidegate.client.errors import (
     TidegateError,
     UnreachableError,
 )
-from tidegate.client.refs import ReleaseHandle, ReleaseSummary, RolloutRef
+from tidegate.client.refs import AnalysisRunRef, AnalysisSummary, ReleaseHandle, ReleaseSummary, RolloutRef
+from tidegate.client.standalone import analysis_request
 
 __all__ = [
+    "AnalysisRunRef",
+    "AnalysisSummary",
     "CompensationError",
     "ConfigurationError",
     "HeldError",
     "InconclusiveError",
     "InvalidSpecError",
+    "NoSuchAnalysisRunError",
     "NoSuchReleaseError",
     "NoWorkerError",
+    "NotFoundError",
     "RefusedError",
     "ReleaseError",
     "ReleaseHandle",
@@ -60,5 +69,6 @@ __all__ = [
     "TidegateClient",
     "TidegateError",
     "UnreachableError",
+    "analysis_request",
     "connect_temporal",
 ]

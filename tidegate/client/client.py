@@ -1,42 +1,49 @@
-"""`TidegateClient`: start, promote, abort, pause, resume, look, list and wait."""
+"""`TidegateClient`: start, promote, abort, pause, resume, look, explain, list and wait."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
 from datetime import timedelta
-from typing import Self, TypeVar
 
 import structlog
 from pydantic import ValidationError
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.client import (
     ActivityFailureError,
-    Client,
     WithStartWorkflowOperation,
     WorkflowFailureError,
-    WorkflowQueryFailedError,
-    WorkflowQueryRejectedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
-from tidegate.analysis.status import AnalysisStatus
-from tidegate.client.connection import connect_temporal
+from tidegate.client.analyses import AnalysisRuns
+from tidegate.client.asking import POLL_SECONDS
 from tidegate.client.errors import (
     HeldError,
+    NotFoundError,
     NoWorkerError,
     RefusedError,
     StillRunningError,
     SupersededError,
     TidegateError,
     already_ended,
-    no_such_release,
+    not_found,
     release_error,
     translated,
 )
-from tidegate.client.refs import ReleaseHandle, ReleaseSummary, RolloutRef, images_of, request_digest
-from tidegate.client.runs import ended_badly, first_request, is_paused, is_running, newest_releases, newest_run
+from tidegate.client.refs import AnalysisRunRef, ReleaseHandle, ReleaseSummary, RolloutRef, images_of, request_digest
+from tidegate.client.runs import (
+    ended_badly,
+    first_request,
+    is_paused,
+    is_running,
+    newest_releases,
+    newest_run,
+    retention,
+    state_of,
+)
 from tidegate.contract import (
     RELEASES_QUEUE,
     ROLLOUT_WORKFLOW,
@@ -44,11 +51,11 @@ from tidegate.contract import (
     SEARCH_SERVICE,
     Accepted,
     Activity,
+    AnalysisRef,
     ErrorType,
     Message,
     Observation,
     ObserveRequest,
-    Query,
     ReleaseRequest,
     ReleaseResult,
     ReleaseStatus,
@@ -57,29 +64,16 @@ from tidegate.contract import (
     Update,
     cluster_queue,
 )
+from tidegate.story import Explanation, explain, explain_run
 
 log = structlog.get_logger(__name__)
 
-ANSWER_TIMEOUT = timedelta(seconds=3)  # a query, which a worker answers in milliseconds
 UPDATE_TIMEOUT = timedelta(seconds=20)
 OBSERVE_TIMEOUT = timedelta(seconds=4)
-POLL_SECONDS = 1.0
-
-Answer = TypeVar("Answer")
 
 
-class TidegateClient:
+class TidegateClient(AnalysisRuns):
     """Client of the releases in one Temporal namespace. Every method may raise the errors of `tidegate.client`."""
-
-    def __init__(self, temporal: Client, *, answer_timeout: timedelta = ANSWER_TIMEOUT) -> None:
-        """`answer_timeout` is how long a question waits for a worker before there counts as being none."""
-        self._temporal = temporal
-        self._answer_timeout = answer_timeout
-
-    @classmethod
-    async def connect(cls, profile: str | None = None, *, identity: str | None = None) -> Self:
-        """Connect as the `temporal` CLI would; see `connect_temporal`."""
-        return cls(await connect_temporal(profile, identity=identity))
 
     # ------------------------------------------------------------------------------------------------------------ speak
 
@@ -93,7 +87,7 @@ class TidegateClient:
         `timeout`: Temporal keeps the request then.
         """
         rollout = RolloutRef.of(request)
-        before = await newest_run(self._temporal, rollout)
+        before = await newest_run(self._temporal, rollout.workflow_id)
         # Temporal answers a repeated update from the history of a closed run, too: right for one that succeeded.
         retry = f"-after-{before.execution.run_id}" if before is not None and ended_badly(before) else ""
         update_id = f"release-{request_digest(request)}{retry}"
@@ -158,9 +152,9 @@ class TidegateClient:
         return await self._say(Update.RESUME, rollout, Message(by=by, reason=reason))
 
     async def _say(self, update: Update, rollout: RolloutRef, message: Message) -> Accepted:
-        run = await newest_run(self._temporal, rollout)
+        run = await newest_run(self._temporal, rollout.workflow_id)
         if run is None:
-            raise no_such_release(rollout.workflow_id)
+            raise not_found(rollout.workflow_id)
         if is_paused(run):
             raise _paused_by_server(rollout)
         if not is_running(run):
@@ -192,25 +186,9 @@ class TidegateClient:
         """What the newest release of a Rollout, or the given run, says of itself; also after its end."""
         return await self._ask(rollout.workflow_id, run_id, ReleaseStatus)
 
-    async def analysis_status(self, workflow_id: str) -> AnalysisStatus:
-        """What an analysis run says of itself; also after its end."""
-        return await self._ask(workflow_id, None, AnalysisStatus)
-
-    async def _ask(self, workflow_id: str, run_id: str | None, kind: type[Answer]) -> Answer:
-        handle = self._temporal.get_workflow_handle(workflow_id, run_id=run_id)
-        try:
-            with translated(workflow_id):
-                answer: Answer = await handle.query(Query.STATUS, result_type=kind, rpc_timeout=self._answer_timeout)
-        except (WorkflowQueryFailedError, WorkflowQueryRejectedError, ValidationError) as error:
-            raise TidegateError(
-                f"{workflow_id}: its answer cannot be used: {error}",
-                "client and workers may differ in version: see `tidegate version`",
-            ) from error
-        return answer
-
     async def observe(self, rollout: RolloutRef, *, timeout: timedelta = OBSERVE_TIMEOUT) -> Observation | None:
         """Look at the cluster now, pods included; None when the cluster's worker does not answer within `timeout`."""
-        asked = await first_request(self._temporal, rollout)
+        asked = await first_request(self._temporal, rollout.workflow_id, ReleaseRequest)
         request = ObserveRequest(
             target=Target(namespace=rollout.namespace, name=rollout.name),
             rollout=asked.rollout if asked is not None else {},  # the cluster need not hold the Rollout itself
@@ -233,9 +211,63 @@ class TidegateClient:
             return None
         return observation
 
-    async def list(self, namespace: str | None = None, *, limit: int = 1000) -> list[ReleaseSummary]:
-        """The newest release of every Rollout (of one Kubernetes namespace), by namespace and name."""
-        return await newest_releases(self._temporal, namespace, limit)
+    async def list(
+        self, namespace: str | None = None, *, cluster: str | None = None, limit: int = 1000
+    ) -> list[ReleaseSummary]:
+        """The newest release of every Rollout (of one Kubernetes namespace, of one cluster), by namespace and name."""
+        return await newest_releases(self._temporal, namespace, limit, cluster=cluster)
+
+    async def explain(self, rollout: RolloutRef) -> Explanation:
+        """Why the newest release of a Rollout did what it did; its gates as they stand, also after its end.
+
+        Raises `NoSuchReleaseError`, which names how long Temporal keeps a release, for one that it does not know.
+        """
+        run = await newest_run(self._temporal, rollout.workflow_id)
+        if run is None:
+            raise not_found(rollout.workflow_id, await retention(self._temporal))
+        return await self._explained(run)
+
+    async def explain_run(self, analysis: AnalysisRunRef) -> Explanation:
+        """Why an analysis run ended as it did, and what its release, if it has one, did because of it."""
+        run = await newest_run(self._temporal, analysis.workflow_id)
+        if run is None:
+            raise not_found(analysis.workflow_id, await retention(self._temporal))
+        status, release = await self.analysis_status(analysis), None
+        if run.parent_execution.workflow_id:
+            parent = await newest_run(self._temporal, run.parent_execution.workflow_id, run.parent_execution.run_id)
+            release = await self._explained(parent) if parent is not None else None
+        return explain_run(status, analysis.workflow_id, release)
+
+    async def _explained(self, release: WorkflowExecutionInfo) -> Explanation:
+        status = await self._account(release)
+        gates = [await self._as_it_stands(gate) for gate in status.analyses]
+        return explain(status.model_copy(update={"analyses": tuple(gates)}), state_of(release))
+
+    async def _account(self, release: WorkflowExecutionInfo) -> ReleaseStatus:
+        """What a release says of itself; after its end with no worker up, what it left behind."""
+        workflow_id, run_id = release.execution.workflow_id, release.execution.run_id
+        try:
+            return await self._ask(workflow_id, run_id, ReleaseStatus)
+        except NoWorkerError:
+            if is_running(release) or is_paused(release):
+                raise
+            try:
+                result: ReleaseResult | None = await self._result(workflow_id, run_id, ReleaseResult)
+            except WorkflowFailureError as failure:
+                result = release_error(failure.cause).result
+            if result is None:
+                raise
+            return result.status
+
+    async def _as_it_stands(self, gate: AnalysisRef) -> AnalysisRef:
+        """A release hears of a running gate only when a verdict changes; the gate itself knows more."""
+        run = AnalysisRunRef.parse(gate.workflow_id)
+        if gate.status.phase.completed or run is None:
+            return gate
+        try:
+            return gate.model_copy(update={"status": await self.analysis_status(run)})
+        except NotFoundError:  # it is only about to start
+            return gate
 
     # ------------------------------------------------------------------------------------------------------------- wait
 
@@ -274,26 +306,14 @@ class TidegateClient:
         except TidegateError as error:
             log.debug("no status while waiting", rollout=handle.rollout.workflow_id, error=error.message)
             return
-        if status.waiting is not None and status.waiting.until is None:
+        if status.held and status.waiting is not None:
             raise HeldError(status.waiting)
 
     async def _ending(self, handle: ReleaseHandle) -> ReleaseResult:
-        workflow = self._temporal.get_workflow_handle(
-            handle.rollout.workflow_id, run_id=handle.run_id, result_type=ReleaseResult
-        )
-        while True:
-            try:
-                result: ReleaseResult = await workflow.result()
-            except WorkflowFailureError as error:
-                raise release_error(error.cause) from error
-            except RPCError as error:
-                if error.status != RPCStatusCode.UNAVAILABLE:
-                    with translated(handle.rollout.workflow_id):
-                        raise
-                log.warning("Temporal is away, still waiting", rollout=handle.rollout.workflow_id)
-                await asyncio.sleep(POLL_SECONDS)
-            else:
-                return result
+        try:
+            return await self._result(handle.rollout.workflow_id, handle.run_id, ReleaseResult)
+        except WorkflowFailureError as error:
+            raise release_error(error.cause) from error
 
 
 def _paused_by_server(rollout: RolloutRef) -> RefusedError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from pydantic import ValidationError
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
@@ -34,8 +35,16 @@ class NoWorkerError(TidegateError):
     """Temporal answers, but no Tidegate worker does."""
 
 
-class NoSuchReleaseError(TidegateError):
+class NotFoundError(TidegateError):
+    """Temporal knows of nothing by that name: there never was such a thing, or its retention is over."""
+
+
+class NoSuchReleaseError(NotFoundError):
     """Nothing of that name was ever released, or its retention is over."""
+
+
+class NoSuchAnalysisRunError(NotFoundError):
+    """There never was an analysis run of that name, or its retention is over."""
 
 
 class RefusedError(TidegateError):
@@ -149,17 +158,30 @@ def no_worker(subject: str) -> NoWorkerError:
     )
 
 
-def no_such_release(subject: str) -> NoSuchReleaseError:
-    """Temporal has no workflow of that id."""
-    return NoSuchReleaseError(
-        f"{subject}: there is no such release",
-        "see `tidegate list -A`; the name, -n/--namespace or --cluster may differ",
-    )
+def not_found(subject: str, retention: timedelta | None = None) -> NotFoundError:
+    """Temporal has no workflow of that id; it keeps those that ended for `retention`, when that is known."""
+    kept = f", or it ended more than {_span(retention)} ago and Temporal has removed it" if retention else ""
+    remedy = "; the name, -n/--namespace or --cluster may differ"
+    if _is_analysis(subject):
+        return NoSuchAnalysisRunError(
+            f"{subject}: there is no such analysis run{kept}", f"see `tidegate list analysisruns -A`{remedy}"
+        )
+    return NoSuchReleaseError(f"{subject}: there is no such release{kept}", f"see `tidegate list -A`{remedy}")
 
 
 def already_ended(subject: str) -> RefusedError:
     """Nothing can be said to a closed workflow."""
-    return RefusedError(f"{subject}: the release has ended", "start a new one", ErrorType.REJECTED)
+    what = "analysis run" if _is_analysis(subject) else "release"
+    return RefusedError(f"{subject}: the {what} has ended", "start a new one", ErrorType.REJECTED)
+
+
+def _is_analysis(subject: str) -> bool:
+    return subject.startswith("analysis/")
+
+
+def _span(span: timedelta) -> str:
+    hours = round(span / timedelta(hours=1))
+    return f"{hours // 24} days" if hours >= 48 else f"{hours} hours"
 
 
 def _rpc_error(subject: str, error: RPCError) -> TidegateError:
@@ -170,7 +192,7 @@ def _rpc_error(subject: str, error: RPCError) -> TidegateError:
         case RPCStatusCode.NOT_FOUND if "amespace" in text:
             return ConfigurationError(f"Temporal: {text}", "set TEMPORAL_NAMESPACE, or create the namespace")
         case RPCStatusCode.NOT_FOUND:
-            return no_such_release(subject)
+            return not_found(subject)
         case RPCStatusCode.UNAVAILABLE:
             return UnreachableError(f"Temporal is not available: {text}", "try again, or check TEMPORAL_ADDRESS")
         case RPCStatusCode.CANCELLED | RPCStatusCode.DEADLINE_EXCEEDED | RPCStatusCode.FAILED_PRECONDITION:

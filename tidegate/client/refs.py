@@ -1,4 +1,4 @@
-"""What a caller holds: the address of a Rollout, a release that was asked for, one line of a listing."""
+"""What a caller holds: the address of a Rollout or an analysis run, a release that was asked for, a listing's line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tidegate.contract import Payload, ReleaseRequest, rollout_id
+from tidegate.contract import AnalysisRequest, Payload, ReleaseRequest, analysis_id, rollout_id
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,42 @@ class RolloutRef:
     @classmethod
     def parse(cls, workflow_id: str) -> RolloutRef | None:
         """The Rollout of a release's workflow id, or None when it is no such id."""
-        kind, *parts = workflow_id.split("/")
-        if kind != "rollout" or len(parts) != 3:
-            return None
-        cluster, namespace, name = parts
-        return cls(namespace, name, cluster)
+        parts = _parts("rollout", workflow_id)
+        return cls(*parts) if parts is not None else None
+
+
+@dataclass(frozen=True)
+class AnalysisRunRef:
+    """Address of an analysis run: cluster, namespace and the name that the tree of a Rollout shows."""
+
+    namespace: str
+    name: str
+    cluster: str = "default"
+
+    @property
+    def workflow_id(self) -> str:
+        """Its Temporal workflow id."""
+        return analysis_id(self.cluster, self.namespace, self.name)
+
+    @classmethod
+    def of(cls, request: AnalysisRequest) -> AnalysisRunRef:
+        """The run that a request asks for."""
+        return cls(request.namespace, request.name, request.cluster)
+
+    @classmethod
+    def parse(cls, workflow_id: str) -> AnalysisRunRef | None:
+        """The analysis run of a workflow id, or None when it is no such id."""
+        parts = _parts("analysis", workflow_id)
+        return cls(*parts) if parts is not None else None
+
+
+def _parts(kind: str, workflow_id: str) -> tuple[str, str, str] | None:
+    """Namespace, name and cluster of a workflow id `<kind>/<cluster>/<namespace>/<name>`."""
+    found, *parts = workflow_id.split("/")
+    if found != kind or len(parts) != 3:
+        return None
+    cluster, namespace, name = parts
+    return namespace, name, cluster
 
 
 @dataclass(frozen=True)
@@ -50,8 +81,8 @@ class ReleaseHandle:
     images: Mapping[str, str] = field(default_factory=dict)
 
 
-class ReleaseSummary(Payload):
-    """The newest release of one Rollout as visibility knows it; `state` is Temporal's word (Running, Failed, ...)."""
+class RunSummary(Payload):
+    """A workflow as visibility knows it; `state` is Temporal's word (Running, Failed, ...)."""
 
     cluster: str
     namespace: str
@@ -59,11 +90,26 @@ class ReleaseSummary(Payload):
     workflow_id: str
     run_id: str
     state: str
+    started_at: datetime
+    finished_at: datetime | None = None
+
+
+class ReleaseSummary(RunSummary):
+    """The newest release of one Rollout."""
+
     phase: str = ""
     weight: int | None = None
     revision: int | None = None
-    started_at: datetime
-    finished_at: datetime | None = None
+
+
+class AnalysisSummary(RunSummary):
+    """One analysis run; `release_id` is the workflow id of its release, empty when it was started alone.
+
+    Its verdict is nothing that Temporal knows: `phase` is empty until the run itself was asked.
+    """
+
+    release_id: str = ""
+    phase: str = ""
 
 
 def images_of(rollout: Mapping[str, Any]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Releases as Temporal's own records tell them, which works with no worker up.
+"""Releases and analysis runs as Temporal's own records tell them, which works with no worker up.
 
 Everything here goes through the service itself: the SDK's `describe` and `list_workflows` fail on any result that
 holds a workflow that was paused on the server.
@@ -6,12 +6,15 @@ holds a workflow that was paused on the server.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, timedelta
+from typing import Any, TypeVar
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
     DescribeWorkflowExecutionRequest,
     GetWorkflowExecutionHistoryRequest,
     ListWorkflowExecutionsRequest,
@@ -19,53 +22,64 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.converter import decode_typed_search_attributes
 
-from tidegate.client.errors import NoSuchReleaseError, RefusedError, translated
-from tidegate.client.refs import ReleaseSummary, RolloutRef
+from tidegate.client.errors import NotFoundError, RefusedError, translated
+from tidegate.client.refs import AnalysisRunRef, AnalysisSummary, ReleaseSummary, RolloutRef, RunSummary
 from tidegate.contract import (
+    ANALYSIS_WORKFLOW,
     ROLLOUT_WORKFLOW,
     SEARCH_NAMESPACE,
     SEARCH_PHASE,
     SEARCH_REVISION,
     SEARCH_WEIGHT,
-    ReleaseRequest,
+    Payload,
 )
 
 RECORDS_TIMEOUT = timedelta(seconds=10)
 PAGE_SIZE = 200
 
+Request = TypeVar("Request", bound=Payload)
+Summary = TypeVar("Summary", bound=RunSummary)
 
-async def newest_run(temporal: Client, rollout: RolloutRef) -> WorkflowExecutionInfo | None:
-    """The newest run of a Rollout's releases, running or not; None when there never was one."""
+
+async def newest_run(temporal: Client, workflow_id: str, run_id: str = "") -> WorkflowExecutionInfo | None:
+    """The newest run of a workflow id, or the given one, running or not; None when Temporal knows of none."""
     request = DescribeWorkflowExecutionRequest(
-        namespace=temporal.namespace, execution=WorkflowExecution(workflow_id=rollout.workflow_id)
+        namespace=temporal.namespace, execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id)
     )
     try:
-        with translated(rollout.workflow_id):
+        with translated(workflow_id):
             found = await temporal.workflow_service.describe_workflow_execution(
                 request, retry=True, timeout=RECORDS_TIMEOUT
             )
-    except NoSuchReleaseError:
+    except NotFoundError:
         return None
     return found.workflow_execution_info
 
 
-async def first_request(temporal: Client, rollout: RolloutRef) -> ReleaseRequest | None:
-    """What the newest release was started with; None when there is none, or when it cannot be read."""
+async def first_request(temporal: Client, workflow_id: str, kind: type[Request]) -> Request | None:
+    """What the newest run of a workflow id was started with; None when there is none, or when it cannot be read."""
     request = GetWorkflowExecutionHistoryRequest(
-        namespace=temporal.namespace,
-        execution=WorkflowExecution(workflow_id=rollout.workflow_id),
-        maximum_page_size=1,
+        namespace=temporal.namespace, execution=WorkflowExecution(workflow_id=workflow_id), maximum_page_size=1
     )
     try:
-        with translated(rollout.workflow_id):
+        with translated(workflow_id):
             page = await temporal.workflow_service.get_workflow_execution_history(
                 request, retry=True, timeout=RECORDS_TIMEOUT
             )
         started = page.history.events[0].workflow_execution_started_event_attributes
-        [asked] = await temporal.data_converter.decode(started.input.payloads, [ReleaseRequest])
-    except (NoSuchReleaseError, ValueError):
+        [asked] = await temporal.data_converter.decode(started.input.payloads[:1], [kind])
+    except (NotFoundError, ValueError):
         return None
-    return asked if isinstance(asked, ReleaseRequest) else None
+    return asked if isinstance(asked, kind) else None
+
+
+async def retention(temporal: Client) -> timedelta:
+    """How long Temporal keeps a workflow of this namespace after its end."""
+    with translated(temporal.namespace):
+        found = await temporal.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=temporal.namespace), retry=True, timeout=RECORDS_TIMEOUT
+        )
+    return found.config.workflow_execution_retention_ttl.ToTimedelta()
 
 
 def is_running(run: WorkflowExecutionInfo) -> bool:
@@ -84,12 +98,45 @@ def ended_badly(run: WorkflowExecutionInfo) -> bool:
     return not (is_running(run) or is_paused(run) or completed)
 
 
-async def newest_releases(temporal: Client, namespace: str | None, limit: int) -> list[ReleaseSummary]:
-    """The newest release of at most `limit` Rollouts, by cluster, namespace and name."""
+def state_of(run: WorkflowExecutionInfo) -> str:
+    """Temporal's word for how the run stands: Running, Completed, Failed, Timed out, ..."""
+    name = WorkflowExecutionStatus.Name(run.status).removeprefix("WORKFLOW_EXECUTION_STATUS_")
+    return name.replace("_", " ").capitalize()
+
+
+async def newest_releases(
+    temporal: Client, namespace: str | None, limit: int, *, cluster: str | None = None
+) -> list[ReleaseSummary]:
+    """The newest release of each of the `limit` Rollouts released last, by cluster, namespace and name."""
     query = f'WorkflowType = "{ROLLOUT_WORKFLOW}"'
     if namespace is not None:
         query += f' AND {SEARCH_NAMESPACE.name} = "{_checked(namespace)}"'
-    newest: dict[str, ReleaseSummary] = {}
+    if cluster is not None:
+        query += f' AND WorkflowId STARTS_WITH "rollout/{_checked(cluster)}/"'
+    found = await _newest(temporal, query, _release, limit)
+    return sorted(found, key=lambda each: (each.cluster, each.namespace, each.name))
+
+
+async def newest_analyses(
+    temporal: Client, namespace: str | None, limit: int, *, cluster: str | None = None
+) -> list[AnalysisSummary]:
+    """The `limit` analysis runs started last, the newest at the end."""
+    query = f'WorkflowType = "{ANALYSIS_WORKFLOW}"'
+    if cluster is not None:
+        query += f' AND WorkflowId STARTS_WITH "analysis/{_checked(cluster)}/"'
+
+    def wanted(run: WorkflowExecutionInfo) -> AnalysisSummary | None:
+        summary = _analysis(run)  # an analysis run has no attribute to search its namespace by
+        return summary if summary is not None and namespace in (None, summary.namespace) else None
+
+    return sorted(await _newest(temporal, query, wanted, limit), key=lambda each: each.started_at)
+
+
+async def _newest(
+    temporal: Client, query: str, summarise: Callable[[WorkflowExecutionInfo], Summary | None], limit: int
+) -> list[Summary]:
+    """The newest run of each of the `limit` workflow ids that were started last; Temporal tells the newest first."""
+    newest: dict[str, Summary] = {}
     token = b""
     while True:
         request = ListWorkflowExecutionsRequest(
@@ -99,41 +146,60 @@ async def newest_releases(temporal: Client, namespace: str | None, limit: int) -
             page = await temporal.workflow_service.list_workflow_executions(
                 request, retry=True, timeout=RECORDS_TIMEOUT
             )
-        for summary in filter(None, map(_summarise, page.executions)):
+        for summary in filter(None, map(summarise, page.executions)):
             known = newest.setdefault(summary.workflow_id, summary)
             if known.started_at < summary.started_at:
                 newest[summary.workflow_id] = summary
         token = page.next_page_token
         if not token or len(newest) >= limit:
             break
-    return sorted(newest.values(), key=lambda each: (each.cluster, each.namespace, each.name))[:limit]
+    return sorted(newest.values(), key=lambda each: each.started_at, reverse=True)[:limit]
 
 
-def _checked(namespace: str) -> str:
-    if not namespace.replace("-", "").isalnum():
+def _checked(name: str) -> str:
+    if not name.replace("-", "").isalnum():
         raise RefusedError(
-            f"--namespace: {namespace!r} is no Kubernetes namespace",
+            f"{name!r} is no Kubernetes namespace, and no name of a cluster",
             "use lower-case letters, digits and '-' (RFC 1123)",
         )
-    return namespace
+    return name
 
 
-def _summarise(run: WorkflowExecutionInfo) -> ReleaseSummary | None:
+def _release(run: WorkflowExecutionInfo) -> ReleaseSummary | None:
     rollout = RolloutRef.parse(run.execution.workflow_id)
     if rollout is None:
         return None
     attributes = decode_typed_search_attributes(run.search_attributes)
-    state = WorkflowExecutionStatus.Name(run.status).removeprefix("WORKFLOW_EXECUTION_STATUS_")
     return ReleaseSummary(
         cluster=rollout.cluster,
         namespace=rollout.namespace,
         name=rollout.name,
-        workflow_id=run.execution.workflow_id,
-        run_id=run.execution.run_id,
-        state=state.replace("_", " ").capitalize(),
+        **_records(run),
         phase=attributes.get(SEARCH_PHASE) or "",
         weight=attributes.get(SEARCH_WEIGHT),
         revision=attributes.get(SEARCH_REVISION),
-        started_at=run.start_time.ToDatetime(UTC),
-        finished_at=run.close_time.ToDatetime(UTC) if run.HasField("close_time") else None,
     )
+
+
+def _analysis(run: WorkflowExecutionInfo) -> AnalysisSummary | None:
+    reference = AnalysisRunRef.parse(run.execution.workflow_id)
+    if reference is None:
+        return None
+    return AnalysisSummary(
+        cluster=reference.cluster,
+        namespace=reference.namespace,
+        name=reference.name,
+        **_records(run),
+        release_id=run.parent_execution.workflow_id,
+    )
+
+
+def _records(run: WorkflowExecutionInfo) -> dict[str, Any]:
+    """What Temporal records of every run."""
+    return {
+        "workflow_id": run.execution.workflow_id,
+        "run_id": run.execution.run_id,
+        "state": state_of(run),
+        "started_at": run.start_time.ToDatetime(UTC),
+        "finished_at": run.close_time.ToDatetime(UTC) if run.HasField("close_time") else None,
+    }

@@ -158,6 +158,11 @@ class ReleaseStatus(Payload):
     by: str = ""
     source: Source = Source()
 
+    @property
+    def held(self) -> bool:
+        """Whether only a person can end what the release waits for."""
+        return self.phase == "Paused" and self.waiting is not None and self.waiting.until is None
+
 
 class ReleaseResult(Payload):
     """Result of a release that ended well; one that did not fails with an `ErrorType` and this as its details."""

@@ -107,7 +107,7 @@ def test_sound_manifests_go_on_to_temporal(tidegate: Tidegate, capsys: pytest.Ca
         (["start", "-f", "x", "--image", "checkout"], "CONTAINER=IMAGE"),
         (["status", "checkout", "--timeout", "5x"], '"5x"'),
         (["get", "rollout"], "'name'"),
-        (["list", "pods"], "known: rollouts"),
+        (["list", "pods"], "known: rollouts, analysisruns"),
         (["get", "rollout", "checkout", "-o", "xml"], "xml"),
     ],
 )

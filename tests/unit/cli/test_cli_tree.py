@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
-from tidegate.cli.analysis import analysis_view
 from tidegate.cli.overview import overview
 from tidegate.cli.tree import tree
 from tidegate.cli.words import age, columns
@@ -258,24 +257,6 @@ def test_a_wait_for_a_person_says_so() -> None:
 def test_a_wait_that_is_over_is_due_and_not_negative() -> None:
     waiting = Waiting(what="pause", since=ago(minutes=3), until=ago(seconds=1), who="promote")
     assert "  Until:         11:59:59 UTC (due)\n" in text(overview(release(waiting=waiting), None, NOW))
-
-
-def test_an_analysis_run_shows_conditions_and_measurements() -> None:
-    assert text(analysis_view(run_status(), NOW)) == (
-        """\
-Name:            checkout-65fb5ffc84-3-2
-Status:          ◌ Running
-Started:         90s ago
-Measurements:    ✔ 3,✖ 1,? 2
-
-error-rate  ◌ Running  ✔ 3,✖ 1
-  success: result < 0.01
-  failure: result >= 0.05
-  11:58:59  ✔ Successful  0.001  0.001 < 0.01
-  11:59:59  ✖ Failed      0.07   0.07 >= 0.05
-
-p99-latency  ◌ Running  ? 2  (dry run)"""
-    )
 
 
 @pytest.mark.parametrize(

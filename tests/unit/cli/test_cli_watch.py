@@ -112,6 +112,7 @@ WAITING = Waiting(what="a pause", since=START, who="promote")
         (release(phase="Healthy", finished_at=START), ExitCode.OK),
         (release(phase="Degraded", finished_at=START), ExitCode.ROLLED_BACK),
         (release(phase="Paused", waiting=WAITING), ExitCode.HELD),
+        (release(waiting=WAITING), ExitCode.STILL_RUNNING),  # an analysis, which ends by itself
         (release(phase="Paused", waiting=WAITING.model_copy(update={"until": START})), ExitCode.STILL_RUNNING),
         (
             release(

@@ -1,11 +1,11 @@
-"""A release's status in other forms: live Markdown for the Temporal UI, Argo's `.status` for the Rollout. Pure."""
+"""Live Markdown for the Temporal UI: the page of a release and of an analysis run."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from tidegate.analysis.status import AnalysisStatus
-from tidegate.contract import AnalysisRef, Document, ReleaseStatus, StepState
+from tidegate.contract import AnalysisRef, ReleaseStatus, StepState
 
 _MARKS = {
     StepState.PENDING: "",
@@ -77,25 +77,3 @@ def _list(title: str, rows: list[str]) -> str:
 
 def _clock(moment: datetime) -> str:
     return f"{moment:%H:%M:%S} UTC"
-
-
-def rollout_status(status: ReleaseStatus) -> Document:
-    """`.status` of the Rollout object in Argo's fields (argo-rollouts, RolloutStatus)."""
-    return {
-        "phase": status.phase,
-        "message": status.message,
-        "abort": status.phase == "Degraded" and bool(status.compensations),
-        "currentPodHash": status.desired_hash,
-        "currentStepIndex": status.step_index,
-        "stableRS": status.stable_hash,
-        "replicas": status.counts.current,
-        "updatedReplicas": status.counts.updated,
-        "readyReplicas": status.counts.ready,
-        "availableReplicas": status.counts.available,
-        "canary": {
-            "weights": {
-                "canary": {"weight": status.actual_weight, "podTemplateHash": status.desired_hash},
-                "stable": {"weight": 100 - status.actual_weight, "podTemplateHash": status.stable_hash},
-            }
-        },
-    }

@@ -1,0 +1,60 @@
+"""Manifests given on the command line: read, checked, and put into a namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tidegate.analysis.conditions import compile_condition
+from tidegate.cli.output import stderr
+from tidegate.client import RefusedError
+from tidegate.manifests.documents import Manifests
+from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
+from tidegate.manifests.lint import lint
+
+Files = Annotated[
+    list[Path],
+    typer.Option("--filename", "-f", help="File or folder with the manifests; may be repeated.", show_default=False),
+]
+GivenNamespace = Annotated[
+    str | None,
+    typer.Option("--namespace", "-n", envvar="TIDEGATE_NAMESPACE", help="Where the manifest names none."),
+]
+
+
+def findings_of(manifests: Manifests) -> list[Finding]:
+    """Everything that `lint` says of manifests."""
+    return lint(manifests, compile_condition=compile_condition)
+
+
+def checked(manifests: Manifests) -> Manifests:
+    """Manifests without an error in them; warnings go to stderr. Raises ManifestError with all findings."""
+    findings = findings_of(manifests)
+    if errors(findings):
+        raise ManifestError(findings)
+    for finding in findings:
+        if finding.severity is Severity.WARNING:
+            stderr().print(str(finding))
+    return manifests
+
+
+def one_namespace(stated: Sequence[tuple[str, str]], given: str | None) -> str:
+    """The namespace of manifests, as (label, `metadata.namespace`), and of `--namespace`; `default` where nobody says.
+
+    Raises RefusedError where two of them differ.
+    """
+    found = [(label, namespace) for label, namespace in stated if namespace]
+    for label, namespace in found:
+        if given and namespace != given:
+            raise RefusedError(
+                f"{label}: metadata.namespace is {namespace!r} and --namespace {given!r}", "give one, or the same"
+            )
+        if namespace != found[0][1]:
+            raise RefusedError(
+                f"{label}: metadata.namespace is {namespace!r}, that of {found[0][0]} {found[0][1]!r}",
+                "give manifests of one namespace",
+            )
+    return found[0][1] if found else given or "default"

@@ -1,0 +1,64 @@
+"""What every part of the client stands on: a connection, and questions to a workflow that have an end."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Self, TypeVar
+
+import structlog
+from pydantic import ValidationError
+from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from tidegate.client.connection import connect_temporal
+from tidegate.client.errors import TidegateError, translated
+from tidegate.contract import Query
+
+log = structlog.get_logger(__name__)
+
+ANSWER_TIMEOUT = timedelta(seconds=3)  # a query, which a worker answers in milliseconds
+POLL_SECONDS = 1.0
+
+Answer = TypeVar("Answer")
+
+
+class Asking:
+    """A Temporal namespace that can be asked."""
+
+    def __init__(self, temporal: Client, *, answer_timeout: timedelta = ANSWER_TIMEOUT) -> None:
+        """`answer_timeout` is how long a question waits for a worker before there counts as being none."""
+        self._temporal = temporal
+        self._answer_timeout = answer_timeout
+
+    @classmethod
+    async def connect(cls, profile: str | None = None, *, identity: str | None = None) -> Self:
+        """Connect as the `temporal` CLI would; see `connect_temporal`."""
+        return cls(await connect_temporal(profile, identity=identity))
+
+    async def _ask(self, workflow_id: str, run_id: str | None, kind: type[Answer]) -> Answer:
+        handle = self._temporal.get_workflow_handle(workflow_id, run_id=run_id)
+        try:
+            with translated(workflow_id):
+                answer: Answer = await handle.query(Query.STATUS, result_type=kind, rpc_timeout=self._answer_timeout)
+        except (WorkflowQueryFailedError, WorkflowQueryRejectedError, ValidationError) as error:
+            raise TidegateError(
+                f"{workflow_id}: its answer cannot be used: {error}",
+                "client and workers may differ in version: see `tidegate version`",
+            ) from error
+        return answer
+
+    async def _result(self, workflow_id: str, run_id: str | None, kind: type[Answer]) -> Answer:
+        """Result of a workflow, waited for over absences of Temporal. Raises WorkflowFailureError when it failed."""
+        handle = self._temporal.get_workflow_handle(workflow_id, run_id=run_id, result_type=kind)
+        while True:
+            try:
+                answer: Answer = await handle.result()
+            except RPCError as error:
+                if error.status != RPCStatusCode.UNAVAILABLE:
+                    with translated(workflow_id):
+                        raise
+                log.warning("Temporal is away, still waiting", workflow=workflow_id)
+                await asyncio.sleep(POLL_SECONDS)
+            else:
+                return answer

@@ -1,0 +1,18 @@
+"""A release's status in other forms: live Markdown, Argo's `.status`, and why it did what it did. Pure."""
+
+from tidegate.story.details import analysis_details, details
+from tidegate.story.explained import Deed, Explanation, GateAccount, MetricAccount
+from tidegate.story.explanation import explain, explain_run
+from tidegate.story.rollout_status import rollout_status
+
+__all__ = [
+    "Deed",
+    "Explanation",
+    "GateAccount",
+    "MetricAccount",
+    "analysis_details",
+    "details",
+    "explain",
+    "explain_run",
+    "rollout_status",
+]

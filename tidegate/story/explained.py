@@ -1,0 +1,60 @@
+"""The account of a release: query, value, verdict, and what the release did because of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tidegate.analysis.status import MetricStatus, Phase
+from tidegate.contract import Payload
+
+
+class Deed(Payload):
+    """One thing that a release did, or could not do (`bad`); `at` None when its time is not known."""
+
+    at: datetime | None
+    text: str
+    bad: bool = False
+
+
+class MetricAccount(Payload):
+    """Why a metric has its phase, in one sentence; the measurements in `metric` are those that decided."""
+
+    sentence: str
+    metric: MetricStatus
+
+
+class GateAccount(Payload):
+    """One analysis run. `step` counts from 1, None for one that belongs to no step.
+
+    `weight` is the percentage of traffic that the canary had when the run began; None where there is no release.
+    """
+
+    name: str
+    workflow_id: str = ""
+    kind: str = ""  # Step | Background | "" when started alone
+    step: int | None = None
+    step_text: str = ""
+    weight: int | None = None
+    phase: Phase
+    message: str = ""
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    metrics: tuple[MetricAccount, ...] = ()
+    deeds: tuple[Deed, ...] = ()
+
+
+class Explanation(Payload):
+    """What became of a release, or of an analysis run, and why.
+
+    `headline` says it in one sentence; `decided_by` is the name of the analysis run that ended the release, if one
+    did; `ending` is how it ended, whatever the cause.
+    """
+
+    subject: str
+    headline: str
+    phase: str
+    decided_by: str = ""
+    gates: tuple[GateAccount, ...] = ()
+    ending: tuple[Deed, ...] = ()
+    workflow_id: str
+    run_id: str = ""

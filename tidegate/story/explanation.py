@@ -1,0 +1,173 @@
+"""Why a release did what it did: for each gate the readings that decided, their limit, and what followed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
+from tidegate.contract import AnalysisRef, Compensation, ErrorType, ReleaseStatus
+from tidegate.story.deeds import abort_of, consequences, ending, weight_at
+from tidegate.story.explained import Explanation, GateAccount, MetricAccount
+
+_SAYS: Final = {
+    Phase.PENDING: "was never measured",
+    Phase.RUNNING: "is being measured",
+    Phase.SUCCESSFUL: "is good",
+    Phase.FAILED: "is bad",
+    Phase.ERROR: "could not be measured",
+    Phase.INCONCLUSIVE: "could not be told good from bad",
+}
+_OPEN: Final = ("Running", "Paused")
+_REFUSED: Final = f"{ErrorType.INVALID_SPEC}: "
+
+
+def explain(status: ReleaseStatus, state: str = "Running") -> Explanation:
+    """The account of a release; its gates in the order in which they began.
+
+    `state` is Temporal's word for its workflow (Running, Completed, Terminated, ...): a release that was stopped from
+    outside does not know it.
+    """
+    gates = [each for each in status.analyses if each.revision == status.revision]
+    gates.sort(key=lambda gate: (gate.status.started_at is None, gate.status.started_at))
+    abort = abort_of(status)
+    subject = f"{status.namespace}/{status.name}" + (f" revision {status.revision}" if status.revision else "")
+    verdict, reason = _verdict(status, state, gates)
+    return Explanation(
+        subject=subject,
+        headline=f"{subject} {verdict}: {reason}" if reason else f"{subject} {verdict}",
+        phase=status.phase,
+        decided_by=abort.analysis if abort is not None else "",
+        gates=tuple(_gate(status, gate) for gate in gates),
+        ending=ending(status),
+        workflow_id=status.workflow_id,
+        run_id=status.run_id,
+    )
+
+
+def explain_run(run: AnalysisStatus, workflow_id: str, release: Explanation | None = None) -> Explanation:
+    """The account of one analysis run; with that of its release, what the release did because of it."""
+    gates = [gate for gate in release.gates if gate.workflow_id == workflow_id] if release is not None else []
+    account = gates[0] if gates else _account(run, workflow_id)
+    subject = f"analysis run {run.name}"
+    verdict = f"ended {run.phase}" if run.phase.completed else f"is {run.phase}"
+    reason = _reason(run)
+    return Explanation(
+        subject=subject,
+        headline=f"{subject} {verdict}: {reason}" if reason else f"{subject} {verdict}",
+        phase=run.phase,
+        gates=(account,),
+        workflow_id=workflow_id,
+    )
+
+
+def _verdict(status: ReleaseStatus, state: str, gates: Sequence[AnalysisRef]) -> tuple[str, str]:
+    """What became of the release, and the one reason."""
+    abort = abort_of(status)
+    if status.finished_at is None and state not in _OPEN:
+        remedy = "nothing was undone; look at the weights, then start it again, or the stable version"
+        return f"was stopped from outside ({state}) at {status.actual_weight} %", remedy
+    if status.phase == "Degraded" and status.message.startswith(_REFUSED):
+        return "was refused, and nothing of it was done", status.message.removeprefix(_REFUSED)
+    if abort is not None:
+        decisive = next((gate for gate in gates if gate.name == abort.analysis), None)
+        prefix = f"Rollout aborted update to revision {status.revision}: "
+        cause = _reason(decisive.status) if decisive is not None else abort.message.removeprefix(prefix)
+        return _undone(status, abort.at), cause
+    if status.phase == "Healthy":
+        return "is fully promoted", _evidence(status, gates)
+    if status.phase == "Degraded":
+        return f"is degraded at {status.actual_weight} %, and goes on trying", status.message
+    if status.held and status.waiting is not None:
+        return f"waits for a person at {status.actual_weight} %", status.waiting.what
+    return f"is under way at {status.actual_weight} %", _progress(status)
+
+
+def _undone(status: ReleaseStatus, abort: datetime) -> str:
+    failed = [each.name for each in status.compensations if each.state == "failed"]
+    if failed:
+        return f"was aborted, and a person is needed, since this failed: {', '.join(failed)}"
+    weight = f"at {weight_at(status, abort)} %"
+    if not any(each.name == Compensation.TRAFFIC for each in status.compensations):
+        return f"was aborted {weight}"
+    return f"was rolled back {weight}" if status.finished_at is not None else f"is being rolled back {weight}"
+
+
+def _evidence(status: ReleaseStatus, gates: Sequence[AnalysisRef]) -> str:
+    """What a full promotion rests on: gates, or a person's word."""
+    words = [event.message for event in status.events if event.reason == "RolloutPromoted"]
+    good = [gate for gate in gates if gate.status.phase is Phase.SUCCESSFUL]
+    evidence = f"{len(good)} of {len(gates)} gates were Successful" if gates else "no gate was asked"
+    return "; ".join([evidence, *words])
+
+
+def _progress(status: ReleaseStatus) -> str:
+    index = status.step_index
+    parts = []
+    if index is not None and index < len(status.steps):
+        parts.append(f"step {index + 1}/{len(status.steps)} ({status.steps[index].text})")
+    if status.waiting is not None:
+        until = f" until {status.waiting.until:%H:%M:%S} UTC" if status.waiting.until else ""
+        parts.append(f"waits for {status.waiting.what}{until}")
+    return ", ".join(parts) or status.message
+
+
+def _gate(status: ReleaseStatus, gate: AnalysisRef) -> GateAccount:
+    began = gate.status.started_at
+    index = gate.step
+    known = index is not None and index < len(status.steps)
+    return _account(gate.status, gate.workflow_id).model_copy(
+        update={
+            "kind": gate.kind,
+            "step": index + 1 if index is not None else None,
+            "step_text": status.steps[index].text if known and index is not None else "",
+            "weight": weight_at(status, began) if began is not None else status.actual_weight,
+            "deeds": consequences(status, gate),
+        }
+    )
+
+
+def _account(run: AnalysisStatus, workflow_id: str) -> GateAccount:
+    return GateAccount(
+        name=run.name,
+        workflow_id=workflow_id,
+        phase=run.phase,
+        message=run.message,
+        started_at=run.started_at,
+        completed_at=run.completed_at,
+        metrics=tuple(_metric(metric) for metric in run.metrics),
+    )
+
+
+def _metric(metric: MetricStatus) -> MetricAccount:
+    return MetricAccount(
+        sentence=_sentence(metric), metric=metric.model_copy(update={"measurements": _deciding(metric)})
+    )
+
+
+def _reason(run: AnalysisStatus) -> str:
+    """The sentence of the metric that gave a run its phase, else what the run says of itself."""
+    decisive = [metric for metric in run.metrics if metric.phase is run.phase and not metric.dry_run]
+    told = run.phase.completed and run.phase is not Phase.SUCCESSFUL and decisive
+    return _sentence(decisive[0]) if told else run.message
+
+
+def _sentence(metric: MetricStatus) -> str:
+    newest = next((each.reason or each.message for each in reversed(_deciding(metric))), "")
+    limit = f" ({metric.exceeded})" if metric.exceeded else ""
+    dry = "; a dry run, which has no say" if metric.dry_run else ""
+    return f"{metric.name} {_SAYS[metric.phase]}{limit}" + (f": {newest}" if newest else "") + dry
+
+
+def _deciding(metric: MetricStatus) -> tuple[Measurement, ...]:
+    """The kept measurements with the metric's own verdict where it ended badly; else the newest one.
+
+    Errors count only when they come one after another.
+    """
+    kept = metric.measurements
+    if metric.phase is Phase.ERROR:
+        kept = kept[len(kept) - metric.consecutive_error :] if metric.consecutive_error < len(kept) else kept
+    bad = metric.phase in (Phase.FAILED, Phase.ERROR, Phase.INCONCLUSIVE)
+    found = tuple(each for each in kept if each.phase is metric.phase) if bad else ()
+    return found or metric.measurements[-1:]
