@@ -3,7 +3,8 @@
     python -m sandbox.kubelet --api http://127.0.0.1:8001
 
 All pods live in this one process, each on its own port of 127.0.0.1, which stands in the pod's annotation
-`sandbox.tidegate.io/host-port`. It runs until SIGINT or SIGTERM.
+`sandbox.tidegate.io/host-port`. Pods that may end, as those of Jobs, do what `sandbox.task` reads in their command. It
+runs until SIGINT or SIGTERM.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 
 import aiohttp
 import structlog
@@ -25,6 +26,7 @@ from sandbox.documents import Document, Key
 from sandbox.pods import PORT_ANNOTATION, PodSpec, PodStatus
 from sandbox.processes import LOOPBACK
 from sandbox.reflector import Reflector
+from sandbox.task import Task
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +35,7 @@ DRAIN_SECONDS = 1.0
 SHUTDOWN_SECONDS = 2.0
 STARTING_PROBE_SECONDS = 0.2
 PULL_BACKOFF_SECONDS = 1.0
+RESTART_BACKOFF_SECONDS = 0.5
 RETRY_SECONDS = 0.3
 IDLE_SECONDS = 3600.0
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
@@ -94,15 +97,35 @@ class PodWorker:
         """Live until `end` was called and the object is removed."""
         if not self.ending.is_set():
             try:
-                does = self._spec.behaviour()
+                life = self._life()
             except UnknownImageError as error:
                 await self._wait_for_image(str(error))
             except ValueError as error:
                 await self._api.write_status(self._status.waiting("CreateContainerConfigError", str(error)))
                 await self.ending.wait()
             else:
-                await self._serve(does)
+                await life
         await self._api.remove()
+
+    def _life(self) -> Coroutine[None, None, None]:
+        """Raises UnknownImageError for an image, ValueError for a variable of its environment."""
+        if self._spec.restart_policy == "Always":
+            return self._serve(self._spec.behaviour())
+        return self._carry_out(self._spec.task())
+
+    async def _carry_out(self, task: Task) -> None:
+        """Do what the containers of a Job do, again and again where they are to succeed."""
+        done = self._spec.finished
+        while not done:
+            await self._api.write_status(self._status.running(ready=True))
+            if await self._ending_within(task.seconds):
+                return
+            if done := not task.exit_code or self._spec.restart_policy == "Never":
+                await self._api.write_status(self._status.ended(task.exit_code))
+            elif await self._ending_within(RESTART_BACKOFF_SECONDS):
+                return
+            self._status.restarts += 1
+        await self.ending.wait()
 
     async def _wait_for_image(self, message: str) -> None:
         """Alternate as a kubelet does between an attempt to pull and the wait for the next one."""

@@ -12,6 +12,7 @@ from sandbox.checkout import Behaviour, UnknownImageError, behaviour
 from sandbox.documents import Document, items, key_of, mapping, metadata, texts
 from sandbox.mesh.names import HASH_LABEL
 from sandbox.processes import LOOPBACK
+from sandbox.task import Task, task_of
 
 PORT_ANNOTATION = "sandbox.tidegate.io/host-port"
 
@@ -36,6 +37,9 @@ class PodSpec:
     uid: str
     pod_hash: str
     images: Mapping[str, str]  # container -> image, in order
+    commands: Mapping[str, tuple[str, ...]]  # container -> command and arguments
+    restart_policy: str
+    finished: bool  # its containers have ended for good
     env: Mapping[str, str]  # of the first container
     probe: Probe
     restarts: int  # of the first container, as its last status says, counted on when it ran before
@@ -57,6 +61,9 @@ class PodSpec:
             uid=str(meta.get("uid") or ""),
             pod_hash=texts(meta.get("labels")).get(HASH_LABEL, ""),
             images={str(each.get("name")): str(each.get("image")) for each in containers},
+            commands={str(each.get("name")): _command(each) for each in containers},
+            restart_policy=str(mapping(pod.get("spec")).get("restartPolicy") or "Always"),
+            finished=mapping(pod.get("status")).get("phase") in ("Succeeded", "Failed"),
             env=env,
             probe=_probe(mapping(first.get("readinessProbe"))),
             restarts=int(_number(ran_before[0].get("restartCount"), 0)) + 1 if ran_before else 0,
@@ -70,6 +77,10 @@ class PodSpec:
             raise UnknownImageError("no container")
         return found[0]
 
+    def task(self) -> Task:
+        """What its containers do when they may end; raises UnknownImageError for an image."""
+        return task_of((image, self.commands[name]) for name, image in self.images.items())
+
 
 @dataclass
 class PodStatus:
@@ -77,6 +88,7 @@ class PodStatus:
 
     spec: PodSpec
     started_at: str = field(default_factory=lambda: now())
+    restarts: int = 0  # beside those that the spec knows of
     _conditions: dict[str, tuple[bool, str]] = field(default_factory=dict)  # type -> status, since
 
     def waiting(self, reason: str, message: str = "") -> Document:
@@ -88,6 +100,11 @@ class PodStatus:
         """All containers run."""
         return self._document("Running", {"running": {"startedAt": self.started_at}}, ready=ready)
 
+    def ended(self, exit_code: int) -> Document:
+        """All containers have ended."""
+        state: Document = {"terminated": {"exitCode": exit_code, "reason": "Error" if exit_code else "Completed"}}
+        return self._document("Failed" if exit_code else "Succeeded", state, ready=False)
+
     def _document(self, phase: str, state: Document, *, ready: bool) -> Document:
         up = phase == "Running"
         containers: list[JsonValue] = [
@@ -97,7 +114,7 @@ class PodStatus:
                 "imageID": image if up else "",
                 "ready": ready,
                 "started": up,
-                "restartCount": self.spec.restarts,
+                "restartCount": self.spec.restarts + self.restarts,
                 "state": state,
             }
             for name, image in self.spec.images.items()
@@ -134,6 +151,11 @@ class PodStatus:
 def now() -> str:
     """This moment as Kubernetes writes times."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _command(container: Document) -> tuple[str, ...]:
+    parts = (container.get("command"), container.get("args"))
+    return tuple(str(word) for part in parts if isinstance(part, list) for word in part)
 
 
 def _probe(document: Document) -> Probe:

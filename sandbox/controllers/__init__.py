@@ -1,4 +1,4 @@
-"""The controllers that make a set of stored objects a cluster: pods for ReplicaSets, addresses for Services."""
+"""The controllers that make stored objects a cluster: pods for ReplicaSets and Jobs, addresses for Services."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from types import TracebackType
 
 from sandbox.controllers.endpoints import EndpointsController
+from sandbox.controllers.jobs import JobController
 from sandbox.controllers.loop import Controller
 from sandbox.controllers.pod_simulator import PodSimulator
 from sandbox.controllers.replica_sets import ReplicaSetController
@@ -21,7 +22,11 @@ class Controllers:
     """
 
     def __init__(self, cluster: Cluster, *, simulator: PodSimulator | None = None) -> None:
-        self._controllers: list[Controller] = [ReplicaSetController(cluster), EndpointsController(cluster)]
+        self._controllers: list[Controller] = [
+            ReplicaSetController(cluster),
+            JobController(cluster),
+            EndpointsController(cluster),
+        ]
         if simulator is not None:
             self._controllers.append(simulator)
         self._tasks: list[asyncio.Task[None]] = []

@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable
 
+from sandbox.checkout import UnknownImageError
 from sandbox.controllers.loop import Controller, Item, item_of
-from sandbox.controllers.pods import LOOPBACK, is_terminating, ready_since
+from sandbox.controllers.pods import LOOPBACK, is_finished, is_terminating, ready_since
 from sandbox.kubernetes_api.cluster import Cluster, DeleteOptions, Ref
 from sandbox.kubernetes_api.kinds import PODS
 from sandbox.kubernetes_api.managed_fields import Writer
 from sandbox.kubernetes_api.objects import Object, lookup, now
 from sandbox.kubernetes_api.store import Change
+from sandbox.task import task_of
 
 _WRITER = Writer("pod-simulator", "v1", "status")
+_RESTART_SECONDS = 0.05
 _AT_ONCE = DeleteOptions(grace_seconds=0)
 
 
 class PodSimulator(Controller):
     """Makes each pod ready once, `ready_after` seconds after it appeared; after that its status is whoever writes it.
 
-    A pod with an image of `never_ready` runs and never becomes ready. A pod that is deleted is gone at once.
+    A pod with an image of `never_ready` runs and never becomes ready. A pod that is deleted is gone at once. One that
+    may end, as those of Jobs, is ready at once and ends as `sandbox.task` says.
     """
 
     kind = PODS
@@ -29,7 +33,7 @@ class PodSimulator(Controller):
         super().__init__(cluster)
         self._ready_after = ready_after
         self._never_ready = never_ready
-        self._due: dict[str, float | None] = {}  # uid -> event loop time at which to become ready, None once it did
+        self._due: dict[str, float | None] = {}  # uid -> event loop time of the next stage, None once there is none
 
     def affected(self, change: Change) -> Iterable[Item]:
         """Every pod that there is."""
@@ -48,29 +52,63 @@ class PodSimulator(Controller):
                 self.cluster.delete(Ref(PODS, *item), _AT_ONCE)
             return None
         time = asyncio.get_running_loop().time()
+        if pod["spec"].get("restartPolicy") != "Always":
+            return self._carry_out(item, pod, time)
         if uid not in self._due:
             started = ready_since(pod) is not None  # by an earlier run
             self._due[uid] = None if started else time + self._ready_after
             if not started:
-                self._write(item, _status(pod, ready=False))
+                self._write(item, _running(pod, ready=False))
         due = self._due[uid]
         if due is None or any(c.get("image") in self._never_ready for c in pod["spec"]["containers"]):
             return None
         if due > time:
             return due - time
         self._due[uid] = None
-        self._write(item, _status(pod, ready=True))
+        self._write(item, _running(pod, ready=True))
+        return None
+
+    def _carry_out(self, item: Item, pod: Object, time: float) -> float | None:
+        """Take a pod that may end one stage on."""
+        uid, containers = pod["metadata"]["uid"], pod["spec"]["containers"]
+        due = self._due.setdefault(uid, None if is_finished(pod) else time)
+        if due is None or due > time:
+            return None if due is None else due - time
+        try:
+            task = task_of((each["image"], [*each.get("command", ()), *each.get("args", ())]) for each in containers)
+        except UnknownImageError as error:
+            self._due[uid] = None
+            self._write(item, _status(pod, "Pending", {"waiting": {"reason": "ErrImagePull", "message": str(error)}}))
+            return None
+        if lookup(pod, "status", "phase") != "Running":
+            self._due[uid] = time + task.seconds
+            self._write(item, _running(pod, ready=True))
+            return task.seconds
+        if task.exit_code and pod["spec"]["restartPolicy"] == "OnFailure":
+            self._due[uid] = time + max(task.seconds, _RESTART_SECONDS)
+            self._write(
+                item, _running(pod, ready=True, restarts=pod["status"]["containerStatuses"][0]["restartCount"] + 1)
+            )
+            return max(task.seconds, _RESTART_SECONDS)
+        self._due[uid] = None
+        state = {"terminated": {"exitCode": task.exit_code, "reason": "Error" if task.exit_code else "Completed"}}
+        self._write(item, _status(pod, "Failed" if task.exit_code else "Succeeded", state))
         return None
 
     def _write(self, item: Item, status: Object) -> None:
         self.cluster.patch(Ref(PODS, *item), lambda live: {**live, "status": status}, _WRITER)
 
 
-def _status(pod: Object, *, ready: bool) -> Object:
+def _running(pod: Object, *, ready: bool, restarts: int = 0) -> Object:
+    return _status(pod, "Running", {"running": {"startedAt": now()}}, ready=ready, restarts=restarts)
+
+
+def _status(pod: Object, phase: str, state: Object, *, ready: bool = False, restarts: int = 0) -> Object:
+    """`state` is that of every container."""
     time = now()
     truth = {"Initialized": True, "Ready": ready, "ContainersReady": ready, "PodScheduled": True}
     return {
-        "phase": "Running",
+        "phase": phase,
         "startTime": lookup(pod, "status", "startTime") or time,
         "hostIP": LOOPBACK,
         "podIP": LOOPBACK,
@@ -84,9 +122,9 @@ def _status(pod: Object, *, ready: bool) -> Object:
                 "image": container["image"],
                 "imageID": "",
                 "ready": ready,
-                "started": True,
-                "restartCount": 0,
-                "state": {"running": {"startedAt": time}},
+                "started": phase == "Running",
+                "restartCount": restarts,
+                "state": state,
             }
             for container in pod["spec"]["containers"]
         ],

@@ -1,13 +1,26 @@
-"""What a pod's status says: phase, readiness, availability."""
+"""Pods as controllers make them, and what their status says: phase, readiness, availability."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sandbox.kubernetes_api.objects import Object, lookup, meta, parse_time
+from sandbox.kubernetes_api.objects import Object, labels, lookup, meta, owner_reference, parse_time
 
 LOOPBACK = "127.0.0.1"
 _FINISHED = ("Succeeded", "Failed")
+
+
+def pod_of(owner: Object, template: Object) -> Object:
+    """A pod of a template, named after its owner."""
+    return {
+        "metadata": {
+            "generateName": f"{meta(owner)['name']}-",
+            "labels": labels(template),
+            "annotations": meta(template).get("annotations"),
+            "ownerReferences": [owner_reference(owner)],
+        },
+        "spec": template["spec"],
+    }
 
 
 def is_terminating(pod: Object) -> bool:

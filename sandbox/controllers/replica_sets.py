@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sandbox.controllers.loop import Controller, Item, item_of
-from sandbox.controllers.pods import is_active, ready_since, seconds_to_available
+from sandbox.controllers.pods import is_active, pod_of, ready_since, seconds_to_available
 from sandbox.kubernetes_api.cluster import Ref
 from sandbox.kubernetes_api.kinds import PODS, REPLICA_SETS
 from sandbox.kubernetes_api.managed_fields import Writer
@@ -92,7 +92,12 @@ class ReplicaSetController(Controller):
                 self._own(orphan, owner_reference(replica_set), replica_set)
                 missing -= 1
         for _ in range(missing):
-            self.cluster.create(PODS, _pod_of(replica_set), _WRITER, namespace=meta(replica_set)["namespace"])
+            self.cluster.create(
+                PODS,
+                pod_of(replica_set, replica_set["spec"]["template"]),
+                _WRITER,
+                namespace=meta(replica_set)["namespace"],
+            )
         if missing < 0:
             for pod in sorted(active, key=_deletion_rank)[:-missing]:
                 self.cluster.delete(Ref(PODS, *item_of(pod)))
@@ -122,19 +127,6 @@ class ReplicaSetController(Controller):
 
         self.cluster.patch(Ref(REPLICA_SETS, *item_of(replica_set)), with_status, _STATUS_WRITER)
         return min((wait for wait in waits if wait is not None and wait > 0), default=None)
-
-
-def _pod_of(replica_set: Object) -> Object:
-    template = replica_set["spec"]["template"]
-    return {
-        "metadata": {
-            "generateName": f"{meta(replica_set)['name']}-",
-            "labels": labels(template),
-            "annotations": meta(template).get("annotations"),
-            "ownerReferences": [owner_reference(replica_set)],
-        },
-        "spec": template["spec"],
-    }
 
 
 def _deletion_rank(pod: Object) -> tuple[Any, ...]:

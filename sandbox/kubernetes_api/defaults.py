@@ -106,7 +106,17 @@ def _namespace(obj: Object) -> None:
 
 
 def _job(obj: Object) -> None:
-    _fill(obj.setdefault("spec", {}), parallelism=1, completions=1, backoffLimit=6)
+    spec = obj.setdefault("spec", {})
+    if spec.get("parallelism") is None:
+        _fill(spec, completions=1)
+    _fill(spec, parallelism=1, backoffLimit=6, completionMode="NonIndexed", suspend=False)
+    if not spec.get("manualSelector") and isinstance(spec.get("template"), dict):
+        uid, name = obj["metadata"]["uid"], obj["metadata"]["name"]
+        own = {"batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": name}
+        own |= {"controller-uid": uid, "job-name": name}
+        _fill(spec, selector={"matchLabels": {"batch.kubernetes.io/controller-uid": uid}})
+        _fill(spec["template"], metadata={})
+        spec["template"]["metadata"]["labels"] = {**labels(spec["template"]), **own}
     _template(obj)
 
 

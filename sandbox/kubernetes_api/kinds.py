@@ -117,6 +117,9 @@ REPLICA_SETS = Kind(
 DEPLOYMENTS = Kind(
     "apps", _V1, "Deployment", "deployments", True, ("deploy",), _ALL, status=True, scale=Scale(), generation=True
 )
+JOBS = Kind(
+    "batch", _V1, "Job", "jobs", True, (), _ALL, status=True, field_labels=("status.successful",), generation=True
+)
 ROLLOUTS = Kind(
     "argoproj.io",
     _ARGO,
@@ -147,9 +150,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("", _V1, "Node", "nodes", False, ("no",), status=True, field_labels=("spec.unschedulable",)),
     DEPLOYMENTS,
     REPLICA_SETS,
-    Kind(
-        "batch", _V1, "Job", "jobs", True, (), _ALL, status=True, field_labels=("status.successful",), generation=True
-    ),
+    JOBS,
     Kind("coordination.k8s.io", _V1, "Lease", "leases"),
     ENDPOINT_SLICES,
     VIRTUAL_SERVICES,

@@ -23,12 +23,21 @@ _DNS_1035 = "a DNS-1035 label must consist of lower case alphanumeric characters
 _RFC_1123 = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'"
 _MAX_PORT = 65_535
 _WORKLOADS = ("deployments", "replicasets")
+_JOB_NUMBERS = (
+    "activeDeadlineSeconds",
+    "backoffLimit",
+    "completions",
+    "parallelism",
+    "ttlSecondsAfterFinished",
+)
+_IMMUTABLE_IN_A_JOB = ("completions", "selector", "template")
 _INTEGERS = (
     ("spec", "replicas"),
     ("spec", "minReadySeconds"),
     ("spec", "revisionHistoryLimit"),
     ("spec", "progressDeadlineSeconds"),
     ("spec", "terminationGracePeriodSeconds"),
+    *(("spec", name) for name in _JOB_NUMBERS),
 )
 
 
@@ -80,6 +89,8 @@ def validate(kind: Kind, old: Object | None, new: Object) -> None:
         problems += _workload(new)
         if old is not None and lookup(old, "spec", "selector") != lookup(new, "spec", "selector"):
             problems.append(_invalid("spec.selector", lookup(new, "spec", "selector"), "field is immutable"))
+    elif kind.plural == "jobs" and old is not None:
+        problems += _changed_for_good(old, new)
     if problems:
         raise invalid(kind, meta(new).get("name", ""), problems)
 
@@ -162,6 +173,26 @@ def _pod(obj: Object) -> Iterator[Problem]:
     yield from _containers(obj.get("spec"), "spec")
 
 
+def _job(obj: Object) -> Iterator[Problem]:
+    for name in _JOB_NUMBERS:
+        number = lookup(obj, "spec", name)
+        if number is not None and number < 0:
+            yield _invalid(f"spec.{name}", number, "must be greater than or equal to 0")
+    yield from _labels("spec.template.labels", lookup(obj, "spec", "template", "metadata", "labels") or {})
+    yield from _containers(lookup(obj, "spec", "template", "spec"), "spec.template.spec")
+    policy = lookup(obj, "spec", "template", "spec", "restartPolicy")
+    if policy not in ("Never", "OnFailure"):
+        message = f'Unsupported value: "{policy}": supported values: "OnFailure", "Never"'
+        yield ("FieldValueNotSupported", "spec.template.spec.restartPolicy", message)
+
+
+def _changed_for_good(old: Object, new: Object) -> Iterator[Problem]:
+    for name in _IMMUTABLE_IN_A_JOB:
+        value = lookup(new, "spec", name)
+        if value != lookup(old, "spec", name):
+            yield _invalid(f"spec.{name}", value, "field is immutable")
+
+
 def _service(obj: Object) -> Iterator[Problem]:
     spec = obj.get("spec") or {}
     ports = spec.get("ports") or []
@@ -181,6 +212,7 @@ def _service(obj: Object) -> Iterator[Problem]:
 
 _CHECKS: dict[str, Callable[[Object], Iterator[Problem]]] = {
     "pods": _pod,
+    "jobs": _job,
     "services": _service,
     "rollouts": _replicas,
     "virtualservices": virtual_service_problems,
