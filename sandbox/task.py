@@ -4,7 +4,7 @@
     sleep 2.5                               ends after that many seconds with 0
     true, false, exit 3, echo done          end at once, with 0, 1, 3, 0
     sh -c "sleep 2; exit 1"                 one after the other; `&&` stops at the first that fails
-    anything else                           ends with 127, as when a shell does not find a command; 2 where it is no shell
+    anything else                           ends with 127 as a command that is not found; a broken script with 2
 
 Images are `busybox` and `alpine` of any registry and tag; no other is in the registry.
 """
@@ -22,7 +22,7 @@ _IMAGE = re.compile(r"(?:[\w.:-]+/)*(?:busybox|alpine)(?::[\w.-]+)?")
 _SHELLS = ("sh", "bash", "ash")
 _LONGEST_SECONDS = 24 * 3600.0
 _NOT_FOUND = 127
-_NO_SHELL = 2
+_BROKEN = 2
 
 
 class Task(NamedTuple):
@@ -59,7 +59,7 @@ def _script(text: str) -> Task:
             try:
                 words = shlex.split(part, comments=True)
             except ValueError:
-                return Task(seconds, _NO_SHELL)
+                return Task(seconds, _BROKEN)
             if not words:
                 continue
             task = _command(words)

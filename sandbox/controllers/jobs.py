@@ -59,12 +59,12 @@ class JobController(Controller):
             return self._expire(item, job)
         end = self._end(job)
         active = [pod for pod in self._pods(job) if is_active(pod)]
-        for pod in active[self._wanted(job) if end is None else 0 :]:
+        wanted = self._wanted(job, len(active)) if end is None else 0
+        for pod in active[wanted:]:
             self.cluster.delete(Ref(PODS, *item_of(pod)))
-        if end is None:
-            for _ in range(self._wanted(job) - len(active)):
-                pod = pod_of(job, job["spec"]["template"])
-                self.cluster.create(PODS, pod, _WRITER, namespace=item.namespace)
+        for _ in range(wanted - len(active)):
+            pod = pod_of(job, job["spec"]["template"])
+            self.cluster.create(PODS, pod, _WRITER, namespace=item.namespace)
         self._write_status(item, job, end)
         return None if end else _seconds_left(self.store.get(JOBS, *item) or job)
 
@@ -76,13 +76,13 @@ class JobController(Controller):
     def _count(self, job: Object, phase: str) -> int:
         return sum(1 for pod in self._pods(job) if lookup(pod, "status", "phase") == phase)
 
-    def _wanted(self, job: Object) -> int:
-        """How many pods are to run now."""
+    def _wanted(self, job: Object, active: int) -> int:
+        """How many pods are to run now, when so many do."""
         spec, succeeded = job["spec"], self._count(job, "Succeeded")
         if spec.get("suspend"):
             return 0
-        if spec.get("completions") is None:  # a queue of work: the first pod that is done says that all is done
-            return 0 if succeeded else int(spec["parallelism"])
+        if spec.get("completions") is None:  # a queue of work: when a pod is done there is nothing left to begin
+            return active if succeeded else int(spec["parallelism"])
         return max(min(int(spec["parallelism"]), int(spec["completions"]) - succeeded), 0)
 
     def _end(self, job: Object) -> _End | None:
