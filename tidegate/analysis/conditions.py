@@ -19,7 +19,7 @@ from functools import cached_property, lru_cache
 
 from pydantic import JsonValue
 
-from tidegate.analysis.expressions import syntax
+from tidegate.analysis.expressions import syntax, types
 from tidegate.analysis.expressions.checker import check
 from tidegate.analysis.expressions.errors import ConditionError
 from tidegate.analysis.expressions.evaluator import evaluate
@@ -31,6 +31,8 @@ from tidegate.analysis.expressions.values import from_json, type_name, type_of
 
 __all__ = ["Condition", "ConditionError", "compile_condition"]
 
+# What providers answer: a number, a list of numbers, text, and what JSON may hold.
+_RESULTS = (types.FLOAT, types.FLOATS, types.STRING, types.BOOL, types.LIST, types.MAP)
 _NIL_AWARE = frozenset(("default", "isNil"))
 
 
@@ -62,6 +64,23 @@ class Condition:
         if isinstance(value, bool):
             return value
         raise _not_boolean(type_name(value))
+
+    def check(self) -> None:
+        """Raise ConditionError when there is no kind of result that the condition could be put to.
+
+        A result of any kind is tried first: what is wrong then is wrong with every one.
+        """
+        self._program(types.ANY)
+        refusals = [refusal for subject in _RESULTS if (refusal := self._refusal(subject))]
+        if len(refusals) == len(_RESULTS):
+            raise refusals[0]
+
+    def _refusal(self, subject: Type) -> ConditionError | None:
+        try:
+            self._program(subject)
+        except ConditionError as error:
+            return error
+        return None
 
     @cached_property
     def handles_no_data(self) -> bool:

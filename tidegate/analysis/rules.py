@@ -113,7 +113,7 @@ def _matches(field: str, patterns: Sequence[str], metrics: Sequence[Metric]) -> 
     """Metric name -> index of the first rule whose regular expression is found in it."""
     found: dict[str, int] = {}
     for index, pattern in enumerate(patterns):
-        names = [metric.name for metric in metrics if _is_in(pattern, metric.name)]
+        names = [metric.name for metric in metrics if is_meant(pattern, metric.name)]
         if not names:
             raise SpecError(f"{field}[{index}]: Rule didn't match any metric name(s)")
         for name in names:
@@ -121,8 +121,8 @@ def _matches(field: str, patterns: Sequence[str], metrics: Sequence[Metric]) -> 
     return found
 
 
-def _is_in(pattern: str, name: str) -> bool:
-    """Whether a metric is meant; an expression that is not valid means none."""
+def is_meant(pattern: str, name: str) -> bool:
+    """Whether a rule's regular expression is found in a metric's name; one that is not valid means none."""
     try:
         return compile_pattern(pattern).search(name, Budget())
     except ConditionError:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tidegate.analysis.conditions import compile_condition
+from tidegate.analysis.rules import is_meant
 from tidegate.cli.output import stderr
 from tidegate.client import RefusedError
 from tidegate.manifests.documents import Manifests
@@ -27,7 +28,7 @@ GivenNamespace = Annotated[
 
 def findings_of(manifests: Manifests) -> list[Finding]:
     """Everything that `lint` says of manifests."""
-    return lint(manifests, compile_condition=compile_condition)
+    return lint(manifests, compile_condition=compile_condition, matches=is_meant)
 
 
 def checked(manifests: Manifests) -> Manifests:

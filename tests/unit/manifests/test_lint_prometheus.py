@@ -12,6 +12,7 @@ from tidegate.manifests.findings import Finding, ManifestError, Severity
 from tidegate.manifests.lint import lint
 
 AT = "spec.metrics[0].provider.prometheus"
+ARGUMENTS = ("ca", "canary-hash", "secret", "token", "window")
 SOUND = {
     "address": "http://prometheus:9090",
     "query": 'sum(rate(errors{hash="{{args.canary-hash}}"}[5m]))',
@@ -30,7 +31,7 @@ def found(prometheus: dict[str, Any]) -> list[Finding]:
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "AnalysisTemplate",
         "metadata": {"name": "t"},
-        "spec": {"metrics": [metric]},
+        "spec": {"metrics": [metric], "args": [{"name": name} for name in ARGUMENTS]},
     }
     return lint(from_objects([template]), compile_condition=compile_condition)
 

@@ -12,6 +12,7 @@ from tidegate.manifests.lint.analyses import analysis_findings
 from tidegate.manifests.lint.metrics import CompileCondition, metric_findings
 from tidegate.manifests.lint.rollouts import field_findings, removed_destination_findings, rollout_findings
 from tidegate.manifests.lint.scope import bindings
+from tidegate.manifests.lint.templates import Matches, template_findings
 from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.support import unsupported, unsupported_providers
 from tidegate.manifests.templates import template_key, used_templates
@@ -22,12 +23,18 @@ _ANSWERED_BY_THE_CLUSTER = ("missing-template", "analysis")
 
 
 def lint(
-    manifests: Manifests, *, compile_condition: CompileCondition | None = None, complete: bool = False
+    manifests: Manifests,
+    *,
+    compile_condition: CompileCondition | None = None,
+    matches: Matches | None = None,
+    complete: bool = False,
 ) -> list[Finding]:
     """Everything worth saying about manifests, Rollouts first; an error refuses them.
 
-    `compile_condition` raises ValueError for a condition that cannot be understood. `complete` says that nothing but
-    these manifests will be there: what they name and do not hold is then an error, else it is read from the cluster.
+    `compile_condition` raises ValueError for a condition that cannot be understood, `matches` says whether a regular
+    expression is found in a metric's name; without them conditions and rules are not judged. `complete` says that
+    nothing but these manifests will be there: what they name and do not hold is then an error, else it is read from
+    the cluster.
     """
     templates = {template_key(template.model): template for template in manifests.templates}
     findings: list[Finding] = []
@@ -37,7 +44,9 @@ def lint(
         findings += analysis_findings(rollout, templates, complete=complete)
     for key, template in templates.items():
         findings += unsupported_providers(template)
-        findings += metric_findings(template, bindings(key, manifests.rollouts, templates), compile_condition)
+        bound = bindings(key, manifests.rollouts, templates)
+        findings += template_findings(template, templates, bound, matches)
+        findings += metric_findings(template, bound, compile_condition)
     return list(dict.fromkeys(findings))
 
 

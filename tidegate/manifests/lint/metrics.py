@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from tidegate.manifests.analysis_template import AnalysisTemplate, Metric
 from tidegate.manifests.documents import Loaded
@@ -16,7 +17,16 @@ from tidegate.manifests.lint.traps import trap_findings
 from tidegate.manifests.lint.web import web_findings
 from tidegate.manifests.providers.datadog import Datadog
 
-CompileCondition = Callable[[str], object]
+
+class Compiled(Protocol):
+    """A condition that could be read."""
+
+    def check(self) -> None:
+        """Raise ValueError when it could be put to no result."""
+        ...
+
+
+CompileCondition = Callable[[str], Compiled]
 
 _PLACEHOLDER = re.compile(r"\{\{.*?\}\}")
 _AGGREGATORS = ("avg", "min", "max", "sum", "last", "percentile", "mean", "l2norm", "area")
@@ -82,7 +92,7 @@ def _conditions(
         # An argument is only known when a run starts; a number stands in for one without a default.
         filled = _PLACEHOLDER.sub(lambda found: _filled(found[0], defaults), condition)
         try:
-            compile_condition(filled)
+            compile_condition(filled).check()
         except ValueError as error:
             yield template.finding(Severity.ERROR, "condition", (*path, name), str(error), value=condition)
 

@@ -1,0 +1,149 @@
+"""A template as a whole: arguments declared and used, limits that agree, rules that match, templates within."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+from tidegate.manifests.analysis_template import AnalysisTemplate, Metric
+from tidegate.manifests.documents import Loaded
+from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.lint.scope import Binding
+from tidegate.manifests.templates import TemplateKey, template_key, used_templates
+from tidegate.manifests.validation.analyses import placeholders
+from tidegate.manifests.validation.metrics import metric_problems
+
+Matches = Callable[[str, str], bool]
+
+_NUMBERS: Final = {
+    "count": "count",
+    "failure_limit": "failureLimit",
+    "inconclusive_limit": "inconclusiveLimit",
+    "consecutive_error_limit": "consecutiveErrorLimit",
+    "consecutive_success_limit": "consecutiveSuccessLimit",
+}
+_WHOLE_NUMBER: Final = re.compile(r"[+-]?\d+")
+_ELSEWHERE: Final = ("interval", "initialDelay", "provider")  # fields that are judged with their own words
+
+
+def template_findings(
+    template: Loaded[AnalysisTemplate],
+    known: Mapping[TemplateKey, Loaded[AnalysisTemplate]],
+    bound: Sequence[Binding],
+    matches: Matches | None,
+) -> Iterator[Finding]:
+    """What is wrong with a template apart from its single metrics.
+
+    `known` are all templates among the manifests, `bound` the analyses that use this one, and `matches` says whether
+    a regular expression is found in a name.
+    """
+    used = used_templates(template.model.spec.templates, {key: each.model for key, each in known.items()})
+    own = template_key(template.model)
+    inner = [known[key].model for key in used.found if key != own]
+    yield from _inner_templates(template, own in used.found, used.missing)
+    yield from _arguments(template)
+    for index, metric in enumerate(template.model.spec.metrics):
+        path: Path = ("spec", "metrics", index)
+        yield from _limits(template, metric, path)
+        if not used.missing:
+            yield from _placeholders(template, metric, path, inner, used_elsewhere=bool(bound))
+    yield from _names(template, inner)
+    if matches is not None and not used.missing:
+        yield from _rules(template, inner, matches)
+
+
+def _inner_templates(
+    template: Loaded[AnalysisTemplate], within_itself: bool, missing: tuple[TemplateKey, ...]
+) -> Iterator[Finding]:
+    path: Path = ("spec", "templates")
+    if within_itself:
+        message = "the template refers to itself; Argo would follow that without end, Tidegate follows it once"
+        yield template.finding(Severity.WARNING, "template-circle", path, message, remedy="leave the reference out")
+    for key in missing:
+        message = f"{key.kind} {key.name} is not among the manifests; it is looked for when a run starts"
+        yield template.finding(Severity.NOTE, "missing-template", path, message, remedy=f"give the file of {key.name}")
+
+
+def _arguments(template: Loaded[AnalysisTemplate]) -> Iterator[Finding]:
+    seen: dict[str, str | None] = {}
+    for index, argument in enumerate(template.model.spec.args):
+        path: Path = ("spec", "args", index)
+        if not argument.name:
+            yield template.finding(Severity.ERROR, "argument", path, "an argument needs a name")
+        elif argument.name in seen:
+            message = f"args.{argument.name} is declared twice"
+            yield template.finding(Severity.ERROR, "argument", path, message, value=argument.name)
+        seen[argument.name] = argument.value
+        if argument.value is not None and argument.value_from is not None:
+            message = f"args.{argument.name} has a value and a valueFrom: the Secret is used"
+            remedy = "leave one of them out"
+            yield template.finding(Severity.WARNING, "argument", path, message, value=argument.value, remedy=remedy)
+
+
+def _limits(template: Loaded[AnalysisTemplate], metric: Metric, path: Path) -> Iterator[Finding]:
+    for problem in metric_problems(metric):
+        if problem.field not in _ELSEWHERE:
+            at = (*path, problem.field)
+            yield template.finding(Severity.ERROR, "limits", at, problem.text, value=template.document.value(at))
+    for attribute, field in _NUMBERS.items():
+        value = getattr(metric, attribute)
+        if isinstance(value, str) and "{{" not in value and not _WHOLE_NUMBER.fullmatch(value):
+            message = "no whole number: it is read as 0, as Argo does"
+            remedy = "write a number, or {{args.NAME}}"
+            at = (*path, field)
+            yield template.finding(Severity.WARNING, "not-a-number", at, message, value=value, remedy=remedy)
+
+
+def _placeholders(
+    template: Loaded[AnalysisTemplate],
+    metric: Metric,
+    path: Path,
+    inner: Sequence[AnalysisTemplate],
+    *,
+    used_elsewhere: bool,
+) -> Iterator[Finding]:
+    """Placeholders that nothing can fill; those of an analysis are judged with the arguments that it supplies."""
+    declared = {argument.name for each in (template.model, *inner) for argument in each.spec.args}
+    listed = ", ".join(sorted(declared)) or "none"
+    for found in dict.fromkeys(placeholders(metric.to_wire())):
+        name = found.removeprefix("args.")
+        if not found.startswith("args."):
+            message = f"failed to resolve {{{{{found}}}}}: only {{{{args.NAME}}}} is filled in"
+            yield template.finding(Severity.ERROR, "placeholder", path, message, value=metric.name)
+        elif name not in declared and not used_elsewhere:
+            message = f"failed to resolve {{{{{found}}}}}: no template here declares the argument"
+            remedy = f"add it to spec.args; declared: {listed}"
+            yield template.finding(Severity.ERROR, "placeholder", path, message, value=metric.name, remedy=remedy)
+
+
+def _names(template: Loaded[AnalysisTemplate], inner: Sequence[AnalysisTemplate]) -> Iterator[Finding]:
+    own = Counter(metric.name for metric in template.model.spec.metrics)
+    others = {metric.name for each in inner for metric in each.spec.metrics}
+    for index, metric in enumerate(template.model.spec.metrics):
+        path: Path = ("spec", "metrics", index, "name")
+        if not metric.name:
+            yield template.finding(Severity.ERROR, "metric-name", path[:-1], "a metric needs a name")
+        elif own[metric.name] > 1 or metric.name in others:
+            message = f"two metrics have the same name '{metric.name}'"
+            yield template.finding(Severity.ERROR, "metric-name", path, message, value=metric.name)
+
+
+def _rules(
+    template: Loaded[AnalysisTemplate], inner: Sequence[AnalysisTemplate], matches: Matches
+) -> Iterator[Finding]:
+    """Rules that match no metric make an Error of every run, unless another template of an analysis has the metric."""
+    spec = template.model.spec
+    names = [metric.name for each in (template.model, *inner) for metric in each.spec.metrics]
+    patterns = {
+        "dryRun": [rule.metric_name for rule in spec.dry_run],
+        "measurementRetention": [rule.metric_name for rule in spec.measurement_retention],
+    }
+    for field, rules in patterns.items():
+        for index, pattern in enumerate(rules):
+            if not any(matches(pattern, name) for name in names):
+                message = "the regular expression is found in no metric's name: a run would be an Error"
+                remedy = ".* stands for all of them" if pattern == "*" else f"metrics: {', '.join(names) or 'none'}"
+                at: Path = ("spec", field, index, "metricName")
+                yield template.finding(Severity.ERROR, "no-such-metric", at, message, value=pattern, remedy=remedy)

@@ -1,0 +1,66 @@
+"""What makes a metric impossible to judge. Source and texts: argo-rollouts, metric validation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tidegate.manifests.analysis_template import Metric
+from tidegate.manifests.durations import int_or_zero, parse_duration
+
+
+class MetricProblem(NamedTuple):
+    """The field of a metric that is wrong, and Argo's text."""
+
+    field: str
+    text: str
+
+
+def metric_problems(metric: Metric) -> Iterator[MetricProblem]:
+    """Everything that is wrong with a metric whose arguments are substituted, in the order in which Argo looks."""
+    yield from _limit_problems(metric)
+    yield from _count_problems(metric)
+    yield from _duration_problem("interval", "invalid interval string", metric.interval)
+    yield from _duration_problem("initialDelay", "invalid startDelay string", metric.initial_delay)
+    providers = len(metric.provider.names()) + max(0, len(metric.provider.plugin or ()) - 1)
+    if providers == 0:
+        yield MetricProblem("provider", "no provider specified")
+    elif providers > 1:
+        yield MetricProblem("provider", "multiple providers specified")
+
+
+def _limit_problems(metric: Metric) -> Iterator[MetricProblem]:
+    streak, failures = int_or_zero(metric.consecutive_success_limit), int_or_zero(metric.failure_limit)
+    if streak < 0:
+        yield MetricProblem("consecutiveSuccessLimit", "consecutiveSuccessLimit must be >= 0")
+    if failures < -1:
+        yield MetricProblem("failureLimit", "failureLimit must be >= -1")
+    if streak == 0 and failures == -1:
+        yield MetricProblem("failureLimit", "failureLimit and consecutiveSuccessLimit cannot both be disabled")
+    if int_or_zero(metric.inconclusive_limit) < 0:
+        yield MetricProblem("inconclusiveLimit", "inconclusiveLimit must be >= 0")
+    if int_or_zero(metric.consecutive_error_limit) < 0:
+        yield MetricProblem("consecutiveErrorLimit", "consecutiveErrorLimit must be >= 0")
+
+
+def _count_problems(metric: Metric) -> Iterator[MetricProblem]:
+    count = int_or_zero(metric.count)
+    if count <= 0:
+        return
+    streak, failures = int_or_zero(metric.consecutive_success_limit), int_or_zero(metric.failure_limit)
+    if failures >= 0 and count < failures + streak:
+        limits = f"failureLimit + consecutiveSuccessLimit ({failures} + {streak})"
+        yield MetricProblem("count", f"count ({count}) must be >= {limits} if both >= 0")
+    if failures < 0 and count < streak:
+        yield MetricProblem("count", "count must be >= consecutiveSuccessLimit")
+    if count < int_or_zero(metric.inconclusive_limit):
+        yield MetricProblem("count", "count must be >= inconclusiveLimit")
+    if count > 1 and not metric.interval:
+        yield MetricProblem("count", "interval must be specified when count > 1")
+
+
+def _duration_problem(field: str, what: str, text: str) -> Iterator[MetricProblem]:
+    try:
+        parse_duration(text or "0")
+    except ValueError as error:
+        yield MetricProblem(field, f"{what}: {error}")
