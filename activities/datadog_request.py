@@ -15,7 +15,6 @@ from tidegate.manifests.durations import parse_duration
 from tidegate.manifests.providers.datadog import Datadog as Provider
 
 DEFAULT_AGGREGATOR = "last"
-DEFAULT_API_VERSION = "v1"
 DEFAULT_INTERVAL = "5m"
 DEFAULT_TIMEOUT = "10s"
 LONE_QUERY = "query"
@@ -100,9 +99,8 @@ class ScalarRequest:
 
 def read_question(provider: Provider) -> Question:
     """What to ask for a metric. Raises ConfigError for a combination of fields that cannot be measured."""
-    api_version = provider.api_version or DEFAULT_API_VERSION
-    _check_queries(provider, api_version)
-    _check_formula(provider, api_version)
+    for contradiction in provider.contradictions():
+        raise ConfigError(contradiction.text)
     try:
         timeout = parse_duration(provider.request_timeout or DEFAULT_TIMEOUT)
         interval = parse_duration(provider.interval or DEFAULT_INTERVAL)
@@ -116,34 +114,10 @@ def read_question(provider: Provider) -> Question:
         queries=provider.queries or {LONE_QUERY: provider.query},
         formula=provider.formula,
         aggregator=provider.aggregator or DEFAULT_AGGREGATOR,
-        api_version=api_version,
+        api_version=provider.version,
         interval=interval,
         timeout=timeout,
     )
-
-
-def _check_queries(provider: Provider, api_version: str) -> None:
-    if not provider.query and not provider.queries:
-        raise ConfigError("Must have either a query or queries. Please review the Analysis Template.")
-    if provider.query and provider.queries:
-        raise ConfigError("Cannot have both a query and queries. Please review the Analysis Template.")
-    if api_version == "v1" and not provider.query:
-        raise ConfigError(
-            "Query is empty. API Version v1 only supports using the query parameter in your Analysis Template."
-        )
-    if api_version not in ("v1", "v2"):
-        raise ConfigError(
-            f"apiVersion {api_version!r} is not known: use v1 or v2. Please review the Analysis Template."
-        )
-
-
-def _check_formula(provider: Provider, api_version: str) -> None:
-    if provider.formula and not provider.queries:
-        raise ConfigError("Formula are only valid when queries are set. Please review the Analysis Template.")
-    if len(provider.queries) > 1 and not provider.formula:
-        raise ConfigError("When multiple queries are provided you must include a formula.")
-    if api_version == "v1" and provider.aggregator:
-        raise ConfigError("Aggregator is only valid with API Version v2. Please review the Analysis Template.")
 
 
 def scalar_request(questions: Sequence[Question], window: Window) -> ScalarRequest:

@@ -29,7 +29,6 @@ class Compiled(Protocol):
 CompileCondition = Callable[[str], Compiled]
 
 _PLACEHOLDER = re.compile(r"\{\{.*?\}\}")
-_AGGREGATORS = ("avg", "min", "max", "sum", "last", "percentile", "mean", "l2norm", "area")
 _SCOPE_REMEDY = (
     "add a tag such as kube_pod_label_rollouts_pod_template_hash:{{args.canary-hash}} and bind the argument with "
     "valueFrom: {podTemplateHashValue: Latest}"
@@ -109,30 +108,10 @@ def _provider(template: Loaded[AnalysisTemplate], metric: Metric, path: Path) ->
 
 
 def _datadog(template: Loaded[AnalysisTemplate], datadog: Datadog, path: Path) -> Iterator[Finding]:
-    for name, message in _datadog_problems(datadog):
-        value = template.document.value((*path, name))
+    for field, text, remedy in datadog.contradictions():
+        value = template.document.value((*path, field))
         shown = value if isinstance(value, str) else None
-        yield template.finding(Severity.ERROR, "datadog", (*path, name), message, value=shown)
-
-
-def _datadog_problems(datadog: Datadog) -> Iterator[tuple[str, str]]:
-    version = datadog.api_version or "v1"
-    if version not in ("v1", "v2"):
-        yield "apiVersion", "apiVersion must be v1 or v2"
-    if not datadog.query and not datadog.queries:
-        yield "query", "one of query and queries is required"
-    elif datadog.query and datadog.queries:
-        yield "queries", "query and queries exclude each other"
-    elif version == "v1" and not datadog.query:
-        yield "queries", "apiVersion v1, which is the default, knows query only: write apiVersion: v2"
-    if datadog.formula and not datadog.queries:
-        yield "formula", "a formula needs queries to refer to"
-    if len(datadog.queries) > 1 and not datadog.formula:
-        yield "queries", "several queries need a formula"
-    if datadog.aggregator and version == "v1":
-        yield "aggregator", "aggregator needs apiVersion: v2"
-    elif datadog.aggregator and datadog.aggregator not in _AGGREGATORS:
-        yield "aggregator", f"aggregator must be one of {', '.join(_AGGREGATORS)}"
+        yield template.finding(Severity.ERROR, "datadog", (*path, field), text, value=shown, remedy=remedy)
 
 
 def _scopes(
