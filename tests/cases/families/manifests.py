@@ -1,0 +1,78 @@
+"""Validation of manifests, and one-line forms: what Argo accepts, refuses, and how it says it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import ValidationError
+
+from tests.cases.family import Answer, Family, Input, equal
+from tidegate.manifests.analysis_template import AnalysisTemplate, RolloutAnalysis
+from tidegate.manifests.field_error import FieldError
+from tidegate.manifests.rollout import Rollout
+from tidegate.manifests.steps import CanaryStep, PauseStep, step_text
+from tidegate.manifests.validation.analyses import analysis_errors
+from tidegate.manifests.validation.references import reference_errors, service_errors, virtual_service_errors
+from tidegate.manifests.validation.rollout import validate_rollout
+
+SERVICE_FIELDS: Final = {"StableService": ("stableService",), "CanaryService": ("canaryService",)}
+
+
+def in_argos_form(errors: list[FieldError]) -> list[dict[str, str]]:
+    return [{"type": error.type, "field": error.field, "detail": error.detail} for error in errors]
+
+
+def rollout_validation(given: Input) -> Answer:
+    try:
+        rollout = Rollout.model_validate(given["rollout"])
+    except ValidationError:
+        return {"accepted": False, "parse_error": True}
+    errors = in_argos_form(validate_rollout(rollout))
+    by_controller = reference_errors(rollout, {}, {}) if rollout.spec.strategy.canary else []
+    return {
+        "accepted": not errors and not by_controller,
+        "errors": errors,
+        "controller_error": "; ".join(f"{error.field}: {error.detail}" for error in by_controller),
+    }
+
+
+def same_verdict(expected: Answer, actual: Answer) -> bool:
+    """Whether a Rollout got the same verdict; errors count where it could be read, the controller's where stated."""
+    if expected.get("parse_error"):
+        return bool(actual.get("parse_error"))
+    stated = {key: actual.get(key) for key in expected}
+    return equal(expected, stated)
+
+
+def reference_validation(given: Input) -> Answer:
+    rollout = Rollout.model_validate(given["rollout"])
+    errors: list[FieldError] = []
+    for each in given.get("services", []):
+        errors += service_errors(rollout, SERVICE_FIELDS[each["type"]], each["service"])
+    for each in given.get("virtualservices", []):
+        istio = rollout.canary.istio
+        settings = istio.all_virtual_services() if istio else ()
+        [setting] = [one for one in settings if one.name == each["metadata"]["name"]]
+        errors += virtual_service_errors(rollout, setting, each)
+    for each in given.get("analyses", []):
+        templates = [*each.get("templates", []), *each.get("clusterTemplates", [])]
+        models = [AnalysisTemplate.model_validate(template) for template in templates]
+        analysis = RolloutAnalysis.model_validate({"args": each.get("args")})
+        errors += analysis_errors(models, analysis, each["step"] if each["type"] == "InlineAnalysis" else None)
+    return {"accepted": not errors, "errors": in_argos_form(errors)}
+
+
+def step_string(given: Input) -> Answer:
+    return {"value": step_text(CanaryStep.model_validate(given["step"]))}
+
+
+def pause_duration(given: Input) -> Answer:
+    return {"value": PauseStep.model_validate(given["pause"]).seconds() or 0}
+
+
+FAMILIES = (
+    Family("rollout_validation", rollout_validation, same_verdict),
+    Family("reference_validation", reference_validation),
+    Family("step_string", step_string),
+    Family("pause_duration", pause_duration),
+)
