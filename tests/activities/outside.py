@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 import subprocess
@@ -71,6 +72,18 @@ class Script:
             return web.Response(status=status, body=data, headers=named)
 
         return self.then_do(answer)
+
+    def then_drip(self) -> Script:
+        """Add an answer of which each part comes in time and the whole never."""
+
+        async def drip(request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            while True:
+                await response.write(b" ")
+                await asyncio.sleep(0.01)
+
+        return self.then_do(drip)
 
     def then_do(self, answering: Answering) -> Script:
         self.answers.append(answering)

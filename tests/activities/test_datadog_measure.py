@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -257,14 +256,7 @@ async def test_server_failures_are_errors_of_every_metric() -> None:
 
 
 async def test_a_slow_answer_is_an_error() -> None:
-    async def drip(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        while True:  # each part comes in time, the whole never
-            await response.write(b" ")
-            await asyncio.sleep(0.01)
-
-    async with Script().then_do(drip) as server:
+    async with Script().then_drip() as server:
         [reading] = await measure(server, metric("slow", query="q", requestTimeout="50ms"))
     assert reading.error == "no complete answer within 0.05 s"
 

@@ -293,14 +293,7 @@ async def test_garbage_is_an_error(body: Any, error: str) -> None:
 
 
 async def test_a_slow_answer_is_an_error() -> None:
-    async def drip(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        while True:  # each part comes in time, the whole never
-            await response.write(b" ")
-            await asyncio.sleep(0.01)
-
-    async with Script().then_do(drip) as server:
+    async with Script().then_drip() as server:
         [reading] = await measure(server, metric("slow", timeout=1))
         assert reading.error == f'Post "{server.url}/api/v1/query": no complete answer within 1 s'
 
