@@ -208,6 +208,23 @@ async def test_an_inconclusive_gate_waits_for_a_person(world: World) -> None:
     assert "by ana" in error.message
 
 
+async def test_a_background_analysis_without_any_data_holds_the_release_before_full_traffic(world: World) -> None:
+    await world.deploy_stable()
+    world.datadog.answers = {"error-rate": [None], "p99-latency": [None]}
+
+    def without_step_gates(rollout: dict[str, Any]) -> None:
+        rollout["spec"]["strategy"]["canary"]["steps"] = [{"setWeight": 10}, {"setWeight": 50}]
+
+    handle = await world.start(world.request("1.1.0", without_step_gates))
+    status = await world.until(handle, lambda s: s.message == "InconclusiveAnalysisRun")
+    assert status.waiting is not None
+    assert "person" in status.waiting.who
+    assert max(world.cluster.weights()) < 100
+    await handle.signal("abort")
+    await failure(handle)
+    assert world.cluster.weights()[-1] == 0
+
+
 async def test_a_hold_that_nobody_answers_ends_at_its_limit(world: World) -> None:
     await world.deploy_stable()
 
