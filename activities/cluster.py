@@ -67,12 +67,18 @@ DESTINATION_RULES = Resource("networking.istio.io", "v1beta1", "destinationrules
 class Cluster:
     """Client of one API server. Requests have a time limit and answers a size limit; failures are typed."""
 
-    def __init__(self, api: client.ApiClient) -> None:
+    def __init__(self, api: client.ApiClient, timeout: float = REQUEST_TIMEOUT_SECONDS) -> None:
         self._api = api
+        self._timeout = timeout
 
     @classmethod
-    async def connect(cls, *, url: str = "", kubeconfig: str = "", context: str = "") -> Cluster:
-        """Reach a server by plain URL, by a kubeconfig file, or by the pod's service account when neither is given."""
+    async def connect(
+        cls, *, url: str = "", kubeconfig: str = "", context: str = "", timeout: float = REQUEST_TIMEOUT_SECONDS
+    ) -> Cluster:
+        """Reach a server by plain URL, by a kubeconfig file, or by the pod's service account when neither is given.
+
+        `timeout` is how many seconds a request may take.
+        """
         settings = client.Configuration()
         if url:
             settings.host = url
@@ -80,8 +86,8 @@ class Cluster:
             await config.load_kube_config(kubeconfig, context=context or None, client_configuration=settings)
         else:
             config.load_incluster_config(client_configuration=settings)
-        settings.retries = False
-        return cls(client.ApiClient(settings))
+        settings.retries = None  # False would be read as the number 0, which the client counts up to for ever
+        return cls(client.ApiClient(settings), timeout)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -196,7 +202,7 @@ class Cluster:
             prepared = await self._api.param_serialize(
                 method, path, query_params=query or [], header_params=headers, body=body, auth_settings=["BearerToken"]
             )
-            response = await self._api.call_api(*prepared, _request_timeout=REQUEST_TIMEOUT_SECONDS)
+            response = await self._api.call_api(*prepared, _request_timeout=self._timeout)
             data = await response.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise ApplicationError(
