@@ -118,6 +118,7 @@ async def test_a_job_out_of_sight_is_waited_for_and_not_for_ever() -> None:
     assert unsettled(reading)
     assert reading.verdict is not None
     assert "is out of sight since 1970-01-01T00:00:00+00:00: " in reading.verdict.message
+    assert len(server.seen) == 32, "the client itself asks only once"
 
 
 async def test_a_job_that_is_seen_again_starts_the_wait_anew() -> None:
