@@ -81,7 +81,8 @@ class Gate:
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
             static_summary=f"{kind} analysis of {plan.request.name} revision {plan.revision}",
         )
-        journal.event("AnalysisRunRunning", f"{kind} Analysis Run '{name}' Status New: 'Running' Previous: ''")
+        text = f"{kind} Analysis Run '{name}' Status New: 'Running' Previous: ''"
+        journal.event("AnalysisRunRunning", text, analysis=name)
         return cls(handle, reference, journal)
 
     async def verdict(self) -> Phase:
@@ -105,6 +106,7 @@ class Gate:
             f"{self.reference.kind} Analysis Run '{self.reference.name}' Status New: '{status.phase}' "
             "Previous: 'Running'",
             warning=status.phase in (Phase.FAILED, Phase.ERROR),
+            analysis=self.reference.name,
         )
         if status.phase in (Phase.FAILED, Phase.ERROR):
             raise GateFailed(self.reference)

@@ -210,7 +210,7 @@ class Journal:
     def event(self, reason: str, message: str, *, warning: bool = False, analysis: str = "") -> None:
         """Something happened that a person would want to know; `reason` in Argo's event words.
 
-        `analysis` is the name of the analysis run whose verdict brought it about.
+        `analysis` is the name of the analysis run that it is about, or whose verdict brought it about.
         """
         row = Event(at=workflow.now(), reason=reason, message=message, warning=warning, analysis=analysis)
         self._set(events=(*self._status.events, row)[-MAX_EVENTS:])

@@ -8,11 +8,14 @@ from datetime import timedelta
 import pytest
 from temporalio.client import Client
 
+from tests.workers.scripted_provider import ScriptedProvider, endless, template
 from tests.workers.scripted_release import Answering, request
 from tidegate.client import (
+    AnalysisRunRef,
     CompensationError,
     ConfigurationError,
     HeldError,
+    NoSuchAnalysisRunError,
     NoSuchReleaseError,
     NoWorkerError,
     RefusedError,
@@ -24,6 +27,7 @@ from tidegate.client import (
     SupersededError,
     TidegateClient,
     UnreachableError,
+    analysis_request,
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -236,6 +240,34 @@ async def test_a_list_holds_the_newest_release_of_each_rollout(
     assert {each.name for each in await client.list()} >= {rollout.name, "other"}
     with pytest.raises(RefusedError, match="no Kubernetes namespace"):
         await client.list('x" OR WorkflowType != "')
+
+
+async def test_a_run_without_a_release_is_waited_for_and_started_once(
+    client: TidegateClient, provider: ScriptedProvider
+) -> None:
+    wanted = analysis_request([endless()], {"service": "checkout"}, namespace="payments")
+    run = await client.run_analysis(wanted)
+    with pytest.raises(StillRunningError, match="still running"):
+        await client.wait_for_analysis(run, timeout=SHORT)
+    assert await client.run_analysis(wanted) == run
+    with pytest.raises(RefusedError, match="is under way"):
+        await client.run_analysis(wanted.model_copy(update={"spec": {}}))
+    await client.terminate_analysis(run)
+    assert (await client.wait_for_analysis(run)).phase == "Successful"
+    assert {request.run for request in provider.asked} == {run.name}
+    with pytest.raises(NoSuchAnalysisRunError, match="there is no such analysis run"):
+        await client.terminate_analysis(AnalysisRunRef("payments", "nobody"))
+
+
+async def test_a_run_that_was_stopped_before_any_worker_saw_it_proves_nothing(
+    client: TidegateClient, temporal: Client
+) -> None:
+    wanted = analysis_request([template()], {"service": "checkout"}, namespace="payments")
+    run = await client.run_analysis(wanted)
+    with pytest.raises(NoWorkerError):
+        await client.analysis_status(run)
+    await temporal.get_workflow_handle(run.workflow_id).terminate("nobody carries it out")
+    assert (await client.analysis_status(run)).phase == "Inconclusive"
 
 
 @pytest.mark.usefixtures("observing")

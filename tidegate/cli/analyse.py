@@ -59,11 +59,7 @@ def run_templates(
         cluster=cluster,
         name=name,
     )
-    try:
-        return with_client(lambda client: _carry_out(client, request, output, wait=wait, timeout=timeout))
-    except KeyboardInterrupt:
-        stderr().print(_left_running(AnalysisRunRef.of(request)))
-        return ExitCode.INTERRUPTED
+    return with_client(lambda client: _carry_out(client, request, output, wait=wait, timeout=timeout))
 
 
 @analysis.command("terminate")
@@ -95,6 +91,9 @@ async def _carry_out(
             status = await tell_run(console, follow_run(client, run, known=known))
     except TimeoutError as error:
         raise StillRunningError(f"{run.workflow_id}: still running after {timeout}", _left_running(run)) from error
+    except asyncio.CancelledError:  # Ctrl-C
+        stderr().print(_left_running(run))
+        raise
     if output is Output.JSON:
         print_json(document(status))
     else:

@@ -34,7 +34,6 @@ class ExitCode(IntEnum):
     REFUSED = 5  # nothing was done
     COMPENSATION_FAILED = 6  # or nothing was undone: a person is needed
     USAGE = 64
-    INTERRUPTED = 130
 
 
 # The first kind that fits counts, so the special ones stand before those that they derive from.

@@ -67,9 +67,11 @@ def _gate(gate: GateAccount) -> list[Text]:
 
 
 def _where(gate: GateAccount) -> str:
-    if gate.step is not None:
-        return f"Step {gate.step} ({gate.step_text}) {gate.name}"
-    return f"{gate.kind} analysis {gate.name}" if gate.kind else f"Analysis {gate.name}"
+    step = f"step {gate.step} ({gate.step_text})" if gate.step is not None else ""
+    if gate.kind == "Step":
+        return f"{step.capitalize()} {gate.name}"
+    during = f", during {step}" if step else ""
+    return f"{gate.kind} analysis {gate.name}{during}".lstrip()
 
 
 def _when(gate: GateAccount) -> str:

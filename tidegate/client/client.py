@@ -260,14 +260,20 @@ class TidegateClient(AnalysisRuns):
             return result.status
 
     async def _as_it_stands(self, gate: AnalysisRef) -> AnalysisRef:
-        """A release hears of a running gate only when a verdict changes; the gate itself knows more."""
-        run = AnalysisRunRef.parse(gate.workflow_id)
-        if gate.status.phase.completed or run is None:
+        """A release hears of a gate under way only when a verdict changes; the gate itself knows more.
+
+        What the release said of a gate whose end it did not wait for stands: only the measurements are added.
+        """
+        run, said = AnalysisRunRef.parse(gate.workflow_id), gate.status
+        if said.completed_at is not None or run is None:
             return gate
         try:
-            return gate.model_copy(update={"status": await self.analysis_status(run)})
-        except NotFoundError:  # it is only about to start
+            status = await self.analysis_status(run)
+        except (NotFoundError, NoWorkerError):  # it is only about to start, or nobody can tell
             return gate
+        if said.phase.completed:
+            status = status.model_copy(update={"phase": said.phase, "message": said.message, "completed_at": None})
+        return gate.model_copy(update={"status": status})
 
     # ------------------------------------------------------------------------------------------------------------- wait
 

@@ -89,7 +89,7 @@ class AnalysisRef(Payload):
 class Event(Payload):
     """Something a person would want to know happened; `reason` in Argo's event words.
 
-    `analysis` is the name of the analysis run whose verdict brought it about, if one did.
+    `analysis` is the name of the analysis run that it is about, or whose verdict brought it about.
     """
 
     at: datetime

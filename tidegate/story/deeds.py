@@ -12,6 +12,7 @@ from tidegate.story.explained import Deed
 _FAILED, _RUNNING = "failed", "running"
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _ANSWERS = ("RolloutPromoted", "RolloutResumed", "RolloutAborted")
+_OVERTAKES = ("RolloutPromoted", "RolloutAborted", "RolloutUpdated")
 
 
 def abort_of(status: ReleaseStatus) -> Event | None:
@@ -22,6 +23,18 @@ def abort_of(status: ReleaseStatus) -> Event | None:
 def weight_at(status: ReleaseStatus, moment: datetime) -> int:
     """Percentage of traffic that the canary had at a moment."""
     return next((row.canary for row in reversed(status.weights) if row.at <= moment), 0)
+
+
+def began(status: ReleaseStatus, gate: AnalysisRef) -> datetime | None:
+    """When one of the gates began; the release knows it also of a run that has told it nothing."""
+    started = (each.at for each in status.events if each.reason == "AnalysisRunRunning" and each.analysis == gate.name)
+    return gate.status.started_at or next(started, None)
+
+
+def decided(status: ReleaseStatus, gate: AnalysisRef) -> datetime | None:
+    """When the release had no more use for one of its gates: at the verdict, or when something overtook it."""
+    overtaken = _overtaken(status, gate)
+    return gate.status.completed_at or (overtaken.at if overtaken is not None else None)
 
 
 def ending(status: ReleaseStatus) -> tuple[Deed, ...]:
@@ -50,7 +63,8 @@ def consequences(status: ReleaseStatus, gate: AnalysisRef) -> tuple[Deed, ...]:
         return tuple(_hold(status, held))
     ended = gate.status.completed_at
     if ended is None:
-        return tuple(_left(status, gate))
+        overtaken = _overtaken(status, gate)
+        return (Deed(at=overtaken.at, text=f"did not wait for it: {overtaken.message}"),) if overtaken else ()
     if gate.status.phase is not Phase.SUCCESSFUL:
         return ()
     if gate.step is None:
@@ -69,16 +83,12 @@ def _hold(status: ReleaseStatus, held: Event) -> Iterator[Deed]:
         yield Deed(at=None, text=f"still waits {until}; {status.waiting.who} ends it")
 
 
-def _left(status: ReleaseStatus, gate: AnalysisRef) -> Iterator[Deed]:
-    """A run that the release ended without a verdict was overtaken by something else."""
-    began = gate.status.started_at
-    if not gate.status.phase.completed or began is None:
-        return
-    reasons = ("RolloutAborted", "RolloutPromoted", "RolloutUpdated")
-    for event in status.events:
-        if event.at >= began and event.reason in reasons:
-            yield Deed(at=event.at, text=f"did not wait for its verdict: {event.message}")
-            return
+def _overtaken(status: ReleaseStatus, gate: AnalysisRef) -> Event | None:
+    """What made the release end a run without a verdict."""
+    start = began(status, gate)
+    if start is None or not gate.status.phase.completed or gate.status.completed_at is not None:
+        return None
+    return next((each for each in status.events if each.at >= start and each.reason in _OVERTAKES), None)
 
 
 def _went_on(status: ReleaseStatus, step: int, ended: datetime) -> Iterator[Deed]:

@@ -24,9 +24,10 @@ class MetricAccount(Payload):
 
 
 class GateAccount(Payload):
-    """One analysis run. `step` counts from 1, None for one that belongs to no step.
+    """One analysis run.
 
-    `weight` is the percentage of traffic that the canary had when the run began; None where there is no release.
+    `step`, counted from 1, is its own; of a run in the background it is the one that was under way at its verdict.
+    `weight` is the percentage of traffic that the canary had then, or has now; None where there is no release.
     """
 
     name: str

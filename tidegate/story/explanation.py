@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
-from tidegate.contract import AnalysisRef, Compensation, ErrorType, ReleaseStatus
-from tidegate.story.deeds import abort_of, consequences, ending, weight_at
+from tidegate.contract import AnalysisRef, Compensation, ErrorType, ReleaseStatus, StepStatus
+from tidegate.story.deeds import abort_of, began, consequences, decided, ending, weight_at
 from tidegate.story.explained import Explanation, GateAccount, MetricAccount
 
 _SAYS: Final = {
-    Phase.PENDING: "was never measured",
+    Phase.PENDING: "was not measured yet",
     Phase.RUNNING: "is being measured",
     Phase.SUCCESSFUL: "is good",
     Phase.FAILED: "is bad",
     Phase.ERROR: "could not be measured",
     Phase.INCONCLUSIVE: "could not be told good from bad",
 }
+_SAYS_AT_THE_END: Final = _SAYS | {Phase.PENDING: "was never measured", Phase.RUNNING: "came to no verdict"}
 _OPEN: Final = ("Running", "Paused")
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _REFUSED: Final = f"{ErrorType.INVALID_SPEC}: "
 
 
@@ -30,14 +32,14 @@ def explain(status: ReleaseStatus, state: str = "Running") -> Explanation:
     outside does not know it.
     """
     gates = [each for each in status.analyses if each.revision == status.revision]
-    gates.sort(key=lambda gate: (gate.status.started_at is None, gate.status.started_at))
+    gates.sort(key=lambda gate: began(status, gate) or _NEVER)
     abort = abort_of(status)
     subject = f"{status.namespace}/{status.name}" + (f" revision {status.revision}" if status.revision else "")
     verdict, reason = _verdict(status, state, gates)
     return Explanation(
         subject=subject,
         headline=f"{subject} {verdict}: {reason}" if reason else f"{subject} {verdict}",
-        phase=status.phase,
+        phase=state if _stopped(status, state) else status.phase,
         decided_by=abort.analysis if abort is not None else "",
         gates=tuple(_gate(status, gate) for gate in gates),
         ending=ending(status),
@@ -65,7 +67,7 @@ def explain_run(run: AnalysisStatus, workflow_id: str, release: Explanation | No
 def _verdict(status: ReleaseStatus, state: str, gates: Sequence[AnalysisRef]) -> tuple[str, str]:
     """What became of the release, and the one reason."""
     abort = abort_of(status)
-    if status.finished_at is None and state not in _OPEN:
+    if _stopped(status, state):
         remedy = "nothing was undone; look at the weights, then start it again, or the stable version"
         return f"was stopped from outside ({state}) at {status.actual_weight} %", remedy
     if status.phase == "Degraded" and status.message.startswith(_REFUSED):
@@ -82,6 +84,11 @@ def _verdict(status: ReleaseStatus, state: str, gates: Sequence[AnalysisRef]) ->
     if status.held and status.waiting is not None:
         return f"waits for a person at {status.actual_weight} %", status.waiting.what
     return f"is under way at {status.actual_weight} %", _progress(status)
+
+
+def _stopped(status: ReleaseStatus, state: str) -> bool:
+    """Whether a release was ended on the server, which it does not know of."""
+    return status.finished_at is None and state not in _OPEN
 
 
 def _undone(status: ReleaseStatus, abort: datetime) -> str:
@@ -114,18 +121,28 @@ def _progress(status: ReleaseStatus) -> str:
 
 
 def _gate(status: ReleaseStatus, gate: AnalysisRef) -> GateAccount:
-    began = gate.status.started_at
-    index = gate.step
-    known = index is not None and index < len(status.steps)
+    moment = decided(status, gate)
+    step = _step_of(status, gate, moment)
     return _account(gate.status, gate.workflow_id).model_copy(
         update={
             "kind": gate.kind,
-            "step": index + 1 if index is not None else None,
-            "step_text": status.steps[index].text if known and index is not None else "",
-            "weight": weight_at(status, began) if began is not None else status.actual_weight,
+            "step": step.index + 1 if step is not None else None,
+            "step_text": step.text if step is not None else "",
+            "weight": weight_at(status, moment) if moment is not None else status.actual_weight,
+            "started_at": began(status, gate),
             "deeds": consequences(status, gate),
         }
     )
+
+
+def _step_of(status: ReleaseStatus, gate: AnalysisRef, moment: datetime | None) -> StepStatus | None:
+    """A gate's own step; of a gate in the background the one that was under way at a moment, now by default."""
+    if gate.step is not None:
+        return next(iter(status.steps[gate.step : gate.step + 1]), None)
+    if moment is None:
+        return next((each for each in status.steps if each.index == status.step_index), None)
+    started = [each for each in status.steps if each.started_at is not None and each.started_at <= moment]
+    return started[-1] if started else None
 
 
 def _account(run: AnalysisStatus, workflow_id: str) -> GateAccount:
@@ -136,13 +153,13 @@ def _account(run: AnalysisStatus, workflow_id: str) -> GateAccount:
         message=run.message,
         started_at=run.started_at,
         completed_at=run.completed_at,
-        metrics=tuple(_metric(metric) for metric in run.metrics),
+        metrics=tuple(_metric(metric, run) for metric in run.metrics),
     )
 
 
-def _metric(metric: MetricStatus) -> MetricAccount:
+def _metric(metric: MetricStatus, run: AnalysisStatus) -> MetricAccount:
     return MetricAccount(
-        sentence=_sentence(metric), metric=metric.model_copy(update={"measurements": _deciding(metric)})
+        sentence=_sentence(metric, run), metric=metric.model_copy(update={"measurements": _deciding(metric)})
     )
 
 
@@ -150,14 +167,15 @@ def _reason(run: AnalysisStatus) -> str:
     """The sentence of the metric that gave a run its phase, else what the run says of itself."""
     decisive = [metric for metric in run.metrics if metric.phase is run.phase and not metric.dry_run]
     told = run.phase.completed and run.phase is not Phase.SUCCESSFUL and decisive
-    return _sentence(decisive[0]) if told else run.message
+    return _sentence(decisive[0], run) if told else run.message
 
 
-def _sentence(metric: MetricStatus) -> str:
+def _sentence(metric: MetricStatus, run: AnalysisStatus) -> str:
+    says = (_SAYS_AT_THE_END if run.phase.completed else _SAYS)[metric.phase]
     newest = next((each.reason or each.message for each in reversed(_deciding(metric))), "")
     limit = f" ({metric.exceeded})" if metric.exceeded else ""
     dry = "; a dry run, which has no say" if metric.dry_run else ""
-    return f"{metric.name} {_SAYS[metric.phase]}{limit}" + (f": {newest}" if newest else "") + dry
+    return f"{metric.name} {says}{limit}" + (f": {newest}" if newest else "") + dry
 
 
 def _deciding(metric: MetricStatus) -> tuple[Measurement, ...]:

@@ -99,6 +99,39 @@ def test_sound_manifests_go_on_to_temporal(tidegate: Tidegate, capsys: pytest.Ca
     assert "Traceback" not in err
 
 
+TEMPLATE = str(SEED / "analysis-template.yaml")
+
+
+def test_a_run_without_a_release_refuses_before_it_speaks_to_temporal(
+    tidegate: Tidegate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tidegate("analysis", "run", "-f", TEMPLATE, "--arg", "service-name=checkout") == 5
+    assert "arguments without a value: canary-hash" in capsys.readouterr().err
+    broken = tmp_path / "template.yaml"
+    broken.write_text(Path(TEMPLATE).read_text().replace("interval: 60s", "interval: 60x"))
+    assert tidegate("analysis", "run", "-f", str(broken)) == 5
+    assert f"{broken}:" in capsys.readouterr().err
+
+
+def test_a_run_takes_the_namespace_of_its_templates(tidegate: Tidegate, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["analysis", "run", "-f", TEMPLATE, "--arg", "service-name=a", "--arg", "canary-hash=b"]
+    assert tidegate(*arguments, "-n", "shipping") == 5
+    assert "metadata.namespace is 'payments' and --namespace 'shipping'" in capsys.readouterr().err
+    assert tidegate(*arguments) == 1
+    assert "error: Temporal at 127.0.0.1:1 does not answer" in capsys.readouterr().err
+
+
+def test_templates_of_two_namespaces_are_no_one_run(
+    tidegate: Tidegate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(Path(TEMPLATE).read_text().replace("namespace: payments", "namespace: shipping"))
+    assert tidegate("analysis", "run", "-f", TEMPLATE, "-f", str(other)) == 5
+    assert (
+        "metadata.namespace is 'shipping', that of AnalysisTemplate/checkout-canary-datadog" in capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -109,6 +142,11 @@ def test_sound_manifests_go_on_to_temporal(tidegate: Tidegate, capsys: pytest.Ca
         (["get", "rollout"], "'name'"),
         (["list", "pods"], "known: rollouts, analysisruns"),
         (["get", "rollout", "checkout", "-o", "xml"], "xml"),
+        (["start", "-f", "x", "--image", "checkout="], "no image for container"),
+        (["analysis", "run"], "--filename"),
+        (["analysis", "run", "-f", "x", "--arg", "service"], "NAME=VALUE"),
+        (["analysis", "run", "-f", "x", "--arg", "a=1", "--arg", "a=2"], "'a' is given twice"),
+        (["list", "--limit", "0"], "--limit"),
     ],
 )
 def test_a_command_that_is_no_command_is_a_usage_error(
@@ -121,13 +159,13 @@ def test_a_command_that_is_no_command_is_a_usage_error(
     assert err.endswith("remedy: see `tidegate --help`\n")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["get", "--help"], ["start", "-h"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["get", "--help"], ["start", "-h"], ["analysis", "run", "-h"]])
 def test_help_is_no_error(tidegate: Tidegate, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     assert tidegate(*arguments) == 0
     assert "Usage" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [[], ["get"]])
+@pytest.mark.parametrize("arguments", [[], ["get"], ["analysis"]])
 def test_half_a_command_shows_what_there_is(
     tidegate: Tidegate, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
