@@ -67,10 +67,10 @@ def _gate(gate: GateAccount) -> list[Text]:
 
 
 def _where(gate: GateAccount) -> str:
-    step = f"step {gate.step} ({gate.step_text})" if gate.step is not None else ""
+    step = f"{gate.step} ({gate.step_text})" if gate.step is not None else ""
     if gate.kind == "Step":
-        return f"{step.capitalize()} {gate.name}"
-    during = f", during {step}" if step else ""
+        return f"Step {step} {gate.name}"
+    during = f", during step {step}" if step else ""
     return f"{gate.kind} analysis {gate.name}{during}".lstrip()
 
 
