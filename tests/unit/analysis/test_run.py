@@ -153,6 +153,16 @@ def test_under_argos_rule_an_end_is_a_success_unless_a_limit_was_passed() -> Non
     assert (run.status.phase, run.status.message) == (Phase.SUCCESSFUL, "Run Terminated")
 
 
+@pytest.mark.parametrize(("provider", "phase"), [("datadog", Phase.SUCCESSFUL), ("job", Phase.INCONCLUSIVE)])
+def test_under_argos_rule_a_job_that_is_stopped_has_proved_nothing(provider: str, phase: Phase) -> None:
+    run = begin(metric(inconclusiveLimit=0, provider={provider: {}}))
+    run.record([reading(run, resume_at=START + timedelta(minutes=1), metadata={"job-name": "m-1"})], START)
+    run.terminate(START)
+    [stopped] = only(run).measurements
+    assert (run.status.phase, stopped.phase, stopped.message) == (phase, phase, "Metric Terminated")
+    assert stopped.metadata == {"job-name": "m-1"}
+
+
 def test_a_single_look_without_interval_is_repeated_after_ten_seconds() -> None:
     run = begin(metric(interval=""))
     run.record([reading(run, result=0.5)], START)

@@ -20,18 +20,19 @@ CONTAINER = {
     "env": [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "tokens", "key": "smoke"}}}],
 }
 TOKEN = {"name": "token", "valueFrom": {"secretKeyRef": {"name": "tokens", "key": "smoke"}}}
+ARGS = [TOKEN, {"name": "image"}, {"name": "service"}, {"name": "cpu"}]
 
 
 def template(**pod: Any) -> dict[str, Any]:
     return {"spec": {"restartPolicy": "Never", "containers": [CONTAINER], **pod}}
 
 
-def found(job: dict[str, Any], args: tuple[Any, ...] = (TOKEN,), **metric: Any) -> list[Finding]:
+def found(job: dict[str, Any], **metric: Any) -> list[Finding]:
     analysis = {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "AnalysisTemplate",
         "metadata": {"name": "t"},
-        "spec": {"args": list(args), "metrics": [{"name": "m", "provider": {"job": job}, **metric}]},
+        "spec": {"args": ARGS, "metrics": [{"name": "m", "provider": {"job": job}, **metric}]},
     }
     return lint(from_objects([analysis]), compile_condition=compile_condition)
 
