@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from temporalio.client import WorkflowFailureError
 
@@ -41,6 +43,7 @@ async def test_a_hold_names_the_gate_that_could_not_tell_and_who_answered(world:
     await world.deploy_stable()
     world.datadog.answers = {"error-rate": [0.03]}
     handle = await world.start(world.request("1.1.0"))
+    await world.env.sleep(timedelta(minutes=20))  # three times the readings that the first gate wants
     await world.until(handle, lambda status: status.held)
     client, rollout = TidegateClient(world.client), RolloutRef("payments", world.name)
     account = await client.explain(rollout)
