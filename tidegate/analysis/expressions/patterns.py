@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Final, cast
 
 from lark import Lark, Token, Tree, UnexpectedInput
@@ -57,7 +57,7 @@ def compile_pattern(text: str) -> Automaton:
     if len(text) > MAX_TEXT:
         raise ConditionError(f"the regular expression has {len(text)} characters, at most {MAX_TEXT} are allowed")
     try:
-        tree = _grammar().parse(text)
+        tree = _GRAMMAR.parse(text)
     except UnexpectedInput as error:
         found = unexpected(error, text)[0]
         what = f"unexpected {found!r}" if found else "an end is missing"
@@ -65,9 +65,8 @@ def compile_pattern(text: str) -> Automaton:
     return _Builder().automaton(tree)
 
 
-@cache
-def _grammar() -> Lark:
-    return load("patterns.lark", lexer="basic")
+# Read when the module is imported: a workflow, which reads no file, may be the first to ask.
+_GRAMMAR: Lark = load("patterns.lark", lexer="basic")
 
 
 class _Builder:
