@@ -193,6 +193,25 @@ async def test_a_kubelet_that_was_killed_restarts_its_containers(cluster: Cluste
     assert (await cluster.get(port_of(pod)))["version"] == "1.0.0"
 
 
+@pytest.mark.parametrize(
+    ("script", "policy", "phase", "restarts"),
+    [("sleep 0.1", "Never", "Succeeded", 0), ("exit 3", "Never", "Failed", 0), ("exit 3", "OnFailure", "Running", 1)],
+)
+async def test_a_pod_that_may_end_does_what_its_command_says(
+    cluster: Cluster, script: str, policy: str, phase: str, restarts: int
+) -> None:
+    containers: list[JsonValue] = [{"name": "c", "image": "busybox:1", "command": ["sh", "-c", script]}]
+    await cluster.create(PODS, {"metadata": meta("task"), "spec": {"restartPolicy": policy, "containers": containers}})
+
+    def has_come_to_it(pod: Document | None) -> bool:
+        status = mapping((pod or {}).get("status"))
+        return status.get("phase") == phase and container(pod).get("restartCount") == restarts
+
+    await cluster.pod_is("task", has_come_to_it, f"{phase}, restarted {restarts} times")
+    await cluster.call("DELETE", f"{PODS}/task")
+    await cluster.pod_is("task", lambda pod: pod is None, "gone")
+
+
 @pytest.fixture
 async def agent(cluster: Cluster, mesh: Mesh) -> AsyncIterator[MeshAgent]:
     agent = MeshAgent(cluster.url, mesh.envoy, mesh.files)
