@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shutil
-import sysconfig
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,13 +19,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from benchmarks.bare_workflow import BARE_WORKFLOW, Bare
 from benchmarks.machine import Machine
+from tests.workflows.time_skipping import time_skipping
 from tidegate.analysis.reading import Reading
 from tidegate.analysis.status import AnalysisStatus, Phase
 from tidegate.contract import (
@@ -47,9 +43,6 @@ EVENT_LIMIT = 51_200
 BYTE_LIMIT = 50 * 1024 * 1024
 CPU_GOAL_MS = 5.0
 INTERVAL = timedelta(seconds=10)
-QUIET = Runtime(
-    telemetry=TelemetryConfig(logging=LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR")))
-)
 
 
 class Figures(BaseModel):
@@ -120,13 +113,7 @@ class Provider:
 async def _server(provider: Provider) -> AsyncIterator[Client]:
     """A server with the worker under test."""
     async with AsyncExitStack() as stack:
-        env = await stack.enter_async_context(
-            await WorkflowEnvironment.start_time_skipping(
-                test_server_existing_path=shutil.which("temporal-test-server", path=sysconfig.get_path("scripts")),
-                data_converter=pydantic_data_converter,
-                runtime=QUIET,
-            )
-        )
+        env = await stack.enter_async_context(await time_skipping())
         for worker in (
             Worker(
                 env.client, task_queue=RELEASES_QUEUE, workflows=[AnalysisRun, Bare], workflow_runner=workflow_runner()

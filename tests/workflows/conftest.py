@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import shutil
-import sysconfig
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -16,12 +14,11 @@ from typing import Any
 import pytest
 from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from tests.workflows.cluster_double import ClusterDouble
+from tests.workflows.time_skipping import time_skipping
 from tidegate.analysis.reading import Reading
 from tidegate.contract import (
     FOLLOW_UP_QUEUE,
@@ -44,10 +41,6 @@ from workers.wiring import workflow_runner
 from workflows.analysis_run import AnalysisRun
 from workflows.rollout import Rollout
 
-# The time-skipping server lacks a capability that the SDK warns of for each worker.
-QUIET = Runtime(
-    telemetry=TelemetryConfig(logging=LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR")))
-)
 EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"
 STABLE_IMAGE = "registry.internal/payments/checkout:1.0.0"
 
@@ -133,13 +126,8 @@ async def open_release_world() -> AsyncIterator[World]:
     """A server, its workers and the doubles, for as long as the iteration lasts."""
     manifests = load([EXAMPLES / name for name in ("rollout.yaml", "analysis-template.yaml")])
     network = load([EXAMPLES / "services-and-virtualservice.yaml"])
-    server = shutil.which("temporal-test-server", path=sysconfig.get_path("scripts"))
     async with AsyncExitStack() as stack:
-        env = await stack.enter_async_context(
-            await WorkflowEnvironment.start_time_skipping(
-                test_server_existing_path=server, data_converter=pydantic_data_converter, runtime=QUIET
-            )
-        )
+        env = await stack.enter_async_context(await time_skipping())
         await env.client.operator_service.add_search_attributes(_search_attributes())
         documents = [loaded.raw for loaded in (*network.services, *network.virtual_services, *manifests.templates)]
         cluster, datadog = ClusterDouble(*documents), DatadogDouble()

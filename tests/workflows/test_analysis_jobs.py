@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,12 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
+from activities.cluster import JOBS, PODS, Resource
+from activities.cluster import Cluster as Reached
+from activities.jobs import Jobs
+from sandbox.controllers import Controllers, PodSimulator
+from sandbox.kubernetes_api import KubernetesApi
+from tests.workflows.time_skipping import time_skipping
 from tidegate.analysis.reading import Reading, Verdict
 from tidegate.analysis.status import AnalysisStatus, Phase
 from tidegate.contract import (
@@ -31,13 +38,17 @@ from tidegate.contract import (
     EndJobs,
     ErrorType,
     MeasureRequest,
+    Observation,
     Owner,
+    ReleaseRequest,
     cluster_queue,
     job_name,
     metrics_queue,
 )
+from tidegate.manifests.documents import load
 from workers.wiring import workflow_runner
 from workflows.analysis_run import AnalysisRun
+from workflows.plan import Plan
 
 OWNER = Owner(api_version="argoproj.io/v1alpha1", kind="Rollout", name="checkout", uid="7")
 
@@ -137,13 +148,8 @@ def workers(env: WorkflowEnvironment, cluster: Cluster, datadog: Datadog) -> lis
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    server = shutil.which("temporal-test-server", path=sysconfig.get_path("scripts"))
     async with AsyncExitStack() as stack:
-        env = await stack.enter_async_context(
-            await WorkflowEnvironment.start_time_skipping(
-                test_server_existing_path=server, data_converter=pydantic_data_converter
-            )
-        )
+        env = await stack.enter_async_context(await time_skipping())
         found = World(env, Cluster(), Datadog())
         for worker in workers(env, found.cluster, found.datadog):
             await stack.enter_async_context(worker)
@@ -301,14 +307,17 @@ async def test_a_measurement_without_any_answer_may_have_left_a_job(world: World
 
 
 async def test_a_cluster_that_is_away_does_not_hold_the_verdict(world: World) -> None:
-    world.cluster.script, world.cluster.broken = {"smoke": [3600]}, True
+    # Not long: the server may skip to the end of a wait that was given up.
+    world.cluster.script, world.cluster.broken = {"smoke": [20]}, True
     handle = await world.start(job())
     await world.until(handle, is_under_way)
-    before = await world.env.get_current_time()
     await handle.signal("terminate")
     assert (await handle.result()).status.phase is Phase.INCONCLUSIVE
     assert len(world.cluster.ended) > 1, "it is tried again"
-    assert await world.env.get_current_time() - before < timedelta(minutes=1)
+    times = {event.WhichOneof("attributes"): event.event_time for event in (await handle.fetch_history()).events}
+    closed = times["workflow_execution_completed_event_attributes"].ToDatetime()
+    scheduled = times["activity_task_scheduled_event_attributes"].ToDatetime()
+    assert closed - scheduled < timedelta(minutes=1)
 
 
 async def test_a_run_without_jobs_under_way_asks_nothing_of_the_cluster(world: World) -> None:
@@ -331,6 +340,66 @@ async def test_a_secret_in_a_job_is_refused(world: World, text: str) -> None:
     assert (cause.type, cause.non_retryable) == (ErrorType.INVALID_SPEC, True)
     assert cause.message.startswith("Analysis spec invalid: metrics[0].provider.job: an argument from a Secret")
     assert world.cluster.asked == []
+
+
+async def test_real_jobs_are_measured_and_none_is_left_behind(world: World) -> None:
+    """The same run, with the provider itself and the embedded cluster in the place of the double."""
+    api = KubernetesApi()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(api.stop)
+        await api.start()
+        await stack.enter_async_context(Controllers(api.cluster, simulator=PodSimulator(api.cluster)))
+        cluster = await Reached.connect(url=api.url)
+        stack.push_async_callback(cluster.close)
+        await cluster.create(Resource("", "v1", "namespaces", "Namespace"), "", {"metadata": {"name": "payments"}})
+        queue = cluster_queue("embedded")
+        await stack.enter_async_context(
+            Worker(world.env.client, task_queue=queue, activities=Jobs(cluster).activities())
+        )
+        metrics = [job(name, provider=real(script)) for name, script in SCRIPTS.items()]
+        request = AnalysisRequest(cluster="embedded", namespace="payments", name="run", spec={"metrics": metrics})
+        handle = await world.env.client.start_workflow(
+            ANALYSIS_WORKFLOW, request, id="embedded", task_queue=RELEASES_QUEUE, result_type=AnalysisResult
+        )
+        status = (await handle.result()).status
+        await until_left(cluster, {"good", "bad"})
+    assert status.phase is Phase.FAILED
+    assert {name: of(status, name).phase for name in SCRIPTS} == {
+        "good": Phase.SUCCESSFUL,
+        "bad": Phase.FAILED,
+        "endless": Phase.INCONCLUSIVE,
+    }
+    assert "reached the specified backoff limit" in of(status, "bad").measurements[-1].message
+
+
+async def until_left(cluster: Reached, metrics: set[str]) -> None:
+    """Wait until the Jobs and pods of these metrics are all that there are."""
+    for _ in range(500):
+        found = [*await cluster.select(JOBS, "payments", {}), *await cluster.select(PODS, "payments", {})]
+        names = {each["metadata"]["name"].partition("-")[0] for each in found}
+        if names == metrics:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(names)
+
+
+SCRIPTS = {"good": "exit 0", "bad": "sleep 0.2; exit 1", "endless": "sleep 3600"}
+
+
+def real(script: str) -> dict[str, Any]:
+    container = {"name": "c", "image": "busybox:1", "command": ["sh", "-c", script]}
+    template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+    return {"job": {"spec": {"backoffLimit": 0, "template": template}}}
+
+
+def test_jobs_go_with_the_rollout_of_their_release() -> None:
+    examples = Path(__file__).parents[2] / "examples" / "checkout"
+    manifest = load([examples / "rollout.yaml"]).rollout()
+    request = ReleaseRequest(namespace="payments", name="checkout", rollout=manifest.raw)
+    seen = Observation(at=datetime.now(UTC))
+    there = seen.model_copy(update={"rollout": {"metadata": {"uid": "7"}}})
+    assert Plan.of(request, manifest.model, there, None).owner == OWNER
+    assert Plan.of(request, manifest.model, seen, None).owner is None
 
 
 async def test_a_job_goes_on_while_its_run_continues_as_new() -> None:

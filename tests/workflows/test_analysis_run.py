@@ -21,6 +21,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
+from tests.workflows.time_skipping import time_skipping
 from tidegate.analysis.reading import Reading
 from tidegate.analysis.spec import build_run_spec
 from tidegate.analysis.status import AnalysisStatus, MetricStatus, Phase
@@ -131,13 +132,8 @@ class World:
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    server = shutil.which("temporal-test-server", path=sysconfig.get_path("scripts"))
     async with AsyncExitStack() as stack:
-        env = await stack.enter_async_context(
-            await WorkflowEnvironment.start_time_skipping(
-                test_server_existing_path=server, data_converter=pydantic_data_converter
-            )
-        )
+        env = await stack.enter_async_context(await time_skipping())
         provider = Provider()
         await stack.enter_async_context(_workflow_worker(env.client))
         await stack.enter_async_context(
