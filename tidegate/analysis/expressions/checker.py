@@ -31,6 +31,7 @@ from tidegate.analysis.expressions.types import (
     list_of,
     spell,
 )
+from tidegate.analysis.expressions.visitor import Visitor
 
 _LITERALS: Final[dict[type, Type]] = {bool: BOOL, int: INT, float: FLOAT, str: STRING, bytes: BYTES, type(None): NIL}
 _INDEXED: Final = frozenset(("map", "reduce"))
@@ -66,21 +67,13 @@ def check(root: Node, result: Type) -> Checked:
     return Checked(checker.visit(root), frozenset(checker.floats), frozenset(checker.exact))
 
 
-class _Checker:
+class _Checker(Visitor[Type]):
     def __init__(self, result: Type) -> None:
         self._environment = {"result": result, **ENVIRONMENT}
         self._variables: dict[str, Type] = {}
         self._scopes: list[_Scope] = []
         self.floats: set[int] = set()
         self.exact: set[int] = set()
-
-    def visit(self, node: Node) -> Type:
-        """Return the type of a node; raises ConditionError when it has none."""
-        rules: dict[type[Node], Callable[..., Type]] = self._RULES
-        try:
-            return rules[type(node)](self, node)
-        except ConditionError as error:
-            raise error.at(node.column) from None
 
     def _literal(self, node: syntax.Literal) -> Type:
         return _LITERALS[type(node.value)]
@@ -236,25 +229,6 @@ class _Checker:
         for entry in node.entries:
             self.visit(entry)
         return MAP
-
-    _RULES: Final[dict[type[Node], Callable[..., Type]]] = {
-        syntax.Literal: _literal,
-        syntax.Identifier: _identifier,
-        syntax.Pointer: _pointer,
-        syntax.Unary: _unary,
-        syntax.Binary: _binary,
-        syntax.Conditional: _conditional,
-        syntax.Member: _member,
-        syntax.Chain: _chain,
-        syntax.Slice: _slice,
-        syntax.Call: _call,
-        syntax.Builtin: _builtin,
-        syntax.Traversal: _traversal,
-        syntax.Let: _let,
-        syntax.Sequence: _sequence,
-        syntax.ListLiteral: _list,
-        syntax.MapLiteral: _map,
-    }
 
 
 def _no_member(base: Type, key: Type, name: object) -> ConditionError:

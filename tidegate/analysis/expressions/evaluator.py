@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Final
 
 from tidegate.analysis.expressions import operators, syntax
 from tidegate.analysis.expressions.builtins import call_builtin
@@ -17,6 +15,7 @@ from tidegate.analysis.expressions.syntax import Node
 from tidegate.analysis.expressions.traversals import Scope, traverse
 from tidegate.analysis.expressions.types import INTS
 from tidegate.analysis.expressions.values import Function, TypedList, type_name
+from tidegate.analysis.expressions.visitor import Visitor
 
 
 class _NilBase(Exception):  # noqa: N818 - a jump, not an error: what stands before `?.` is nil
@@ -28,27 +27,21 @@ def evaluate(root: Node, result: object, *, now: datetime | None, budget: Budget
 
     `now` is what `now()` gives; without it such a condition fails, because this room reads no clock.
     """
-    return _Evaluator(Environment(result, now, budget)).value(root)
+    return _Evaluator(Environment(result, now, budget)).visit(root)
 
 
-class _Evaluator:
+class _Evaluator(Visitor[object]):
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._budget = environment.budget
         self._variables: dict[str, object] = {}
         self._scopes: list[Scope] = []
 
-    def value(self, node: Node) -> object:
-        """Return the value of a node."""
-        rules: dict[type[Node], Callable[..., object]] = self._RULES
-        try:
-            self._budget.spend()
-            return rules[type(node)](self, node)
-        except ConditionError as error:
-            raise error.at(node.column) from None
+    def _enter(self) -> None:
+        self._budget.spend()
 
     def _truth(self, node: Node) -> bool:
-        value = self.value(node)
+        value = self.visit(node)
         if isinstance(value, bool):
             return value
         raise ConditionError(f"expected bool, but got {type_name(value)}", column=node.column)
@@ -70,20 +63,20 @@ class _Evaluator:
     def _unary(self, node: syntax.Unary) -> object:
         if node.operator == "!":
             return not self._truth(node.operand)
-        value = self.value(node.operand)
+        value = self.visit(node.operand)
         return operators.negate(value) if node.operator == "-" else value
 
     def _binary(self, node: syntax.Binary) -> object:
         operator = node.operator
         if operator in ("&&", "||"):
             decided = self._truth(node.left)
-            return decided if decided is (operator == "||") else self.value(node.right)
-        left = self.value(node.left)
+            return decided if decided is (operator == "||") else self.visit(node.right)
+        left = self.visit(node.left)
         if operator == "??":
-            return self.value(node.right) if left is None else left
+            return self.visit(node.right) if left is None else left
         if operator == "in" and isinstance(node.right, syntax.Binary) and node.right.operator == "..":
             return self._in_range(left, node.right)
-        return self._operate(operator, left, self.value(node.right))
+        return self._operate(operator, left, self.visit(node.right))
 
     def _operate(self, operator: str, left: object, right: object) -> object:
         if operator in operators.COMPARISONS:
@@ -104,7 +97,7 @@ class _Evaluator:
 
     def _in_range(self, number: object, bounds: syntax.Binary) -> bool:
         """Look between the ends; the list between them may be long."""
-        first, last = (operators.to_int(self.value(end)) for end in (bounds.left, bounds.right))
+        first, last = (operators.to_int(self.visit(end)) for end in (bounds.left, bounds.right))
         if not isinstance(number, int | float) or isinstance(number, bool):
             return False
         return first <= number <= last and number == int(number)
@@ -131,49 +124,49 @@ class _Evaluator:
         return text.startswith(right) if operator == "startsWith" else text.endswith(right)
 
     def _conditional(self, node: syntax.Conditional) -> object:
-        return self.value(node.then if self._truth(node.condition) else node.otherwise)
+        return self.visit(node.then if self._truth(node.condition) else node.otherwise)
 
     def _base(self, node: syntax.Member) -> object:
-        base = self.value(node.base)
+        base = self.visit(node.base)
         if base is None and node.optional:
             raise _NilBase
         return base
 
     def _member(self, node: syntax.Member) -> object:
-        return operators.fetch(self._base(node), self.value(node.key))
+        return operators.fetch(self._base(node), self.visit(node.key))
 
     def _chain(self, node: syntax.Chain) -> object:
         try:
-            return self.value(node.body)
+            return self.visit(node.body)
         except _NilBase:
             return None
 
     def _slice(self, node: syntax.Slice) -> object:
-        base = self.value(node.base)
-        stop = None if node.stop is None else operators.to_int(self.value(node.stop))
-        start = None if node.start is None else operators.to_int(self.value(node.start))
+        base = self.visit(node.base)
+        stop = None if node.stop is None else operators.to_int(self.visit(node.stop))
+        start = None if node.start is None else operators.to_int(self.visit(node.start))
         return operators.cut(base, start, stop, self._budget)
 
     def _call(self, node: syntax.Call) -> object:
         if isinstance(node.callee, syntax.Member):
-            base, name = self._base(node.callee), self.value(node.callee.key)
-            arguments = [self.value(argument) for argument in node.arguments]
+            base, name = self._base(node.callee), self.visit(node.callee.key)
+            arguments = [self.visit(argument) for argument in node.arguments]
             if has_method(base, name):
                 return call_method(base, str(name), arguments)
             callee = operators.fetch(base, name)
         else:
-            callee = self.value(node.callee)
-            arguments = [self.value(argument) for argument in node.arguments]
+            callee = self.visit(node.callee)
+            arguments = [self.visit(argument) for argument in node.arguments]
         if not isinstance(callee, Function):
             raise ConditionError(f"invalid operation: cannot call a {type_name(callee)}")
         return self._environment.call(callee.name, arguments)
 
     def _builtin(self, node: syntax.Builtin) -> object:
-        return call_builtin(node.name, [self.value(argument) for argument in node.arguments], self._environment)
+        return call_builtin(node.name, [self.visit(argument) for argument in node.arguments], self._environment)
 
     def _traversal(self, node: syntax.Traversal) -> object:
-        collection = self.value(node.collection)
-        extra = None if node.extra is None else (self.value(node.extra),)
+        collection = self.visit(node.collection)
+        extra = None if node.extra is None else (self.visit(node.extra),)
         scope = Scope()
 
         def apply() -> object:
@@ -181,46 +174,27 @@ class _Evaluator:
                 return scope.item
             self._scopes.append(scope)
             try:
-                return self.value(node.predicate)
+                return self.visit(node.predicate)
             finally:
                 self._scopes.pop()
 
         return traverse(node.name, collection, scope, apply, extra, self._budget)
 
     def _let(self, node: syntax.Let) -> object:
-        self._variables[node.name] = self.value(node.value)
-        return self.value(node.body)
+        self._variables[node.name] = self.visit(node.value)
+        return self.visit(node.body)
 
     def _sequence(self, node: syntax.Sequence) -> object:
-        return [self.value(part) for part in node.parts][-1]
+        return [self.visit(part) for part in node.parts][-1]
 
     def _list(self, node: syntax.ListLiteral) -> object:
         self._budget.allocate(len(node.items))
-        return [self.value(item) for item in node.items]
+        return [self.visit(item) for item in node.items]
 
     def _map(self, node: syntax.MapLiteral) -> object:
         self._budget.allocate(len(node.entries))
-        values = [self.value(entry) for entry in node.entries]
+        values = [self.visit(entry) for entry in node.entries]
         return {_literal_key(key): value for key, value in zip(values[::2], values[1::2], strict=True)}
-
-    _RULES: Final[dict[type[Node], Callable[..., object]]] = {
-        syntax.Literal: _literal,
-        syntax.Identifier: _identifier,
-        syntax.Pointer: _pointer,
-        syntax.Unary: _unary,
-        syntax.Binary: _binary,
-        syntax.Conditional: _conditional,
-        syntax.Member: _member,
-        syntax.Chain: _chain,
-        syntax.Slice: _slice,
-        syntax.Call: _call,
-        syntax.Builtin: _builtin,
-        syntax.Traversal: _traversal,
-        syntax.Let: _let,
-        syntax.Sequence: _sequence,
-        syntax.ListLiteral: _list,
-        syntax.MapLiteral: _map,
-    }
 
 
 def _literal_key(key: object) -> str:
