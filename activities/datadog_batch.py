@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from activities.datadog_client import DatadogClient
 from activities.datadog_request import Question, Window, scalar_request
 from activities.datadog_response import (
-    ResponseError,
     check_status,
     read_first,
     read_formula,
@@ -17,7 +16,7 @@ from activities.datadog_response import (
     read_table,
 )
 from activities.http import Answer, TransportError
-from activities.measuring import Failed, Outcome
+from activities.measuring import Failed, Outcome, ResponseError
 from tidegate.manifests.providers.datadog import SecretRef
 
 # Answers that condemn a whole request for what a single query of it may have done.

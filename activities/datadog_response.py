@@ -14,15 +14,11 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from activities.datadog_formula import Formula, NotComputableError
 from activities.datadog_request import Columns
 from activities.http import Answer
-from activities.measuring import Value
+from activities.measuring import ResponseError, Value
 
 T = TypeVar("T", bound=BaseModel)
 
 GROUPS_KEPT = 100
-
-
-class ResponseError(ValueError):
-    """An answer without a usable value; the text is what Argo stores with the measurement."""
 
 
 class _Body(BaseModel):

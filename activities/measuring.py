@@ -32,6 +32,10 @@ class ConfigError(ValueError):
     """A provider's settings that cannot be measured with; the text is Argo's where Argo has one."""
 
 
+class ResponseError(ValueError):
+    """An answer without a usable value; the text is what is stored with the measurement, Argo's where Argo has one."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """One metric to be measured now, with every argument in place.

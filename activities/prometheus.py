@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from urllib.parse import urlencode
 
 import httpx
@@ -14,11 +12,11 @@ from pydantic import BaseModel, ConfigDict
 from temporalio import activity
 
 from activities.authentication import Authorizer
-from activities.http import Answer, TransportError, exchange
-from activities.measuring import Asked, ConfigError, Failed, Measuring, Outcome, Value, answer_each
-from activities.oauth2 import TokenError
+from activities.http import Answer, exchange
+from activities.measuring import Asked, Measuring, Outcome, ResponseError, Value, answer_each
+from activities.over_http import outcome
 from activities.prometheus_request import ADDRESS_VARIABLE, Question, read_question
-from activities.prometheus_response import ResponseError, read_value
+from activities.prometheus_response import read_value
 from activities.secrets import NamedSecrets
 from activities.tls import TrustError, trusting
 from tidegate.analysis.reading import Reading
@@ -71,33 +69,19 @@ class Prometheus:
         return await answer_each(asked, self._answer)
 
     async def _answer(self, asked: Asked) -> Outcome:
-        try:
-            question = read_question(asked.read(Provider, KEY), self._address, asked.at)
-        except ConfigError as error:
-            return Failed(str(error))
-        try:
-            async with asyncio.timeout(question.timeout):
-                value = await self._measure(question)
-        except (TokenError, TransportError) as error:
-            failure = f"{question.request}: {error}"
-        except TimeoutError:
-            failure = f"{question.request}: no complete answer within {question.timeout} s"
-        except TrustError as error:
-            failure = f"failed to parse prometheus caCert: {error}"
-        except ResponseError as error:
-            failure = str(error)
-        else:
-            return replace(value, query=question.text)
-        return Failed(failure, query=question.text)
+        return await outcome(lambda: read_question(asked.read(Provider, KEY), self._address, asked.at), self._measure)
 
     async def _measure(self, question: Question) -> Value:
-        async with trusting(self._http, insecure=question.insecure, authorities=question.authorities) as http:
-            answer = await self._authorizer.exchange(
-                http,
-                question.access,
-                lambda authorization: _ask(http, question, authorization),
-                timeout=question.timeout,
-            )
+        try:
+            async with trusting(self._http, insecure=question.insecure, authorities=question.authorities) as http:
+                answer = await self._authorizer.exchange(
+                    http,
+                    question.access,
+                    lambda authorization: _ask(http, question, authorization),
+                    timeout=question.timeout,
+                )
+        except TrustError as error:
+            raise ResponseError(f"failed to parse prometheus caCert: {error}") from error
         return read_value(answer, question.url)
 
 

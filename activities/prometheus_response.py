@@ -8,7 +8,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from activities.http import Answer, redirect_refused
-from activities.measuring import Value
+from activities.measuring import ResponseError, Value
 from tidegate.analysis.expressions.environment import parse_float
 from tidegate.analysis.expressions.rendering import render_float
 
@@ -18,10 +18,6 @@ MAX_QUOTED = 200
 T = TypeVar("T", bound=BaseModel)
 # Unix seconds and the value as text.
 _Sample = tuple[float, Annotated[str, Field(max_length=64)]]
-
-
-class ResponseError(ValueError):
-    """An answer without a usable value; the text begins with what Argo stores with the measurement."""
 
 
 class _Body(BaseModel):

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import httpx
 from temporalio import activity
 
 from activities.authentication import Authorizer
-from activities.http import Answer, TransportError, exchange
-from activities.measuring import Asked, ConfigError, Failed, Measuring, Outcome, Value, answer_each
-from activities.oauth2 import TokenError
+from activities.http import Answer, exchange
+from activities.measuring import Asked, Measuring, Outcome, Value, answer_each
+from activities.over_http import outcome
 from activities.secrets import NamedSecrets
 from activities.tls import trusting
 from activities.web_request import Question, read_question
-from activities.web_response import ResponseError, read_value
+from activities.web_response import read_value
 from tidegate.analysis.reading import Reading
 from tidegate.contract import Activity, MeasureRequest
 from tidegate.manifests.providers.web import Web as Provider
@@ -51,22 +49,7 @@ class Web:
         return await answer_each(asked, self._answer)
 
     async def _answer(self, asked: Asked) -> Outcome:
-        try:
-            question = read_question(asked.read(Provider, KEY))
-        except ConfigError as error:
-            return Failed(str(error))
-        try:
-            async with asyncio.timeout(question.timeout):
-                value = await self._measure(question)
-        except (TokenError, TransportError) as error:
-            failure = f"{question.request}: {error}"
-        except TimeoutError:
-            failure = f"{question.request}: no complete answer within {question.timeout} s"
-        except ResponseError as error:
-            failure = str(error)
-        else:
-            return replace(value, query=question.text)
-        return Failed(failure, query=question.text)
+        return await outcome(lambda: read_question(asked.read(Provider, KEY)), self._measure)
 
     async def _measure(self, question: Question) -> Value:
         async with trusting(self._http, insecure=question.insecure) as http:

@@ -9,16 +9,12 @@ from pydantic import JsonValue
 from pydantic_core import from_json
 
 from activities.http import Answer, redirect_refused
-from activities.measuring import Value
+from activities.measuring import ResponseError, Value
 from tidegate.analysis.expressions.rendering import json_float, json_string
 from tidegate.manifests.jsonpath import JsonPath, PathError
 
 MAX_VALUE_CHARACTERS = 32 * 1024
 MAX_QUOTED = 200
-
-
-class ResponseError(ValueError):
-    """An answer without a usable value; the text is what is stored with the measurement."""
 
 
 def read_value(answer: Answer, asked: httpx.URL, path: JsonPath) -> Value:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from activities.datadog_batch import Due, batches
 from activities.datadog_formula import MAX_DEPTH, Formula, FormulaError, NotComputableError, Outcome
 from activities.datadog_request import Question, Window, scalar_request
-from activities.datadog_response import ResponseError, plain_decimal, read_first, read_series, read_table
+from activities.datadog_response import plain_decimal, read_first, read_series, read_table
+from activities.measuring import ResponseError
 
 NAMES = ("a", "b", "hits")
 numbers = st.floats(min_value=0.001, max_value=1e6)
