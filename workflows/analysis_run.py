@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.arguments import SpecError, has_placeholder
     from tidegate.analysis.metric import MetricRules
     from tidegate.analysis.reading import Reading
-    from tidegate.analysis.rules import DEFAULT_RETENTION, RunRules
+    from tidegate.analysis.rules import RunRules
     from tidegate.analysis.run import Run
     from tidegate.analysis.status import AnalysisStatus, Phase
     from tidegate.contract import (
@@ -163,7 +163,7 @@ class AnalysisRun:
             numbers={metric.name: run.number(metric) for metric in metrics},
             pending={metric.name: dict(run.pending(metric)) for metric in metrics},
             uid=self._uid,
-            retention={metric.name: rules.retention.get(metric.name, DEFAULT_RETENTION) for metric in metrics},
+            retention={metric.name: rules.kept(metric.name) for metric in metrics},
             owner=request.owner,
         )
         jobs = {name: job_name(self._uid, name, number) for name, number in asked.numbers.items() if provider == JOB}

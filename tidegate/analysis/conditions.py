@@ -14,6 +14,7 @@ It differs from Argo on purpose where an answer could be an accident:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property, lru_cache
 
@@ -28,11 +29,18 @@ from tidegate.analysis.expressions.limits import Budget
 from tidegate.analysis.expressions.parser import parse
 from tidegate.analysis.expressions.types import Kind, Type
 from tidegate.analysis.expressions.values import from_json, type_name, type_of
+from tidegate.manifests.providers.results import ResultKind
 
 __all__ = ["Condition", "ConditionError", "compile_condition"]
 
-# What providers answer: a number, a list of numbers, text, and what JSON may hold.
-_RESULTS = (types.FLOAT, types.FLOATS, types.STRING, types.BOOL, types.LIST, types.MAP)
+_TYPES = {
+    ResultKind.NUMBER: types.FLOAT,
+    ResultKind.NUMBERS: types.FLOATS,
+    ResultKind.TEXT: types.STRING,
+    ResultKind.BOOLEAN: types.BOOL,
+    ResultKind.ITEMS: types.LIST,
+    ResultKind.FIELDS: types.MAP,
+}
 _NIL_AWARE = frozenset(("default", "isNil"))
 
 
@@ -65,14 +73,14 @@ class Condition:
             return value
         raise _not_boolean(type_name(value))
 
-    def check(self) -> None:
-        """Raise ConditionError when there is no kind of result that the condition could be put to.
+    def check(self, kinds: Sequence[ResultKind] = tuple(ResultKind)) -> None:
+        """Raise ConditionError when the condition could be put to no result of these kinds.
 
         A result of any kind is tried first: what is wrong then is wrong with every one.
         """
         self._program(types.ANY)
-        refusals = [refusal for subject in _RESULTS if (refusal := self._refusal(subject))]
-        if len(refusals) == len(_RESULTS):
+        refusals = [refusal for kind in kinds if (refusal := self._refusal(_TYPES[kind]))]
+        if refusals and len(refusals) == len(kinds):
             raise refusals[0]
 
     def _refusal(self, subject: Type) -> ConditionError | None:

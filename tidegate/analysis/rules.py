@@ -12,13 +12,15 @@ from tidegate.analysis.expressions.limits import Budget
 from tidegate.analysis.expressions.patterns import compile_pattern
 from tidegate.analysis.metric import MetricRules
 from tidegate.analysis.validation import check_metrics
-from tidegate.manifests.analysis_template import DryRun, MeasurementRetention, Metric, TemplateArgument
+from tidegate.manifests.analysis_template import (
+    DEFAULT_RETENTION,
+    DryRun,
+    MeasurementRetention,
+    Metric,
+    TemplateArgument,
+)
 from tidegate.manifests.decode import decode_object
 from tidegate.manifests.model import Items, Model
-
-DEFAULT_RETENTION: Final = 10
-MAX_RETENTION: Final = 100
-"""Most measurements of one metric in a status: it travels in signals and from one part of a long run to the next."""
 
 _LABEL: Final = "AnalysisRun"
 _MAY_HOLD_SECRETS: Final = frozenset(("provider", "successCondition", "failureCondition"))
@@ -45,7 +47,7 @@ class RunSpec(Model):
 
 @dataclass(frozen=True)
 class RunRules:
-    """What an AnalysisRun asks for. `retention` is how many measurements are kept, by metric.
+    """What an AnalysisRun asks for. `retention` is how many measurements are kept of metrics that a rule names.
 
     `secrets` are the arguments that only a provider may resolve: argument name -> name and key of a Secret. With
     `terminate` nothing is to be measured.
@@ -71,10 +73,14 @@ class RunRules:
         return cls(
             metrics=tuple(map(MetricRules.of, metrics)),
             dry_run=frozenset(dry_run),
-            retention={name: _limit(run.measurement_retention[index]) for name, index in kept.items()},
+            retention={name: run.measurement_retention[index].kept for name, index in kept.items()},
             secrets=secret_references([argument.to_wire() for argument in run.args]),
             terminate=run.terminate,
         )
+
+    def kept(self, metric: str) -> int:
+        """How many measurements are kept of the metric of this name."""
+        return self.retention.get(metric, DEFAULT_RETENTION)
 
 
 def _resolved(run: RunSpec) -> list[Metric]:
@@ -103,10 +109,6 @@ def _check_later_substitution(arguments: Sequence[TemplateArgument], documents: 
                     f"Analysis spec invalid: metrics[{index}].{field}: {value!r}: an argument from a Secret may only "
                     f"stand in {', '.join(sorted(_MAY_HOLD_SECRETS))}"
                 )
-
-
-def _limit(rule: MeasurementRetention) -> int:
-    return min(rule.limit, MAX_RETENTION) if rule.limit > 0 else DEFAULT_RETENTION
 
 
 def _matches(field: str, patterns: Sequence[str], metrics: Sequence[Metric]) -> dict[str, int]:

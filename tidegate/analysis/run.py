@@ -9,7 +9,7 @@ from typing import Final
 from tidegate.analysis.assess import measured
 from tidegate.analysis.metric import MetricRules
 from tidegate.analysis.reading import Reading
-from tidegate.analysis.rules import DEFAULT_RETENTION, RunRules
+from tidegate.analysis.rules import RunRules
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase, Summary
 from tidegate.manifests.providers.job import KEY as JOB
 
@@ -163,7 +163,7 @@ class Run:
         if before and before[-1].phase is Phase.RUNNING:
             new = new.model_copy(update={"started_at": before[-1].started_at})
             before = before[:-1]
-        phase, retention = new.phase, self._rules.retention.get(rule.name, DEFAULT_RETENTION)
+        phase, retention = new.phase, self._rules.kept(rule.name)
         changes: dict[str, object] = {
             "phase": Phase.RUNNING if metric.phase is Phase.PENDING else metric.phase,
             "measurements": (*before, new)[-retention:],

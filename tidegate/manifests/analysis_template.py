@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -11,6 +12,10 @@ from tidegate.manifests.providers.datadog import Datadog
 from tidegate.manifests.providers.job import Job
 from tidegate.manifests.providers.prometheus import Prometheus
 from tidegate.manifests.providers.web import Web
+
+DEFAULT_RETENTION: Final = 10
+MAX_RETENTION: Final = 100
+"""Most measurements of one metric in a status: it travels in signals and from one part of a long run to the next."""
 
 
 class SecretKeyRef(Model):
@@ -70,10 +75,15 @@ class DryRun(Model):
 
 
 class MeasurementRetention(Model):
-    """How many measurements are kept of the metrics that a regular expression names; 0 and less mean 10."""
+    """How many measurements are kept of the metrics that a regular expression names."""
 
     metric_name: str = ""
     limit: int = 0
+
+    @property
+    def kept(self) -> int:
+        """The limit that is in force."""
+        return min(self.limit, MAX_RETENTION) if self.limit > 0 else DEFAULT_RETENTION
 
 
 class RunMetadata(Model):

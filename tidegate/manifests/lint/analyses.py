@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from tidegate.manifests.analysis_template import AnalysisTemplate, RolloutAnalysis
 from tidegate.manifests.documents import Loaded
 from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.lint.named_metrics import Matches, rule_findings
 from tidegate.manifests.lint.rollouts import field_findings
 from tidegate.manifests.network import HASH_LABEL
 from tidegate.manifests.rollout import Rollout
@@ -18,7 +19,9 @@ Templates = Mapping[TemplateKey, Loaded[AnalysisTemplate]]
 _HASHES = ("Latest", "Stable")
 
 
-def analysis_findings(rollout: Loaded[Rollout], templates: Templates, *, complete: bool) -> Iterator[Finding]:
+def analysis_findings(
+    rollout: Loaded[Rollout], templates: Templates, matches: Matches | None, *, complete: bool
+) -> Iterator[Finding]:
     """What is wrong with the analyses of a Rollout, or surprising about them."""
     canary = rollout.model.spec.strategy.canary
     if canary is None:
@@ -33,6 +36,8 @@ def analysis_findings(rollout: Loaded[Rollout], templates: Templates, *, complet
         yield from _arguments(rollout, step, analysis)
         if not used.missing:
             yield from _unused_arguments(rollout, step, analysis, found)
+            names = [metric.name for template in found for metric in template.spec.metrics]
+            yield from rule_findings(rollout, analysis, analysis_path(step)[:-1], [names], matches)
     if canary.analysis is not None and canary.analysis.starting_step is not None:
         yield from _starting_step(rollout, canary.analysis.starting_step, len(canary.steps))
     if not analyses:

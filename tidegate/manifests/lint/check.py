@@ -9,10 +9,12 @@ from typing import Any
 from tidegate.manifests.documents import Loaded, Manifests, from_objects
 from tidegate.manifests.findings import Finding
 from tidegate.manifests.lint.analyses import analysis_findings
-from tidegate.manifests.lint.metrics import CompileCondition, metric_findings
+from tidegate.manifests.lint.conditions import CompileCondition
+from tidegate.manifests.lint.metrics import metric_findings
+from tidegate.manifests.lint.named_metrics import Matches
 from tidegate.manifests.lint.rollouts import field_findings, removed_destination_findings, rollout_findings
 from tidegate.manifests.lint.scope import bindings
-from tidegate.manifests.lint.templates import Matches, template_findings
+from tidegate.manifests.lint.templates import template_findings
 from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.support import unsupported, unsupported_providers
 from tidegate.manifests.templates import template_key, used_templates
@@ -41,7 +43,7 @@ def lint(
     for rollout in manifests.rollouts:
         findings += rollout_findings(rollout, manifests, complete=complete)
         findings += unsupported(rollout)
-        findings += analysis_findings(rollout, templates, complete=complete)
+        findings += analysis_findings(rollout, templates, matches, complete=complete)
     for key, template in templates.items():
         findings += unsupported_providers(template)
         bound = bindings(key, manifests.rollouts, templates)

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
 
 from tidegate.manifests.analysis_template import AnalysisTemplate, Metric
 from tidegate.manifests.documents import Loaded
 from tidegate.manifests.durations import DURATION_HINT, parse_duration
 from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.lint.conditions import CompileCondition, condition_findings
 from tidegate.manifests.lint.job import job_findings
 from tidegate.manifests.lint.prometheus import prometheus_findings
-from tidegate.manifests.lint.scope import Binding, Scope, scope_of
+from tidegate.manifests.lint.scope import Binding, Scope, open_scope, scope_of
 from tidegate.manifests.lint.traps import trap_findings
 from tidegate.manifests.lint.web import web_findings
 from tidegate.manifests.providers.datadog import Datadog
-
-
-class Compiled(Protocol):
-    """A condition that could be read."""
-
-    def check(self) -> None:
-        """Raise ValueError when it could be put to no result."""
-        ...
-
-
-CompileCondition = Callable[[str], Compiled]
+from tidegate.manifests.support import PROVIDERS
 
 _PLACEHOLDER = re.compile(r"\{\{.*?\}\}")
 _SCOPE_REMEDY = (
@@ -45,7 +35,7 @@ def metric_findings(
     for index, metric in enumerate(spec.metrics):
         path: Path = ("spec", "metrics", index)
         yield from _durations(template, metric, path)
-        yield from _conditions(template, metric, path, compile_condition)
+        yield from condition_findings(template, metric, path, compile_condition)
         yield from _provider(template, metric, path)
         if metric.provider.datadog is not None:
             yield from _datadog(template, metric.provider.datadog, (*path, "provider", "datadog"))
@@ -77,34 +67,14 @@ def _durations(template: Loaded[AnalysisTemplate], metric: Metric, path: Path) -
             yield template.finding(Severity.ERROR, "duration", where, message, value=text, remedy=DURATION_HINT)
 
 
-def _conditions(
-    template: Loaded[AnalysisTemplate], metric: Metric, path: Path, compile_condition: CompileCondition | None
-) -> Iterator[Finding]:
-    conditions = {"successCondition": metric.success_condition, "failureCondition": metric.failure_condition}
-    if metric.provider.job is None and not any(conditions.values()):
-        message = "neither successCondition nor failureCondition: every answer counts as a success"
-        yield template.finding(Severity.WARNING, "no-condition", path, message, value=metric.name)
-    defaults = {argument.name: argument.value or "0" for argument in template.model.spec.args}
-    for name, condition in conditions.items():
-        if not condition or compile_condition is None:
-            continue
-        # An argument is only known when a run starts; a number stands in for one without a default.
-        filled = _PLACEHOLDER.sub(lambda found: _filled(found[0], defaults), condition)
-        try:
-            compile_condition(filled).check()
-        except ValueError as error:
-            yield template.finding(Severity.ERROR, "condition", (*path, name), str(error), value=condition)
-
-
-def _filled(placeholder: str, defaults: Mapping[str, str]) -> str:
-    return defaults.get(placeholder.strip("{} ").removeprefix("args."), "0")
-
-
 def _provider(template: Loaded[AnalysisTemplate], metric: Metric, path: Path) -> Iterator[Finding]:
-    names = metric.provider.names()
-    if len(names) != 1:
-        message = f"multiple providers specified: {', '.join(names)}" if names else "no provider specified"
-        yield template.finding(Severity.ERROR, "provider", (*path, "provider"), message, remedy="provider.datadog")
+    names, at = metric.provider.names(), (*path, "provider")
+    if not names:
+        remedy = f"one of {', '.join(PROVIDERS)}"
+        yield template.finding(Severity.ERROR, "provider", at, "no provider specified", remedy=remedy)
+    elif len(names) > 1:
+        message = f"multiple providers specified: {', '.join(names)}"
+        yield template.finding(Severity.ERROR, "provider", at, message, remedy="write a metric for each")
 
 
 def _datadog(template: Loaded[AnalysisTemplate], datadog: Datadog, path: Path) -> Iterator[Finding]:
@@ -122,11 +92,13 @@ def _scopes(
     queries = datadog.texts()
     users: Sequence[Binding | None] = bound or (None,)
     scopes = [(user, {name: scope_of(text, template.model, user) for name, text in queries.items()}) for user in users]
-    for name in queries:
+    for name, query in queries.items():
+        at = (*path, "query") if name == "query" and datadog.query else (*path, "queries", name)
+        if not bound:
+            yield from open_scope(template, query, at, _SCOPE_REMEDY)
         blind = [(user, found) for user, found in scopes if found[name] is Scope.EVERYTHING]
         if not blind:
             continue
-        at = (*path, "query") if name == "query" and datadog.query else (*path, "queries", name)
         where = "; ".join(str(user) for user, _ in blind if user)
         message = f"query without the canary's tag: it looks at all versions together{f' ({where})' if where else ''}"
         # Beside a query of the canary, one over everything may be meant for comparison; with no Rollout at hand nobody

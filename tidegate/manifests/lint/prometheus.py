@@ -9,7 +9,7 @@ from tidegate.manifests.documents import Loaded
 from tidegate.manifests.durations import DURATION_HINT, parse_duration
 from tidegate.manifests.findings import Finding, Path, Severity
 from tidegate.manifests.lint.over_http import Problem, access_findings, is_open, is_url, located
-from tidegate.manifests.lint.scope import Binding, Scope, scope_of
+from tidegate.manifests.lint.scope import Binding, Scope, open_scope, scope_of
 from tidegate.manifests.providers.limits import LONGEST_TIMEOUT
 from tidegate.manifests.providers.prometheus import Prometheus, RangeQuery
 
@@ -35,6 +35,8 @@ def prometheus_findings(
     yield from located(template, at, CODE, Severity.ERROR, _problems(asked, compile_condition))
     yield from access_findings(template, at, CODE, asked.authentication, asked.headers)
     yield from located(template, at, CODE, Severity.WARNING, _surprises(asked))
+    if not bound:
+        yield from open_scope(template, asked.query, (*at, "query"), _SCOPE_REMEDY)
     blind = [user for user in bound or (None,) if scope_of(asked.query, template.model, user) is Scope.EVERYTHING]
     if blind:
         users = "; ".join(str(user) for user in blind if user)

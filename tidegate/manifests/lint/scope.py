@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tidegate.manifests.analysis_template import AnalysisTemplate, RolloutAnalysis, RolloutArgument
 from tidegate.manifests.documents import Loaded
+from tidegate.manifests.findings import Finding, Path, Severity
 from tidegate.manifests.network import HASH_LABEL
 from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.templates import TemplateKey, used_templates
@@ -62,6 +63,14 @@ def scope_of(query: str, template: AnalysisTemplate, binding: Binding | None) ->
     if _VERSION in text or _CANARY_TAG.search(text):
         return Scope.CANARY
     return Scope.UNKNOWN if binding is None and _ARGUMENT.search(query) else Scope.EVERYTHING
+
+
+def open_scope(template: Loaded[AnalysisTemplate], query: str, path: Path, remedy: str) -> Iterator[Finding]:
+    """A note for a query of which only its arguments decide what it looks at, while no analysis supplies any."""
+    if scope_of(query, template.model, None) is Scope.UNKNOWN:
+        deciding = ", ".join(dict.fromkeys(f"args.{name}" for name in _ARGUMENT.findall(query)))
+        message = f"whether the query looks at the canary alone is decided by what is given for {deciding}"
+        yield template.finding(Severity.NOTE, "open-scope", path, message, remedy=remedy)
 
 
 def is_versioned(argument: RolloutArgument) -> bool:

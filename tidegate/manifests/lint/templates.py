@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
+
+from pydantic import JsonValue
 
 from tidegate.manifests.analysis_template import AnalysisTemplate, Metric
 from tidegate.manifests.documents import Loaded
 from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.lint.named_metrics import Matches, rule_findings
 from tidegate.manifests.lint.scope import Binding
 from tidegate.manifests.templates import TemplateKey, template_key, used_templates
 from tidegate.manifests.validation.analyses import placeholders
 from tidegate.manifests.validation.metrics import metric_problems
-
-Matches = Callable[[str, str], bool]
 
 _NUMBERS: Final = {
     "count": "count",
@@ -36,12 +37,12 @@ def template_findings(
 ) -> Iterator[Finding]:
     """What is wrong with a template apart from its single metrics.
 
-    `known` are all templates among the manifests, `bound` the analyses that use this one, and `matches` says whether
-    a regular expression is found in a name.
+    `known` are all templates among the manifests, and `bound` the analyses that use this one.
     """
-    used = used_templates(template.model.spec.templates, {key: each.model for key, each in known.items()})
+    models = {key: each.model for key, each in known.items()}
+    used = used_templates(template.model.spec.templates, models)
     own = template_key(template.model)
-    inner = [known[key].model for key in used.found if key != own]
+    inner = [models[key] for key in used.found if key != own]
     yield from _inner_templates(template, own in used.found, used.missing)
     yield from _arguments(template)
     for index, metric in enumerate(template.model.spec.metrics):
@@ -50,8 +51,18 @@ def template_findings(
         if not used.missing:
             yield from _placeholders(template, metric, path, inner, used_elsewhere=bool(bound))
     yield from _names(template, inner)
-    if matches is not None and not used.missing:
-        yield from _rules(template, inner, matches)
+    if not used.missing:
+        runs = list(_runs(bound, models)) if bound else [[template.model, *inner]]
+        names = [[metric.name for each in run for metric in each.spec.metrics] for run in runs]
+        yield from rule_findings(template, template.model.spec, ("spec",), names, matches)
+
+
+def _runs(bound: Sequence[Binding], models: Mapping[TemplateKey, AnalysisTemplate]) -> Iterator[list[AnalysisTemplate]]:
+    """All templates of each analysis, of those whose templates are known."""
+    for binding in bound:
+        used = used_templates(binding.analysis.templates, models)
+        if not used.missing:
+            yield [models[key] for key in used.found]
 
 
 def _inner_templates(
@@ -107,15 +118,33 @@ def _placeholders(
     """Placeholders that nothing can fill; those of an analysis are judged with the arguments that it supplies."""
     declared = {argument.name for each in (template.model, *inner) for argument in each.spec.args}
     listed = ", ".join(sorted(declared)) or "none"
-    for found in dict.fromkeys(placeholders(metric.to_wire())):
+    first: dict[str, Path] = {}
+    for at, found in _placed(metric.to_wire(), path):
+        first.setdefault(found, at)
+    for found, at in first.items():
+        value = template.document.value(at)
         name = found.removeprefix("args.")
         if not found.startswith("args."):
             message = f"failed to resolve {{{{{found}}}}}: only {{{{args.NAME}}}} is filled in"
-            yield template.finding(Severity.ERROR, "placeholder", path, message, value=metric.name)
+            yield template.finding(Severity.ERROR, "placeholder", at, message, value=value)
         elif name not in declared and not used_elsewhere:
             message = f"failed to resolve {{{{{found}}}}}: no template here declares the argument"
             remedy = f"add it to spec.args; declared: {listed}"
-            yield template.finding(Severity.ERROR, "placeholder", path, message, value=metric.name, remedy=remedy)
+            yield template.finding(Severity.ERROR, "placeholder", at, message, value=value, remedy=remedy)
+
+
+def _placed(value: JsonValue, path: Path) -> Iterator[tuple[Path, str]]:
+    """Each placeholder with the field in which it stands."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _placed(key, (*path, key))
+            yield from _placed(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _placed(item, (*path, index))
+    else:
+        for found in placeholders(value):
+            yield path, found
 
 
 def _names(template: Loaded[AnalysisTemplate], inner: Sequence[AnalysisTemplate]) -> Iterator[Finding]:
@@ -128,22 +157,3 @@ def _names(template: Loaded[AnalysisTemplate], inner: Sequence[AnalysisTemplate]
         elif own[metric.name] > 1 or metric.name in others:
             message = f"two metrics have the same name '{metric.name}'"
             yield template.finding(Severity.ERROR, "metric-name", path, message, value=metric.name)
-
-
-def _rules(
-    template: Loaded[AnalysisTemplate], inner: Sequence[AnalysisTemplate], matches: Matches
-) -> Iterator[Finding]:
-    """Rules that match no metric make an Error of every run, unless another template of an analysis has the metric."""
-    spec = template.model.spec
-    names = [metric.name for each in (template.model, *inner) for metric in each.spec.metrics]
-    patterns = {
-        "dryRun": [rule.metric_name for rule in spec.dry_run],
-        "measurementRetention": [rule.metric_name for rule in spec.measurement_retention],
-    }
-    for field, rules in patterns.items():
-        for index, pattern in enumerate(rules):
-            if not any(matches(pattern, name) for name in names):
-                message = "the regular expression is found in no metric's name: a run would be an Error"
-                remedy = ".* stands for all of them" if pattern == "*" else f"metrics: {', '.join(names) or 'none'}"
-                at: Path = ("spec", field, index, "metricName")
-                yield template.finding(Severity.ERROR, "no-such-metric", at, message, value=pattern, remedy=remedy)

@@ -1,0 +1,56 @@
+"""The conditions of a metric: that there are some, that they can be read, and that they fit what is measured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, Protocol
+
+from tidegate.manifests.analysis_template import AnalysisTemplate, Metric
+from tidegate.manifests.documents import Loaded
+from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.providers.results import ResultKind, result_kinds
+
+
+class Compiled(Protocol):
+    """A condition that could be read."""
+
+    def check(self, kinds: Sequence[ResultKind]) -> None:
+        """Raise ValueError when it can be put to no result of these kinds."""
+        ...
+
+
+CompileCondition = Callable[[str], Compiled]
+
+_PLACEHOLDER: Final = re.compile(r"\{\{.*?\}\}")
+
+
+def condition_findings(
+    template: Loaded[AnalysisTemplate], metric: Metric, path: Path, compile_condition: CompileCondition | None
+) -> Iterator[Finding]:
+    """What is wrong with the conditions of the metric at `path`, which `compile_condition` reads."""
+    if metric.provider.job is not None:
+        return
+    conditions = {"successCondition": metric.success_condition, "failureCondition": metric.failure_condition}
+    if not any(conditions.values()):
+        message = "neither successCondition nor failureCondition: every answer counts as a success"
+        yield template.finding(Severity.WARNING, "no-condition", path, message, value=metric.name)
+    if compile_condition is None:
+        return
+    kinds = result_kinds(metric.provider)
+    # An argument is only known when a run starts; a number stands in for one without a default.
+    defaults = {argument.name: argument.value or "0" for argument in template.model.spec.args}
+    for name, condition in conditions.items():
+        if not condition:
+            continue
+        filled = _PLACEHOLDER.sub(lambda found: _filled(found[0], defaults), condition)
+        try:
+            compile_condition(filled).check(kinds)
+        except ValueError as error:
+            remedy = "" if len(kinds) == len(ResultKind) else f"the result of this metric is {' or '.join(kinds)}"
+            at = (*path, name)
+            yield template.finding(Severity.ERROR, "condition", at, str(error), value=condition, remedy=remedy)
+
+
+def _filled(placeholder: str, defaults: Mapping[str, str]) -> str:
+    return defaults.get(placeholder.strip("{} ").removeprefix("args."), "0")
