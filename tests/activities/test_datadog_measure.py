@@ -185,6 +185,15 @@ async def test_v2_ends_the_window_where_an_explicit_rollup_begins_its_unfinished
     assert whole["to"] == 1_700_000_003_000
 
 
+@pytest.mark.parametrize("keys", [("api-key", "app-key"), ("apiKey", "appKey")])
+async def test_keys_are_read_in_both_spellings(keys: tuple[str, str]) -> None:
+    async with Script().then(200, columns([1])) as server:
+        secrets = MemorySecrets({PATH: {**dict(zip(keys, ("k1", "k2"), strict=True)), "address": server.url}})
+        await measure(server, P99, secrets=secrets)
+    sent = server.seen[0].headers
+    assert (sent["DD-API-KEY"], sent["DD-APPLICATION-KEY"]) == ("k1", "k2")
+
+
 async def test_a_rotated_key_is_read_again_once() -> None:
     async def guard(request: web.Request) -> web.Response:
         if request.headers["DD-API-KEY"] != "new":
