@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import sysconfig
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -15,7 +13,7 @@ from typing import Any
 
 import pytest
 from temporalio import activity
-from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
@@ -26,6 +24,7 @@ from activities.cluster import Cluster as Reached
 from activities.jobs import Jobs
 from sandbox.controllers import Controllers, PodSimulator
 from sandbox.kubernetes_api import KubernetesApi
+from tests.workflows.short_histories import short_histories, until_continued
 from tests.workflows.time_skipping import time_skipping
 from tidegate.analysis.reading import Reading, Verdict
 from tidegate.analysis.status import AnalysisStatus, Phase
@@ -403,16 +402,7 @@ def test_jobs_go_with_the_rollout_of_their_release() -> None:
 
 
 async def test_a_job_goes_on_while_its_run_continues_as_new() -> None:
-    cli = shutil.which("temporal", path=sysconfig.get_path("scripts"))
-    async with (
-        await WorkflowEnvironment.start_local(
-            dev_server_existing_path=cli,
-            dev_server_log_level="error",
-            dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=20"],
-            data_converter=pydantic_data_converter,
-        ) as env,
-        AsyncExitStack() as stack,
-    ):
+    async with await short_histories(20) as env, AsyncExitStack() as stack:
         world = World(env, Cluster(script={"smoke": [3600], "lost": [Phase.ERROR]}), Datadog())
         for worker in workers(env, world.cluster, world.datadog):
             await stack.enter_async_context(worker)
@@ -424,11 +414,3 @@ async def test_a_job_goes_on_while_its_run_continues_as_new() -> None:
         await handle.result()
     assert {request.uid for request in world.cluster.asked} == {handle.first_execution_run_id}
     assert [each.jobs for each in world.cluster.ended] == [names(world, ("smoke", 1), ("lost", 1))]
-
-
-async def until_continued(handle: WorkflowHandle[Any, Any]) -> None:
-    for _ in range(3000):
-        if (await handle.describe()).status is WorkflowExecutionStatus.CONTINUED_AS_NEW:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("the run never continued as new")
