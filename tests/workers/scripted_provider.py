@@ -42,7 +42,7 @@ class ScriptedProvider:
 
 def template(name: str = "error-rate", **changes: Any) -> dict[str, Any]:
     """An AnalysisTemplate with one metric that asks once; `changes` are fields of the metric."""
-    query = 'errors{app="{{args.service}}-canary"}'
+    query = 'scalar(errors{app="{{args.service}}-canary"})'
     metric = {
         "name": "error-rate",
         "successCondition": "result < 0.01",

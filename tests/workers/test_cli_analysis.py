@@ -76,7 +76,7 @@ async def test_the_exit_code_is_the_verdict(
     status = json.loads(out)
     assert (status["schema_version"], status["kind"], status["phase"]) == (1, "AnalysisStatus", phase)
     [measurement, *_] = status["metrics"][0]["measurements"]
-    assert measurement["query"] == 'errors{app="checkout-canary"}'
+    assert measurement["query"] == 'scalar(errors{app="checkout-canary"})'
     assert phase in err
 
 
@@ -89,7 +89,7 @@ async def test_a_finished_run_is_shown_with_query_limit_and_reasons(
     assert await tidegate("get", "analysisrun", run.name) == 0
     shown = tidegate.out()
     assert "  limit: failed (1) > failureLimit (0)\n" in shown
-    assert '  query:\n    errors{app="checkout-canary"}\n' in shown
+    assert '  query:\n    scalar(errors{app="checkout-canary"})\n' in shown
     assert "0.2 meets failure `result >= 0.05`" in shown
     assert await tidegate("explain", f"analysisrun/{run.name}") == 0
     headline, *_ = tidegate.out().splitlines()
