@@ -1,4 +1,4 @@
-"""The real server with histories that are soon too long: it asks a run to continue as new, and others do not."""
+"""The real server, asking runs to continue as new after few events: the one that skips time takes 4,096 for that."""
 
 from __future__ import annotations
 
