@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from tidegate.analysis.spec import build_run_spec
 from tidegate.canary.template_hash import pod_template_hash
-from tidegate.canary.weights import canary_replicas, next_revision, weight_at
+from tidegate.canary.weights import next_revision, pods_for_weight, weight_at
 from tidegate.contract import Document, Istio, Observation, Owner, ReleaseRequest
 from tidegate.manifests.kinds import ARGO_VERSION
 from tidegate.manifests.rollout import Rollout as Manifest
@@ -121,7 +121,7 @@ class Plan:
 
     def pods_for(self, weight: int) -> int:
         """Canary pods that a weight needs."""
-        return canary_replicas(weight, self.replicas)
+        return pods_for_weight(weight, self.replicas)
 
     def analysis_spec(self, analysis: Document) -> Document:
         """The AnalysisRun spec of an analysis block: templates merged, arguments bound. Raises SpecError."""

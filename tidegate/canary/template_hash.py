@@ -35,7 +35,12 @@ def pod_template_hash(template: Mapping[str, JsonValue], collision_count: int | 
 
 def steps_hash(steps: Sequence[CanaryStep]) -> str:
     """Value of `status.currentStepHash`: changes whenever the list of canary steps does."""
-    return _hash(go_json([step.model_dump(mode="json", by_alias=True, exclude_defaults=True) for step in steps]))
+    return json_hash([step.model_dump(mode="json", by_alias=True, exclude_defaults=True) for step in steps])
+
+
+def json_hash(value: JsonValue) -> str:
+    """Argo's hash of a value in the JSON that Go writes of it."""
+    return _hash(go_json(value))
 
 
 def go_json(value: JsonValue) -> str:

@@ -1,4 +1,4 @@
-"""Weights and the pods that they need. Pure arithmetic; source: argo-rollouts, canary with traffic routing."""
+"""Weights and the pods that they need; numbers of revisions. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -8,9 +8,20 @@ from tidegate.manifests.rollout import MAX_WEIGHT
 from tidegate.manifests.steps import CanaryStep
 
 
-def canary_replicas(weight: int, replicas: int, maximum: int = MAX_WEIGHT) -> int:
-    """Pods that a canary with `weight` of `maximum` needs beside a stable of full size: the share, rounded up."""
+def pods_for_weight(weight: int, replicas: int, maximum: int = MAX_WEIGHT) -> int:
+    """Pods that a share of `weight` of `maximum` needs when `replicas` carry all of it: the share, rounded up.
+
+    Source: argo-rollouts, canary with traffic routing.
+    """
     return -(-weight * replicas // maximum)
+
+
+def weight_carried(pods: int, replicas: int, maximum: int = MAX_WEIGHT) -> int:
+    """Weight that `pods` available pods carry when `replicas` are needed for all of it: rounded down, at most all.
+
+    Without replicas there is nothing to carry, so that all of it is carried.
+    """
+    return min(maximum, pods * maximum // replicas) if replicas > 0 else maximum
 
 
 def weight_at(steps: Sequence[CanaryStep], index: int) -> int:

@@ -16,6 +16,8 @@ DEFAULT_REPLICAS = 1
 DEFAULT_REVISION_HISTORY = 10
 DEFAULT_PROGRESS_DEADLINE_SECONDS = 600
 DEFAULT_SCALE_DOWN_DELAY_SECONDS = 30
+DEFAULT_MAX_SURGE = "25%"
+DEFAULT_MAX_UNAVAILABLE = "25%"
 MAX_WEIGHT = 100
 
 
@@ -152,6 +154,19 @@ class Canary(Model):
     def istio(self) -> Istio | None:
         """The Istio part of the traffic routing, if there is one."""
         return self.traffic_routing.istio if self.traffic_routing else None
+
+    def surge(self) -> int | str:
+        """`maxSurge`: a number of pods, or a percentage of the replicas as text."""
+        return DEFAULT_MAX_SURGE if self.max_surge is None else self.max_surge
+
+    def unavailable(self) -> int | str:
+        """`maxUnavailable`: a number of pods, or a percentage of the replicas as text."""
+        return DEFAULT_MAX_UNAVAILABLE if self.max_unavailable is None else self.max_unavailable
+
+    def max_weight(self) -> int:
+        """Largest weight of a step: 100 unless the router counts in other units."""
+        routing = self.traffic_routing
+        return MAX_WEIGHT if routing is None or routing.max_traffic_weight is None else routing.max_traffic_weight
 
     def services(self) -> dict[tuple[str, ...], str]:
         """Names of the Services, by the path of the field that gives them."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tidegate.manifests.durations import percent_or_int
 from tidegate.manifests.field_error import FieldError
 from tidegate.manifests.findings import Path
-from tidegate.manifests.rollout import MAX_WEIGHT, AntiAffinity, Canary, PingPong, TrafficRouting
+from tidegate.manifests.rollout import AntiAffinity, Canary, PingPong, TrafficRouting
 from tidegate.manifests.validation.steps import step_errors
 
 _CANARY: Path = ("spec", "strategy", "canary")
@@ -16,7 +16,6 @@ _PING_PONG_SERVICES = "Ping service and Pong service must to be set to use Ping-
 _SAME_SERVICES = (
     "This rollout uses the same service for the {} and {} services, but two different services are required."
 )
-_DEFAULT_SURGE = "25%"
 # The routers that split traffic between Services; Istio only when it splits by host.
 _SERVICE_ROUTERS = ("smi", "nginx", "ambassador", "app_mesh", "traefik", "apisix")
 
@@ -31,22 +30,14 @@ def canary_errors(canary: Canary) -> Iterator[FieldError]:
     if canary.traffic_routing is not None:
         yield from _routing_errors(canary, canary.traffic_routing)
     for index, step in enumerate(canary.steps):
-        yield from step_errors(step, (*_CANARY, "steps", index), canary.traffic_routing, max_weight(canary))
+        yield from step_errors(step, (*_CANARY, "steps", index), canary.traffic_routing, canary.max_weight())
     yield from _delay_errors(canary)
     if canary.anti_affinity is not None:
         yield from _anti_affinity_errors(canary.anti_affinity)
 
 
-def max_weight(canary: Canary) -> int:
-    """Largest weight of a step: 100 unless the router counts in other units."""
-    routing = canary.traffic_routing
-    return MAX_WEIGHT if routing is None or routing.max_traffic_weight is None else routing.max_traffic_weight
-
-
 def _surge_errors(canary: Canary) -> Iterator[FieldError]:
-    surge = _DEFAULT_SURGE if canary.max_surge is None else canary.max_surge
-    unavailable = _DEFAULT_SURGE if canary.max_unavailable is None else canary.max_unavailable
-    if percent_or_int(surge) == 0 and percent_or_int(unavailable) == 0:
+    if percent_or_int(canary.surge()) == 0 and percent_or_int(canary.unavailable()) == 0:
         remedy = "a whole number or a percentage above 0 for one of them"
         yield FieldError((*_CANARY, "maxSurge"), "MaxSurge and MaxUnavailable both can not be zero", remedy=remedy)
 

@@ -1,0 +1,151 @@
+"""Where a release stands in its canary strategy, and what that asks for: weights and the canary's size.
+
+Source: argo-rollouts, utils/replicaset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidegate.canary.replica_sets import ReplicaSets
+from tidegate.canary.status import RolloutStatus
+from tidegate.canary.weights import pods_for_weight, weight_at
+from tidegate.manifests.rollout import Canary, Rollout
+from tidegate.manifests.steps import CanaryStep, SetCanaryScale
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Shares of the traffic as they were read back from the router; `canary_hash` is the version that gets `canary`."""
+
+    canary: int
+    stable: int
+    canary_hash: str = ""
+
+
+@dataclass(frozen=True)
+class CanarySize:
+    """What sizes the canary: a number of pods where a setCanaryScale gives one, else a weight."""
+
+    weight: int
+    pods: int | None = None
+
+
+@dataclass(frozen=True)
+class Position:
+    """One version of a Rollout on its way.
+
+    `index` counts the completed steps, None where there are none; `weights` None means that nothing was ever written.
+    """
+
+    strategy: Canary
+    replicas: int
+    desired_hash: str
+    stable_hash: str = ""
+    index: int | None = None
+    aborted: bool = False
+    promoted_in_full: bool = False
+    weights: Weights | None = None
+
+    @classmethod
+    def of(cls, rollout: Rollout) -> Position:
+        """The position that a Rollout's `.status` tells. Raises ValueError where it has no canary strategy."""
+        status = RolloutStatus.of(rollout)
+        weights = status.canary.weights
+        return cls(
+            strategy=rollout.canary,
+            replicas=rollout.spec.wanted_replicas(),
+            desired_hash=status.current_pod_hash,
+            stable_hash=status.stable_rs,
+            index=status.current_step_index,
+            aborted=status.abort,
+            promoted_in_full=status.promote_full,
+            weights=weights and Weights(weights.canary.weight, weights.stable.weight, weights.canary.pod_template_hash),
+        )
+
+    @property
+    def routed(self) -> bool:
+        """Whether a router splits the traffic; without one the numbers of pods do."""
+        return self.strategy.traffic_routing is not None
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether stable gives up the pods whose traffic went to the canary."""
+        return self.routed and self.strategy.dynamic_stable_scale
+
+    @property
+    def maximum(self) -> int:
+        """The weight that is all of the traffic."""
+        return self.strategy.max_weight()
+
+    @property
+    def fully_promoted(self) -> bool:
+        """Whether this version is the stable one."""
+        return self.desired_hash == self.stable_hash
+
+    @property
+    def takes_steps(self) -> bool:
+        """Whether the steps count: not for the first version, a promoted one, or one promoted past its steps."""
+        return bool(self.stable_hash) and not self.fully_promoted and not self.promoted_in_full
+
+    @property
+    def step(self) -> CanaryStep | None:
+        """The step under way, None past the last one and where there are none."""
+        index = self.index or 0
+        return self.strategy.steps[index] if index < len(self.strategy.steps) else None
+
+    def set_weight(self) -> int:
+        """The weight that the position asks for: the last setWeight, all past the last step, none after an abort."""
+        if self.aborted:
+            return 0
+        return self.maximum if self.step is None else weight_at(self.strategy.steps, self.index or 0)
+
+    def previous_weight(self) -> int:
+        """The setWeight before the step under way, 0 where there was none: what holds until this step's pods stand."""
+        return weight_at(self.strategy.steps, (self.index or 0) - 1)
+
+    def canary_scale(self) -> SetCanaryScale | None:
+        """The setCanaryScale in force: the last one at or before the step under way, unless it gave the size back.
+
+        An abort ends it; with `abortScaleDownDelaySeconds: 0` one that is the first step keeps applying, as in Argo.
+        """
+        if not self.routed or self.step is None:
+            return None
+        if self.aborted and self.strategy.abort_scale_down_delay_seconds != 0:
+            return None
+        given = [step.set_canary_scale for step in self.strategy.steps[: (self.index or 0) + 1]]
+        last = next((scale for scale in reversed(given) if scale is not None), None)
+        return None if last is None or last.match_traffic_weight else last
+
+    def canary_size(self, sets: ReplicaSets) -> CanarySize:
+        """What sizes the canary now.
+
+        In the order of Argo: all of the weight where the steps do not count, setCanaryScale, the next rung of an abort
+        with dynamicStableScale, setWeight.
+        """
+        if not self.takes_steps:
+            return CanarySize(self.maximum)
+        if (scale := self.canary_scale()) is not None:
+            if scale.replicas is not None:
+                return CanarySize(weight=0, pods=scale.replicas)
+            if scale.weight is not None:
+                return CanarySize(scale.weight)
+        if self.aborted and self.dynamic:
+            return CanarySize(self._rung_below(sets))
+        return CanarySize(self.set_weight())
+
+    def _rung_below(self, sets: ReplicaSets) -> int:
+        """Weight to which an abort with dynamicStableScale steps down next: the steps' weights in reverse.
+
+        The canary stands in for the pods that stable lacks, or for as many as it still has; the next rung is the last
+        setWeight that needs fewer. With an explicit abortScaleDownDelaySeconds the canary keeps its pods all the time,
+        so that only those which stable lacks count. Never above the weight in force: what gets no traffic any more has
+        nothing to stand in for.
+        """
+        pods = self.replicas - (sets.stable.available if sets.stable else 0)
+        if not self.strategy.abort_scale_down_delay_seconds:
+            pods = max(pods, sets.canary.available if sets.canary else 0)
+        rungs = [step.set_weight for step in self.strategy.steps if step.set_weight is not None]
+        below = (rung for rung in reversed(rungs) if pods_for_weight(rung, self.replicas, self.maximum) < pods)
+        rung = next(below, 0)
+        return rung if self.weights is None else min(rung, self.weights.canary)

@@ -1,0 +1,73 @@
+"""The weight that a router may be given now.
+
+Source: argo-rollouts, rollout/trafficrouting. Tidegate's laws hold on top: no weight without the pods for it, and a
+weight goes down before the pods do.
+"""
+
+from __future__ import annotations
+
+from tidegate.canary.limits import enough_available
+from tidegate.canary.position import Position
+from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
+from tidegate.canary.scaling import at_desired, goal
+from tidegate.canary.weights import pods_for_weight, weight_carried
+
+
+def weight_to_route(at: Position, sets: ReplicaSets) -> int:
+    """Weight of the canary that may be written to the router now, out of `Position.maximum`.
+
+    An abort sends everything to stable at once; with dynamicStableScale as far as stable has pods, one setWeight after
+    the other in reverse. After a promotion nothing is left for the canary's side. Without an available pod the canary
+    gets nothing. Otherwise the step's weight goes out when its pods stand, and until then what is in force stays; and
+    no weight changes while stable lacks available pods for its share.
+    """
+    if at.fully_promoted:
+        return _after_promotion(at, sets)
+    if at.aborted:
+        return _after_abort(at, sets)
+    if sets.canary is None or sets.canary.available == 0 or goal(at, sets).canary == 0:
+        return 0
+    weight = _forward(at, sets, sets.canary)
+    return weight if _carried_by_stable(at, sets.stable, weight) else _in_force(at)
+
+
+def _forward(at: Position, sets: ReplicaSets, canary: ReplicaSet) -> int:
+    if at.promoted_in_full:
+        # Stable is switched to the new version when that is complete, so that no weight has to move before.
+        return weight_carried(canary.available, at.replicas, at.maximum) if at.dynamic else _in_force(at)
+    if at.index is None:
+        return 0
+    if at_desired(at, sets):
+        return at.set_weight()
+    held = min(at.previous_weight(), at.set_weight())
+    if held > _in_force(at) and canary.available < pods_for_weight(held, at.replicas, at.maximum):
+        return _in_force(at)
+    return held
+
+
+def _after_promotion(at: Position, sets: ReplicaSets) -> int:
+    """Nothing; but where dynamicStableScale took pods from stable, a return to stable waits until it has them back."""
+    if not at.dynamic or at.weights is None or at.weights.canary_hash == at.desired_hash:
+        return 0
+    whole = sets.stable is not None and sets.stable.available >= at.replicas
+    return 0 if whole else at.weights.canary
+
+
+def _after_abort(at: Position, sets: ReplicaSets) -> int:
+    if not at.dynamic:
+        return 0
+    too_much = at.maximum - weight_carried(sets.stable.available if sets.stable else 0, at.replicas, at.maximum)
+    rungs = [0, *(step.set_weight for step in at.strategy.steps if step.set_weight is not None)]
+    weight = min((rung for rung in rungs if rung >= too_much), default=too_much)
+    return weight if at.weights is None else min(weight, at.weights.canary)
+
+
+def _in_force(at: Position) -> int:
+    return 0 if at.weights is None else at.weights.canary
+
+
+def _carried_by_stable(at: Position, stable: ReplicaSet | None, weight: int) -> bool:
+    """Whether stable has the available pods for the rest, rounded down as Argo rounds here."""
+    wanted = (at.maximum - weight) * at.replicas // at.maximum
+    available = stable.available if stable else 0
+    return available >= wanted or enough_available(available, wanted, at.strategy.replica_progress_threshold)

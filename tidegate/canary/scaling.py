@@ -1,0 +1,162 @@
+"""The size of every ReplicaSet of a release, and whether the pods that a step asks for stand.
+
+Source: argo-rollouts, utils/replicaset and rollout/canary. Tidegate's laws hold on top: what receives traffic keeps the
+pods for it until the weight was read back.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tidegate.canary.limits import enough_available, rolling_limits
+from tidegate.canary.position import Position
+from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets, Sizes
+from tidegate.canary.rolling import Shares, roll, shares
+from tidegate.canary.weights import pods_for_weight
+from tidegate.manifests.rollout import Canary
+
+
+def goal(at: Position, sets: ReplicaSets) -> Sizes:
+    """Sizes that the step under way asks for, however many rounds it takes to get there.
+
+    With a router the canary has the pods of its weight, rounded up, and stable all of the replicas (with
+    dynamicStableScale the pods of the rest, never fewer than its traffic takes). Without one both share the replicas.
+    """
+    if not at.routed:
+        wanted = _shared(at, sets)
+        return Sizes(wanted.canary, wanted.stable, (0,) * len(sets.others))
+    others = tuple(_kept(other, at) for other in sets.others)
+    return Sizes(_canary_pods(at, sets), _stable_pods(at, sets), others)
+
+
+def next_sizes(at: Position, sets: ReplicaSets, *, ramp: bool = False) -> Sizes:
+    """Sizes that may be written now, all at once; repeated as pods become available they lead to the goal.
+
+    With a router a size is the goal, but no ReplicaSet loses pods that its traffic takes or that are `kept`. `ramp`
+    lets the canary grow by at most maxSurge unavailable pods at a time instead of all at once.
+    """
+    if not at.routed:
+        return roll(_shared(at, sets), sets, at.replicas, rolling_limits(at.strategy, at.replicas))
+    wanted = goal(at, sets)
+    canary = wanted.canary
+    if sets.canary is not None:
+        if ramp and not at.aborted:
+            canary = _ramped(canary, sets.canary, at)
+        canary = max(canary, min(sets.canary.wanted, _needed_by_canary(at, sets.canary)))
+    stable = wanted.stable
+    if sets.beside is not None:
+        stable = max(stable, min(sets.beside.wanted, _needed_by_stable(at, sets.beside)))
+    return Sizes(canary, stable, wanted.others)
+
+
+def at_desired(at: Position, sets: ReplicaSets) -> bool:
+    """Whether the pods of the step under way stand: this ends a setCanaryScale, and lets the weight of a setWeight out.
+
+    The canary has exactly the pods of the goal and they are available (or as many as replicaProgressThreshold asks);
+    stable has all of its pods created, available or not; without a router no other version has an available pod. With
+    dynamicStableScale stable is not looked at, for it follows the traffic. Without a stable version there is no step.
+    """
+    wanted = goal(at, sets)
+    if not _stands(sets.canary, wanted.canary, at.strategy):
+        return False
+    if not at.dynamic and not _created(sets.beside, wanted.stable):
+        return False
+    return at.routed or not any(other.available for other in sets.others)
+
+
+def abort_delay(strategy: Canary) -> timedelta:
+    """How long the canary's pods stay after an abort once stable is complete; zero: they go as the sizes say.
+
+    Only with a router, 30 seconds unless abortScaleDownDelaySeconds says otherwise. With dynamicStableScale the canary
+    goes as its weight does, unless a delay was asked for.
+    """
+    if strategy.traffic_routing is None:
+        return timedelta()
+    if strategy.dynamic_stable_scale and strategy.abort_scale_down_delay_seconds is None:
+        return timedelta()
+    return strategy.abort_scale_down_delay()
+
+
+def abort_delay_may_start(at: Position, sets: ReplicaSets) -> bool:
+    """Whether an aborted canary is not needed any more: it gets no traffic, and stable is fully available."""
+    if not at.aborted or sets.stable is None or (at.weights is not None and at.weights.canary > 0):
+        return False
+    return sets.stable.available >= at.replicas
+
+
+def _shared(at: Position, sets: ReplicaSets) -> Shares:
+    if sets.beside is None:
+        return Shares(at.replicas, 0)
+    surge = rolling_limits(at.strategy, at.replicas).surge
+    return shares(at.canary_size(sets).weight, at.replicas, surge)
+
+
+def _canary_pods(at: Position, sets: ReplicaSets) -> int:
+    size = at.canary_size(sets)
+    if size.pods is not None and not at.dynamic:
+        return size.pods
+    pods = _at_least(_pods(at, size.weight) if size.pods is None else size.pods, at)
+    if at.dynamic and at.aborted and at.weights is not None:
+        pods = max(pods, _at_least(_pods(at, at.weights.canary), at))
+    return pods
+
+
+def _stable_pods(at: Position, sets: ReplicaSets) -> int:
+    if not at.dynamic:
+        return at.replicas
+    pods = _pods(at, at.maximum - at.canary_size(sets).weight)
+    if at.weights is not None:
+        pods = max(pods, _pods(at, at.weights.stable))
+    return _at_least(pods, at)
+
+
+def _pods(at: Position, weight: int) -> int:
+    return pods_for_weight(weight, at.replicas, at.maximum)
+
+
+def _at_least(pods: int, at: Position) -> int:
+    """A number of pods raised to minPodsPerReplicaSet, which may not exceed the replicas; none stays none."""
+    return max(pods, min(at.strategy.min_pods_per_replica_set or 0, at.replicas)) if pods else 0
+
+
+def _ramped(goal_: int, canary: ReplicaSet, at: Position) -> int:
+    # One at a time at least, or a surge of nothing would never get anywhere.
+    surge = max(1, rolling_limits(at.strategy, at.replicas).surge)
+    return min(goal_, max(canary.wanted, canary.available + surge))
+
+
+def _needed_by_canary(at: Position, canary: ReplicaSet) -> int:
+    """Pods that the canary may not fall below: those of the traffic that it gets, or all of them where it is kept.
+
+    A setCanaryScale says by itself what the traffic takes, but for the last pod.
+    """
+    if canary.kept:
+        return canary.wanted
+    if at.weights is None or at.weights.canary_hash not in ("", canary.hash):
+        return 0
+    needed = _pods(at, at.weights.canary)
+    return min(1, needed) if at.takes_steps and at.canary_scale() is not None else needed
+
+
+def _needed_by_stable(at: Position, stable: ReplicaSet) -> int:
+    if stable.kept:
+        return stable.wanted
+    return 0 if at.weights is None else _pods(at, at.weights.stable)
+
+
+def _kept(other: ReplicaSet, at: Position) -> int:
+    """Size of an older version with a router: it gets no traffic and goes, unless it is kept or still gets some."""
+    served = at.weights is not None and at.weights.canary > 0 and at.weights.canary_hash == other.hash
+    return other.wanted if other.kept or served else 0
+
+
+def _stands(one: ReplicaSet | None, wanted: int, strategy: Canary) -> bool:
+    return (
+        one is not None
+        and one.wanted == wanted
+        and enough_available(one.available, wanted, strategy.replica_progress_threshold)
+    )
+
+
+def _created(one: ReplicaSet | None, wanted: int) -> bool:
+    return one is not None and one.wanted == wanted and one.created == wanted

@@ -1,0 +1,90 @@
+"""`.status` of a Rollout as Argo Rollouts writes it: the fields that the rules read."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from tidegate.manifests.model import Items, OpenModel
+from tidegate.manifests.rollout import Rollout
+
+
+class ConditionStatus(StrEnum):
+    """Whether a condition holds."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(OpenModel):
+    """One entry of `.status.conditions`; times are RFC 3339."""
+
+    type: str
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+    last_update_time: str = ""
+    last_transition_time: str = ""
+
+
+class PauseCondition(OpenModel):
+    """Why the controller holds a release, and since when (RFC 3339)."""
+
+    reason: str
+    start_time: str = ""
+
+
+class TrafficShare(OpenModel):
+    """Share of the traffic that a version gets."""
+
+    weight: int = 0
+    pod_template_hash: str = ""
+
+
+class TrafficWeights(OpenModel):
+    """Shares as they were written to the router last."""
+
+    canary: TrafficShare = TrafficShare()
+    stable: TrafficShare = TrafficShare()
+
+
+class CanaryStatus(OpenModel):
+    """`.status.canary`."""
+
+    weights: TrafficWeights | None = None
+
+
+class RolloutStatus(OpenModel):
+    """`.status`; fields that no rule asks for are kept as they are."""
+
+    phase: str = ""
+    message: str = ""
+    abort: bool = False
+    promote_full: bool = False
+    controller_pause: bool = False
+    pause_conditions: Items[PauseCondition] = ()
+    current_pod_hash: str = ""
+    current_step_hash: str = ""
+    current_step_index: int | None = None
+    stable_rs: str = Field(default="", alias="stableRS")
+    replicas: int = 0
+    updated_replicas: int = 0
+    ready_replicas: int = 0
+    available_replicas: int = 0
+    observed_generation: str = ""
+    workload_observed_generation: str = ""
+    restarted_at: str | None = None
+    conditions: Items[Condition] = ()
+    canary: CanaryStatus = CanaryStatus()
+
+    @classmethod
+    def of(cls, rollout: Rollout) -> RolloutStatus:
+        """The status of a Rollout, empty where it has none. Raises ValueError for one that cannot be Argo's."""
+        return cls.model_validate(rollout.status or {})
+
+    @property
+    def fully_promoted(self) -> bool:
+        """Whether the version of the template is the stable one."""
+        return self.stable_rs == self.current_pod_hash
