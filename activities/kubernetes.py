@@ -41,6 +41,7 @@ from tidegate.contract import (
     PublishStatus,
     ReplicaSetState,
     RetireReplicaSets,
+    RolloutObject,
     ScaleReplicaSet,
     Target,
 )
@@ -206,12 +207,12 @@ class Kubernetes:
         await self.publish_status(PublishStatus(target=request.target, status={"stableRS": request.hash}))
 
     @activity.defn(name=Activity.PUBLISH_STATUS)
-    async def publish_status(self, request: PublishStatus) -> None:
-        """Write `.status` of the Rollout; without a Rollout in the cluster there is nobody to tell."""
-        if await self._cluster.find(ROLLOUTS, request.target.namespace, request.target.name) is not None:
-            await self._cluster.merge_status(
-                ROLLOUTS, request.target.namespace, request.target.name, dict(request.status)
-            )
+    async def publish_status(self, request: PublishStatus) -> RolloutObject | None:
+        """Write fields of `.status` of the Rollout; without a Rollout in the cluster there is nobody to tell."""
+        namespace, name = request.target.namespace, request.target.name
+        if await self._cluster.find(ROLLOUTS, namespace, name) is None:
+            return None
+        return RolloutObject.of(await self._cluster.merge_status(ROLLOUTS, namespace, name, dict(request.status)))
 
     async def _sets(self, target: Target, rollout: Object, *, pods: bool = False) -> list[ReplicaSetState]:
         selector = ((rollout.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}

@@ -34,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
         ReplicaSetState,
         RestoreStable,
         RetireReplicaSets,
+        RolloutObject,
         ScaleReplicaSet,
         ShiftTraffic,
         Target,
@@ -177,17 +178,19 @@ class Commands:
         scaled: ReplicaSetState = await self._certain(Activity.SCALE_REPLICA_SET, request, ReplicaSetState, summary)
         return scaled
 
-    async def publish(self, status: Document) -> None:
-        """Write the Rollout's status; a few tries, as the next change writes it again."""
-        await workflow.execute_activity(
+    async def publish(self, changes: Document, phase: str) -> RolloutObject | None:
+        """Write fields of the Rollout's status; a few tries, as the next change writes them again."""
+        stored: RolloutObject | None = await workflow.execute_activity(
             Activity.PUBLISH_STATUS,
-            PublishStatus(target=self._target, status=status),
+            PublishStatus(target=self._target, status=changes),
+            result_type=RolloutObject,
             task_queue=self._queue,
             start_to_close_timeout=WRITE_TIMEOUT,
             schedule_to_close_timeout=timedelta(minutes=1),
             retry_policy=PUBLISH_RETRY,
-            summary=str(status.get("phase", "")),
+            summary=phase,
         )
+        return stored
 
     async def open_incident(self, request: IncidentRequest) -> IncidentRef:
         """Open the incident of an abort, or find it; gives up after `FOLLOW_UP_TIMEOUT`."""

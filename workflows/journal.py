@@ -14,6 +14,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import AnalysisStatus
+    from tidegate.canary.version import version_of
     from tidegate.contract import (
         SEARCH_PHASE,
         SEARCH_REVISION,
@@ -23,16 +24,19 @@ with workflow.unsafe.imports_passed_through():
         Document,
         Event,
         IncidentRef,
+        Message,
         ReleaseRequest,
         ReleaseStatus,
         ReplicaCounts,
         ReplicaSetState,
+        RolloutObject,
         StepState,
         StepStatus,
         Waiting,
         WeightStatus,
     )
     from tidegate.story import details, rollout_status
+    from workflows.status_page import StatusPage
 
 MAX_EVENTS = 200
 A_PERSON = "a person: tidegate promote, or tidegate abort"
@@ -57,20 +61,34 @@ class Journal:
         self._current: ReleaseRequest | None = None
         self._sets: dict[str, ReplicaSetState] = {}
         self._attributes: tuple[str, int, int] | None = None
+        self.page = StatusPage()
 
     def status(self) -> ReleaseStatus:
         """Answer of the `status` query."""
-        return self._status
+        return self._status.model_copy(update={"object": self.page.object})
 
     def document(self) -> Document:
         """The Rollout's `.status`, in Argo's fields."""
-        return rollout_status(self._status)
+        return rollout_status(self.status())
 
     # ---------------------------------------------------------------------------------------------------------- begin
 
-    def begin(self, request: ReleaseRequest, hash_: str, steps: list[str], warnings: tuple[str, ...]) -> None:
-        """A version was taken on, the first of this run or a newer one: its steps start over."""
+    def asked_by(self, request: ReleaseRequest) -> None:
+        """A version is looked at that an object may have asked for; it need not be sound, nor the object be there."""
+        asked = RolloutObject.of(request.rollout)
+        if asked.uid:
+            self.page = StatusPage(asked)
+
+    def begin(
+        self, request: ReleaseRequest, hash_: str, steps: list[str], warnings: tuple[str, ...], live: Document | None
+    ) -> None:
+        """A version was taken on, the first of this run or a newer one: its steps start over.
+
+        `live` is the Rollout object as it stands in the cluster, None when there is none.
+        """
         self._current = request
+        if live is not None:
+            self.page = StatusPage(RolloutObject.of(request.rollout).seen_as(RolloutObject.of(live)))
         self._set(
             namespace=request.namespace,
             name=request.name,
@@ -79,7 +97,9 @@ class Journal:
             message="",
             desired_hash=hash_,
             steps=tuple(StepStatus(index=index, text=text) for index, text in enumerate(steps)),
+            step_hash=version_of(request.rollout).step_hash,
             step_index=0 if steps else None,
+            promoted_full=False,
             warnings=warnings,
             by=request.by,
             source=request.source,
@@ -88,7 +108,20 @@ class Journal:
     def is_current(self, request: ReleaseRequest) -> bool:
         """Whether this is the version that the release is bringing out already."""
         current = self._current
-        return current is not None and request.rollout == current.rollout and request.templates == current.templates
+        if current is None or request.templates != current.templates:
+            return False
+        return version_of(request.rollout) == version_of(current.rollout)
+
+    def asked_again(self, request: ReleaseRequest) -> None:
+        """The version under way was asked for once more; what else changed is told, as it does not count yet."""
+        asked, known = RolloutObject.of(request.rollout), self.page.object
+        if known is not None and known.uid == asked.uid:
+            self.page.object = asked.seen_as(known)
+        spec, current = request.rollout.get("spec"), self._current.rollout.get("spec") if self._current else None
+        if isinstance(spec, dict) and isinstance(current, dict) and spec != current:
+            changed = sorted(name for name in {*spec, *current} if spec.get(name) != current.get(name))
+            others = ", ".join(f"spec.{name}" for name in changed)
+            self.event("RolloutUpdated", f"changed beside template and steps, for the next release: {others}")
 
     def revision(self, number: int, stable_hash: str, replicas: int) -> None:
         """The release got its number."""
@@ -121,7 +154,7 @@ class Journal:
         for step in self._status.steps:
             if step.state in (StepState.PENDING, StepState.RUNNING, StepState.FAILED):
                 self._mark(step.index, state=StepState.SKIPPED)
-        self._set(step_index=len(self._status.steps) or None)
+        self._set(step_index=len(self._status.steps) or None, promoted_full=True)
 
     def _mark(self, index: int, **changes: object) -> None:
         steps = list(self._status.steps)
@@ -143,13 +176,17 @@ class Journal:
     @contextmanager
     def paused(self, reason: str, *, analysis: str = "") -> Iterator[None]:
         """The phase is Paused within the block; `analysis` is the name of the analysis run that could not tell."""
-        before = (self._status.phase, self._status.message)
-        self._set(phase="Paused", message=reason)
+        before = {"phase": self._status.phase, "message": self._status.message, "paused_at": self._status.paused_at}
+        self._set(phase="Paused", message=reason, paused_at=workflow.now())
         self.event("RolloutPaused", f"Rollout is paused ({reason})", analysis=analysis)
         try:
             yield
         finally:
-            self._set(phase=before[0], message=before[1])
+            self._set(**before)
+
+    def manual_pause(self, message: Message | None) -> None:
+        """A person asked for a pause, or ended it."""
+        self._set(manual_pause=message)
 
     # ------------------------------------------------------------------------------------------------------ the world
 

@@ -108,7 +108,8 @@ class Doors:
                 type=ErrorType.REJECTED,
                 non_retryable=True,
             )
-        if self.inbox.admitted is not None and self.journal.is_current(request):
+        if self.inbox.admitted is not None and self.inbox.newer is None and self.journal.is_current(request):
+            self.journal.asked_again(request)
             return self.inbox.admitted
         read_manifest(request)
         self.inbox.newer = request
@@ -166,7 +167,7 @@ class Doors:
             self.inbox.full = message
         else:
             self.inbox.promotes += 1
-        self.inbox.paused = None
+        self._set_paused(None)
         self.journal.event("RolloutPromoted", text)
         return text
 
@@ -179,16 +180,20 @@ class Doors:
     def _pause(self, message: Message) -> str:
         if self.inbox.closing:
             return self.inbox.closing
-        self.inbox.paused = message
+        self._set_paused(message)
         text = f"manually paused{said(message)}"
         self.journal.event("RolloutPaused", text)
         return text
 
     def _resume(self, message: Message) -> str:
-        self.inbox.paused = None
+        self._set_paused(None)
         text = f"resumed{said(message)}"
         self.journal.event("RolloutResumed", text)
         return text
+
+    def _set_paused(self, message: Message | None) -> None:
+        self.inbox.paused = message
+        self.journal.manual_pause(message)
 
     def _answer(self, text: str) -> Accepted:
         return Accepted(message=text, run_id=workflow.info().run_id)

@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
         ReleaseResult,
         Target,
     )
+    from tidegate.story import MANUALLY_PAUSED
     from workflows.admission import check, describe, parse_request, read_manifest
     from workflows.commands import Commands
     from workflows.failures import cause_of
@@ -68,6 +69,7 @@ class Rollout(Doors):
         """Read, observe and check; nothing is touched before this has succeeded."""
         try:
             wanted = parse_request(request)
+            self.journal.asked_by(wanted)
             manifest = read_manifest(wanted)
             target = Target(namespace=wanted.namespace, name=wanted.name)
             if before is None:
@@ -80,7 +82,7 @@ class Rollout(Doors):
             self.journal.phase("Degraded", f"InvalidSpec: {self.inbox.refused}", finished=True)
             raise ApplicationError(self.inbox.refused, type=ErrorType.INVALID_SPEC, non_retryable=True) from error
         self._background, self._hold_limit = Background(plan, self.journal), plan.hold_limit
-        self.journal.begin(wanted, plan.hash, plan.step_texts, warnings)
+        self.journal.begin(wanted, plan.hash, plan.step_texts, warnings, seen.rollout)
         self.journal.revision(plan.revision, seen.stable_hash, plan.replicas)
         self.journal.replica_set(*seen.replica_sets)
         self.journal.event("RolloutUpdated", f"Rollout updated to revision {plan.revision}")
@@ -273,7 +275,7 @@ class Rollout(Doors):
         """Go no further while a person paused the release or the background analysis could not tell."""
         while self.inbox.paused is not None or self._background.inconclusive:
             if self.inbox.paused is not None:
-                with self.journal.paused("manually paused"):
+                with self.journal.paused(MANUALLY_PAUSED):
                     await self._for_a_person("resume", lambda: self.inbox.paused is None)
             else:
                 promotes = self.inbox.promotes
@@ -378,15 +380,19 @@ class Rollout(Doors):
     # ------------------------------------------------------------------------------------------------ the status
 
     async def _publish(self) -> None:
-        """Keep the Rollout's `.status` up to date: one write at a time, the changes in between in the next one."""
-        published: Document = {}
-        while not (self.inbox.ended and published == self.journal.document()):
+        """Keep the Rollout's `.status` up to date: one write at a time, the changes in between in the next one.
+
+        Only what changed is written: the other fields may hold what somebody just patched to speak to the release.
+        """
+        tried: Document = {}
+        while not (self.inbox.ended and tried == self.journal.document()):
             await workflow.wait_condition(
-                lambda: self.inbox.ended or self.journal.document() != published  # noqa: B023
+                lambda: self.inbox.ended or self.journal.document() != tried  # noqa: B023
             )
-            published = self.journal.document()
+            tried, page = self.journal.document(), self.journal.page
+            changes = page.unwritten(tried)
             try:
-                await self._commands.publish(published)
+                page.wrote(changes, await self._commands.publish(changes, tried["phase"]))
             except ActivityError as error:
                 workflow.logger.warning("the Rollout's status was not written: %s", cause_of(error))
 

@@ -59,6 +59,7 @@ from tidegate.contract.release import (
     Waiting,
     WeightStatus,
 )
+from tidegate.contract.rollout_object import SPOKEN_FIELDS, RolloutObject
 from tidegate.contract.traffic import (
     ExperimentWeight,
     ForeignEdit,
@@ -89,6 +90,7 @@ __all__ = [
     "SEARCH_REVISION",
     "SEARCH_SERVICE",
     "SEARCH_WEIGHT",
+    "SPOKEN_FIELDS",
     "Accepted",
     "Activity",
     "AnalysisRef",
@@ -131,6 +133,7 @@ __all__ = [
     "ReplicaSetState",
     "RestoreStable",
     "RetireReplicaSets",
+    "RolloutObject",
     "RouteState",
     "ScaleReplicaSet",
     "SetManagedRoute",

@@ -117,7 +117,7 @@ class RetireReplicaSets(Payload):
 
 
 class PublishStatus(Payload):
-    """Write `.status` of the Rollout object, when there is one."""
+    """Write fields of `.status` of the Rollout object, when there is one; the others stay as they are."""
 
     target: Target
     status: Document

@@ -73,7 +73,7 @@ class Activity(StrEnum):
     RETIRE_REPLICA_SETS = "retire_replica_sets"  # RetireReplicaSets -> list[str]: names scaled down or deleted
     POINT_SERVICES = "point_services"  # PointServices -> None
     MARK_STABLE = "mark_stable"  # MarkStable -> None
-    PUBLISH_STATUS = "publish_status"  # PublishStatus -> None
+    PUBLISH_STATUS = "publish_status"  # PublishStatus -> RolloutObject | None: as it stands then
     SHIFT_TRAFFIC = "shift_traffic"  # ShiftTraffic -> TrafficState
     POINT_SUBSETS = "point_subsets"  # PointSubsets -> SubsetState
     RESTORE_STABLE = "restore_stable"  # RestoreStable -> TrafficState

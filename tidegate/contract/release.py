@@ -10,7 +10,9 @@ from pydantic import Field
 from tidegate.analysis.status import AnalysisStatus
 from tidegate.contract.cluster import ReplicaSetState
 from tidegate.contract.follow_up import IncidentRef
+from tidegate.contract.messages import Message
 from tidegate.contract.payload import Document, Payload
+from tidegate.contract.rollout_object import RolloutObject
 
 
 class Source(Payload):
@@ -143,7 +145,11 @@ class ReleaseStatus(Payload):
     set_weight: int = 0
     actual_weight: int = 0
     waiting: Waiting | None = None
+    paused_at: datetime | None = None  # begin of the pause, while the phase is Paused
+    manual_pause: Message | None = None  # who asked for a pause that was not ended yet
+    promoted_full: bool = False
     desired_hash: str = ""
+    step_hash: str = ""
     stable_hash: str = ""
     revision: int = 0
     images: dict[str, str] = Field(default_factory=dict)
@@ -157,6 +163,7 @@ class ReleaseStatus(Payload):
     incident: IncidentRef | None = None
     by: str = ""
     source: Source = Source()
+    object: RolloutObject | None = None  # None: there is none, or it was not looked for yet
 
     @property
     def held(self) -> bool:

@@ -3,9 +3,10 @@
 from tidegate.story.details import analysis_details, details
 from tidegate.story.explained import Deed, Explanation, GateAccount, MetricAccount
 from tidegate.story.explanation import explain, explain_run
-from tidegate.story.rollout_status import rollout_status
+from tidegate.story.rollout_status import MANUALLY_PAUSED, rollout_status
 
 __all__ = [
+    "MANUALLY_PAUSED",
     "Deed",
     "Explanation",
     "GateAccount",

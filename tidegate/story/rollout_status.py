@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tidegate.contract import Document, ReleaseStatus
+
+MANUALLY_PAUSED: Final = "manually paused"
+"""Message of a pause that a person asked for; Argo has no pause condition for it."""
 
 
 def rollout_status(status: ReleaseStatus) -> Document:
-    """`.status` of the Rollout object in Argo's fields (argo-rollouts, RolloutStatus)."""
-    return {
+    """`.status` of the Rollout object in Argo's fields (argo-rollouts, RolloutStatus); None takes a field away."""
+    conditions = pause_conditions(status)
+    document: Document = {
         "phase": status.phase,
         "message": status.message,
         "abort": status.phase == "Degraded" and bool(status.compensations),
+        "promoteFull": status.promoted_full or None,
+        "pauseConditions": conditions,
+        "controllerPause": bool(conditions) or None,
         "currentPodHash": status.desired_hash,
+        "currentStepHash": status.step_hash,
         "currentStepIndex": status.step_index,
         "stableRS": status.stable_hash,
         "replicas": status.counts.current,
@@ -25,3 +35,17 @@ def rollout_status(status: ReleaseStatus) -> Document:
             }
         },
     }
+    if status.object is not None and status.object.generation:
+        document["observedGeneration"] = str(status.object.generation)
+    return document
+
+
+def pause_conditions(status: ReleaseStatus) -> list[Document] | None:
+    """`.status.pauseConditions` of a release, None while it is not paused, or only because a person asked for it.
+
+    The time has microseconds, so that no two pauses look the same.
+    """
+    if status.phase != "Paused" or status.paused_at is None or status.message == MANUALLY_PAUSED:
+        return None
+    since = status.paused_at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return [{"reason": status.message, "startTime": since}]

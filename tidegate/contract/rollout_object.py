@@ -1,0 +1,71 @@
+"""The Rollout object in the cluster, as much of it as tells who changed what."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import Field
+
+from tidegate.canary.version import Version, version_of
+from tidegate.contract.payload import Document, Payload
+
+# Fields of `.status` that people patch to speak to a release, through Argo's kubectl plugin or without it.
+SPOKEN_FIELDS: Final = ("abort", "promoteFull", "pauseConditions", "controllerPause", "currentStepIndex")
+
+
+class RolloutObject(Payload):
+    """What a release knows of the object that it is about.
+
+    `generation`, `pod_hash` and `step_hash` are of the spec that it goes by, or that it found when it was started by
+    another door than the object. `status` holds the `SPOKEN_FIELDS` as the release last wrote them for the version that
+    it brings out, empty until it did, and `version` is the resourceVersion of then: what differs in a later one was
+    patched by somebody else.
+    """
+
+    uid: str = ""  # empty: the release was not asked for by an object, and the cluster holds none
+    generation: int = 0
+    pod_hash: str = ""
+    step_hash: str = ""
+    version: str = ""
+    status: Document = Field(default_factory=dict)
+
+    @property
+    def asks_for(self) -> Version:
+        """The version in its spec."""
+        return Version(self.pod_hash, self.step_hash)
+
+    @classmethod
+    def of(cls, rollout: Document) -> RolloutObject:
+        """An object as it stands; never raises, whatever stands in it."""
+        given = rollout.get("metadata")
+        metadata: Document = given if isinstance(given, dict) else {}
+        generation, asked = metadata.get("generation"), version_of(rollout)
+        return cls(
+            uid=str(metadata.get("uid") or ""),
+            generation=generation if isinstance(generation, int) else 0,
+            pod_hash=asked.pod_hash,
+            step_hash=asked.step_hash,
+            version=str(metadata.get("resourceVersion") or ""),
+        )
+
+    def seen_as(self, live: RolloutObject) -> RolloutObject:
+        """The live object beside which a release begins that was asked for with this one, or without any.
+
+        A release that the object asked for goes by the spec that it was asked with: the live one may be newer, and is
+        then asked for by itself.
+        """
+        if self.uid != live.uid:
+            return live
+        spec = {"generation": self.generation, "pod_hash": self.pod_hash, "step_hash": self.step_hash}
+        return live.model_copy(update=spec)
+
+    def written(self, changes: Document, stored: RolloutObject) -> RolloutObject:
+        """After fields of the status were written, `stored` being the object then.
+
+        A newer generation of the same version asks for nothing new, so it counts as observed.
+        """
+        status = self.status | {field: changes[field] for field in SPOKEN_FIELDS if field in changes}
+        update: dict[str, object] = {"version": stored.version, "status": status}
+        if stored.uid == self.uid and stored.asks_for == self.asks_for:
+            update["generation"] = max(self.generation, stored.generation)
+        return self.model_copy(update=update)
