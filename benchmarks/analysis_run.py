@@ -48,8 +48,9 @@ INTERVAL = timedelta(seconds=10)
 class Figures(BaseModel):
     """One run. CPU is that of the worker process, user and system, in milliseconds for each measurement.
 
-    `bare_ms` is what the bare workflow takes. `slowdown` is the CPU of a measurement in the last tenth of the run by
-    that in the first, `bare_slowdown` that of the bare workflow, which shows what the machine had to do with it.
+    `bare_ms` is what the bare workflow takes, `own_ms` the run's own overhead beside it. `slowdown` is the CPU of a
+    measurement in the last tenth of the run by that in the first, `bare_slowdown` that of the bare workflow, which
+    shows what the machine had to do with it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -60,16 +61,12 @@ class Figures(BaseModel):
     seconds: float
     cpu_ms: float
     bare_ms: float
+    own_ms: float
     slowdown: float
     bare_slowdown: float
     parts: int
     most_events: int
     most_bytes: int
-
-    @property
-    def own_ms(self) -> float:
-        """The run's own overhead."""
-        return self.cpu_ms - self.bare_ms
 
     def __str__(self) -> str:
         return (
@@ -149,6 +146,7 @@ async def measured(metrics: int, measurements: int) -> Figures:
         seconds=seconds,
         cpu_ms=1000 * cpu / (rounds * metrics),
         bare_ms=1000 * bare / (rounds * metrics),
+        own_ms=1000 * (cpu - bare) / (rounds * metrics),
         slowdown=_slowdown(provider.cpu),
         bare_slowdown=bare_slowdown,
         parts=len(sizes),
