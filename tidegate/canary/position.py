@@ -51,7 +51,12 @@ class Position:
     def of(cls, rollout: Rollout) -> Position:
         """The position that a Rollout's `.status` tells. Raises ValueError where it has no canary strategy."""
         status = RolloutStatus.of(rollout)
-        weights = status.canary.weights
+        written = status.canary.weights
+        weights = (
+            None
+            if written is None
+            else Weights(written.canary.weight, written.stable.weight, canary_hash=written.canary.pod_template_hash)
+        )
         return cls(
             strategy=rollout.canary,
             replicas=rollout.spec.wanted_replicas(),
@@ -60,7 +65,7 @@ class Position:
             index=status.current_step_index,
             aborted=status.abort,
             promoted_in_full=status.promote_full,
-            weights=weights and Weights(weights.canary.weight, weights.stable.weight, weights.canary.pod_template_hash),
+            weights=weights,
         )
 
     @property

@@ -1,0 +1,225 @@
+"""`.status.conditions` of a Rollout: what Argo CD, kubectl and people's alerts read.
+
+Source: argo-rollouts, utils/conditions and rollout/sync: types, reasons and messages are Argo's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from tidegate.canary.status import Condition, ConditionStatus, RolloutStatus
+from tidegate.manifests.rollout import Rollout
+
+
+class ConditionType(StrEnum):
+    """What a condition is about."""
+
+    PROGRESSING = "Progressing"
+    AVAILABLE = "Available"
+    PAUSED = "Paused"
+    HEALTHY = "Healthy"
+    COMPLETED = "Completed"
+
+
+class Reason(StrEnum):
+    """Why a condition is what it is."""
+
+    ABORTED = "RolloutAborted"
+    AVAILABLE = "AvailableReason"
+    COMPLETED = "RolloutCompleted"
+    CREATED = "NewReplicaSetCreated"
+    DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    FOUND = "FoundNewReplicaSet"
+    HEALTHY = "RolloutHealthy"
+    NEW_AVAILABLE = "NewReplicaSetAvailable"
+    NOT_AVAILABLE = "ReplicaSetNotAvailable"
+    PAUSED = "RolloutPaused"
+    RESUMED = "RolloutResumed"
+    RETRY = "RolloutRetry"
+    UPDATED = "ReplicaSetUpdated"
+
+
+_UNAVAILABLE: Final = "Rollout does not have minimum availability"
+_STATUS: Final = {True: ConditionStatus.TRUE, False: ConditionStatus.FALSE, None: ConditionStatus.UNKNOWN}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a release knows at a moment, beside the status: all that the conditions follow from.
+
+    `rollout` carries the status that was written last, `status` is the one that is about to be written, but for its
+    conditions. `replica_set` is the version's, `created` when it was created just now. `abort_cause` is one sentence,
+    empty when a person aborted. `undecided` says that no progress is expected: a pause, an analysis or an experiment is
+    the step, or an old ReplicaSet waits for its scale-down.
+    """
+
+    rollout: Rollout
+    status: RolloutStatus
+    replica_set: str
+    revision: int
+    now: datetime
+    created: bool = False
+    abort_cause: str = ""
+    undecided: bool = False
+
+
+def conditions(at: Moment) -> tuple[Condition, ...]:
+    """The conditions of a moment. One that says the same as before keeps its times and its message.
+
+    Conditions of other types (InvalidSpec, ReplicaFailure) stay as they were. Raises ValueError for an earlier status
+    that cannot be read.
+    """
+    before = RolloutStatus.of(at.rollout)
+    table = {each.type: each for each in before.conditions}
+    health = _health(at, known=ConditionType.HEALTHY in table)
+    lost_health = health is not None and not health.holds and _holds(table.get(ConditionType.HEALTHY))
+    written = {
+        ConditionType.HEALTHY: health,
+        ConditionType.PROGRESSING: _progressing(at, before, table.get(ConditionType.PROGRESSING), lost=lost_health),
+        ConditionType.PAUSED: _pause(at, _holds(table.get(ConditionType.PAUSED))),
+        ConditionType.AVAILABLE: _availability(at),
+        ConditionType.COMPLETED: _Claim(_completed(at.status), Reason.COMPLETED, Reason.COMPLETED),
+    }
+    for type_, claim in written.items():
+        found = table.get(type_)
+        if claim is not None and not claim.says_the_same_as(found):
+            # What changed last stands last, as with Argo.
+            table.pop(type_, None)
+            table[type_] = claim.condition(type_, found, at.now)
+    return tuple(table.values())
+
+
+def healthy(rollout: Rollout, status: RolloutStatus) -> bool:
+    """Whether everything of this spec has arrived: promoted, complete, available, and no other pods are left."""
+    replicas = rollout.spec.wanted_replicas()
+    steps = rollout.canary.steps
+    return (
+        status.updated_replicas == status.available_replicas == status.replicas == replicas
+        and status.observed_generation == str(rollout.metadata.generation)
+        and _completed(status)
+        and (not steps or status.current_step_index in (None, len(steps)))
+    )
+
+
+def progressed(before: RolloutStatus, after: RolloutStatus) -> bool:
+    """Whether a release moved: pods came up or old ones went, a step was done, the steps or the stable version changed.
+
+    This is what `progressDeadlineSeconds` waits for.
+    """
+    old_pods = (before.replicas - before.updated_replicas, after.replicas - after.updated_replicas)
+    steps = (before.current_step_index, after.current_step_index)
+    return (
+        after.updated_replicas != before.updated_replicas
+        or old_pods[1] < old_pods[0]
+        or after.ready_replicas > before.ready_replicas
+        or after.available_replicas > before.available_replicas
+        or after.stable_rs != before.stable_rs
+        or after.current_step_hash != before.current_step_hash
+        or (None not in steps and steps[0] != steps[1])
+    )
+
+
+def deadline_passed(rollout: Rollout, progressing: Condition, now: datetime) -> bool:
+    """Whether `progressDeadlineSeconds` have gone by since the Progressing condition was renewed last."""
+    if progressing.reason == Reason.DEADLINE_EXCEEDED:
+        return True
+    if progressing.reason == Reason.ABORTED or not progressing.last_update_time:
+        return False
+    return datetime.fromisoformat(progressing.last_update_time) + rollout.spec.progress_deadline() < now
+
+
+class _Claim(NamedTuple):
+    """What a condition is to say; `holds` None: unknown. `renewed` moves its time even when it says the same."""
+
+    holds: bool | None
+    reason: Reason
+    message: str
+    renewed: bool = False
+
+    def says_the_same_as(self, found: Condition | None) -> bool:
+        return not self.renewed and found is not None and (found.status, found.reason) == (self.status, self.reason)
+
+    @property
+    def status(self) -> ConditionStatus:
+        return _STATUS[self.holds]
+
+    def condition(self, type_: ConditionType, found: Condition | None, now: datetime) -> Condition:
+        since = found.last_transition_time if found is not None and found.status == self.status else ""
+        time = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return Condition.model_validate(
+            {
+                "type": type_.value,
+                "status": self.status.value,
+                "reason": self.reason.value,
+                "message": str(self.message),
+                "lastUpdateTime": time,
+                "lastTransitionTime": since or time,
+            }
+        )
+
+
+def _health(at: Moment, *, known: bool) -> _Claim | None:
+    """Nothing before the first time that a Rollout is healthy."""
+    if not _paused(at) and healthy(at.rollout, at.status):
+        return _Claim(True, Reason.HEALTHY, "Rollout is healthy")
+    return _Claim(False, Reason.HEALTHY, "Rollout is not healthy") if known else None
+
+
+def _progressing(at: Moment, before: RolloutStatus, found: Condition | None, *, lost: bool) -> _Claim | None:
+    """Held, let go, begun or under way, in this order; None leaves the time since which nothing moved as it is."""
+    last = found.reason if found is not None else ""
+    if at.status.abort:
+        cause = f": {at.abort_cause}" if at.abort_cause else ""
+        return _Claim(False, Reason.ABORTED, f"Rollout aborted update to revision {at.revision}{cause}")
+    if last == Reason.ABORTED:
+        return _Claim(None, Reason.RETRY, "Retrying Rollout after abort")
+    if _paused(at):
+        return _Claim(None, Reason.PAUSED, "Rollout is paused")
+    if last == Reason.PAUSED:
+        return _Claim(None, Reason.RESUMED, "Rollout is resumed")
+    if at.created:
+        return _Claim(True, Reason.CREATED, f'Created new replica set "{at.replica_set}"')
+    if found is None:
+        return _Claim(True, Reason.FOUND, f'Found new replica set "{at.replica_set}"')
+    return _under_way(at, before, found, lost=lost)
+
+
+def _under_way(at: Moment, before: RolloutStatus, found: Condition, *, lost: bool) -> _Claim | None:
+    named = f'ReplicaSet "{at.replica_set}"'
+    if healthy(at.rollout, at.status):
+        return _Claim(True, Reason.NEW_AVAILABLE, f"{named} has successfully progressed.")
+    if lost and _completed(at.status):
+        return _Claim(True, Reason.NOT_AVAILABLE, _UNAVAILABLE, renewed=True)
+    if lost or progressed(before, at.status):
+        return _Claim(True, Reason.UPDATED, f"{named} is progressing.", renewed=True)
+    if not at.undecided and deadline_passed(at.rollout, found, at.now):
+        return _Claim(False, Reason.DEADLINE_EXCEEDED, f"{named} has timed out progressing.")
+    return None
+
+
+def _pause(at: Moment, was_paused: bool) -> _Claim | None:
+    """Nothing before the first pause, and nothing new after an abort, which drops every pause."""
+    if at.status.abort or _paused(at) == was_paused:
+        return None
+    return _Claim(_paused(at), Reason.PAUSED, "Rollout is paused")
+
+
+def _availability(at: Moment) -> _Claim:
+    if at.status.available_replicas >= at.rollout.spec.wanted_replicas():
+        return _Claim(True, Reason.AVAILABLE, "Rollout has minimum availability")
+    return _Claim(False, Reason.AVAILABLE, _UNAVAILABLE)
+
+
+def _completed(status: RolloutStatus) -> bool:
+    return bool(status.stable_rs) and status.fully_promoted
+
+
+def _paused(at: Moment) -> bool:
+    return bool(at.status.pause_conditions) or at.rollout.spec.paused
+
+
+def _holds(found: Condition | None) -> bool:
+    return found is not None and found.status == ConditionStatus.TRUE
