@@ -57,9 +57,9 @@ def _distance(each: Shares, weight: int) -> Fraction:
 def roll(goal: Shares, sets: ReplicaSets, replicas: int, limits: RollingLimits) -> Sizes:
     """Sizes that bring the ReplicaSets closer to `goal` and may be written now, all at once.
 
-    Never more than `replicas` + surge pods are wanted, and never fewer than `replicas` - unavailable stay available as
-    far as there are so many. Stable grows before the canary. While older versions have pods only they shrink. Pods that
-    are not available may leave the shrinking side freely, so that a broken version makes room.
+    Never more than `replicas` + surge pods are wanted, and no available pod goes that `replicas` - unavailable need.
+    Stable grows before the canary. While older versions have pods only they shrink. Of the side that shrinks, pods that
+    are not available count as though they served: a broken version makes room step by step instead of never.
     """
     most, least = replicas + limits.surge, replicas - limits.unavailable
     sizes = _grow(goal, sets, most - sum(each.wanted for each in sets))
