@@ -99,6 +99,10 @@ class Position:
         index = self.index or 0
         return self.strategy.steps[index] if index < len(self.strategy.steps) else None
 
+    def pods_for(self, weight: int) -> int:
+        """Pods that carry a weight."""
+        return pods_for_weight(weight, self.replicas, self.maximum)
+
     def set_weight(self) -> int:
         """The weight that the position asks for: the last setWeight, all past the last step, none after an abort."""
         if self.aborted:
@@ -139,6 +143,10 @@ class Position:
             return CanarySize(self._rung_below(sets))
         return CanarySize(self.set_weight())
 
+    def least_pods(self) -> int:
+        """minPodsPerReplicaSet, which may not exceed the replicas; 0 without it."""
+        return min(self.strategy.min_pods_per_replica_set or 0, self.replicas)
+
     def _rung_below(self, sets: ReplicaSets) -> int:
         """Weight to which an abort with dynamicStableScale steps down next: the steps' weights in reverse.
 
@@ -149,8 +157,15 @@ class Position:
         """
         pods = self.replicas - (sets.stable.available if sets.stable else 0)
         if not self.strategy.abort_scale_down_delay_seconds:
-            pods = max(pods, sets.canary.available if sets.canary else 0)
+            pods = max(pods, self._standing_in(sets))
         rungs = [step.set_weight for step in self.strategy.steps if step.set_weight is not None]
-        below = (rung for rung in reversed(rungs) if pods_for_weight(rung, self.replicas, self.maximum) < pods)
+        below = (rung for rung in reversed(rungs) if self.pods_for(rung) < pods)
         rung = next(below, 0)
         return rung if self.weights is None else min(rung, self.weights.canary)
+
+    def _standing_in(self, sets: ReplicaSets) -> int:
+        """Pods with which the canary serves; those that only minPodsPerReplicaSet keeps would hold a rung for ever."""
+        pods = sets.canary.available if sets.canary else 0
+        if self.weights is not None and pods <= self.least_pods():
+            return min(pods, self.pods_for(self.weights.canary))
+        return pods

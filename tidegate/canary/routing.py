@@ -10,7 +10,7 @@ from tidegate.canary.limits import enough_available
 from tidegate.canary.position import Position
 from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
 from tidegate.canary.scaling import at_desired, goal
-from tidegate.canary.weights import pods_for_weight, weight_carried
+from tidegate.canary.weights import weight_carried
 
 
 def weight_to_route(at: Position, sets: ReplicaSets) -> int:
@@ -18,8 +18,8 @@ def weight_to_route(at: Position, sets: ReplicaSets) -> int:
 
     An abort sends everything to stable at once; with dynamicStableScale as far as stable has pods, one setWeight after
     the other in reverse. After a promotion nothing is left for the canary's side. Without an available pod the canary
-    gets nothing. Otherwise the step's weight goes out when its pods stand, and until then what is in force stays; and
-    no weight changes while stable lacks available pods for its share.
+    gets nothing. Otherwise the step's weight goes out when its pods stand, or at once where it is less than before;
+    until then the weight of the step before holds. No weight changes while stable lacks available pods for its share.
     """
     if at.fully_promoted:
         return _after_promotion(at, sets)
@@ -37,12 +37,11 @@ def _forward(at: Position, sets: ReplicaSets, canary: ReplicaSet) -> int:
         return weight_carried(canary.available, at.replicas, at.maximum) if at.dynamic else _in_force(at)
     if at.index is None:
         return 0
-    if at_desired(at, sets):
-        return at.set_weight()
-    held = min(at.previous_weight(), at.set_weight())
-    if held > _in_force(at) and canary.available < pods_for_weight(held, at.replicas, at.maximum):
-        return _in_force(at)
-    return held
+    wanted = at.set_weight()
+    if at_desired(at, sets) or (wanted < _in_force(at) and _carried(at, canary, wanted)):
+        return wanted
+    held = min(at.previous_weight(), wanted)
+    return held if held <= _in_force(at) or _carried(at, canary, held) else _in_force(at)
 
 
 def _after_promotion(at: Position, sets: ReplicaSets) -> int:
@@ -60,6 +59,10 @@ def _after_abort(at: Position, sets: ReplicaSets) -> int:
     rungs = [0, *(step.set_weight for step in at.strategy.steps if step.set_weight is not None)]
     weight = min((rung for rung in rungs if rung >= too_much), default=too_much)
     return weight if at.weights is None else min(weight, at.weights.canary)
+
+
+def _carried(at: Position, canary: ReplicaSet, weight: int) -> bool:
+    return canary.available >= at.pods_for(weight)
 
 
 def _in_force(at: Position) -> int:

@@ -12,7 +12,6 @@ from tidegate.canary.limits import enough_available, rolling_limits
 from tidegate.canary.position import Position
 from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets, Sizes
 from tidegate.canary.rolling import Shares, roll, shares
-from tidegate.canary.weights import pods_for_weight
 from tidegate.manifests.rollout import Canary
 
 
@@ -95,28 +94,28 @@ def _canary_pods(at: Position, sets: ReplicaSets) -> int:
     size = at.canary_size(sets)
     if size.pods is not None and not at.dynamic:
         return size.pods
-    pods = _at_least(_pods(at, size.weight) if size.pods is None else size.pods, at)
+    pods = _at_least(at.pods_for(size.weight) if size.pods is None else size.pods, at)
     if at.dynamic and at.aborted and at.weights is not None:
-        pods = max(pods, _at_least(_pods(at, at.weights.canary), at))
+        pods = max(pods, _at_least(at.pods_for(at.weights.canary), at))
     return pods
 
 
 def _stable_pods(at: Position, sets: ReplicaSets) -> int:
     if not at.dynamic:
         return at.replicas
-    pods = _pods(at, at.maximum - at.canary_size(sets).weight)
+    share = at.canary_size(sets).weight
+    if at.takes_steps and at.canary_scale() is not None:
+        # A canary that is larger than its weight takes no traffic from stable for that.
+        share = min(share, at.set_weight())
+    pods = at.pods_for(at.maximum - share)
     if at.weights is not None:
-        pods = max(pods, _pods(at, at.weights.stable))
+        pods = max(pods, at.pods_for(at.weights.stable))
     return _at_least(pods, at)
 
 
-def _pods(at: Position, weight: int) -> int:
-    return pods_for_weight(weight, at.replicas, at.maximum)
-
-
 def _at_least(pods: int, at: Position) -> int:
-    """A number of pods raised to minPodsPerReplicaSet, which may not exceed the replicas; none stays none."""
-    return max(pods, min(at.strategy.min_pods_per_replica_set or 0, at.replicas)) if pods else 0
+    """A number of pods raised to minPodsPerReplicaSet; none stays none."""
+    return max(pods, at.least_pods()) if pods else 0
 
 
 def _ramped(goal_: int, canary: ReplicaSet, at: Position) -> int:
@@ -134,14 +133,14 @@ def _needed_by_canary(at: Position, canary: ReplicaSet) -> int:
         return canary.wanted
     if at.weights is None or at.weights.canary_hash not in ("", canary.hash):
         return 0
-    needed = _pods(at, at.weights.canary)
+    needed = at.pods_for(at.weights.canary)
     return min(1, needed) if at.takes_steps and at.canary_scale() is not None else needed
 
 
 def _needed_by_stable(at: Position, stable: ReplicaSet) -> int:
     if stable.kept:
         return stable.wanted
-    return 0 if at.weights is None else _pods(at, at.weights.stable)
+    return 0 if at.weights is None else at.pods_for(at.weights.stable)
 
 
 def _kept(other: ReplicaSet, at: Position) -> int:

@@ -67,6 +67,10 @@ def test_stable_gives_up_pods_only_after_its_traffic_is_gone() -> None:
     assert goal(position(least, {"setCanaryScale": {"replicas": 1}}, sent=0), sets(0, 10)) == Sizes(2, 10)
 
 
+def test_a_canary_that_is_larger_than_its_weight_takes_no_pods_from_stable() -> None:
+    assert goal(position(DYNAMIC, {"setCanaryScale": {"weight": 80}}, 20, index=1, sent=20), sets(8, 8)) == Sizes(8, 8)
+
+
 def test_the_canary_keeps_the_pods_of_its_traffic_until_the_weight_is_down() -> None:
     down = position(DYNAMIC, 80, 20, index=1, sent=80)
     assert goal(down, sets(8, 2)) == Sizes(2, 8)
