@@ -114,7 +114,7 @@ class Position:
         return weight_at(self.strategy.steps, (self.index or 0) - 1)
 
     def canary_scale(self) -> SetCanaryScale | None:
-        """The setCanaryScale in force: the last one at or before the step under way, unless it gave the size back.
+        """The setCanaryScale in force: the last one at or before the step under way, unless that gives the size back.
 
         An abort ends it; with `abortScaleDownDelaySeconds: 0` one that is the first step keeps applying, as in Argo.
         """
@@ -124,7 +124,9 @@ class Position:
             return None
         given = [step.set_canary_scale for step in self.strategy.steps[: (self.index or 0) + 1]]
         last = next((scale for scale in reversed(given) if scale is not None), None)
-        return None if last is None or last.match_traffic_weight else last
+        if last is None or last.match_traffic_weight or (last.replicas is None and last.weight is None):
+            return None
+        return last
 
     def canary_size(self, sets: ReplicaSets) -> CanarySize:
         """What sizes the canary now.
@@ -135,10 +137,8 @@ class Position:
         if not self.takes_steps:
             return CanarySize(self.maximum)
         if (scale := self.canary_scale()) is not None:
-            if scale.replicas is not None:
-                return CanarySize(weight=0, pods=scale.replicas)
-            if scale.weight is not None:
-                return CanarySize(scale.weight)
+            # With a number of pods stable is sized as if the canary took no weight, as in Argo.
+            return CanarySize(weight=(scale.weight or 0) if scale.replicas is None else 0, pods=scale.replicas)
         if self.aborted and self.dynamic:
             return CanarySize(self._rung_below(sets))
         return CanarySize(self.set_weight())

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final
 
 from tests.cases.family import Answer, Family, Input
+from tidegate.canary.limits import rolling_limits
 from tidegate.canary.phase import rollout_phase
 from tidegate.canary.position import Position
 from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
 from tidegate.canary.scaling import at_desired, goal, next_sizes
 from tidegate.manifests.rollout import Rollout
+
+LAST_POD: Final = "where no surge is allowed a tie does not take the last pod from stable, nor all from the canary"
+STUCK: Final = "pods that cannot come or go for now are not yet those of the step"
+NO_TRAFFIC: Final = "an aborted canary has no pods for traffic that it does not get"
+LARGER: Final = "a canary that is larger than its weight takes no pods from stable"
 
 
 def replica_set(given: dict[str, Any] | None) -> ReplicaSet | None:
@@ -21,12 +29,16 @@ def replica_set(given: dict[str, Any] | None) -> ReplicaSet | None:
     )
 
 
-def canary_scale(given: Input) -> Answer:
-    at = Position.of(Rollout.model_validate(given["rollout"]))
-    others = [replica_set(each) for each in given["others"] or []]
+def stage(given: Input) -> tuple[Position, ReplicaSets]:
+    others = [replica_set(each) for each in given.get("others") or []]
     sets = ReplicaSets(
         replica_set(given["canary"]), replica_set(given["stable"]), tuple(each for each in others if each is not None)
     )
+    return Position.of(Rollout.model_validate(given["rollout"])), sets
+
+
+def canary_scale(given: Input) -> Answer:
+    at, sets = stage(given)
     size = at.canary_size(sets)
     # With a router Argo's target is the end of the step; without one it is what may be done now.
     sizes = goal(at, sets) if at.routed else next_sizes(at, sets)
@@ -39,9 +51,30 @@ def canary_scale(given: Input) -> Answer:
     }
 
 
+def quirk(given: Input) -> str:
+    at, sets = stage(given)
+    return next(_quirks_with_router(at, sets) if at.routed else _quirks_without(at, sets), "")
+
+
+def _quirks_without(at: Position, sets: ReplicaSets) -> Iterator[str]:
+    parts = at.replicas * at.canary_size(sets).weight
+    if rolling_limits(at.strategy, at.replicas).surge == 0 and at.replicas * 100 - parts == 50:
+        yield LAST_POD
+    if sets.canary is not None and next_sizes(at, sets).canary == sets.canary.wanted != goal(at, sets).canary:
+        yield STUCK
+
+
+def _quirks_with_router(at: Position, sets: ReplicaSets) -> Iterator[str]:
+    if at.aborted and at.canary_size(sets) != replace(at, weights=None).canary_size(sets):
+        yield NO_TRAFFIC
+    scale = at.canary_scale() if at.takes_steps else None
+    if at.dynamic and scale is not None and (scale.weight or 0) > at.set_weight():
+        yield LARGER
+
+
 def phase(given: Input) -> Answer:
     word, message = rollout_phase(Rollout.model_validate(given["rollout"]))
     return {"phase": word, "message": message}
 
 
-FAMILIES = (Family("canary_scale", canary_scale), Family("rollout_phase", phase))
+FAMILIES = (Family("canary_scale", canary_scale, quirk=quirk), Family("rollout_phase", phase))

@@ -118,6 +118,13 @@ def test_what_gets_no_traffic_after_an_abort_does_not_stand_in_for_stable() -> N
     assert goal(at, sets(0, (10, 6))) == Sizes(0, 10)  # pods of stable restart, the canary stays down
 
 
+def test_an_abort_ends_however_many_pods_each_side_keeps() -> None:
+    least = {**DYNAMIC, "minPodsPerReplicaSet": 3}
+    at = position(least, 5, 50, aborted=True, sent=5)
+    assert goal(at, sets(3, 10)) == Sizes(3, 10)  # not 5 % of the pods for ever
+    assert goal(replace(at, weights=Weights(0, 100, "C")), sets(3, 10)) == Sizes(0, 10)
+
+
 def test_older_versions_go_unless_they_are_kept_or_get_traffic() -> None:
     others = (pods("O", 4), pods("P", 3, kept=True))
     stand = ReplicaSets(pods("C", 1), pods("S", 10), others)
