@@ -152,7 +152,7 @@ def test_both_sides_have_a_pod_while_the_weight_is_shared(weight: int, replicas:
 def test_what_gets_traffic_keeps_the_pods_for_it(at: Position, sets: ReplicaSets, ramp: bool) -> None:
     sizes = next_sizes(at, sets, ramp=ramp)
     assert at.weights is not None
-    scaled = at.takes_steps and at.canary_scale() is not None
+    scaled = at.canary_scale() is not None
     if sets.canary is not None and at.weights.canary_hash == "C":
         needed = pods_for_weight(at.weights.canary, at.replicas)
         assert sizes.canary >= min(sets.canary.wanted, min(1, needed) if scaled else needed)

@@ -118,7 +118,7 @@ class Position:
 
         An abort ends it; with `abortScaleDownDelaySeconds: 0` one that is the first step keeps applying, as in Argo.
         """
-        if not self.routed or self.step is None:
+        if not self.routed or not self.takes_steps or self.step is None:
             return None
         if self.aborted and self.strategy.abort_scale_down_delay_seconds != 0:
             return None
@@ -137,8 +137,8 @@ class Position:
         if not self.takes_steps:
             return CanarySize(self.maximum)
         if (scale := self.canary_scale()) is not None:
-            # With a number of pods stable is sized as if the canary took no weight, as in Argo.
-            return CanarySize(weight=(scale.weight or 0) if scale.replicas is None else 0, pods=scale.replicas)
+            # Beside a number of pods stable is sized as if the canary took no weight, as in Argo.
+            return CanarySize(scale.weight or 0) if scale.replicas is None else CanarySize(0, pods=scale.replicas)
         if self.aborted and self.dynamic:
             return CanarySize(self._rung_below(sets))
         return CanarySize(self.set_weight())

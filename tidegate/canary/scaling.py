@@ -104,7 +104,7 @@ def _stable_pods(at: Position, sets: ReplicaSets) -> int:
     if not at.dynamic:
         return at.replicas
     share = at.canary_size(sets).weight
-    if at.takes_steps and at.canary_scale() is not None:
+    if at.canary_scale() is not None:
         # A canary that is larger than its weight takes no traffic from stable for that.
         share = min(share, at.set_weight())
     pods = at.pods_for(at.maximum - share)
@@ -134,7 +134,7 @@ def _needed_by_canary(at: Position, canary: ReplicaSet) -> int:
     if at.weights is None or at.weights.canary_hash not in ("", canary.hash):
         return 0
     needed = at.pods_for(at.weights.canary)
-    return min(1, needed) if at.takes_steps and at.canary_scale() is not None else needed
+    return needed if at.canary_scale() is None else min(1, needed)
 
 
 def _needed_by_stable(at: Position, stable: ReplicaSet) -> int:

@@ -67,7 +67,7 @@ def _quirks_without(at: Position, sets: ReplicaSets) -> Iterator[str]:
 def _quirks_with_router(at: Position, sets: ReplicaSets) -> Iterator[str]:
     if at.aborted and at.canary_size(sets) != replace(at, weights=None).canary_size(sets):
         yield NO_TRAFFIC
-    scale = at.canary_scale() if at.takes_steps else None
+    scale = at.canary_scale()
     if at.dynamic and scale is not None and (scale.weight or 0) > at.set_weight():
         yield LARGER
 
