@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -21,6 +23,9 @@ log = structlog.get_logger(__name__)
 LOOPBACK = "127.0.0.1"
 POLL_SECONDS = 0.02
 TAIL_BYTES = 4000
+LOWEST_PORT = 10000
+PORT_ATTEMPTS = 1000
+PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 LAUNCHER = Path(__file__).with_name("launcher.py")
 
 Ready = Callable[[], Awaitable[bool]]
@@ -35,15 +40,35 @@ class ProgramError(Exception):
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nobody listens on and that this process has not given away before.
 
-    Another process may take it before it is used; the program that then fails to bind says so in its log.
+    It lies below the ports that the kernel hands out by itself: whoever listens on port 0, or connects to somebody,
+    between this call and the start of the program cannot be given it. Another process that asks for it by number may
+    still take it; the program that then fails to bind says so in its log.
+
+    Raises OSError when no port is left.
     """
-    while True:
-        with socket.socket() as probe:
-            probe.bind((LOOPBACK, 0))
-            port = int(probe.getsockname()[1])
-        if port not in _given:
+    for _ in range(PORT_ATTEMPTS):
+        port = random.randrange(LOWEST_PORT, _lowest_ephemeral_port())
+        if port not in _given and is_free(port):
             _given.add(port)
             return port
+    raise OSError(errno.EADDRINUSE, f"no free port of {LOOPBACK} found below those that the kernel hands out")
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on this TCP port of 127.0.0.1."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def _lowest_ephemeral_port() -> int:
+    """Where the range of the kernel's own choice begins; IANA's where the kernel does not say (RFC 6335, section 6)."""
+    with contextlib.suppress(OSError):
+        return max(int(PORT_RANGE.read_text().split()[0]), LOWEST_PORT + PORT_ATTEMPTS)
+    return 49152
 
 
 async def until(condition: Ready, timeout: float, what: str) -> None:

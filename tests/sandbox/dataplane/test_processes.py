@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.processes import Program, ProgramError, free_port, until
+from sandbox.processes import LOOPBACK, PORT_RANGE, Program, ProgramError, free_port, is_free, until
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 
@@ -185,6 +186,21 @@ async def test_no_secret_of_ours_is_inherited(tmp_path: Path) -> None:
 def test_a_port_is_given_away_once() -> None:
     ports = [free_port() for _ in range(50)]
     assert len(set(ports)) == 50
+
+
+def test_a_port_is_none_that_the_kernel_hands_out_by_itself() -> None:
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        lowest = min(int(PORT_RANGE.read_text().split()[0]), int(listener.getsockname()[1]))
+    assert all(free_port() < lowest for _ in range(50))
+
+
+def test_a_port_that_somebody_listens_on_is_not_given_away() -> None:
+    with socket.socket() as listener:
+        port = free_port()
+        listener.bind((LOOPBACK, port))
+        assert not is_free(port)
+    assert is_free(port)
 
 
 async def test_waiting_for_a_condition_ends_with_its_name() -> None:

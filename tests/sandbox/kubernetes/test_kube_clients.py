@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import yaml
 
 from sandbox.controllers import Controllers, PodSimulator
 from sandbox.kubernetes_api import KubernetesApi, serve_api
+from sandbox.processes import free_port
 from tests.sandbox.kubernetes.kube import APPS, Kube, serving, virtual_service, workload
 
 KUBECTL = Path(sys.executable).with_name("kubectl")
@@ -63,9 +63,7 @@ class Kubectl:
 
 
 async def test_the_server_runs_alone_with_its_controllers_and_goes_on_from_its_file(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     codes = []
     for _ in range(2):
         server = asyncio.create_task(serve_api(port, tmp_path / "state.db"))
