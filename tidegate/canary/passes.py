@@ -1,0 +1,262 @@
+"""One pass over a cluster: what to do next so that it comes to look as a release's position asks for.
+
+Services and weights follow pods that are available (law 1); pods go only when nothing leads to them any more (law 2).
+Source of the order: argo-rollouts, one reconciliation of a canary: Services, traffic, pods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from tidegate.canary.position import Position
+from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
+from tidegate.canary.routing import weight_to_route
+from tidegate.canary.scaling import abort_delay, abort_delay_may_start, at_desired, goal, next_sizes
+from tidegate.canary.scene import Scene, Standing
+
+
+@dataclass(frozen=True)
+class Create:
+    """Create the version's ReplicaSet, without pods."""
+
+
+@dataclass(frozen=True)
+class Select:
+    """Make a Service select the pods of a hash."""
+
+    service: str
+    hash: str
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Send `weight` of the traffic to the canary and the rest to stable.
+
+    The pods that both sides must have available when it is written.
+    """
+
+    weight: int
+    canary_pods: int
+    stable_pods: int
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Record on a ReplicaSet that its version was promoted."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Give a ReplicaSet another number of pods."""
+
+    name: str
+    replicas: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Record when the pods of a ReplicaSet may go; None: they are needed again."""
+
+    name: str
+    at: datetime | None
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Delete a ReplicaSet without pods that the history has no room for."""
+
+    name: str
+
+
+Move = Create | Select | Shift | Mark | Scale | Schedule | Delete
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a Rollout says about passes beside its strategy.
+
+    `history` is how many old ReplicaSets are kept; `ramp` lets a canary grow by no more than maxSurge at a time.
+    """
+
+    history: int
+    ramp: bool = False
+
+
+def next_move(at: Position, scene: Scene, rules: Rules, now: datetime) -> Move | None:
+    """The next thing to do; None when there is nothing to do but wait, or nothing at all.
+
+    `at.weights` is not looked at: the shares are those of the scene, whose canary is what the canary Service selects.
+    """
+    return next(_moves(_seen(at, scene), scene, rules, now), None)
+
+
+def settled(at: Position, scene: Scene, rules: Rules, now: datetime) -> bool:
+    """Whether pods, Services and weights are as the position asks for."""
+    at = _seen(at, scene)
+    sets = roles(at, scene, now)
+    if next_move(at, scene, rules, now) is not None:
+        return False
+    if at.fully_promoted or at.aborted:
+        wanted = scene.of(at.stable_hash)
+        return wanted is not None and wanted.available >= goal(at, sets).stable and not (at.weights and _share(at))
+    return at_desired(at, sets) and (at.weights is None or at.weights.canary == at.set_weight())
+
+
+def wake_at(scene: Scene) -> datetime | None:
+    """When the next deadline on a ReplicaSet passes, None where none has one."""
+    return min((each.scale_down_at for each in scene.sets if each.scale_down_at and each.wanted), default=None)
+
+
+def roles(at: Position, scene: Scene, now: datetime) -> ReplicaSets:
+    """The ReplicaSets by role, with what has to stay for a Service or until a deadline marked as kept."""
+    canary, stable = scene.of(at.desired_hash), scene.of(at.stable_hash) if at.stable_hash else None
+    others = [each for each in scene.sets if each not in (canary, stable)]
+    waits = at.aborted and not at.fully_promoted and bool(abort_delay(at.strategy))
+    return ReplicaSets(
+        canary=_role(canary, kept=waits and canary is not None and not _is_due(canary, now)),
+        stable=_role(stable, kept=False),
+        others=tuple(
+            ReplicaSet(each.name, each.hash, each.wanted, each.created, each.available, _stays(each, at, scene, now))
+            for each in others
+        ),
+    )
+
+
+def _role(one: Standing | None, *, kept: bool) -> ReplicaSet | None:
+    if one is None:
+        return None
+    return ReplicaSet(one.name, one.hash, one.wanted, one.created, one.available, kept)
+
+
+def _stays(one: Standing, at: Position, scene: Scene, now: datetime) -> bool:
+    """Whether an older version keeps its pods: something leads to them, or the delay before they go has not passed."""
+    if one.scale_down_at is not None:
+        return scene.selected(one.hash) or one.scale_down_at > now
+    return scene.selected(one.hash) or _delay(at) > timedelta()
+
+
+def _delay(at: Position) -> timedelta:
+    """How long older pods stay once a version is stable; with dynamicStableScale they went with the traffic."""
+    if not at.fully_promoted or not at.routed or at.dynamic:
+        return timedelta()
+    return at.strategy.scale_down_delay()
+
+
+def _is_due(one: Standing, now: datetime) -> bool:
+    return one.scale_down_at is not None and one.scale_down_at <= now
+
+
+def _share(at: Position) -> int:
+    return 0 if at.weights is None else at.weights.canary
+
+
+def _seen(at: Position, scene: Scene) -> Position:
+    """The position with the shares that stand, so that the rules see what the router was told last."""
+    if scene.weights == at.weights:
+        return at
+    return replace(at, weights=scene.weights)
+
+
+def _moves(at: Position, scene: Scene, rules: Rules, now: datetime) -> Iterator[Move]:
+    canary = scene.of(at.desired_hash)
+    if canary is None:
+        yield Create()
+        return
+    sets = roles(at, scene, now)
+    yield from _services(at, scene)
+    yield from _traffic(at, scene, sets)
+    if at.fully_promoted and not canary.promoted and canary.available >= at.replicas:
+        yield Mark(canary.name)
+    yield from _deadlines(at, scene, sets, now)
+    yield from _pods(at, sets, ramp=rules.ramp)
+    yield from _surplus(at, scene, rules)
+
+
+def _services(at: Position, scene: Scene) -> Iterator[Move]:
+    """Services that do not select what they should, where its pods stand."""
+    stable, canary = at.strategy.stable_service, at.strategy.canary_service
+    if stable and _may_select(stable, at.stable_hash or at.desired_hash, at, scene):
+        yield Select(stable, at.stable_hash or at.desired_hash)
+    back = at.aborted and at.stable_hash and _share(at) == 0
+    if canary and _may_select(canary, at.stable_hash if back else at.desired_hash, at, scene):
+        yield Select(canary, at.stable_hash if back else at.desired_hash)
+
+
+def _may_select(service: str, hash_: str, at: Position, scene: Scene) -> bool:
+    """Whether a Service is to be switched now.
+
+    A Service that selected no hash so far serves pods that nobody here knows: only a complete version takes it over.
+    Later an available pod is enough, or as many as the traffic takes that comes by this Service.
+    """
+    selected = scene.selectors.get(service)
+    target = scene.of(hash_)
+    if selected is None or selected == hash_ or target is None:
+        return False
+    if not selected:
+        return target.complete
+    share = at.maximum if at.weights is None else at.weights.canary
+    if service == at.strategy.stable_service:
+        share = at.maximum if at.weights is None else at.weights.stable
+    if not at.routed:
+        share = 0
+    return target.available >= max(1, at.pods_for(share)) or (hash_ == at.stable_hash and target.promoted)
+
+
+def _traffic(at: Position, scene: Scene, sets: ReplicaSets) -> Iterator[Move]:
+    if at.weights is None:
+        return
+    weight = weight_to_route(at, sets)
+    leads_there = scene.selectors.get(at.strategy.canary_service, at.desired_hash) == at.desired_hash
+    switched = scene.selectors.get(at.strategy.stable_service, at.stable_hash) == at.stable_hash
+    if weight == at.weights.canary or (weight > at.weights.canary and not leads_there):
+        return
+    if at.fully_promoted and not switched:
+        return
+    forward = not at.aborted and not at.fully_promoted
+    yield Shift(
+        weight,
+        canary_pods=min(at.pods_for(weight), sets.canary.available) if weight and sets.canary else 0,
+        stable_pods=(at.maximum - weight) * at.replicas // at.maximum if forward and weight < at.maximum else 0,
+    )
+
+
+def _deadlines(at: Position, scene: Scene, sets: ReplicaSets, now: datetime) -> Iterator[Move]:
+    """Deadlines begin when nothing leads to the pods any more, and end when they are needed again."""
+    for each in scene.sets:
+        wanted = _deadline(each, at, scene, sets, now)
+        if wanted != each.scale_down_at:
+            yield Schedule(each.name, wanted)
+
+
+def _deadline(one: Standing, at: Position, scene: Scene, sets: ReplicaSets, now: datetime) -> datetime | None:
+    if one.wanted == 0:
+        return one.scale_down_at  # it says nothing any more
+    if one.hash == at.desired_hash:
+        if not at.aborted or at.fully_promoted or not abort_delay(at.strategy):
+            return None
+        begins = abort_delay_may_start(at, sets) and not scene.selected(one.hash)
+        return one.scale_down_at or (now + abort_delay(at.strategy) if begins else None)
+    if one.hash == at.stable_hash:
+        return None
+    begins = _delay(at) > timedelta() and not scene.selected(one.hash) and _share(at) == 0
+    return one.scale_down_at or (now + _delay(at) if begins else None)
+
+
+def _pods(at: Position, sets: ReplicaSets, *, ramp: bool) -> Iterator[Move]:
+    sizes = next_sizes(at, sets, ramp=ramp)
+    pairs = [(sets.canary, sizes.canary), (sets.beside, sizes.stable), *zip(sets.others, sizes.others, strict=True)]
+    for one, size in pairs:
+        if one is not None and one.wanted != size:
+            yield Scale(one.name, size)
+
+
+def _surplus(at: Position, scene: Scene, rules: Rules) -> Iterator[Move]:
+    """Old ReplicaSets without pods that are more than the history holds, the oldest first."""
+    old = [each for each in scene.sets if each.hash not in (at.desired_hash, at.stable_hash)]
+    for each in reversed(old[rules.history :]):
+        if each.wanted == each.created == 0 and not scene.selected(each.hash):
+            yield Delete(each.name)

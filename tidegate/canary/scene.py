@@ -1,0 +1,51 @@
+"""What stands in a cluster of one Rollout, as far as a pass looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tidegate.canary.position import Weights
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One ReplicaSet as it was read: pods that are wanted, created and available.
+
+    `scale_down_at` is when its pods may go, None while nobody said so; `promoted` that it is marked as once promoted.
+    """
+
+    name: str
+    hash: str
+    revision: int
+    wanted: int
+    created: int
+    available: int
+    scale_down_at: datetime | None = None
+    promoted: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has pods, and all of them are available."""
+        return 0 < self.wanted <= self.available
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The ReplicaSets, newest revision first, the hash that each Service selects, and the shares of the traffic.
+
+    A Service that selects no hash has an empty one; `weights` is None without a router.
+    """
+
+    sets: tuple[Standing, ...]
+    selectors: Mapping[str, str] = field(default_factory=dict)
+    weights: Weights | None = None
+
+    def of(self, hash_: str) -> Standing | None:
+        """The ReplicaSet of a hash, None where there is none."""
+        return next((each for each in self.sets if each.hash == hash_), None)
+
+    def selected(self, hash_: str) -> bool:
+        """Whether a Service leads to the pods of a hash."""
+        return hash_ in self.selectors.values()
