@@ -63,7 +63,7 @@ class Model:
             highest = max((each.revision for each in self.sets.values()), default=0)
             self.sets[at.desired_hash] = Standing(f"shop-{at.desired_hash}", at.desired_hash, highest + 1, 0, 0, 0)
         elif isinstance(move, Select):
-            self.selectors[move.service] = move.hash
+            self.selectors[move.selector] = move.hash
         elif isinstance(move, Shift):
             self.weight = move.weight
         else:
@@ -158,7 +158,7 @@ def test_every_turn_keeps_the_laws_and_ends_where_it_should(
     given_: tuple[dict[str, Any], list[int]], replicas: int, turns: list[str], ramp: bool
 ) -> None:
     strategy, weights = given_
-    model, rules = Model(replicas, "S"), Rules(history=2, ramp=ramp)
+    model, rules = Model(replicas, "S"), Rules(("stable",), ("canary",), history=2, ramp=ramp)
     at = position(strategy, *weights, replicas=replicas, sent=0)
     versions = iter("DEFGHIJ")
     for turn in turns:
@@ -190,7 +190,7 @@ def test_every_turn_keeps_the_laws_and_ends_where_it_should(
 
 
 def test_a_release_reads_as_its_moves() -> None:
-    model, rules = Model(4, "S"), Rules(history=2)
+    model, rules = Model(4, "S"), Rules(("stable",), ("canary",), history=2)
     at = position({**ROUTED, **SERVICES}, 25, 50, replicas=4, sent=0)
     seen: list[Move] = []
 

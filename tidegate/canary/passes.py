@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from tidegate.canary.position import Position
+from tidegate.canary.position import Position, Weights
 from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
 from tidegate.canary.routing import weight_to_route
 from tidegate.canary.scaling import abort_delay, abort_delay_may_start, at_desired, goal, next_sizes
@@ -24,9 +24,9 @@ class Create:
 
 @dataclass(frozen=True)
 class Select:
-    """Make a Service select the pods of a hash."""
+    """Make a Service, or a subset of a DestinationRule, select the pods of a hash."""
 
-    service: str
+    selector: str
     hash: str
 
 
@@ -79,9 +79,12 @@ Move = Create | Select | Shift | Mark | Scale | Schedule | Delete
 class Rules:
     """What a Rollout says about passes beside its strategy.
 
-    `history` is how many old ReplicaSets are kept; `ramp` lets a canary grow by no more than maxSurge at a time.
+    `stable` and `canary` are the names of what selects the pods of each side: Services, and subsets. `history` is how
+    many old ReplicaSets are kept; `ramp` lets a canary grow by no more than maxSurge at a time.
     """
 
+    stable: tuple[str, ...]
+    canary: tuple[str, ...]
     history: int
     ramp: bool = False
 
@@ -167,8 +170,8 @@ def _moves(at: Position, scene: Scene, rules: Rules, now: datetime) -> Iterator[
         yield Create()
         return
     sets = roles(at, scene, now)
-    yield from _services(at, scene)
-    yield from _traffic(at, scene, sets)
+    yield from _selectors(at, scene, rules)
+    yield from _traffic(at, scene, rules, sets)
     if at.fully_promoted and not canary.promoted and canary.available >= at.replicas:
         yield Mark(canary.name)
     yield from _deadlines(at, scene, sets, now)
@@ -176,45 +179,38 @@ def _moves(at: Position, scene: Scene, rules: Rules, now: datetime) -> Iterator[
     yield from _surplus(at, scene, rules)
 
 
-def _services(at: Position, scene: Scene) -> Iterator[Move]:
-    """Services that do not select what they should, where its pods stand."""
-    stable, canary = at.strategy.stable_service, at.strategy.canary_service
-    if stable and _may_select(stable, at.stable_hash or at.desired_hash, at, scene):
-        yield Select(stable, at.stable_hash or at.desired_hash)
-    back = at.aborted and at.stable_hash and _share(at) == 0
-    if canary and _may_select(canary, at.stable_hash if back else at.desired_hash, at, scene):
-        yield Select(canary, at.stable_hash if back else at.desired_hash)
+def _selectors(at: Position, scene: Scene, rules: Rules) -> Iterator[Move]:
+    """What does not select the pods that it should, where these stand."""
+    stable = at.stable_hash or at.desired_hash
+    canary = stable if at.aborted and at.stable_hash and _share(at) == 0 else at.desired_hash
+    weights = at.weights or Weights(0, 0)
+    for names, hash_, share in ((rules.stable, stable, weights.stable), (rules.canary, canary, weights.canary)):
+        yield from (Select(name, hash_) for name in names if _may_select(name, hash_, share, at, scene))
 
 
-def _may_select(service: str, hash_: str, at: Position, scene: Scene) -> bool:
-    """Whether a Service is to be switched now.
+def _may_select(name: str, hash_: str, share: int, at: Position, scene: Scene) -> bool:
+    """Whether a selector through which `share` of the traffic comes is to be switched now.
 
-    A Service that selected no hash so far serves pods that nobody here knows: only a complete version takes it over.
-    Later an available pod is enough, or as many as the traffic takes that comes by this Service.
+    One that selected no hash so far serves pods that nobody here knows: only a complete version takes it over. Later
+    the pods that the traffic takes are enough, one at least. What leads to the version that was promoted before is
+    right in any case.
     """
-    selected = scene.selectors.get(service)
-    target = scene.of(hash_)
+    selected, target = scene.selectors.get(name), scene.of(hash_)
     if selected is None or selected == hash_ or target is None:
         return False
-    if not selected:
-        return target.complete
-    share = at.maximum if at.weights is None else at.weights.canary
-    if service == at.strategy.stable_service:
-        share = at.maximum if at.weights is None else at.weights.stable
-    if not at.routed:
-        share = 0
-    return target.available >= max(1, at.pods_for(share)) or (hash_ == at.stable_hash and target.promoted)
+    if target.promoted and target.available:
+        return True
+    return target.complete if not selected else target.available >= max(1, at.pods_for(share))
 
 
-def _traffic(at: Position, scene: Scene, sets: ReplicaSets) -> Iterator[Move]:
+def _traffic(at: Position, scene: Scene, rules: Rules, sets: ReplicaSets) -> Iterator[Move]:
     if at.weights is None:
         return
     weight = weight_to_route(at, sets)
-    leads_there = scene.selectors.get(at.strategy.canary_service, at.desired_hash) == at.desired_hash
-    switched = scene.selectors.get(at.strategy.stable_service, at.stable_hash) == at.stable_hash
-    if weight == at.weights.canary or (weight > at.weights.canary and not leads_there):
+    grows = weight > at.weights.canary
+    if weight == at.weights.canary or (grows and not _selects(scene, rules.canary, at.desired_hash)):
         return
-    if at.fully_promoted and not switched:
+    if (grows or at.fully_promoted) and not _selects(scene, rules.stable, at.stable_hash):
         return
     forward = not at.aborted and not at.fully_promoted
     yield Shift(
@@ -222,6 +218,10 @@ def _traffic(at: Position, scene: Scene, sets: ReplicaSets) -> Iterator[Move]:
         canary_pods=min(at.pods_for(weight), sets.canary.available) if weight and sets.canary else 0,
         stable_pods=(at.maximum - weight) * at.replicas // at.maximum if forward and weight < at.maximum else 0,
     )
+
+
+def _selects(scene: Scene, names: tuple[str, ...], hash_: str) -> bool:
+    return all(scene.selectors.get(name, hash_) == hash_ for name in names)
 
 
 def _deadlines(at: Position, scene: Scene, sets: ReplicaSets, now: datetime) -> Iterator[Move]:

@@ -33,9 +33,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class Scene:
-    """The ReplicaSets, newest revision first, the hash that each Service selects, and the shares of the traffic.
+    """The ReplicaSets, newest revision first, the hash that each selector selects, and the shares of the traffic.
 
-    A Service that selects no hash has an empty one; `weights` is None without a router.
+    A selector is a Service, or a subset of a DestinationRule; one that selects no hash has an empty one. `weights` is
+    None without a router.
     """
 
     sets: tuple[Standing, ...]
@@ -47,5 +48,5 @@ class Scene:
         return next((each for each in self.sets if each.hash == hash_), None)
 
     def selected(self, hash_: str) -> bool:
-        """Whether a Service leads to the pods of a hash."""
+        """Whether a selector leads to the pods of a hash."""
         return hash_ in self.selectors.values()

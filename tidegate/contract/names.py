@@ -67,6 +67,8 @@ class Activity(StrEnum):
     """Activity names. One class for each outside system implements them."""
 
     OBSERVE = "observe"  # ObserveRequest -> Observation
+    RECONCILE = "reconcile"  # Reconcile -> Reconciled
+    AWAIT_CHANGE = "await_change"  # AwaitChange -> None
     CREATE_REPLICA_SET = "create_replica_set"  # CreateReplicaSet -> ReplicaSetState
     SCALE_REPLICA_SET = "scale_replica_set"  # ScaleReplicaSet -> ReplicaSetState
     AWAIT_REPLICA_SET = "await_replica_set"  # AwaitReplicaSet -> ReplicaSetState
@@ -95,6 +97,7 @@ class ErrorType(StrEnum):
     ROLLOUT_ABORTED = "RolloutAborted"  # a new release: this version was judged, or a person stopped it
     ROLLOUT_INCONCLUSIVE = "RolloutInconclusive"  # a new release: nobody answered the hold in time
     STALE_WRITE = "StaleWrite"  # never: a later write of the same or a newer release stands
+    NOT_CHANGED = "NotChanged"  # yes: that is how a wait for a change goes on
     NOT_READY = "NotReady"  # yes: pods are not available at the needed count
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"  # never by itself: pods did not come in time
     CONFLICT = "Conflict"  # yes: the object changed between read and write

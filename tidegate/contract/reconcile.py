@@ -1,0 +1,72 @@
+"""Payloads of the pass that brings a cluster into the shape that a release's place asks for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from tidegate.contract.cluster import ReplicaSetState
+from tidegate.contract.payload import Document, Payload
+from tidegate.contract.release import Event
+from tidegate.contract.traffic import ForeignEdit, TrafficState
+from tidegate.contract.writes import Fence, Target
+
+
+class Place(Payload):
+    """Where a release stands: with the Rollout's spec it decides what pods, Services and weights are to be.
+
+    `hash` is the version that is being brought out, `stable_hash` the one that was promoted last, empty before the
+    first promotion. `index` counts the completed steps (Argo's currentStepIndex), None where there are none. `full`
+    means that a person promoted past the steps.
+    """
+
+    hash: str
+    stable_hash: str = ""
+    index: int | None = None
+    aborted: bool = False
+    full: bool = False
+
+
+class Reconcile(Payload):
+    """One pass. `at` is the release's clock, by which deadlines are set and found to have passed.
+
+    `traffic` is what the pass before left: what stands otherwise now was changed by somebody else.
+    """
+
+    target: Target
+    rollout: Document
+    revision: int
+    place: Place
+    at: datetime
+    owner_uid: str = ""
+    traffic: TrafficState | None = None
+    fence: Fence
+
+
+class Reconciled(Payload):
+    """What stands after a pass.
+
+    `settled` says that pods, Services and weights are as the place asks for. `resume_at` is when a deadline on a
+    ReplicaSet makes another pass necessary. `picture` changes whenever something does that a pass would look at.
+    `events` are what the pass did, in Argo's words; `foreign` what somebody else had changed and the pass put right.
+    """
+
+    at: datetime
+    replicas: int
+    replica_sets: tuple[ReplicaSetState, ...]  # newest revision first
+    selectors: dict[str, str] = Field(default_factory=dict)  # Service, or `<rule>/<subset>` -> hash that it selects
+    traffic: TrafficState | None = None
+    settled: bool
+    resume_at: datetime | None = None
+    picture: str
+    events: tuple[Event, ...] = ()
+    foreign: tuple[ForeignEdit, ...] = ()
+
+
+class AwaitChange(Payload):
+    """Wait until a cluster no longer looks like `picture`; fails with the retryable `NotChanged` while it does."""
+
+    target: Target
+    rollout: Document
+    picture: str
