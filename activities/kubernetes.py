@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,6 +44,7 @@ from tidegate.contract import (
     RolloutObject,
     ScaleReplicaSet,
     Target,
+    TrafficState,
 )
 
 FIRST_POLL_SECONDS = 0.2
@@ -81,7 +82,7 @@ class Kubernetes:
                 type=ErrorType.NOT_FOUND,
                 non_retryable=True,
             )
-        sets = await self._sets(request.target, rollout, pods=request.pods)
+        sets = await self.replica_sets(request.target, rollout, pods=request.pods)
         canary = (rollout["spec"].get("strategy") or {}).get("canary") or {}
         istio = Istio.of(rollout)
         services = {
@@ -174,7 +175,9 @@ class Kubernetes:
     async def retire_replica_sets(self, request: RetireReplicaSets) -> list[str]:
         """Scale superseded sets to 0 and delete the oldest beyond the history limit; they get no traffic any more."""
         rollout = await self._cluster.find(ROLLOUTS, request.target.namespace, request.target.name)
-        others = [s for s in await self._sets(request.target, rollout or {}) if s.hash not in request.except_hashes]
+        others = [
+            s for s in await self.replica_sets(request.target, rollout or {}) if s.hash not in request.except_hashes
+        ]
         retired = []
         for found in others:
             if found.desired > 0 or found.scale_down_at:
@@ -214,7 +217,10 @@ class Kubernetes:
             return None
         return RolloutObject.of(await self._cluster.merge_status(ROLLOUTS, namespace, name, dict(request.status)))
 
-    async def _sets(self, target: Target, rollout: Object, *, pods: bool = False) -> list[ReplicaSetState]:
+    async def replica_sets(
+        self, target: Target, rollout: Mapping[str, Any], *, pods: bool = False
+    ) -> list[ReplicaSetState]:
+        """The ReplicaSets of a Rollout, newest revision first, with their pods when asked for."""
         selector = ((rollout.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
         found = await self._cluster.select(REPLICA_SETS, target.namespace, selector)
         mine = [s for s in found if replica_sets.belongs(s, target.name)]
@@ -224,6 +230,10 @@ class Kubernetes:
                 by_hash.setdefault(replica_sets.hash_of(pod), []).append(pod)
         states = [replica_sets.state(s, by_hash.get(replica_sets.hash_of(s))) for s in mine]
         return sorted(states, key=lambda s: s.revision, reverse=True)
+
+    async def traffic(self, namespace: str, istio: Istio) -> TrafficState | None:
+        """What the VirtualServices of a Rollout say; None where one is missing or cannot be understood."""
+        return istio_routes.read_traffic(await self._virtual_services(namespace, istio), istio, namespace)
 
     async def _virtual_services(self, namespace: str, istio: Istio | None) -> dict[tuple[str, str], Object | None]:
         places = [istio_routes.located(reference, namespace) for reference in istio.virtual_services] if istio else []

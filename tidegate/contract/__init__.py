@@ -44,6 +44,7 @@ from tidegate.contract.names import (
     rollout_id,
 )
 from tidegate.contract.payload import Document, Payload
+from tidegate.contract.reconcile import AwaitChange, Place, Reconcile, Reconciled
 from tidegate.contract.release import (
     AnalysisRef,
     Compensation,
@@ -96,6 +97,7 @@ __all__ = [
     "AnalysisRef",
     "AnalysisRequest",
     "AnalysisResult",
+    "AwaitChange",
     "AwaitReplicaSet",
     "Compensation",
     "CompensationStatus",
@@ -119,11 +121,14 @@ __all__ = [
     "ObserveRequest",
     "Owner",
     "Payload",
+    "Place",
     "PodState",
     "PointServices",
     "PointSubsets",
     "PublishStatus",
     "Query",
+    "Reconcile",
+    "Reconciled",
     "ReleaseRequest",
     "ReleaseResult",
     "ReleaseStatus",

@@ -1,0 +1,193 @@
+"""Passes over a release's objects, against the embedded Kubernetes API and its controllers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.cluster import REPLICA_SETS, SERVICES, VIRTUAL_SERVICES, Cluster, put
+from activities.passes import Passes
+from sandbox.world import Part, open_world
+from tidegate.canary.template_hash import pod_template_hash
+from tidegate.contract import AwaitChange, ErrorType, Fence, Place, Reconcile, Reconciled, Target, TrafficState
+from tidegate.manifests.documents import load
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"
+TARGET = Target(namespace="payments", name="checkout")
+MANIFESTS = load([EXAMPLES / "rollout.yaml", EXAMPLES / "services-and-virtualservice.yaml"])
+ROLLOUT: dict[str, Any] = MANIFESTS.rollout().raw
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def version(number: int) -> dict[str, Any]:
+    """The checkout example with four pods and steps of 25 and 50 percent, one image for each number."""
+    rollout = deepcopy(ROLLOUT)
+    rollout["spec"] |= {"replicas": 4, "minReadySeconds": 0}
+    rollout["spec"]["template"]["spec"]["containers"][0]["image"] = f"checkout:{number}"
+    rollout["spec"]["strategy"]["canary"]["steps"] = [{"setWeight": 25}, {"setWeight": 50}]
+    return rollout
+
+
+class Stage:
+    """The checkout example in an embedded API, and releases that take one pass after the other."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.passes = Passes(cluster)
+        self.now = NOW
+        self.revision = 1
+        self.last: TrafficState | None = None
+        self.said: list[str] = []
+        self._sequence = 0
+
+    async def once(self, rollout: dict[str, Any], place: Place) -> Reconciled:
+        """One pass."""
+        self._sequence += 1
+        request = Reconcile(
+            target=TARGET,
+            rollout=rollout,
+            revision=self.revision,
+            place=place,
+            at=self.now,
+            traffic=self.last,
+            fence=Fence(epoch=1000, sequence=self._sequence),
+        )
+        done = await self.passes.reconcile(request)
+        self.said += [event.message for event in done.events]
+        self.last = done.traffic
+        return done
+
+    async def changed(self, rollout: dict[str, Any], picture: str) -> None:
+        """Wait as a release waits."""
+        request = AwaitChange(target=TARGET, rollout=rollout, picture=picture)
+        await ActivityEnvironment().run(self.passes.await_change, request)
+
+    async def reach(self, rollout: dict[str, Any], place: Place) -> Reconciled:
+        """Passes until the cluster looks as the place asks for."""
+        while not (done := await self.once(rollout, place)).settled:
+            await self.changed(rollout, done.picture)
+        return done
+
+    async def meddle(self, weight: int) -> None:
+        """Somebody else writes weights."""
+        edit = [put("/spec/http/0/route/0/weight", 100 - weight), put("/spec/http/0/route/1/weight", weight)]
+        fence = Fence(epoch=1000, sequence=self._sequence)
+        await self.cluster.change(VIRTUAL_SERVICES, "payments", "checkout", fence, lambda _: edit)
+
+    async def stand(self) -> str:
+        """A first version that was brought out; returns its hash."""
+        first = hash_of(version(1))
+        place = Place(hash=first, stable_hash=first, index=2)
+        await self.reach(version(1), place)
+        self.revision, self.said = 2, []
+        return first
+
+
+def hash_of(rollout: dict[str, Any]) -> str:
+    return pod_template_hash(rollout["spec"]["template"])
+
+
+def pods(done: Reconciled) -> dict[str, int]:
+    return {found.hash: found.desired for found in done.replica_sets}
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    async with open_world(frozenset({Part.CLUSTER})) as world:
+        await world.apply([loaded.raw for loaded in (*MANIFESTS.services, *MANIFESTS.virtual_services)])
+        cluster = await Cluster.connect(url=world.kubernetes.url)
+        try:
+            yield Stage(cluster)
+        finally:
+            await cluster.close()
+
+
+async def test_a_first_version_stands_with_all_pods_and_both_services(stage: Stage) -> None:
+    first = await stage.stand()
+    done = await stage.once(version(1), Place(hash=first, stable_hash=first, index=2))
+    assert done.settled
+    assert pods(done) == {first: 4}
+    assert done.selectors == {"checkout-stable": first, "checkout-canary": first}
+    found = await stage.cluster.get(REPLICA_SETS, "payments", f"checkout-{first}")
+    assert "tidegate.io/promoted-at" in found["metadata"]["annotations"]
+
+
+async def test_a_release_goes_its_steps_pods_before_weights(stage: Stage) -> None:
+    first, second = await stage.stand(), hash_of(version(2))
+    place = Place(hash=second, stable_hash=first, index=0)
+    quarter = await stage.reach(version(2), place)
+    assert stage.said == [
+        f"Created ReplicaSet checkout-{second} (revision 2)",
+        f"Scaled up ReplicaSet checkout-{second} (revision 2) from 0 to 1",
+        f"Switched selector for service 'checkout-canary' from '{first}' to '{second}'",
+        "Traffic weight updated from 0 to 25",
+    ]
+    assert pods(quarter) == {second: 1, first: 4}
+    whole = await stage.reach(version(2), place.model_copy(update={"index": 2}))
+    assert whole.traffic is not None
+    assert whole.traffic.canary == 100
+    promoted = Place(hash=second, stable_hash=second, index=2)
+    stable = await stage.reach(version(2), promoted)
+    assert stable.selectors == {"checkout-stable": second, "checkout-canary": second}
+    assert stable.traffic is not None
+    assert stable.traffic.canary == 0
+    assert stable.resume_at == NOW + timedelta(seconds=30)
+    assert pods(stable) == {second: 4, first: 4}
+    stage.now += timedelta(seconds=30)
+    assert pods(await stage.reach(version(2), promoted)) == {second: 4, first: 0}
+
+
+async def test_an_abort_takes_the_weight_at_once_and_the_pods_at_their_deadline(stage: Stage) -> None:
+    first, second = await stage.stand(), hash_of(version(2))
+    place = Place(hash=second, stable_hash=first, index=1)
+    await stage.reach(version(2), place)
+    aborted = place.model_copy(update={"aborted": True, "index": 0})
+    back = await stage.once(version(2), aborted)
+    assert back.traffic is not None
+    assert back.traffic.canary == 0
+    assert back.selectors == {"checkout-stable": first, "checkout-canary": first}
+    assert pods(back) == {second: 2, first: 4}
+    assert back.resume_at == NOW + timedelta(seconds=30)
+    stage.now += timedelta(seconds=30)
+    assert pods(await stage.reach(version(2), aborted)) == {second: 0, first: 4}
+
+
+async def test_weights_that_somebody_else_wrote_are_put_right_and_told(stage: Stage) -> None:
+    first, second = await stage.stand(), hash_of(version(2))
+    place = Place(hash=second, stable_hash=first, index=0)
+    await stage.reach(version(2), place)
+    await stage.meddle(50)
+    again = await stage.once(version(2), place)
+    assert again.traffic is not None
+    assert again.traffic.canary == 25
+    assert len(again.foreign) == 1
+    assert "50" in again.foreign[0].what
+
+
+async def test_one_pass_after_the_other_writes_nothing(stage: Stage) -> None:
+    first, second = await stage.stand(), hash_of(version(2))
+    place = Place(hash=second, stable_hash=first, index=0)
+    await stage.reach(version(2), place)
+    before = await stage.cluster.get(SERVICES, "payments", "checkout-canary")
+    again = await stage.once(version(2), place)
+    assert again.settled
+    assert again.events == ()
+    assert await stage.cluster.get(SERVICES, "payments", "checkout-canary") == before
+
+
+async def test_a_wait_in_which_nothing_happens_asks_to_be_repeated(stage: Stage) -> None:
+    first = await stage.stand()
+    place = Place(hash=first, stable_hash=first, index=2)
+    done = await stage.once(version(1), place)
+    stage.passes = Passes(stage.cluster, look=timedelta())
+    with pytest.raises(ApplicationError, match="nothing changed") as waiting:
+        await stage.changed(version(1), done.picture)
+    assert waiting.value.type == ErrorType.NOT_CHANGED
+    assert not waiting.value.non_retryable
