@@ -79,7 +79,7 @@ class Stage:
         """Somebody else writes weights."""
         edit = [put("/spec/http/0/route/0/weight", 100 - weight), put("/spec/http/0/route/1/weight", weight)]
         fence = Fence(epoch=1000, sequence=self._sequence)
-        await self.cluster.change(VIRTUAL_SERVICES, "payments", "checkout", fence, lambda _: edit)
+        await self.cluster.change(VIRTUAL_SERVICES, "payments", "checkout-vsvc", fence, lambda _: edit)
 
     async def stand(self) -> str:
         """A first version that was brought out; returns its hash."""
