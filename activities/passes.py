@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
@@ -49,15 +50,19 @@ from tidegate.contract import (
     Place,
     PointServices,
     PointSubsets,
+    PublishStatus,
     Reconcile,
     Reconciled,
     ReplicaSetState,
+    RolloutObject,
     ScaleReplicaSet,
     ShiftTraffic,
     Target,
     TrafficState,
 )
 from tidegate.manifests.rollout import Rollout
+
+log = structlog.get_logger(__name__)
 
 RAMP = "tidegate.io/ramp"  # annotation: "true" lets a canary grow by no more than maxSurge at a time
 MAX_MOVES = 40  # of one pass; what is left is done by the next one
@@ -113,6 +118,7 @@ class Passes:
             if move is None:
                 break
             await self._make(move, request, view, done)
+        published, stored = await self._publish(request)
         return Reconciled(
             at=datetime.now(UTC),
             replicas=view.replicas,
@@ -124,6 +130,8 @@ class Passes:
             picture=view.picture(),
             events=tuple(done.events),
             foreign=tuple(done.foreign),
+            published=published,
+            object=stored,
         )
 
     @activity.defn(name=Activity.AWAIT_CHANGE)
@@ -140,6 +148,17 @@ class Passes:
                     "nothing changed so far", type=ErrorType.NOT_CHANGED, category=ApplicationErrorCategory.BENIGN
                 )
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+    async def _publish(self, request: Reconcile) -> tuple[bool, RolloutObject | None]:
+        """Whether the status was written, and the object after that. A release does not end over its own reflection."""
+        if not request.status:
+            return True, None
+        try:
+            answer = await self._kubernetes.publish_status(PublishStatus(target=request.target, status=request.status))
+        except ApplicationError as error:
+            log.warning("status_not_written", rollout=request.target.name, error=str(error))
+            return False, None
+        return True, answer
 
     # ------------------------------------------------------------------------------------------------------------ look
 

@@ -106,11 +106,17 @@ async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Acti
     from activities.istio import IstioTraffic
     from activities.jobs import Jobs
     from activities.kubernetes import Kubernetes
+    from activities.passes import Passes
 
     reached = settings.kubernetes
     cluster = await Cluster.connect(url=reached.api_url, kubeconfig=reached.kubeconfig, context=reached.context)
     stack.push_async_callback(cluster.close)
-    return [*Kubernetes(cluster).activities(), *IstioTraffic(cluster).activities(), *Jobs(cluster).activities()]
+    return [
+        *Kubernetes(cluster).activities(),
+        *IstioTraffic(cluster).activities(),
+        *Passes(cluster).activities(),
+        *Jobs(cluster).activities(),
+    ]
 
 
 class _Measured(NamedTuple):

@@ -7,40 +7,34 @@ promotion past its point of no return) is `certain`: it is retried for as long a
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
-from temporalio.workflow import ActivityCancellationType
+from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.contract import (
         FOLLOW_UP_QUEUE,
         Activity,
-        AwaitReplicaSet,
-        CreateReplicaSet,
+        AwaitChange,
         Document,
         Fence,
         IncidentRef,
         IncidentRequest,
         Istio,
-        MarkStable,
         Observation,
         ObserveRequest,
-        PointServices,
-        PointSubsets,
-        PublishStatus,
-        ReplicaSetState,
+        Place,
+        Reconcile,
+        Reconciled,
         RestoreStable,
-        RetireReplicaSets,
-        RolloutObject,
-        ScaleReplicaSet,
-        ShiftTraffic,
         Target,
         TrafficState,
         cluster_queue,
     )
+    from workflows.plan import Plan
 
 WRITE_TIMEOUT = timedelta(seconds=30)
 LOOK_TIMEOUT = timedelta(seconds=60)
@@ -48,7 +42,24 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 FOLLOW_UP_TIMEOUT = timedelta(minutes=15)
 FORWARD_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=300), maximum_interval=timedelta(seconds=15))
 CERTAIN_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5))
-PUBLISH_RETRY = RetryPolicy(maximum_attempts=3)
+LOOK_AGAIN = RetryPolicy(initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.0)
+
+
+class Look:
+    """A wait for the cluster to look otherwise than `picture`; it reads only, so it may be dropped at any moment."""
+
+    def __init__(self, handle: ActivityHandle[None], picture: str) -> None:
+        self._handle = handle
+        self.picture = picture
+
+    def done(self) -> bool:
+        """Whether something changed, or looking has become impossible, which the next pass will say better."""
+        return self._handle.done()
+
+    def drop(self) -> None:
+        """Wait no longer."""
+        self._handle.add_done_callback(lambda handle: None if handle.cancelled() else handle.exception())
+        self._handle.cancel()
 
 
 class Commands:
@@ -80,117 +91,43 @@ class Commands:
         )
         return observation
 
-    async def create(self, rollout: Document, hash_: str, revision: int, owner_uid: str) -> ReplicaSetState:
-        """Create the ReplicaSet of a revision, with no pods."""
-        request = CreateReplicaSet(
+    async def reconcile(self, plan: Plan, place: Place, traffic: TrafficState | None, status: Document) -> Reconciled:
+        """One pass. A way back, or past the point of no return, is tried for as long as it takes."""
+        request = Reconcile(
             target=self._target,
-            rollout=rollout,
-            hash=hash_,
-            revision=revision,
-            owner_uid=owner_uid,
+            rollout=plan.request.rollout,
+            revision=plan.revision,
+            place=place,
+            at=workflow.now(),
+            owner_uid=plan.owner_uid,
+            traffic=traffic,
+            status=status,
             fence=self._fence(),
         )
-        created: ReplicaSetState = await self._forward(
-            Activity.CREATE_REPLICA_SET, request, ReplicaSetState, f"revision {revision}"
-        )
-        return created
-
-    async def scale(self, replica_set: str, replicas: int) -> ReplicaSetState:
-        """Ask for a number of pods."""
-        request = ScaleReplicaSet(target=self._target, replica_set=replica_set, replicas=replicas, fence=self._fence())
-        scaled: ReplicaSetState = await self._forward(
-            Activity.SCALE_REPLICA_SET, request, ReplicaSetState, f"{replicas} pods"
-        )
-        return scaled
-
-    async def available(self, replica_set: str, replicas: int, deadline: timedelta) -> ReplicaSetState:
-        """Wait for pods; fails with `ProgressDeadlineExceeded`."""
-        seen: ReplicaSetState = await workflow.execute_activity(
-            Activity.AWAIT_REPLICA_SET,
-            AwaitReplicaSet(
-                target=self._target,
-                replica_set=replica_set,
-                available=replicas,
-                deadline_seconds=int(deadline.total_seconds()),
-            ),
-            result_type=ReplicaSetState,
-            task_queue=self._queue,
-            start_to_close_timeout=timedelta(days=1),
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            retry_policy=FORWARD_RETRY,
-            cancellation_type=ActivityCancellationType.TRY_CANCEL,
-            summary=f"{replicas} pods available",
-        )
+        write = self._certain if place.aborted or place.hash == place.stable_hash else self._forward
+        where = "" if place.index is None else f"step {place.index}"
+        seen: Reconciled = await write(Activity.RECONCILE, request, Reconciled, "way back" if place.aborted else where)
         return seen
 
-    async def shift(
-        self, istio: Istio, weight: int, replica_set: str, needed: int, *, certain: bool = False
-    ) -> TrafficState:
-        """Send a share of the traffic to the canary."""
-        request = ShiftTraffic(
-            target=self._target,
-            istio=istio,
-            weight=weight,
-            replica_set=replica_set,
-            needed=needed,
-            fence=self._fence(),
+    def look(self, plan: Plan, picture: str) -> Look:
+        """Begin to wait until the cluster no longer looks like `picture`."""
+        handle = workflow.start_activity(
+            Activity.AWAIT_CHANGE,
+            AwaitChange(target=self._target, rollout=plan.request.rollout, picture=picture),
+            task_queue=self._queue,
+            start_to_close_timeout=LOOK_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=LOOK_AGAIN,
+            cancellation_type=ActivityCancellationType.TRY_CANCEL,
+            summary="until something changes",
         )
-        write = self._certain if certain else self._forward
-        traffic: TrafficState = await write(Activity.SHIFT_TRAFFIC, request, TrafficState, f"canary {weight} %")
-        return traffic
-
-    async def point_services(self, selectors: dict[str, str], *, certain: bool = False) -> None:
-        """Make Services select the pods of a hash."""
-        request = PointServices(target=self._target, selectors=selectors, fence=self._fence())
-        write = self._certain if certain else self._forward
-        await write(Activity.POINT_SERVICES, request, None, ", ".join(selectors))
-
-    async def point_subsets(self, destination_rule: str, hashes: dict[str, str], *, certain: bool = False) -> None:
-        """Label the subsets of the DestinationRule."""
-        request = PointSubsets(
-            target=self._target, destination_rule=destination_rule, hashes=hashes, fence=self._fence()
-        )
-        write = self._certain if certain else self._forward
-        await write(Activity.POINT_SUBSETS, request, None, destination_rule)
-
-    async def mark_stable(self, replica_set: str, hash_: str) -> None:
-        """Record the promotion."""
-        request = MarkStable(target=self._target, replica_set=replica_set, hash=hash_, fence=self._fence())
-        await self._certain(Activity.MARK_STABLE, request, None, f"{hash_} is stable")
-
-    async def retire(self, except_hashes: tuple[str, ...], keep: int) -> None:
-        """Take superseded ReplicaSets down."""
-        request = RetireReplicaSets(target=self._target, except_hashes=except_hashes, keep=keep, fence=self._fence())
-        await self._certain(Activity.RETIRE_REPLICA_SETS, request, None, "superseded ReplicaSets")
+        return Look(handle, picture)
 
     async def restore_stable(self, istio: Istio, stable_hash: str) -> TrafficState:
         """All traffic to stable, for as long as it takes (law 3)."""
         request = RestoreStable(target=self._target, istio=istio, stable_hash=stable_hash, fence=self._fence())
         traffic: TrafficState = await self._certain(Activity.RESTORE_STABLE, request, TrafficState, "canary 0 %")
         return traffic
-
-    async def scale_down(self, replica_set: str, replicas: int, at: datetime | None = None) -> ReplicaSetState:
-        """Take pods away that get no traffic, now or recorded for `at`."""
-        request = ScaleReplicaSet(
-            target=self._target, replica_set=replica_set, replicas=replicas, scale_down_at=at, fence=self._fence()
-        )
-        summary = f"0 pods at {at:%H:%M:%S}" if at else f"{replicas} pods"
-        scaled: ReplicaSetState = await self._certain(Activity.SCALE_REPLICA_SET, request, ReplicaSetState, summary)
-        return scaled
-
-    async def publish(self, changes: Document, phase: str) -> RolloutObject | None:
-        """Write fields of the Rollout's status; a few tries, as the next change writes them again."""
-        stored: RolloutObject | None = await workflow.execute_activity(
-            Activity.PUBLISH_STATUS,
-            PublishStatus(target=self._target, status=changes),
-            result_type=RolloutObject,
-            task_queue=self._queue,
-            start_to_close_timeout=WRITE_TIMEOUT,
-            schedule_to_close_timeout=timedelta(minutes=1),
-            retry_policy=PUBLISH_RETRY,
-            summary=phase,
-        )
-        return stored
 
     async def open_incident(self, request: IncidentRequest) -> IncidentRef:
         """Open the incident of an abort, or find it; gives up after `FOLLOW_UP_TIMEOUT`."""

@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
         Event,
         IncidentRef,
         Message,
+        Reconciled,
         ReleaseRequest,
         ReleaseStatus,
         ReplicaCounts,
@@ -32,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
         RolloutObject,
         StepState,
         StepStatus,
+        TrafficState,
         Waiting,
         WeightStatus,
     )
@@ -59,17 +61,23 @@ class Journal:
             started_at=info.start_time,
         )
         self._current: ReleaseRequest | None = None
-        self._sets: dict[str, ReplicaSetState] = {}
         self._attributes: tuple[str, int, int] | None = None
         self.page = StatusPage()
+        self.traffic: TrafficState | None = None
+        self.is_late = False
 
     def status(self) -> ReleaseStatus:
         """Answer of the `status` query."""
         return self._status.model_copy(update={"object": self.page.object})
 
-    def document(self) -> Document:
-        """The Rollout's `.status`, in Argo's fields."""
-        return rollout_status(self.status())
+    def unwritten(self) -> Document:
+        """Fields of the Rollout's `.status`, as Argo names them, that do not stand there yet."""
+        return self.page.unwritten(rollout_status(self.status()))
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something that the Rollout object does not say yet."""
+        return bool(self.unwritten())
 
     # ---------------------------------------------------------------------------------------------------------- begin
 
@@ -123,10 +131,9 @@ class Journal:
             others = ", ".join(f"spec.{name}" for name in changed)
             self.event("RolloutUpdated", f"changed beside template and steps, for the next release: {others}")
 
-    def revision(self, number: int, stable_hash: str, replicas: int) -> None:
+    def revision(self, number: int, stable_hash: str) -> None:
         """The release got its number."""
-        counts = self._status.counts.model_copy(update={"desired": replicas})
-        self._set(revision=number, stable_hash=stable_hash, counts=counts)
+        self._set(revision=number, stable_hash=stable_hash)
 
     def stable(self, hash_: str) -> None:
         """A revision was fully promoted."""
@@ -190,13 +197,25 @@ class Journal:
 
     # ------------------------------------------------------------------------------------------------------ the world
 
-    def replica_set(self, *states: ReplicaSetState) -> None:
-        """ReplicaSets as they were just read."""
-        self._sets |= {state.hash: state.model_copy(update={"pods": ()}) for state in states}
-        sets = tuple(sorted(self._sets.values(), key=lambda s: s.revision, reverse=True))
-        new = self._sets.get(self._status.desired_hash)
+    def seen(self, seen: Reconciled, status: Document) -> None:
+        """What a pass did, and what stands after it; `status` is what it was to write."""
+        self.replica_sets(seen.replica_sets, seen.replicas)
+        for event in seen.events:
+            self.event(event.reason, event.message, warning=event.warning)
+        for edit in seen.foreign:
+            who = f" by {edit.manager}" if edit.manager else ""
+            self.event("ForeignWeights", f"{edit.virtual_service} {edit.route}: {edit.what}{who}", warning=True)
+        if seen.traffic is not None:
+            self.routed(seen.traffic, f"step {self._status.step_index}")
+        if seen.published:
+            self.page.wrote(status, seen.object)
+        self.show()
+
+    def replica_sets(self, sets: tuple[ReplicaSetState, ...], replicas: int) -> None:
+        """ReplicaSets as they were just read, newest revision first."""
+        new = next((found for found in sets if found.hash == self._status.desired_hash), None)
         counts = ReplicaCounts(
-            desired=self._status.counts.desired,
+            desired=replicas,
             current=sum(s.current for s in sets),
             updated=new.current if new else 0,
             ready=sum(s.ready for s in sets),
@@ -204,15 +223,24 @@ class Journal:
         )
         self._set(replica_sets=sets, counts=counts, images=new.images if new else self._status.images)
 
-    def target_weight(self, weight: int) -> None:
-        """The weight that the current step asks for."""
-        self._set(set_weight=weight)
+    def routed(self, traffic: TrafficState, reason: str) -> None:
+        """The traffic stands so, written and read back."""
+        self.traffic = traffic
+        if traffic.canary != self._status.actual_weight or not self._status.weights:
+            row = WeightStatus(at=workflow.now(), canary=traffic.canary, reason=reason)
+            self._set(actual_weight=traffic.canary, weights=(*self._status.weights, row))
 
-    def weight(self, canary: int, reason: str) -> None:
-        """A weight was written and read back."""
-        row = WeightStatus(at=workflow.now(), canary=canary, reason=reason)
-        self.event("TrafficWeightUpdated", f"Traffic weight updated from {self._status.actual_weight} to {canary}")
-        self._set(actual_weight=canary, weights=(*self._status.weights, row))
+    def progressing(self) -> None:
+        """There was progress: a deadline that had passed counts no more."""
+        if self.is_late:
+            self.is_late = False
+            self.phase("Progressing", "")
+
+    def late(self, message: str) -> None:
+        """The progress deadline passed; without progressDeadlineAbort the release goes on trying, as in Argo."""
+        self.is_late = True
+        self.phase("Degraded", f"ProgressDeadlineExceeded: {message}")
+        self.event("ProgressDeadlineExceeded", message, warning=True)
 
     def analysis(self, reference: AnalysisRef) -> None:
         """An analysis run was started, or said something; the newest word of each run counts."""

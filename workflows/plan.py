@@ -7,12 +7,13 @@ from datetime import timedelta
 
 from tidegate.analysis.spec import build_run_spec
 from tidegate.canary.template_hash import pod_template_hash
-from tidegate.canary.weights import next_revision, pods_for_weight, weight_at
-from tidegate.contract import Document, Istio, Observation, Owner, ReleaseRequest
+from tidegate.canary.weights import next_revision, weight_at
+from tidegate.contract import Document, Istio, Observation, Owner, Place, ReleaseRequest
 from tidegate.manifests.kinds import ARGO_VERSION
 from tidegate.manifests.rollout import Rollout as Manifest
 from tidegate.manifests.steps import CanaryStep, step_text
 
+FULL = 100  # percent
 HOLD_LIMIT = "tidegate.io/hold-limit"  # annotation: how long a release waits for a person before it aborts
 
 
@@ -65,6 +66,34 @@ class Plan:
         return self.seen.stable_hash == self.hash
 
     @property
+    def place(self) -> Place:
+        """Where the release stands at its beginning."""
+        return Place(
+            hash=self.hash,
+            stable_hash=self.seen.stable_hash,
+            index=self.last_step if self.first_step else self.last_step and 0,
+        )
+
+    @property
+    def last_step(self) -> int | None:
+        """Number of steps, None where there are none."""
+        return len(self.manifest.canary.steps) or None
+
+    @property
+    def first_step(self) -> int:
+        """Index of the first step that is taken: none by a first version, nor on the way back to stable."""
+        return len(self.manifest.canary.steps) if self.is_first or self.is_stable else 0
+
+    def exposes_fully(self, index: int) -> bool:
+        """Whether standing at a step gives this version all of the traffic, and the step before did not."""
+        if self.is_first or self.is_stable:
+            return False
+        return self._weight_at(index) >= FULL and (index == 0 or self._weight_at(index - 1) < FULL)
+
+    def _weight_at(self, index: int) -> int:
+        return FULL if index >= len(self.steps) else weight_at(self.steps, index)
+
+    @property
     def replica_set(self) -> str:
         """Name of the version's ReplicaSet."""
         return f"{self.request.name}-{self.hash}"
@@ -114,14 +143,6 @@ class Plan:
         """A step as the manifest has it."""
         step: Document = self.request.rollout["spec"]["strategy"]["canary"]["steps"][index]
         return step
-
-    def weight_at(self, index: int) -> int:
-        """Weight in force at a step, percent."""
-        return weight_at(self.steps, index)
-
-    def pods_for(self, weight: int) -> int:
-        """Canary pods that a weight needs."""
-        return pods_for_weight(weight, self.replicas)
 
     def analysis_spec(self, analysis: Document) -> Document:
         """The AnalysisRun spec of an analysis block: templates merged, arguments bound. Raises SpecError."""

@@ -9,6 +9,7 @@ from pydantic import Field
 from tidegate.contract.cluster import ReplicaSetState
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.release import Event
+from tidegate.contract.rollout_object import RolloutObject
 from tidegate.contract.traffic import ForeignEdit, TrafficState
 from tidegate.contract.writes import Fence, Target
 
@@ -31,7 +32,8 @@ class Place(Payload):
 class Reconcile(Payload):
     """One pass. `at` is the release's clock, by which deadlines are set and found to have passed.
 
-    `traffic` is what the pass before left: what stands otherwise now was changed by somebody else.
+    `traffic` is what the pass before left: what stands otherwise now was changed by somebody else. `status` are the
+    fields of the Rollout's `.status` that are to be written.
     """
 
     target: Target
@@ -41,6 +43,7 @@ class Reconcile(Payload):
     at: datetime
     owner_uid: str = ""
     traffic: TrafficState | None = None
+    status: Document = Field(default_factory=dict)
     fence: Fence
 
 
@@ -50,6 +53,7 @@ class Reconciled(Payload):
     `settled` says that pods, Services and weights are as the place asks for. `resume_at` is when a deadline on a
     ReplicaSet makes another pass necessary. `picture` changes whenever something does that a pass would look at.
     `events` are what the pass did, in Argo's words; `foreign` what somebody else had changed and the pass put right.
+    `published` says that the status was written, or that there is nobody to tell; `object` is the Rollout after that.
     """
 
     at: datetime
@@ -62,6 +66,8 @@ class Reconciled(Payload):
     picture: str
     events: tuple[Event, ...] = ()
     foreign: tuple[ForeignEdit, ...] = ()
+    published: bool = True
+    object: RolloutObject | None = None
 
 
 class AwaitChange(Payload):

@@ -1,0 +1,144 @@
+"""Keeps the cluster in the shape that the release's place asks for: pass after pass, until nothing is missing.
+
+The steps move the place and wait until it is reached; what happens in between and meanwhile (pods that come and go,
+another number of replicas, weights that somebody else changed) is looked after here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from tidegate.contract import ErrorType, Place, Reconciled
+    from workflows.commands import Commands, Look
+    from workflows.journal import Journal
+    from workflows.plan import Plan
+
+
+class Keeper:
+    """The passes of one version. `place` is what it keeps to; `failed` is why it had to give up."""
+
+    def __init__(self, plan: Plan, commands: Commands, journal: Journal) -> None:
+        self._plan = plan
+        self._commands = commands
+        self._journal = journal
+        self._task: asyncio.Task[None] | None = None
+        self._look: Look | None = None
+        self._reached: Place | None = None
+        self._progress: tuple[object, datetime] | None = None
+        self._seen: Reconciled | None = None
+        self.place = plan.place
+        self.failed: Exception | None = None
+
+    def start(self) -> None:
+        """Begin, or go on after `stop`."""
+        self.failed, self._reached = None, None
+        self._task = asyncio.create_task(self._guard())
+
+    async def stop(self) -> None:
+        """Come to rest: no write of this keeper follows."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._drop_look()
+
+    def move(self, **changes: object) -> None:
+        """Stand elsewhere from now on."""
+        self.place = self.place.model_copy(update=changes)
+
+    async def reached(self) -> None:
+        """Wait until the cluster looks as the place asks for. Raises what made the keeper give up."""
+        deadline = workflow.now() + self._plan.manifest.spec.progress_deadline()
+        with self._journal.waiting(self._missing(), until=deadline, who="the pods; tidegate abort"):
+            await workflow.wait_condition(lambda: self.failed is not None or self._reached == self.place)
+        if self.failed is not None:
+            raise self.failed
+
+    async def told(self) -> None:
+        """Wait until those who look at the cluster were told everything."""
+        await workflow.wait_condition(lambda: self.failed is not None or not self._journal.has_news)
+
+    async def until_quiet(self) -> None:
+        """Wait until no deadline is left on any ReplicaSet either."""
+        await self.reached()
+        await workflow.wait_condition(
+            lambda: (
+                self.failed is not None
+                or (self._reached == self.place and self._seen is not None and self._seen.resume_at is None)
+            )
+        )
+
+    async def _guard(self) -> None:
+        try:
+            while True:
+                await self._pass()
+        except (ActivityError, ApplicationError) as error:
+            self.failed = error
+
+    async def _pass(self) -> None:
+        place, status = self.place, self._journal.unwritten()
+        seen = await self._commands.reconcile(self._plan, place, self._journal.traffic, status)
+        self._journal.seen(seen, status)
+        self._seen = seen
+        self._reached = place if seen.settled else None
+        self._note_progress(seen)
+        await self._until_needed(place, seen)
+
+    async def _until_needed(self, place: Place, seen: Reconciled) -> None:
+        """Wait until another pass can make a difference."""
+        look = self._keep_looking(seen.picture)
+        ends = [end for end in (seen.resume_at, self._deadline(seen)) if end is not None]
+        timeout = max(min(ends) - workflow.now(), timedelta(0)) if ends else None
+        try:
+            await workflow.wait_condition(
+                lambda: look.done() or self.place != place or self._journal.has_news,
+                timeout=timeout,
+                timeout_summary="until the next deadline",
+            )
+        except TimeoutError:
+            self._check_deadline(seen)
+
+    def _keep_looking(self, picture: str) -> Look:
+        """One look goes on for as long as it waits for a change of what stands now."""
+        if self._look is None or self._look.done() or self._look.picture != picture:
+            self._drop_look()
+            self._look = self._commands.look(self._plan, picture)
+        return self._look
+
+    def _drop_look(self) -> None:
+        if self._look is not None:
+            self._look.drop()
+        self._look = None
+
+    # ------------------------------------------------------------------------------------------------------- deadline
+
+    def _note_progress(self, seen: Reconciled) -> None:
+        """Progress is another count of pods, or another place in the steps (argo-rollouts, progressDeadlineSeconds)."""
+        counts = tuple((s.hash, s.current, s.ready, s.available) for s in seen.replica_sets)
+        mark = (self.place.index, self.place.hash, self.place.stable_hash, counts)
+        if self._progress is None or self._progress[0] != mark:
+            self._progress = (mark, workflow.now())
+            self._journal.progressing()
+
+    def _deadline(self, seen: Reconciled) -> datetime | None:
+        """When too much time without progress will have passed; not while nothing is missing, or on the way back."""
+        if seen.settled or self.place.aborted or self._progress is None:
+            return None
+        return None if self._journal.is_late else self._progress[1] + self._plan.manifest.spec.progress_deadline()
+
+    def _check_deadline(self, seen: Reconciled) -> None:
+        deadline = self._deadline(seen)
+        if deadline is None or workflow.now() < deadline:
+            return
+        message = f'ReplicaSet "{self._plan.replica_set}" has timed out progressing.'
+        self._journal.late(message)
+        if self._plan.manifest.spec.progress_deadline_abort:
+            raise ApplicationError(message, type=ErrorType.PROGRESS_DEADLINE_EXCEEDED, non_retryable=True)
+
+    def _missing(self) -> str:
+        new = self._plan.replica_set
+        return f"pods of {new}" if self._seen is not None else "the first look at the cluster"
