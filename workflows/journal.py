@@ -224,9 +224,12 @@ class Journal:
         self._set(replica_sets=sets, counts=counts, images=new.images if new else self._status.images)
 
     def routed(self, traffic: TrafficState, reason: str) -> None:
-        """The traffic stands so, written and read back."""
+        """The traffic stands so, written and read back.
+
+        Once the version is stable both sides are its pods: a weight says nothing of it any more.
+        """
         self.traffic = traffic
-        if traffic.canary != self._status.actual_weight or not self._status.weights:
+        if self._status.stable_hash != self._status.desired_hash and traffic.canary != self._status.actual_weight:
             row = WeightStatus(at=workflow.now(), canary=traffic.canary, reason=reason)
             self._set(actual_weight=traffic.canary, weights=(*self._status.weights, row))
 

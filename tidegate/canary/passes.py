@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from tidegate.canary.position import Position, Weights
 from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
 from tidegate.canary.routing import weight_to_route
-from tidegate.canary.scaling import abort_delay, abort_delay_may_start, at_desired, goal, next_sizes
+from tidegate.canary.scaling import abort_delay, abort_delay_may_start, at_desired, next_sizes
 from tidegate.canary.scene import Scene, Standing
 
 
@@ -103,9 +103,10 @@ def settled(at: Position, scene: Scene, rules: Rules, now: datetime) -> bool:
     sets = roles(at, scene, now)
     if next_move(at, scene, rules, now) is not None:
         return False
-    if at.fully_promoted or at.aborted:
-        wanted = scene.of(at.stable_hash)
-        return wanted is not None and wanted.available >= goal(at, sets).stable and not (at.weights and _share(at))
+    if not at.takes_steps or at.aborted:
+        kept = scene.of(at.desired_hash if not at.aborted else at.stable_hash or at.desired_hash)
+        promoted = at.fully_promoted or at.aborted
+        return kept is not None and kept.available >= at.replicas and not (promoted and _share(at))
     return at_desired(at, sets) and (at.weights is None or at.weights.canary == at.set_weight())
 
 
