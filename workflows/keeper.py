@@ -33,14 +33,16 @@ class Keeper:
         self._seen: Reconciled | None = None
         self.place = plan.place
         self.failed: Exception | None = None
+        self._stopping = False  # a pass that completes although it was cancelled has to be told
 
     def start(self) -> None:
         """Begin, or go on after `stop`."""
-        self.failed, self._reached = None, None
+        self.failed, self._reached, self._stopping = None, None, False
         self._task = asyncio.create_task(self._guard())
 
     async def stop(self) -> None:
         """Come to rest: no write of this keeper follows."""
+        self._stopping = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -74,7 +76,7 @@ class Keeper:
 
     async def _guard(self) -> None:
         try:
-            while True:
+            while not self._stopping:
                 await self._pass()
         except (ActivityError, ApplicationError) as error:
             self.failed = error
@@ -86,7 +88,8 @@ class Keeper:
         self._seen = seen
         self._reached = place if seen.settled else None
         self._note_progress(seen)
-        await self._until_needed(place, seen)
+        if not self._stopping:
+            await self._until_needed(place, seen)
 
     async def _until_needed(self, place: Place, seen: Reconciled) -> None:
         """Wait until another pass can make a difference."""

@@ -162,7 +162,7 @@ class Rollout(Doors):
                 await self._background.settle()
             await self._hold()
         self._keeper.move(index=index if plan.manifest.canary.steps else None)
-        if plan.exposes_fully(index) and index < len(plan.steps):
+        if plan.exposes_fully(index) and index < len(plan.steps) - 1:
             self._background.start()
 
     async def _take(self, plan: Plan, index: int) -> None:
