@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
         Signal,
         analysis_id,
     )
+    from workflows.interruptions import cancelled_meanwhile
     from workflows.journal import Journal
     from workflows.plan import Plan
 
@@ -83,7 +84,11 @@ class Gate:
         )
         text = f"{kind} Analysis Run '{name}' Status New: 'Running' Previous: ''"
         journal.event("AnalysisRunRunning", text, analysis=name)
-        return cls(handle, reference, journal)
+        gate = cls(handle, reference, journal)
+        if cancelled_meanwhile():
+            gate._left_without_verdict()
+            raise asyncio.CancelledError
+        return gate
 
     async def verdict(self) -> Phase:
         """Wait for the end. A run that could not be carried out is an Error, which is never a success (law 4)."""

@@ -162,6 +162,20 @@ async def test_no_forward_write_lands_after_the_abort(world: World) -> None:
     assert world.cluster.weights() == [10, 0], "the write that was under way came first, then the way back"
 
 
+async def test_an_abort_while_a_command_completes_is_not_lost(world: World) -> None:
+    await world.deploy_stable()
+    world.cluster.create_gate, world.cluster.creating = asyncio.Event(), asyncio.Event()
+    handle = await world.start(world.request("1.1.0"))
+    await world.cluster.creating.wait()
+    await handle.signal("abort")
+    await world.until(handle, lambda s: s.phase == "Progressing")
+    world.cluster.create_gate.set()
+    error, result = await failure(handle)
+    assert error.type == ErrorType.ROLLOUT_ABORTED
+    assert world.cluster.weights() == [0], "no step was taken after the abort, only the way back"
+    assert {step.state for step in result.status.steps} == {StepState.PENDING}
+
+
 async def test_the_way_back_is_retried_for_as_long_as_it_takes(world: World) -> None:
     await world.deploy_stable()
     world.cluster.restore_failures = 25
