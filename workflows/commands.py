@@ -7,9 +7,8 @@ promotion past its point of no return) is `certain`: it is retried for as long a
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
@@ -42,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
         TrafficState,
         cluster_queue,
     )
-    from workflows.interruptions import cancelled_meanwhile
+    from workflows.interruptions import leave_if_cancelled
 
 WRITE_TIMEOUT = timedelta(seconds=30)
 LOOK_TIMEOUT = timedelta(seconds=60)
@@ -51,8 +50,6 @@ FOLLOW_UP_TIMEOUT = timedelta(minutes=15)
 FORWARD_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=300), maximum_interval=timedelta(seconds=15))
 CERTAIN_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5))
 PUBLISH_RETRY = RetryPolicy(maximum_attempts=3)
-
-Answer = TypeVar("Answer")
 
 
 class Commands:
@@ -125,7 +122,8 @@ class Commands:
             cancellation_type=ActivityCancellationType.TRY_CANCEL,
             summary=f"{replicas} pods available",
         )
-        return _unless_cancelled(seen)
+        leave_if_cancelled()
+        return seen
 
     async def shift(
         self, istio: Istio, weight: int, replica_set: str, needed: int, *, certain: bool = False
@@ -222,7 +220,8 @@ class Commands:
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=summary,
         )
-        return _unless_cancelled(result)
+        leave_if_cancelled()
+        return result
 
     async def _certain(self, name: Activity, request: Any, result_type: type[Any] | None, summary: str) -> Any:
         return await workflow.execute_activity(
@@ -235,10 +234,3 @@ class Commands:
             priority=Priority(priority_key=1),
             summary=summary,
         )
-
-
-def _unless_cancelled(result: Answer) -> Answer:
-    """What a command answered. Raises CancelledError for work that is not to go on with it."""
-    if cancelled_meanwhile():
-        raise asyncio.CancelledError
-    return result

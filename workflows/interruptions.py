@@ -43,14 +43,15 @@ class FullyPromoted(Interrupted):
     """A person skips what is left."""
 
 
-def cancelled_meanwhile() -> bool:
-    """Whether the work that asks was cancelled, although the command that it waited for completed.
+def leave_if_cancelled() -> None:
+    """Raise CancelledError in work that was cancelled, although the command that it waited for completed.
 
     Temporal's SDK passes a cancellation on to the command and returns what that comes to. The cancellation is lost on
     the one who waits then, and with it the abort that it stands for, unless they ask (law 3).
     """
     task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def race(work: Coroutine[Any, Any, None], until: Callable[[], bool]) -> None:
