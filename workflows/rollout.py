@@ -19,7 +19,6 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.contract import (
         ROLLOUT_WORKFLOW,
         Accepted,
-        Document,
         ErrorType,
         ReleaseRequest,
         ReleaseResult,
@@ -34,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.journal import A_PERSON
     from workflows.messages import Doors, said
     from workflows.plan import Plan, plan_hash
+    from workflows.publisher import Publisher
     from workflows.undo import Undo
 
 FULL = 100  # percent
@@ -53,10 +53,10 @@ class Rollout(Doors):
     @workflow.run
     async def run(self, request: Any = None) -> ReleaseResult:
         """Bring one version out, or put everything back and fail with the reason."""
-        publisher: asyncio.Task[None] | None = None
+        publisher: Publisher | None = None
         try:
             plan = await self._admit(request)
-            publisher = asyncio.create_task(self._publish())
+            publisher = Publisher(self.journal, self._commands, lambda: self.inbox.ended)
             while newer := await self._bring_out(plan):
                 plan = await self._admit(newer, before=plan)
         finally:
@@ -377,27 +377,8 @@ class Rollout(Doors):
         result = describe(plan, status, outcome=cause.type)
         return ApplicationError(status.message, result, type=cause.type, non_retryable=True)
 
-    # ------------------------------------------------------------------------------------------------ the status
-
-    async def _publish(self) -> None:
-        """Keep the Rollout's `.status` up to date: one write at a time, the changes in between in the next one.
-
-        Only what changed is written: the other fields may hold what somebody just patched to speak to the release.
-        """
-        tried: Document = {}
-        while not (self.inbox.ended and tried == self.journal.document()):
-            await workflow.wait_condition(
-                lambda: self.inbox.ended or self.journal.document() != tried  # noqa: B023
-            )
-            tried, page = self.journal.document(), self.journal.page
-            changes = page.unwritten(tried)
-            try:
-                page.wrote(changes, await self._commands.publish(changes, tried["phase"]))
-            except ActivityError as error:
-                workflow.logger.warning("the Rollout's status was not written: %s", cause_of(error))
-
-    async def _close(self, publisher: asyncio.Task[None] | None) -> None:
+    async def _close(self, publisher: Publisher | None) -> None:
         self.inbox.ended = True
         if publisher is not None:
-            await publisher
+            await publisher.ended()
         await workflow.wait_condition(workflow.all_handlers_finished)
