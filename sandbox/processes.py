@@ -46,8 +46,9 @@ def free_port() -> int:
 
     Raises OSError when no port is left.
     """
+    below = _lowest_ephemeral_port()
     for _ in range(PORT_ATTEMPTS):
-        port = random.randrange(LOWEST_PORT, _lowest_ephemeral_port())
+        port = random.randrange(LOWEST_PORT, below)
         if port not in _given and is_free(port):
             _given.add(port)
             return port

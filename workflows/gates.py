@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
         Signal,
         analysis_id,
     )
+    from workflows.interruptions import leave_if_cancelled
     from workflows.journal import Journal
     from workflows.plan import Plan
 
@@ -88,6 +89,7 @@ class Gate:
     async def verdict(self) -> Phase:
         """Wait for the end. A run that could not be carried out is an Error, which is never a success (law 4)."""
         try:
+            leave_if_cancelled()  # its start may have completed all the same
             status = (await self._handle).status
         except asyncio.CancelledError:
             self._left_without_verdict()

@@ -43,17 +43,29 @@ class FullyPromoted(Interrupted):
     """A person skips what is left."""
 
 
+def leave_if_cancelled() -> None:
+    """Raise CancelledError in work that was cancelled, although the command that it waited for completed.
+
+    Temporal's SDK passes a cancellation on to the command and returns what that comes to. The cancellation is lost on
+    the one who waits then, and with it the abort that it stands for, unless they ask (law 3).
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def race(work: Coroutine[Any, Any, None], until: Callable[[], bool]) -> None:
     """Do `work` until it ends or `until` holds; either way it has come to rest when this returns or raises."""
     task = asyncio.create_task(work)
     try:
         await workflow.wait_condition(lambda: task.done() or until())
+        if task.done() and not task.cancelled():
+            task.result()
     finally:
         if not task.done():
             task.cancel()
+            # What it came to is no news: a command that was cancelled may fail as well as complete.
             await asyncio.gather(task, return_exceptions=True)
-    if not task.cancelled():
-        task.result()
 
 
 async def shielded(work: Coroutine[Any, Any, None]) -> None:

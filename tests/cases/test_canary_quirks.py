@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from tests.cases.families.canary import LARGER, LAST_POD, NO_TRAFFIC, STUCK, quirk
+from tests.unit.canary.stage import DYNAMIC, ROUTED
 
-ROUTED: dict[str, Any] = {"trafficRouting": {"istio": {"virtualService": {"name": "vs"}}}}
-DYNAMIC = ROUTED | {"dynamicStableScale": True}
 NO_SURGE = {"maxSurge": 0, "maxUnavailable": 1}
 
 

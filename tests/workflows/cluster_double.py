@@ -34,6 +34,14 @@ from tidegate.contract import (
 )
 
 
+class Hold:
+    """An activity that does not go on, as a slow API server would make it wait."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+
 class ClusterDouble:
     """Pods come at once, unless `never_ready` holds their ReplicaSet's hash."""
 
@@ -47,8 +55,7 @@ class ClusterDouble:
         self.statuses: list[Document] = []
         self.incidents: list[IncidentRequest] = []
         self.never_ready: set[str] = set()
-        self.shift_gate: asyncio.Event | None = None  # a shift waits for it, as a slow API server would make it wait
-        self.shifting = asyncio.Event()  # a shift has begun
+        self.held: dict[str, Hold] = {}
         self.restore_failures = 0
 
     def activities(self) -> list[Callable[..., Any]]:
@@ -60,6 +67,16 @@ class ClusterDouble:
     def weights(self) -> list[int]:
         """The canary's weights in the order in which they were written."""
         return [value for what, value in self.writes if what == "weight"]
+
+    def hold(self, name: Activity) -> Hold:
+        """Let the next runs of an activity begin, and wait."""
+        self.held[name] = Hold()
+        return self.held[name]
+
+    async def _reached(self, name: Activity) -> None:
+        if (hold := self.held.get(name)) is not None:
+            hold.begun.set()
+            await hold.go_on.wait()
 
     def _document(self, kind: str, name: str) -> Document | None:
         found = self.manifests.get((kind, name))
@@ -86,6 +103,7 @@ class ClusterDouble:
 
     @activity.defn(name=Activity.CREATE_REPLICA_SET)
     async def create(self, request: CreateReplicaSet) -> ReplicaSetState:
+        await self._reached(Activity.CREATE_REPLICA_SET)
         name = f"{request.target.name}-{request.hash}"
         containers = request.rollout["spec"]["template"]["spec"]["containers"]
         made = self.sets.get(name) or ReplicaSetState(
@@ -144,9 +162,7 @@ class ClusterDouble:
 
     @activity.defn(name=Activity.SHIFT_TRAFFIC)
     async def shift(self, request: ShiftTraffic) -> TrafficState:
-        self.shifting.set()
-        if self.shift_gate is not None:
-            await self.shift_gate.wait()
+        await self._reached(Activity.SHIFT_TRAFFIC)
         available = self.sets[request.replica_set].available
         assert request.weight == 0 or available >= request.needed, f"{request.weight} % on {available} pods"
         return self._write(request.weight)

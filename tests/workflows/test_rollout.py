@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from tests.workflows.conftest import World
-from tidegate.contract import Accepted, ErrorType, ReleaseResult, ReleaseStatus, StepState
+from tidegate.contract import Accepted, Activity, ErrorType, ReleaseResult, ReleaseStatus, StepState
 from workflows.plan import plan_hash
 
 GOOD = {"error-rate": [0.001], "p99-latency": [0.2]}
@@ -150,16 +149,28 @@ async def test_going_back_to_stable_takes_no_steps(world: World) -> None:
     assert [s.desired for s in world.cluster.sets.values()] == [8, 0]
 
 
-async def test_no_forward_write_lands_after_the_abort(world: World) -> None:
+async def aborted_during(world: World, command: Activity) -> tuple[ApplicationError, ReleaseResult]:
+    """A release that is aborted while one of its commands is under way, which then completes all the same."""
     await world.deploy_stable()
-    world.cluster.shift_gate, world.cluster.shifting = asyncio.Event(), asyncio.Event()
+    hold = world.cluster.hold(command)
     handle = await world.start(world.request("1.1.0"))
-    await world.cluster.shifting.wait()
+    await hold.begun.wait()
     await handle.signal("abort")
     await world.until(handle, lambda s: s.phase == "Progressing")
-    world.cluster.shift_gate.set()
-    await failure(handle)
+    hold.go_on.set()
+    return await failure(handle)
+
+
+async def test_no_forward_write_lands_after_the_abort(world: World) -> None:
+    await aborted_during(world, Activity.SHIFT_TRAFFIC)
     assert world.cluster.weights() == [10, 0], "the write that was under way came first, then the way back"
+
+
+async def test_an_abort_while_a_command_completes_is_not_lost(world: World) -> None:
+    error, result = await aborted_during(world, Activity.CREATE_REPLICA_SET)
+    assert error.type == ErrorType.ROLLOUT_ABORTED
+    assert world.cluster.weights() == [0], "no step was taken after the abort, only the way back"
+    assert {step.state for step in result.status.steps} == {StepState.PENDING}
 
 
 async def test_the_way_back_is_retried_for_as_long_as_it_takes(world: World) -> None:
