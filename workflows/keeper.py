@@ -46,7 +46,6 @@ class Keeper:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        self._drop_look()
 
     def move(self, **changes: object) -> None:
         """Stand elsewhere from now on."""
@@ -108,14 +107,8 @@ class Keeper:
     def _keep_looking(self, picture: str) -> Look:
         """One look goes on for as long as it waits for a change of what stands now."""
         if self._look is None or self._look.done() or self._look.picture != picture:
-            self._drop_look()
             self._look = self._commands.look(self._plan, picture)
         return self._look
-
-    def _drop_look(self) -> None:
-        if self._look is not None:
-            self._look.drop()
-        self._look = None
 
     # ------------------------------------------------------------------------------------------------------- deadline
 

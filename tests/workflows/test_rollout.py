@@ -144,7 +144,7 @@ async def test_going_back_to_stable_takes_no_steps(world: World) -> None:
     await handle.execute_update("release", world.request("1.0.0"), result_type=Accepted)
     result = await handle.result()
     assert result.hash == stable
-    assert world.cluster.weights() == [10, 0, 0]
+    assert world.cluster.weights() == [10, 0]
     assert world.cluster.wanted() == [8, 0]
 
 
@@ -155,7 +155,7 @@ async def aborted_during(world: World, verb: str, plural: str) -> tuple[Applicat
     handle = await world.start(world.request("1.1.0"))
     await hold.begun.wait()
     await handle.signal("abort")
-    await world.until(handle, lambda s: s.phase == "Progressing")
+    await world.until(handle, lambda s: s.phase == "Degraded")
     hold.go_on.set()
     return await failure(handle)
 
@@ -168,8 +168,8 @@ async def test_no_forward_write_lands_after_the_abort(world: World) -> None:
 async def test_an_abort_while_a_command_completes_is_not_lost(world: World) -> None:
     error, result = await aborted_during(world, "create", "replicasets")
     assert error.type == ErrorType.ROLLOUT_ABORTED
-    assert world.cluster.weights() == [0], "no step was taken after the abort, only the way back"
-    assert {step.state for step in result.status.steps} == {StepState.PENDING}
+    assert world.cluster.weights() == [10, 0], "the pass that was under way ended, then came the way back"
+    assert StepState.DONE not in {step.state for step in result.status.steps}
 
 
 async def test_the_way_back_is_retried_for_as_long_as_it_takes(world: World) -> None:
