@@ -139,13 +139,15 @@ class Passes:
                 break
             await self._make(move, request, view, done)
         published, stored = await self._publish(request)
+        done_all = settled(at, view.scene, rules, request.at)
         return Reconciled(
             at=datetime.now(UTC),
             replicas=view.replicas,
             replica_sets=view.sets,
             selectors=dict(view.scene.selectors),
             traffic=view.traffic,
-            settled=settled(at, view.scene, rules, request.at),
+            settled=done_all,
+            missing="" if done_all else await self._missing(request, view),
             resume_at=wake_at(view.scene),
             picture=view.picture(),
             events=tuple(done.events),
@@ -164,6 +166,15 @@ class Passes:
         while (await self._view(request.target, request.rollout)).picture() == request.picture:
             activity.heartbeat()
             await self._between_looks(timedelta(seconds=asyncio.get_running_loop().time() - begun))
+
+    async def _missing(self, request: Reconcile, view: _View) -> str:
+        """What a person would want to know of a version that is not complete."""
+        place = request.place
+        found = view.scene.of(place.stable_hash if place.aborted else place.hash)
+        if found is None or found.available >= found.wanted:
+            return ""
+        why = await self._kubernetes.why_not_ready(request.target, found.hash)
+        return "; ".join(filter(None, (f"{found.available} of {found.wanted} pods of {found.name} available", why)))
 
     async def _publish(self, request: Reconcile) -> tuple[bool, RolloutObject | None]:
         """Whether the status was written, and the object after that. A release does not end over its own reflection."""
