@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -222,3 +223,11 @@ def test_a_release_reads_as_its_moves() -> None:
     model.now = deadline
     moves()
     assert seen == [Scale("shop-S", 0)]
+
+
+@pytest.mark.parametrize("weight", [0, 1])
+def test_a_dynamic_stable_has_its_pods_back_before_a_lower_weight_sends_it_more(weight: int) -> None:
+    model, rules = Model(2, "S"), Rules(("stable",), ("canary",), history=2)
+    at = position({**ROUTED, **SERVICES, "dynamicStableScale": True}, 50, weight, replicas=2, sent=0)
+    end = walk(model, at, rules)
+    assert end.stable_hash == "C"
