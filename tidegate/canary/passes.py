@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from tidegate.canary.position import Position, Weights
 from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
-from tidegate.canary.routing import weight_to_route
+from tidegate.canary.routing import pods_of_the_rest, weight_to_route
 from tidegate.canary.scaling import abort_delay, abort_delay_may_start, at_desired, next_sizes
 from tidegate.canary.scene import Scene, Standing
 
@@ -217,7 +217,7 @@ def _traffic(at: Position, scene: Scene, rules: Rules, sets: ReplicaSets) -> Ite
     yield Shift(
         weight,
         canary_pods=min(at.pods_for(weight), sets.canary.available) if weight and sets.canary else 0,
-        stable_pods=(at.maximum - weight) * at.replicas // at.maximum if forward and weight < at.maximum else 0,
+        stable_pods=pods_of_the_rest(at, weight) if forward and weight < at.maximum else 0,
     )
 
 

@@ -25,9 +25,12 @@ def weight_to_route(at: Position, sets: ReplicaSets) -> int:
         return _after_promotion(at, sets)
     if at.aborted:
         return _after_abort(at, sets)
-    if sets.canary is None or sets.canary.available == 0 or goal(at, sets).canary == 0:
+    if sets.canary is None or sets.canary.available == 0:
         return 0
-    weight = _forward(at, sets, sets.canary)
+    leaves = goal(at, sets).canary == 0
+    if leaves and not at.dynamic:
+        return 0
+    weight = 0 if leaves else _forward(at, sets, sets.canary)
     return weight if _carried_by_stable(at, sets.stable, weight) else _in_force(at)
 
 
@@ -69,8 +72,15 @@ def _in_force(at: Position) -> int:
     return 0 if at.weights is None else at.weights.canary
 
 
+def pods_of_the_rest(at: Position, weight: int) -> int:
+    """Available pods that stable must have when the canary gets `weight`.
+
+    Rounded down as Argo rounds here; up with dynamicStableScale, where stable has no pod more than its traffic takes.
+    """
+    rest = at.maximum - weight
+    return at.pods_for(rest) if at.dynamic else rest * at.replicas // at.maximum
+
+
 def _carried_by_stable(at: Position, stable: ReplicaSet | None, weight: int) -> bool:
-    """Whether stable has the available pods for the rest, rounded down as Argo rounds here."""
-    wanted = (at.maximum - weight) * at.replicas // at.maximum
-    available = stable.available if stable else 0
+    wanted, available = pods_of_the_rest(at, weight), stable.available if stable else 0
     return available >= wanted or enough_available(available, wanted, at.strategy.replica_progress_threshold)
