@@ -47,17 +47,20 @@ def build(request: CreateReplicaSet) -> Object:
         },
     }
     if request.owner_uid:
-        body["metadata"]["ownerReferences"] = [
-            {
-                "apiVersion": "argoproj.io/v1alpha1",
-                "kind": "Rollout",
-                "name": request.target.name,
-                "uid": request.owner_uid,
-                "controller": True,
-                "blockOwnerDeletion": True,
-            }
-        ]
+        body["metadata"]["ownerReferences"] = [owner(request.target.name, request.owner_uid)]
     return body
+
+
+def owner(rollout: str, uid: str) -> Object:
+    """The reference of what goes with its Rollout."""
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "name": rollout,
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
 
 
 def _inherited(annotations: dict[str, str]) -> dict[str, str]:

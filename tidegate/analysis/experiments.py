@@ -49,12 +49,12 @@ def analysis_block(
         for name, subject in subjects.items()
         for field, value in (("podTemplateHash", subject.hash), ("replicaset.name", subject.replica_set))
     }
-    given = [argument.to_wire() for argument in analysis.args]
+    arguments = []
+    for argument in analysis.args:
+        filled = {"value": fill_text(argument.value, values)} if argument.value is not None else {}
+        arguments.append(argument.to_wire() | filled)
     return {
         "templates": [{"templateName": analysis.template_name, "clusterScope": analysis.cluster_scope}],
-        "args": [
-            argument | {"value": fill_text(argument["value"], values)} if argument.get("value") else argument
-            for argument in given
-        ],
+        "args": arguments,
         "dryRun": [rule.to_wire() for rule in step.dry_run],
     }
