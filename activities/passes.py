@@ -23,7 +23,7 @@ from activities.istio import IstioTraffic
 from activities.kubernetes import Kubernetes
 from activities.replica_sets import HASH_LABEL
 from tidegate.canary import experiments
-from tidegate.canary.experiments import ExperimentSet
+from tidegate.canary.experiments import ExperimentMove, ExperimentSet
 from tidegate.canary.passes import (
     Create,
     Delete,
@@ -147,6 +147,7 @@ class Passes:
             elif not await self._experiment(request, view, done):
                 break
         published, stored = await self._publish(request)
+        done_all = settled(at, view.scene, rules, request.at) and _experiment_move(request, view) is None
         return Reconciled(
             at=datetime.now(UTC),
             replicas=view.replicas,
@@ -154,7 +155,8 @@ class Passes:
             selectors=dict(view.scene.selectors),
             traffic=view.traffic,
             experiment=states(view.experiment, wanted_of(request), view.scene.experiments),
-            settled=settled(at, view.scene, rules, request.at),
+            settled=done_all,
+            missing="" if done_all else await self._missing(request, view),
             resume_at=min(filter(None, (wake_at(view.scene), experiments.wake_at(view.experiment))), default=None),
             picture=view.picture(),
             events=tuple(done.events),
@@ -173,6 +175,15 @@ class Passes:
         while (await self._view(request.target, request.rollout)).picture() == request.picture:
             activity.heartbeat()
             await self._between_looks(timedelta(seconds=asyncio.get_running_loop().time() - begun))
+
+    async def _missing(self, request: Reconcile, view: _View) -> str:
+        """What a person would want to know of a version that is not complete."""
+        place = request.place
+        found = view.scene.of(place.stable_hash if place.aborted else place.hash)
+        if found is None or found.available >= found.wanted:
+            return ""
+        why = await self._kubernetes.why_not_ready(request.target, found.hash)
+        return "; ".join(filter(None, (f"{found.available} of {found.wanted} pods of {found.name} available", why)))
 
     async def _publish(self, request: Reconcile) -> tuple[bool, RolloutObject | None]:
         """Whether the status was written, and the object after that. A release does not end over its own reflection."""
@@ -254,7 +265,7 @@ class Passes:
 
     async def _experiment(self, request: Reconcile, view: _View, done: _Done) -> bool:
         """The next move of an experiment, and whether there was one."""
-        move = experiments.next_step(wanted_of(request), view.experiment, view.scene.experiments, request.at)
+        move = _experiment_move(request, view)
         if move is not None:
             done.event("Experiment", await self._experiments.make(move, request, view.sets))
         return move is not None
@@ -341,6 +352,10 @@ def rules_of(rollout: Document) -> Rules:
         history=manifest.spec.history_limit(),
         ramp=manifest.metadata.annotations.get(RAMP) == "true",
     )
+
+
+def _experiment_move(request: Reconcile, view: _View) -> ExperimentMove | None:
+    return experiments.next_step(wanted_of(request), view.experiment, view.scene.experiments, request.at)
 
 
 def _position(request: Reconcile, view: _View) -> Position:

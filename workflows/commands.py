@@ -57,6 +57,7 @@ class Look:
         """Whether something changed, or looking has become impossible, which the next pass will say better."""
         return self._handle.done()
 
+
 class Commands:
     """The activities of one release on one cluster."""
 

@@ -13,10 +13,12 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.contract import ErrorType, Place, Reconciled
+    from tidegate.contract import ErrorType, ExperimentSetState, Place, Reconciled
     from workflows.commands import Commands, Look
     from workflows.journal import Journal
     from workflows.plan import Plan
+
+THE_PODS = "the pods; tidegate abort"
 
 
 class Keeper:
@@ -51,10 +53,14 @@ class Keeper:
         """Stand elsewhere from now on."""
         self.place = self.place.model_copy(update=changes)
 
+    @property
+    def experiment(self) -> tuple[ExperimentSetState, ...]:
+        """What stands of the experiment that the place asks for, as of the last pass."""
+        return self._seen.experiment if self._seen is not None else ()
+
     async def reached(self) -> None:
         """Wait until the cluster looks as the place asks for. Raises what made the keeper give up."""
-        deadline = workflow.now() + self._plan.manifest.spec.progress_deadline()
-        with self._journal.waiting(self._missing(), until=deadline, who="the pods; tidegate abort"):
+        with self._journal.waiting("a look at the cluster", until=None, who=THE_PODS):
             await workflow.wait_condition(lambda: self.failed is not None or self._reached == self.place)
         if self.failed is not None:
             raise self.failed
@@ -87,7 +93,10 @@ class Keeper:
         self._seen = seen
         self._reached = place if seen.settled else None
         self._note_progress(seen)
+        self._journal.still_waiting(THE_PODS, seen.missing or "traffic and pods", self._deadline(seen))
         if not self._stopping:
+            await _let_others_go_first()
+            self._journal.show()
             await self._until_needed(place, seen)
 
     async def _until_needed(self, place: Place, seen: Reconciled) -> None:
@@ -121,8 +130,11 @@ class Keeper:
             self._journal.progressing()
 
     def _deadline(self, seen: Reconciled) -> datetime | None:
-        """When too much time without progress will have passed; not while nothing is missing, or on the way back."""
-        if seen.settled or self.place.aborted or self._progress is None:
+        """When too much time without progress will have passed; not while nothing is missing, or on the way back.
+
+        An experiment has deadlines of its own.
+        """
+        if seen.settled or self.place.aborted or self.place.experiment or self._progress is None:
             return None
         return None if self._journal.is_late else self._progress[1] + self._plan.manifest.spec.progress_deadline()
 
@@ -131,10 +143,16 @@ class Keeper:
         if deadline is None or workflow.now() < deadline:
             return
         message = f'ReplicaSet "{self._plan.replica_set}" has timed out progressing.'
+        message += f" {seen.missing}" if seen.missing else ""
         self._journal.late(message)
         if self._plan.manifest.spec.progress_deadline_abort:
             raise ApplicationError(message, type=ErrorType.PROGRESS_DEADLINE_EXCEEDED, non_retryable=True)
 
-    def _missing(self) -> str:
-        new = self._plan.replica_set
-        return f"pods of {new}" if self._seen is not None else "the first look at the cluster"
+
+async def _let_others_go_first() -> None:
+    """Let the steps act on what was reached, so that the next pass brings out what they did as well.
+
+    One turn wakes those who wait, in the second one run the tasks that they start.
+    """
+    for _ in range(2):
+        await workflow.wait_condition(lambda: True)

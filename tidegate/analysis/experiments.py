@@ -49,10 +49,10 @@ def analysis_block(
         for name, subject in subjects.items()
         for field, value in (("podTemplateHash", subject.hash), ("replicaset.name", subject.replica_set))
     }
-    arguments = []
-    for argument in analysis.args:
-        filled = {"value": fill_text(argument.value, values)} if argument.value is not None else {}
-        arguments.append(argument.to_wire() | filled)
+    arguments = [argument.to_wire() for argument in analysis.args]
+    for given, argument in zip(arguments, analysis.args, strict=True):
+        if argument.value is not None:
+            given["value"] = fill_text(argument.value, values)
     return {
         "templates": [{"templateName": analysis.template_name, "clusterScope": analysis.cluster_scope}],
         "args": arguments,

@@ -7,7 +7,6 @@ its content is read inside the activity that uses it.
 
 from tidegate.contract.analysis import AnalysisRequest, AnalysisResult, MeasureRequest, MeasureResult
 from tidegate.contract.cluster import (
-    AwaitReplicaSet,
     CreateReplicaSet,
     MarkStable,
     Observation,
@@ -16,7 +15,6 @@ from tidegate.contract.cluster import (
     PointServices,
     PublishStatus,
     ReplicaSetState,
-    RetireReplicaSets,
     ScaleReplicaSet,
 )
 from tidegate.contract.follow_up import IncidentRef, IncidentRequest
@@ -98,7 +96,6 @@ __all__ = [
     "AnalysisRequest",
     "AnalysisResult",
     "AwaitChange",
-    "AwaitReplicaSet",
     "Compensation",
     "CompensationStatus",
     "CreateReplicaSet",
@@ -138,7 +135,6 @@ __all__ = [
     "ReplicaCounts",
     "ReplicaSetState",
     "RestoreStable",
-    "RetireReplicaSets",
     "RolloutObject",
     "RouteState",
     "ScaleReplicaSet",

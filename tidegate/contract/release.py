@@ -82,7 +82,7 @@ class AnalysisRef(Payload):
 
     workflow_id: str
     name: str
-    kind: str  # Step | Background
+    kind: str  # Step | Background | Experiment
     step: int | None = None
     revision: int
     status: AnalysisStatus

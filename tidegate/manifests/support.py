@@ -55,7 +55,6 @@ REFUSED: tuple[Limit, ...] = (
     Limit(f"{_STEP}.setCanaryScale", "step setCanaryScale"),
     Limit(f"{_STEP}.setHeaderRoute", "step setHeaderRoute"),
     Limit(f"{_STEP}.setMirrorRoute", "step setMirrorRoute"),
-    Limit(f"{_STEP}.experiment", "step experiment"),
     Limit(f"{_STEP}.plugin", "step plugin"),
 )
 
@@ -68,6 +67,7 @@ WARNED: tuple[Limit, ...] = (
     Limit(f"{_CANARY}.scaleDownDelayRevisionLimit", "scaleDownDelayRevisionLimit"),
     Limit(f"{_CANARY}.analysis.analysisRunMetadata", "analysisRunMetadata"),
     Limit(f"{_STEP}.analysis.analysisRunMetadata", "analysisRunMetadata"),
+    Limit(f"{_STEP}.experiment.analysisRunMetadata", "analysisRunMetadata"),
 )
 
 
