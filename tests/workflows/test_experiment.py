@@ -18,7 +18,10 @@ from tidegate.contract import Accepted, ErrorType, ReleaseResult, ReleaseStatus
 
 BAD: dict[str, list[float | None]] = {"error-rate": [0.2]}
 IN_THE_BAND: dict[str, list[float | None]] = {"error-rate": [0.02]}
-TEMPLATES = [{"name": "baseline", "specRef": "stable"}, {"name": "trial", "specRef": "canary", "weight": 5}]
+TEMPLATES: list[dict[str, Any]] = [
+    {"name": "baseline", "specRef": "stable"},
+    {"name": "trial", "specRef": "canary", "weight": 5},
+]
 ANALYSIS: dict[str, Any] = {
     "name": "compare",
     "templateName": "checkout-canary-datadog",

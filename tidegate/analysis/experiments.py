@@ -54,7 +54,7 @@ def analysis_block(
         if argument.value is not None:
             given["value"] = fill_text(argument.value, values)
     return {
-        "templates": [{"templateName": analysis.template_name, "clusterScope": analysis.cluster_scope}],
+        "templates": [analysis.reference().to_wire()],
         "args": arguments,
         "dryRun": [rule.to_wire() for rule in step.dry_run],
     }
