@@ -10,14 +10,13 @@ from copy import deepcopy
 
 from activities import replica_sets
 from activities.cluster import REPLICA_SETS, SERVICES, Object
-from activities.replica_sets import HASH_LABEL
+from activities.replica_sets import HASH_LABEL, PART_OF_EXPERIMENT
 from tidegate.canary.experiments import ExperimentSet, WantedSet
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.contract import Reconcile
 from tidegate.manifests.network import MANAGED_BY
 from tidegate.manifests.steps import ExperimentTemplate
 
-PART_OF_EXPERIMENT = "tidegate.io/experiment"  # label of all that belongs to the experiment of a Rollout: "true"
 TEMPLATE = "experiment.argoproj.io/template-name"
 EXPERIMENT = "experiment.argoproj.io/name"
 SERVICE = "tidegate.io/experiment-service"  # annotation: name of the Service that a ReplicaSet is to have

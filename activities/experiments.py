@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from activities import experiment_objects
 from activities.cluster import REPLICA_SETS, SERVICES, Cluster, Object, annotate
 from activities.kubernetes import Kubernetes
-from activities.replica_sets import SCALE_DOWN_DEADLINE
+from activities.replica_sets import PART_OF_EXPERIMENT, SCALE_DOWN_DEADLINE
 from tidegate.canary.experiments import (
     UNEVEN,
     ExperimentMove,
@@ -49,7 +49,7 @@ class Experiments:
 
     async def standing(self, target: Target) -> tuple[ExperimentSet, ...]:
         """What stands of a Rollout's experiments, whichever release made it."""
-        labels = {experiment_objects.PART_OF_EXPERIMENT: "true"}
+        labels = {PART_OF_EXPERIMENT: "true"}
         found = await self._cluster.select(REPLICA_SETS, target.namespace, labels)
         mine = [each for each in found if experiment_objects.belongs(each, target.name)]
         sets = [experiment_objects.standing(each, exposed=await self._is_exposed(each, target)) for each in mine]

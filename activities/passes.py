@@ -319,9 +319,10 @@ class Passes:
                 stable_needed=move.stable_pods,
                 fence=request.fence,
                 experiments=experiment_weights(request, view.experiment, view.scene.experiments),
-                last=request.traffic,
+                last=done.traffic,
             )
         )
+        done.traffic = traffic
         done.foreign += traffic.foreign
         done.event("TrafficWeightUpdated", f"Traffic weight updated from {view.traffic.canary} to {traffic.canary}")
 
@@ -331,6 +332,7 @@ class _Done:
 
     def __init__(self, request: Reconcile) -> None:
         self._at = request.at
+        self.traffic = request.traffic  # as this pass or the one before left it
         self.events: list[Event] = []
         self.foreign: list[ForeignEdit] = []
 

@@ -9,8 +9,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.cluster import REPLICA_SETS, SERVICES, VIRTUAL_SERVICES, Object
-from activities.experiment_objects import PART_OF_EXPERIMENT
-from activities.replica_sets import HASH_LABEL
+from activities.replica_sets import HASH_LABEL, PART_OF_EXPERIMENT, belongs, owner
 from tests.activities.test_passes import Stage, hash_of, pods, version
 from tests.activities.test_passes import stage as stage  # a fixture
 from tidegate.contract import ErrorType, Place, Reconciled
@@ -73,6 +72,16 @@ async def test_versions_stand_side_by_side_and_nothing_is_left_of_them(stage: St
     assert after.resume_at is None
 
 
+async def test_what_an_experiment_raises_is_no_version(stage: Stage) -> None:
+    first, rollout = await stage.stand(), experimental(2, CANARY)
+    await complete(stage, rollout, Place(hash=hash_of(rollout), stable_hash=first, index=1, experiment=True))
+    (found,) = await stage.cluster.select(REPLICA_SETS, "payments", MARK)
+    found["metadata"]["ownerReferences"] = [owner("checkout", "1")]
+    assert not belongs(found, "checkout")
+    found["metadata"]["labels"].pop(PART_OF_EXPERIMENT)
+    assert belongs(found, "checkout")
+
+
 async def test_a_weight_comes_after_the_pods_and_out_of_stables_share(stage: Stage) -> None:
     first, rollout = await stage.stand(), experimental(2, {**BASELINE, "weight": 10}, {**CANARY, "weight": 5})
     second = hash_of(rollout)
@@ -105,6 +114,7 @@ async def test_whatever_ends_it_its_traffic_goes_first_and_its_pods_a_moment_lat
     stage.now += timedelta(seconds=30)
     await stage.reach(rollout, place.model_copy(update={**change, "experiment": False}))
     assert await objects(stage) == {"sets": [], "services": []}
+    assert after.foreign == (), "what the pass wrote itself is nobody else's"
 
 
 async def test_a_newer_version_removes_what_the_one_before_raised(stage: Stage) -> None:
