@@ -101,6 +101,8 @@ class Keeper:
 
     async def _until_needed(self, place: Place, seen: Reconciled) -> None:
         """Wait until another pass can make a difference."""
+        if self.place != place or self._journal.has_news:
+            return
         look = self._keep_looking(seen.picture)
         ends = [end for end in (seen.resume_at, self._deadline(seen)) if end is not None]
         timeout = max(min(ends) - workflow.now(), timedelta(0)) if ends else None
@@ -152,7 +154,7 @@ class Keeper:
 async def _let_others_go_first() -> None:
     """Let the steps act on what was reached, so that the next pass brings out what they did as well.
 
-    One turn wakes those who wait, in the second one run the tasks that they start.
+    One turn wakes those who wait, in the next ones run the tasks that they start, and what these start.
     """
-    for _ in range(2):
+    for _ in range(3):
         await workflow.wait_condition(lambda: True)
