@@ -155,7 +155,7 @@ async def aborted_during(world: World, verb: str, plural: str) -> tuple[Applicat
     handle = await world.start(world.request("1.1.0"))
     await hold.begun.wait()
     await handle.signal("abort")
-    await world.until(handle, lambda s: s.phase == "Degraded")
+    await world.until(handle, lambda s: s.phase == "Degraded", between_passes=False)
     hold.go_on.set()
     return await failure(handle)
 
@@ -203,6 +203,7 @@ async def test_pods_that_never_come_degrade_the_release_and_may_abort_it(world: 
     world.cluster.never_ready.add(f"{IMAGE}:1.1.0")
     error, _ = await failure(await world.start(request))
     assert error.type == ErrorType.ROLLOUT_ABORTED
+    assert "has timed out progressing. 0 of 1 pods of checkout-" in error.message
     assert max(world.cluster.weights(), default=0) == 0
 
 
