@@ -70,12 +70,16 @@ class IstioTraffic:
         return [self.restore_stable]
 
     async def shift_traffic(self, request: ShiftTraffic) -> TrafficState:
-        """Send a share of traffic to the canary; the pods of both sides are counted in the same breath (law 1)."""
+        """Send a share of traffic to the canary; the pods of all sides are counted in the same breath (law 1)."""
         what = f"weight {request.weight}"
         if request.weight > 0:
             await self._require_available(request.target, request.replica_set, request.needed, what)
         if request.stable_replica_set:
             await self._require_available(request.target, request.stable_replica_set, request.stable_needed, what)
+        for each in request.experiments:
+            if each.replica_set:
+                share = f"share {each.weight} of {each.service}"
+                await self._require_available(request.target, each.replica_set, each.needed, share)
         return await self._write(
             request, partial(istio_weights.shift, weight=request.weight, experiments=request.experiments)
         )

@@ -65,7 +65,7 @@ def _split(routes: Routes, route: EditedRoute, weight: int, experiments: Sequenc
             unwanted.append(index)
     hosts = {short_host(each.destination) for each in route.destinations}
     operations += [
-        put(f"{path}/-", {"destination": {"host": each.service}, "weight": each.weight})
+        put(f"{path}/-", {"destination": {"host": f"{each.service}{_domain(routes, route)}"}, "weight": each.weight})
         for each in experiments
         if each.weight and each.service not in hosts
     ]
@@ -90,6 +90,13 @@ def _shares(routes: Routes, route: EditedRoute, weight: int, experiments: Sequen
         if role is Role.OTHER and short_host(each.destination) in wanted:
             shares[index] = wanted[short_host(each.destination)]
     return shares
+
+
+def _domain(routes: Routes, route: EditedRoute) -> str:
+    """What follows the name of the stable Service in its host: in another namespace a bare name means another one."""
+    sides = zip(_roles(routes, route), route.destinations, strict=True)
+    host = next((each.destination.host for role, each in sides if role is Role.STABLE), "")
+    return host[len(host.partition(".")[0]) :]
 
 
 def _roles(routes: Routes, route: EditedRoute) -> list[Role]:

@@ -173,6 +173,8 @@ class Kubernetes:
         """Templates that the strategy names, and those that they name in turn, each once."""
         analyses = [canary.get("analysis"), *(step.get("analysis") for step in canary.get("steps") or [])]
         wanted = [reference for analysis in analyses if analysis for reference in analysis.get("templates") or []]
+        trials = [step.get("experiment") for step in canary.get("steps") or []]
+        wanted += [analysis for experiment in trials if experiment for analysis in experiment.get("analyses") or []]
         found: dict[tuple[bool, str], Object] = {}
         while wanted:
             reference = wanted.pop()

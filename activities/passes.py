@@ -18,9 +18,12 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.cluster import DESTINATION_RULES, REPLICA_SETS, ROLLOUTS, SERVICES, Cluster, Object
+from activities.experiments import Experiments, experiment_weights, shares_of, states, wanted_of
 from activities.istio import IstioTraffic
 from activities.kubernetes import Kubernetes
 from activities.replica_sets import HASH_LABEL
+from tidegate.canary import experiments
+from tidegate.canary.experiments import ExperimentMove, ExperimentSet
 from tidegate.canary.passes import (
     Create,
     Delete,
@@ -79,12 +82,15 @@ class _View:
     sets: tuple[ReplicaSetState, ...]
     traffic: TrafficState | None
     replicas: int
+    experiment: tuple[ExperimentSet, ...] = ()
 
     def picture(self) -> str:
         """A digest of all that a decision is made from."""
         sets = [(s.name, s.desired, s.current, s.ready, s.available, str(s.scale_down_at)) for s in self.sets]
-        routes = [(r.virtual_service, r.route, r.stable, r.canary) for r in self.traffic.routes] if self.traffic else []
-        text = json.dumps([self.replicas, sets, sorted(self.scene.selectors.items()), routes])
+        rows = self.traffic.routes if self.traffic else ()
+        routes = [(r.virtual_service, r.route, r.stable, r.canary, sorted(r.others.items())) for r in rows]
+        trials = [(s.name, s.wanted, s.created, s.available, s.service, str(s.scale_down_at)) for s in self.experiment]
+        text = json.dumps([self.replicas, sets, sorted(self.scene.selectors.items()), routes, trials])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -116,6 +122,7 @@ class Passes:
         self._cluster = cluster
         self._kubernetes = Kubernetes(cluster)
         self._traffic = IstioTraffic(cluster)
+        self._experiments = Experiments(cluster, self._kubernetes)
         self._between_looks = between_looks
 
     def activities(self) -> list[Callable[..., Any]]:
@@ -135,20 +142,22 @@ class Passes:
             view = await self._view(request.target, request.rollout)
             at, rules = _position(request, view), rules_of(request.rollout)
             move = next_move(at, view.scene, rules, request.at)
-            if move is None:
+            if move is not None:
+                await self._make(move, request, view, done)
+            elif not await self._experiment(request, view, done):
                 break
-            await self._make(move, request, view, done)
         published, stored = await self._publish(request)
-        done_all = settled(at, view.scene, rules, request.at)
+        done_all = settled(at, view.scene, rules, request.at) and _experiment_move(request, view) is None
         return Reconciled(
             at=datetime.now(UTC),
             replicas=view.replicas,
             replica_sets=view.sets,
             selectors=dict(view.scene.selectors),
             traffic=view.traffic,
+            experiment=states(view.experiment, wanted_of(request), view.scene.experiments),
             settled=done_all,
             missing="" if done_all else await self._missing(request, view),
-            resume_at=wake_at(view.scene),
+            resume_at=min(filter(None, (wake_at(view.scene), experiments.wake_at(view.experiment))), default=None),
             picture=view.picture(),
             events=tuple(done.events),
             foreign=tuple(done.foreign),
@@ -202,8 +211,14 @@ class Passes:
             share = traffic.canary if traffic else 0
             led_to = next((selectors.get(name, "") for name in rules_of(rollout).canary), "")
             weights = Weights(share, 100 - share, led_to)
+        experiment = await self._experiments.standing(target)
+        shares = shares_of(traffic, experiment)
         return _View(
-            Scene(tuple(map(_standing, sets)), selectors, weights), tuple(sets), traffic, spec.wanted_replicas()
+            Scene(tuple(map(_standing, sets)), selectors, weights, shares),
+            tuple(sets),
+            traffic,
+            spec.wanted_replicas(),
+            experiment,
         )
 
     async def _selectors(self, namespace: str, rules: Rules) -> dict[str, str]:
@@ -247,6 +262,13 @@ class Passes:
             await self._cluster.delete(REPLICA_SETS, target.namespace, move.name)
         else:
             await self._scale(move, request, view, done)
+
+    async def _experiment(self, request: Reconcile, view: _View, done: _Done) -> bool:
+        """The next move of an experiment, and whether there was one."""
+        move = _experiment_move(request, view)
+        if move is not None:
+            done.event("Experiment", await self._experiments.make(move, request, view.sets))
+        return move is not None
 
     async def _scale(self, move: Scale | Schedule, request: Reconcile, view: _View, done: _Done) -> None:
         now = next(s for s in view.sets if s.name == move.name)
@@ -296,9 +318,11 @@ class Passes:
                 stable_replica_set=by_hash.get(request.place.stable_hash, "") if move.stable_pods else "",
                 stable_needed=move.stable_pods,
                 fence=request.fence,
-                last=request.traffic,
+                experiments=experiment_weights(request, view.experiment, view.scene.experiments),
+                last=done.traffic,
             )
         )
+        done.traffic = traffic
         done.foreign += traffic.foreign
         done.event("TrafficWeightUpdated", f"Traffic weight updated from {view.traffic.canary} to {traffic.canary}")
 
@@ -308,6 +332,7 @@ class _Done:
 
     def __init__(self, request: Reconcile) -> None:
         self._at = request.at
+        self.traffic = request.traffic  # as this pass or the one before left it
         self.events: list[Event] = []
         self.foreign: list[ForeignEdit] = []
 
@@ -331,6 +356,10 @@ def rules_of(rollout: Document) -> Rules:
     )
 
 
+def _experiment_move(request: Reconcile, view: _View) -> ExperimentMove | None:
+    return experiments.next_step(wanted_of(request), view.experiment, view.scene.experiments, request.at)
+
+
 def _position(request: Reconcile, view: _View) -> Position:
     place: Place = request.place
     position = Position(
@@ -342,7 +371,8 @@ def _position(request: Reconcile, view: _View) -> Position:
         aborted=place.aborted,
         promoted_in_full=place.full,
     )
-    return replace(position, weights=view.scene.weights)
+    shares = experiments.shares_to_route(wanted_of(request), view.experiment, view.scene.experiments)
+    return replace(position, weights=view.scene.weights, experiments=shares)
 
 
 def _standing(found: ReplicaSetState) -> Standing:

@@ -13,6 +13,7 @@ REVISION = "rollout.argoproj.io/revision"
 DESIRED_REPLICAS = "rollout.argoproj.io/desired-replicas"
 SCALE_DOWN_DEADLINE = "scale-down-deadline"
 PROMOTED_AT = "tidegate.io/promoted-at"
+PART_OF_EXPERIMENT = "tidegate.io/experiment"  # label of all that belongs to the experiment of a Rollout: "true"
 
 # Annotations of a Rollout that its ReplicaSets do not inherit (argo-rollouts, annotations copied to the ReplicaSet).
 _NOT_INHERITED = ("kubectl.kubernetes.io/last-applied-configuration", REVISION, DESIRED_REPLICAS)
@@ -47,17 +48,20 @@ def build(request: CreateReplicaSet) -> Object:
         },
     }
     if request.owner_uid:
-        body["metadata"]["ownerReferences"] = [
-            {
-                "apiVersion": "argoproj.io/v1alpha1",
-                "kind": "Rollout",
-                "name": request.target.name,
-                "uid": request.owner_uid,
-                "controller": True,
-                "blockOwnerDeletion": True,
-            }
-        ]
+        body["metadata"]["ownerReferences"] = [owner(request.target.name, request.owner_uid)]
     return body
+
+
+def owner(rollout: str, uid: str) -> Object:
+    """The reference of what goes with its Rollout."""
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "name": rollout,
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
 
 
 def _inherited(annotations: dict[str, str]) -> dict[str, str]:
@@ -69,10 +73,13 @@ def _inherited(annotations: dict[str, str]) -> dict[str, str]:
 
 
 def belongs(found: Object, rollout: str) -> bool:
-    """Whether a ReplicaSet is one of this Rollout's: owned by it, or without an owner and named after it."""
+    """Whether a ReplicaSet is a version of this Rollout: owned by it, or without an owner and named after it.
+
+    Those of experiments are owned by it too, and are no versions.
+    """
     owners = found["metadata"].get("ownerReferences") or []
     hash_ = hash_of(found)
-    if not hash_:
+    if not hash_ or PART_OF_EXPERIMENT in found["metadata"]["labels"]:
         return False
     if owners:
         return any(owner.get("kind") == "Rollout" and owner.get("name") == rollout for owner in owners)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from temporalio.exceptions import ApplicationError
 
 from tidegate.analysis.conditions import compile_condition
+from tidegate.analysis.experiments import Subject
 from tidegate.analysis.spec import SpecError
 from tidegate.contract import ErrorType, Observation, ReleaseRequest, ReleaseResult, ReleaseStatus
 from tidegate.manifests.documents import from_objects
@@ -16,6 +17,7 @@ from tidegate.manifests.durations import parse_duration
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
 from tidegate.manifests.lint import check_release, lint
 from tidegate.manifests.rollout import Rollout as Manifest
+from tidegate.manifests.steps import ExperimentStep
 from workflows.plan import HOLD_LIMIT, Plan
 
 _SHOWN_ERRORS = 5
@@ -78,7 +80,21 @@ def _analysis_problems(plan: Plan) -> list[str]:
                 plan.analysis_spec(analysis)
         except SpecError as error:
             problems.append(str(error))
+    for index, step in enumerate(plan.steps):
+        if step.experiment is not None:
+            problems += _experiment_problems(plan, index, step.experiment)
     return problems
+
+
+def _experiment_problems(plan: Plan, index: int, step: ExperimentStep) -> list[str]:
+    """As for the analyses of the strategy; what the templates will be told is not known before they stand."""
+    try:
+        stand_ins = {template.name: Subject(template.name, template.name) for template in step.templates}
+        for analysis in plan.experiment_analyses(index, stand_ins).values():
+            plan.analysis_spec(analysis)
+    except SpecError as error:
+        return [f"spec.strategy.canary.steps[{index}].experiment.analyses: {error}"]
+    return []
 
 
 def _hold_limit(request: ReleaseRequest) -> timedelta | None:

@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
 
 STEP = "Step"
 BACKGROUND = "Background"
+EXPERIMENT = "Experiment"
 
 
 @dataclass
@@ -36,8 +37,10 @@ class GateFailed(Exception):  # noqa: N818  # a verdict, not an error of the pro
 
     def __str__(self) -> str:
         """Argo's words for the cause of an abort."""
-        kind = "Step-based" if self.analysis.kind == STEP else "Background"
         status = self.analysis.status
+        if self.analysis.kind == EXPERIMENT:
+            return f"{self.analysis.name}: {status.message or status.phase}"
+        kind = "Step-based" if self.analysis.kind == STEP else "Background"
         return f"{kind} analysis phase error/failed: {status.message or status.phase}"
 
 
@@ -52,8 +55,18 @@ class Gate:
     @classmethod
     async def open(cls, plan: Plan, journal: Journal, analysis: Document, *, step: int | None, attempt: int) -> Gate:
         """Start the run of a step (`step` its index) or of the background (None)."""
-        kind = BACKGROUND if step is None else STEP
         name = plan.analysis_name(step, attempt)
+        return await cls._start(plan, journal, analysis, name, BACKGROUND if step is None else STEP, step)
+
+    @classmethod
+    async def of_experiment(cls, plan: Plan, journal: Journal, analysis: Document, *, name: str, step: int) -> Gate:
+        """Start a run of the experiment of a step; `name` is what the experiment calls the analysis."""
+        return await cls._start(plan, journal, analysis, f"{plan.analysis_name(step, 0)}-{name}", EXPERIMENT, step)
+
+    @classmethod
+    async def _start(
+        cls, plan: Plan, journal: Journal, analysis: Document, name: str, kind: str, step: int | None
+    ) -> Gate:
         workflow_id = analysis_id(plan.request.cluster, plan.request.namespace, name)
         reference = AnalysisRef(
             workflow_id=workflow_id,

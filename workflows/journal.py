@@ -233,6 +233,7 @@ class Journal:
         Once the version is stable both sides are its pods: a weight says nothing of it any more.
         """
         self.traffic = traffic
+        self._set(beside_weight=max((sum(row.others.values()) for row in traffic.routes), default=0))
         if self._status.stable_hash != self._status.desired_hash and traffic.canary != self._status.actual_weight:
             row = WeightStatus(at=workflow.now(), canary=traffic.canary, reason=reason)
             self._set(actual_weight=traffic.canary, weights=(*self._status.weights, row))

@@ -13,7 +13,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.contract import ErrorType, Place, Reconciled
+    from tidegate.contract import ErrorType, ExperimentSetState, Place, Reconciled
     from workflows.commands import Commands, Look
     from workflows.journal import Journal
     from workflows.plan import Plan
@@ -52,6 +52,11 @@ class Keeper:
     def move(self, **changes: object) -> None:
         """Stand elsewhere from now on."""
         self.place = self.place.model_copy(update=changes)
+
+    @property
+    def experiment(self) -> tuple[ExperimentSetState, ...]:
+        """What stands of the experiment that the place asks for, as of the last pass."""
+        return self._seen.experiment if self._seen is not None else ()
 
     async def reached(self) -> None:
         """Wait until the cluster looks as the place asks for. Raises what made the keeper give up."""
@@ -127,8 +132,11 @@ class Keeper:
             self._journal.progressing()
 
     def _deadline(self, seen: Reconciled) -> datetime | None:
-        """When too much time without progress will have passed; not while nothing is missing, or on the way back."""
-        if seen.settled or self.place.aborted or self._progress is None:
+        """When too much time without progress will have passed; not while nothing is missing, or on the way back.
+
+        An experiment has deadlines of its own.
+        """
+        if seen.settled or self.place.aborted or self.place.experiment or self._progress is None:
             return None
         return None if self._journal.is_late else self._progress[1] + self._plan.manifest.spec.progress_deadline()
 

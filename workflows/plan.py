@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from tidegate.analysis.experiments import Subject, analysis_block
 from tidegate.analysis.spec import build_run_spec
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.canary.weights import next_revision, weight_at
 from tidegate.contract import Document, Istio, Observation, Owner, Place, ReleaseRequest
 from tidegate.manifests.kinds import ARGO_VERSION
 from tidegate.manifests.rollout import Rollout as Manifest
-from tidegate.manifests.steps import CanaryStep, step_text
+from tidegate.manifests.steps import CanaryStep, ExperimentStep, step_text
 
 FULL = 100  # percent
 HOLD_LIMIT = "tidegate.io/hold-limit"  # annotation: how long a release waits for a person before it aborts
@@ -153,6 +155,14 @@ class Plan:
             stable_hash=self.seen.stable_hash,
             latest_hash=self.hash,
         )
+
+    def experiment_analyses(self, index: int, subjects: Mapping[str, Subject]) -> dict[str, Document]:
+        """The analysis blocks of an experiment step, by the name that it calls them by. Raises SpecError.
+
+        `subjects` are what stands of its templates, by their names.
+        """
+        step = self.steps[index].experiment or ExperimentStep()
+        return {analysis.name: analysis_block(step, analysis, subjects) for analysis in step.analyses}
 
     def analysis_name(self, step: int | None, attempt: int) -> str:
         """Argo's name of an analysis run: `<rollout>-<hash>-<revision>[-<step>][.<attempt>]`."""

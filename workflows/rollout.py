@@ -24,9 +24,11 @@ with workflow.unsafe.imports_passed_through():
         ReleaseResult,
         Target,
     )
+    from tidegate.manifests.steps import ExperimentStep
     from tidegate.story import MANUALLY_PAUSED
     from workflows.admission import check, describe, parse_request, read_manifest
     from workflows.commands import Commands
+    from workflows.experiment import Experiment
     from workflows.failures import cause_of
     from workflows.gates import Background, Gate, GateFailed
     from workflows.interruptions import Aborted, FullyPromoted, Interrupted, Superseded, race, shielded
@@ -172,6 +174,8 @@ class Rollout(Doors):
             await self._pause_step(step.pause.seconds())
         elif step.analysis is not None:
             await self._analyse(plan, index)
+        elif step.experiment is not None:
+            await self._experiment(plan, index, step.experiment)
         else:
             await self._keeper.reached()
 
@@ -194,9 +198,21 @@ class Rollout(Doors):
             self.journal.show()
             phase = await gate.verdict()
         if phase is Phase.INCONCLUSIVE:
-            promotes, what = self.inbox.promotes, f"a word on the inconclusive analysis {gate.reference.name}"
-            with self.journal.paused("InconclusiveAnalysisRun", analysis=gate.reference.name):
-                await self._for_a_person(what, lambda: self.inbox.promotes > promotes)
+            await self._hold_undecided("InconclusiveAnalysisRun", gate.reference.name)
+
+    async def _experiment(self, plan: Plan, index: int, step: ExperimentStep) -> None:
+        """Versions side by side. Both must have their ReplicaSets before any is made from them."""
+        await self._keeper.reached()
+        undecided = await Experiment(plan, self._keeper, self.journal, index, step).carry_out()
+        if undecided:
+            await self._hold_undecided("InconclusiveExperiment", undecided)
+
+    async def _hold_undecided(self, reason: str, analysis: str) -> None:
+        """A step's analysis could not tell: a person has to."""
+        promotes = self.inbox.promotes
+        with self.journal.paused(reason, analysis=analysis):
+            what = f"a word on the inconclusive analysis {analysis}"
+            await self._for_a_person(what, lambda: self.inbox.promotes > promotes)
 
     # ----------------------------------------------------------------------------------------------------------- holds
 

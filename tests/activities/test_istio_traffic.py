@@ -157,6 +157,18 @@ class TestWriting:
         assert (removed.destination, removed.weight, removed.route) == ("exp", 15, "http[0]")
         assert await mesh.weights("vs") == [80, 20]
 
+    async def test_an_experiments_pods_come_before_its_share(self, mesh: Mesh) -> None:
+        experiment = ExperimentWeight(service="exp", weight=15, replica_set="old", needed=5)
+        message = await refused(shift(mesh, 20, experiments=[experiment]), ErrorType.NOT_READY)
+        assert message == "share 15 of exp refused: ReplicaSet old has 4 available pods, 5 are needed"
+        assert await mesh.weights("vs") == [100, 0]
+
+    async def test_an_experiments_host_is_written_as_stables_is(self, mesh: Mesh) -> None:
+        hosts = [{"destination": {"host": f"{side}.shop.svc"}, "weight": 50} for side in ("stable", "canary")]
+        await mesh.virtual_service("far", http=[{"route": hosts}])
+        state = await shift(mesh, 20, istio=istio("far"), experiments=[ExperimentWeight(service="exp", weight=15)])
+        assert state.routes[0].others == {"exp.shop.svc": 15}
+
 
 class TestSeveral:
     async def test_nothing_is_written_while_one_of_several_is_missing(self, mesh: Mesh) -> None:

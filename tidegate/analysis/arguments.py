@@ -61,6 +61,11 @@ def substitute_text(template: str, arguments: Sequence[Argument]) -> str:
     return _expand(template, _values(arguments), lambda value: value)
 
 
+def fill_text(template: str, values: Mapping[str, str]) -> str:
+    """A text with each `{{name}}` replaced, once. Raises SpecError for a name that `values` do not have."""
+    return _expand(template, values, lambda value: value)
+
+
 def has_placeholder(value: object) -> bool:
     """Whether an argument is still to be put into a part of a metric."""
     return _OPEN in json.dumps(value, ensure_ascii=False)
@@ -107,7 +112,7 @@ def _values(arguments: Sequence[Argument]) -> dict[str, str | None]:
     return values
 
 
-def _expand(template: str, values: Mapping[str, str | None], escape: Callable[[str], str]) -> str:
+def _expand(template: str, values: Mapping[str, str] | Mapping[str, str | None], escape: Callable[[str], str]) -> str:
     parts, position = [], 0
     while (start := template.find(_OPEN, position)) >= 0:
         end = template.find(_CLOSE, start + len(_OPEN))

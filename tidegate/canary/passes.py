@@ -209,7 +209,8 @@ def _traffic(at: Position, scene: Scene, rules: Rules, sets: ReplicaSets) -> Ite
         return
     weight = weight_to_route(at, sets)
     grows = weight > at.weights.canary
-    if weight == at.weights.canary or (grows and not _selects(scene, rules.canary, at.desired_hash)):
+    same = weight == at.weights.canary and not _shares_differ(at, scene)
+    if same or (grows and not _selects(scene, rules.canary, at.desired_hash)):
         return
     if (grows or at.fully_promoted) and not _selects(scene, rules.stable, at.stable_hash):
         return
@@ -219,6 +220,12 @@ def _traffic(at: Position, scene: Scene, rules: Rules, sets: ReplicaSets) -> Ite
         canary_pods=min(at.pods_for(weight), sets.canary.available) if weight and sets.canary else 0,
         stable_pods=pods_of_the_rest(at, weight) if forward and weight < at.maximum else 0,
     )
+
+
+def _shares_differ(at: Position, scene: Scene) -> bool:
+    """Whether an experiment's Service gets another share than it is to have; where none is known it gets none."""
+    services = {*at.experiments, *scene.experiments}
+    return any(at.experiments.get(each, 0) != scene.experiments.get(each, 0) for each in services)
 
 
 def _selects(scene: Scene, names: tuple[str, ...], hash_: str) -> bool:

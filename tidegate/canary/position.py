@@ -5,7 +5,8 @@ Source: argo-rollouts, utils/replicaset.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tidegate.canary.replica_sets import ReplicaSets
 from tidegate.canary.status import RolloutStatus
@@ -36,6 +37,7 @@ class Position:
     """One version of a Rollout on its way.
 
     `index` counts the completed steps, None where there are none; `weights` None means that nothing was ever written.
+    `experiments` are the shares that an experiment's Services are to have, in percent, taken from stable's.
     """
 
     strategy: Canary
@@ -46,6 +48,7 @@ class Position:
     aborted: bool = False
     promoted_in_full: bool = False
     weights: Weights | None = None
+    experiments: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rollout: Rollout) -> Position:

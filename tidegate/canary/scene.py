@@ -36,12 +36,13 @@ class Scene:
     """The ReplicaSets, newest revision first, the hash that each selector selects, and the shares of the traffic.
 
     A selector is a Service, or a subset of a DestinationRule; one that selects no hash has an empty one. `weights` is
-    None without a router.
+    None without a router. `experiments` are the shares of an experiment's Services in percent, -1 where routes differ.
     """
 
     sets: tuple[Standing, ...]
     selectors: Mapping[str, str] = field(default_factory=dict)
     weights: Weights | None = None
+    experiments: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, hash_: str) -> Standing | None:
         """The ReplicaSet of a hash, None where there is none."""

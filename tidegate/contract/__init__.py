@@ -42,7 +42,7 @@ from tidegate.contract.names import (
     rollout_id,
 )
 from tidegate.contract.payload import Document, Payload
-from tidegate.contract.reconcile import AwaitChange, Place, Reconcile, Reconciled
+from tidegate.contract.reconcile import AwaitChange, ExperimentSetState, Place, Reconcile, Reconciled
 from tidegate.contract.release import (
     AnalysisRef,
     Compensation,
@@ -103,6 +103,7 @@ __all__ = [
     "EndJobs",
     "ErrorType",
     "Event",
+    "ExperimentSetState",
     "ExperimentWeight",
     "Fence",
     "ForeignEdit",

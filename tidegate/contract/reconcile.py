@@ -19,7 +19,8 @@ class Place(Payload):
 
     `hash` is the version that is being brought out, `stable_hash` the one that was promoted last, empty before the
     first promotion. `index` counts the completed steps (Argo's currentStepIndex), None where there are none. `full`
-    means that a person promoted past the steps.
+    means that a person promoted past the steps. `experiment` says that the ReplicaSets of the step under way, which is
+    an experiment, are to stand; any others of an experiment go.
     """
 
     hash: str
@@ -27,6 +28,21 @@ class Place(Payload):
     index: int | None = None
     aborted: bool = False
     full: bool = False
+    experiment: bool = False
+
+
+class ExperimentSetState(Payload):
+    """One template of an experiment as it stands: its pods, and whether Service and share of the traffic do too.
+
+    `hash` is the value of `rollouts-pod-template-hash` on its pods.
+    """
+
+    template: str
+    replica_set: str
+    hash: str
+    current: int = 0
+    available: int = 0
+    complete: bool = False
 
 
 class Reconcile(Payload):
@@ -52,9 +68,9 @@ class Reconciled(Payload):
 
     `settled` says that pods, Services and weights are as the place asks for, `missing` which pods are not. `resume_at`
     is when a deadline on a ReplicaSet makes another pass necessary. `picture` changes whenever something does that a
-    pass would look at. `events` are what the pass did, in Argo's words; `foreign` what somebody else had changed and
-    the pass put right. `published` says that the status was written, or that there is nobody to tell; `object` is the
-    Rollout after that.
+    pass would look at. `experiment` are the templates of the experiment under way. `events` are what the pass did, in
+    Argo's words; `foreign` what somebody else had changed and the pass put right. `published` says that the status was
+    written, or that there is nobody to tell; `object` is the Rollout after that.
     """
 
     at: datetime
@@ -62,6 +78,7 @@ class Reconciled(Payload):
     replica_sets: tuple[ReplicaSetState, ...]  # newest revision first
     selectors: dict[str, str] = Field(default_factory=dict)  # Service, or `<rule>/<subset>` -> hash that it selects
     traffic: TrafficState | None = None
+    experiment: tuple[ExperimentSetState, ...] = ()
     settled: bool
     missing: str = ""
     resume_at: datetime | None = None

@@ -82,7 +82,7 @@ class AnalysisRef(Payload):
 
     workflow_id: str
     name: str
-    kind: str  # Step | Background
+    kind: str  # Step | Background | Experiment
     step: int | None = None
     revision: int
     status: AnalysisStatus
@@ -144,6 +144,7 @@ class ReleaseStatus(Payload):
     steps: tuple[StepStatus, ...] = ()
     set_weight: int = 0
     actual_weight: int = 0
+    beside_weight: int = 0  # percent of the traffic that neither side gets: experiments and additional subsets
     waiting: Waiting | None = None
     paused_at: datetime | None = None  # begin of the pause, while the phase is Paused
     manual_pause: Message | None = None  # who asked for a pause that was not ended yet

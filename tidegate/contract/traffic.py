@@ -64,10 +64,15 @@ def _managed_routes(canary: Document) -> tuple[str, ...]:
 
 
 class ExperimentWeight(Payload):
-    """Share of the traffic, in percent, that an experiment's Service gets from stable's share."""
+    """Share of the traffic, in percent, that an experiment's Service gets from stable's share.
+
+    Nothing is written while `replica_set` has fewer than `needed` available pods (law 1); empty: nobody counts.
+    """
 
     service: str
     weight: int
+    replica_set: str = ""
+    needed: int = 1
 
 
 class RouteState(Payload):

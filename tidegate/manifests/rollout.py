@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from pydantic import JsonValue
 
-from tidegate.manifests.analysis_template import BackgroundAnalysis, RolloutAnalysis
+from tidegate.manifests.analysis_template import BackgroundAnalysis, RolloutAnalysis, TemplateRef
 from tidegate.manifests.model import IntOrString, Items, Model, ObjectMeta
 from tidegate.manifests.selector import LabelSelector
 from tidegate.manifests.steps import CanaryStep, PodTemplateMetadata
@@ -193,6 +193,13 @@ class Canary(Model):
         """Analyses with the index of their step; None stands for the background analysis, which comes first."""
         background: list[tuple[int | None, RolloutAnalysis]] = [(None, self.analysis)] if self.analysis else []
         return background + [(index, step.analysis) for index, step in enumerate(self.steps) if step.analysis]
+
+    def template_refs(self) -> list[TemplateRef]:
+        """The templates that any analysis names, those of experiments included."""
+        named = [reference for _, analysis in self.analyses() for reference in analysis.templates]
+        return named + [
+            analysis.reference() for step in self.steps if step.experiment for analysis in step.experiment.analyses
+        ]
 
 
 class Strategy(Model):

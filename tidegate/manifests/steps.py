@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-from tidegate.manifests.analysis_template import DryRun, RolloutAnalysis, RolloutArgument, RunMetadata
+from tidegate.manifests.analysis_template import DryRun, RolloutAnalysis, RolloutArgument, RunMetadata, TemplateRef
 from tidegate.manifests.durations import pause_seconds
 from tidegate.manifests.model import IntOrString, Items, Model
 from tidegate.manifests.selector import LabelSelector
@@ -58,6 +58,10 @@ class ExperimentAnalysis(Model):
     cluster_scope: bool = False
     args: Items[RolloutArgument] = ()
     required_for_completion: bool = False
+
+    def reference(self) -> TemplateRef:
+        """The template that it names."""
+        return TemplateRef.model_validate({"templateName": self.template_name, "clusterScope": self.cluster_scope})
 
 
 class ExperimentStep(Model):

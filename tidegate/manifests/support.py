@@ -52,7 +52,6 @@ REFUSED: tuple[Limit, ...] = (
     Limit(f"{_ROUTING}.maxTrafficWeight", "maxTrafficWeight", "weights are percent"),
     Limit(f"{_STEP}.setHeaderRoute", "step setHeaderRoute"),
     Limit(f"{_STEP}.setMirrorRoute", "step setMirrorRoute"),
-    Limit(f"{_STEP}.experiment", "step experiment"),
     Limit(f"{_STEP}.plugin", "step plugin"),
 )
 
@@ -65,6 +64,7 @@ WARNED: tuple[Limit, ...] = (
     Limit(f"{_CANARY}.scaleDownDelayRevisionLimit", "scaleDownDelayRevisionLimit"),
     Limit(f"{_CANARY}.analysis.analysisRunMetadata", "analysisRunMetadata"),
     Limit(f"{_STEP}.analysis.analysisRunMetadata", "analysisRunMetadata"),
+    Limit(f"{_STEP}.experiment.analysisRunMetadata", "analysisRunMetadata"),
 )
 
 

@@ -31,7 +31,10 @@ def rollout_status(status: ReleaseStatus) -> Document:
         "canary": {
             "weights": {
                 "canary": {"weight": status.actual_weight, "podTemplateHash": status.desired_hash},
-                "stable": {"weight": 100 - status.actual_weight, "podTemplateHash": status.stable_hash},
+                "stable": {
+                    "weight": 100 - status.actual_weight - status.beside_weight,
+                    "podTemplateHash": status.stable_hash,
+                },
             }
         },
     }

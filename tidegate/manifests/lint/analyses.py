@@ -30,7 +30,8 @@ def analysis_findings(
     analyses = canary.analyses()
     for step, analysis in analyses:
         used = used_templates(analysis.templates, known)
-        yield from _missing(rollout, step, used.missing, complete=complete)
+        for key in used.missing:
+            yield missing_template(rollout, key, analysis_path(step), complete=complete)
         found = [known[key] for key in used.found]
         yield from field_findings(rollout, analysis_errors(found, analysis, step), "analysis")
         yield from _arguments(rollout, step, analysis)
@@ -40,22 +41,21 @@ def analysis_findings(
             yield from rule_findings(rollout, analysis, analysis_path(step)[:-1], [names], matches)
     if canary.analysis is not None and canary.analysis.starting_step is not None:
         yield from _starting_step(rollout, canary.analysis.starting_step, len(canary.steps))
-    if not analyses:
+    if not canary.template_refs() and not analyses:
         message = "no analysis: every version gets all of the traffic, with no evidence that it is good"
         remedy = "add strategy.canary.analysis, or an analysis step"
         yield rollout.finding(Severity.WARNING, "no-gate", ("spec", "strategy", "canary"), message, remedy=remedy)
 
 
-def _missing(
-    rollout: Loaded[Rollout], step: int | None, missing: tuple[TemplateKey, ...], *, complete: bool
-) -> Iterator[Finding]:
-    for key in missing:
-        message = f"{key.kind} {key.name} is not among the manifests"
-        if not complete:
-            message += "; it is read from the cluster, and the release is refused if it is not there"
-        severity = Severity.ERROR if complete else Severity.NOTE
-        remedy = f"give the file that holds {key.kind} {key.name}"
-        yield rollout.finding(severity, "missing-template", analysis_path(step), message, remedy=remedy)
+def missing_template(rollout: Loaded[Rollout], key: TemplateKey, path: Path, *, complete: bool) -> Finding:
+    """The finding for a template that is named at `path` and is not there; an error where nothing else will be."""
+    message = f"{key.kind} {key.name} is not among the manifests"
+    if not complete:
+        message += "; it is read from the cluster, and the release is refused if it is not there"
+    severity = Severity.ERROR if complete else Severity.NOTE
+    return rollout.finding(
+        severity, "missing-template", path, message, remedy=f"give the file that holds {key.kind} {key.name}"
+    )
 
 
 def _arguments(rollout: Loaded[Rollout], step: int | None, analysis: RolloutAnalysis) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from tidegate.manifests.documents import Loaded, Manifests, from_objects
 from tidegate.manifests.findings import Finding
 from tidegate.manifests.lint.analyses import analysis_findings
 from tidegate.manifests.lint.conditions import CompileCondition
+from tidegate.manifests.lint.experiments import experiment_findings
 from tidegate.manifests.lint.metrics import metric_findings
 from tidegate.manifests.lint.named_metrics import Matches
 from tidegate.manifests.lint.rollouts import field_findings, removed_destination_findings, rollout_findings
@@ -43,6 +44,7 @@ def lint(
     for rollout in manifests.rollouts:
         findings += rollout_findings(rollout, manifests, complete=complete)
         findings += unsupported(rollout)
+        findings += experiment_findings(rollout, templates, complete=complete)
         findings += analysis_findings(rollout, templates, matches, complete=complete)
     for key, template in templates.items():
         findings += unsupported_providers(template)
@@ -79,6 +81,6 @@ def check_release(
 def _with_used_templates(manifests: Manifests, rollout: Loaded[Rollout]) -> Manifests:
     known = {template_key(template.model): template.model for template in manifests.templates}
     canary = rollout.model.spec.strategy.canary
-    references = [each for _, analysis in (canary.analyses() if canary else ()) for each in analysis.templates]
+    references = canary.template_refs() if canary else []
     used = used_templates(references, known).found
     return replace(manifests, templates=tuple(each for each in manifests.templates if template_key(each.model) in used))
