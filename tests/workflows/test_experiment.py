@@ -179,7 +179,7 @@ async def test_an_abort_while_it_is_being_raised_leaves_nothing(world: World, ve
     await hold.begun.wait()
     assert left(world)
     await handle.signal("abort")
-    await world.until(handle, lambda s: s.phase == "Degraded")
+    await world.until(handle, lambda s: s.phase == "Degraded", between_passes=False)
     hold.go_on.set()
     await ended_badly(handle)
     assert left(world) == []
