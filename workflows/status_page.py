@@ -26,6 +26,7 @@ class StatusPage:
 
     def wrote(self, changes: Document, stored: RolloutObject | None) -> None:
         """Take note of a write, `stored` being the object then; None where there was none to write to."""
+        if stored is None:
+            return
         self._written = {**self._written, **changes}
-        if self.object is not None and stored is not None:
-            self.object = self.object.written(changes, stored)
+        self.object = (self.object or stored).written(changes, stored)
