@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final, NamedTuple
 
 from activities.cluster import Cluster, Object, Resource
@@ -43,7 +43,7 @@ async def list_all(cluster: Cluster, resource: Resource, namespace: str) -> List
 
 async def changes(
     cluster: Cluster, resource: Resource, namespace: str, version: str, seconds: int
-) -> AsyncIterator[Change]:
+) -> AsyncGenerator[Change, None]:
     """Watch for `seconds`, or until the server ends it.
 
     Raises as `Cluster` does. `Rejected` may mean that the server has forgotten `version` (410): then list again.

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Watch until `stop` is set. Neither Temporal nor the API server need be up yet; the health says what is missing."""
+    """Watch until `stop` is set. Neither Temporal nor the API server need be up: the health says what is missing."""
     health = Health()
     async with serve_health(health, settings.health.host, settings.health.port) as port:
         log.info("health", host=settings.health.host, port=port)
