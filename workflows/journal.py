@@ -100,6 +100,7 @@ class Journal:
             step_hash=version_of(request.rollout).step_hash,
             step_index=0 if steps else None,
             promoted_full=False,
+            compensations=(),
             warnings=warnings,
             by=request.by,
             source=request.source,

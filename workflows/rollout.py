@@ -57,6 +57,7 @@ class Rollout(Doors):
         try:
             plan = await self._admit(request)
             publisher = asyncio.create_task(self._publish())
+            await shielded(Undo(plan, self._commands, self.journal).take_over())
             while newer := await self._bring_out(plan):
                 plan = await self._admit(newer, before=plan)
         finally:

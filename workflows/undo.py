@@ -36,6 +36,15 @@ class Undo:
             return
         await self._carry_out(Compensation.TRAFFIC, self._restore())
 
+    async def take_over(self) -> None:
+        """Put back what a release that was stopped from outside left on its way: its own undo never ran (law 3)."""
+        plan, found = self._plan, self._plan.seen.traffic
+        if plan.istio is None or plan.is_first or found is None or found.canary == 0:
+            return
+        traffic = await self._commands.restore_stable(plan.routing, plan.seen.stable_hash)
+        message = f"Traffic weight updated from {found.canary} to {traffic.canary}: no release stood behind it"
+        self._journal.event("TrafficWeightUpdated", message, warning=True)
+
     async def follow_up(self, cause: str) -> None:
         """Everything after the traffic: the pods' deadline, the people, and at the deadline the pods."""
         plan = self._plan

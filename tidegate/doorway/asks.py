@@ -32,7 +32,7 @@ class Release:
     def is_open(self) -> bool:
         """Whether it is still on its way: it runs, is neither done nor being undone, and so can be spoken to."""
         status = self.status
-        return self.state is RunState.RUNNING and status.finished_at is None and not status.compensations
+        return self.state is RunState.RUNNING and status.finished_at is None and not status.aborting
 
 
 @dataclass(frozen=True)
