@@ -42,7 +42,7 @@ def writer_of(rollout: Mapping[str, Any], section: str, field: str = "") -> str:
 
 def _entries(rollout: Mapping[str, Any]) -> Iterator[Document]:
     entries = _mapping(rollout.get("metadata")).get("managedFields")
-    yield from (entry for entry in entries or [] if isinstance(entry, dict))
+    yield from (entry for entry in (entries if isinstance(entries, list) else []) if isinstance(entry, dict))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
