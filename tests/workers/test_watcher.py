@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,15 +11,17 @@ from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
-from temporalio.client import Client, WorkflowHistory
+from temporalio import activity
+from temporalio.client import Client, WorkflowFailureError, WorkflowHistory
+from temporalio.worker import Worker
 
 from activities.cluster import ROLLOUTS, SERVICES, VIRTUAL_SERVICES, Cluster, Object
 from sandbox.controllers import Controllers, PodSimulator
 from sandbox.kubernetes_api import KubernetesApi
 from sandbox.temporal import TemporalServer
 from tests.sandbox.kubernetes.kube import Kube, serving
-from tidegate.client import RolloutRef, TidegateClient
-from tidegate.contract import ReleaseStatus
+from tidegate.client import RefusedError, RolloutRef, TidegateClient
+from tidegate.contract import FOLLOW_UP_QUEUE, Activity, IncidentRef, IncidentRequest, ReleaseStatus
 from workers.settings import Role, Settings, WatcherSettings
 from workers.watch_rollouts import Watch
 from workers.wiring import open_workers
@@ -47,6 +49,11 @@ def rollout(image: str = "shop:1") -> Object:
             "strategy": {"canary": {**canary, "scaleDownDelaySeconds": 1, "abortScaleDownDelaySeconds": 1}},
         },
     }
+
+
+@activity.defn(name=Activity.OPEN_INCIDENT)
+async def open_incident(request: IncidentRequest) -> IncidentRef:
+    return IncidentRef(number="INC1", sys_id="1", url="")
 
 
 @dataclass
@@ -85,14 +92,9 @@ class Place:
         """The Rollout as soon as its status says so."""
         return await self.kube.eventually(self.path, lambda found: condition(found.get("status") or {}))
 
-    async def healthy(self, index: int | None = None) -> Object:
-        def holds(status: Object) -> bool:
-            return status.get("phase") == "Healthy" and status["currentPodHash"] == status["stableRS"] != before
-
-        before = ""
-        if index is not None:
-            before = (await self.kube.get(self.path))["status"]["stableRS"]
-        return await self.until(holds)
+    async def healthy(self, before: str = "") -> Object:
+        """Once a version is stable that `before`, a hash, was not."""
+        return await self.until(lambda s: s.get("phase") == "Healthy" and s["stableRS"] not in ("", before))
 
     async def paused_at(self, index: int) -> Object:
         return await self.until(lambda s: bool(s.get("pauseConditions")) and s.get("currentStepIndex") == index)
@@ -101,24 +103,27 @@ class Place:
         template = {"spec": {"containers": [{"name": "shop", "image": image}]}}
         await self.kube.patch(self.path, {"spec": {"template": template}})
 
-    async def weight(self) -> int:
-        found = await self.kube.get(VIRTUAL_SERVICES.path(NAMESPACE, "shop"))
-        return int(found["spec"]["http"][0]["route"][1].get("weight", 0))
+    async def weight_is(self, percent: int) -> None:
+        def holds(found: Object) -> bool:
+            return int(found["spec"]["http"][0]["route"][1].get("weight", 0)) == percent
+
+        await self.kube.eventually(VIRTUAL_SERVICES.path(NAMESPACE, "shop"), holds)
+
+    async def end(self) -> None:
+        """Let the newest release come to its end, so that no worker stops with it half way."""
+        with contextlib.suppress(RefusedError):
+            await self.client.abort(self.ref)
+        with contextlib.suppress(WorkflowFailureError):
+            await self.temporal.get_workflow_handle(self.ref.workflow_id).result()
 
     async def status(self) -> ReleaseStatus:
         return await self.client.status(self.ref)
 
-    async def runs(self) -> list[str]:
-        """Run ids of the Rollout's releases, which visibility may tell a little late."""
-        query = f'WorkflowId = "{self.ref.workflow_id}"'
-        return [run.run_id async for run in self.temporal.list_workflows(query)]
-
     async def updates(self) -> list[str]:
         """Ids of the updates that the newest release accepted."""
         history: WorkflowHistory = await self.temporal.get_workflow_handle(self.ref.workflow_id).fetch_history()
-        accepted = [json.loads(history.to_json())["events"]]
-        attributes = [e.get("workflowExecutionUpdateAcceptedEventAttributes") for e in accepted[0]]
-        return [each["protocolInstanceId"] for each in attributes if each]
+        accepted = [each.workflow_execution_update_accepted_event_attributes for each in history.events]
+        return [each.protocol_instance_id for each in accepted if each.protocol_instance_id]
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -144,7 +149,11 @@ async def place(server: TemporalServer, temporal: Client) -> AsyncIterator[Place
         http = [{"name": "primary", "route": routes}]
         body = {"metadata": {"name": "shop"}, "spec": {"hosts": ["shop"], "http": http}}
         await kube.create(VIRTUAL_SERVICES.path(NAMESPACE), body)
-        yield Place(name, kube, cluster, temporal, TidegateClient(temporal))
+        incidents = Worker(temporal, task_queue=FOLLOW_UP_QUEUE, activities=[open_incident])
+        await stack.enter_async_context(incidents)
+        place = Place(name, kube, cluster, temporal, TidegateClient(temporal))
+        yield place
+        await place.end()
 
 
 async def test_a_rollout_is_released_by_its_object_alone_whoever_watches_and_dies(place: Place) -> None:
@@ -158,7 +167,7 @@ async def test_a_rollout_is_released_by_its_object_alone_whoever_watches_and_die
     await place.kube.patch(f"{place.path}/status", {"status": {"pauseConditions": None}})
     async with place.watching(), place.watching():
         await place.paused_at(3)
-        assert await place.weight() == 60
+        await place.weight_is(60)
     async with place.watching():  # sees everything once more, and has nothing to add
         await place.kube.patch(f"{place.path}/status", {"status": {"pauseConditions": None}})
         done = await place.until(lambda s: s.get("phase") == "Healthy" and s["stableRS"] != first["status"]["stableRS"])
@@ -177,7 +186,12 @@ async def test_abort_and_retry_are_patches_of_the_status(place: Place) -> None:
         await place.paused_at(1)
         await place.kube.patch(f"{place.path}/status", {"status": {"abort": True}})
         await place.until(lambda s: s.get("phase") == "Degraded" and s["abort"])
-        assert await place.weight() == 0
+        await place.weight_is(0)
+        await place.end()
+        aborted = (await place.status()).run_id
+        await place.kube.patch(f"{place.path}/status", {"status": {"abort": False}})
+        await place.paused_at(1)
+    assert (await place.status()).run_id != aborted
 
 
 async def test_a_release_that_was_terminated_is_recovered(place: Place) -> None:
@@ -186,13 +200,11 @@ async def test_a_release_that_was_terminated_is_recovered(place: Place) -> None:
         await place.healthy()
         await place.set_image("shop:2")
         await place.paused_at(1)
-        assert await place.weight() == 20
+        await place.weight_is(20)
     stopped = (await place.status()).run_id
     await place.temporal.get_workflow_handle(place.ref.workflow_id).terminate("by mistake")
     async with place.watching(), place.watching():
-        await place.kube.eventually(
-            VIRTUAL_SERVICES.path(NAMESPACE, "shop"), lambda v: not v["spec"]["http"][0]["route"][1].get("weight")
-        )
+        await place.weight_is(0)
         await place.paused_at(1)
     recovered = await place.status()
     assert recovered.run_id != stopped
