@@ -21,10 +21,19 @@ from sandbox.kubernetes_api import KubernetesApi
 from sandbox.temporal import TemporalServer
 from tests.sandbox.kubernetes.kube import Kube, serving
 from tidegate.client import RefusedError, RolloutRef, TidegateClient
-from tidegate.contract import FOLLOW_UP_QUEUE, Activity, IncidentRef, IncidentRequest, ReleaseStatus
+from tidegate.contract import (
+    FOLLOW_UP_QUEUE,
+    RELEASES_QUEUE,
+    Activity,
+    IncidentRef,
+    IncidentRequest,
+    ReleaseStatus,
+    Update,
+)
 from workers.settings import Role, Settings, WatcherSettings
 from workers.watch_rollouts import Watch
-from workers.wiring import open_workers
+from workers.wiring import open_workers, workflow_runner
+from workflows.rollout import Rollout
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -119,11 +128,11 @@ class Place:
     async def status(self) -> ReleaseStatus:
         return await self.client.status(self.ref)
 
-    async def updates(self) -> list[str]:
-        """Ids of the updates that the newest release accepted."""
+    async def promotions(self) -> list[str]:
+        """Ids of the promotions that the newest release accepted."""
         history: WorkflowHistory = await self.temporal.get_workflow_handle(self.ref.workflow_id).fetch_history()
         accepted = [each.workflow_execution_update_accepted_event_attributes for each in history.events]
-        return [each.protocol_instance_id for each in accepted if each.protocol_instance_id]
+        return [each.protocol_instance_id for each in accepted if each.accepted_request.input.name == Update.PROMOTE]
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -135,10 +144,17 @@ async def place(server: TemporalServer, temporal: Client) -> AsyncIterator[Place
         await stack.enter_async_context(Controllers(api.cluster, simulator=PodSimulator(api.cluster, ready_after=0.0)))
         cluster = await Cluster.connect(url=api.url)
         stack.push_async_callback(cluster.close)
-        for role in (Role.WORKFLOWS, Role.CLUSTER):
-            settings = Settings(role=role, cluster=name, kubernetes={"api_url": api.url}, graceful_shutdown=0)
-            for worker in await stack.enter_async_context(open_workers(temporal, settings)):
-                await stack.enter_async_context(worker)
+        settings = Settings(role=Role.CLUSTER, cluster=name, kubernetes={"api_url": api.url})
+        for worker in await stack.enter_async_context(open_workers(temporal, settings)):
+            await stack.enter_async_context(worker)
+        releases = Worker(
+            temporal,
+            task_queue=RELEASES_QUEUE,
+            workflows=[Rollout],
+            workflow_runner=workflow_runner(),
+            max_cached_workflows=0,  # nothing of a release that a test terminates stays behind in it
+        )
+        await stack.enter_async_context(releases)
         for service in ("shop-stable", "shop-canary"):
             spec = {"selector": {"app": "shop"}, "ports": [{"port": 80}]}
             await kube.create(SERVICES.path(NAMESPACE), {"metadata": {"name": service}, "spec": spec})
@@ -171,10 +187,12 @@ async def test_a_rollout_is_released_by_its_object_alone_whoever_watches_and_die
     async with place.watching():  # sees everything once more, and has nothing to add
         await place.kube.patch(f"{place.path}/status", {"status": {"pauseConditions": None}})
         done = await place.until(lambda s: s.get("phase") == "Healthy" and s["stableRS"] != first["status"]["stableRS"])
-    assert (await place.status()).run_id == run
-    updates = await place.updates()
-    assert len(updates) == len(set(updates))
-    assert [each.partition("-")[0] for each in updates] == ["release", "promote", "promote"]
+    status = await place.status()
+    assert status.run_id == run
+    happened = [event.reason for event in status.events]
+    once = ("RolloutUpdated", "NewReplicaSetCreated", "RolloutCompleted")
+    assert [happened.count(reason) for reason in once] == [1, 1, 1]
+    assert happened.count("RolloutPromoted") == len(await place.promotions()) == 2
     assert done["status"]["observedGeneration"] == str(done["metadata"]["generation"])
 
 

@@ -96,7 +96,7 @@ def _after(
         return _start(live, "refused before, looked at again") if recheck else Decision()
     said = _mapping(rollout.get("status")).get("abort")
     if known.status.get("abort") is True and said is not True and _is_since(live, known):
-        return _start(live, f"retry by {writer_of(rollout, 'status')}")
+        return _start(live, f"retry by {writer_of(rollout, 'status', 'abort')}")
     return Decision()
 
 

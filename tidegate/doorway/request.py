@@ -8,7 +8,7 @@ from typing import Any, Final
 from tidegate.contract import Document, ReleaseRequest
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
-NOBODY: Final = "the Rollout object"  # where the API server kept no record of who wrote a field
+NOBODY: Final = "the Rollout object"  # where the API server keeps no record of who wrote it
 
 
 def release_request(rollout: Mapping[str, Any], *, cluster: str, reason: str) -> ReleaseRequest:
@@ -32,11 +32,12 @@ def release_request(rollout: Mapping[str, Any], *, cluster: str, reason: str) ->
 def writer_of(rollout: Mapping[str, Any], section: str, field: str = "") -> str:
     """The field manager that last wrote `spec` or `status`, or one field of it (Kubernetes, metadata.managedFields).
 
-    A field that was taken away has no owner any more: then whoever wrote the section last.
+    A field that was taken away has no owner any more, and nobody is named for it.
     """
     entries = [entry for entry in _entries(rollout) if f"f:{section}" in _mapping(entry.get("fieldsV1"))]
-    owners = [entry for entry in entries if f"f:{field}" in _mapping(entry["fieldsV1"][f"f:{section}"])]
-    newest = max(owners or entries, key=lambda entry: str(entry.get("time") or ""), default={})
+    if field:
+        entries = [entry for entry in entries if f"f:{field}" in _mapping(entry["fieldsV1"][f"f:{section}"])]
+    newest = max(entries, key=lambda entry: str(entry.get("time") or ""), default={})
     return str(newest.get("manager") or "")[:200] or NOBODY
 
 
