@@ -123,7 +123,8 @@ class Place:
         with contextlib.suppress(RefusedError):
             await self.client.abort(self.ref)
         with contextlib.suppress(WorkflowFailureError):
-            await self.temporal.get_workflow_handle(self.ref.workflow_id).result()
+            async with asyncio.timeout(20):
+                await self.temporal.get_workflow_handle(self.ref.workflow_id).result()
 
     async def status(self) -> ReleaseStatus:
         return await self.client.status(self.ref)
@@ -144,7 +145,7 @@ async def place(server: TemporalServer, temporal: Client) -> AsyncIterator[Place
         await stack.enter_async_context(Controllers(api.cluster, simulator=PodSimulator(api.cluster, ready_after=0.0)))
         cluster = await Cluster.connect(url=api.url)
         stack.push_async_callback(cluster.close)
-        settings = Settings(role=Role.CLUSTER, cluster=name, kubernetes={"api_url": api.url})
+        settings = Settings(role=Role.CLUSTER, cluster=name, kubernetes={"api_url": api.url}, graceful_shutdown=0)
         for worker in await stack.enter_async_context(open_workers(temporal, settings)):
             await stack.enter_async_context(worker)
         releases = Worker(
