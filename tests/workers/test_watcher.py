@@ -224,6 +224,7 @@ async def test_a_release_that_was_terminated_is_recovered(place: Place) -> None:
     await place.temporal.get_workflow_handle(place.ref.workflow_id).terminate("by mistake")
     async with place.watching(), place.watching():
         await place.weight_is(0)
+        await place.weight_is(20)  # and the steps start over
         await place.paused_at(1)
     recovered = await place.status()
     assert recovered.run_id != stopped
