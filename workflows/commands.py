@@ -7,6 +7,7 @@ promotion past its point of no return) is `certain`: it is retried for as long a
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -207,7 +208,7 @@ class Commands:
         return incident
 
     async def _forward(self, name: Activity, request: Any, result_type: type[Any] | None, summary: str) -> Any:
-        return await workflow.execute_activity(
+        result = await workflow.execute_activity(
             name,
             request,
             result_type=result_type,
@@ -218,6 +219,12 @@ class Commands:
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=summary,
         )
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # The write was done before its cancellation came. The SDK gives its result then and forgets that the work
+            # was cancelled, which would go on, the abort waiting for it (law 3).
+            raise asyncio.CancelledError
+        return result
 
     async def _certain(self, name: Activity, request: Any, result_type: type[Any] | None, summary: str) -> Any:
         return await workflow.execute_activity(

@@ -49,6 +49,8 @@ class ClusterDouble:
         self.never_ready: set[str] = set()
         self.shift_gate: asyncio.Event | None = None  # a shift waits for it, as a slow API server would make it wait
         self.shifting = asyncio.Event()  # a shift has begun
+        self.create_gate: asyncio.Event | None = None  # as for a shift
+        self.creating = asyncio.Event()
         self.restore_failures = 0
 
     def activities(self) -> list[Callable[..., Any]]:
@@ -86,6 +88,9 @@ class ClusterDouble:
 
     @activity.defn(name=Activity.CREATE_REPLICA_SET)
     async def create(self, request: CreateReplicaSet) -> ReplicaSetState:
+        self.creating.set()
+        if self.create_gate is not None:
+            await self.create_gate.wait()
         name = f"{request.target.name}-{request.hash}"
         containers = request.rollout["spec"]["template"]["spec"]["containers"]
         made = self.sets.get(name) or ReplicaSetState(

@@ -162,6 +162,17 @@ async def test_no_forward_write_lands_after_the_abort(world: World) -> None:
     assert world.cluster.weights() == [10, 0], "the write that was under way came first, then the way back"
 
 
+async def test_a_write_that_is_done_before_its_cancellation_comes_is_the_last_one(world: World) -> None:
+    await world.deploy_stable()
+    world.cluster.create_gate, world.cluster.creating = asyncio.Event(), asyncio.Event()
+    handle = await world.start(world.request("1.1.0"))
+    await world.cluster.creating.wait()
+    await handle.execute_update("abort", result_type=Accepted)
+    world.cluster.create_gate.set()
+    await failure(handle)
+    assert world.cluster.weights() == [0], "nothing but the way back"
+
+
 async def test_the_way_back_is_retried_for_as_long_as_it_takes(world: World) -> None:
     await world.deploy_stable()
     world.cluster.restore_failures = 25
