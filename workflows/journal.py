@@ -116,7 +116,8 @@ class Journal:
     def is_current(self, request: ReleaseRequest) -> bool:
         """Whether this is the version that the release is bringing out already."""
         current = self._current
-        if current is None or request.templates != current.templates:
+        # Templates that are not given with a request are not asked to change: a Rollout object never brings any.
+        if current is None or request.templates not in ((), current.templates):
             return False
         return version_of(request.rollout) == version_of(current.rollout)
 

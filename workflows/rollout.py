@@ -54,6 +54,7 @@ class Rollout(Doors):
         """Bring one version out, or put everything back and fail with the reason."""
         try:
             plan = await self._admit(request)
+            await shielded(Undo(plan, self._commands, self._keeper, self.journal).take_over())
             while newer := await self._bring_out(plan):
                 plan = await self._admit(newer, before=plan)
         finally:

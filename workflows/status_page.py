@@ -26,6 +26,9 @@ class StatusPage:
 
     def wrote(self, changes: Document, stored: RolloutObject | None) -> None:
         """Take note of a write, `stored` being the object then; None where there was none to write to."""
+        if self.object is None and stored is not None:
+            # It came after the release had begun: nothing that was written before stands in it.
+            self.object, self._written = stored, {}
         self._written = {**self._written, **changes}
         if self.object is not None and stored is not None:
             self.object = self.object.written(changes, stored)

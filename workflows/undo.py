@@ -44,6 +44,20 @@ class Undo:
             self._keeper.start()
             await self._carry_out(Compensation.TRAFFIC, self._keeper.reached())
 
+    async def take_over(self) -> None:
+        """Put back what a release that was stopped from outside left on its way: its own undo never ran (law 3).
+
+        Where stable shrank meanwhile it has to grow first: the keeper goes from weight to weight there.
+        """
+        plan, found = self._plan, self._plan.seen.traffic
+        if plan.istio is None or plan.is_first or plan.manifest.canary.dynamic_stable_scale:
+            return
+        if found is None or found.canary == 0:
+            return
+        traffic = await self._commands.restore_stable(plan.routing, plan.seen.stable_hash)
+        message = f"Traffic weight updated from {found.canary} to {traffic.canary}: no release stood behind it"
+        self._journal.event("TrafficWeightUpdated", message, warning=True)
+
     async def follow_up(self, cause: str) -> None:
         """Everything after the traffic: the people, and at their deadline the pods."""
         plan = self._plan

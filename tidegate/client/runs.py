@@ -98,6 +98,14 @@ def ended_badly(run: WorkflowExecutionInfo) -> bool:
     return not (is_running(run) or is_paused(run) or completed)
 
 
+def was_stopped(run: WorkflowExecutionInfo) -> bool:
+    """Whether the run was terminated or ran out of time, so that it could not undo anything."""
+    return run.status in (
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT,
+    )
+
+
 def state_of(run: WorkflowExecutionInfo) -> str:
     """Temporal's word for how the run stands: Running, Completed, Failed, Timed out, ..."""
     name = WorkflowExecutionStatus.Name(run.status).removeprefix("WORKFLOW_EXECUTION_STATUS_")

@@ -166,6 +166,11 @@ class ReleaseStatus(Payload):
     object: RolloutObject | None = None  # None: there is none, or it was not looked for yet
 
     @property
+    def aborting(self) -> bool:
+        """Whether it was given up: what it did is being undone, or was."""
+        return self.phase == "Degraded" and bool(self.compensations)
+
+    @property
     def held(self) -> bool:
         """Whether only a person can end what the release waits for."""
         return self.phase == "Paused" and self.waiting is not None and self.waiting.until is None
