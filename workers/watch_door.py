@@ -10,13 +10,13 @@ import structlog
 from activities.cluster import ROLLOUTS, Cluster, Object
 from tidegate.client import RefusedError, RolloutRef, TidegateClient
 from tidegate.contract import ErrorType
-from tidegate.doorway import Ask, Restart, Start, Tell, decide, decide_deleted, release_request
+from tidegate.doorway import Ask, Note, Start, Tell, decide, decide_deleted, release_request
 from workers.watch_notices import notice
 
 log = structlog.get_logger(__name__)
 
 INVALID_SPEC: Final = "InvalidSpec"
-NOT_SUPPORTED: Final = "NotSupported"
+NOT_NOW: Final = "NotDone"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Door:
         try:
             match ask:
                 case Start():
-                    request = release_request(found, cluster=self._name, reason=ask.reason)
+                    request = release_request(found, cluster=self._name, start=ask)
                     handle = await self._client.start(request, key=ask.key)
                     log.info("asked", ask="release", rollout=rollout.workflow_id, why=ask.reason, answer=handle.message)
                     return bool((found.get("spec") or {}).get("paused"))
@@ -74,10 +74,8 @@ class Door:
                     log.info(
                         "asked", ask=ask.update, rollout=rollout.workflow_id, why=ask.message.reason, answer=answer
                     )
-                case Restart():
-                    await self._refuse(
-                        found, NOT_SUPPORTED, ask.at, "spec.restartAt: start a release of the same image"
-                    )
+                case Note():
+                    await self._refuse(found, NOT_NOW, ask.about, ask.message)
         except RefusedError as error:
             if error.kind == ErrorType.INVALID_SPEC:
                 await self._refuse(found, INVALID_SPEC, str(found["metadata"].get("generation")), error.message)

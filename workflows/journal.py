@@ -85,7 +85,7 @@ class Journal:
         """A version is looked at that an object may have asked for; it need not be sound, nor the object be there."""
         asked = RolloutObject.of(request.rollout)
         if asked.uid:
-            self.page = StatusPage(asked)
+            self.page = StatusPage(asked, before=self.page)
 
     def begin(
         self, request: ReleaseRequest, hash_: str, steps: list[str], warnings: tuple[str, ...], live: Document | None
@@ -96,7 +96,8 @@ class Journal:
         """
         self._current = request
         if live is not None:
-            self.page = StatusPage(RolloutObject.of(request.rollout).seen_as(RolloutObject.of(live)))
+            seen = RolloutObject.of(request.rollout).seen_as(RolloutObject.of(live))
+            self.page = StatusPage(seen, before=self.page)
         self._set(
             namespace=request.namespace,
             name=request.name,
@@ -125,7 +126,7 @@ class Journal:
         """The version under way was asked for once more; what else changed is told, as it does not count yet."""
         asked, known = RolloutObject.of(request.rollout), self.page.object
         if known is not None and known.uid == asked.uid:
-            self.page.object = asked.seen_as(known)
+            self.page.object = known.asked_again(asked)
         spec, current = request.rollout.get("spec"), self._current.rollout.get("spec") if self._current else None
         if isinstance(spec, dict) and isinstance(current, dict) and spec != current:
             changed = sorted(name for name in {*spec, *current} if spec.get(name) != current.get(name))

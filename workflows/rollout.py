@@ -89,6 +89,7 @@ class Rollout(Doors):
         self.inbox.admitted = Accepted(
             message=f"revision {plan.revision} ({plan.hash}) is under way", run_id=workflow.info().run_id
         )
+        self._promote_if_asked(wanted)
         self.journal.show()
         return plan
 
@@ -278,7 +279,7 @@ class Rollout(Doors):
         await undo.restore_traffic()
         self.journal.show()
         await self._background.cancel()
-        await undo.follow_up(str(cause))
+        await undo.follow_up(str(cause), lambda: self.inbox.awaited)
         self.journal.phase("Degraded", f"{cause.type}: {message}{undo.complaint()}", finished=True)
         self.journal.show()
         await self._keeper.told()

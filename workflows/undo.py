@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.commands import Commands
     from workflows.evidence import incident_request
     from workflows.failures import cause_of
+    from workflows.interruptions import race
     from workflows.journal import Journal
     from workflows.keeper import Keeper
     from workflows.plan import Plan
@@ -58,14 +59,17 @@ class Undo:
         message = f"Traffic weight updated from {found.canary} to {traffic.canary}: no release stood behind it"
         self._journal.event("TrafficWeightUpdated", message, warning=True)
 
-    async def follow_up(self, cause: str) -> None:
-        """Everything after the traffic: the people, and at their deadline the pods."""
+    async def follow_up(self, cause: str, awaited: Callable[[], bool]) -> None:
+        """Everything after the traffic: the people, and at their deadline the pods.
+
+        Once another release is `awaited` the pods are left to that one, which may need them.
+        """
         plan = self._plan
         if not (plan.is_first or plan.is_stable):
             self._journal.compensation(Compensation.SCALE, "running")
         await self._carry_out(Compensation.INCIDENT, self._open_incident(cause))
         if not (plan.is_first or plan.is_stable):
-            await self._carry_out(Compensation.SCALE, self._keeper.until_quiet())
+            await self._carry_out(Compensation.SCALE, race(self._keeper.until_quiet(), awaited))
 
     def complaint(self) -> str:
         """`; compensation failed: <which>` when a person is needed, otherwise nothing."""

@@ -60,7 +60,7 @@ from tidegate.contract.release import (
     Waiting,
     WeightStatus,
 )
-from tidegate.contract.rollout_object import SPOKEN_FIELDS, RolloutObject
+from tidegate.contract.rollout_object import FLAGS, SPOKEN_FIELDS, RolloutObject
 from tidegate.contract.traffic import (
     ExperimentWeight,
     ForeignEdit,
@@ -80,6 +80,7 @@ from tidegate.contract.writes import Fence, Target
 
 __all__ = [
     "ANALYSIS_WORKFLOW",
+    "FLAGS",
     "FOLLOW_UP_QUEUE",
     "JOB_NAME",
     "JOB_NAMESPACE",

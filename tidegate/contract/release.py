@@ -27,7 +27,8 @@ class ReleaseRequest(Payload):
     """Input of the release workflow and of its `release` update.
 
     `rollout` is the Rollout manifest as JSON, `templates` the AnalysisTemplates given with it; templates that it names
-    and that are not given are read from the cluster.
+    and that are not given are read from the cluster. `full` promotes it past all steps and gates at once, which is a
+    word of the person in `by`.
     """
 
     cluster: str = "default"
@@ -37,6 +38,7 @@ class ReleaseRequest(Payload):
     templates: tuple[Document, ...] = ()
     by: str = ""
     reason: str = ""
+    full: bool = False
     source: Source = Source()
 
 

@@ -1,14 +1,14 @@
 """The Rollout object as a door to its release: what an object asks for, decided from it and the release alone. Pure."""
 
-from tidegate.doorway.asks import Ask, Decision, Release, Restart, RunState, Start, Tell
+from tidegate.doorway.asks import Ask, Decision, Note, Release, RunState, Start, Tell
 from tidegate.doorway.decide import decide, decide_deleted
 from tidegate.doorway.request import release_request
 
 __all__ = [
     "Ask",
     "Decision",
+    "Note",
     "Release",
-    "Restart",
     "RunState",
     "Start",
     "Tell",

@@ -37,10 +37,15 @@ class Release:
 
 @dataclass(frozen=True)
 class Start:
-    """Ask for a release of the object as it stands. `key` is the same for everybody who sees the same cause."""
+    """Ask for a release of the object as it stands. `key` is the same for everybody who sees the same cause.
+
+    `full` asks to promote it past all steps at once, `by` says who did, where it was not who wrote the spec.
+    """
 
     key: str
     reason: str
+    full: bool = False
+    by: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,14 @@ class Tell:
 
 
 @dataclass(frozen=True)
-class Restart:
-    """`spec.restartAt` asks for new pods of the same version; `at` is its value."""
+class Note:
+    """Say in the cluster that something that the object asks for is not done now. `about` is the cause of it."""
 
-    at: str
+    about: str
+    message: str
 
 
-Ask = Start | Tell | Restart
+Ask = Start | Tell | Note
 
 
 @dataclass(frozen=True)

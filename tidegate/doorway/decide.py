@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from tidegate.contract import ErrorType, Message, ReleaseStatus, RolloutObject, StepState, Update
-from tidegate.doorway.asks import Ask, Decision, Release, Restart, RunState, Start, Tell
+from tidegate.doorway.asks import Ask, Decision, Note, Release, RunState, Start, Tell
 from tidegate.doorway.request import writer_of
 from tidegate.story import pause_conditions
 
@@ -89,28 +89,39 @@ def _after(
     if status.phase == "Healthy":
         if live.generation > known.generation and _brings_out(live, status):
             return _start(live, "a spec that changed beside template and steps")
-        return Decision(tuple(_restart(rollout)))
+        return Decision(tuple(_restart(rollout, live)))
     if _was_refused(status):
         if live.generation > known.generation:
             return _start(live, "a corrected spec")
         return _start(live, "refused before, looked at again") if recheck else Decision()
-    said = _mapping(rollout.get("status")).get("abort")
-    if known.status.get("abort") is True and said is not True and _is_since(live, known):
-        return _start(live, f"retry by {writer_of(rollout, 'status', 'abort')}")
-    return Decision()
+    return Decision(tuple(_again(rollout, live, known)) or tuple(_no_restart(rollout)))
 
 
 def _to_running(
     rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject, release: Release
 ) -> Iterator[Ask]:
     status = release.status
+    if status.aborting:  # which has to come to its end first; whoever asks waits for that
+        yield from _again(rollout, live, known)
+        return
     if live.generation > known.generation and _brings_out(live, status):
         yield from _start(live, "a spec that changed beside template and steps").asks
     if release.is_open:
-        if known.status and _is_since(live, known):
+        if _is_since(live, known):
             yield from _from_status(rollout, live, known, release)
         yield from _pause(rollout, live, status)
-    yield from _restart(rollout)
+
+
+def _again(rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject) -> Iterator[Ask]:
+    """What brings an aborted version out all the same: promote --full, which skips its steps now, or a retry."""
+    found = _mapping(rollout.get("status"))
+    if not _is_since(live, known):
+        return
+    if found.get("promoteFull") is True and known.status.get("promoteFull") is not True:
+        by = writer_of(rollout, "status", "promoteFull")
+        yield Start(f"promote-full-{live.uid}-{live.generation}", "status.promoteFull", full=True, by=by)
+    elif known.status.get("abort") is True and found.get("abort") is not True:
+        yield from _start(live, f"retry by {writer_of(rollout, 'status', 'abort')}").asks
 
 
 def _pause(rollout: Mapping[str, Any], live: RolloutObject, status: ReleaseStatus) -> Iterator[Ask]:
@@ -134,7 +145,7 @@ def _from_status(
         return
     if status.promoted_full:
         return
-    to_the_end = _jumps_to_the_end(found, status)
+    to_the_end = _jumps_to_the_end(found, known, status)
     if to_the_end or (found.get("promoteFull") is True and known.status.get("promoteFull") is not True):
         field = "currentStepIndex" if to_the_end else "promoteFull"
         said = Message(full=True, by=writer_of(rollout, "status", field), reason=f"status.{field}")
@@ -172,17 +183,35 @@ def _skips(found: Mapping[str, Any], status: ReleaseStatus) -> bool:
     return isinstance(index, int) and status.step_index is not None and index > status.step_index
 
 
-def _jumps_to_the_end(found: Mapping[str, Any], status: ReleaseStatus) -> bool:
+def _jumps_to_the_end(found: Mapping[str, Any], known: RolloutObject, status: ReleaseStatus) -> bool:
     """Argo's --skip-all-steps: beyond all steps, of which more than the one under way was left."""
+    if "currentStepIndex" not in known.status:
+        return False
     left = len(status.steps) - (status.step_index or 0)
     return _skips(found, status) and found.get("currentStepIndex") == len(status.steps) and left > 1
 
 
-def _restart(rollout: Mapping[str, Any]) -> Iterator[Ask]:
+def _restart(rollout: Mapping[str, Any], live: RolloutObject) -> Iterator[Ask]:
+    """Pods are restarted by a release; where none is under way, by one of the version that is stable already."""
+    if at := _restart_due(rollout):
+        yield Start(f"restart-{live.uid}-{at}", "spec.restartAt")
+
+
+def _no_restart(rollout: Mapping[str, Any]) -> Iterator[Ask]:
+    if at := _restart_due(rollout):
+        yield Note(
+            f"restart-{at}",
+            f"spec.restartAt: {at}: the release of this version was aborted, and a restart would be another attempt; "
+            "the pods are restarted with the next release: retry this one, or go back to the stable version",
+        )
+
+
+def _restart_due(rollout: Mapping[str, Any]) -> str:
+    """`spec.restartAt` where no release has seen to it yet, otherwise empty."""
     at = _mapping(rollout.get("spec")).get("restartAt")
     # RFC 3339 in UTC, as the API server stores a time: later ones are greater texts.
-    if isinstance(at, str) and at > str(_mapping(rollout.get("status")).get("restartedAt") or ""):
-        yield Restart(at)
+    due = isinstance(at, str) and at > str(_mapping(rollout.get("status")).get("restartedAt") or "")
+    return str(at) if due else ""
 
 
 def _start(live: RolloutObject, reason: str) -> Decision:

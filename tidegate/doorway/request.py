@@ -5,27 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from tidegate.contract import Document, ReleaseRequest
+from tidegate.contract import FLAGS, Document, ReleaseRequest
+from tidegate.doorway.asks import Start
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 NOBODY: Final = "the Rollout object"  # where the API server keeps no record of who wrote it
 
 
-def release_request(rollout: Mapping[str, Any], *, cluster: str, reason: str) -> ReleaseRequest:
-    """Ask for what an object's spec says; its identity stays in it, and what others keep in it for themselves goes."""
+def release_request(rollout: Mapping[str, Any], *, cluster: str, start: Start) -> ReleaseRequest:
+    """Ask for what an object's spec says; its identity stays in it, and what others keep in it for themselves goes.
+
+    Of its status only the flags stay: a release has to know which of them stood before it.
+    """
     found = rollout["metadata"]
     metadata = {key: value for key, value in found.items() if key != "managedFields"}
     annotations = {key: value for key, value in (found.get("annotations") or {}).items() if key != LAST_APPLIED}
     if "annotations" in metadata:
         metadata["annotations"] = annotations
+    status = {flag: True for flag in FLAGS if _mapping(rollout.get("status")).get(flag) is True}
     document = {key: value for key, value in rollout.items() if key != "status"} | {"metadata": metadata}
+    if status:
+        document["status"] = status
     return ReleaseRequest(
         cluster=cluster,
         namespace=str(found.get("namespace") or ""),
         name=str(found.get("name") or ""),
         rollout=document,
-        by=writer_of(rollout, "spec"),
-        reason=reason,
+        by=start.by or writer_of(rollout, "spec"),
+        reason=start.reason,
+        full=start.full,
     )
 
 

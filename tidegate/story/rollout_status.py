@@ -16,7 +16,7 @@ def rollout_status(status: ReleaseStatus) -> Document:
     document: Document = {
         "phase": status.phase,
         "message": status.message,
-        "abort": status.aborting,
+        "abort": status.aborting or None,
         "promoteFull": status.promoted_full or None,
         "pauseConditions": conditions,
         "controllerPause": bool(conditions) or None,

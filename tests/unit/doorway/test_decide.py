@@ -19,7 +19,7 @@ from tidegate.contract import (
     StepStatus,
     Update,
 )
-from tidegate.doorway import Ask, Release, Restart, RunState, Start, Tell, decide, decide_deleted, release_request
+from tidegate.doorway import Ask, Note, Release, RunState, Start, Tell, decide, decide_deleted, release_request
 from tidegate.story import rollout_status
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -28,8 +28,13 @@ PLUGIN = {
     "manager": "kubectl-argo-rollouts",
     "operation": "Update",
     "time": "2026-01-01T00:05:00Z",
-    "fieldsV1": {"f:spec": {"f:paused": {}}, "f:status": {"f:abort": {}}},
+    "fieldsV1": {"f:spec": {"f:paused": {}}, "f:status": {"f:abort": {}, "f:promoteFull": {}}},
 }
+
+
+ABORT = {"status": {"abort": True}}
+CLEAR = {"status": {"pauseConditions": None}}
+FULL = {"status": {"promoteFull": True}}
 
 
 def rollout(image: str = "shop:1", **spec: Any) -> dict[str, Any]:
@@ -114,11 +119,6 @@ def told(asks: tuple[Ask, ...]) -> list[tuple[str, bool]]:
     return [(str(ask.update), ask.message.full) for ask in asks if isinstance(ask, Tell)]
 
 
-ABORT = {"status": {"abort": True}}
-CLEAR = {"status": {"pauseConditions": None}}
-FULL = {"status": {"promoteFull": True}}
-
-
 @pytest.mark.parametrize(
     ("step", "patch", "expected"),
     [
@@ -175,20 +175,30 @@ def test_an_older_sighting_than_the_release_has_had_speaks_for_nobody() -> None:
     assert decide(rollout(), newer).asks == ()
 
 
+def before_its_first_write(found: dict[str, Any]) -> Release:
+    """A release that was asked for with `found`, and wrote no status yet."""
+    fresh = release(found)
+    return Release(fresh.state, fresh.status.model_copy(update={"object": RolloutObject.of(found)}))
+
+
 def test_a_status_that_another_release_left_is_not_said_to_the_next() -> None:
-    fresh = release()
-    assert fresh.known is not None
-    known = fresh.known.model_copy(update={"status": {}})
-    fresh = Release(fresh.state, fresh.status.model_copy(update={"object": known}))
-    assert decide(patched(rollout(), {"status": {"abort": True, "promoteFull": True}}), fresh).asks == ()
+    left = {"abort": True, "promoteFull": True, "currentStepIndex": 3, "controllerPause": True}
+    found = rollout() | {"status": left}
+    assert decide(patched(found, {"metadata": {"labels": {"a": "b"}}}), before_its_first_write(found)).asks == ()
+
+
+@pytest.mark.parametrize(("patch", "expected"), [(ABORT, [("abort", False)]), (FULL, [("promote", True)])])
+def test_what_is_patched_before_the_first_write_of_a_release_is_not_lost(patch: Any, expected: list[Any]) -> None:
+    found = rollout() | {"status": {"phase": "Healthy"}}
+    assert told(decide(patched(found, patch), before_its_first_write(found)).asks) == expected
 
 
 def test_a_release_that_is_undone_is_told_nothing_more() -> None:
     undone = (CompensationStatus(name="traffic to stable"),)
     aborting = release(phase="Degraded", compensations=undone)
     found = as_written(rollout(), aborting)
-    for patch in (FULL, CLEAR, {"spec": {"paused": True}}):
-        assert told(decide(patched(found, patch), aborting).asks) == []
+    for patch in (CLEAR, {"spec": {"paused": True}}, {"spec": {"replicas": 3}}):
+        assert decide(patched(found, patch), aborting).asks == ()
 
 
 def test_a_pause_that_came_by_another_door_does_not_end_with_the_object() -> None:
@@ -221,12 +231,23 @@ def test_other_steps_are_another_version() -> None:
     assert decide(found, release()).asks == (Start("u1-2", "another pod template or other steps"),)
 
 
-def test_retry_starts_the_version_again() -> None:
-    aborted = release(state=RunState.ENDED, phase="Degraded", compensations=(CompensationStatus(name="scale"),))
+@pytest.mark.parametrize("state", [RunState.RUNNING, RunState.ENDED])
+def test_retry_starts_the_version_again(state: RunState) -> None:
+    aborted = release(state=state, phase="Degraded", compensations=(CompensationStatus(name="scale"),))
     found = as_written(rollout(), aborted)
     assert decide(found, aborted, recheck=True).asks == ()
     [ask] = decide(patched(found, {"status": {"abort": False}}), aborted).asks
     assert ask == Start("u1-1", "retry by kubectl-argo-rollouts")
+
+
+@pytest.mark.parametrize("state", [RunState.RUNNING, RunState.ENDED])
+def test_promote_full_brings_an_aborted_version_out_past_its_steps(state: RunState) -> None:
+    aborted = release(state=state, phase="Degraded", compensations=(CompensationStatus(name="scale"),))
+    [ask] = decide(patched(as_written(rollout(), aborted), FULL), aborted).asks
+    assert ask == Start("promote-full-u1-1", "status.promoteFull", full=True, by="kubectl-argo-rollouts")
+    assert isinstance(ask, Start)
+    request = release_request(rollout(), cluster="eu1", start=ask)
+    assert (request.full, request.by) == (True, "kubectl-argo-rollouts")
 
 
 def test_an_aborted_version_is_not_tried_again_when_something_else_changes() -> None:
@@ -238,8 +259,16 @@ def test_an_aborted_version_is_not_tried_again_when_something_else_changes() -> 
 def test_restart_is_asked_for_once_it_is_later_than_the_last() -> None:
     found = patched(rollout(), {"spec": {"restartAt": "2026-01-01T01:00:00Z"}})
     healthy = release(found, state=RunState.ENDED, phase="Healthy")
-    assert decide(found, healthy).asks == (Restart("2026-01-01T01:00:00Z"),)
+    assert decide(found, healthy).asks == (Start("restart-u1-2026-01-01T01:00:00Z", "spec.restartAt"),)
     assert decide(patched(found, {"status": {"restartedAt": "2026-01-01T01:00:00Z"}}), healthy).asks == ()
+
+
+def test_a_restart_is_no_second_attempt_of_an_aborted_version() -> None:
+    found = patched(rollout(), {"spec": {"restartAt": "2026-01-01T01:00:00Z"}})
+    aborted = release(found, state=RunState.ENDED, phase="Degraded", compensations=(CompensationStatus(name="scale"),))
+    [note] = decide(as_written(found, aborted), aborted).asks
+    assert isinstance(note, Note)
+    assert note.about == "restart-2026-01-01T01:00:00Z"
 
 
 def test_a_stopped_release_is_recovered_even_if_nothing_changed() -> None:
@@ -306,9 +335,11 @@ def test_nothing_that_stands_in_an_object_makes_it_fail(junk: Any) -> None:
 def test_a_request_carries_the_spec_and_the_identity_and_nothing_that_others_keep_there() -> None:
     found = rollout()
     found["metadata"]["annotations"] = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "team": "a"}
-    asked = release_request(found | {"status": {"abort": True}}, cluster="eu1", reason="why")
+    asked = release_request(
+        found | {"status": {"abort": True, "phase": "Degraded"}}, cluster="eu1", start=Start("k", "why")
+    )
     assert (asked.cluster, asked.namespace, asked.name) == ("eu1", "default", "shop")
     assert (asked.by, asked.reason) == ("kubectl-argo-rollouts", "why")
     assert asked.rollout["metadata"]["annotations"] == {"team": "a"}
-    assert not {"status"} & asked.rollout.keys()
-    assert RolloutObject.of(asked.rollout) == RolloutObject.of(found)
+    assert asked.rollout["status"] == {"abort": True}, "which of the flags stood before the release"
+    assert RolloutObject.of(asked.rollout) == RolloutObject.of(found | {"status": {"abort": True}})
