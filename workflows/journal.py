@@ -14,6 +14,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import AnalysisStatus
+    from tidegate.canary.restarts import moment
     from tidegate.canary.version import version_of
     from tidegate.contract import (
         SEARCH_PHASE,
@@ -65,6 +66,7 @@ class Journal:
         self.page = StatusPage()
         self.traffic: TrafficState | None = None
         self.is_late = False
+        self._restart_at: datetime | None = None
 
     def status(self) -> ReleaseStatus:
         """Answer of the `status` query."""
@@ -95,7 +97,9 @@ class Journal:
         `live` is the Rollout object as it stands in the cluster, None when there is none.
         """
         self._current = request
+        self._restart_at = moment(request.rollout["spec"].get("restartAt"))
         if live is not None:
+            self._set(restarted_at=moment((live.get("status") or {}).get("restartedAt")))
             seen = RolloutObject.of(request.rollout).seen_as(RolloutObject.of(live))
             self.page = StatusPage(seen, before=self.page)
         self._set(
@@ -129,9 +133,11 @@ class Journal:
             self.page.object = known.asked_again(asked)
         spec, current = request.rollout.get("spec"), self._current.rollout.get("spec") if self._current else None
         if isinstance(spec, dict) and isinstance(current, dict) and spec != current:
-            changed = sorted(name for name in {*spec, *current} if spec.get(name) != current.get(name))
-            others = ", ".join(f"spec.{name}" for name in changed)
-            self.event("RolloutUpdated", f"changed beside template and steps, for the next release: {others}")
+            self._restart_at = moment(spec.get("restartAt")) or self._restart_at
+            names = {*spec, *current} - {"restartAt"}
+            if changed := sorted(name for name in names if spec.get(name) != current.get(name)):
+                others = ", ".join(f"spec.{name}" for name in changed)
+                self.event("RolloutUpdated", f"changed beside template and steps, for the next release: {others}")
 
     def revision(self, number: int, stable_hash: str) -> None:
         """The release got its number."""
@@ -196,6 +202,29 @@ class Journal:
     def manual_pause(self, message: Message | None) -> None:
         """A person asked for a pause, or ended it."""
         self._set(manual_pause=message)
+
+    # ------------------------------------------------------------------------------------------------------- restarts
+
+    @property
+    def restart_due(self) -> datetime | None:
+        """The time before which no pod may have been created, until that was seen to."""
+        done = self._status.restarted_at
+        return None if done is not None and self._restart_at and done >= self._restart_at else self._restart_at
+
+    @property
+    def restarting(self) -> bool:
+        """Whether pods are being replaced."""
+        return self._status.restarting
+
+    @restarting.setter
+    def restarting(self, value: bool) -> None:
+        if value != self._status.restarting:
+            self._set(restarting=value)
+
+    def restarted(self, at: datetime) -> None:
+        """No pod is left from before that time."""
+        self._set(restarted_at=at, restarting=False)
+        self.event("RolloutRestarted", f"pods created before {at.isoformat()} were replaced")
 
     # ------------------------------------------------------------------------------------------------------ the world
 

@@ -44,7 +44,7 @@ from tidegate.contract.names import (
     rollout_id,
 )
 from tidegate.contract.payload import Document, Payload
-from tidegate.contract.reconcile import AwaitChange, Place, Reconcile, Reconciled
+from tidegate.contract.reconcile import AwaitChange, Place, Reconcile, Reconciled, RestartPods
 from tidegate.contract.release import (
     AnalysisRef,
     Compensation,
@@ -137,6 +137,7 @@ __all__ = [
     "RemovedDestination",
     "ReplicaCounts",
     "ReplicaSetState",
+    "RestartPods",
     "RestoreStable",
     "RetireReplicaSets",
     "RolloutObject",

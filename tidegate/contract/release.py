@@ -150,6 +150,8 @@ class ReleaseStatus(Payload):
     paused_at: datetime | None = None  # begin of the pause, while the phase is Paused
     manual_pause: Message | None = None  # who asked for a pause that was not ended yet
     promoted_full: bool = False
+    restarting: bool = False  # whether pods are being replaced as spec.restartAt asks
+    restarted_at: datetime | None = None  # the newest spec.restartAt that was seen to
     desired_hash: str = ""
     step_hash: str = ""
     stable_hash: str = ""

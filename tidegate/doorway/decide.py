@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from tidegate.canary.restarts import restart_due
 from tidegate.contract import ErrorType, Message, ReleaseStatus, RolloutObject, StepState, Update
 from tidegate.doorway.asks import Ask, Decision, Note, Release, RunState, Start, Tell
 from tidegate.doorway.request import writer_of
@@ -193,25 +194,17 @@ def _jumps_to_the_end(found: Mapping[str, Any], known: RolloutObject, status: Re
 
 def _restart(rollout: Mapping[str, Any], live: RolloutObject) -> Iterator[Ask]:
     """Pods are restarted by a release; where none is under way, by one of the version that is stable already."""
-    if at := _restart_due(rollout):
-        yield Start(f"restart-{live.uid}-{at}", "spec.restartAt")
+    if at := restart_due(rollout):
+        yield Start(f"restart-{live.uid}-{at.isoformat()}", "spec.restartAt")
 
 
 def _no_restart(rollout: Mapping[str, Any]) -> Iterator[Ask]:
-    if at := _restart_due(rollout):
+    if at := restart_due(rollout):
         yield Note(
-            f"restart-{at}",
-            f"spec.restartAt: {at}: the release of this version was aborted, and a restart would be another attempt; "
+            f"restart-{at.isoformat()}",
+            f"spec.restartAt: {at.isoformat()}: this version was aborted, and a restart would be another attempt; "
             "the pods are restarted with the next release: retry this one, or go back to the stable version",
         )
-
-
-def _restart_due(rollout: Mapping[str, Any]) -> str:
-    """`spec.restartAt` where no release has seen to it yet, otherwise empty."""
-    at = _mapping(rollout.get("spec")).get("restartAt")
-    # RFC 3339 in UTC, as the API server stores a time: later ones are greater texts.
-    due = isinstance(at, str) and at > str(_mapping(rollout.get("status")).get("restartedAt") or "")
-    return str(at) if due else ""
 
 
 def _start(live: RolloutObject, reason: str) -> Decision:

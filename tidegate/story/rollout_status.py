@@ -35,6 +35,10 @@ def rollout_status(status: ReleaseStatus) -> Document:
             }
         },
     }
+    if status.restarting and status.phase in ("Progressing", "Healthy"):
+        document |= {"phase": "Progressing", "message": "rollout is restarting"}
+    if status.restarted_at is not None:
+        document["restartedAt"] = status.restarted_at.isoformat().replace("+00:00", "Z")
     if status.object is not None and status.object.generation:
         document["observedGeneration"] = str(status.object.generation)
     return document

@@ -259,7 +259,7 @@ def test_an_aborted_version_is_not_tried_again_when_something_else_changes() -> 
 def test_restart_is_asked_for_once_it_is_later_than_the_last() -> None:
     found = patched(rollout(), {"spec": {"restartAt": "2026-01-01T01:00:00Z"}})
     healthy = release(found, state=RunState.ENDED, phase="Healthy")
-    assert decide(found, healthy).asks == (Start("restart-u1-2026-01-01T01:00:00Z", "spec.restartAt"),)
+    assert decide(found, healthy).asks == (Start("restart-u1-2026-01-01T01:00:00+00:00", "spec.restartAt"),)
     assert decide(patched(found, {"status": {"restartedAt": "2026-01-01T01:00:00Z"}}), healthy).asks == ()
 
 
@@ -268,7 +268,7 @@ def test_a_restart_is_no_second_attempt_of_an_aborted_version() -> None:
     aborted = release(found, state=RunState.ENDED, phase="Degraded", compensations=(CompensationStatus(name="scale"),))
     [note] = decide(as_written(found, aborted), aborted).asks
     assert isinstance(note, Note)
-    assert note.about == "restart-2026-01-01T01:00:00Z"
+    assert note.about == "restart-2026-01-01T01:00:00+00:00"
 
 
 def test_a_stopped_release_is_recovered_even_if_nothing_changed() -> None:
