@@ -119,9 +119,7 @@ class Commands:
             start_to_close_timeout=LOOK_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=LOOK_AGAIN,
-            # Its end has to be heard of: a workflow task that brings nothing is merged with the one after it when a
-            # worker without the history's cache takes an update, and taken apart again in the next replay (law 9).
-            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            cancellation_type=ActivityCancellationType.TRY_CANCEL,
             summary="until something changes",
         )
         return Look(handle, picture)

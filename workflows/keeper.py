@@ -93,7 +93,11 @@ class Keeper:
 
     async def _until_needed(self, place: Place, seen: Reconciled) -> None:
         """Wait until another pass can make a difference."""
-        look = self._keep_looking(seen.picture)
+        before, look = self._look, self._keep_looking(seen.picture)
+        if look is before and self.place == place and not self._journal.has_news:
+            # The SDK merges a workflow task without any command with the next one where that brings an update and the
+            # worker does not hold the run in its cache, and takes them apart again in later replays (law 9).
+            self._journal.leave_a_mark()
         ends = [end for end in (seen.resume_at, self._deadline(seen)) if end is not None]
         timeout = max(min(ends) - workflow.now(), timedelta(0)) if ends else None
         try:
