@@ -67,15 +67,8 @@ class IstioTraffic:
 
     def activities(self) -> list[Callable[..., Any]]:
         """What a worker registers."""
-        return [
-            self.shift_traffic,
-            self.restore_stable,
-            self.set_managed_route,
-            self.remove_managed_routes,
-            self.point_subsets,
-        ]
+        return [self.restore_stable]
 
-    @activity.defn(name=Activity.SHIFT_TRAFFIC)
     async def shift_traffic(self, request: ShiftTraffic) -> TrafficState:
         """Send a share of traffic to the canary; the pods of both sides are counted in the same breath (law 1)."""
         what = f"weight {request.weight}"
@@ -118,7 +111,6 @@ class IstioTraffic:
             raise invalid_specs[0]
         return _state(written).model_copy(update={"missing": tuple(missing)})
 
-    @activity.defn(name=Activity.SET_MANAGED_ROUTE)
     async def set_managed_route(self, request: SetManagedRoute) -> TrafficState:
         """Add, replace or remove the header or mirror route of a step; adding one needs canary pods (law 1)."""
         step = _step(request)
@@ -134,12 +126,10 @@ class IstioTraffic:
 
         return await self._write(request, edit)
 
-    @activity.defn(name=Activity.REMOVE_MANAGED_ROUTES)
     async def remove_managed_routes(self, request: RemoveManagedRoutes) -> TrafficState:
         """Remove every header and mirror route; the weights stay."""
         return await self._write(request, istio_managed.remove_all)
 
-    @activity.defn(name=Activity.POINT_SUBSETS)
     async def point_subsets(self, request: PointSubsets) -> SubsetState:
         """Label the DestinationRule's subsets with the hashes of the pods that they stand for."""
         namespace = request.target.namespace

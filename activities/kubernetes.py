@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -30,7 +29,6 @@ from activities.ownership import claim
 from activities.replica_sets import HASH_LABEL, PROMOTED_AT, REVISION, SCALE_DOWN_DEADLINE
 from tidegate.contract import (
     Activity,
-    AwaitReplicaSet,
     CreateReplicaSet,
     ErrorType,
     Istio,
@@ -40,35 +38,22 @@ from tidegate.contract import (
     PointServices,
     PublishStatus,
     ReplicaSetState,
-    RetireReplicaSets,
     RolloutObject,
     ScaleReplicaSet,
     Target,
     TrafficState,
 )
 
-FIRST_POLL_SECONDS = 0.2
-LAST_POLL_SECONDS = 2.0
-
 
 class Kubernetes:
-    """Activities on one cluster. Each is idempotent: its object's name or its fence is the id of the effect (law 6)."""
+    """What is done to a cluster's objects, each idempotent: an object's name or a fence is the effect's id (law 6)."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
     def activities(self) -> list[Callable[..., Any]]:
         """What a worker registers."""
-        return [
-            self.observe,
-            self.create_replica_set,
-            self.scale_replica_set,
-            self.await_replica_set,
-            self.retire_replica_sets,
-            self.point_services,
-            self.mark_stable,
-            self.publish_status,
-        ]
+        return [self.observe]
 
     @activity.defn(name=Activity.OBSERVE)
     async def observe(self, request: ObserveRequest) -> Observation:
@@ -102,7 +87,6 @@ class Kubernetes:
             traffic=istio_routes.read_traffic(virtual, istio, namespace) if istio else None,
         )
 
-    @activity.defn(name=Activity.CREATE_REPLICA_SET)
     async def create_replica_set(self, request: CreateReplicaSet) -> ReplicaSetState:
         """Create the set of a pod template with no pods, or take the one that stands and give it the new revision."""
         body = replica_sets.build(request)
@@ -124,7 +108,6 @@ class Kubernetes:
         )
         return replica_sets.state(changed)
 
-    @activity.defn(name=Activity.SCALE_REPLICA_SET)
     async def scale_replica_set(self, request: ScaleReplicaSet) -> ReplicaSetState:
         """Set spec.replicas, or record beside it when it will be scaled down."""
         deadline = request.scale_down_at.strftime("%Y-%m-%dT%H:%M:%SZ") if request.scale_down_at else None
@@ -140,57 +123,6 @@ class Kubernetes:
         )
         return replica_sets.state(changed)
 
-    @activity.defn(name=Activity.AWAIT_REPLICA_SET)
-    async def await_replica_set(self, request: AwaitReplicaSet) -> ReplicaSetState:
-        """Wait until enough pods are available.
-
-        Progress is a change in the ready or available count; `deadline_seconds` without any raises
-        `ProgressDeadlineExceeded`. The time of the last progress survives a lost worker in the heartbeat.
-        """
-        details = activity.info().heartbeat_details
-        progressed = float(details[0]) if details else _now()
-        before: tuple[int, int] | None = None
-        pause = FIRST_POLL_SECONDS
-        while True:
-            seen = replica_sets.state(
-                await self._cluster.get(REPLICA_SETS, request.target.namespace, request.replica_set)
-            )
-            if seen.desired >= request.available and seen.available >= request.available:
-                return seen
-            if before is not None and (seen.ready, seen.available) != before:
-                progressed, pause = _now(), FIRST_POLL_SECONDS
-            before = (seen.ready, seen.available)
-            activity.heartbeat(progressed)
-            if _now() - progressed > request.deadline_seconds:
-                raise ApplicationError(
-                    f"ReplicaSet {seen.name}: {seen.available} of {request.available} pods available and no progress "
-                    f"for {request.deadline_seconds} s{await self._why_not_ready(request.target, seen.hash)}",
-                    type=ErrorType.PROGRESS_DEADLINE_EXCEEDED,
-                    non_retryable=True,
-                )
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.5, LAST_POLL_SECONDS)
-
-    @activity.defn(name=Activity.RETIRE_REPLICA_SETS)
-    async def retire_replica_sets(self, request: RetireReplicaSets) -> list[str]:
-        """Scale superseded sets to 0 and delete the oldest beyond the history limit; they get no traffic any more."""
-        rollout = await self._cluster.find(ROLLOUTS, request.target.namespace, request.target.name)
-        others = [
-            s for s in await self.replica_sets(request.target, rollout or {}) if s.hash not in request.except_hashes
-        ]
-        retired = []
-        for found in others:
-            if found.desired > 0 or found.scale_down_at:
-                await self.scale_replica_set(
-                    ScaleReplicaSet(target=request.target, replica_set=found.name, replicas=0, fence=request.fence)
-                )
-                retired.append(found.name)
-        for found in others[request.keep :]:
-            await self._cluster.delete(REPLICA_SETS, request.target.namespace, found.name)
-            retired.append(found.name)
-        return retired
-
-    @activity.defn(name=Activity.POINT_SERVICES)
     async def point_services(self, request: PointServices) -> None:
         """Make each Service select the pods of one hash. Ports and other selectors are not touched."""
         for service, hash_ in request.selectors.items():
@@ -198,7 +130,6 @@ class Kubernetes:
                 SERVICES, request.target.namespace, service, request.fence, select_hash(request.target.name, hash_)
             )
 
-    @activity.defn(name=Activity.MARK_STABLE)
     async def mark_stable(self, request: MarkStable) -> None:
         """Record the promotion on the ReplicaSet and, where there is one, in the Rollout's status."""
         moment = datetime.now(UTC).isoformat()
@@ -209,7 +140,6 @@ class Kubernetes:
         await self._cluster.change(REPLICA_SETS, request.target.namespace, request.replica_set, request.fence, edit)
         await self.publish_status(PublishStatus(target=request.target, status={"stableRS": request.hash}))
 
-    @activity.defn(name=Activity.PUBLISH_STATUS)
     async def publish_status(self, request: PublishStatus) -> RolloutObject | None:
         """Write fields of `.status` of the Rollout; without a Rollout in the cluster there is nobody to tell."""
         namespace, name = request.target.namespace, request.target.name
@@ -256,10 +186,11 @@ class Kubernetes:
                 wanted.extend(template["spec"].get("templates") or [])
         return list(found.values())
 
-    async def _why_not_ready(self, target: Target, hash_: str) -> str:
+    async def why_not_ready(self, target: Target, hash_: str) -> str:
+        """What the first pod that is not ready says, empty when nothing is known."""
         pods = await self._cluster.select(PODS, target.namespace, {HASH_LABEL: hash_})
-        waiting = [p for p in replica_sets.pod_states(pods) if not p.ready]
-        return f"; pod {waiting[0].name}: {waiting[0].phase} {waiting[0].message}".rstrip() if waiting else ""
+        waiting = [pod for pod in replica_sets.pod_states(pods) if not pod.ready]
+        return f"pod {waiting[0].name}: {waiting[0].phase} {waiting[0].message}".rstrip() if waiting else ""
 
 
 def select_hash(rollout: str, hash_: str) -> Callable[[Object], list[Operation]]:
@@ -284,7 +215,3 @@ def _stable_hash(live: Object | None, sets: list[ReplicaSetState]) -> str:
         return stated
     promoted = [s for s in sets if s.promoted_at is not None]
     return max(promoted, key=lambda s: str(s.promoted_at)).hash if promoted else ""
-
-
-def _now() -> float:
-    return datetime.now(UTC).timestamp()

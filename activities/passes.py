@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -66,7 +66,7 @@ log = structlog.get_logger(__name__)
 
 RAMP = "tidegate.io/ramp"  # annotation: "true" lets a canary grow by no more than maxSurge at a time
 MAX_MOVES = 40  # of one pass; what is left is done by the next one
-LOOK = timedelta(seconds=20)
+LOOK = timedelta(seconds=20)  # as long as one attempt of a wait lasts
 LOOK_AGAIN_SECONDS = 0.25
 SUBSET = "/"  # between a DestinationRule and its subset, in the name of a selector
 
@@ -88,15 +88,35 @@ class _View:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+BetweenLooks = Callable[[timedelta], Awaitable[None]]
+
+
+def not_changed(look_again: timedelta | None = None) -> ApplicationError:
+    """Nothing changed so far; the next attempt comes after `look_again`, or when its retry policy says."""
+    return ApplicationError(
+        "nothing changed so far",
+        type=ErrorType.NOT_CHANGED,
+        category=ApplicationErrorCategory.BENIGN,
+        next_retry_delay=look_again,
+    )
+
+
+async def wait_a_moment(elapsed: timedelta) -> None:
+    """Wait until it is time to look again; raises `NotChanged` when the attempt has lasted for long enough."""
+    if elapsed >= LOOK:
+        raise not_changed()
+    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+
 class Passes:
     """Activities that bring one cluster's objects to where a release stands, and wait for them to change."""
 
-    def __init__(self, cluster: Cluster, *, look: timedelta = LOOK) -> None:
-        """`look` is how long one attempt of a wait goes on looking; zero looks once."""
+    def __init__(self, cluster: Cluster, *, between_looks: BetweenLooks = wait_a_moment) -> None:
+        """`between_looks` is called while nothing changed; it raises `NotChanged` to end the attempt."""
         self._cluster = cluster
         self._kubernetes = Kubernetes(cluster)
         self._traffic = IstioTraffic(cluster)
-        self._look = look
+        self._between_looks = between_looks
 
     def activities(self) -> list[Callable[..., Any]]:
         """What a worker registers."""
@@ -119,13 +139,15 @@ class Passes:
                 break
             await self._make(move, request, view, done)
         published, stored = await self._publish(request)
+        done_all = settled(at, view.scene, rules, request.at)
         return Reconciled(
             at=datetime.now(UTC),
             replicas=view.replicas,
             replica_sets=view.sets,
             selectors=dict(view.scene.selectors),
             traffic=view.traffic,
-            settled=settled(at, view.scene, rules, request.at),
+            settled=done_all,
+            missing="" if done_all else await self._missing(request, view),
             resume_at=wake_at(view.scene),
             picture=view.picture(),
             events=tuple(done.events),
@@ -140,14 +162,19 @@ class Passes:
 
         Raises `NotChanged` after a while, so that a wait that goes on costs no history: its retries are none of it.
         """
-        end = asyncio.get_running_loop().time() + self._look.total_seconds()
+        begun = asyncio.get_running_loop().time()
         while (await self._view(request.target, request.rollout)).picture() == request.picture:
             activity.heartbeat()
-            if asyncio.get_running_loop().time() >= end:
-                raise ApplicationError(
-                    "nothing changed so far", type=ErrorType.NOT_CHANGED, category=ApplicationErrorCategory.BENIGN
-                )
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            await self._between_looks(timedelta(seconds=asyncio.get_running_loop().time() - begun))
+
+    async def _missing(self, request: Reconcile, view: _View) -> str:
+        """What a person would want to know of a version that is not complete."""
+        place = request.place
+        found = view.scene.of(place.stable_hash if place.aborted else place.hash)
+        if found is None or found.available >= found.wanted:
+            return ""
+        why = await self._kubernetes.why_not_ready(request.target, found.hash)
+        return "; ".join(filter(None, (f"{found.available} of {found.wanted} pods of {found.name} available", why)))
 
     async def _publish(self, request: Reconcile) -> tuple[bool, RolloutObject | None]:
         """Whether the status was written, and the object after that. A release does not end over its own reflection."""

@@ -23,7 +23,7 @@ from temporalio.worker import Worker
 
 from benchmarks.bare_workflow import BARE_WORKFLOW, Bare
 from benchmarks.machine import Machine
-from tests.workflows.time_skipping import time_skipping
+from tests.virtual.time_skipping import time_skipping
 from tidegate.analysis.reading import Reading
 from tidegate.analysis.status import AnalysisStatus, Phase
 from tidegate.contract import (

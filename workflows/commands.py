@@ -47,20 +47,16 @@ LOOK_AGAIN = RetryPolicy(initial_interval=timedelta(milliseconds=200), backoff_c
 
 
 class Look:
-    """A wait for the cluster to look otherwise than `picture`; it reads only, so it may be dropped at any moment."""
+    """A wait for the cluster to look otherwise than `picture`. Nobody ends it: it ends when that comes true."""
 
     def __init__(self, handle: ActivityHandle[None], picture: str) -> None:
         self._handle = handle
         self.picture = picture
+        handle.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())  # read, if only once
 
     def done(self) -> bool:
         """Whether something changed, or looking has become impossible, which the next pass will say better."""
         return self._handle.done()
-
-    def drop(self) -> None:
-        """Wait no longer."""
-        self._handle.add_done_callback(lambda handle: None if handle.cancelled() else handle.exception())
-        self._handle.cancel()
 
 
 class Commands:
@@ -119,7 +115,7 @@ class Commands:
             start_to_close_timeout=LOOK_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=LOOK_AGAIN,
-            cancellation_type=ActivityCancellationType.TRY_CANCEL,
+            cancellation_type=ActivityCancellationType.ABANDON,
             summary="until something changes",
         )
         return Look(handle, picture)

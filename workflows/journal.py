@@ -188,6 +188,11 @@ class Journal:
         finally:
             self._set(waiting=before)
 
+    def still_waiting(self, who: str, what: str, until: datetime | None) -> None:
+        """What is waited for became clearer; nothing where nobody waits for `who`."""
+        if (waiting := self._status.waiting) is not None and waiting.who == who:
+            self._set(waiting=waiting.model_copy(update={"what": what, "until": until}))
+
     @contextmanager
     def paused(self, reason: str, *, analysis: str = "") -> Iterator[None]:
         """The phase is Paused within the block; `analysis` is the name of the analysis run that could not tell."""
@@ -240,7 +245,6 @@ class Journal:
             self.routed(seen.traffic, f"step {self._status.step_index}")
         if seen.published:
             self.page.wrote(status, seen.object)
-        self.show()
 
     def replica_sets(self, sets: tuple[ReplicaSetState, ...], replicas: int) -> None:
         """ReplicaSets as they were just read, newest revision first."""

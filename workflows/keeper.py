@@ -18,6 +18,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.journal import Journal
     from workflows.plan import Plan
 
+THE_PODS = "the pods; tidegate abort"
+
 
 class Keeper:
     """The passes of one version. `place` is what it keeps to; `failed` is why it had to give up."""
@@ -46,7 +48,6 @@ class Keeper:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        self._drop_look()
 
     def move(self, **changes: object) -> None:
         """Stand elsewhere from now on."""
@@ -54,8 +55,7 @@ class Keeper:
 
     async def reached(self) -> None:
         """Wait until the cluster looks as the place asks for. Raises what made the keeper give up."""
-        deadline = workflow.now() + self._plan.manifest.spec.progress_deadline()
-        with self._journal.waiting(self._missing(), until=deadline, who="the pods; tidegate abort"):
+        with self._journal.waiting("a look at the cluster", until=None, who=THE_PODS):
             await workflow.wait_condition(lambda: self.failed is not None or self._reached == self.place)
         if self.failed is not None:
             raise self.failed
@@ -88,7 +88,10 @@ class Keeper:
         self._seen = seen
         self._reached = place if seen.settled else None
         self._note_progress(seen)
+        self._journal.still_waiting(THE_PODS, seen.missing or "traffic and pods", self._deadline(seen))
         if not self._stopping:
+            await _let_others_go_first()
+            self._journal.show()
             await self._until_needed(place, seen)
 
     async def _until_needed(self, place: Place, seen: Reconciled) -> None:
@@ -112,14 +115,8 @@ class Keeper:
     def _keep_looking(self, picture: str) -> Look:
         """One look goes on for as long as it waits for a change of what stands now."""
         if self._look is None or self._look.done() or self._look.picture != picture:
-            self._drop_look()
             self._look = self._commands.look(self._plan, picture)
         return self._look
-
-    def _drop_look(self) -> None:
-        if self._look is not None:
-            self._look.drop()
-        self._look = None
 
     # ------------------------------------------------------------------------------------------------------- deadline
 
@@ -142,10 +139,16 @@ class Keeper:
         if deadline is None or workflow.now() < deadline:
             return
         message = f'ReplicaSet "{self._plan.replica_set}" has timed out progressing.'
+        message += f" {seen.missing}" if seen.missing else ""
         self._journal.late(message)
         if self._plan.manifest.spec.progress_deadline_abort:
             raise ApplicationError(message, type=ErrorType.PROGRESS_DEADLINE_EXCEEDED, non_retryable=True)
 
-    def _missing(self) -> str:
-        new = self._plan.replica_set
-        return f"pods of {new}" if self._seen is not None else "the first look at the cluster"
+
+async def _let_others_go_first() -> None:
+    """Let the steps act on what was reached, so that the next pass brings out what they did as well.
+
+    One turn wakes those who wait, in the second one run the tasks that they start.
+    """
+    for _ in range(2):
+        await workflow.wait_condition(lambda: True)

@@ -65,23 +65,23 @@ class Controller(ABC):
                 while self._queue:
                     item = next(iter(self._queue))
                     del self._queue[item]
-                    self._look_at(item)
+                    again = self.look_at(item)
+                    if again is not None:
+                        asyncio.get_running_loop().call_later(again, self._add, (item,))
                     await asyncio.sleep(0)  # requests come between two items, as they would with a controller far away
                 self._work.clear()
         finally:
             unsubscribe()
 
-    def _look_at(self, item: Item) -> None:
+    def look_at(self, item: Item) -> float | None:
+        """As `reconcile`, but whatever goes wrong is logged, and looked at again after a while."""
         try:
-            again = self.reconcile(item)
+            return self.reconcile(item)
         except ApiError as error:
             _log.warning("reconcile_refused", kind=self.kind.kind, item=tuple(item), error=error.message)
-            again = _RETRY_SECONDS
         except Exception:  # one object that cannot be handled must not stop the loop for all others
             _log.exception("reconcile_failed", kind=self.kind.kind, item=tuple(item))
-            again = _RETRY_SECONDS
-        if again is not None:
-            asyncio.get_running_loop().call_later(again, self._add, (item,))
+        return _RETRY_SECONDS
 
     def _add(self, items: Iterable[Item]) -> None:
         for item in items:

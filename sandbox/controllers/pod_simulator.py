@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterable
 
 from sandbox.checkout import UnknownImageError
@@ -11,7 +10,7 @@ from sandbox.controllers.pods import LOOPBACK, is_finished, is_terminating, read
 from sandbox.kubernetes_api.cluster import Cluster, DeleteOptions, Ref
 from sandbox.kubernetes_api.kinds import PODS
 from sandbox.kubernetes_api.managed_fields import Writer
-from sandbox.kubernetes_api.objects import Object, lookup, now
+from sandbox.kubernetes_api.objects import Object, lookup, timestamp
 from sandbox.kubernetes_api.store import Change
 from sandbox.task import task_of
 
@@ -33,7 +32,7 @@ class PodSimulator(Controller):
         super().__init__(cluster)
         self._ready_after = ready_after
         self._never_ready = never_ready
-        self._due: dict[str, float | None] = {}  # uid -> event loop time of the next stage, None once there is none
+        self._due: dict[str, float | None] = {}  # uid -> POSIX time of the next stage, None once there is none
 
     def affected(self, change: Change) -> Iterable[Item]:
         """Every pod that there is."""
@@ -51,21 +50,21 @@ class PodSimulator(Controller):
             if pod["metadata"].get("deletionGracePeriodSeconds"):
                 self.cluster.delete(Ref(PODS, *item), _AT_ONCE)
             return None
-        time = asyncio.get_running_loop().time()
+        time = self.store.clock().timestamp()
         if pod["spec"].get("restartPolicy") != "Always":
             return self._carry_out(item, pod, time)
         if uid not in self._due:
             started = ready_since(pod) is not None  # by an earlier run
             self._due[uid] = None if started else time + self._ready_after
             if not started:
-                self._write(item, _running(pod, ready=False))
+                self._write(item, self._running(pod, ready=False))
         due = self._due[uid]
         if due is None or any(c.get("image") in self._never_ready for c in pod["spec"]["containers"]):
             return None
         if due > time:
             return due - time
         self._due[uid] = None
-        self._write(item, _running(pod, ready=True))
+        self._write(item, self._running(pod, ready=True))
         return None
 
     def _carry_out(self, item: Item, pod: Object, time: float) -> float | None:
@@ -78,34 +77,38 @@ class PodSimulator(Controller):
             task = task_of((each["image"], [*each.get("command", ()), *each.get("args", ())]) for each in containers)
         except UnknownImageError as error:
             self._due[uid] = None
-            self._write(item, _status(pod, "Pending", {"waiting": {"reason": "ErrImagePull", "message": str(error)}}))
+            self._write(
+                item, self._status(pod, "Pending", {"waiting": {"reason": "ErrImagePull", "message": str(error)}})
+            )
             return None
         if lookup(pod, "status", "phase") != "Running":
             self._due[uid] = time + task.seconds
-            self._write(item, _running(pod, ready=True))
+            self._write(item, self._running(pod, ready=True))
             return task.seconds
         if task.exit_code and pod["spec"]["restartPolicy"] == "OnFailure":
             self._due[uid] = time + max(task.seconds, _RESTART_SECONDS)
             self._write(
-                item, _running(pod, ready=True, restarts=pod["status"]["containerStatuses"][0]["restartCount"] + 1)
+                item, self._running(pod, ready=True, restarts=pod["status"]["containerStatuses"][0]["restartCount"] + 1)
             )
             return max(task.seconds, _RESTART_SECONDS)
         self._due[uid] = None
         state = {"terminated": {"exitCode": task.exit_code, "reason": "Error" if task.exit_code else "Completed"}}
-        self._write(item, _status(pod, "Failed" if task.exit_code else "Succeeded", state))
+        self._write(item, self._status(pod, "Failed" if task.exit_code else "Succeeded", state))
         return None
 
     def _write(self, item: Item, status: Object) -> None:
         self.cluster.patch(Ref(PODS, *item), lambda live: {**live, "status": status}, _WRITER)
 
+    def _running(self, pod: Object, *, ready: bool, restarts: int = 0) -> Object:
+        started = {"running": {"startedAt": timestamp(self.store.clock())}}
+        return self._status(pod, "Running", started, ready=ready, restarts=restarts)
 
-def _running(pod: Object, *, ready: bool, restarts: int = 0) -> Object:
-    return _status(pod, "Running", {"running": {"startedAt": now()}}, ready=ready, restarts=restarts)
+    def _status(self, pod: Object, phase: str, state: Object, *, ready: bool = False, restarts: int = 0) -> Object:
+        """`state` is that of every container."""
+        return _status(pod, phase, state, timestamp(self.store.clock()), ready=ready, restarts=restarts)
 
 
-def _status(pod: Object, phase: str, state: Object, *, ready: bool = False, restarts: int = 0) -> Object:
-    """`state` is that of every container."""
-    time = now()
+def _status(pod: Object, phase: str, state: Object, time: str, *, ready: bool, restarts: int) -> Object:
     truth = {"Initialized": True, "Ready": ready, "ContainersReady": ready, "PodScheduled": True}
     return {
         "phase": phase,

@@ -47,7 +47,7 @@ def ready_since(pod: Object) -> datetime | None:
     return None
 
 
-def seconds_to_available(pod: Object, min_ready_seconds: float) -> float | None:
-    """How long until it has been ready for `min_ready_seconds`: 0 or less when it has, None when it is not ready."""
+def seconds_to_available(pod: Object, min_ready_seconds: float, now: datetime) -> float | None:
+    """How long after `now` until it is available: 0 or less when it is, None when it is not even ready."""
     since = ready_since(pod)
-    return None if since is None else min_ready_seconds - (datetime.now(UTC) - since).total_seconds()
+    return None if since is None else min_ready_seconds - (now - since).total_seconds()

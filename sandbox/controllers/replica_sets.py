@@ -110,7 +110,8 @@ class ReplicaSetController(Controller):
 
     def _write_status(self, replica_set: Object) -> float | None:
         active = self._active(replica_set)
-        waits = [seconds_to_available(pod, lookup(replica_set, "spec", "minReadySeconds") or 0) for pod in active]
+        least, now = lookup(replica_set, "spec", "minReadySeconds") or 0, self.store.clock()
+        waits = [seconds_to_available(pod, least, now) for pod in active]
         template_labels = lookup(replica_set, "spec", "template", "metadata", "labels") or {}
         counts = {
             "fullyLabeledReplicas": sum(1 for pod in active if template_labels.items() <= labels(pod).items()),

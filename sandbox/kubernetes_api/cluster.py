@@ -5,14 +5,23 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sandbox.kubernetes_api import managed_fields, status
 from sandbox.kubernetes_api.defaults import cluster_ip, with_defaults
 from sandbox.kubernetes_api.kinds import NAMESPACES, PODS, SERVICES, Kind
 from sandbox.kubernetes_api.managed_fields import Writer
-from sandbox.kubernetes_api.objects import FOREGROUND, ORPHAN, Object, lookup, meta, now, random_suffix, with_metadata
+from sandbox.kubernetes_api.objects import (
+    FOREGROUND,
+    ORPHAN,
+    Object,
+    lookup,
+    meta,
+    random_suffix,
+    timestamp,
+    with_metadata,
+)
 from sandbox.kubernetes_api.store import Store
 from sandbox.kubernetes_api.validation import check_shape, validate
 
@@ -144,7 +153,7 @@ class Cluster:
         grace = _grace_seconds(ref.kind, obj, options)
         if not finalizers and not grace and ref.kind is not NAMESPACES:
             return self.store.remove(ref.kind, obj), True
-        marked = _marked(ref.kind, obj, grace, finalizers)
+        marked = _marked(ref.kind, obj, grace, finalizers, self.store.clock())
         left = obj if marked == obj else self.store.put(ref.kind, marked)
         return left, self.store.get(*ref) is None
 
@@ -164,7 +173,7 @@ class Cluster:
             name=meta(obj).get("name") or self._generated_name(kind, namespace, meta(obj).get("generateName", "")),
             namespace=namespace if kind.namespaced else None,
             uid=str(uuid.uuid4()),
-            creationTimestamp=now(),
+            creationTimestamp=timestamp(self.store.clock()),
             generation=1 if kind.generation else None,
             deletionTimestamp=None,
             deletionGracePeriodSeconds=None,
@@ -288,7 +297,7 @@ def _grace_seconds(kind: Kind, obj: Object, options: DeleteOptions) -> int:
     return own if isinstance(own, int) else _DEFAULT_GRACE_SECONDS
 
 
-def _marked(kind: Kind, obj: Object, grace: int, finalizers: list[str]) -> Object:
+def _marked(kind: Kind, obj: Object, grace: int, finalizers: list[str], now: datetime) -> Object:
     """`obj` on its way out; a second deletion can only shorten the grace period."""
     current = meta(obj)
     if current.get("deletionTimestamp") and grace >= (current.get("deletionGracePeriodSeconds") or 0):
@@ -296,11 +305,10 @@ def _marked(kind: Kind, obj: Object, grace: int, finalizers: list[str]) -> Objec
     generation = current.get("generation")
     if generation and not current.get("deletionTimestamp"):
         generation += 1
-    ends = datetime.now(UTC) + timedelta(seconds=grace)
     marked = with_metadata(
         obj,
         finalizers=finalizers or None,
-        deletionTimestamp=ends.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        deletionTimestamp=timestamp(now + timedelta(seconds=grace)),
         deletionGracePeriodSeconds=grace if kind is not NAMESPACES else None,
         generation=generation,
     )

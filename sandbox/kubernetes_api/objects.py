@@ -22,9 +22,19 @@ class Key(NamedTuple):
     name: str
 
 
+def utc_now() -> datetime:
+    """The present, in UTC."""
+    return datetime.now(UTC)
+
+
+def timestamp(moment: datetime) -> str:
+    """A moment in UTC in the form of `metadata.creationTimestamp`: RFC 3339, whole seconds."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def now() -> str:
-    """The present in the form of `metadata.creationTimestamp`: RFC 3339, UTC, whole seconds."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """The present as a timestamp."""
+    return timestamp(utc_now())
 
 
 def parse_time(text: str) -> datetime:

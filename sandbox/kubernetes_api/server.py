@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,10 +18,11 @@ from sandbox.kubernetes_api.garbage import GarbageCollector, NamespaceLifecycle
 from sandbox.kubernetes_api.identity import Identity
 from sandbox.kubernetes_api.kinds import NAMESPACES
 from sandbox.kubernetes_api.managed_fields import Writer
+from sandbox.kubernetes_api.objects import utc_now
 from sandbox.kubernetes_api.paths import ResourcePath, parse_path
 from sandbox.kubernetes_api.persistence import StateFile
 from sandbox.kubernetes_api.rest import ResourceEndpoints
-from sandbox.kubernetes_api.store import Store
+from sandbox.kubernetes_api.store import Clock, Store
 from sandbox.kubernetes_api.watch import Watches
 
 _log = structlog.get_logger(__name__)
@@ -41,6 +43,9 @@ class Call(NamedTuple):
     subresource: str
 
 
+Gate = Callable[[Call], Awaitable[None]]
+
+
 class KubernetesApi:
     """A Kubernetes API server on 127.0.0.1, without authentication.
 
@@ -56,10 +61,20 @@ class KubernetesApi:
         ValueError: the state file is something else.
     """
 
-    def __init__(self, *, port: int = 0, state_file: Path | None = None, history: int = 4096) -> None:
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        state_file: Path | None = None,
+        history: int = 4096,
+        clock: Clock = utc_now,
+        gate: Gate | None = None,
+    ) -> None:
+        """`gate` is asked before each request for a resource: it may let it wait, or refuse it with an ApiError."""
         self._port = port
+        self._gate = gate
         self._state = StateFile(state_file) if state_file is not None else None
-        self.store = Store(history=history, journal=self._state)
+        self.store = Store(history=history, journal=self._state, clock=clock)
         self.cluster = Cluster(self.store)
         self.calls: Counter[Call] = Counter()
         self.calls_by: defaultdict[str, Counter[Call]] = defaultdict(Counter)
@@ -131,6 +146,8 @@ class KubernetesApi:
         call = Call(verb, path.kind.group, path.kind.plural, path.subresource)
         self.calls[call] += 1
         self.calls_by[request.headers.get("User-Agent", "")[:_USER_AGENT_LENGTH]][call] += 1
+        if self._gate is not None:
+            await self._gate(call)
         return await self._endpoints.serve(verb, request, path)
 
     def _answer_document(self, request: web.Request) -> web.Response:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import NamedTuple, Protocol
 
 import structlog
 
 from sandbox.kubernetes_api.kinds import Kind
-from sandbox.kubernetes_api.objects import Key, Object, meta, with_metadata
+from sandbox.kubernetes_api.objects import Key, Object, meta, utc_now, with_metadata
 from sandbox.kubernetes_api.status import expired
 
 _log = structlog.get_logger(__name__)
@@ -28,6 +29,8 @@ class Change(NamedTuple):
 
 
 Listener = Callable[[Change], None]
+Clock = Callable[[], datetime]
+"""The present, in UTC."""
 
 
 class Journal(Protocol):
@@ -53,10 +56,12 @@ class Store:
 
     Attributes:
         version: resourceVersion of the latest write; it grows by one with each.
+        clock: the present of this cluster, by which objects are created, become available and expire.
     """
 
-    def __init__(self, *, history: int = 4096, journal: Journal | None = None) -> None:
+    def __init__(self, *, history: int = 4096, journal: Journal | None = None, clock: Clock = utc_now) -> None:
         self.version = 0
+        self.clock = clock
         self._objects: dict[tuple[str, str], dict[tuple[str, str], Object]] = {}
         self._history = history
         self._changes: list[Change] = []

@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.cluster import REPLICA_SETS, SERVICES, VIRTUAL_SERVICES, Cluster, put
-from activities.passes import Passes
+from activities.passes import Passes, not_changed
 from sandbox.world import Part, open_world
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.contract import AwaitChange, ErrorType, Fence, Place, Reconcile, Reconciled, Target, TrafficState
@@ -182,11 +182,15 @@ async def test_one_pass_after_the_other_writes_nothing(stage: Stage) -> None:
     assert await stage.cluster.get(SERVICES, "payments", "checkout-canary") == before
 
 
+async def give_up(_: timedelta) -> None:
+    raise not_changed()
+
+
 async def test_a_wait_in_which_nothing_happens_asks_to_be_repeated(stage: Stage) -> None:
     first = await stage.stand()
     place = Place(hash=first, stable_hash=first, index=2)
     done = await stage.once(version(1), place)
-    stage.passes = Passes(stage.cluster, look=timedelta())
+    stage.passes = Passes(stage.cluster, between_looks=give_up)
     with pytest.raises(ApplicationError, match="nothing changed") as waiting:
         await stage.changed(version(1), done.picture)
     assert waiting.value.type == ErrorType.NOT_CHANGED

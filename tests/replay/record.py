@@ -15,7 +15,7 @@ from typing import Any
 
 from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowHistory
 
-from tests.workflows.conftest import World, open_release_world
+from tests.virtual.releases import World, open_release_world
 from tidegate.contract import Accepted
 
 HISTORIES = Path(__file__).parent

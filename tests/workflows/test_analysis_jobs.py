@@ -24,8 +24,8 @@ from activities.cluster import Cluster as Reached
 from activities.jobs import Jobs
 from sandbox.controllers import Controllers, PodSimulator
 from sandbox.kubernetes_api import KubernetesApi
+from tests.virtual.time_skipping import time_skipping
 from tests.workflows.short_histories import short_histories, until_continued
-from tests.workflows.time_skipping import time_skipping
 from tidegate.analysis.reading import Reading, Verdict
 from tidegate.analysis.status import AnalysisStatus, Phase
 from tidegate.contract import (

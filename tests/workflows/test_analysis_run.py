@@ -14,6 +14,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import Replayer
 
+from tests.virtual.time_skipping import time_skipping
 from tests.workflows.analysis_double import (
     HANGS,
     LEFT_OUT,
@@ -27,7 +28,6 @@ from tests.workflows.analysis_double import (
     seconds,
     workflow_worker,
 )
-from tests.workflows.time_skipping import time_skipping
 from tidegate.analysis.spec import build_run_spec
 from tidegate.analysis.status import AnalysisStatus, Phase
 from tidegate.contract import (

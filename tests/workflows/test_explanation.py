@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from tests.workflows.conftest import World
+from tests.virtual.releases import World
 from tidegate.client import AnalysisRunRef, RolloutRef, TidegateClient
 
 

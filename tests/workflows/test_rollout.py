@@ -8,9 +8,8 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 
-from tests.workflows.conftest import World
-from tidegate.contract import Accepted, Activity, ErrorType, ReleaseResult, ReleaseStatus, StepState
-from workflows.plan import plan_hash
+from tests.virtual.releases import IMAGE, World
+from tidegate.contract import Accepted, ErrorType, ReleaseResult, ReleaseStatus, StepState
 
 GOOD = {"error-rate": [0.001], "p99-latency": [0.2]}
 
@@ -32,7 +31,7 @@ async def test_a_first_revision_takes_no_steps(world: World) -> None:
     assert result.outcome == "Healthy"
     assert result.revision == 1
     assert world.cluster.stable_hash == result.hash
-    assert world.cluster.weights() == [0]
+    assert world.cluster.weights() == []
 
 
 async def test_a_good_version_reaches_everybody_by_the_steps_of_the_seed(world: World) -> None:
@@ -44,7 +43,7 @@ async def test_a_good_version_reaches_everybody_by_the_steps_of_the_seed(world: 
     assert world.cluster.stable_hash == result.hash
     assert {s.state for s in result.status.steps} == {StepState.DONE}
     assert [a.status.phase for a in result.status.analyses] == ["Successful", "Successful"]
-    assert [s.desired for s in world.cluster.sets.values()] == [0, 8]
+    assert world.cluster.wanted() == [0, 8]
 
 
 async def test_pods_come_before_weight_and_go_after_it(world: World) -> None:
@@ -67,12 +66,12 @@ async def test_a_bad_version_dies_at_the_first_gate_with_an_incident(world: Worl
     assert 'Metric "error-rate" assessed Failed due to failed (3) > failureLimit (2)' in error.message
     assert world.cluster.weights() == [10, 0]
     assert world.cluster.stable_hash == stable
-    assert world.cluster.selectors["checkout-canary"] == stable
-    (incident,) = world.cluster.incidents
+    assert world.cluster.selector("checkout-canary") == stable
+    (incident,) = world.servicenow.incidents
     assert any(name.startswith("analysisrun-") for name in incident.attachments)
     assert result.status.incident is not None
     assert {c.state for c in result.status.compensations} == {"done"}
-    assert [s.desired for s in world.cluster.sets.values()] == [8, 0]
+    assert world.cluster.wanted() == [8, 0]
 
 
 @pytest.mark.parametrize(
@@ -145,39 +144,39 @@ async def test_going_back_to_stable_takes_no_steps(world: World) -> None:
     await handle.execute_update("release", world.request("1.0.0"), result_type=Accepted)
     result = await handle.result()
     assert result.hash == stable
-    assert world.cluster.weights() == [10, 0, 0]
-    assert [s.desired for s in world.cluster.sets.values()] == [8, 0]
+    assert world.cluster.weights() == [10, 0]
+    assert world.cluster.wanted() == [8, 0]
 
 
-async def aborted_during(world: World, command: Activity) -> tuple[ApplicationError, ReleaseResult]:
-    """A release that is aborted while one of its commands is under way, which then completes all the same."""
+async def aborted_during(world: World, verb: str, plural: str) -> tuple[ApplicationError, ReleaseResult]:
+    """A release that is aborted while one of its writes is under way, which then completes all the same."""
     await world.deploy_stable()
-    hold = world.cluster.hold(command)
+    hold = world.cluster.hold(verb, plural)
     handle = await world.start(world.request("1.1.0"))
     await hold.begun.wait()
     await handle.signal("abort")
-    await world.until(handle, lambda s: s.phase == "Progressing")
+    await world.until(handle, lambda s: s.phase == "Degraded")
     hold.go_on.set()
     return await failure(handle)
 
 
 async def test_no_forward_write_lands_after_the_abort(world: World) -> None:
-    await aborted_during(world, Activity.SHIFT_TRAFFIC)
+    await aborted_during(world, "patch", "virtualservices")
     assert world.cluster.weights() == [10, 0], "the write that was under way came first, then the way back"
 
 
 async def test_an_abort_while_a_command_completes_is_not_lost(world: World) -> None:
-    error, result = await aborted_during(world, Activity.CREATE_REPLICA_SET)
+    error, result = await aborted_during(world, "create", "replicasets")
     assert error.type == ErrorType.ROLLOUT_ABORTED
-    assert world.cluster.weights() == [0], "no step was taken after the abort, only the way back"
-    assert {step.state for step in result.status.steps} == {StepState.PENDING}
+    assert world.cluster.weights() == [10, 0], "the pass that was under way ended, then came the way back"
+    assert StepState.DONE not in {step.state for step in result.status.steps}
 
 
 async def test_the_way_back_is_retried_for_as_long_as_it_takes(world: World) -> None:
     await world.deploy_stable()
-    world.cluster.restore_failures = 25
     handle = await world.start(world.request("1.1.0"))
     await world.until(handle, paused)
+    world.cluster.fail("patch", "virtualservices", 25)
     await handle.signal("abort")
     await failure(handle)
     assert world.cluster.weights() == [10, 0]
@@ -201,7 +200,7 @@ async def test_pods_that_never_come_degrade_the_release_and_may_abort_it(world: 
         rollout["spec"]["progressDeadlineAbort"] = True
 
     request = world.request("1.1.0", aborting)
-    world.cluster.never_ready.add(plan_hash(request))
+    world.cluster.never_ready.add(f"{IMAGE}:1.1.0")
     error, _ = await failure(await world.start(request))
     assert error.type == ErrorType.ROLLOUT_ABORTED
     assert max(world.cluster.weights(), default=0) == 0

@@ -7,7 +7,6 @@ its content is read inside the activity that uses it.
 
 from tidegate.contract.analysis import AnalysisRequest, AnalysisResult, MeasureRequest, MeasureResult
 from tidegate.contract.cluster import (
-    AwaitReplicaSet,
     CreateReplicaSet,
     MarkStable,
     Observation,
@@ -16,7 +15,6 @@ from tidegate.contract.cluster import (
     PointServices,
     PublishStatus,
     ReplicaSetState,
-    RetireReplicaSets,
     ScaleReplicaSet,
 )
 from tidegate.contract.follow_up import IncidentRef, IncidentRequest
@@ -99,7 +97,6 @@ __all__ = [
     "AnalysisRequest",
     "AnalysisResult",
     "AwaitChange",
-    "AwaitReplicaSet",
     "Compensation",
     "CompensationStatus",
     "CreateReplicaSet",
@@ -139,7 +136,6 @@ __all__ = [
     "ReplicaSetState",
     "RestartPods",
     "RestoreStable",
-    "RetireReplicaSets",
     "RolloutObject",
     "RouteState",
     "ScaleReplicaSet",

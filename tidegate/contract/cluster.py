@@ -81,15 +81,6 @@ class ScaleReplicaSet(Payload):
     scale_down_at: datetime | None = None
 
 
-class AwaitReplicaSet(Payload):
-    """Wait until a ReplicaSet has `available` available pods; fails after `deadline_seconds` without progress."""
-
-    target: Target
-    replica_set: str
-    available: int
-    deadline_seconds: int
-
-
 class PointServices(Payload):
     """Set `rollouts-pod-template-hash` in the selectors of the named Services: service -> hash."""
 
@@ -104,15 +95,6 @@ class MarkStable(Payload):
     target: Target
     replica_set: str
     hash: str
-    fence: Fence
-
-
-class RetireReplicaSets(Payload):
-    """Scale every other ReplicaSet to 0 and delete the oldest beyond `keep` (revisionHistoryLimit)."""
-
-    target: Target
-    except_hashes: tuple[str, ...]
-    keep: int
     fence: Fence
 
 

@@ -70,18 +70,7 @@ class Activity(StrEnum):
     RECONCILE = "reconcile"  # Reconcile -> Reconciled
     AWAIT_CHANGE = "await_change"  # AwaitChange -> None
     RESTART_PODS = "restart_pods"  # RestartPods -> None
-    CREATE_REPLICA_SET = "create_replica_set"  # CreateReplicaSet -> ReplicaSetState
-    SCALE_REPLICA_SET = "scale_replica_set"  # ScaleReplicaSet -> ReplicaSetState
-    AWAIT_REPLICA_SET = "await_replica_set"  # AwaitReplicaSet -> ReplicaSetState
-    RETIRE_REPLICA_SETS = "retire_replica_sets"  # RetireReplicaSets -> list[str]: names scaled down or deleted
-    POINT_SERVICES = "point_services"  # PointServices -> None
-    MARK_STABLE = "mark_stable"  # MarkStable -> None
-    PUBLISH_STATUS = "publish_status"  # PublishStatus -> RolloutObject | None: as it stands then
-    SHIFT_TRAFFIC = "shift_traffic"  # ShiftTraffic -> TrafficState
-    POINT_SUBSETS = "point_subsets"  # PointSubsets -> SubsetState
     RESTORE_STABLE = "restore_stable"  # RestoreStable -> TrafficState
-    SET_MANAGED_ROUTE = "set_managed_route"  # SetManagedRoute -> TrafficState
-    REMOVE_MANAGED_ROUTES = "remove_managed_routes"  # RemoveManagedRoutes -> TrafficState
     # MeasureRequest -> list[Reading]: `measure_` and the key of a provider in manifests
     MEASURE_DATADOG = "measure_datadog"
     MEASURE_PROMETHEUS = "measure_prometheus"

@@ -50,10 +50,11 @@ class Reconcile(Payload):
 class Reconciled(Payload):
     """What stands after a pass.
 
-    `settled` says that pods, Services and weights are as the place asks for. `resume_at` is when a deadline on a
-    ReplicaSet makes another pass necessary. `picture` changes whenever something does that a pass would look at.
-    `events` are what the pass did, in Argo's words; `foreign` what somebody else had changed and the pass put right.
-    `published` says that the status was written, or that there is nobody to tell; `object` is the Rollout after that.
+    `settled` says that pods, Services and weights are as the place asks for, `missing` which pods are not. `resume_at`
+    is when a deadline on a ReplicaSet makes another pass necessary. `picture` changes whenever something does that a
+    pass would look at. `events` are what the pass did, in Argo's words; `foreign` what somebody else had changed and
+    the pass put right. `published` says that the status was written, or that there is nobody to tell; `object` is the
+    Rollout after that.
     """
 
     at: datetime
@@ -62,6 +63,7 @@ class Reconciled(Payload):
     selectors: dict[str, str] = Field(default_factory=dict)  # Service, or `<rule>/<subset>` -> hash that it selects
     traffic: TrafficState | None = None
     settled: bool
+    missing: str = ""
     resume_at: datetime | None = None
     picture: str
     events: tuple[Event, ...] = ()

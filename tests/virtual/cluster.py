@@ -1,0 +1,229 @@
+"""A cluster in the time of Temporal's time-skipping server: the embedded API, its controllers, the real activities."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from activities.cluster import Cluster
+from activities.istio import IstioTraffic
+from activities.kubernetes import Kubernetes
+from activities.passes import Passes, not_changed
+from activities.replica_sets import HASH_LABEL, PROMOTED_AT, REVISION
+from sandbox.controllers.pod_simulator import PodSimulator
+from sandbox.controllers.replica_sets import ReplicaSetController
+from sandbox.controllers.stepped import SteppedClock, SteppedControllers
+from sandbox.kubernetes_api import Call, Change, KubernetesApi
+from sandbox.kubernetes_api.cluster import Ref
+from sandbox.kubernetes_api.kinds import (
+    KINDS,
+    NAMESPACES,
+    PODS,
+    REPLICA_SETS,
+    ROLLOUTS,
+    SERVICES,
+    VIRTUAL_SERVICES,
+    Kind,
+)
+from sandbox.kubernetes_api.managed_fields import Writer
+from sandbox.kubernetes_api.objects import Object, lookup, meta
+from sandbox.kubernetes_api.status import ApiError
+from tidegate.contract import Document
+
+NAMESPACE = "payments"
+LOOK_AGAIN = timedelta(minutes=1)  # when nothing is known to happen earlier
+
+_BY_NAME = {kind.kind: kind for kind in KINDS}
+_SOMEBODY = Writer("somebody", "v1")
+
+
+class Hold:
+    """Requests that do not go on, as a slow API server would make them wait."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+
+class VirtualCluster(Interceptor):
+    """Objects, controllers that react at once, and pods that become ready `ready_after` seconds after they appear.
+
+    Its time is that of the activities: each attempt moves it on to when the server started that attempt.
+
+    Attributes:
+        never_ready: images whose pods never become ready.
+        writes: what was written about traffic and pods, in order; cleared by whoever likes.
+        statuses: the Rollout's `.status` after each write of it.
+    """
+
+    def __init__(self, start: datetime, *, ready_after: float = 0.0) -> None:
+        self.clock = SteppedClock(start)
+        self.never_ready: set[str] = set()
+        self.writes: list[tuple[str, Any]] = []
+        self.statuses: list[Document] = []
+        self.moments: list[datetime] = []
+        self.api = KubernetesApi(clock=self.clock, gate=self._gate)
+        cluster = self.api.cluster
+        simulator = PodSimulator(cluster, ready_after=ready_after, never_ready=self.never_ready)
+        self._controllers = SteppedControllers(self.api.store, self.clock, [ReplicaSetController(cluster), simulator])
+        self.api.store.subscribe(self._note)
+        cluster.create(NAMESPACES, {"metadata": {"name": NAMESPACE}}, _SOMEBODY)
+        self._holds: dict[tuple[str, str], Hold] = {}
+        self._failures: dict[tuple[str, str], int] = {}
+        self._client: Cluster | None = None
+
+    async def start(self) -> None:
+        """Listen."""
+        await self.api.start()
+        self._client = await Cluster.connect(url=self.api.url)
+
+    async def stop(self) -> None:
+        """Close what `start` opened."""
+        if self._client is not None:
+            await self._client.close()
+        await self.api.stop()
+
+    def activities(self) -> list[Callable[..., Any]]:
+        """The real ones; only what passes between two looks is the time of this cluster."""
+        assert self._client is not None
+        return [
+            *Kubernetes(self._client).activities(),
+            *IstioTraffic(self._client).activities(),
+            *Passes(self._client, between_looks=self._between_looks).activities(),
+        ]
+
+    # ------------------------------------------------------------------------------------------------------------ time
+
+    def advance(self, to: datetime) -> None:
+        """Let time pass in the cluster."""
+        self._controllers.advance(to)
+
+    def look_at(self, moments: Sequence[datetime]) -> None:
+        """Let those who wait for a change look again at these moments, because something is going to happen then."""
+        self.moments = sorted(moments)
+
+    def intercept_activity(self, inner: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """Move the cluster's time on to that of each attempt of an activity."""
+        return _InTime(inner, self)
+
+    async def _between_looks(self, _: timedelta) -> None:
+        now = self.clock.now
+        known = [at for at in (self._controllers.next_at, *self.moments) if at is not None and at > now]
+        raise not_changed(min(min(known, default=now + LOOK_AGAIN) - now, LOOK_AGAIN))
+
+    # --------------------------------------------------------------------------------------------------------- meddling
+
+    def apply(self, *documents: Document) -> None:
+        """Apply manifests, as a person with kubectl does."""
+        for document in documents:
+            kind, name = _BY_NAME[document["kind"]], document["metadata"]["name"]
+            ref = Ref(kind, document["metadata"].get("namespace", NAMESPACE), name)
+            self.api.cluster.apply(ref, dict(document), Writer("kubectl", kind.stored_version), force=True)
+
+    def change(self, kind: Kind, name: str, edit: Callable[[Object], Object], *, status: bool = False) -> None:
+        """Change one object, as somebody else does."""
+        writer = Writer("somebody", kind.stored_version, "status" if status else "")
+        self.api.cluster.patch(Ref(kind, NAMESPACE, name), edit, writer)
+
+    def hold(self, verb: str, plural: str) -> Hold:
+        """Let the next requests of this kind begin, and wait."""
+        self._holds[verb, plural] = Hold()
+        return self._holds[verb, plural]
+
+    def fail(self, verb: str, plural: str, times: int) -> None:
+        """Answer the next requests of this kind with 503."""
+        self._failures[verb, plural] = times
+
+    async def _gate(self, call: Call) -> None:
+        key = (call.verb, call.resource)
+        if (hold := self._holds.get(key)) is not None:
+            hold.begun.set()
+            await hold.go_on.wait()
+        if self._failures.get(key, 0):
+            self._failures[key] -= 1
+            raise ApiError(503, "ServiceUnavailable", "the server is away")
+
+    # ------------------------------------------------------------------------------------------------------ what stands
+
+    def weights(self) -> list[int]:
+        """The canary's weights in the order in which they were written."""
+        return [value for what, value in self.writes if what == "weight"]
+
+    def find(self, kind: Kind, name: str) -> Object | None:
+        """One object of the namespace."""
+        return self.api.store.get(kind, NAMESPACE, name)
+
+    def replica_sets(self) -> list[Object]:
+        """By revision, the oldest first."""
+        return sorted(self.api.store.select(REPLICA_SETS, NAMESPACE), key=lambda s: int(_annotation(s, REVISION) or 0))
+
+    def wanted(self) -> list[int]:
+        """`spec.replicas` of each ReplicaSet, that of the oldest revision first."""
+        return [found["spec"]["replicas"] for found in self.replica_sets()]
+
+    @property
+    def stable_hash(self) -> str:
+        """Hash of the version that was promoted last, empty before the first."""
+        promoted = [found for found in self.replica_sets() if _annotation(found, PROMOTED_AT)]
+        return _hash(max(promoted, key=lambda s: _annotation(s, PROMOTED_AT))) if promoted else ""
+
+    def selector(self, service: str) -> str:
+        """The hash that a Service selects."""
+        return str(lookup(self.find(SERVICES, service) or {}, "spec", "selector", HASH_LABEL) or "")
+
+    def pods(self) -> list[Object]:
+        """Every pod there is."""
+        return self.api.store.select(PODS, NAMESPACE)
+
+    def _note(self, change: Change) -> None:
+        """Write down what a test may ask for."""
+        new, old = change.object, change.previous or {}
+        name = meta(new)["name"]
+        if change.kind is VIRTUAL_SERVICES and _weight(new) != _weight(old) and old:
+            self.writes.append(("weight", _weight(new)))
+        elif change.kind is SERVICES and old and new["spec"].get("selector") != old["spec"].get("selector"):
+            self.writes.append(("service", (name, _selected(new))))
+        elif change.kind is REPLICA_SETS and change.type == "ADDED":
+            self.writes.append(("create", name))
+        elif change.kind is REPLICA_SETS and change.type == "MODIFIED":
+            if new["spec"]["replicas"] != old["spec"]["replicas"]:
+                self.writes.append(("scale", (_hash(new), new["spec"]["replicas"])))
+            if _annotation(new, PROMOTED_AT) != _annotation(old, PROMOTED_AT):
+                self.writes.append(("stable", _hash(new)))
+        elif change.kind is ROLLOUTS and new.get("status") != old.get("status"):
+            self.statuses.append(new.get("status") or {})
+
+
+class _InTime(ActivityInboundInterceptor):
+    def __init__(self, inner: ActivityInboundInterceptor, cluster: VirtualCluster) -> None:
+        super().__init__(inner)
+        self._cluster = cluster
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+        self._cluster.advance(activity.info().started_time)
+        return await super().execute_activity(input)
+
+
+def _annotation(obj: Object, name: str) -> str:
+    return str((meta(obj).get("annotations") or {}).get(name, "")) if obj else ""
+
+
+def _hash(obj: Object) -> str:
+    return str((meta(obj).get("labels") or {}).get(HASH_LABEL, ""))
+
+
+def _selected(service: Object) -> str:
+    return str((service["spec"].get("selector") or {}).get(HASH_LABEL, ""))
+
+
+def _weight(virtual_service: Object) -> int | None:
+    """The second destination of the first route is the canary's in the manifests here."""
+    for route in lookup(virtual_service, "spec", "http") or []:
+        if len(route.get("route") or []) == 2:
+            return int(route["route"][1].get("weight", 0))
+    return None

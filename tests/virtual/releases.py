@@ -1,0 +1,181 @@
+"""A release on the time-skipping server: the real workflows and cluster activities; Datadog and ServiceNow stood in."""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from temporalio import activity
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from tests.virtual.cluster import NAMESPACE, VirtualCluster
+from tests.virtual.time_skipping import time_skipping
+from tidegate.analysis.reading import Reading
+from tidegate.contract import (
+    FOLLOW_UP_QUEUE,
+    RELEASES_QUEUE,
+    ROLLOUT_WORKFLOW,
+    SEARCH_ATTRIBUTES,
+    Activity,
+    Document,
+    IncidentRef,
+    IncidentRequest,
+    MeasureRequest,
+    MeasureResult,
+    ReleaseRequest,
+    ReleaseResult,
+    ReleaseStatus,
+    cluster_queue,
+    metrics_queue,
+    rollout_id,
+)
+from tidegate.manifests.documents import load
+from workers.wiring import workflow_runner
+from workflows.analysis_run import AnalysisRun
+from workflows.rollout import Rollout
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"
+IMAGE = "registry.internal/payments/checkout"
+
+
+class DatadogDouble:
+    """Says of every metric what `answers` says; a metric that is not listed is fine."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[float | None]] = {}
+        self.asked = 0
+
+    @activity.defn(name=Activity.MEASURE_DATADOG)
+    async def measure(self, request: MeasureRequest) -> MeasureResult:
+        self.asked += 1
+        return [self._reading(str(metric["name"])) for metric in request.metrics]
+
+    def _reading(self, metric: str) -> Reading:
+        script = self.answers.get(metric) or [0.001]
+        value = script.pop(0) if len(script) > 1 else script[0]
+        now = datetime.now(UTC)
+        return Reading(
+            metric=metric,
+            result=value,
+            value="" if value is None else str(value),
+            no_data=value is None,
+            query=f"query of {metric}",
+            started_at=now,
+            finished_at=now,
+        )
+
+
+class ServiceNowDouble:
+    """Opens every incident."""
+
+    def __init__(self) -> None:
+        self.incidents: list[IncidentRequest] = []
+
+    @activity.defn(name=Activity.OPEN_INCIDENT)
+    async def open(self, request: IncidentRequest) -> IncidentRef:
+        self.incidents.append(request)
+        return IncidentRef(number="INC0010001", sys_id="1", url="https://servicenow.example/INC0010001")
+
+
+@dataclass
+class World:
+    """Everything around a release: the server, the cluster, what stands in for others, the manifests of the seed."""
+
+    env: WorkflowEnvironment
+    cluster: VirtualCluster
+    datadog: DatadogDouble
+    servicenow: ServiceNowDouble
+    rollout: Document
+    templates: tuple[Document, ...]
+    name: str = field(default_factory=lambda: f"checkout-{uuid.uuid4().hex[:6]}")
+
+    @property
+    def client(self) -> Client:
+        return self.env.client
+
+    def request(self, tag: str, edit: Callable[[dict[str, Any]], None] | None = None, **fields: Any) -> ReleaseRequest:
+        """A release of the image `tag`; `edit` may change the manifest first."""
+        rollout = copy.deepcopy(self.rollout)
+        container = rollout["spec"]["template"]["spec"]["containers"][0]
+        container["image"] = f"{IMAGE}:{tag}"
+        if edit:
+            edit(rollout)
+        return ReleaseRequest(
+            namespace=NAMESPACE, name="checkout", rollout=rollout, templates=self.templates, by="ci", **fields
+        )
+
+    async def start(self, request: ReleaseRequest | Document) -> WorkflowHandle[Any, ReleaseResult]:
+        return await self.client.start_workflow(
+            ROLLOUT_WORKFLOW,
+            request,
+            id=rollout_id("default", NAMESPACE, self.name),
+            task_queue=RELEASES_QUEUE,
+            result_type=ReleaseResult,
+        )
+
+    async def deploy_stable(self) -> None:
+        """Bring out the first revision, which takes no steps."""
+        await (await self.start(self.request("1.0.0"))).result()
+        self.cluster.writes.clear()
+
+    async def until(self, handle: WorkflowHandle[Any, Any], holds: Callable[[ReleaseStatus], bool]) -> ReleaseStatus:
+        """Let time pass, a second at a time, until the status says so."""
+        for _ in range(3600):
+            status: ReleaseStatus = await handle.query("status", result_type=ReleaseStatus)
+            if holds(status):
+                return status
+            await self.env.sleep(1)
+        raise AssertionError(f"never came: {status}")
+
+
+async def open_release_world() -> AsyncIterator[World]:
+    """A server, its workers and a cluster, for as long as the iteration lasts."""
+    manifests = load([EXAMPLES / name for name in ("rollout.yaml", "analysis-template.yaml")])
+    network = load([EXAMPLES / "services-and-virtualservice.yaml"])
+    async with AsyncExitStack() as stack:
+        env = await stack.enter_async_context(await time_skipping())
+        await env.client.operator_service.add_search_attributes(_search_attributes())
+        cluster, datadog, servicenow = VirtualCluster(await env.get_current_time()), DatadogDouble(), ServiceNowDouble()
+        await cluster.start()
+        stack.push_async_callback(cluster.stop)
+        cluster.apply(*(loaded.raw for loaded in (*network.services, *network.virtual_services, *manifests.templates)))
+        for worker in (
+            Worker(
+                env.client,
+                task_queue=RELEASES_QUEUE,
+                workflows=[Rollout, AnalysisRun],
+                workflow_runner=workflow_runner(),
+            ),
+            Worker(
+                env.client,
+                task_queue=cluster_queue("default"),
+                activities=cluster.activities(),
+                interceptors=[cluster],
+            ),
+            Worker(env.client, task_queue=metrics_queue("datadog"), activities=[datadog.measure]),
+            Worker(env.client, task_queue=FOLLOW_UP_QUEUE, activities=[servicenow.open]),
+        ):
+            await stack.enter_async_context(worker)
+        yield World(
+            env=env,
+            cluster=cluster,
+            datadog=datadog,
+            servicenow=servicenow,
+            rollout=manifests.rollout().raw,
+            templates=tuple(loaded.raw for loaded in manifests.templates),
+        )
+
+
+def _search_attributes() -> AddSearchAttributesRequest:
+    return AddSearchAttributesRequest(
+        namespace="default", search_attributes={key.name: key.indexed_value_type for key in SEARCH_ATTRIBUTES}
+    )
