@@ -79,12 +79,13 @@ class _View:
     sets: tuple[ReplicaSetState, ...]
     traffic: TrafficState | None
     replicas: int
+    owner: str  # UID of the Rollout object, empty where there is none or it is being deleted
 
     def picture(self) -> str:
         """A digest of all that a decision is made from."""
         sets = [(s.name, s.desired, s.current, s.ready, s.available, str(s.scale_down_at)) for s in self.sets]
         routes = [(r.virtual_service, r.route, r.stable, r.canary) for r in self.traffic.routes] if self.traffic else []
-        text = json.dumps([self.replicas, sets, sorted(self.scene.selectors.items()), routes])
+        text = json.dumps([self.owner, self.replicas, sets, sorted(self.scene.selectors.items()), routes])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -128,11 +129,16 @@ class Passes:
 
         A pass that was cut off is repeated from what stands; each of its moves is one that changes nothing the second
         time. Raises what the moves raise: `NotReady` when pods went between the look and the write, `StaleWrite` after
-        an abort.
+        an abort; and `Deleted` when the object that the release belongs to is gone: nothing is made for it any more.
         """
         done = _Done(request)
         for _ in range(MAX_MOVES):
             view = await self._view(request.target, request.rollout)
+            if request.owner_uid and view.owner != request.owner_uid:
+                target = request.target
+                raise ApplicationError(
+                    f"Rollout {target.namespace}/{target.name} was deleted", type=ErrorType.DELETED, non_retryable=True
+                )
             at, rules = _position(request, view), rules_of(request.rollout)
             move = next_move(at, view.scene, rules, request.at)
             if move is None:
@@ -203,7 +209,11 @@ class Passes:
             led_to = next((selectors.get(name, "") for name in rules_of(rollout).canary), "")
             weights = Weights(share, 100 - share, led_to)
         return _View(
-            Scene(tuple(map(_standing, sets)), selectors, weights), tuple(sets), traffic, spec.wanted_replicas()
+            Scene(tuple(map(_standing, sets)), selectors, weights),
+            tuple(sets),
+            traffic,
+            spec.wanted_replicas(),
+            _uid(live),
         )
 
     async def _selectors(self, namespace: str, rules: Rules) -> dict[str, str]:
@@ -343,6 +353,11 @@ def _position(request: Reconcile, view: _View) -> Position:
         promoted_in_full=place.full,
     )
     return replace(position, weights=view.scene.weights)
+
+
+def _uid(live: Object | None) -> str:
+    metadata = live["metadata"] if live is not None else {}
+    return "" if metadata.get("deletionTimestamp") else str(metadata.get("uid") or "")
 
 
 def _standing(found: ReplicaSetState) -> Standing:

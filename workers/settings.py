@@ -138,6 +138,12 @@ class WatcherSettings(_Group):
         description="how often every object is looked at whether or not it changed; seconds, or ISO 8601",
     )
 
+    stopped_every: timedelta = Field(
+        timedelta(seconds=5),
+        ge=timedelta(seconds=0.1),
+        description="how often Temporal is asked for releases that were terminated; seconds, or ISO 8601",
+    )
+
     def wanted(self) -> tuple[str, ...]:
         """The namespaces, one that is empty standing for all."""
         return tuple(dict.fromkeys(self.namespaces.split(",")))

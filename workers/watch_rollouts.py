@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -20,6 +21,7 @@ log = structlog.get_logger(__name__)
 FIRST_DELAY_SECONDS: Final = 0.2
 LAST_DELAY_SECONDS: Final = 30.0
 AT_ONCE: Final = 16
+SEEN_AGAIN: Final = timedelta(minutes=1)
 RUNNING: Final = "Running"
 Key = tuple[str, str]
 
@@ -47,6 +49,7 @@ class Watch:
         async with asyncio.TaskGroup() as tasks:
             for namespace in self._settings.wanted():
                 tasks.create_task(self._follow(namespace, tasks))
+            tasks.create_task(self._look_for_stopped(tasks))
 
     async def _follow(self, namespace: str, tasks: asyncio.TaskGroup) -> None:
         delay = FIRST_DELAY_SECONDS
@@ -82,6 +85,23 @@ class Watch:
             )
             return set()
         return {(each.namespace, each.name) for each in releases if each.state == RUNNING}
+
+    async def _look_for_stopped(self, tasks: asyncio.TaskGroup) -> None:
+        """Attend to every Rollout whose release was terminated: nothing changes in the object then.
+
+        What was found once is found again for a while, as Temporal's records come late; it does no harm.
+        """
+        wanted = self._settings.wanted()
+        while True:
+            await asyncio.sleep(self._settings.stopped_every.total_seconds())
+            try:
+                stopped = await self._client.stopped(self._name, datetime.now(UTC) - SEEN_AGAIN)
+            except TidegateError as error:
+                log.warning("releases not listed: one that was terminated is noticed later", why=error.message)
+                continue
+            for each in stopped:
+                if "" in wanted or each.namespace in wanted:
+                    self._attend(tasks, (each.namespace, each.name), Sighting(None))
 
     async def _look_at_changes(self, namespace: str, version: str, tasks: asyncio.TaskGroup) -> None:
         """Attend to every change until it is time to look at all again."""

@@ -60,6 +60,12 @@ class Keeper:
         if self.failed is not None:
             raise self.failed
 
+    @property
+    def is_deleted(self) -> bool:
+        """Whether it gave up because the Rollout is gone, and what it owns goes with it."""
+        cause = self.failed.cause if isinstance(self.failed, ActivityError) else self.failed
+        return isinstance(cause, ApplicationError) and cause.type == ErrorType.DELETED
+
     async def told(self) -> None:
         """Wait until those who look at the cluster were told everything."""
         await workflow.wait_condition(lambda: self.failed is not None or not self._journal.has_news)

@@ -43,7 +43,7 @@ class Undo:
             self._keeper.start()
         else:
             self._keeper.start()
-            await self._carry_out(Compensation.TRAFFIC, self._keeper.reached())
+            await self._carry_out(Compensation.TRAFFIC, self._walk_back())
 
     async def take_over(self) -> None:
         """Put back what a release that was stopped from outside left on its way: its own undo never ran (law 3).
@@ -69,11 +69,27 @@ class Undo:
             self._journal.compensation(Compensation.SCALE, "running")
         await self._carry_out(Compensation.INCIDENT, self._open_incident(cause))
         if not (plan.is_first or plan.is_stable):
-            await self._carry_out(Compensation.SCALE, race(self._keeper.until_quiet(), awaited))
+            await self._carry_out(Compensation.SCALE, race(self._quiet(), awaited))
 
     def complaint(self) -> str:
         """`; compensation failed: <which>` when a person is needed, otherwise nothing."""
         return f"; compensation failed: {', '.join(self._failed)}" if self._failed else ""
+
+    async def _walk_back(self) -> None:
+        try:
+            await self._keeper.reached()
+        except (ActivityError, ApplicationError):
+            if not self._keeper.is_deleted:
+                raise
+            if self._plan.istio is not None:  # no stable has to grow any more
+                await self._restore()
+
+    async def _quiet(self) -> None:
+        try:
+            await self._keeper.until_quiet()
+        except (ActivityError, ApplicationError):
+            if not self._keeper.is_deleted:
+                raise
 
     async def _restore(self) -> None:
         traffic = await self._commands.restore_stable(self._plan.routing, self._plan.seen.stable_hash)

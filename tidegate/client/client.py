@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from pydantic import ValidationError
@@ -43,6 +43,7 @@ from tidegate.client.runs import (
     newest_run,
     retention,
     state_of,
+    stopped_releases,
     was_stopped,
 )
 from tidegate.contract import (
@@ -247,6 +248,10 @@ class TidegateClient(AnalysisRuns):
     ) -> list[ReleaseSummary]:
         """The newest release of every Rollout (of one Kubernetes namespace, of one cluster), by namespace and name."""
         return await newest_releases(self._temporal, namespace, limit, cluster=cluster)
+
+    async def stopped(self, cluster: str, since: datetime) -> tuple[ReleaseSummary, ...]:
+        """Releases on a cluster that were stopped from outside after `since`: none of them could undo anything."""
+        return tuple(await stopped_releases(self._temporal, cluster, since))
 
     async def explain(self, rollout: RolloutRef) -> Explanation:
         """Why the newest release of a Rollout did what it did; its gates as they stand, also after its end.

@@ -7,7 +7,7 @@ holds a workflow that was paused on the server.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -123,6 +123,15 @@ async def newest_releases(
         query += f' AND WorkflowId STARTS_WITH "rollout/{_checked(cluster)}/"'
     found = await _newest(temporal, query, _release, limit)
     return sorted(found, key=lambda each: (each.cluster, each.namespace, each.name))
+
+
+async def stopped_releases(temporal: Client, cluster: str, since: datetime) -> list[ReleaseSummary]:
+    """Releases of a cluster that were terminated or ran out of time after `since`, whether or not others followed."""
+    query = (
+        f'WorkflowType = "{ROLLOUT_WORKFLOW}" AND ExecutionStatus IN ("Terminated", "TimedOut") '
+        f'AND CloseTime > "{since.isoformat()}" AND WorkflowId STARTS_WITH "rollout/{_checked(cluster)}/"'
+    )
+    return await _newest(temporal, query, _release, PAGE_SIZE)
 
 
 async def newest_analyses(
