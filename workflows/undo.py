@@ -36,6 +36,7 @@ class Undo:
         """
         plan = self._plan
         if plan.is_first or plan.is_stable:
+            self._keeper.start()  # which still has to tell how it ended
             return
         self._keeper.move(aborted=True, index=None if self._keeper.place.index is None else 0)
         if plan.istio is not None and not plan.manifest.canary.dynamic_stable_scale:

@@ -166,8 +166,8 @@ def _promoted(found: Mapping[str, Any], known: RolloutObject, status: ReleaseSta
     pause = pause_conditions(status)
     if pause is not None:
         # The release takes both away at once: only somebody else leaves `controllerPause` without its conditions.
-        cleared = known.status.get("pauseConditions") == pause and not found.get("pauseConditions")
-        if cleared and (found.get("controllerPause") is True or _skips(found, status)):
+        cleared = not found.get("pauseConditions") and found.get("controllerPause") is True
+        if known.status.get("pauseConditions") == pause and (cleared or _skips(found, status)):
             return "pauseConditions", str(pause[0]["startTime"])
         return None
     index = status.step_index
