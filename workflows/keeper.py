@@ -20,6 +20,8 @@ with workflow.unsafe.imports_passed_through():
 
 THE_PODS = "the pods; tidegate abort"
 
+MARKED = "a mark after a quiet pass"
+
 
 class Keeper:
     """The passes of one version. `place` is what it keeps to; `failed` is why it had to give up."""
@@ -103,7 +105,8 @@ class Keeper:
     async def _until_needed(self, place: Place, seen: Reconciled) -> None:
         """Wait until another pass can make a difference."""
         before, look = self._look, self._keep_looking(seen.picture)
-        if look is before and self.place == place and not self._journal.has_news:
+        quiet = look is before and self.place == place and not self._journal.has_news
+        if quiet and workflow.patched(MARKED):
             # The SDK merges a workflow task without any command with the next one where that brings an update and the
             # worker does not hold the run in its cache, and takes them apart again in later replays (law 9).
             self._journal.leave_a_mark()

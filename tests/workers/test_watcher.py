@@ -18,9 +18,7 @@ from tidegate.client.runs import newest_run
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     # What a worker holds of a run that was terminated ends half way, outside its event loop.
-    pytest.mark.filterwarnings(
-        "ignore:Exception ignored in. <coroutine:pytest.PytestUnraisableExceptionWarning"
-    ),
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <coroutine:pytest.PytestUnraisableExceptionWarning"),
 ]
 
 
