@@ -8,7 +8,8 @@ fence, and returns what the server stored.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -53,6 +54,7 @@ class Resource:
         return f"{self.group}/{self.version}" if self.group else self.version
 
 
+EVENTS = Resource("", "v1", "events", "Event")
 PODS = Resource("", "v1", "pods", "Pod")
 SERVICES = Resource("", "v1", "services", "Service")
 JOBS = Resource("batch", "v1", "jobs", "Job")
@@ -111,6 +113,11 @@ class Cluster:
         selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
         answer = await self._request("GET", resource.path(namespace), query=[("labelSelector", selector)])
         return list(answer.get("items") or [])
+
+    async def page(self, resource: Resource, namespace: str, token: str = "", size: int = 500) -> Object:
+        """Read some of all objects, an empty namespace meaning everywhere: the list, and the `continue` token in it."""
+        query = [("limit", str(size)), *([("continue", token)] if token else [])]
+        return await self._request("GET", resource.path(namespace), query=query)
 
     async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
         """Create an object, or read the one of that name when it stands already."""
@@ -198,19 +205,50 @@ class Cluster:
         content_type: str = "application/json",
     ) -> Object:
         headers = {"Accept": "application/json", "Content-Type": content_type}
-        try:
+        with _failures(method, path):
             prepared = await self._api.param_serialize(
                 method, path, query_params=query or [], header_params=headers, body=body, auth_settings=["BearerToken"]
             )
             response = await self._api.call_api(*prepared, _request_timeout=self._timeout)
             data = await response.read()
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise ApplicationError(
-                f"Kubernetes API: {method} {path}: {type(error).__name__} {error}", type=ErrorType.UNAVAILABLE
-            ) from error
-        except ApiException as error:
-            raise _failure(method, path, error.status or 0, str(error.body or error.reason), {}) from error
         return _decode(method, path, response.status, data, response.headers)
+
+    async def stream(self, path: str, query: list[tuple[str, str]], seconds: float) -> AsyncIterator[Object]:
+        """Read objects, one on each line, for at most `seconds`; the end of the stream is no error.
+
+        What comes as a `Status` in an event of type ERROR is raised as it would be as an answer.
+        """
+        with _failures("WATCH", path):
+            prepared = await self._api.param_serialize(
+                "GET",
+                path,
+                query_params=query,
+                header_params={"Accept": "application/json"},
+                auth_settings=["BearerToken"],
+            )
+            response = (await self._api.call_api(*prepared, _request_timeout=seconds)).response
+            async with response:
+                if response.status != 200:
+                    _decode("WATCH", path, response.status, await response.read(), response.headers)
+                while line := await response.content.readline():  # which has a limit of its own, far above any object
+                    event = _decode("WATCH", path, response.status, line, response.headers)
+                    if event.get("type") == "ERROR":
+                        status = event.get("object") or {}
+                        raise _failure("WATCH", path, status.get("code") or 0, json.dumps(status), {})
+                    yield event
+
+
+@contextmanager
+def _failures(method: str, path: str) -> Iterator[None]:
+    """Turn what the client raises into typed failures."""
+    try:
+        yield
+    except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a line beyond the limit
+        raise ApplicationError(
+            f"Kubernetes API: {method} {path}: {type(error).__name__} {error}", type=ErrorType.UNAVAILABLE
+        ) from error
+    except ApiException as error:
+        raise _failure(method, path, error.status or 0, str(error.body or error.reason), {}) from error
 
 
 def _decode(method: str, path: str, status: int, data: bytes, headers: Mapping[str, str]) -> Object:

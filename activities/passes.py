@@ -6,10 +6,8 @@ What to do is decided by `tidegate.canary.passes`; how an object is changed stan
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,81 +15,36 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.cluster import DESTINATION_RULES, REPLICA_SETS, ROLLOUTS, SERVICES, Cluster, Object
-from activities.experiments import Experiments, experiment_weights, shares_of, states, wanted_of
+from activities.cluster import Cluster
+from activities.experiments import Experiments, states, wanted_of
 from activities.istio import IstioTraffic
 from activities.kubernetes import Kubernetes
-from activities.replica_sets import HASH_LABEL
+from activities.moves import Done, Moves, experiment_move
+from activities.views import View, Views, rules_of
 from tidegate.canary import experiments
-from tidegate.canary.experiments import ExperimentMove, ExperimentSet
 from tidegate.canary.passes import (
-    Create,
-    Delete,
-    Mark,
-    Move,
-    Rules,
-    Scale,
-    Schedule,
-    Select,
-    Shift,
     next_move,
     settled,
     wake_at,
 )
-from tidegate.canary.position import Position, Weights
-from tidegate.canary.scene import Scene, Standing
+from tidegate.canary.position import Position
 from tidegate.contract import (
     Activity,
     AwaitChange,
-    CreateReplicaSet,
-    Document,
     ErrorType,
-    Event,
-    ForeignEdit,
-    Istio,
-    MarkStable,
     Place,
-    PointServices,
-    PointSubsets,
     PublishStatus,
     Reconcile,
     Reconciled,
-    ReplicaSetState,
     RolloutObject,
-    ScaleReplicaSet,
-    ShiftTraffic,
-    Target,
-    TrafficState,
 )
 from tidegate.manifests.rollout import Rollout
 
 log = structlog.get_logger(__name__)
 
-RAMP = "tidegate.io/ramp"  # annotation: "true" lets a canary grow by no more than maxSurge at a time
 MAX_MOVES = 40  # of one pass; what is left is done by the next one
 LOOK = timedelta(seconds=20)  # as long as one attempt of a wait lasts
 LOOK_AGAIN_SECONDS = 0.25
-SUBSET = "/"  # between a DestinationRule and its subset, in the name of a selector
-
-
-@dataclass(frozen=True)
-class _View:
-    """What was read for one decision."""
-
-    scene: Scene
-    sets: tuple[ReplicaSetState, ...]
-    traffic: TrafficState | None
-    replicas: int
-    experiment: tuple[ExperimentSet, ...] = ()
-
-    def picture(self) -> str:
-        """A digest of all that a decision is made from."""
-        sets = [(s.name, s.desired, s.current, s.ready, s.available, str(s.scale_down_at)) for s in self.sets]
-        rows = self.traffic.routes if self.traffic else ()
-        routes = [(r.virtual_service, r.route, r.stable, r.canary, sorted(r.others.items())) for r in rows]
-        trials = [(s.name, s.wanted, s.created, s.available, s.service, str(s.scale_down_at)) for s in self.experiment]
-        text = json.dumps([self.replicas, sets, sorted(self.scene.selectors.items()), routes, trials])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 BetweenLooks = Callable[[timedelta], Awaitable[None]]
@@ -119,10 +72,10 @@ class Passes:
 
     def __init__(self, cluster: Cluster, *, between_looks: BetweenLooks = wait_a_moment) -> None:
         """`between_looks` is called while nothing changed; it raises `NotChanged` to end the attempt."""
-        self._cluster = cluster
         self._kubernetes = Kubernetes(cluster)
-        self._traffic = IstioTraffic(cluster)
-        self._experiments = Experiments(cluster, self._kubernetes)
+        experiments = Experiments(cluster, self._kubernetes)
+        self._views = Views(cluster, self._kubernetes, experiments)
+        self._moves = Moves(cluster, self._kubernetes, IstioTraffic(cluster), experiments)
         self._between_looks = between_looks
 
     def activities(self) -> list[Callable[..., Any]]:
@@ -135,19 +88,24 @@ class Passes:
 
         A pass that was cut off is repeated from what stands; each of its moves is one that changes nothing the second
         time. Raises what the moves raise: `NotReady` when pods went between the look and the write, `StaleWrite` after
-        an abort.
+        an abort; and `Deleted` when the object that the release belongs to is gone: nothing is made for it any more.
         """
-        done = _Done(request)
+        done = Done(request)
         for _ in range(MAX_MOVES):
-            view = await self._view(request.target, request.rollout)
+            view = await self._views.view(request.target, request.rollout)
+            if request.owner_uid and view.owner != request.owner_uid:
+                target = request.target
+                raise ApplicationError(
+                    f"Rollout {target.namespace}/{target.name} was deleted", type=ErrorType.DELETED, non_retryable=True
+                )
             at, rules = _position(request, view), rules_of(request.rollout)
             move = next_move(at, view.scene, rules, request.at)
             if move is not None:
-                await self._make(move, request, view, done)
-            elif not await self._experiment(request, view, done):
+                await self._moves.make(move, request, view, done)
+            elif not await self._moves.experiment(request, view, done):
                 break
         published, stored = await self._publish(request)
-        done_all = settled(at, view.scene, rules, request.at) and _experiment_move(request, view) is None
+        done_all = settled(at, view.scene, rules, request.at) and experiment_move(request, view) is None
         return Reconciled(
             at=datetime.now(UTC),
             replicas=view.replicas,
@@ -172,11 +130,11 @@ class Passes:
         Raises `NotChanged` after a while, so that a wait that goes on costs no history: its retries are none of it.
         """
         begun = asyncio.get_running_loop().time()
-        while (await self._view(request.target, request.rollout)).picture() == request.picture:
+        while (await self._views.view(request.target, request.rollout)).picture() == request.picture:
             activity.heartbeat()
             await self._between_looks(timedelta(seconds=asyncio.get_running_loop().time() - begun))
 
-    async def _missing(self, request: Reconcile, view: _View) -> str:
+    async def _missing(self, request: Reconcile, view: View) -> str:
         """What a person would want to know of a version that is not complete."""
         place = request.place
         found = view.scene.of(place.stable_hash if place.aborted else place.hash)
@@ -196,171 +154,8 @@ class Passes:
             return False, None
         return True, answer
 
-    # ------------------------------------------------------------------------------------------------------------ look
 
-    async def _view(self, target: Target, rollout: Document) -> _View:
-        """The Rollout's objects as they stand; the number of replicas is the live object's, where there is one."""
-        live = await self._cluster.find(ROLLOUTS, target.namespace, target.name)
-        sets = await self._kubernetes.replica_sets(target, rollout)
-        istio = Istio.of(rollout)
-        traffic = await self._kubernetes.traffic(target.namespace, istio) if istio else None
-        selectors = await self._selectors(target.namespace, rules_of(rollout))
-        spec = Rollout.model_validate(live or rollout).spec
-        weights = None
-        if istio is not None:
-            share = traffic.canary if traffic else 0
-            led_to = next((selectors.get(name, "") for name in rules_of(rollout).canary), "")
-            weights = Weights(share, 100 - share, led_to)
-        experiment = await self._experiments.standing(target)
-        shares = shares_of(traffic, experiment)
-        return _View(
-            Scene(tuple(map(_standing, sets)), selectors, weights, shares),
-            tuple(sets),
-            traffic,
-            spec.wanted_replicas(),
-            experiment,
-        )
-
-    async def _selectors(self, namespace: str, rules: Rules) -> dict[str, str]:
-        """The hash of each selector that exists; what is missing was refused at the start, or has gone since."""
-        found: dict[str, str] = {}
-        for name in dict.fromkeys((*rules.stable, *rules.canary)):
-            rule, _, subset = name.partition(SUBSET)
-            if subset:
-                document = await self._cluster.find(DESTINATION_RULES, namespace, rule)
-                for each in _subsets(document, subset):
-                    found[name] = str((each.get("labels") or {}).get(HASH_LABEL, ""))
-            elif (service := await self._cluster.find(SERVICES, namespace, name)) is not None:
-                found[name] = str((service["spec"].get("selector") or {}).get(HASH_LABEL, ""))
-        return found
-
-    # ----------------------------------------------------------------------------------------------------------- moves
-
-    async def _make(self, move: Move, request: Reconcile, view: _View, done: _Done) -> None:
-        target, fence = request.target, request.fence
-        if isinstance(move, Create):
-            created = await self._kubernetes.create_replica_set(
-                CreateReplicaSet(
-                    target=target,
-                    rollout=request.rollout,
-                    hash=request.place.hash,
-                    revision=request.revision,
-                    owner_uid=request.owner_uid,
-                    fence=fence,
-                )
-            )
-            done.event("NewReplicaSetCreated", f"Created ReplicaSet {created.name} (revision {request.revision})")
-        elif isinstance(move, Select):
-            await self._select(move, request, view, done)
-        elif isinstance(move, Shift):
-            await self._shift(move, request, view, done)
-        elif isinstance(move, Mark):
-            await self._kubernetes.mark_stable(
-                MarkStable(target=target, replica_set=move.name, hash=request.place.hash, fence=fence)
-            )
-        elif isinstance(move, Delete):
-            await self._cluster.delete(REPLICA_SETS, target.namespace, move.name)
-        else:
-            await self._scale(move, request, view, done)
-
-    async def _experiment(self, request: Reconcile, view: _View, done: _Done) -> bool:
-        """The next move of an experiment, and whether there was one."""
-        move = _experiment_move(request, view)
-        if move is not None:
-            done.event("Experiment", await self._experiments.make(move, request, view.sets))
-        return move is not None
-
-    async def _scale(self, move: Scale | Schedule, request: Reconcile, view: _View, done: _Done) -> None:
-        now = next(s for s in view.sets if s.name == move.name)
-        replicas = move.replicas if isinstance(move, Scale) else now.desired
-        await self._kubernetes.scale_replica_set(
-            ScaleReplicaSet(
-                target=request.target,
-                replica_set=move.name,
-                replicas=replicas,
-                fence=request.fence,
-                scale_down_at=move.at if isinstance(move, Schedule) else now.scale_down_at if replicas else None,
-            )
-        )
-        if replicas != now.desired:
-            way = "up" if replicas > now.desired else "down"
-            text = f"Scaled {way} ReplicaSet {move.name} (revision {now.revision}) from {now.desired} to {replicas}"
-            done.event("ScalingReplicaSet", text)
-
-    async def _select(self, move: Select, request: Reconcile, view: _View, done: _Done) -> None:
-        rule, _, subset = move.selector.partition(SUBSET)
-        if subset:
-            await self._traffic.point_subsets(
-                PointSubsets(
-                    target=request.target, destination_rule=rule, hashes={subset: move.hash}, fence=request.fence
-                )
-            )
-        else:
-            await self._kubernetes.point_services(
-                PointServices(target=request.target, selectors={move.selector: move.hash}, fence=request.fence)
-            )
-        before = view.scene.selectors[move.selector]
-        kind = "subset" if subset else "service"
-        done.event("SwitchService", f"Switched selector for {kind} '{move.selector}' from '{before}' to '{move.hash}'")
-
-    async def _shift(self, move: Shift, request: Reconcile, view: _View, done: _Done) -> None:
-        istio = Istio.of(request.rollout)
-        by_hash = {s.hash: s.name for s in view.sets}
-        if istio is None or view.traffic is None:
-            raise ApplicationError("a VirtualService that the Rollout names is missing", type=ErrorType.NOT_FOUND)
-        traffic = await self._traffic.shift_traffic(
-            ShiftTraffic(
-                target=request.target,
-                istio=istio,
-                weight=move.weight,
-                replica_set=by_hash[request.place.hash],
-                needed=move.canary_pods,
-                stable_replica_set=by_hash.get(request.place.stable_hash, "") if move.stable_pods else "",
-                stable_needed=move.stable_pods,
-                fence=request.fence,
-                experiments=experiment_weights(request, view.experiment, view.scene.experiments),
-                last=done.traffic,
-            )
-        )
-        done.traffic = traffic
-        done.foreign += traffic.foreign
-        done.event("TrafficWeightUpdated", f"Traffic weight updated from {view.traffic.canary} to {traffic.canary}")
-
-
-class _Done:
-    """What a pass did, in the order in which it did it."""
-
-    def __init__(self, request: Reconcile) -> None:
-        self._at = request.at
-        self.traffic = request.traffic  # as this pass or the one before left it
-        self.events: list[Event] = []
-        self.foreign: list[ForeignEdit] = []
-
-    def event(self, reason: str, message: str) -> None:
-        self.events.append(Event(at=self._at, reason=reason, message=message))
-
-
-def rules_of(rollout: Document) -> Rules:
-    """What a manifest says about passes. Raises ValidationError for one that cannot be read."""
-    manifest = Rollout.model_validate(rollout)
-    canary, rule = manifest.canary, manifest.canary.istio.destination_rule if manifest.canary.istio else None
-    stable_names, canary_names = [canary.stable_service], [canary.canary_service]
-    if rule is not None:
-        stable_names.append(f"{rule.name}{SUBSET}{rule.stable_subset_name}")
-        canary_names.append(f"{rule.name}{SUBSET}{rule.canary_subset_name}")
-    return Rules(
-        stable=tuple(name for name in stable_names if name),
-        canary=tuple(name for name in canary_names if name),
-        history=manifest.spec.history_limit(),
-        ramp=manifest.metadata.annotations.get(RAMP) == "true",
-    )
-
-
-def _experiment_move(request: Reconcile, view: _View) -> ExperimentMove | None:
-    return experiments.next_step(wanted_of(request), view.experiment, view.scene.experiments, request.at)
-
-
-def _position(request: Reconcile, view: _View) -> Position:
+def _position(request: Reconcile, view: View) -> Position:
     place: Place = request.place
     position = Position(
         strategy=Rollout.model_validate(request.rollout).canary,
@@ -373,20 +168,3 @@ def _position(request: Reconcile, view: _View) -> Position:
     )
     shares = experiments.shares_to_route(wanted_of(request), view.experiment, view.scene.experiments)
     return replace(position, weights=view.scene.weights, experiments=shares)
-
-
-def _standing(found: ReplicaSetState) -> Standing:
-    return Standing(
-        name=found.name,
-        hash=found.hash,
-        revision=found.revision,
-        wanted=found.desired,
-        created=found.current,
-        available=found.available,
-        scale_down_at=found.scale_down_at,
-        promoted=found.promoted_at is not None,
-    )
-
-
-def _subsets(rule: Object | None, name: str) -> list[Object]:
-    return [subset for subset in (rule or {}).get("spec", {}).get("subsets") or [] if subset.get("name") == name]

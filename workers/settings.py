@@ -126,6 +126,29 @@ class ServiceNowSettings(_Group):
     )
 
 
+class WatcherSettings(_Group):
+    """Which Rollout objects the watcher follows."""
+
+    namespaces: str = Field(
+        "", pattern=r"^$|^[a-z0-9-]+(,[a-z0-9-]+)*$", description="names with commas between; all by default"
+    )
+    resync: timedelta = Field(
+        timedelta(minutes=5),
+        ge=timedelta(seconds=1),
+        description="how often every object is looked at whether or not it changed; seconds, or ISO 8601",
+    )
+
+    stopped_every: timedelta = Field(
+        timedelta(seconds=5),
+        ge=timedelta(seconds=0.1),
+        description="how often Temporal is asked for releases that were terminated; seconds, or ISO 8601",
+    )
+
+    def wanted(self) -> tuple[str, ...]:
+        """The namespaces, one that is empty standing for all."""
+        return tuple(dict.fromkeys(self.namespaces.split(",")))
+
+
 class HealthSettings(_Group):
     """Address of `/healthz` and `/readyz`."""
 
@@ -154,6 +177,7 @@ class Settings(BaseSettings):
     prometheus: PrometheusSettings = PrometheusSettings()
     web: WebSettings = WebSettings()
     servicenow: ServiceNowSettings | None = None
+    watcher: WatcherSettings = WatcherSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()
     telemetry: str = Field("", description="address such as 0.0.0.0:9464 for the SDK's metrics; none by default")

@@ -107,6 +107,7 @@ async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Acti
     from activities.jobs import Jobs
     from activities.kubernetes import Kubernetes
     from activities.passes import Passes
+    from activities.restarts import Restarts
 
     reached = settings.kubernetes
     cluster = await Cluster.connect(url=reached.api_url, kubeconfig=reached.kubeconfig, context=reached.context)
@@ -115,6 +116,7 @@ async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Acti
         *Kubernetes(cluster).activities(),
         *IstioTraffic(cluster).activities(),
         *Passes(cluster).activities(),
+        *Restarts(cluster).activities(),
         *Jobs(cluster).activities(),
     ]
 

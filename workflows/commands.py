@@ -7,7 +7,7 @@ promotion past its point of no return) is `certain`: it is retried for as long a
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
         Place,
         Reconcile,
         Reconciled,
+        RestartPods,
         RestoreStable,
         Target,
         TrafficState,
@@ -118,6 +119,19 @@ class Commands:
             summary="until something changes",
         )
         return Look(handle, picture)
+
+    async def restart_pods(self, plan: Plan, at: datetime) -> None:
+        """Replace the pods that were created before `at`, for as long as it takes."""
+        await workflow.execute_activity(
+            Activity.RESTART_PODS,
+            RestartPods(target=self._target, rollout=plan.request.rollout, at=at),
+            task_queue=self._queue,
+            start_to_close_timeout=LOOK_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=LOOK_AGAIN,
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary="new pods",
+        )
 
     async def restore_stable(self, istio: Istio, stable_hash: str) -> TrafficState:
         """All traffic to stable, for as long as it takes (law 3)."""

@@ -14,6 +14,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import AnalysisStatus
+    from tidegate.canary.restarts import moment
     from tidegate.canary.version import version_of
     from tidegate.contract import (
         SEARCH_PHASE,
@@ -65,6 +66,7 @@ class Journal:
         self.page = StatusPage()
         self.traffic: TrafficState | None = None
         self.is_late = False
+        self._restart_at: datetime | None = None
 
     def status(self) -> ReleaseStatus:
         """Answer of the `status` query."""
@@ -85,7 +87,7 @@ class Journal:
         """A version is looked at that an object may have asked for; it need not be sound, nor the object be there."""
         asked = RolloutObject.of(request.rollout)
         if asked.uid:
-            self.page = StatusPage(asked)
+            self.page = StatusPage(asked, before=self.page)
 
     def begin(
         self, request: ReleaseRequest, hash_: str, steps: list[str], warnings: tuple[str, ...], live: Document | None
@@ -95,8 +97,11 @@ class Journal:
         `live` is the Rollout object as it stands in the cluster, None when there is none.
         """
         self._current = request
+        self._restart_at = moment(request.rollout["spec"].get("restartAt"))
         if live is not None:
-            self.page = StatusPage(RolloutObject.of(request.rollout).seen_as(RolloutObject.of(live)))
+            self._set(restarted_at=moment((live.get("status") or {}).get("restartedAt")))
+            seen = RolloutObject.of(request.rollout).seen_as(RolloutObject.of(live))
+            self.page = StatusPage(seen, before=self.page)
         self._set(
             namespace=request.namespace,
             name=request.name,
@@ -116,7 +121,8 @@ class Journal:
     def is_current(self, request: ReleaseRequest) -> bool:
         """Whether this is the version that the release is bringing out already."""
         current = self._current
-        if current is None or request.templates != current.templates:
+        # Templates that are not given with a request are not asked to change: a Rollout object never brings any.
+        if current is None or request.templates not in ((), current.templates):
             return False
         return version_of(request.rollout) == version_of(current.rollout)
 
@@ -124,12 +130,14 @@ class Journal:
         """The version under way was asked for once more; what else changed is told, as it does not count yet."""
         asked, known = RolloutObject.of(request.rollout), self.page.object
         if known is not None and known.uid == asked.uid:
-            self.page.object = asked.seen_as(known)
+            self.page.object = known.asked_again(asked)
         spec, current = request.rollout.get("spec"), self._current.rollout.get("spec") if self._current else None
         if isinstance(spec, dict) and isinstance(current, dict) and spec != current:
-            changed = sorted(name for name in {*spec, *current} if spec.get(name) != current.get(name))
-            others = ", ".join(f"spec.{name}" for name in changed)
-            self.event("RolloutUpdated", f"changed beside template and steps, for the next release: {others}")
+            self._restart_at = moment(spec.get("restartAt")) or self._restart_at
+            names = {*spec, *current} - {"restartAt"}
+            if changed := sorted(name for name in names if spec.get(name) != current.get(name)):
+                others = ", ".join(f"spec.{name}" for name in changed)
+                self.event("RolloutUpdated", f"changed beside template and steps, for the next release: {others}")
 
     def revision(self, number: int, stable_hash: str) -> None:
         """The release got its number."""
@@ -199,6 +207,29 @@ class Journal:
     def manual_pause(self, message: Message | None) -> None:
         """A person asked for a pause, or ended it."""
         self._set(manual_pause=message)
+
+    # ------------------------------------------------------------------------------------------------------- restarts
+
+    @property
+    def restart_due(self) -> datetime | None:
+        """The time before which no pod may have been created, until that was seen to."""
+        done = self._status.restarted_at
+        return None if done is not None and self._restart_at and done >= self._restart_at else self._restart_at
+
+    @property
+    def restarting(self) -> bool:
+        """Whether pods are being replaced."""
+        return self._status.restarting
+
+    @restarting.setter
+    def restarting(self, value: bool) -> None:
+        if value != self._status.restarting:
+            self._set(restarting=value)
+
+    def restarted(self, at: datetime) -> None:
+        """No pod is left from before that time."""
+        self._set(restarted_at=at, restarting=False)
+        self.event("RolloutRestarted", f"pods created before {at.isoformat()} were replaced")
 
     # ------------------------------------------------------------------------------------------------------ the world
 
@@ -294,9 +325,18 @@ class Journal:
         now = (self._status.phase, self._status.actual_weight, self._status.revision)
         if now != self._attributes:
             self._attributes = now
-            workflow.upsert_search_attributes(
-                [SEARCH_PHASE.value_set(now[0]), SEARCH_WEIGHT.value_set(now[1]), SEARCH_REVISION.value_set(now[2])]
-            )
+            self.leave_a_mark()
+
+    def leave_a_mark(self) -> None:
+        """Write the search attributes to the history, whether or not they changed."""
+        status = self._status
+        workflow.upsert_search_attributes(
+            [
+                SEARCH_PHASE.value_set(status.phase),
+                SEARCH_WEIGHT.value_set(status.actual_weight),
+                SEARCH_REVISION.value_set(status.revision),
+            ]
+        )
 
     def _set(self, **changes: object) -> None:
         self._status = self._status.model_copy(update=changes)

@@ -65,6 +65,12 @@ class Keeper:
         if self.failed is not None:
             raise self.failed
 
+    @property
+    def is_deleted(self) -> bool:
+        """Whether it gave up because the Rollout is gone, and what it owns goes with it."""
+        cause = self.failed.cause if isinstance(self.failed, ActivityError) else self.failed
+        return isinstance(cause, ApplicationError) and cause.type == ErrorType.DELETED
+
     async def told(self) -> None:
         """Wait until those who look at the cluster were told everything."""
         await workflow.wait_condition(lambda: self.failed is not None or not self._journal.has_news)
@@ -103,7 +109,11 @@ class Keeper:
         """Wait until another pass can make a difference."""
         if self.place != place or self._journal.has_news:
             return
-        look = self._keep_looking(seen.picture)
+        before, look = self._look, self._keep_looking(seen.picture)
+        if look is before:
+            # The SDK merges a workflow task without any command with the next one where that brings an update and the
+            # worker does not hold the run in its cache, and takes them apart again in later replays (law 9).
+            self._journal.leave_a_mark()
         ends = [end for end in (seen.resume_at, self._deadline(seen)) if end is not None]
         timeout = max(min(ends) - workflow.now(), timedelta(0)) if ends else None
         try:

@@ -45,6 +45,7 @@ class Inbox:
     refused: str = ""
     closing: str = ""  # why a promote, abort or pause comes too late
     ended: bool = False  # whether a newer version has to be a release of its own
+    awaited: bool = False  # whether such a release was asked for
 
 
 class Doors:
@@ -103,6 +104,7 @@ class Doors:
         if self.inbox.refused:
             raise ApplicationError(self.inbox.refused, type=ErrorType.INVALID_SPEC, non_retryable=True)
         if self.inbox.ended:
+            self.inbox.awaited = True
             raise ApplicationError(
                 f"{self.inbox.closing or 'this release has ended'}; ask again in a moment",
                 type=ErrorType.REJECTED,
@@ -110,6 +112,7 @@ class Doors:
             )
         if self.inbox.admitted is not None and self.inbox.newer is None and self.journal.is_current(request):
             self.journal.asked_again(request)
+            self._promote_if_asked(request)
             return self.inbox.admitted
         read_manifest(request)
         self.inbox.newer = request
@@ -170,6 +173,10 @@ class Doors:
         self._set_paused(None)
         self.journal.event("RolloutPromoted", text)
         return text
+
+    def _promote_if_asked(self, request: ReleaseRequest) -> None:
+        if request.full:
+            self._promote(Message(full=True, by=request.by, reason=request.reason))
 
     def _abort(self, message: Message) -> str:
         if self.inbox.closing:

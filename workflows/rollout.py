@@ -36,6 +36,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.keeper import Keeper
     from workflows.messages import Doors, said
     from workflows.plan import Plan
+    from workflows.restarts import Restarts
     from workflows.undo import Undo
 
 
@@ -48,6 +49,7 @@ class Rollout(Doors):
         super().__init__()
         self._commands: Commands
         self._keeper: Keeper
+        self._restarts: Restarts
         self._background: Background
         self._hold_limit: timedelta | None = None
 
@@ -56,6 +58,7 @@ class Rollout(Doors):
         """Bring one version out, or put everything back and fail with the reason."""
         try:
             plan = await self._admit(request)
+            await shielded(Undo(plan, self._commands, self._keeper, self.journal).take_over())
             while newer := await self._bring_out(plan):
                 plan = await self._admit(newer, before=plan)
         finally:
@@ -86,10 +89,12 @@ class Rollout(Doors):
         self.journal.revision(plan.revision, seen.stable_hash)
         self.journal.replica_sets(seen.replica_sets, plan.replicas)
         self._keeper = Keeper(plan, self._commands, self.journal)
+        self._restarts = Restarts(plan, self._commands, self.journal)
         self.journal.event("RolloutUpdated", f"Rollout updated to revision {plan.revision}")
         self.inbox.admitted = Accepted(
             message=f"revision {plan.revision} ({plan.hash}) is under way", run_id=workflow.info().run_id
         )
+        self._promote_if_asked(wanted)
         self.journal.show()
         return plan
 
@@ -98,6 +103,7 @@ class Rollout(Doors):
     async def _bring_out(self, plan: Plan) -> ReleaseRequest | None:
         """Take the steps until they are done or something interrupts them; returns the newer version, if one came."""
         self._keeper.start()
+        self._restarts.start()
         try:
             await self._attempt(self._forward(plan))
         except FullyPromoted:
@@ -258,6 +264,7 @@ class Rollout(Doors):
         """A newer version came: it takes over where this one stands, beginning with its weight, which is 0."""
         self.inbox.newer = None
         await self._background.cancel()
+        await self._restarts.stop()
         await self._keeper.stop()
         return newer
 
@@ -275,11 +282,16 @@ class Rollout(Doors):
         """Healthy. The old pods stay for the scale-down delay; a newer version need not wait for that."""
         self.journal.phase("Healthy", "", finished=True)
         self.journal.show()
-        await race(self._keeper.until_quiet(), lambda: self.inbox.newer is not None)
+        await race(self._quiet(), lambda: self.inbox.newer is not None)
+        await self._restarts.stop()
         await self._keeper.told()
         await self._keeper.stop()
         newer, self.inbox.newer, self.inbox.closing = self.inbox.newer, None, ""
         return newer
+
+    async def _quiet(self) -> None:
+        await self._keeper.until_quiet()
+        await self._restarts.finished()
 
     async def _abort_release(self, plan: Plan, cause: Aborted) -> None:
         """Undo: traffic, then scale, then people (law 3)."""
@@ -293,7 +305,8 @@ class Rollout(Doors):
         await undo.restore_traffic()
         self.journal.show()
         await self._background.cancel()
-        await undo.follow_up(str(cause))
+        await undo.follow_up(str(cause), lambda: self.inbox.awaited)
+        await self._restarts.stop()
         self.journal.phase("Degraded", f"{cause.type}: {message}{undo.complaint()}", finished=True)
         self.journal.show()
         await self._keeper.told()

@@ -7,18 +7,29 @@ from typing import Final
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.contract import Document, RolloutObject
+    from tidegate.contract import FLAGS, Document, RolloutObject
 
 _ABSENT: Final = object()
 
 
 class StatusPage:
-    """What was written for one version. A new version has a new page, so that it begins with all fields written."""
+    """What was written for one version. A new version has a new page, so that it begins with all fields written.
 
-    def __init__(self, found: RolloutObject | None = None) -> None:
-        """`found` is the object in the cluster, None when there is none."""
+    All but the flags: one that nobody has set so far is not taken away, as somebody may be setting it just now.
+    """
+
+    def __init__(self, found: RolloutObject | None = None, before: StatusPage | None = None) -> None:
+        """`found` is the object in the cluster, None when there is none; `before` what the version before had written.
+
+        That version may have set flags after the new one was asked for: they say nothing to it either.
+        """
         self.object = found
         self._written: Document = {}
+        if found is not None:
+            said = before.object.status if before is not None and before.object is not None else {}
+            flags = {flag: found.status.get(flag) or said.get(flag) or None for flag in FLAGS}
+            self.object = found.model_copy(update={"status": {flag: True for flag in FLAGS if flags[flag]}})
+            self._written = flags
 
     def unwritten(self, document: Document) -> Document:
         """The fields of `.status` that do not stand there yet."""
@@ -26,6 +37,9 @@ class StatusPage:
 
     def wrote(self, changes: Document, stored: RolloutObject | None) -> None:
         """Take note of a write, `stored` being the object then; None where there was none to write to."""
+        if self.object is None and stored is not None:
+            # It came after the release had begun: nothing that was written before stands in it.
+            self.object, self._written = stored, {}
         self._written = {**self._written, **changes}
         if self.object is not None and stored is not None:
             self.object = self.object.written(changes, stored)

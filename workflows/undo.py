@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.commands import Commands
     from workflows.evidence import incident_request
     from workflows.failures import cause_of
+    from workflows.interruptions import race
     from workflows.journal import Journal
     from workflows.keeper import Keeper
     from workflows.plan import Plan
@@ -35,6 +36,7 @@ class Undo:
         """
         plan = self._plan
         if plan.is_first or plan.is_stable:
+            self._keeper.start()  # which still has to tell how it ended
             return
         self._keeper.move(aborted=True, index=None if self._keeper.place.index is None else 0)
         if plan.istio is not None and not plan.manifest.canary.dynamic_stable_scale:
@@ -42,20 +44,53 @@ class Undo:
             self._keeper.start()
         else:
             self._keeper.start()
-            await self._carry_out(Compensation.TRAFFIC, self._keeper.reached())
+            await self._carry_out(Compensation.TRAFFIC, self._walk_back())
 
-    async def follow_up(self, cause: str) -> None:
-        """Everything after the traffic: the people, and at their deadline the pods."""
+    async def take_over(self) -> None:
+        """Put back what a release that was stopped from outside left on its way: its own undo never ran (law 3).
+
+        Where stable shrank meanwhile it has to grow first: the keeper goes from weight to weight there.
+        """
+        plan, found = self._plan, self._plan.seen.traffic
+        if plan.istio is None or plan.is_first or plan.manifest.canary.dynamic_stable_scale:
+            return
+        if found is None or found.canary == 0:
+            return
+        traffic = await self._commands.restore_stable(plan.routing, plan.seen.stable_hash)
+        message = f"Traffic weight updated from {found.canary} to {traffic.canary}: no release stood behind it"
+        self._journal.event("TrafficWeightUpdated", message, warning=True)
+
+    async def follow_up(self, cause: str, awaited: Callable[[], bool]) -> None:
+        """Everything after the traffic: the people, and at their deadline the pods.
+
+        Once another release is `awaited` the pods are left to that one, which may need them.
+        """
         plan = self._plan
         if not (plan.is_first or plan.is_stable):
             self._journal.compensation(Compensation.SCALE, "running")
         await self._carry_out(Compensation.INCIDENT, self._open_incident(cause))
         if not (plan.is_first or plan.is_stable):
-            await self._carry_out(Compensation.SCALE, self._keeper.until_quiet())
+            await self._carry_out(Compensation.SCALE, race(self._quiet(), awaited))
 
     def complaint(self) -> str:
         """`; compensation failed: <which>` when a person is needed, otherwise nothing."""
         return f"; compensation failed: {', '.join(self._failed)}" if self._failed else ""
+
+    async def _walk_back(self) -> None:
+        try:
+            await self._keeper.reached()
+        except (ActivityError, ApplicationError):
+            if not self._keeper.is_deleted:
+                raise
+            if self._plan.istio is not None:  # no stable has to grow any more
+                await self._restore()
+
+    async def _quiet(self) -> None:
+        try:
+            await self._keeper.until_quiet()
+        except (ActivityError, ApplicationError):
+            if not self._keeper.is_deleted:
+                raise
 
     async def _restore(self) -> None:
         traffic = await self._commands.restore_stable(self._plan.routing, self._plan.seen.stable_hash)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from pydantic import ValidationError
@@ -43,6 +43,8 @@ from tidegate.client.runs import (
     newest_run,
     retention,
     state_of,
+    stopped_releases,
+    was_stopped,
 )
 from tidegate.contract import (
     RELEASES_QUEUE,
@@ -64,6 +66,7 @@ from tidegate.contract import (
     Update,
     cluster_queue,
 )
+from tidegate.doorway import Release, RunState, Tell
 from tidegate.story import Explanation, explain, explain_run
 
 log = structlog.get_logger(__name__)
@@ -77,11 +80,14 @@ class TidegateClient(AnalysisRuns):
 
     # ------------------------------------------------------------------------------------------------------------ speak
 
-    async def start(self, request: ReleaseRequest, *, timeout: timedelta = UPDATE_TIMEOUT) -> ReleaseHandle:
+    async def start(
+        self, request: ReleaseRequest, *, timeout: timedelta = UPDATE_TIMEOUT, key: str = ""
+    ) -> ReleaseHandle:
         """Start a release, or tell the one under way of a newer version; returns when it was accepted.
 
         The same request twice is one release, so a call whose answer was lost can be repeated. After a release that
-        ended badly the same request is a retry: a new one.
+        ended badly the same request is a retry: a new one. `key` is what makes two requests the same; by default that
+        is all that is asked for.
 
         Raises `RefusedError` when the release does not accept it, and `NoWorkerError` when no worker answers within
         `timeout`: Temporal keeps the request then.
@@ -90,7 +96,7 @@ class TidegateClient(AnalysisRuns):
         before = await newest_run(self._temporal, rollout.workflow_id)
         # Temporal answers a repeated update from the history of a closed run, too: right for one that succeeded.
         retry = f"-after-{before.execution.run_id}" if before is not None and ended_badly(before) else ""
-        update_id = f"release-{request_digest(request)}{retry}"
+        update_id = f"release-{key or request_digest(request)}{retry}"
         deadline = asyncio.get_running_loop().time() + timeout.total_seconds()
         attempt = 0
         while True:
@@ -173,6 +179,18 @@ class TidegateClient(AnalysisRuns):
             )
         return accepted
 
+    async def tell(self, rollout: RolloutRef, tell: Tell) -> Accepted:
+        """Say what an object asks for to the very run that it is meant for; said again, it counts once.
+
+        Raises `NoWorkerError` when nobody answers: Temporal keeps what was said, but it is to be said again.
+        """
+        handle = self._temporal.get_workflow_handle(rollout.workflow_id, run_id=tell.run_id)
+        with translated(rollout.workflow_id):
+            accepted: Accepted = await handle.execute_update(
+                tell.update, tell.message, id=tell.update_id, result_type=Accepted, rpc_timeout=UPDATE_TIMEOUT
+            )
+        return accepted
+
     async def _is_answering(self, rollout: RolloutRef) -> bool:
         try:
             await self.status(rollout)
@@ -185,6 +203,20 @@ class TidegateClient(AnalysisRuns):
     async def status(self, rollout: RolloutRef, *, run_id: str | None = None) -> ReleaseStatus:
         """What the newest release of a Rollout, or the given run, says of itself; also after its end."""
         return await self._ask(rollout.workflow_id, run_id, ReleaseStatus)
+
+    async def newest(self, rollout: RolloutRef) -> Release | None:
+        """The newest release of a Rollout, how its run stands and what it says; None when Temporal knows of none.
+
+        Raises `RefusedError` for one that was paused on the server: it can neither say nor be told anything.
+        """
+        run = await newest_run(self._temporal, rollout.workflow_id)
+        if run is None:
+            return None
+        if is_paused(run):
+            raise _paused_by_server(rollout)
+        ended = RunState.STOPPED if was_stopped(run) else RunState.ENDED
+        state = RunState.RUNNING if is_running(run) else ended
+        return Release(state, await self.status(rollout, run_id=run.execution.run_id))
 
     async def observe(self, rollout: RolloutRef, *, timeout: timedelta = OBSERVE_TIMEOUT) -> Observation | None:
         """Look at the cluster now, pods included; None when the cluster's worker does not answer within `timeout`."""
@@ -216,6 +248,10 @@ class TidegateClient(AnalysisRuns):
     ) -> list[ReleaseSummary]:
         """The newest release of every Rollout (of one Kubernetes namespace, of one cluster), by namespace and name."""
         return await newest_releases(self._temporal, namespace, limit, cluster=cluster)
+
+    async def stopped(self, cluster: str, since: datetime) -> tuple[ReleaseSummary, ...]:
+        """Releases on a cluster that were stopped from outside after `since`: none of them could undo anything."""
+        return tuple(await stopped_releases(self._temporal, cluster, since))
 
     async def explain(self, rollout: RolloutRef) -> Explanation:
         """Why the newest release of a Rollout did what it did; its gates as they stand, also after its end.

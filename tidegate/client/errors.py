@@ -187,7 +187,7 @@ def _span(span: timedelta) -> str:
 def _rpc_error(subject: str, error: RPCError) -> TidegateError:
     text = error.message
     match error.status:
-        case RPCStatusCode.NOT_FOUND if "completed" in text:
+        case RPCStatusCode.NOT_FOUND if "completed" in text or "closing workflow" in text:
             return already_ended(subject)
         case RPCStatusCode.NOT_FOUND if "amespace" in text:
             return ConfigurationError(f"Temporal: {text}", "set TEMPORAL_NAMESPACE, or create the namespace")

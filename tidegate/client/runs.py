@@ -7,7 +7,7 @@ holds a workflow that was paused on the server.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -98,6 +98,14 @@ def ended_badly(run: WorkflowExecutionInfo) -> bool:
     return not (is_running(run) or is_paused(run) or completed)
 
 
+def was_stopped(run: WorkflowExecutionInfo) -> bool:
+    """Whether the run was terminated or ran out of time, so that it could not undo anything."""
+    return run.status in (
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT,
+    )
+
+
 def state_of(run: WorkflowExecutionInfo) -> str:
     """Temporal's word for how the run stands: Running, Completed, Failed, Timed out, ..."""
     name = WorkflowExecutionStatus.Name(run.status).removeprefix("WORKFLOW_EXECUTION_STATUS_")
@@ -115,6 +123,15 @@ async def newest_releases(
         query += f' AND WorkflowId STARTS_WITH "rollout/{_checked(cluster)}/"'
     found = await _newest(temporal, query, _release, limit)
     return sorted(found, key=lambda each: (each.cluster, each.namespace, each.name))
+
+
+async def stopped_releases(temporal: Client, cluster: str, since: datetime) -> list[ReleaseSummary]:
+    """Releases of a cluster that were terminated or ran out of time after `since`, whether or not others followed."""
+    query = (
+        f'WorkflowType = "{ROLLOUT_WORKFLOW}" AND ExecutionStatus IN ("Terminated", "TimedOut") '
+        f'AND CloseTime > "{since.isoformat()}" AND WorkflowId STARTS_WITH "rollout/{_checked(cluster)}/"'
+    )
+    return await _newest(temporal, query, _release, PAGE_SIZE)
 
 
 async def newest_analyses(

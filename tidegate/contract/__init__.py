@@ -42,7 +42,14 @@ from tidegate.contract.names import (
     rollout_id,
 )
 from tidegate.contract.payload import Document, Payload
-from tidegate.contract.reconcile import AwaitChange, ExperimentSetState, Place, Reconcile, Reconciled
+from tidegate.contract.reconcile import (
+    AwaitChange,
+    ExperimentSetState,
+    Place,
+    Reconcile,
+    Reconciled,
+    RestartPods,
+)
 from tidegate.contract.release import (
     AnalysisRef,
     Compensation,
@@ -58,7 +65,7 @@ from tidegate.contract.release import (
     Waiting,
     WeightStatus,
 )
-from tidegate.contract.rollout_object import SPOKEN_FIELDS, RolloutObject
+from tidegate.contract.rollout_object import FLAGS, SPOKEN_FIELDS, RolloutObject
 from tidegate.contract.traffic import (
     ExperimentWeight,
     ForeignEdit,
@@ -78,6 +85,7 @@ from tidegate.contract.writes import Fence, Target
 
 __all__ = [
     "ANALYSIS_WORKFLOW",
+    "FLAGS",
     "FOLLOW_UP_QUEUE",
     "JOB_NAME",
     "JOB_NAMESPACE",
@@ -134,6 +142,7 @@ __all__ = [
     "RemovedDestination",
     "ReplicaCounts",
     "ReplicaSetState",
+    "RestartPods",
     "RestoreStable",
     "RolloutObject",
     "RouteState",

@@ -69,6 +69,7 @@ class Activity(StrEnum):
     OBSERVE = "observe"  # ObserveRequest -> Observation
     RECONCILE = "reconcile"  # Reconcile -> Reconciled
     AWAIT_CHANGE = "await_change"  # AwaitChange -> None
+    RESTART_PODS = "restart_pods"  # RestartPods -> None
     RESTORE_STABLE = "restore_stable"  # RestoreStable -> TrafficState
     # MeasureRequest -> list[Reading]: `measure_` and the key of a provider in manifests
     MEASURE_DATADOG = "measure_datadog"
@@ -90,6 +91,7 @@ class ErrorType(StrEnum):
     NOT_READY = "NotReady"  # yes: pods are not available at the needed count
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"  # never by itself: pods did not come in time
     CONFLICT = "Conflict"  # yes: the object changed between read and write
+    DELETED = "Deleted"  # never: the Rollout that asked for the release is gone
     NOT_FOUND = "NotFound"  # never: the named object does not exist
     UNAVAILABLE = "Unavailable"  # yes: transport failure or 5xx of an outside system
     RATE_LIMITED = "RateLimited"  # yes, after `next_retry_delay`

@@ -95,3 +95,11 @@ class AwaitChange(Payload):
     target: Target
     rollout: Document
     picture: str
+
+
+class RestartPods(Payload):
+    """Replace the pods of a Rollout that were created before `at`."""
+
+    target: Target
+    rollout: Document
+    at: datetime

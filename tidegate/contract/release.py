@@ -27,7 +27,8 @@ class ReleaseRequest(Payload):
     """Input of the release workflow and of its `release` update.
 
     `rollout` is the Rollout manifest as JSON, `templates` the AnalysisTemplates given with it; templates that it names
-    and that are not given are read from the cluster.
+    and that are not given are read from the cluster. `full` promotes it past all steps and gates at once, which is a
+    word of the person in `by`.
     """
 
     cluster: str = "default"
@@ -37,6 +38,7 @@ class ReleaseRequest(Payload):
     templates: tuple[Document, ...] = ()
     by: str = ""
     reason: str = ""
+    full: bool = False
     source: Source = Source()
 
 
@@ -149,6 +151,8 @@ class ReleaseStatus(Payload):
     paused_at: datetime | None = None  # begin of the pause, while the phase is Paused
     manual_pause: Message | None = None  # who asked for a pause that was not ended yet
     promoted_full: bool = False
+    restarting: bool = False  # whether pods are being replaced as spec.restartAt asks
+    restarted_at: datetime | None = None  # the newest spec.restartAt that was seen to
     desired_hash: str = ""
     step_hash: str = ""
     stable_hash: str = ""
@@ -165,6 +169,11 @@ class ReleaseStatus(Payload):
     by: str = ""
     source: Source = Source()
     object: RolloutObject | None = None  # None: there is none, or it was not looked for yet
+
+    @property
+    def aborting(self) -> bool:
+        """Whether it was given up: what it did is being undone, or was."""
+        return self.phase == "Degraded" and bool(self.compensations)
 
     @property
     def held(self) -> bool:

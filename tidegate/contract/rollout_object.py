@@ -11,6 +11,8 @@ from tidegate.contract.payload import Document, Payload
 
 # Fields of `.status` that people patch to speak to a release, through Argo's kubectl plugin or without it.
 SPOKEN_FIELDS: Final = ("abort", "promoteFull", "pauseConditions", "controllerPause", "currentStepIndex")
+# Those that a release needs not have written first: nobody else sets them, and it takes them away when it begins.
+FLAGS: Final = ("abort", "promoteFull")
 
 
 class RolloutObject(Payload):
@@ -18,8 +20,8 @@ class RolloutObject(Payload):
 
     `generation`, `pod_hash` and `step_hash` are of the spec that it goes by, or that it found when it was started by
     another door than the object. `status` holds the `SPOKEN_FIELDS` as the release last wrote them for the version that
-    it brings out, empty until it did, and `version` is the resourceVersion of then: what differs in a later one was
-    patched by somebody else.
+    it brings out, and until it did the `FLAGS` as they stood when it was asked for; `version` is the resourceVersion of
+    then: what differs in a later one was patched by somebody else.
     """
 
     uid: str = ""  # empty: the release was not asked for by an object, and the cluster holds none
@@ -39,25 +41,28 @@ class RolloutObject(Payload):
         """An object as it stands; never raises, whatever stands in it."""
         given = rollout.get("metadata")
         metadata: Document = given if isinstance(given, dict) else {}
-        generation, asked = metadata.get("generation"), version_of(rollout)
+        generation, asked, status = metadata.get("generation"), version_of(rollout), rollout.get("status")
         return cls(
             uid=str(metadata.get("uid") or ""),
             generation=generation if isinstance(generation, int) else 0,
             pod_hash=asked.pod_hash,
             step_hash=asked.step_hash,
             version=str(metadata.get("resourceVersion") or ""),
+            status={flag: True for flag in FLAGS if isinstance(status, dict) and status.get(flag) is True},
         )
 
     def seen_as(self, live: RolloutObject) -> RolloutObject:
         """The live object beside which a release begins that was asked for with this one, or without any.
 
-        A release that the object asked for goes by the spec that it was asked with: the live one may be newer, and is
-        then asked for by itself.
+        A release that the object asked for goes by what it was asked with: the live one may be newer, and is then asked
+        for by itself; so is what was patched since.
         """
-        if self.uid != live.uid:
-            return live
-        spec = {"generation": self.generation, "pod_hash": self.pod_hash, "step_hash": self.step_hash}
-        return live.model_copy(update=spec)
+        return self if self.uid == live.uid else live
+
+    def asked_again(self, asked: RolloutObject) -> RolloutObject:
+        """After the same version was asked for with another spec around it."""
+        spec = {"generation": asked.generation, "pod_hash": asked.pod_hash, "step_hash": asked.step_hash}
+        return self.model_copy(update=spec)
 
     def written(self, changes: Document, stored: RolloutObject) -> RolloutObject:
         """After fields of the status were written, `stored` being the object then.

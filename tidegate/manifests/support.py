@@ -34,7 +34,6 @@ _ISTIO_ONLY = "Istio is the one traffic router that is supported"
 REFUSED: tuple[Limit, ...] = (
     Limit("spec.strategy.blueGreen", "blue-green", "use spec.strategy.canary"),
     Limit("spec.workloadRef", "workloadRef", "write the pod template into spec.template"),
-    Limit("spec.restartAt", "restartAt", "start a release with the same image"),
     Limit("spec.rollbackWindow", "rollbackWindow"),
     Limit(f"{_CANARY}.pingPong", "ping-pong", "use canaryService and stableService"),
     Limit(f"{_CANARY}.antiAffinity", "antiAffinity", "write the affinity into the pod template"),

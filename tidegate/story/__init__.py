@@ -3,7 +3,7 @@
 from tidegate.story.details import analysis_details, details
 from tidegate.story.explained import Deed, Explanation, GateAccount, MetricAccount
 from tidegate.story.explanation import explain, explain_run
-from tidegate.story.rollout_status import MANUALLY_PAUSED, rollout_status
+from tidegate.story.rollout_status import MANUALLY_PAUSED, pause_conditions, rollout_status
 
 __all__ = [
     "MANUALLY_PAUSED",
@@ -15,5 +15,6 @@ __all__ = [
     "details",
     "explain",
     "explain_run",
+    "pause_conditions",
     "rollout_status",
 ]

@@ -16,7 +16,7 @@ def rollout_status(status: ReleaseStatus) -> Document:
     document: Document = {
         "phase": status.phase,
         "message": status.message,
-        "abort": status.phase == "Degraded" and bool(status.compensations),
+        "abort": status.aborting or None,
         "promoteFull": status.promoted_full or None,
         "pauseConditions": conditions,
         "controllerPause": bool(conditions) or None,
@@ -38,6 +38,10 @@ def rollout_status(status: ReleaseStatus) -> Document:
             }
         },
     }
+    if status.restarting and status.phase in ("Progressing", "Healthy"):
+        document |= {"phase": "Progressing", "message": "rollout is restarting"}
+    if status.restarted_at is not None:
+        document["restartedAt"] = status.restarted_at.isoformat().replace("+00:00", "Z")
     if status.object is not None and status.object.generation:
         document["observedGeneration"] = str(status.object.generation)
     return document

@@ -2,21 +2,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 
 from sandbox.controllers import Controllers, PodSimulator
 from sandbox.kubernetes_api import KubernetesApi, serve_api
 from sandbox.processes import free_port
 from tests.sandbox.kubernetes.kube import APPS, Kube, serving, virtual_service, workload
+from tests.sandbox.kubernetes.kubectl import KUBECTL, Kubectl, run
 
-KUBECTL = Path(sys.executable).with_name("kubectl")
 CHECKLIST = Path(__file__).parents[4] / "shared" / "checks" / "k8s_checklist.py"
 
 
@@ -25,41 +23,6 @@ async def cluster() -> AsyncIterator[Kube]:
     api = KubernetesApi()
     async with serving(api) as kube, Controllers(api.cluster, simulator=PodSimulator(api.cluster)):
         yield kube
-
-
-async def run(*command: str, **environment: str) -> tuple[int, str]:
-    """The exit status and output of a program."""
-    process = await asyncio.create_subprocess_exec(
-        *command, env={**os.environ, **environment}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), 60)
-    return process.returncode or 0, output.decode()
-
-
-class Kubectl:
-    """kubectl against one server, with a home of its own."""
-
-    def __init__(self, url: str, home: Path) -> None:
-        self._home = home
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "c", "cluster": {"server": url}}],
-            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": "default"}}],
-            "users": [{"name": "u", "user": {"token": "any"}}],
-            "current-context": "c",
-        }
-        (home / "config").write_text(yaml.safe_dump(config))
-
-    def file(self, obj: dict[str, object]) -> str:
-        path = self._home / f"{obj['kind']}.yaml"
-        path.write_text(yaml.safe_dump(obj))
-        return str(path)
-
-    async def __call__(self, *words: str) -> str:
-        code, output = await run(str(KUBECTL), *words, KUBECONFIG=str(self._home / "config"), HOME=str(self._home))
-        assert code == 0, output
-        return output
 
 
 async def test_the_server_runs_alone_with_its_controllers_and_goes_on_from_its_file(tmp_path: Path) -> None:

@@ -311,7 +311,6 @@ def test_what_is_not_honoured_is_named(limit: Any) -> None:
 
 
 VALUES: dict[str, Any] = {
-    "restartAt": "2026-01-01T00:00:00Z",
     "paused": True,
     "maxTrafficWeight": 1000,
     "scaleDownDelayRevisionLimit": 1,

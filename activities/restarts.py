@@ -1,0 +1,95 @@
+"""New pods of the same version: the old ones are deleted a few at a time, and their ReplicaSets make new ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.cluster import PODS, ROLLOUTS, Cluster, Object
+from activities.kubernetes import Kubernetes
+from tidegate.canary.restarts import OldPod, may_go, moment
+from tidegate.contract import Activity, ErrorType, RestartPods
+from tidegate.manifests.rollout import Rollout
+
+log = structlog.get_logger(__name__)
+
+LOOK = timedelta(seconds=20)
+LOOK_AGAIN_SECONDS = 0.25
+
+
+class Restarts:
+    """The activity that replaces the pods of one cluster's Rollouts."""
+
+    def __init__(self, cluster: Cluster, *, look: timedelta = LOOK) -> None:
+        """`look` is how long one attempt goes on."""
+        self._cluster = cluster
+        self._kubernetes = Kubernetes(cluster)
+        self._look = look
+
+    def activities(self) -> list[Callable[..., Any]]:
+        """What a worker registers."""
+        return [self.restart_pods]
+
+    @activity.defn(name=Activity.RESTART_PODS)
+    async def restart_pods(self, request: RestartPods) -> None:
+        """Return when no pod is left from before `request.at`.
+
+        What is left follows from the pods alone, so an attempt goes on where the one before was cut off. Raises
+        `NotChanged` after a while: the retries of a long restart are no history.
+        """
+        end = asyncio.get_running_loop().time() + self._look.total_seconds()
+        while await self._replace_some(request):
+            activity.heartbeat()
+            if asyncio.get_running_loop().time() >= end:
+                raise ApplicationError(
+                    "older pods are left", type=ErrorType.NOT_CHANGED, category=ApplicationErrorCategory.BENIGN
+                )
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+    async def _replace_some(self, request: RestartPods) -> bool:
+        """Delete what may go now; returns whether older pods were left."""
+        target = request.target
+        live = await self._cluster.find(ROLLOUTS, target.namespace, target.name)
+        rollout = Rollout.model_validate(live or request.rollout)
+        sets = await self._kubernetes.replica_sets(target, request.rollout)
+        names = {found.name for found in sets}
+        labels = rollout.spec.selector.match_labels if rollout.spec.selector else {}
+        pods = [pod for pod in await self._cluster.select(PODS, target.namespace, labels) if _owner(pod) in names]
+        old = {found.uid: (found, pod) for pod in pods if (found := _before(pod, request)) is not None}
+        missing = sum(max(0, each.desired - each.available) for each in sets)
+        replicas = rollout.spec.wanted_replicas()
+        for going in may_go([found for found, _ in old.values()], missing, rollout.canary, replicas):
+            name = old[going.uid][1]["metadata"]["name"]
+            await self._delete(target.namespace, name, going.uid)
+            log.info("pod_restarted", namespace=target.namespace, rollout=target.name, pod=name)
+        return bool(old)
+
+    async def _delete(self, namespace: str, name: str, uid: str) -> None:
+        try:
+            await self._cluster.delete(PODS, namespace, name, uid=uid)
+        except ApplicationError as error:
+            if error.type != ErrorType.CONFLICT:  # it is another pod of that name by now
+                raise
+
+
+def _before(pod: Object, request: RestartPods) -> OldPod | None:
+    """A pod that is to be replaced and is not on its way out yet."""
+    metadata = pod["metadata"]
+    created = moment(metadata.get("creationTimestamp"))
+    if created is None or created >= request.at or metadata.get("deletionTimestamp"):
+        return None
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    ready = any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
+    return OldPod(str(metadata.get("uid")), created, ready)
+
+
+def _owner(pod: Object) -> str:
+    """Name of the ReplicaSet that made a pod, empty where none did."""
+    owners = pod["metadata"].get("ownerReferences") or []
+    return next((str(each.get("name")) for each in owners if each.get("kind") == "ReplicaSet"), "")

@@ -1,0 +1,126 @@
+"""What stands in a cluster of one Rollout, read for one decision of a pass."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from activities.cluster import DESTINATION_RULES, ROLLOUTS, SERVICES, Cluster, Object
+from activities.experiments import Experiments, shares_of
+from activities.kubernetes import Kubernetes
+from activities.replica_sets import HASH_LABEL
+from tidegate.canary.experiments import ExperimentSet
+from tidegate.canary.passes import Rules
+from tidegate.canary.position import Weights
+from tidegate.canary.scene import Scene, Standing
+from tidegate.contract import Document, Istio, ReplicaSetState, Target, TrafficState
+from tidegate.manifests.rollout import Rollout
+
+RAMP = "tidegate.io/ramp"  # annotation: "true" lets a canary grow by no more than maxSurge at a time
+SUBSET = "/"  # between a DestinationRule and its subset, in the name of a selector
+
+
+@dataclass(frozen=True)
+class View:
+    """What was read for one decision."""
+
+    scene: Scene
+    sets: tuple[ReplicaSetState, ...]
+    traffic: TrafficState | None
+    replicas: int
+    owner: str  # UID of the Rollout object, empty where there is none or it is being deleted
+    experiment: tuple[ExperimentSet, ...] = ()
+
+    def picture(self) -> str:
+        """A digest of all that a decision is made from."""
+        sets = [(s.name, s.desired, s.current, s.ready, s.available, str(s.scale_down_at)) for s in self.sets]
+        rows = self.traffic.routes if self.traffic else ()
+        routes = [(r.virtual_service, r.route, r.stable, r.canary, sorted(r.others.items())) for r in rows]
+        trials = [(s.name, s.wanted, s.created, s.available, s.service, str(s.scale_down_at)) for s in self.experiment]
+        text = json.dumps([self.owner, self.replicas, sets, sorted(self.scene.selectors.items()), routes, trials])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Views:
+    """Reads the objects of one cluster."""
+
+    def __init__(self, cluster: Cluster, kubernetes: Kubernetes, experiments: Experiments) -> None:
+        self._cluster = cluster
+        self._kubernetes = kubernetes
+        self._experiments = experiments
+
+    async def view(self, target: Target, rollout: Document) -> View:
+        """The Rollout's objects as they stand; the number of replicas is the live object's, where there is one."""
+        live = await self._cluster.find(ROLLOUTS, target.namespace, target.name)
+        sets = await self._kubernetes.replica_sets(target, rollout)
+        istio = Istio.of(rollout)
+        traffic = await self._kubernetes.traffic(target.namespace, istio) if istio else None
+        selectors = await self._selectors(target.namespace, rules_of(rollout))
+        spec = Rollout.model_validate(live or rollout).spec
+        weights = None
+        if istio is not None:
+            share = traffic.canary if traffic else 0
+            led_to = next((selectors.get(name, "") for name in rules_of(rollout).canary), "")
+            weights = Weights(share, 100 - share, led_to)
+        experiment = await self._experiments.standing(target)
+        shares = shares_of(traffic, experiment)
+        return View(
+            Scene(tuple(map(_standing, sets)), selectors, weights, shares),
+            tuple(sets),
+            traffic,
+            spec.wanted_replicas(),
+            _uid(live),
+            experiment,
+        )
+
+    async def _selectors(self, namespace: str, rules: Rules) -> dict[str, str]:
+        """The hash of each selector that exists; what is missing was refused at the start, or has gone since."""
+        found: dict[str, str] = {}
+        for name in dict.fromkeys((*rules.stable, *rules.canary)):
+            rule, _, subset = name.partition(SUBSET)
+            if subset:
+                document = await self._cluster.find(DESTINATION_RULES, namespace, rule)
+                for each in _subsets(document, subset):
+                    found[name] = str((each.get("labels") or {}).get(HASH_LABEL, ""))
+            elif (service := await self._cluster.find(SERVICES, namespace, name)) is not None:
+                found[name] = str((service["spec"].get("selector") or {}).get(HASH_LABEL, ""))
+        return found
+
+
+def rules_of(rollout: Document) -> Rules:
+    """What a manifest says about passes. Raises ValidationError for one that cannot be read."""
+    manifest = Rollout.model_validate(rollout)
+    canary, rule = manifest.canary, manifest.canary.istio.destination_rule if manifest.canary.istio else None
+    stable_names, canary_names = [canary.stable_service], [canary.canary_service]
+    if rule is not None:
+        stable_names.append(f"{rule.name}{SUBSET}{rule.stable_subset_name}")
+        canary_names.append(f"{rule.name}{SUBSET}{rule.canary_subset_name}")
+    return Rules(
+        stable=tuple(name for name in stable_names if name),
+        canary=tuple(name for name in canary_names if name),
+        history=manifest.spec.history_limit(),
+        ramp=manifest.metadata.annotations.get(RAMP) == "true",
+    )
+
+
+def _uid(live: Object | None) -> str:
+    metadata = live["metadata"] if live is not None else {}
+    return "" if metadata.get("deletionTimestamp") else str(metadata.get("uid") or "")
+
+
+def _standing(found: ReplicaSetState) -> Standing:
+    return Standing(
+        name=found.name,
+        hash=found.hash,
+        revision=found.revision,
+        wanted=found.desired,
+        created=found.current,
+        available=found.available,
+        scale_down_at=found.scale_down_at,
+        promoted=found.promoted_at is not None,
+    )
+
+
+def _subsets(rule: Object | None, name: str) -> list[Object]:
+    return [subset for subset in (rule or {}).get("spec", {}).get("subsets") or [] if subset.get("name") == name]

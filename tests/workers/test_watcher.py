@@ -1,0 +1,130 @@
+"""The watcher between an embedded Kubernetes API and a real Temporal server, with the real release behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from temporalio.client import Client, WorkflowFailureError
+
+from sandbox.kubernetes_api.kinds import SERVICES
+from tests.workers.watched import NAMESPACE, Place, open_place
+from tidegate.client.runs import newest_run
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    # What a worker holds of a run that was terminated ends half way, outside its event loop.
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <coroutine:pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def place(temporal: Client, tmp_path: Path) -> AsyncIterator[Place]:
+    async with open_place(temporal, tmp_path) as place:
+        yield place
+    gc.collect()  # so that what is left of a terminated run ends within its test
+
+
+async def test_a_rollout_is_released_by_its_object_alone_whoever_watches_and_dies(place: Place) -> None:
+    await place.apply()
+    async with place.watching(), place.watching():
+        first = await place.healthy()
+    await place.set_image("shop:2")  # while nobody watches
+    async with place.watching(), place.watching():
+        await place.paused_at(1)
+        run = (await place.status()).run_id
+    await place.kube.patch(f"{place.path}/status", {"status": {"pauseConditions": None}})
+    async with place.watching(), place.watching():
+        await place.paused_at(3)
+        await place.weight_is(60)
+    async with place.watching():  # sees everything once more, and has nothing to add
+        await place.kube.patch(f"{place.path}/status", {"status": {"pauseConditions": None}})
+        done = await place.until(lambda s: s.get("phase") == "Healthy" and s["stableRS"] != first["status"]["stableRS"])
+    status = await place.status()
+    assert status.run_id == run
+    happened = [event.reason for event in status.events]
+    once = ("RolloutUpdated", "NewReplicaSetCreated", "RolloutCompleted")
+    assert [happened.count(reason) for reason in once] == [1, 1, 1]
+    assert happened.count("RolloutPromoted") == len(await place.promotions()) == 2
+    assert done["status"]["observedGeneration"] == str(done["metadata"]["generation"])
+
+
+async def test_abort_and_retry_are_patches_of_the_status(place: Place) -> None:
+    await place.apply()
+    async with place.watching():
+        await place.healthy()
+        await place.set_image("shop:2")
+        await place.paused_at(1)
+        await place.kube.patch(f"{place.path}/status", {"status": {"abort": True}})
+        await place.until(lambda s: s.get("phase") == "Degraded" and s["abort"])
+        await place.weight_is(0)
+        await place.end()
+        aborted = (await place.status()).run_id
+        await place.kube.patch(f"{place.path}/status", {"status": {"abort": False}})
+        await place.paused_at(1)
+    assert (await place.status()).run_id != aborted
+
+
+async def test_a_release_that_was_terminated_is_recovered(place: Place) -> None:
+    await place.apply()
+    async with place.watching():
+        await place.healthy()
+        await place.set_image("shop:2")
+        await place.paused_at(1)
+        await place.weight_is(20)
+    stopped = (await place.status()).run_id
+    await place.temporal.get_workflow_handle(place.ref.workflow_id).terminate("by mistake")
+    async with place.watching(), place.watching():
+        await place.weight_is(0)
+        await place.weight_is(20)  # and the steps start over
+        await place.paused_at(1)
+    recovered = await place.status()
+    assert recovered.run_id != stopped
+    assert any("no release stood behind it" in event.message for event in recovered.events)
+
+
+async def test_a_release_that_is_terminated_while_somebody_watches_is_noticed_soon(place: Place) -> None:
+    await place.apply()
+    async with place.watching():
+        await place.healthy()
+        await place.set_image("shop:2")
+        await place.paused_at(1)
+        await place.weight_is(20)
+        stopped = (await place.status()).run_id
+        await place.temporal.get_workflow_handle(place.ref.workflow_id).terminate("by mistake")
+        await place.weight_is(0)
+        await place.weight_is(20)
+        await place.paused_at(1)
+    assert (await place.status()).run_id != stopped
+
+
+async def test_an_abort_that_is_patched_before_the_first_status_is_not_lost(temporal: Client, tmp_path: Path) -> None:
+    async with open_place(temporal, tmp_path, working=False) as place:
+        await place.apply()
+        async with place.watching():
+            while await newest_run(temporal, place.ref.workflow_id) is None:
+                await place.kube.get(place.path)
+            await place.kube.patch(f"{place.path}/status", {"status": {"abort": True}})
+            await place.work()
+            with pytest.raises(WorkflowFailureError):
+                async with asyncio.timeout(20):
+                    await temporal.get_workflow_handle(place.ref.workflow_id).result()
+        assert "aborted by" in (await place.status()).message
+
+
+async def test_a_watch_that_the_server_has_forgotten_begins_with_a_new_list(place: Place) -> None:
+    await place.apply()
+    async with place.watching():
+        first = await place.healthy()
+        store = place.kube.api.store
+        standing = store.get(SERVICES, NAMESPACE, "shop-stable")
+        assert standing is not None
+        for _ in range(5000):  # more than the server remembers, before any watch can follow
+            standing = store.put(SERVICES, standing)
+        await place.set_image("shop:2")
+        await place.paused_at(1)
+    assert (await place.status()).stable_hash == first["status"]["stableRS"]

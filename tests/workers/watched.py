@@ -1,0 +1,186 @@
+"""What tests of the watcher share: an embedded Kubernetes API and a real Temporal, with the real release between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowFailureError, WorkflowHistory
+from temporalio.worker import Worker
+
+from activities.cluster import ROLLOUTS, SERVICES, VIRTUAL_SERVICES, Cluster, Object
+from sandbox.controllers import Controllers, PodSimulator
+from sandbox.kubernetes_api import KubernetesApi
+from tests.sandbox.kubernetes.kube import Kube, serving
+from tests.sandbox.kubernetes.kubectl import Kubectl
+from tidegate.client import RefusedError, RolloutRef, TidegateClient
+from tidegate.contract import (
+    FOLLOW_UP_QUEUE,
+    RELEASES_QUEUE,
+    Activity,
+    IncidentRef,
+    IncidentRequest,
+    ReleaseStatus,
+    Update,
+)
+from workers.settings import Role, Settings, WatcherSettings
+from workers.watch_rollouts import Watch
+from workers.wiring import open_workers, workflow_runner
+from workflows.rollout import Rollout
+
+NAMESPACE = "default"
+STEPS: list[Object] = [{"setWeight": 20}, {"pause": {}}, {"setWeight": 60}, {"pause": {}}]
+
+
+def rollout(image: str = "shop:1") -> Object:
+    routing = {"istio": {"virtualService": {"name": "shop"}}}
+    canary = {"stableService": "shop-stable", "canaryService": "shop-canary", "trafficRouting": routing, "steps": STEPS}
+    return {
+        "apiVersion": ROLLOUTS.api_version,
+        "kind": ROLLOUTS.kind,
+        "metadata": {"name": "shop"},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": {"app": "shop"}},
+            "template": {
+                "metadata": {"labels": {"app": "shop"}},
+                "spec": {"containers": [{"name": "shop", "image": image}]},
+            },
+            "strategy": {"canary": {**canary, "scaleDownDelaySeconds": 1, "abortScaleDownDelaySeconds": 1}},
+        },
+    }
+
+
+@activity.defn(name=Activity.OPEN_INCIDENT)
+async def open_incident(request: IncidentRequest) -> IncidentRef:
+    return IncidentRef(number="INC1", sys_id="1", url="")
+
+
+@dataclass
+class Place:
+    """A cluster with a Rollout's surroundings, and a Temporal with workers for it."""
+
+    name: str  # the cluster's
+    kube: Kube
+    cluster: Cluster
+    temporal: Client
+    client: TidegateClient
+    kubectl: Kubectl
+    work: Callable[[], Awaitable[None]]  # begin to carry out what releases ask for
+
+    @property
+    def path(self) -> str:
+        return ROLLOUTS.path(NAMESPACE, "shop")
+
+    @property
+    def ref(self) -> RolloutRef:
+        return RolloutRef(NAMESPACE, "shop", self.name)
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[Watch]:
+        """A watcher, killed at the end without a chance to say anything."""
+        watch = Watch(self.cluster, self.client, self.name, WatcherSettings(stopped_every=timedelta(seconds=0.2)))
+        task = asyncio.create_task(watch.run())
+        try:
+            yield watch
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def apply(self) -> None:
+        await self.kube.create(ROLLOUTS.path(NAMESPACE), rollout())
+
+    async def patch(self, patch: str) -> None:
+        """A patch of the object by Argo's plugin."""
+        await self.kubectl("patch", "rollout", "shop", "--type=merge", "-p", patch)
+
+    async def patch_status(self, patch: str) -> None:
+        """A patch of its status by Argo's plugin."""
+        await self.kubectl("patch", "rollout", "shop", "--subresource=status", "--type=merge", "-p", patch)
+
+    async def until(self, condition: Callable[[Object], bool]) -> Object:
+        """The Rollout as soon as its status says so."""
+        return await self.kube.eventually(self.path, lambda found: condition(found.get("status") or {}))
+
+    async def healthy(self, before: str = "") -> Object:
+        """Once a version is stable that `before`, a hash, was not."""
+        return await self.until(lambda s: s.get("phase") == "Healthy" and s["stableRS"] not in ("", before))
+
+    async def paused_at(self, index: int) -> Object:
+        return await self.until(lambda s: bool(s.get("pauseConditions")) and s.get("currentStepIndex") == index)
+
+    async def set_image(self, image: str) -> None:
+        template = {"spec": {"containers": [{"name": "shop", "image": image}]}}
+        await self.kube.patch(self.path, {"spec": {"template": template}})
+
+    async def weight_is(self, percent: int) -> None:
+        def holds(found: Object) -> bool:
+            return int(found["spec"]["http"][0]["route"][1].get("weight", 0)) == percent
+
+        await self.kube.eventually(VIRTUAL_SERVICES.path(NAMESPACE, "shop"), holds)
+
+    async def end(self) -> None:
+        """Let the newest release come to its end, so that no worker stops with it half way."""
+        with contextlib.suppress(RefusedError):
+            await self.client.abort(self.ref)
+        with contextlib.suppress(WorkflowFailureError):
+            async with asyncio.timeout(20):
+                await self.temporal.get_workflow_handle(self.ref.workflow_id).result()
+
+    async def status(self) -> ReleaseStatus:
+        return await self.client.status(self.ref)
+
+    async def promotions(self) -> list[str]:
+        """Ids of the promotions that the newest release accepted."""
+        history: WorkflowHistory = await self.temporal.get_workflow_handle(self.ref.workflow_id).fetch_history()
+        accepted = [each.workflow_execution_update_accepted_event_attributes for each in history.events]
+        return [each.protocol_instance_id for each in accepted if each.accepted_request.input.name == Update.PROMOTE]
+
+
+@asynccontextmanager
+async def open_place(temporal: Client, home: Path, *, working: bool = True) -> AsyncIterator[Place]:
+    """A cluster of its own, which kubectl finds by a file in `home`; `working` says whether it has a worker."""
+    api = KubernetesApi()
+    name = f"c{uuid.uuid4().hex[:8]}"
+    async with AsyncExitStack() as stack:
+        kube = await stack.enter_async_context(serving(api))
+        await stack.enter_async_context(Controllers(api.cluster, simulator=PodSimulator(api.cluster, ready_after=0.0)))
+        cluster = await Cluster.connect(url=api.url)
+        stack.push_async_callback(cluster.close)
+        settings = Settings(role=Role.CLUSTER, cluster=name, kubernetes={"api_url": api.url}, graceful_shutdown=0)
+
+        async def work() -> None:
+            for worker in await stack.enter_async_context(open_workers(temporal, settings)):
+                await stack.enter_async_context(worker)
+
+        if working:
+            await work()
+        releases = Worker(
+            temporal,
+            task_queue=RELEASES_QUEUE,
+            workflows=[Rollout],
+            workflow_runner=workflow_runner(),
+        )
+        await stack.enter_async_context(releases)
+        for service in ("shop-stable", "shop-canary"):
+            spec = {"selector": {"app": "shop"}, "ports": [{"port": 80}]}
+            await kube.create(SERVICES.path(NAMESPACE), {"metadata": {"name": service}, "spec": spec})
+        routes = [
+            {"destination": {"host": "shop-stable"}, "weight": 100},
+            {"destination": {"host": "shop-canary"}, "weight": 0},
+        ]
+        http = [{"name": "primary", "route": routes}]
+        body = {"metadata": {"name": "shop"}, "spec": {"hosts": ["shop"], "http": http}}
+        await kube.create(VIRTUAL_SERVICES.path(NAMESPACE), body)
+        incidents = Worker(temporal, task_queue=FOLLOW_UP_QUEUE, activities=[open_incident])
+        await stack.enter_async_context(incidents)
+        place = Place(name, kube, cluster, temporal, TidegateClient(temporal), Kubectl(api.url, home), work)
+        yield place
+        await place.end()

@@ -1,0 +1,77 @@
+"""What goes into a decision about a Rollout object, and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tidegate.contract import Message, ReleaseStatus, RolloutObject, Update
+
+
+class RunState(StrEnum):
+    """How the newest run of a release stands."""
+
+    RUNNING = "running"
+    ENDED = "ended"  # by itself, well or not: what had to be undone is undone
+    STOPPED = "stopped"  # terminated or out of time: no code ran at its end
+
+
+@dataclass(frozen=True)
+class Release:
+    """The newest release of a Rollout: how its run stands, and what it says of itself."""
+
+    state: RunState
+    status: ReleaseStatus
+
+    @property
+    def known(self) -> RolloutObject | None:
+        """The object as the release knows it; None while it has not seen any."""
+        return self.status.object
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still on its way: it runs, is neither done nor being undone, and so can be spoken to."""
+        status = self.status
+        return self.state is RunState.RUNNING and status.finished_at is None and not status.aborting
+
+
+@dataclass(frozen=True)
+class Start:
+    """Ask for a release of the object as it stands. `key` is the same for everybody who sees the same cause.
+
+    `full` asks to promote it past all steps at once, `by` says who did, where it was not who wrote the spec.
+    """
+
+    key: str
+    reason: str
+    full: bool = False
+    by: str = ""
+
+
+@dataclass(frozen=True)
+class Tell:
+    """Say something to one run. `update_id` is the same for everybody who sees the same cause."""
+
+    run_id: str
+    update: Update
+    update_id: str
+    message: Message
+
+
+@dataclass(frozen=True)
+class Note:
+    """Say in the cluster that something that the object asks for is not done now. `about` is the cause of it."""
+
+    about: str
+    message: str
+
+
+Ask = Start | Tell | Note
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What an object asks for, in order, and whether to look again although nothing changes in the object."""
+
+    asks: tuple[Ask, ...] = ()
+    look_again: bool = False

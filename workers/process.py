@@ -1,0 +1,106 @@
+"""What every process does: connect to Temporal with patience, go gracefully when told to, and name bad settings."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
+from typing import Final, TypeVar
+
+import structlog
+from temporalio.client import Client
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.service import RPCError
+
+from tidegate.client import TidegateError, UnreachableError, connect_temporal
+from workers.health import Health
+from workers.logs import configure_logs, core_logging
+from workers.settings import Role, Settings, SettingsError, load_settings
+
+log = structlog.get_logger(__name__)
+
+FIRST_RETRY_SECONDS: Final = 0.5
+CHECK_SECONDS: Final = 5.0
+CHECK_TIMEOUT: Final = timedelta(seconds=3)
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 64
+
+Result = TypeVar("Result")
+Serve = Callable[[Settings, asyncio.Event], Awaitable[None]]
+
+
+async def connect_patiently(settings: Settings, health: Health) -> Client:
+    """Connect to Temporal, which need not be up yet; the health says what is waited for."""
+    metrics = PrometheusConfig(bind_address=settings.telemetry) if settings.telemetry else None
+    runtime = Runtime(telemetry=TelemetryConfig(logging=core_logging(), metrics=metrics))
+    delay = FIRST_RETRY_SECONDS
+    while True:
+        try:
+            return await connect_temporal(identity=f"{os.getpid()}@{socket.gethostname()}", runtime=runtime)
+        except UnreachableError as error:
+            health.set_not_ready(error.message)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, settings.reconnect_at_most.total_seconds())
+
+
+async def check_temporal(client: Client, health: Health, trouble: Callable[[], str]) -> None:
+    """Keep the health up to date for ever; `trouble` says what else is in the way, empty when nothing is."""
+    while True:
+        try:
+            await client.service_client.check_health(timeout=CHECK_TIMEOUT)
+        except RPCError as error:
+            health.set_not_ready(f"Temporal does not answer: {error.message}")
+        else:
+            if reason := trouble():
+                health.set_not_ready(reason)
+            else:
+                health.set_ready()
+        await asyncio.sleep(CHECK_SECONDS if health.ready else FIRST_RETRY_SECONDS)
+
+
+async def unless_stopped(stop: asyncio.Event, doing: Coroutine[None, None, Result]) -> Result | None:
+    """The result of some work, or None when `stop` was set before it was done; the work is cancelled then."""
+    work, stopping = asyncio.create_task(doing), asyncio.create_task(stop.wait())
+    await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if work.done():
+        return work.result()
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    return None
+
+
+def run_process(parser: argparse.ArgumentParser, serve: Serve) -> None:
+    """Serve until a signal comes: exits 0 when told to stop, 1 when it failed, 64 for settings it cannot use."""
+    role: Role | None = getattr(parser.parse_args(), "role", None)
+    try:
+        settings = load_settings(role)
+    except SettingsError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(EXIT_USAGE)
+    configure_logs(settings.log.level)
+    try:
+        asyncio.run(_serve_until_signalled(serve, settings))
+        # The SDK's threads must be gone before the interpreter ends: one that finishes a call after that aborts the
+        # process. They end with the last reference to the client, which reference cycles keep.
+        gc.collect()
+    except TidegateError as error:
+        log.error("cannot start", error=error.message, remedy=error.remedy)
+        sys.exit(EXIT_FAILED)
+    except Exception:
+        log.exception("process failed")
+        sys.exit(EXIT_FAILED)
+
+
+async def _serve_until_signalled(serve: Serve, settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(settings, stop)

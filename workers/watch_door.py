@@ -1,0 +1,93 @@
+"""One Rollout object at a time: ask its release how it stands, decide, and say what the object asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from activities.cluster import ROLLOUTS, Cluster, Object
+from tidegate.client import RefusedError, RolloutRef, TidegateClient
+from tidegate.contract import ErrorType
+from tidegate.doorway import Ask, Note, Start, Tell, decide, decide_deleted, release_request
+from workers.watch_notices import notice
+
+log = structlog.get_logger(__name__)
+
+INVALID_SPEC: Final = "InvalidSpec"
+NOT_NOW: Final = "NotDone"
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A Rollout as it was seen last; `object` is None when it was not in a list of all."""
+
+    object: Object | None
+    deleted: bool = False
+    recheck: bool = False
+
+
+class Door:
+    """Answers for the Rollouts of one cluster. Remembers nothing: two of them say the same, and it counts once."""
+
+    def __init__(self, cluster: Cluster, client: TidegateClient, name: str) -> None:
+        """`name` is the cluster's in requests and workflow ids."""
+        self._cluster = cluster
+        self._client = client
+        self._name = name
+
+    async def answer(self, namespace: str, name: str, sighting: Sighting) -> bool:
+        """Say what the object asks for; returns whether to look again although it did not change.
+
+        Raises TidegateError when Temporal or its workers are away, ApplicationError when the API server is.
+        """
+        rollout = RolloutRef(namespace, name, self._name)
+        found = sighting.object
+        if found is None:
+            found = await self._cluster.find(ROLLOUTS, namespace, name)
+        release = await self._client.newest(rollout)
+        if found is None:
+            uid = release.known.uid if release is not None and release.known is not None else ""
+            decision = decide_deleted(uid, release)
+        elif sighting.deleted:
+            decision = decide_deleted(str(found["metadata"].get("uid") or ""), release)
+        else:
+            decision = decide(found, release, recheck=sighting.recheck)
+        again = decision.look_again
+        for ask in decision.asks:
+            again |= await self._say(rollout, found or {}, ask)
+        return again
+
+    async def _say(self, rollout: RolloutRef, found: Object, ask: Ask) -> bool:
+        """Say one thing; returns whether what follows from it has to be looked at."""
+        try:
+            match ask:
+                case Start():
+                    request = release_request(found, cluster=self._name, start=ask)
+                    handle = await self._client.start(request, key=ask.key)
+                    log.info("asked", ask="release", rollout=rollout.workflow_id, why=ask.reason, answer=handle.message)
+                    return bool((found.get("spec") or {}).get("paused"))
+                case Tell():
+                    accepted = await self._client.tell(rollout, ask)
+                    answer = accepted.message
+                    log.info(
+                        "asked", ask=ask.update, rollout=rollout.workflow_id, why=ask.message.reason, answer=answer
+                    )
+                case Note():
+                    await self._refuse(found, NOT_NOW, ask.about, ask.message)
+        except RefusedError as error:
+            if error.kind == ErrorType.INVALID_SPEC:
+                await self._refuse(found, INVALID_SPEC, str(found["metadata"].get("generation")), error.message)
+            elif error.kind == ErrorType.REJECTED:
+                log.info("turned down", rollout=rollout.workflow_id, why=error.message)
+                return True
+            else:
+                raise
+        return False
+
+    async def _refuse(self, found: Object, reason: str, about: str, message: str) -> None:
+        """Say it where people look, once, and in the log when it was not said before."""
+        if await notice(self._cluster, found, reason, about, message):
+            metadata = found["metadata"]
+            log.warning("refused", reason=reason, namespace=metadata["namespace"], name=metadata["name"], why=message)

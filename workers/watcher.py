@@ -1,0 +1,58 @@
+"""The `tidegate-watcher` process: Rollout objects are a door to their releases, as they are to Argo's controller.
+
+It may be killed, started twice or moved at any time: what it says follows from the objects and the releases alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+import structlog
+from temporalio.client import Client
+
+from activities.cluster import Cluster
+from tidegate.client import TidegateClient
+from workers.health import Health, serve_health
+from workers.process import check_temporal, connect_patiently, run_process, unless_stopped
+from workers.settings import Settings
+from workers.watch_rollouts import Watch
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Watch until `stop` is set. Neither Temporal nor the API server need be up: the health says what is missing."""
+    health = Health()
+    async with serve_health(health, settings.health.host, settings.health.port) as port:
+        log.info("health", host=settings.health.host, port=port)
+        client = await unless_stopped(stop, connect_patiently(settings, health))
+        if client is not None:
+            await _watch(client, settings, stop, health)
+    log.info("stopped")
+
+
+async def _watch(temporal: Client, settings: Settings, stop: asyncio.Event, health: Health) -> None:
+    reached = settings.kubernetes
+    cluster = await Cluster.connect(url=reached.api_url, kubeconfig=reached.kubeconfig, context=reached.context)
+    watch = Watch(cluster, TidegateClient(temporal), settings.cluster, settings.watcher)
+    checking = asyncio.create_task(check_temporal(temporal, health, watch.trouble))
+    try:
+        log.info("watching", cluster=settings.cluster, namespaces=settings.watcher.namespaces or "all")
+        await unless_stopped(stop, watch.run())
+    finally:
+        checking.cancel()
+        health.set_not_ready("stopping")
+        await cluster.close()
+
+
+def main() -> None:
+    """Entry point of `tidegate-watcher`; `run_process` says how it exits."""
+    parser = argparse.ArgumentParser(
+        prog="tidegate-watcher", description="Makes releases of what people change in Rollout objects."
+    )
+    run_process(parser, serve)
+
+
+if __name__ == "__main__":
+    main()

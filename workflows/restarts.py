@@ -1,0 +1,68 @@
+"""Replaces a Rollout's pods when `spec.restartAt` asks for it, beside whatever else its release does."""
+
+from __future__ import annotations
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from workflows.commands import Commands
+    from workflows.failures import cause_of
+    from workflows.interruptions import leave_if_cancelled
+    from workflows.journal import Journal
+    from workflows.plan import Plan
+
+
+class Restarts:
+    """The restarts that are asked for while one version is brought out, one after the other."""
+
+    def __init__(self, plan: Plan, commands: Commands, journal: Journal) -> None:
+        self._plan = plan
+        self._commands = commands
+        self._journal = journal
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Come to rest: pods that are still old stay so."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._journal.restarting = False
+
+    async def finished(self) -> None:
+        """Wait until no restart is left to do."""
+        due = self._journal.restart_due
+        if due is None:
+            return
+        with self._journal.waiting(f"new pods (spec.restartAt {due.isoformat()})", until=None, who="the pods"):
+            await workflow.wait_condition(lambda: self._journal.restart_due is None)
+
+    async def _run(self) -> None:
+        while True:
+            await workflow.wait_condition(lambda: self._journal.restart_due is not None)
+            at = self._journal.restart_due
+            if at is None:
+                continue
+            if (left := at - workflow.now()).total_seconds() > 0:
+                try:
+                    await workflow.wait_condition(
+                        lambda: self._journal.restart_due != at,  # noqa: B023
+                        timeout=left,
+                        timeout_summary="until spec.restartAt",
+                    )
+                    continue
+                except TimeoutError:
+                    pass
+            self._journal.restarting = True
+            try:
+                await self._commands.restart_pods(self._plan, at)
+                leave_if_cancelled()
+            except (ActivityError, ApplicationError) as error:
+                self._journal.event("RestartFailed", f"spec.restartAt: {cause_of(error)}", warning=True)
+            self._journal.restarted(at)
