@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.plan import Plan
 
 THE_PODS = "the pods; tidegate abort"
+TELL_AGAIN = timedelta(seconds=5)
 
 
 class Keeper:
@@ -107,23 +108,28 @@ class Keeper:
 
     async def _until_needed(self, place: Place, seen: Reconciled) -> None:
         """Wait until another pass can make a difference."""
-        if self.place != place or self._journal.has_news:
+        if self._is_needed(place, seen):
             return
         before, look = self._look, self._keep_looking(seen.picture)
         if look is before:
             # The SDK merges a workflow task without any command with the next one where that brings an update and the
             # worker does not hold the run in its cache, and takes them apart again in later replays (law 9).
             self._journal.leave_a_mark()
-        ends = [end for end in (seen.resume_at, self._deadline(seen)) if end is not None]
+        again = None if seen.published else workflow.now() + TELL_AGAIN
+        ends = [end for end in (seen.resume_at, self._deadline(seen), again) if end is not None]
         timeout = max(min(ends) - workflow.now(), timedelta(0)) if ends else None
         try:
             await workflow.wait_condition(
-                lambda: look.done() or self.place != place or self._journal.has_news,
+                lambda: look.done() or self._is_needed(place, seen),
                 timeout=timeout,
                 timeout_summary="until the next deadline",
             )
         except TimeoutError:
             self._check_deadline(seen)
+
+    def _is_needed(self, place: Place, seen: Reconciled) -> bool:
+        """Whether there is something to do; a status that could not be written is not tried again at once."""
+        return self.place != place or (seen.published and self._journal.has_news)
 
     def _keep_looking(self, picture: str) -> Look:
         """One look goes on for as long as it waits for a change of what stands now."""
