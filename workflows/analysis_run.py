@@ -77,7 +77,7 @@ class AnalysisRun:
         """Measure and judge until the run is over; `status` is where an earlier part of the same run stopped."""
         wanted, rules = _read(request)
         run = _begin(wanted, rules, status)
-        self._told = _verdicts(run.status) if status is not None else ()
+        self._told = _verdicts(run.status)
         self._jobs = MeasuredJobs(wanted, self._uid, run.status)
         try:
             await self._until_over(wanted, rules, run)
@@ -204,7 +204,7 @@ class AnalysisRun:
         ]
 
     async def _tell(self, request: AnalysisRequest, run: Run) -> None:
-        """Tell the release when a metric's verdict is another one than before; not of every reading."""
+        """Tell the release when a verdict becomes bad, or good again; not of every reading."""
         verdicts = _verdicts(run.status)
         if not request.release_id or verdicts == self._told or run.over:
             return
@@ -287,6 +287,6 @@ def _rate_limit(error: ActivityError) -> timedelta | None:
 
 
 def _verdicts(status: AnalysisStatus) -> tuple[str, ...]:
-    """What a release wants to hear of: each metric's newest verdict, and whether a provider makes the run wait."""
-    newest = [str(metric.measurements[-1].phase) if metric.measurements else "" for metric in status.metrics]
-    return (*newest, "rate limited" if status.rate_limited_until else "")
+    """What a release wants to hear of at once: verdicts that are not good, and a provider that makes the run wait."""
+    newest = [metric.measurements[-1].phase if metric.measurements else Phase.SUCCESSFUL for metric in status.metrics]
+    return (*map(str, newest), "rate limited" if status.rate_limited_until else "")

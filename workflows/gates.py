@@ -74,7 +74,7 @@ class Gate:
             kind=kind,
             step=step,
             revision=plan.revision,
-            status=AnalysisStatus(name=name, phase=Phase.PENDING),
+            status=AnalysisStatus(name=name, phase=Phase.RUNNING),
         )
         request = AnalysisRequest(
             cluster=plan.request.cluster,

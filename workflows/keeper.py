@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
 
 THE_PODS = "the pods; tidegate abort"
 TELL_AGAIN = timedelta(seconds=5)
+TURNS = 8
 
 
 class Keeper:
@@ -58,6 +59,11 @@ class Keeper:
     def experiment(self) -> tuple[ExperimentSetState, ...]:
         """What stands of the experiment that the place asks for, as of the last pass."""
         return self._seen.experiment if self._seen is not None else ()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the cluster looked as the place asks for when it was last seen."""
+        return self.failed is None and self._reached == self.place
 
     async def reached(self) -> None:
         """Wait until the cluster looks as the place asks for. Raises what made the keeper give up."""
@@ -170,7 +176,7 @@ class Keeper:
 async def _let_others_go_first() -> None:
     """Let the steps act on what was reached, so that the next pass brings out what they did as well.
 
-    One turn wakes those who wait, in the next ones run the tasks that they start, and what these start.
+    A turn wakes those who wait, or runs what they start; from one step to the next, or to the end, it takes some turns.
     """
-    for _ in range(3):
+    for _ in range(TURNS):
         await workflow.wait_condition(lambda: True)

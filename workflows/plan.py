@@ -92,6 +92,11 @@ class Plan:
             return False
         return self._weight_at(index) >= FULL and (index == 0 or self._weight_at(index - 1) < FULL)
 
+    @property
+    def gives_everything(self) -> bool:
+        """Whether the last step gives this version all of the traffic: what follows asks for nothing more."""
+        return bool(self.steps) and self._weight_at(len(self.steps) - 1) >= FULL
+
     def _weight_at(self, index: int) -> int:
         return FULL if index >= len(self.steps) else weight_at(self.steps, index)
 

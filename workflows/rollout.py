@@ -159,8 +159,11 @@ class Rollout(Doors):
             with self.journal.step(index):
                 promotes = self.inbox.promotes
                 await race(self._take(plan, index), lambda: self.inbox.promotes > promotes)  # noqa: B023
+        await self._hold()
+        has_everything = plan.gives_everything and self._keeper.is_there
         await self._move_to(plan, len(plan.steps))
-        await self._keeper.reached()
+        if not has_everything:
+            await self._keeper.reached()
 
     async def _move_to(self, plan: Plan, index: int) -> None:
         """Stand at a step from here on. Nothing gets 100 % before the background analysis gave its verdict (law 4)."""

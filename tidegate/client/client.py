@@ -201,8 +201,13 @@ class TidegateClient(AnalysisRuns):
     # ------------------------------------------------------------------------------------------------------------- look
 
     async def status(self, rollout: RolloutRef, *, run_id: str | None = None) -> ReleaseStatus:
-        """What the newest release of a Rollout, or the given run, says of itself; also after its end."""
-        return await self._ask(rollout.workflow_id, run_id, ReleaseStatus)
+        """What the newest release of a Rollout, or the given run, says of itself; also after its end.
+
+        Gates under way say themselves how they stand.
+        """
+        status = await self._ask(rollout.workflow_id, run_id, ReleaseStatus)
+        gates = [await self._as_it_stands(gate) for gate in status.analyses]
+        return status.model_copy(update={"analyses": tuple(gates)})
 
     async def newest(self, rollout: RolloutRef) -> Release | None:
         """The newest release of a Rollout, how its run stands and what it says; None when Temporal knows of none.
@@ -216,7 +221,7 @@ class TidegateClient(AnalysisRuns):
             raise _paused_by_server(rollout)
         ended = RunState.STOPPED if was_stopped(run) else RunState.ENDED
         state = RunState.RUNNING if is_running(run) else ended
-        return Release(state, await self.status(rollout, run_id=run.execution.run_id))
+        return Release(state, await self._ask(rollout.workflow_id, run.execution.run_id, ReleaseStatus))
 
     async def observe(self, rollout: RolloutRef, *, timeout: timedelta = OBSERVE_TIMEOUT) -> Observation | None:
         """Look at the cluster now, pods included; None when the cluster's worker does not answer within `timeout`."""
