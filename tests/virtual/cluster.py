@@ -88,13 +88,18 @@ class VirtualCluster(Interceptor):
             await self._client.close()
         await self.api.stop()
 
+    @property
+    def client(self) -> Cluster:
+        """The product's own client of this cluster, once started."""
+        assert self._client is not None
+        return self._client
+
     def activities(self) -> list[Callable[..., Any]]:
         """The real ones; only what passes between two looks is the time of this cluster."""
-        assert self._client is not None
         return [
-            *Kubernetes(self._client).activities(),
-            *IstioTraffic(self._client).activities(),
-            *Passes(self._client, between_looks=self._between_looks).activities(),
+            *Kubernetes(self.client).activities(),
+            *IstioTraffic(self.client).activities(),
+            *Passes(self.client, between_looks=self._between_looks).activities(),
         ]
 
     # ------------------------------------------------------------------------------------------------------------ time
@@ -175,6 +180,10 @@ class VirtualCluster(Interceptor):
     def selector(self, service: str) -> str:
         """The hash that a Service selects."""
         return str(lookup(self.find(SERVICES, service) or {}, "spec", "selector", HASH_LABEL) or "")
+
+    def analysis_runs(self) -> list[Object]:
+        """Every AnalysisRun object there is."""
+        return self.api.store.select(_BY_NAME["AnalysisRun"], NAMESPACE)
 
     def pods(self) -> list[Object]:
         """Every pod there is."""

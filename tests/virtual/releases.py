@@ -149,7 +149,7 @@ async def open_release_world() -> AsyncIterator[World]:
     network = load([EXAMPLES / "services-and-virtualservice.yaml"])
     async with AsyncExitStack() as stack:
         env = await stack.enter_async_context(await time_skipping())
-        await env.client.operator_service.add_search_attributes(_search_attributes())
+        await env.client.operator_service.add_search_attributes(search_attributes())
         cluster, datadog, servicenow = VirtualCluster(await env.get_current_time()), DatadogDouble(), ServiceNowDouble()
         await cluster.start()
         stack.push_async_callback(cluster.stop)
@@ -186,7 +186,8 @@ async def _passing(handle: WorkflowHandle[Any, Any]) -> bool:
     return any(each.activity_type.name == Activity.RECONCILE for each in pending)
 
 
-def _search_attributes() -> AddSearchAttributesRequest:
+def search_attributes() -> AddSearchAttributesRequest:
+    """What the server has to know before a release can say how it stands."""
     return AddSearchAttributesRequest(
         namespace="default", search_attributes={key.name: key.indexed_value_type for key in SEARCH_ATTRIBUTES}
     )

@@ -189,7 +189,7 @@ def _rpc_error(subject: str, error: RPCError) -> TidegateError:
     match error.status:
         case RPCStatusCode.NOT_FOUND if "completed" in text or "closing workflow" in text:
             return already_ended(subject)
-        case RPCStatusCode.NOT_FOUND if "amespace" in text:
+        case RPCStatusCode.NOT_FOUND if text.lower().startswith("namespace"):
             return ConfigurationError(f"Temporal: {text}", "set TEMPORAL_NAMESPACE, or create the namespace")
         case RPCStatusCode.NOT_FOUND:
             return not_found(subject)

@@ -1,0 +1,45 @@
+"""rollout_sim: whole lives of a Rollout against the real workflow, activities and watcher, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from tests.cases.families.analysis_run import ScriptedProvider
+from tests.cases.family import Answer, Family, Input, pruned
+from tests.cases.results import rules_of
+from tests.virtual.simulation import simulate
+from tidegate.analysis.reading import Reading
+
+EXACT = ("step", "phase", "stable", "desired", "vs_weights", "services", "pods", "analysisruns")
+LATE_SECONDS = 2
+
+
+def rollout_sim(given: Input) -> Answer:
+    provider = ScriptedProvider(given)
+
+    def measure(metric: Mapping[str, Any], now: datetime) -> Reading:
+        return provider.measure(rules_of(dict(metric)), {}, now)
+
+    return {"trace": asyncio.run(simulate(given, measure))}
+
+
+def same_states(expected: Answer, actual: Answer) -> bool:
+    """The grading that the cases suggest: the states exactly, their seconds within two; messages are soft."""
+    wanted, found = expected["trace"], actual.get("trace") or []
+    return len(wanted) == len(found) and all(map(_same, wanted, found))
+
+
+def _same(expected: Answer, actual: Answer) -> bool:
+    if abs(expected["at"] - actual["at"]) > LATE_SECONDS:
+        return False
+    return bool(_exact(expected) == _exact(actual))
+
+
+def _exact(state: Answer) -> Answer:
+    return pruned({key: state.get(key) for key in EXACT})
+
+
+FAMILIES = (Family("rollout_sim", rollout_sim, same_states),)

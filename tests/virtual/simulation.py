@@ -1,0 +1,331 @@
+"""A Rollout's life in virtual time, as the cases tell it: actions of the kubectl plugin, and the states that follow.
+
+Everything is the real thing but time and the metric provider: workflows, cluster activities, the watcher's door and the
+embedded API with its controllers.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.replica_sets import HASH_LABEL, SCALE_DOWN_DEADLINE
+from sandbox.kubernetes_api import Change
+from sandbox.kubernetes_api.kinds import ROLLOUTS, SERVICES, VIRTUAL_SERVICES
+from sandbox.kubernetes_api.objects import Object, lookup, meta
+from tests.virtual.cluster import NAMESPACE, VirtualCluster
+from tests.virtual.releases import search_attributes
+from tests.virtual.time_skipping import time_skipping
+from tidegate.analysis.reading import Reading
+from tidegate.client import TidegateClient
+from tidegate.contract import (
+    FOLLOW_UP_QUEUE,
+    RELEASES_QUEUE,
+    Activity,
+    Document,
+    IncidentRef,
+    IncidentRequest,
+    MeasureRequest,
+    cluster_queue,
+    metrics_queue,
+)
+from workers.watch_door import Door, Sighting
+from workers.wiring import workflow_runner
+from workflows.analysis_run import AnalysisRun
+from workflows.rollout import Rollout
+
+APART = timedelta(seconds=0.9)  # writes that are further apart in time belong to two states
+Measure = Callable[[Mapping[str, Any], datetime], Reading]
+
+PATCHES: dict[str, Document] = {
+    "abort": {"abort": True},
+    "retry": {"abort": False},
+    "promote full": {"promoteFull": True},
+}
+
+
+class Provider:
+    """Measures by a script, for every provider that a template may name."""
+
+    def __init__(self, measure: Measure) -> None:
+        self._measure = measure
+
+    @activity.defn(name=Activity.MEASURE_DATADOG)
+    async def datadog(self, request: MeasureRequest) -> list[Reading]:
+        return self._all(request)
+
+    @activity.defn(name=Activity.MEASURE_WEB)
+    async def web(self, request: MeasureRequest) -> list[Reading]:
+        return self._all(request)
+
+    @activity.defn(name=Activity.MEASURE_PROMETHEUS)
+    async def prometheus(self, request: MeasureRequest) -> list[Reading]:
+        return self._all(request)
+
+    @activity.defn(name=Activity.OPEN_INCIDENT)
+    async def incident(self, _: IncidentRequest) -> IncidentRef:
+        return IncidentRef(number="INC0010001", sys_id="1", url="https://servicenow.example/INC0010001")
+
+    def _all(self, request: MeasureRequest) -> list[Reading]:
+        return [self._measure(metric, activity.info().started_time) for metric in request.metrics]
+
+
+class Trace:
+    """The settled states of a Rollout, one for each time that something was written about it."""
+
+    def __init__(self, cluster: VirtualCluster, name: str) -> None:
+        self._cluster = cluster
+        self._name = name
+        self._began = cluster.clock.now
+        self._after = ""
+        self._since: datetime | None = None
+        self._last = self._began
+        self._now: dict[str, Any] = {}
+        self.states: list[dict[str, Any]] = []
+        cluster.api.store.subscribe(self._note)
+
+    def act(self, what: str) -> None:
+        """Somebody does something now: what follows belongs to it."""
+        self.settle()
+        self._after = what
+
+    def settle(self) -> None:
+        """What stands now has settled."""
+        if self._since is None:
+            return
+        told = {"after": self._after} if self._after else {}
+        last = self.states[-1] if self.states else {}
+        if self._now != {key: value for key, value in last.items() if key not in ("at", "after")}:
+            at = int((self._since - self._began) / timedelta(seconds=1))
+            self.states.append({"at": at, **told, **self._now})
+            self._after = ""
+        self._since = None
+
+    def _note(self, _: Change) -> None:
+        now = self._cluster.clock.now
+        if self._since is not None and now - self._last > APART:
+            self.settle()
+        self._since, self._last = self._since or now, now
+        self._now = self._state()
+
+    def _state(self) -> dict[str, Any]:
+        rollout = self._cluster.find(ROLLOUTS, self._name) or {}
+        status = rollout.get("status") or {}
+        sets = {_hash(found): found for found in self._cluster.replica_sets()}
+        version = {hash_: _version(found) for hash_, found in sets.items()}
+        state = {
+            "step": status.get("currentStepIndex"),
+            "phase": status.get("phase", ""),
+            "message": status.get("message", ""),
+            "stable": version.get(str(status.get("stableRS", "")), ""),
+            "desired": version.get(str(status.get("currentPodHash", "")), ""),
+            "abort": bool(status.get("abort")),
+            "pause": [each["reason"] for each in status.get("pauseConditions") or []],
+            "pods": {version[hash_]: _pods(found) for hash_, found in sets.items()},
+            "services": self._services(version),
+            "analysisruns": self._analyses(version),
+        }
+        return state | self._routes()
+
+    def _services(self, version: Mapping[str, str]) -> dict[str, str]:
+        found = self._cluster.api.store.select(SERVICES, NAMESPACE)
+        return {meta(each)["name"]: version.get(self._cluster.selector(meta(each)["name"]), "") for each in found}
+
+    def _routes(self) -> dict[str, Any]:
+        rule = self._cluster.find(VIRTUAL_SERVICES, "vs")
+        if rule is None:
+            return {}
+        routes = rule["spec"]["http"]
+        weights = {row["destination"]["host"]: row.get("weight", 0) for row in routes[-1]["route"]}
+        return {"vs_weights": weights, "vs_managed_routes": [row["name"] for row in routes if row.get("name")]}
+
+    def _analyses(self, version: Mapping[str, str]) -> dict[str, str]:
+        runs = self._cluster.analysis_runs()
+        return {_named(meta(run)["name"], version): lookup(run, "status", "phase") or "" for run in runs}
+
+
+class Simulation:
+    """One Rollout, its cluster, and the door through which it is spoken to."""
+
+    def __init__(self, env: WorkflowEnvironment, cluster: VirtualCluster, door: Door, rollout: Document) -> None:
+        self._env = env
+        self._cluster = cluster
+        self._door = door
+        self._name = str(rollout["metadata"]["name"])
+        self._rollout = rollout
+        self.trace = Trace(cluster, self._name)
+
+    async def play(self, actions: list[dict[str, Any]], until: float) -> list[dict[str, Any]]:
+        """Create the Rollout, act, and go on until so many seconds have passed; the settled states."""
+        began = self._cluster.clock.now
+        moments = [began + timedelta(seconds=action["at"]) for action in actions]
+        self._cluster.look_at([moment + timedelta(milliseconds=300) for moment in moments])
+        self.trace.act("create")
+        self._cluster.apply(self._rollout)
+        await self._tell()
+        for action, moment in zip(actions, moments, strict=True):
+            await self._sleep_until(moment)
+            [(what, value)] = [(key, value) for key, value in action.items() if key != "at"]
+            self.trace.act(_worded(what, value))
+            self._do(what, value)
+            await self._tell()
+        await self._sleep_until(began + timedelta(seconds=until))
+        self.trace.settle()
+        return self.trace.states
+
+    async def _sleep_until(self, moment: datetime) -> None:
+        left = moment - await self._env.get_current_time()
+        if left > timedelta(0):
+            await self._env.sleep(left)
+        self._cluster.advance(await self._env.get_current_time())
+
+    async def _tell(self) -> None:
+        """What the watcher does when an object changed; again for as long as the door wants to look again."""
+        while await self._door.answer(NAMESPACE, self._name, Sighting(None)):
+            await self._env.sleep(0.2)
+
+    def _do(self, what: str, value: Any) -> None:
+        if what == "set_image":
+            self._spec(lambda spec: _image_of(spec, str(value)))
+        elif what == "set_replicas":
+            self._spec(lambda spec: spec | {"replicas": value})
+        elif what == "set_steps":
+            self._spec(lambda spec: _with_steps(spec, value))
+        elif what in ("pause", "unpause"):
+            self._spec(lambda spec: spec | {"paused": what == "pause"})
+        elif what == "promote" and value != "full":
+            self._promote()
+        else:
+            self._status(PATCHES["promote full" if what == "promote" else what])
+
+    def _promote(self) -> None:
+        """As the plugin: what is paused goes on; otherwise the step under way is skipped."""
+        rollout = self._cluster.find(ROLLOUTS, self._name) or {}
+        status = rollout.get("status") or {}
+        if rollout["spec"].get("paused"):
+            self._spec(lambda spec: spec | {"paused": False})
+        if status.get("pauseConditions"):
+            self._status({"pauseConditions": None})
+        elif status.get("currentStepIndex") is not None:
+            steps = len(rollout["spec"]["strategy"]["canary"].get("steps") or [])
+            self._status({"currentStepIndex": min(status["currentStepIndex"] + 1, steps)})
+
+    def _spec(self, edit: Callable[[Document], Document]) -> None:
+        self._cluster.change(ROLLOUTS, self._name, lambda found: found | {"spec": edit(copy.deepcopy(found["spec"]))})
+
+    def _status(self, fields: Document) -> None:
+        def edit(found: Object) -> Object:
+            merged = {**(found.get("status") or {}), **fields}
+            return found | {"status": {key: value for key, value in merged.items() if value is not None}}
+
+        self._cluster.change(ROLLOUTS, self._name, edit, status=True)
+
+
+async def simulate(given: Mapping[str, Any], measure: Measure) -> list[dict[str, Any]]:
+    """Play one case; the settled states in order."""
+    rollout = _complete(given["rollout"])
+    async with AsyncExitStack() as stack:
+        env = await stack.enter_async_context(await time_skipping())
+        await env.client.operator_service.add_search_attributes(search_attributes())
+        cluster = VirtualCluster(await env.get_current_time(), ready_after=float(given.get("ready_after", 5)))
+        cluster.never_ready.update(f"img:{tag}" for tag in given.get("never_ready") or [])
+        await cluster.start()
+        stack.push_async_callback(cluster.stop)
+        cluster.apply(*_surroundings(rollout), *map(_template, given.get("templates") or []))
+        provider = Provider(measure)
+        for worker in _workers(env.client, cluster, provider):
+            await stack.enter_async_context(worker)
+        door = Door(cluster.client, TidegateClient(env.client), "default")
+        simulation = Simulation(env, cluster, door, rollout)
+        return await simulation.play(given.get("actions") or [], float(given.get("until", 600)))
+
+
+def _workers(client: Client, cluster: VirtualCluster, provider: Provider) -> list[Worker]:
+    measured = {"datadog": provider.datadog, "web": provider.web, "prometheus": provider.prometheus}
+    return [
+        Worker(client, task_queue=RELEASES_QUEUE, workflows=[Rollout, AnalysisRun], workflow_runner=workflow_runner()),
+        Worker(client, task_queue=cluster_queue("default"), activities=cluster.activities(), interceptors=[cluster]),
+        Worker(client, task_queue=FOLLOW_UP_QUEUE, activities=[provider.incident]),
+        *(Worker(client, task_queue=metrics_queue(key), activities=[found]) for key, found in measured.items()),
+    ]
+
+
+def _complete(rollout: Document) -> Document:
+    return {**rollout, "metadata": {"namespace": NAMESPACE, **rollout["metadata"]}}
+
+
+def _surroundings(rollout: Document) -> list[Document]:
+    canary = rollout["spec"]["strategy"]["canary"]
+    named = [canary[role] for role in ("stableService", "canaryService") if canary.get(role)]
+    labels = rollout["spec"]["selector"]["matchLabels"]
+    objects: list[Document] = [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": {"selector": dict(labels), "ports": [{"port": 80}]},
+        }
+        for name in named
+    ]
+    if canary.get("trafficRouting"):
+        shares = zip(named, (100, 0), strict=True)
+        route = [{"destination": {"host": name}, "weight": weight} for name, weight in shares]
+        objects.append(
+            {
+                "apiVersion": "networking.istio.io/v1beta1",
+                "kind": "VirtualService",
+                "metadata": {"name": "vs", "namespace": NAMESPACE},
+                "spec": {"hosts": ["demo"], "http": [{"route": route}]},
+            }
+        )
+    return objects
+
+
+def _template(template: Document) -> Document:
+    metadata = {"namespace": NAMESPACE, **template["metadata"]}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisTemplate", **template, "metadata": metadata}
+
+
+def _image_of(spec: Document, tag: str) -> Document:
+    spec["template"]["spec"]["containers"][0]["image"] = f"img:{tag}"
+    return spec
+
+
+def _with_steps(spec: Document, steps: list[Document]) -> Document:
+    spec["strategy"]["canary"]["steps"] = steps
+    return spec
+
+
+def _worded(what: str, value: Any) -> str:
+    if what in ("pause", "unpause", "abort", "retry"):
+        return what
+    return f"{what}={value if isinstance(value, str | int) else json.dumps(value)}"
+
+
+def _hash(found: Object) -> str:
+    return str((meta(found).get("labels") or {}).get(HASH_LABEL, ""))
+
+
+def _version(found: Object) -> str:
+    return str(found["spec"]["template"]["spec"]["containers"][0]["image"]).rpartition(":")[2]
+
+
+def _pods(found: Object) -> str:
+    wanted, available = found["spec"]["replicas"], lookup(found, "status", "availableReplicas") or 0
+    pending = (meta(found).get("annotations") or {}).get(SCALE_DOWN_DEADLINE) and wanted
+    return f"{available}/{wanted}" + (" scale-down pending" if pending else "")
+
+
+def _named(run: str, version: Mapping[str, str]) -> str:
+    for hash_, name in version.items():
+        run = run.replace(hash_, name)
+    return run
