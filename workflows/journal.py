@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         Event,
         IncidentRef,
         Message,
+        Place,
         Reconciled,
         ReleaseRequest,
         ReleaseStatus,
@@ -90,7 +91,7 @@ class Journal:
             self.page = StatusPage(asked, before=self.page)
 
     def begin(
-        self, request: ReleaseRequest, hash_: str, steps: list[str], warnings: tuple[str, ...], live: Document | None
+        self, request: ReleaseRequest, place: Place, steps: list[str], warnings: tuple[str, ...], live: Document | None
     ) -> None:
         """A version was taken on, the first of this run or a newer one: its steps start over.
 
@@ -108,10 +109,10 @@ class Journal:
             cluster=request.cluster,
             phase="Progressing",
             message="",
-            desired_hash=hash_,
+            desired_hash=place.hash,
             steps=tuple(StepStatus(index=index, text=text) for index, text in enumerate(steps)),
             step_hash=version_of(request.rollout).step_hash,
-            step_index=0 if steps else None,
+            step_index=place.index,
             promoted_full=False,
             warnings=warnings,
             by=request.by,

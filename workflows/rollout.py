@@ -85,7 +85,7 @@ class Rollout(Doors):
             self.journal.phase("Degraded", f"InvalidSpec: {self.inbox.refused}", finished=True)
             raise ApplicationError(self.inbox.refused, type=ErrorType.INVALID_SPEC, non_retryable=True) from error
         self._background, self._hold_limit = Background(plan, self.journal), plan.hold_limit
-        self.journal.begin(wanted, plan.hash, plan.step_texts, warnings, seen.rollout)
+        self.journal.begin(wanted, plan.place, plan.step_texts, warnings, seen.rollout)
         self.journal.revision(plan.revision, seen.stable_hash)
         self.journal.replica_sets(seen.replica_sets, plan.replicas)
         self._keeper = Keeper(plan, self._commands, self.journal)

@@ -75,7 +75,6 @@ def unsupported(rollout: Loaded[Rollout]) -> Iterator[Finding]:
             for path in _given(document.data, limit.path.split(".")):
                 message = f"not supported by Tidegate: {limit.name}"
                 yield rollout.finding(severity, CODE, path, message, remedy=limit.remedy)
-    yield from _missing_parts(rollout)
 
 
 def unsupported_providers(template: Loaded[AnalysisTemplate]) -> Iterator[Finding]:
@@ -87,18 +86,6 @@ def unsupported_providers(template: Loaded[AnalysisTemplate]) -> Iterator[Findin
                 path = ("spec", "metrics", index, "provider", name)
                 message = f"not supported by Tidegate: provider {name}"
                 yield template.finding(Severity.ERROR, CODE, path, message, remedy=f"supported providers: {known}")
-
-
-def _missing_parts(rollout: Loaded[Rollout]) -> Iterator[Finding]:
-    """Strategies that rest on something that is left out."""
-    canary = rollout.model.spec.strategy.canary
-    if canary is None:
-        return
-    path: Path = ("spec", "strategy", "canary")
-    if canary.traffic_routing is None:
-        message = "not supported by Tidegate: a canary without trafficRouting"
-        remedy = "add trafficRouting.istio with a VirtualService"
-        yield rollout.finding(Severity.ERROR, CODE, path, message, remedy=remedy)
 
 
 def _given(data: JsonValue, pattern: list[str], path: Path = ()) -> Iterator[Path]:

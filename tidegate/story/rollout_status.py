@@ -13,6 +13,7 @@ MANUALLY_PAUSED: Final = "manually paused"
 def rollout_status(status: ReleaseStatus) -> Document:
     """`.status` of the Rollout object in Argo's fields (argo-rollouts, RolloutStatus); None takes a field away."""
     conditions = pause_conditions(status)
+    stable = status.stable_hash or status.desired_hash  # of a first version, from its beginning on
     document: Document = {
         "phase": status.phase,
         "message": status.message,
@@ -23,7 +24,7 @@ def rollout_status(status: ReleaseStatus) -> Document:
         "currentPodHash": status.desired_hash,
         "currentStepHash": status.step_hash,
         "currentStepIndex": status.step_index,
-        "stableRS": status.stable_hash,
+        "stableRS": stable,
         "replicas": status.counts.current,
         "updatedReplicas": status.counts.updated,
         "readyReplicas": status.counts.ready,
@@ -33,7 +34,7 @@ def rollout_status(status: ReleaseStatus) -> Document:
                 "canary": {"weight": status.actual_weight, "podTemplateHash": status.desired_hash},
                 "stable": {
                     "weight": 100 - status.actual_weight - status.beside_weight,
-                    "podTemplateHash": status.stable_hash,
+                    "podTemplateHash": stable,
                 },
             }
         },
