@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from tidegate.analysis.experiments import Subject, analysis_block
 from tidegate.analysis.spec import build_run_spec
+from tidegate.canary.rollback import Made, within_window
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.canary.weights import next_revision, weight_at
 from tidegate.contract import Document, Istio, Observation, Owner, Place, ReleaseRequest
@@ -84,7 +85,15 @@ class Plan:
     @property
     def first_step(self) -> int:
         """Index of the first step that is taken: none by a first version, nor on the way back to stable."""
-        return len(self.manifest.canary.steps) if self.is_first or self.is_stable else 0
+        skips = self.is_first or self.is_stable or self.is_rollback
+        return len(self.manifest.canary.steps) if skips else 0
+
+    @property
+    def is_rollback(self) -> bool:
+        """Whether this goes back to a version that was promoted within the window that the Rollout gives."""
+        window = self.manifest.spec.rollback_window
+        made = [Made(each.hash, each.created_at, each.promoted_at is not None) for each in self.seen.replica_sets]
+        return window is not None and within_window(made, self.hash, self.seen.stable_hash, window.revisions)
 
     def exposes_fully(self, index: int) -> bool:
         """Whether standing at a step gives this version all of the traffic, and the step before did not."""

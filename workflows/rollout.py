@@ -159,6 +159,7 @@ class Rollout(Doors):
             with self.journal.step(index):
                 promotes = self.inbox.promotes
                 await race(self._take(plan, index), lambda: self.inbox.promotes > promotes)  # noqa: B023
+                await self._hold()
         await self._hold()
         has_everything = plan.gives_everything and self._keeper.is_there
         await self._move_to(plan, len(plan.steps))
@@ -195,10 +196,12 @@ class Rollout(Doors):
             with self.journal.paused("CanaryPauseStep"), self.journal.waiting("the pause", until=until, who=A_PERSON):
                 self.journal.show()
                 await workflow.sleep(seconds, summary=f"pause of {seconds} s")
+                await self._until_resumed()
             return
         promotes = self.inbox.promotes
         with self.journal.paused("CanaryPauseStep"):
             await self._for_a_person("a pause without duration", lambda: self.inbox.promotes > promotes)
+            await self._until_resumed()
 
     async def _analyse(self, plan: Plan, index: int) -> None:
         analysis = plan.step_document(index)["analysis"]
@@ -230,13 +233,18 @@ class Rollout(Doors):
         while self.inbox.paused is not None or self._background.inconclusive:
             if self.inbox.paused is not None:
                 with self.journal.paused(MANUALLY_PAUSED):
-                    await self._for_a_person("resume", lambda: self.inbox.paused is None)
+                    await self._until_resumed()
             else:
                 promotes = self.inbox.promotes
                 with self.journal.paused("InconclusiveAnalysisRun", analysis=self._background.inconclusive):
                     what = "a word on the inconclusive background analysis"
                     await self._for_a_person(what, lambda: self.inbox.promotes > promotes)  # noqa: B023
                 self._background.start()
+
+    async def _until_resumed(self) -> None:
+        """A pause that a person asked for ends when a person says so."""
+        if self.inbox.paused is not None:
+            await self._for_a_person("resume", lambda: self.inbox.paused is None)
 
     async def _for_a_person(self, what: str, answered: Callable[[], bool]) -> None:
         """Wait for a person; when the Rollout sets a limit and nobody came, the release aborts (law 5)."""

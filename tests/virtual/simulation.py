@@ -87,6 +87,7 @@ class Trace:
         self._name = name
         self._began = cluster.clock.now
         self._after = ""
+        self._answered = False
         self._since: datetime | None = None
         self._last = self._began
         self._now: dict[str, Any] = {}
@@ -96,7 +97,12 @@ class Trace:
     def act(self, what: str) -> None:
         """Somebody does something now: what follows belongs to it."""
         self.settle()
-        self._after = what
+        self._after, self._since, self._now = what, self._cluster.clock.now, self._state()
+        self._last = self._since
+
+    def acted(self) -> None:
+        """What is written from here on answers to what was done."""
+        self._answered = False
 
     def settle(self) -> None:
         """What stands now has settled."""
@@ -104,7 +110,7 @@ class Trace:
             return
         told = {"after": self._after} if self._after else {}
         last = self.states[-1] if self.states else {}
-        if self._now != {key: value for key, value in last.items() if key not in ("at", "after")}:
+        if (self._after and self._answered) or self._now != {key: value for key, value in last.items() if key not in ("at", "after")}:
             at = int((self._since - self._began) / timedelta(seconds=1))
             self.states.append({"at": at, **told, **self._now})
             self._after = ""
@@ -114,7 +120,7 @@ class Trace:
         now = self._cluster.clock.now
         if self._since is not None and now - self._last > APART:
             self.settle()
-        self._since, self._last = self._since or now, now
+        self._since, self._last, self._answered = self._since or now, now, True
         self._now = self._state()
 
     def _state(self) -> dict[str, Any]:
@@ -177,6 +183,7 @@ class Simulation:
             [(what, value)] = [(key, value) for key, value in action.items() if key != "at"]
             self.trace.act(_worded(what, value))
             self._do(what, value)
+            self.trace.acted()
             await self._tell()
         await self._sleep_until(began + timedelta(seconds=until))
         self.trace.settle()

@@ -107,7 +107,8 @@ def settled(at: Position, scene: Scene, rules: Rules, now: datetime) -> bool:
         kept = scene.of(at.desired_hash if not at.aborted else at.stable_hash or at.desired_hash)
         promoted = at.fully_promoted or at.aborted
         return kept is not None and kept.available >= at.replicas and not (promoted and _share(at))
-    return at_desired(at, sets) and (at.weights is None or at.weights.canary == at.set_weight())
+    shared = at.weights is None or at.replicas == 0 or at.weights.canary == at.set_weight()
+    return at_desired(at, sets) and shared
 
 
 def wake_at(scene: Scene) -> datetime | None:
@@ -138,9 +139,20 @@ def _role(one: Standing | None, *, kept: bool) -> ReplicaSet | None:
 
 def _stays(one: Standing, at: Position, scene: Scene, now: datetime) -> bool:
     """Whether an older version keeps its pods: something leads to them, or the delay before they go has not passed."""
-    if one.scale_down_at is not None:
-        return scene.selected(one.hash) or one.scale_down_at > now
-    return scene.selected(one.hash) or _delay(at) > timedelta()
+    if scene.selected(one.hash):
+        return True
+    if _is_beyond_limit(one, at, scene):
+        return False
+    return one.scale_down_at > now if one.scale_down_at is not None else _delay(at) > timedelta()
+
+
+def _is_beyond_limit(one: Standing, at: Position, scene: Scene) -> bool:
+    """Whether newer versions take all the places for those that wait for their end (scaleDownDelayRevisionLimit)."""
+    limit = at.strategy.scale_down_delay_revision_limit
+    if limit is None:
+        return False
+    waiting = [each.hash for each in scene.sets if each.wanted and each.hash not in (at.desired_hash, at.stable_hash)]
+    return one.hash in waiting[limit:]
 
 
 def _delay(at: Position) -> timedelta:
@@ -199,7 +211,7 @@ def _may_select(name: str, hash_: str, share: int, at: Position, scene: Scene) -
     selected, target = scene.selectors.get(name), scene.of(hash_)
     if selected is None or selected == hash_ or target is None:
         return False
-    if target.promoted and target.available:
+    if target.promoted and target.available and (not at.dynamic or not share or target.available >= at.replicas):
         return True
     return target.complete if not selected else target.available >= max(1, at.pods_for(share))
 

@@ -34,7 +34,6 @@ _ISTIO_ONLY = "Istio is the one traffic router that is supported"
 REFUSED: tuple[Limit, ...] = (
     Limit("spec.strategy.blueGreen", "blue-green", "use spec.strategy.canary"),
     Limit("spec.workloadRef", "workloadRef", "write the pod template into spec.template"),
-    Limit("spec.rollbackWindow", "rollbackWindow"),
     Limit(f"{_CANARY}.pingPong", "ping-pong", "use canaryService and stableService"),
     Limit(f"{_CANARY}.antiAffinity", "antiAffinity", "write the affinity into the pod template"),
     Limit(f"{_CANARY}.canaryMetadata", "canaryMetadata"),
@@ -60,7 +59,6 @@ PROVIDERS = ("datadog", "job", "prometheus", "web")
 WARNED: tuple[Limit, ...] = (
     Limit("spec.paused", "paused", "pause a release with `tidegate pause`"),
     Limit("spec.analysis", "limits for old AnalysisRun objects"),
-    Limit(f"{_CANARY}.scaleDownDelayRevisionLimit", "scaleDownDelayRevisionLimit"),
     Limit(f"{_CANARY}.analysis.analysisRunMetadata", "analysisRunMetadata"),
     Limit(f"{_STEP}.analysis.analysisRunMetadata", "analysisRunMetadata"),
     Limit(f"{_STEP}.experiment.analysisRunMetadata", "analysisRunMetadata"),

@@ -23,7 +23,8 @@ def rollout_status(status: ReleaseStatus) -> Document:
         "controllerPause": bool(conditions) or None,
         "currentPodHash": status.desired_hash,
         "currentStepHash": status.step_hash,
-        "currentStepIndex": status.step_index,
+        # An aborted version stands before its first step: a retry begins there.
+        "currentStepIndex": 0 if status.aborting and status.steps else status.step_index,
         "stableRS": stable,
         "replicas": status.counts.current,
         "updatedReplicas": status.counts.updated,
@@ -39,6 +40,8 @@ def rollout_status(status: ReleaseStatus) -> Document:
             }
         },
     }
+    if status.manual_pause is not None and status.phase in ("Progressing", "Paused"):
+        document |= {"phase": "Paused", "message": MANUALLY_PAUSED}
     if status.restarting and status.phase in ("Progressing", "Healthy"):
         document |= {"phase": "Progressing", "message": "rollout is restarting"}
     if status.restarted_at is not None:

@@ -42,4 +42,14 @@ def _exact(state: Answer) -> Answer:
     return pruned({key: state.get(key) for key in EXACT})
 
 
-FAMILIES = (Family("rollout_sim", rollout_sim, same_states),)
+def quirk(given: Input) -> str:
+    canary = given["rollout"]["spec"]["strategy"]["canary"]
+    if canary.get("scaleDownDelaySeconds") == 0:
+        return "without a delay the old pods go at once; Argo then leaves them for ever"
+    images = [action["set_image"] for action in given.get("actions") or [] if "set_image" in action]
+    if canary.get("dynamicStableScale") and images[1:] and images[-1] == "v1":
+        return "on the way back to a stable version that is short of pods a release is Progressing, not Healthy"
+    return ""
+
+
+FAMILIES = (Family("rollout_sim", rollout_sim, same_states, quirk),)
