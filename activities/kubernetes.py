@@ -27,7 +27,7 @@ from activities.cluster import (
     put,
 )
 from activities.ownership import claim
-from activities.replica_sets import HASH_LABEL, PROMOTED_AT, REVISION, SCALE_DOWN_DEADLINE
+from activities.replica_sets import HASH_LABEL, PROMOTED_AT, SCALE_DOWN_DEADLINE
 from tidegate.contract import (
     Activity,
     AwaitReplicaSet,
@@ -45,6 +45,7 @@ from tidegate.contract import (
     ScaleReplicaSet,
     Target,
 )
+from tidegate.manifests.kinds import REVISION
 
 FIRST_POLL_SECONDS = 0.2
 LAST_POLL_SECONDS = 2.0

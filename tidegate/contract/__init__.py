@@ -44,6 +44,7 @@ from tidegate.contract.names import (
     rollout_id,
 )
 from tidegate.contract.payload import Document, Payload
+from tidegate.contract.published import CollectAnalysisRuns, Publication, PublishAnalysisRun, PublishEvents
 from tidegate.contract.release import (
     AnalysisRef,
     Compensation,
@@ -97,6 +98,7 @@ __all__ = [
     "AnalysisRequest",
     "AnalysisResult",
     "AwaitReplicaSet",
+    "CollectAnalysisRuns",
     "Compensation",
     "CompensationStatus",
     "CreateReplicaSet",
@@ -122,6 +124,9 @@ __all__ = [
     "PodState",
     "PointServices",
     "PointSubsets",
+    "Publication",
+    "PublishAnalysisRun",
+    "PublishEvents",
     "PublishStatus",
     "Query",
     "ReleaseRequest",

@@ -74,6 +74,9 @@ class Activity(StrEnum):
     POINT_SERVICES = "point_services"  # PointServices -> None
     MARK_STABLE = "mark_stable"  # MarkStable -> None
     PUBLISH_STATUS = "publish_status"  # PublishStatus -> RolloutObject | None: as it stands then
+    PUBLISH_EVENTS = "publish_events"  # PublishEvents -> Publication
+    PUBLISH_ANALYSIS_RUN = "publish_analysis_run"  # PublishAnalysisRun -> Publication
+    COLLECT_ANALYSIS_RUNS = "collect_analysis_runs"  # CollectAnalysisRuns -> Publication
     SHIFT_TRAFFIC = "shift_traffic"  # ShiftTraffic -> TrafficState
     POINT_SUBSETS = "point_subsets"  # PointSubsets -> SubsetState
     RESTORE_STABLE = "restore_stable"  # RestoreStable -> TrafficState
