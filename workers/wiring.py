@@ -106,11 +106,13 @@ async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Acti
     from activities.istio import IstioTraffic
     from activities.jobs import Jobs
     from activities.kubernetes import Kubernetes
+    from activities.published import Publisher
 
     reached = settings.kubernetes
     cluster = await Cluster.connect(url=reached.api_url, kubeconfig=reached.kubeconfig, context=reached.context)
     stack.push_async_callback(cluster.close)
-    return [*Kubernetes(cluster).activities(), *IstioTraffic(cluster).activities(), *Jobs(cluster).activities()]
+    seams = (Kubernetes(cluster), IstioTraffic(cluster), Jobs(cluster), Publisher(cluster))
+    return [each for seam in seams for each in seam.activities()]
 
 
 class _Measured(NamedTuple):
