@@ -56,11 +56,13 @@ class Resource:
 
 EVENTS = Resource("", "v1", "events", "Event")
 PODS = Resource("", "v1", "pods", "Pod")
+EVENTS = Resource("", "v1", "events", "Event")
 SERVICES = Resource("", "v1", "services", "Service")
 JOBS = Resource("batch", "v1", "jobs", "Job")
 REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
 ROLLOUTS = Resource("argoproj.io", "v1alpha1", "rollouts", "Rollout")
 ANALYSIS_TEMPLATES = Resource("argoproj.io", "v1alpha1", "analysistemplates", "AnalysisTemplate")
+ANALYSIS_RUNS = Resource("argoproj.io", "v1alpha1", "analysisruns", "AnalysisRun")
 CLUSTER_ANALYSIS_TEMPLATES = Resource("argoproj.io", "v1alpha1", "clusteranalysistemplates", "ClusterAnalysisTemplate")
 VIRTUAL_SERVICES = Resource("networking.istio.io", "v1beta1", "virtualservices", "VirtualService")
 DESTINATION_RULES = Resource("networking.istio.io", "v1beta1", "destinationrules", "DestinationRule")
@@ -121,12 +123,17 @@ class Cluster:
 
     async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
         """Create an object, or read the one of that name when it stands already."""
+        created = await self.add(resource, namespace, body)
+        return await self.get(resource, namespace, body["metadata"]["name"]) if created is None else created
+
+    async def add(self, resource: Resource, namespace: str, body: Object) -> Object | None:
+        """Create an object; None when one of that name stands already, which needs no right to read it."""
         try:
             return await self._request("POST", resource.path(namespace), body=body)
         except ApplicationError as error:
-            if error.type != ErrorType.CONFLICT:
-                raise
-            return await self.get(resource, namespace, body["metadata"]["name"])
+            if error.type == ErrorType.CONFLICT:
+                return None
+            raise
 
     async def delete(
         self, resource: Resource, namespace: str, name: str, *, propagation: str = "Background", uid: str = ""

@@ -26,7 +26,7 @@ from activities.cluster import (
     put,
 )
 from activities.ownership import claim
-from activities.replica_sets import HASH_LABEL, PROMOTED_AT, REVISION, SCALE_DOWN_DEADLINE
+from activities.replica_sets import HASH_LABEL, PROMOTED_AT, SCALE_DOWN_DEADLINE
 from tidegate.contract import (
     Activity,
     CreateReplicaSet,
@@ -43,6 +43,7 @@ from tidegate.contract import (
     Target,
     TrafficState,
 )
+from tidegate.manifests.kinds import REVISION
 
 
 class Kubernetes:

@@ -20,6 +20,7 @@ from activities.experiments import Experiments, states, wanted_of
 from activities.istio import IstioTraffic
 from activities.kubernetes import Kubernetes
 from activities.moves import Done, Moves, experiment_move
+from activities.published import Publisher
 from activities.views import View, Views, rules_of
 from tidegate.canary import experiments
 from tidegate.canary.passes import (
@@ -76,6 +77,7 @@ class Passes:
         experiments = Experiments(cluster, self._kubernetes)
         self._views = Views(cluster, self._kubernetes, experiments)
         self._moves = Moves(cluster, self._kubernetes, IstioTraffic(cluster), experiments)
+        self._publisher = Publisher(cluster)
         self._between_looks = between_looks
 
     def activities(self) -> list[Callable[..., Any]]:
@@ -105,6 +107,7 @@ class Passes:
             elif not await self._moves.experiment(request, view, done):
                 break
         published, stored = await self._publish(request)
+        told = await self._publisher.tell(request, done.events)
         done_all = settled(at, view.scene, rules, request.at) and experiment_move(request, view) is None
         return Reconciled(
             at=datetime.now(UTC),
@@ -120,6 +123,7 @@ class Passes:
             events=tuple(done.events),
             foreign=tuple(done.foreign),
             published=published,
+            told=told,
             object=stored,
         )
 

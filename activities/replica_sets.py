@@ -7,9 +7,9 @@ from typing import Any
 
 from activities.cluster import REPLICA_SETS, Object
 from tidegate.contract import CreateReplicaSet, PodState, ReplicaSetState
+from tidegate.manifests.kinds import REVISION
 
 HASH_LABEL = "rollouts-pod-template-hash"
-REVISION = "rollout.argoproj.io/revision"
 DESIRED_REPLICAS = "rollout.argoproj.io/desired-replicas"
 SCALE_DOWN_DEADLINE = "scale-down-deadline"
 PROMOTED_AT = "tidegate.io/promoted-at"

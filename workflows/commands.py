@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
         RestartPods,
         RestoreStable,
         Target,
+        Tell,
         TrafficState,
         cluster_queue,
     )
@@ -88,7 +89,9 @@ class Commands:
         )
         return observation
 
-    async def reconcile(self, plan: Plan, place: Place, traffic: TrafficState | None, status: Document) -> Reconciled:
+    async def reconcile(
+        self, plan: Plan, place: Place, traffic: TrafficState | None, status: Document, tell: Tell
+    ) -> Reconciled:
         """One pass. A way back, or past the point of no return, is tried for as long as it takes."""
         request = Reconcile(
             target=self._target,
@@ -99,6 +102,7 @@ class Commands:
             owner_uid=plan.owner_uid,
             traffic=traffic,
             status=status,
+            tell=tell if plan.owner_uid else None,
             fence=self._fence(),
         )
         write = self._certain if place.aborted or place.hash == place.stable_hash else self._forward

@@ -86,6 +86,8 @@ class Gate:
             owner=plan.owner,
         )
         journal.analysis(reference)
+        if plan.owner_uid:
+            journal.news.begun(reference, request.spec, analysis.get("analysisRunMetadata") or {})
         handle: ChildWorkflowHandle[object, AnalysisResult] = await workflow.start_child_workflow(
             ANALYSIS_WORKFLOW,
             request,

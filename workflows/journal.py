@@ -35,11 +35,13 @@ with workflow.unsafe.imports_passed_through():
         RolloutObject,
         StepState,
         StepStatus,
+        Tell,
         TrafficState,
         Waiting,
         WeightStatus,
     )
     from tidegate.story import details, rollout_status
+    from workflows.news import News
     from workflows.status_page import StatusPage
 
 MAX_EVENTS = 200
@@ -65,6 +67,7 @@ class Journal:
         self._current: ReleaseRequest | None = None
         self._attributes: tuple[str, int, int] | None = None
         self.page = StatusPage()
+        self.news = News()
         self.traffic: TrafficState | None = None
         self.is_late = False
         self._restart_at: datetime | None = None
@@ -80,7 +83,7 @@ class Journal:
     @property
     def has_news(self) -> bool:
         """Whether there is something that the Rollout object does not say yet."""
-        return bool(self.unwritten())
+        return bool(self.unwritten()) or bool(self.news)
 
     # ---------------------------------------------------------------------------------------------------------- begin
 
@@ -234,11 +237,12 @@ class Journal:
 
     # ------------------------------------------------------------------------------------------------------ the world
 
-    def seen(self, seen: Reconciled, status: Document) -> None:
-        """What a pass did, and what stands after it; `status` is what it was to write."""
+    def seen(self, seen: Reconciled, status: Document, tell: Tell) -> None:
+        """What a pass did, and what stands after it; `status` and `tell` are what it was to bring out."""
         self.replica_sets(seen.replica_sets, seen.replicas)
-        for event in seen.events:
-            self.event(event.reason, event.message, warning=event.warning)
+        self._add_events(*seen.events)
+        if seen.told:
+            self.news.was_told(tell)
         for edit in seen.foreign:
             who = f" by {edit.manager}" if edit.manager else ""
             self.event("ForeignWeights", f"{edit.virtual_service} {edit.route}: {edit.what}{who}", warning=True)
@@ -286,6 +290,7 @@ class Journal:
         """An analysis run was started, or said something; the newest word of each run counts."""
         others = tuple(a for a in self._status.analyses if a.workflow_id != reference.workflow_id)
         self._set(analyses=(*others, reference))
+        self.news.stands(reference)
 
     def said_by(self, reference: AnalysisRef) -> AnalysisStatus:
         """The newest word of an analysis run."""
@@ -318,7 +323,12 @@ class Journal:
         `analysis` is the name of the analysis run that it is about, or whose verdict brought it about.
         """
         row = Event(at=workflow.now(), reason=reason, message=message, warning=warning, analysis=analysis)
-        self._set(events=(*self._status.events, row)[-MAX_EVENTS:])
+        self._add_events(row)
+        if self.page.object is not None:
+            self.news.event(row)
+
+    def _add_events(self, *events: Event) -> None:
+        self._set(events=(*self._status.events, *events)[-MAX_EVENTS:])
 
     def show(self) -> None:
         """Bring live details and search attributes up to date; called by the run wherever it may write to history."""

@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
 THE_PODS = "the pods; tidegate abort"
 TELL_AGAIN = timedelta(seconds=5)
 TURNS = 8
+GIVE_UP = 5
 
 
 class Keeper:
@@ -37,6 +38,7 @@ class Keeper:
         self._seen: Reconciled | None = None
         self.place = plan.place
         self.failed: Exception | None = None
+        self._unheard = 0  # passes in a row that could not tell all
         self._stopping = False  # a pass that completes although it was cancelled has to be told
 
     def start(self) -> None:
@@ -79,8 +81,10 @@ class Keeper:
         return isinstance(cause, ApplicationError) and cause.type == ErrorType.DELETED
 
     async def told(self) -> None:
-        """Wait until those who look at the cluster were told everything."""
-        await workflow.wait_condition(lambda: self.failed is not None or not self._journal.has_news)
+        """Wait until those who look at the cluster were told everything, or that has failed again and again."""
+        await workflow.wait_condition(
+            lambda: self.failed is not None or not self._journal.has_news or self._unheard >= GIVE_UP
+        )
 
     async def until_quiet(self) -> None:
         """Wait until no deadline is left on any ReplicaSet either."""
@@ -100,9 +104,10 @@ class Keeper:
             self.failed = error
 
     async def _pass(self) -> None:
-        place, status = self.place, self._journal.unwritten()
-        seen = await self._commands.reconcile(self._plan, place, self._journal.traffic, status)
-        self._journal.seen(seen, status)
+        place, status, tell = self.place, self._journal.unwritten(), self._journal.news.tell()
+        seen = await self._commands.reconcile(self._plan, place, self._journal.traffic, status, tell)
+        self._journal.seen(seen, status, tell)
+        self._unheard = 0 if seen.published and seen.told else self._unheard + 1
         self._seen = seen
         self._reached = place if seen.settled else None
         self._note_progress(seen)
@@ -114,28 +119,28 @@ class Keeper:
 
     async def _until_needed(self, place: Place, seen: Reconciled) -> None:
         """Wait until another pass can make a difference."""
-        if self._is_needed(place, seen):
+        if self._is_needed(place):
             return
         before, look = self._look, self._keep_looking(seen.picture)
         if look is before:
             # The SDK merges a workflow task without any command with the next one where that brings an update and the
             # worker does not hold the run in its cache, and takes them apart again in later replays (law 9).
             self._journal.leave_a_mark()
-        again = None if seen.published else workflow.now() + TELL_AGAIN
+        again = None if not self._unheard else workflow.now() + TELL_AGAIN
         ends = [end for end in (seen.resume_at, self._deadline(seen), again) if end is not None]
         timeout = max(min(ends) - workflow.now(), timedelta(0)) if ends else None
         try:
             await workflow.wait_condition(
-                lambda: look.done() or self._is_needed(place, seen),
+                lambda: look.done() or self._is_needed(place),
                 timeout=timeout,
                 timeout_summary="until the next deadline",
             )
         except TimeoutError:
             self._check_deadline(seen)
 
-    def _is_needed(self, place: Place, seen: Reconciled) -> bool:
+    def _is_needed(self, place: Place) -> bool:
         """Whether there is something to do; a status that could not be written is not tried again at once."""
-        return self.place != place or (seen.published and self._journal.has_news)
+        return self.place != place or (not self._unheard and self._journal.has_news)
 
     def _keep_looking(self, picture: str) -> Look:
         """One look goes on for as long as it waits for a change of what stands now."""

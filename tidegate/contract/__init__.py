@@ -42,6 +42,7 @@ from tidegate.contract.names import (
     rollout_id,
 )
 from tidegate.contract.payload import Document, Payload
+from tidegate.contract.published import CollectAnalysisRuns, Publication, PublishAnalysisRun, PublishEvents
 from tidegate.contract.reconcile import (
     AwaitChange,
     ExperimentSetState,
@@ -49,6 +50,8 @@ from tidegate.contract.reconcile import (
     Reconcile,
     Reconciled,
     RestartPods,
+    RunNews,
+    Tell,
 )
 from tidegate.contract.release import (
     AnalysisRef,
@@ -104,6 +107,7 @@ __all__ = [
     "AnalysisRequest",
     "AnalysisResult",
     "AwaitChange",
+    "CollectAnalysisRuns",
     "Compensation",
     "CompensationStatus",
     "CreateReplicaSet",
@@ -131,6 +135,9 @@ __all__ = [
     "PodState",
     "PointServices",
     "PointSubsets",
+    "Publication",
+    "PublishAnalysisRun",
+    "PublishEvents",
     "PublishStatus",
     "Query",
     "Reconcile",
@@ -145,6 +152,7 @@ __all__ = [
     "RestartPods",
     "RestoreStable",
     "RolloutObject",
+    "RunNews",
     "RouteState",
     "ScaleReplicaSet",
     "SetManagedRoute",
@@ -155,6 +163,7 @@ __all__ = [
     "StepStatus",
     "SubsetState",
     "Target",
+    "Tell",
     "TrafficState",
     "Update",
     "Waiting",

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tidegate.contract.cluster import ReplicaSetState
 from tidegate.contract.payload import Document, Payload
-from tidegate.contract.release import Event
+from tidegate.contract.release import AnalysisRef, Event
 from tidegate.contract.rollout_object import RolloutObject
 from tidegate.contract.traffic import ForeignEdit, TrafficState
 from tidegate.contract.writes import Fence, Target
@@ -45,6 +45,29 @@ class ExperimentSetState(Payload):
     complete: bool = False
 
 
+class RunNews(Payload):
+    """An analysis run of the release as it stands now; `spec` and the rest are those of its AnalysisRun object."""
+
+    run: AnalysisRef
+    spec: Document
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class Tell(Payload):
+    """What people with kubectl do not see yet: Events, and AnalysisRun objects.
+
+    `run_id` is the release's run, `first` the number of the first of `events` in it: the id of the effect (law 6).
+    `current` are the names of all of the release's analysis runs, which no limit takes away.
+    """
+
+    run_id: str
+    first: int = 0
+    events: tuple[Event, ...] = ()
+    runs: tuple[RunNews, ...] = ()
+    current: tuple[str, ...] = ()
+
+
 class Reconcile(Payload):
     """One pass. `at` is the release's clock, by which deadlines are set and found to have passed.
 
@@ -60,6 +83,7 @@ class Reconcile(Payload):
     owner_uid: str = ""
     traffic: TrafficState | None = None
     status: Document = Field(default_factory=dict)
+    tell: Tell | None = None
     fence: Fence
 
 
@@ -70,7 +94,7 @@ class Reconciled(Payload):
     is when a deadline on a ReplicaSet makes another pass necessary. `picture` changes whenever something does that a
     pass would look at. `experiment` are the templates of the experiment under way. `events` are what the pass did, in
     Argo's words; `foreign` what somebody else had changed and the pass put right. `published` says that the status was
-    written, or that there is nobody to tell; `object` is the Rollout after that.
+    written, or that there is nobody to tell, `told` the same of the rest; `object` is the Rollout after that.
     """
 
     at: datetime
@@ -86,6 +110,7 @@ class Reconciled(Payload):
     events: tuple[Event, ...] = ()
     foreign: tuple[ForeignEdit, ...] = ()
     published: bool = True
+    told: bool = True
     object: RolloutObject | None = None
 
 

@@ -14,6 +14,7 @@ from tidegate.manifests.source import Document
 
 ARGO_GROUP = "argoproj.io"
 ARGO_VERSION = "argoproj.io/v1alpha1"
+REVISION = "rollout.argoproj.io/revision"  # annotation of what a release makes: its number
 ISTIO_GROUP = "networking.istio.io"
 KINDS: Mapping[tuple[str, str], type[BaseModel]] = {
     (ARGO_GROUP, "Rollout"): Rollout,

@@ -14,6 +14,7 @@ from tidegate.manifests.steps import CanaryStep, PodTemplateMetadata
 
 DEFAULT_REPLICAS = 1
 DEFAULT_REVISION_HISTORY = 10
+DEFAULT_RUN_HISTORY = 5
 DEFAULT_PROGRESS_DEADLINE_SECONDS = 600
 DEFAULT_SCALE_DOWN_DELAY_SECONDS = 30
 DEFAULT_MAX_SURGE = "25%"
@@ -223,6 +224,16 @@ class RunHistory(Model):
 
     successful_run_history_limit: int | None = None
     unsuccessful_run_history_limit: int | None = None
+
+    def successful_kept(self) -> int:
+        """How many Successful ones are kept."""
+        limit = self.successful_run_history_limit
+        return DEFAULT_RUN_HISTORY if limit is None else limit
+
+    def unsuccessful_kept(self) -> int:
+        """How many Failed, Error and Inconclusive ones are kept, together."""
+        limit = self.unsuccessful_run_history_limit
+        return DEFAULT_RUN_HISTORY if limit is None else limit
 
 
 class RollbackWindow(Model):

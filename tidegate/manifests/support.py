@@ -58,9 +58,6 @@ PROVIDERS = ("datadog", "job", "prometheus", "web")
 # Harmless when ignored, so a release goes on and says so.
 WARNED: tuple[Limit, ...] = (
     Limit("spec.paused", "paused", "pause a release with `tidegate pause`"),
-    Limit("spec.analysis", "limits for old AnalysisRun objects"),
-    Limit(f"{_CANARY}.analysis.analysisRunMetadata", "analysisRunMetadata"),
-    Limit(f"{_STEP}.analysis.analysisRunMetadata", "analysisRunMetadata"),
     Limit(f"{_STEP}.experiment.analysisRunMetadata", "analysisRunMetadata"),
 )
 

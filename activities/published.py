@@ -1,0 +1,226 @@
+"""What people with kubectl see beside a Rollout: its Events, and the AnalysisRun objects of its analysis runs.
+
+Nothing decides by any of it, so a cluster that will not have it is worth a warning and never a failed release: one
+without the CRD, a role without the verb. Only what a retry may help is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+from temporalio.exceptions import ApplicationError
+
+from activities import replica_sets
+from activities.cluster import (
+    ANALYSIS_RUNS,
+    EVENTS,
+    FENCE_ANNOTATION,
+    REPLICA_SETS,
+    Cluster,
+    Object,
+    Operation,
+    annotate,
+    escape,
+    put,
+)
+from tidegate.analysis.history import StoredRun, surplus
+from tidegate.contract import (
+    CollectAnalysisRuns,
+    ErrorType,
+    Event,
+    Publication,
+    PublishAnalysisRun,
+    PublishEvents,
+    Reconcile,
+    RunNews,
+    Target,
+)
+from tidegate.manifests.rollout import Rollout, RunHistory
+from tidegate.story import analysis_run_object, kubernetes_event
+
+log = structlog.get_logger(__name__)
+
+# A retry would say the same again: no such kind or namespace, not allowed, not valid.
+_FINAL: Final = (ErrorType.NOT_FOUND, ErrorType.UNAUTHORIZED, ErrorType.REJECTED)
+
+
+class Publisher:
+    """Tells of a release in its cluster. Each method is idempotent: a name or a fence is the id of the effect.
+
+    All but `tell` raise the ApplicationError of a server that is away, limits the rate or changes under the write.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def tell(self, request: Reconcile, events: Sequence[Event]) -> bool:
+        """Tell what a pass was given, and what it did itself; False when it has to be told again."""
+        news = request.tell
+        if news is None or not request.owner_uid:
+            return True
+        try:
+            await self.publish_events(_events(request, news.run_id, news.first, news.events))
+            await self.publish_events(_events(request, f"{news.run_id}/{request.fence}", 0, events))
+            for run in news.runs:
+                await self.publish_analysis_run(_analysis_run(request, run))
+            if any(run.run.status.phase.completed for run in news.runs):
+                await self.collect_analysis_runs(_collection(request, news.current))
+        except ApplicationError as error:
+            log.warning("not told yet", rollout=request.target.name, error=error.message)
+            return False
+        return True
+
+    async def publish_events(self, request: PublishEvents) -> Publication:
+        """Create the Events that do not stand yet."""
+        outcome = Publication()
+        for number, event in enumerate(request.events, request.first):
+            body = kubernetes_event(event, target=request.target, uid=request.uid, run=request.run, number=number)
+            try:
+                await self._cluster.add(EVENTS, request.target.namespace, body)
+            except ApplicationError as error:
+                outcome = _given_up(error, request.target)
+        return outcome
+
+    async def publish_analysis_run(self, request: PublishAnalysisRun) -> Publication:
+        """Create the object, or write what changed; what other people added to it stays, such as `spec.terminate`."""
+        try:
+            await self._write(request, analysis_run_object(request))
+        except ApplicationError as error:
+            if error.type == ErrorType.STALE_WRITE:
+                return Publication()  # something newer was told already
+            return _given_up(error, request.target)
+        return Publication()
+
+    async def collect_analysis_runs(self, request: CollectAnalysisRuns) -> Publication:
+        """Delete the objects that the history limits do not keep; `deleted` are those of this attempt."""
+        deleted: tuple[str, ...] = ()
+        try:
+            for run in await self._garbage(request):
+                deleted += await self._delete(request.target.namespace, run)
+        except ApplicationError as error:
+            return _given_up(error, request.target, deleted)
+        return Publication(deleted=deleted)
+
+    async def _write(self, request: PublishAnalysisRun, wanted: Object) -> None:
+        namespace, name = request.target.namespace, request.run.name
+
+        def edit(found: Object) -> list[Operation]:
+            if not _owned_by(found, request.uid):
+                raise ApplicationError(
+                    f"AnalysisRun {namespace}/{name} exists and does not belong to Rollout {request.target.name}: "
+                    "delete or rename it",
+                    type=ErrorType.REJECTED,
+                    non_retryable=True,
+                )
+            return _differences(found, wanted)
+
+        try:
+            await self._cluster.change(ANALYSIS_RUNS, namespace, name, request.fence, edit)
+        except ApplicationError as error:
+            if error.type != ErrorType.NOT_FOUND:
+                raise
+            fenced = wanted["metadata"]["annotations"] | {FENCE_ANNOTATION: str(request.fence)}
+            body = wanted | {"metadata": wanted["metadata"] | {"annotations": fenced}}
+            if await self._cluster.add(ANALYSIS_RUNS, namespace, body) is None:
+                await self._cluster.change(ANALYSIS_RUNS, namespace, name, request.fence, edit)
+
+    async def _garbage(self, request: CollectAnalysisRuns) -> list[StoredRun]:
+        namespace = request.target.namespace
+        found = await self._cluster.select(ANALYSIS_RUNS, namespace, request.selector)
+        runs = [StoredRun.of(run) for run in found if _owned_by(run, request.uid) and not _being_deleted(run)]
+        sets = await self._cluster.select(REPLICA_SETS, namespace, request.selector)
+        staying = [s for s in sets if replica_sets.belongs(s, request.target.name) and not _being_deleted(s)]
+        return surplus(
+            runs,
+            hashes={replica_sets.hash_of(each) for each in staying},
+            current=request.current,
+            successful=request.successful,
+            unsuccessful=request.unsuccessful,
+        )
+
+    async def _delete(self, namespace: str, run: StoredRun) -> tuple[str, ...]:
+        """Delete this object and give its name; nothing when another one of its name has come instead."""
+        try:
+            await self._cluster.delete(ANALYSIS_RUNS, namespace, run.name, uid=run.uid)
+        except ApplicationError as error:
+            if error.type != ErrorType.CONFLICT:
+                raise
+            return ()
+        return (run.name,)
+
+
+def _events(request: Reconcile, run: str, first: int, events: Sequence[Event]) -> PublishEvents:
+    return PublishEvents(target=request.target, uid=request.owner_uid, run=run, first=first, events=tuple(events))
+
+
+def _analysis_run(request: Reconcile, news: RunNews) -> PublishAnalysisRun:
+    return PublishAnalysisRun(
+        target=request.target,
+        uid=request.owner_uid,
+        hash=request.place.hash,
+        run=news.run,
+        spec=news.spec,
+        selector=_selector(request),
+        labels=news.labels,
+        annotations=news.annotations,
+        fence=request.fence,
+    )
+
+
+def _collection(request: Reconcile, current: tuple[str, ...]) -> CollectAnalysisRuns:
+    limits = Rollout.model_validate(request.rollout).spec.analysis or RunHistory()
+    return CollectAnalysisRuns(
+        target=request.target,
+        uid=request.owner_uid,
+        selector=_selector(request),
+        current=current,
+        successful=limits.successful_kept(),
+        unsuccessful=limits.unsuccessful_kept(),
+    )
+
+
+def _selector(request: Reconcile) -> dict[str, str]:
+    return dict(request.rollout["spec"]["selector"].get("matchLabels") or {})
+
+
+def _given_up(error: ApplicationError, target: Target, deleted: tuple[str, ...] = ()) -> Publication:
+    """The outcome when the cluster says no; raises an error that a retry may help."""
+    if error.type not in _FINAL:
+        raise error
+    log.warning("not told in the cluster", namespace=target.namespace, rollout=target.name, error=error.message)
+    return Publication(problem=error.message, deleted=deleted)
+
+
+def _owned_by(found: Object, uid: str) -> bool:
+    owners = found["metadata"].get("ownerReferences") or []
+    return any(owner.get("uid") == uid for owner in owners)
+
+
+def _being_deleted(found: Object) -> bool:
+    return found["metadata"].get("deletionTimestamp") is not None
+
+
+def _differences(found: Object, wanted: Object) -> list[Operation]:
+    """JSON Patch operations that put what is wanted in place, and leave what else stands there."""
+    annotations = _changed(found["metadata"].get("annotations"), wanted["metadata"]["annotations"])
+    operations = [
+        *annotate(found, annotations),
+        *_merged("/metadata/labels", found["metadata"].get("labels"), wanted["metadata"]["labels"]),
+        *_merged("/spec", found.get("spec"), wanted["spec"]),
+    ]
+    if found.get("status") != wanted["status"]:
+        operations.append(put("/status", wanted["status"]))
+    return operations
+
+
+def _merged(path: str, found: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> list[Operation]:
+    missing = [put(path, {})] if found is None else []
+    changed = _changed(found, wanted)
+    return [*missing, *(put(f"{path}/{escape(name)}", value) for name, value in changed.items())]
+
+
+def _changed(found: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    there = found or {}
+    return {name: value for name, value in wanted.items() if there.get(name) != value}
