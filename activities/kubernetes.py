@@ -11,6 +11,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities import istio_routes, replica_sets
 from activities.cluster import (
+    ANALYSIS_RUNS,
     ANALYSIS_TEMPLATES,
     CLUSTER_ANALYSIS_TEMPLATES,
     PODS,
@@ -86,6 +87,7 @@ class Kubernetes:
             virtual_services={f"{found}.{where}": document for (found, where), document in virtual.items()},
             templates=tuple(await self._templates(namespace, canary)),
             traffic=istio_routes.read_traffic(virtual, istio, namespace) if istio else None,
+            analysis_runs=await self._analysis_runs(live) if live is not None else (),
         )
 
     async def create_replica_set(self, request: CreateReplicaSet) -> ReplicaSetState:
@@ -188,6 +190,18 @@ class Kubernetes:
                 found[key] = template
                 wanted.extend(template["spec"].get("templates") or [])
         return list(found.values())
+
+    async def _analysis_runs(self, live: Object) -> tuple[str, ...]:
+        """Names of the AnalysisRun objects of a Rollout; none in a cluster that does not know the kind."""
+        metadata, selector = live["metadata"], (live["spec"].get("selector") or {}).get("matchLabels") or {}
+        try:
+            found = await self._cluster.select(ANALYSIS_RUNS, metadata["namespace"], selector)
+        except ApplicationError as error:
+            if error.type not in (ErrorType.NOT_FOUND, ErrorType.UNAUTHORIZED):
+                raise
+            return ()
+        owned = [run for run in found if replica_sets.owned_by(run, metadata["uid"])]
+        return tuple(sorted(run["metadata"]["name"] for run in owned))
 
     async def why_not_ready(self, target: Target, hash_: str) -> str:
         """What the first pod that is not ready says, empty when nothing is known."""

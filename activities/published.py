@@ -107,7 +107,7 @@ class Publisher:
         namespace, name = request.target.namespace, request.run.name
 
         def edit(found: Object) -> list[Operation]:
-            if not _owned_by(found, request.uid):
+            if not replica_sets.owned_by(found, request.uid):
                 raise ApplicationError(
                     f"AnalysisRun {namespace}/{name} exists and does not belong to Rollout {request.target.name}: "
                     "delete or rename it",
@@ -129,7 +129,9 @@ class Publisher:
     async def _garbage(self, request: CollectAnalysisRuns) -> list[StoredRun]:
         namespace = request.target.namespace
         found = await self._cluster.select(ANALYSIS_RUNS, namespace, request.selector)
-        runs = [StoredRun.of(run) for run in found if _owned_by(run, request.uid) and not _being_deleted(run)]
+        runs = [
+            StoredRun.of(run) for run in found if replica_sets.owned_by(run, request.uid) and not _being_deleted(run)
+        ]
         sets = await self._cluster.select(REPLICA_SETS, namespace, request.selector)
         staying = [s for s in sets if replica_sets.belongs(s, request.target.name) and not _being_deleted(s)]
         return surplus(
@@ -191,11 +193,6 @@ def _given_up(error: ApplicationError, target: Target, deleted: tuple[str, ...] 
         raise error
     log.warning("not told in the cluster", namespace=target.namespace, rollout=target.name, error=error.message)
     return Publication(problem=error.message, deleted=deleted)
-
-
-def _owned_by(found: Object, uid: str) -> bool:
-    owners = found["metadata"].get("ownerReferences") or []
-    return any(owner.get("uid") == uid for owner in owners)
 
 
 def _being_deleted(found: Object) -> bool:

@@ -86,6 +86,12 @@ def belongs(found: Object, rollout: str) -> bool:
     return bool(found["metadata"]["name"] == f"{rollout}-{hash_}")
 
 
+def owned_by(found: Object, uid: str) -> bool:
+    """Whether an object names the one of that uid as its owner."""
+    owners = found["metadata"].get("ownerReferences") or []
+    return any(owner.get("uid") == uid for owner in owners)
+
+
 def hash_of(found: Object) -> str:
     """The pod-template hash that a ReplicaSet or pod is labelled with, or an empty string."""
     return str((found["metadata"].get("labels") or {}).get(HASH_LABEL, ""))

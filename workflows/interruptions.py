@@ -59,13 +59,18 @@ async def race(work: Coroutine[Any, Any, None], until: Callable[[], bool]) -> No
     task = asyncio.create_task(work)
     try:
         await workflow.wait_condition(lambda: task.done() or until())
-        if task.done() and not task.cancelled():
-            task.result()
-    finally:
-        if not task.done():
-            task.cancel()
-            # What it came to is no news: a command that was cancelled may fail as well as complete.
-            await asyncio.gather(task, return_exceptions=True)
+    except asyncio.CancelledError:
+        await _come_to_rest(task)
+        raise
+    if task.done() and not task.cancelled():
+        task.result()
+    await _come_to_rest(task)
+
+
+async def _come_to_rest(task: asyncio.Task[None]) -> None:
+    """Cancel what is not done. What it came to is no news: what was cancelled may fail as well as complete."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def shielded(work: Coroutine[Any, Any, None]) -> None:

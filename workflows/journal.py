@@ -6,6 +6,7 @@ attributes and the Rollout's `.status` in step with that.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -160,7 +161,7 @@ class Journal:
         self._set(step_index=index)
         try:
             yield
-        except BaseException:
+        except (Exception, asyncio.CancelledError):  # not the end of a worker, which is none of the step
             self._mark(index, state=StepState.FAILED, finished_at=workflow.now())
             raise
         self._mark(index, state=StepState.DONE, finished_at=workflow.now())

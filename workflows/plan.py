@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count, islice
 
 from tidegate.analysis.experiments import Subject, analysis_block
 from tidegate.analysis.spec import build_run_spec
@@ -179,10 +180,15 @@ class Plan:
         return {analysis.name: analysis_block(step, analysis, subjects) for analysis in step.analyses}
 
     def analysis_name(self, step: int | None, attempt: int) -> str:
-        """Argo's name of an analysis run: `<rollout>-<hash>-<revision>[-<step>][.<attempt>]`."""
+        """Argo's name of an analysis run: `<rollout>-<hash>-<revision>[-<step>][.<attempt>]`.
+
+        Attempts of a release that was retried are counted on.
+        """
         where = "" if step is None else f"-{step}"
-        again = f".{attempt}" if attempt else ""
-        return f"{self.request.name}-{self.hash}-{self.revision}{where}{again}"
+        first = f"{self.request.name}-{self.hash}-{self.revision}{where}"
+        names = (f"{first}.{number}" if number else first for number in count())
+        free = (name for name in names if name not in self.seen.analysis_runs)
+        return next(islice(free, attempt, None))
 
 
 def plan_hash(request: ReleaseRequest) -> str:

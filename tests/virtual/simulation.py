@@ -110,7 +110,8 @@ class Trace:
             return
         told = {"after": self._after} if self._after else {}
         last = self.states[-1] if self.states else {}
-        if (self._after and self._answered) or self._now != {key: value for key, value in last.items() if key not in ("at", "after")}:
+        changed = self._now != {key: value for key, value in last.items() if key not in ("at", "after")}
+        if changed or (self._after and self._answered):
             at = int((self._since - self._began) / timedelta(seconds=1))
             self.states.append({"at": at, **told, **self._now})
             self._after = ""

@@ -58,6 +58,7 @@ class Observation(Payload):
     virtual_services: dict[str, Document | None] = Field(default_factory=dict)  # by `name.namespace`
     templates: tuple[Document, ...] = ()
     traffic: TrafficState | None = None
+    analysis_runs: tuple[str, ...] = ()  # names of the AnalysisRun objects that belong to the object in the cluster
 
 
 class CreateReplicaSet(Payload):

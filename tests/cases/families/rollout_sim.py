@@ -49,6 +49,8 @@ def quirk(given: Input) -> str:
     images = [action["set_image"] for action in given.get("actions") or [] if "set_image" in action]
     if canary.get("dynamicStableScale") and images[1:] and images[-1] == "v1":
         return "on the way back to a stable version that is short of pods a release is Progressing, not Healthy"
+    if given.get("script") and any("promote" in action for action in given.get("actions") or []):
+        return "a run that a release left without a verdict is Inconclusive, it proves nothing"
     return ""
 
 
