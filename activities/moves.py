@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from temporalio.exceptions import ApplicationError
 
 from activities.cluster import REPLICA_SETS, Cluster
@@ -14,6 +16,7 @@ from tidegate.canary.experiments import ExperimentMove
 from tidegate.canary.passes import Create, Delete, Mark, Move, Scale, Schedule, Select, Shift
 from tidegate.contract import (
     CreateReplicaSet,
+    Document,
     ErrorType,
     Event,
     ForeignEdit,
@@ -23,7 +26,9 @@ from tidegate.contract import (
     PointSubsets,
     Reconcile,
     ScaleReplicaSet,
+    SetManagedRoute,
     ShiftTraffic,
+    TrafficState,
 )
 
 
@@ -120,6 +125,35 @@ class Moves:
         kind = "subset" if subset else "service"
         done.event("SwitchService", f"Switched selector for {kind} '{move.selector}' from '{before}' to '{move.hash}'")
 
+    async def routes(self, wanted: Mapping[str, int], request: Reconcile, view: View, done: Done) -> bool:
+        """Bring header and mirror routes in place, one at a time; whether one had to change.
+
+        `wanted` names each route that is to stand, and the step that asks for it.
+        """
+        istio, by_hash = Istio.of(request.rollout), {s.hash: s.name for s in view.sets}
+        if istio is None or view.traffic is None or not istio.managed_routes:
+            return False
+        steps = request.rollout["spec"]["strategy"]["canary"].get("steps") or []
+        gone = {"header": {"name": name}} if (name := _left_over(view.traffic, wanted)) else None
+        for route in [gone] if gone else [_managed(steps[index]) for index in wanted.values()]:
+            traffic = await self._traffic.set_managed_route(
+                SetManagedRoute(
+                    target=request.target,
+                    istio=istio,
+                    replica_set=by_hash.get(request.place.hash, ""),
+                    fence=request.fence,
+                    last=done.traffic,
+                    **route,
+                )
+            )
+            if traffic.updated:
+                done.traffic = traffic
+                done.foreign += traffic.foreign
+                names = ", ".join(route.name for route in traffic.managed)
+                done.event("ManagedRoutesUpdated", f"Managed routes: {names or 'none'}")
+                return True
+        return False
+
     async def _shift(self, move: Shift, request: Reconcile, view: View, done: Done) -> None:
         istio = Istio.of(request.rollout)
         by_hash = {s.hash: s.name for s in view.sets}
@@ -142,6 +176,15 @@ class Moves:
         done.traffic = traffic
         done.foreign += traffic.foreign
         done.event("TrafficWeightUpdated", f"Traffic weight updated from {view.traffic.canary} to {traffic.canary}")
+
+
+def _left_over(traffic: TrafficState, wanted: Mapping[str, int]) -> str:
+    return next((route.name for route in traffic.managed if route.name not in wanted), "")
+
+
+def _managed(document: Document) -> dict[str, Document | None]:
+    """The step's route as a request has it."""
+    return {"header": document.get("setHeaderRoute"), "mirror": document.get("setMirrorRoute")}
 
 
 def experiment_move(request: Reconcile, view: View) -> ExperimentMove | None:

@@ -23,6 +23,7 @@ from activities.moves import Done, Moves, experiment_move
 from activities.published import Publisher
 from activities.views import View, Views, rules_of
 from tidegate.canary import experiments
+from tidegate.canary.managed_routes import wanted_routes
 from tidegate.canary.passes import (
     next_move,
     settled,
@@ -101,6 +102,8 @@ class Passes:
                     f"Rollout {target.namespace}/{target.name} was deleted", type=ErrorType.DELETED, non_retryable=True
                 )
             at, rules = _position(request, view), rules_of(request.rollout)
+            if await self._moves.routes(wanted_routes(at, view.scene, rules.canary), request, view, done):
+                continue
             move = next_move(at, view.scene, rules, request.at)
             if move is not None:
                 await self._moves.make(move, request, view, done)

@@ -37,8 +37,11 @@ class View:
         sets = [(s.name, s.desired, s.current, s.ready, s.available, str(s.scale_down_at)) for s in self.sets]
         rows = self.traffic.routes if self.traffic else ()
         routes = [(r.virtual_service, r.route, r.stable, r.canary, sorted(r.others.items())) for r in rows]
+        managed = [(route.virtual_service, route.name) for route in (self.traffic.managed if self.traffic else ())]
         trials = [(s.name, s.wanted, s.created, s.available, s.service, str(s.scale_down_at)) for s in self.experiment]
-        text = json.dumps([self.owner, self.replicas, sets, sorted(self.scene.selectors.items()), routes, trials])
+        text = json.dumps(
+            [self.owner, self.replicas, sets, sorted(self.scene.selectors.items()), routes, managed, trials]
+        )
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

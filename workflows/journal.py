@@ -71,6 +71,8 @@ class Journal:
         self.news = News()
         self.traffic: TrafficState | None = None
         self.is_late = False
+        self.fights = 0  # passes that had to put right what somebody else had written
+        self.meddler = ""
         self._restart_at: datetime | None = None
 
     def status(self) -> ReleaseStatus:
@@ -244,8 +246,10 @@ class Journal:
         self._add_events(*seen.events)
         if seen.told:
             self.news.was_told(tell)
+        self.fights += bool(seen.foreign)
         for edit in seen.foreign:
             who = f" by {edit.manager}" if edit.manager else ""
+            self.meddler = edit.manager or "somebody"
             self.event("ForeignWeights", f"{edit.virtual_service} {edit.route}: {edit.what}{who}", warning=True)
         if seen.traffic is not None:
             self.routed(seen.traffic, f"step {self._status.step_index}")

@@ -39,6 +39,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.restarts import Restarts
     from workflows.undo import Undo
 
+MOST_FIGHTS = 3  # over the routes, before a release holds for a person
+
 
 @workflow.defn(name=ROLLOUT_WORKFLOW)
 class Rollout(Doors):
@@ -229,11 +231,16 @@ class Rollout(Doors):
     # ----------------------------------------------------------------------------------------------------------- holds
 
     async def _hold(self) -> None:
-        """Go no further while a person paused the release or the background analysis could not tell."""
-        while self.inbox.paused is not None or self._background.inconclusive:
+        """Go no further while a person paused the release, somebody fights it, or the background could not tell."""
+        while self.inbox.paused is not None or self._background.inconclusive or self.journal.fights >= MOST_FIGHTS:
             if self.inbox.paused is not None:
                 with self.journal.paused(MANUALLY_PAUSED):
                     await self._until_resumed()
+            elif self.journal.fights >= MOST_FIGHTS:
+                promotes, what = self.inbox.promotes, f"an end of what {self.journal.meddler} writes to the routes"
+                with self.journal.paused("ForeignWeights"):
+                    await self._for_a_person(what, lambda: self.inbox.promotes > promotes)  # noqa: B023
+                self.journal.fights = 0
             else:
                 promotes = self.inbox.promotes
                 with self.journal.paused("InconclusiveAnalysisRun", analysis=self._background.inconclusive):

@@ -48,8 +48,6 @@ REFUSED: tuple[Limit, ...] = (
     Limit(f"{_ROUTING}.apisix", "traffic routing by Apache APISIX", _ISTIO_ONLY),
     Limit(f"{_ROUTING}.plugins", "traffic routing by plugins", _ISTIO_ONLY),
     Limit(f"{_ROUTING}.maxTrafficWeight", "maxTrafficWeight", "weights are percent"),
-    Limit(f"{_STEP}.setHeaderRoute", "step setHeaderRoute"),
-    Limit(f"{_STEP}.setMirrorRoute", "step setMirrorRoute"),
     Limit(f"{_STEP}.plugin", "step plugin"),
 )
 

@@ -1,0 +1,39 @@
+"""Which header and mirror routes are to stand at a release's position.
+
+Source: argo-rollouts, setHeaderRoute and setMirrorRoute. A route stands from its step on until a later step takes it
+away; none does after the last step's promotion, after an abort, or while nothing leads to an available canary pod. A
+step before the first pods is not lost, as it is there: its route comes with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tidegate.canary.position import Position
+from tidegate.canary.scene import Scene
+from tidegate.manifests.steps import CanaryStep
+
+
+def wanted_routes(at: Position, scene: Scene, canary_selectors: tuple[str, ...]) -> Mapping[str, int]:
+    """Name of each route that is to stand -> index of the step that asks for it.
+
+    `canary_selectors` are the names of the selectors that lead to the canary: a route leads to what they select.
+    """
+    canary = scene.of(at.desired_hash)
+    if not at.takes_steps or at.aborted or at.index is None or canary is None or not canary.available:
+        return {}
+    if any(scene.selectors.get(name, at.desired_hash) != at.desired_hash for name in canary_selectors):
+        return {}
+    wanted: dict[str, int] = {}
+    for index, step in enumerate(at.strategy.steps[: at.index + 1]):
+        name, matches = _route(step)
+        if matches:
+            wanted[name] = index
+        else:
+            wanted.pop(name, None)
+    return wanted
+
+
+def _route(step: CanaryStep) -> tuple[str, bool]:
+    route = step.set_header_route or step.set_mirror_route
+    return (route.name, bool(route.match)) if route is not None else ("", False)
