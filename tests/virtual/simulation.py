@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -44,7 +45,7 @@ from workflows.analysis_run import AnalysisRun
 from workflows.rollout import Rollout
 
 APART = timedelta(seconds=0.9)  # writes that are further apart in time belong to two states
-Measure = Callable[[Mapping[str, Any], datetime], Reading]
+Measure = Callable[[str, Mapping[str, Any], datetime], Reading]  # of a run, by its name
 
 PATCHES: dict[str, Document] = {
     "abort": {"abort": True},
@@ -76,7 +77,8 @@ class Provider:
         return IncidentRef(number="INC0010001", sys_id="1", url="https://servicenow.example/INC0010001")
 
     def _all(self, request: MeasureRequest) -> list[Reading]:
-        return [self._measure(metric, activity.info().started_time) for metric in request.metrics]
+        now = activity.info().started_time
+        return [self._measure(request.run, metric, now) for metric in request.metrics]
 
 
 class Trace:
@@ -180,17 +182,22 @@ class Simulation:
         self._cluster.apply(self._rollout)
         await self._tell()
         for action, moment in zip(actions, moments, strict=True):
-            await self._sleep_until(moment)
+            await self.sleep_until(moment)
             [(what, value)] = [(key, value) for key, value in action.items() if key != "at"]
-            self.trace.act(_worded(what, value))
-            self._do(what, value)
-            self.trace.acted()
-            await self._tell()
-        await self._sleep_until(began + timedelta(seconds=until))
+            await self.act(what, value)
+        await self.sleep_until(began + timedelta(seconds=until))
         self.trace.settle()
         return self.trace.states
 
-    async def _sleep_until(self, moment: datetime) -> None:
+    async def act(self, what: str, value: Any) -> None:
+        """Do something now, and tell the door."""
+        self.trace.act(_worded(what, value))
+        self._do(what, value)
+        self.trace.acted()
+        await self._tell()
+
+    async def sleep_until(self, moment: datetime) -> None:
+        """Let time pass."""
         left = moment - await self._env.get_current_time()
         if left > timedelta(0):
             await self._env.sleep(left)
@@ -240,6 +247,29 @@ class Simulation:
 
 async def simulate(given: Mapping[str, Any], measure: Measure) -> list[dict[str, Any]]:
     """Play one case; the settled states in order."""
+    async with opened(given, measure) as stage:
+        return await stage.simulation.play(given.get("actions") or [], float(given.get("until", 600)))
+
+
+@dataclass
+class Stage:
+    """A simulation that may begin, and what it runs on."""
+
+    env: WorkflowEnvironment
+    cluster: VirtualCluster
+    simulation: Simulation
+    releases: Worker
+
+    async def restart(self) -> None:
+        """The worker of the releases goes, and another one comes."""
+        await self.releases.shutdown()
+        self.releases = _release_worker(self.env.client)
+        await self.releases.__aenter__()
+
+
+@asynccontextmanager
+async def opened(given: Mapping[str, Any], measure: Measure) -> AsyncIterator[Stage]:
+    """Everything around the Rollout of a case, before it is created."""
     rollout = _complete(given["rollout"])
     async with AsyncExitStack() as stack:
         env = await stack.enter_async_context(await time_skipping())
@@ -253,18 +283,27 @@ async def simulate(given: Mapping[str, Any], measure: Measure) -> list[dict[str,
         for worker in _workers(env.client, cluster, provider):
             await stack.enter_async_context(worker)
         door = Door(cluster.client, TidegateClient(env.client), "default")
-        simulation = Simulation(env, cluster, door, rollout)
-        return await simulation.play(given.get("actions") or [], float(given.get("until", 600)))
+        stage = Stage(env, cluster, Simulation(env, cluster, door, rollout), _release_worker(env.client))
+        await stage.releases.__aenter__()
+        try:
+            yield stage
+        finally:
+            await stage.releases.shutdown()
 
 
 def _workers(client: Client, cluster: VirtualCluster, provider: Provider) -> list[Worker]:
     measured = {"datadog": provider.datadog, "web": provider.web, "prometheus": provider.prometheus}
     return [
-        Worker(client, task_queue=RELEASES_QUEUE, workflows=[Rollout, AnalysisRun], workflow_runner=workflow_runner()),
         Worker(client, task_queue=cluster_queue("default"), activities=cluster.activities(), interceptors=[cluster]),
         Worker(client, task_queue=FOLLOW_UP_QUEUE, activities=[provider.incident]),
         *(Worker(client, task_queue=metrics_queue(key), activities=[found]) for key, found in measured.items()),
     ]
+
+
+def _release_worker(client: Client) -> Worker:
+    return Worker(
+        client, task_queue=RELEASES_QUEUE, workflows=[Rollout, AnalysisRun], workflow_runner=workflow_runner()
+    )
 
 
 def _complete(rollout: Document) -> Document:

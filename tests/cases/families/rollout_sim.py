@@ -20,7 +20,7 @@ LATE_SECONDS = 2
 def rollout_sim(given: Input) -> Answer:
     provider = ScriptedProvider(given)
 
-    def measure(metric: Mapping[str, Any], now: datetime) -> Reading:
+    def measure(_: str, metric: Mapping[str, Any], now: datetime) -> Reading:
         return provider.measure(rules_of(dict(metric)), {}, now)
 
     return {"trace": asyncio.run(simulate(given, measure))}
