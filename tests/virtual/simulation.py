@@ -27,7 +27,7 @@ from tests.virtual.cluster import NAMESPACE, VirtualCluster
 from tests.virtual.releases import search_attributes
 from tests.virtual.time_skipping import time_skipping
 from tidegate.analysis.reading import Reading
-from tidegate.client import TidegateClient
+from tidegate.client import NoWorkerError, TidegateClient
 from tidegate.contract import (
     FOLLOW_UP_QUEUE,
     RELEASES_QUEUE,
@@ -205,8 +205,14 @@ class Simulation:
 
     async def _tell(self) -> None:
         """What the watcher does when an object changed; again for as long as the door wants to look again."""
-        while await self._door.answer(NAMESPACE, self._name, Sighting(None)):
+        while await self._look_again():
             await self._env.sleep(0.2)
+
+    async def _look_again(self) -> bool:
+        try:
+            return await self._door.answer(NAMESPACE, self._name, Sighting(None))
+        except NoWorkerError:  # it was stopped a moment ago
+            return True
 
     def _do(self, what: str, value: Any) -> None:
         if what == "set_image":
@@ -301,8 +307,13 @@ def _workers(client: Client, cluster: VirtualCluster, provider: Provider) -> lis
 
 
 def _release_worker(client: Client) -> Worker:
+    """Nothing is kept from one task to the next: each replays the history, and nothing sticks to a worker that went."""
     return Worker(
-        client, task_queue=RELEASES_QUEUE, workflows=[Rollout, AnalysisRun], workflow_runner=workflow_runner()
+        client,
+        task_queue=RELEASES_QUEUE,
+        workflows=[Rollout, AnalysisRun],
+        workflow_runner=workflow_runner(),
+        max_cached_workflows=0,
     )
 
 

@@ -10,8 +10,8 @@ from temporalio.client import WorkflowFailureError
 
 from sandbox.kubernetes_api.kinds import ROLLOUTS, VIRTUAL_SERVICES
 from sandbox.kubernetes_api.objects import Object
-from tests.virtual.releases import World
-from tidegate.contract import ReleaseStatus
+from tests.virtual.releases import IMAGE, World
+from tidegate.contract import Accepted, ReleaseStatus
 
 Edit = Callable[[dict[str, Any]], None]
 HEADER = {"setHeaderRoute": {"name": "hdr", "match": [{"headerName": "agent", "headerValue": {"exact": "f"}}]}}
@@ -130,6 +130,19 @@ async def test_a_stable_that_gives_up_pods_gets_them_back_before_the_traffic(wor
         await handle.result()
     assert world.cluster.wanted() == [8, 0]
     assert world.cluster.weights()[-1] == 0
+
+
+async def test_back_to_a_stable_that_is_short_of_pods_is_progress(world: World) -> None:
+    await world.deploy_stable()
+    edit = with_steps({"setWeight": 50}, {"pause": {}}, dynamicStableScale=True)
+    handle = await world.start(world.request("1.1.0", edit))
+    await world.until(handle, paused)
+    await world.until(handle, lambda _: world.cluster.wanted() == [4, 4])
+    world.cluster.never_ready.add(f"{IMAGE}:1.0.0")
+    await handle.execute_update("release", world.request("1.0.0", edit), result_type=Accepted)
+    status = await world.until(handle, lambda _: world.cluster.wanted()[0] == 8)
+    assert status.phase == "Progressing"
+    assert world.cluster.weights()[-1] == 50, "stable has the pods for no more"
 
 
 async def test_another_number_of_replicas_counts_at_once(world: World) -> None:

@@ -45,7 +45,7 @@ def _exact(state: Answer) -> Answer:
 def quirk(given: Input) -> str:
     canary = given["rollout"]["spec"]["strategy"]["canary"]
     if canary.get("scaleDownDelaySeconds") == 0:
-        return "without a delay the old pods go at once; Argo then leaves them for ever"
+        return "without a delay the old pods go at once"
     images = [action["set_image"] for action in given.get("actions") or [] if "set_image" in action]
     if canary.get("dynamicStableScale") and images[1:] and images[-1] == "v1":
         return "on the way back to a stable version that is short of pods a release is Progressing, not Healthy"
