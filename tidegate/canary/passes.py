@@ -206,13 +206,13 @@ def _may_select(name: str, hash_: str, share: int, at: Position, scene: Scene) -
 
     One that selected no hash so far serves pods that nobody here knows: only a complete version takes it over. Later
     the pods that the traffic takes are enough, one at least. What leads to the version that was promoted before is
-    right in any case.
+    right in any case; only a dynamic stable has to have all of its pods back.
     """
     selected, target = scene.selectors.get(name), scene.of(hash_)
     if selected is None or selected == hash_ or target is None:
         return False
-    if target.promoted and target.available and (not at.dynamic or not share or target.available >= at.replicas):
-        return True
+    if target.promoted and target.available:
+        return not at.dynamic or not share or target.available >= at.replicas
     return target.complete if not selected else target.available >= max(1, at.pods_for(share))
 
 

@@ -318,9 +318,8 @@ VALUES: dict[str, Any] = {
 
 def test_a_provider_that_nobody_knows_is_named() -> None:
     found = findings(lambda o: metric(o).update(provider={"wavefront": {"query": "x"}}), Severity.ERROR, complete=False)
-    assert "not supported by Tidegate: provider wavefront" in [
-        each.message for each in found if each.code == "unsupported"
-    ]
+    messages = [each.message for each in found if each.code == "unsupported"]
+    assert "not supported by Tidegate: provider wavefront" in messages
 
 
 class TestCheckRelease:
