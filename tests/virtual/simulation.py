@@ -264,13 +264,6 @@ class Stage:
     env: WorkflowEnvironment
     cluster: VirtualCluster
     simulation: Simulation
-    releases: Worker
-
-    async def restart(self) -> None:
-        """The worker of the releases goes, and another one comes."""
-        await self.releases.shutdown()
-        self.releases = _release_worker(self.env.client)
-        await self.releases.__aenter__()
 
 
 @asynccontextmanager
@@ -289,17 +282,13 @@ async def opened(given: Mapping[str, Any], measure: Measure) -> AsyncIterator[St
         for worker in _workers(env.client, cluster, provider):
             await stack.enter_async_context(worker)
         door = Door(cluster.client, TidegateClient(env.client), "default")
-        stage = Stage(env, cluster, Simulation(env, cluster, door, rollout), _release_worker(env.client))
-        await stage.releases.__aenter__()
-        try:
-            yield stage
-        finally:
-            await stage.releases.shutdown()
+        yield Stage(env, cluster, Simulation(env, cluster, door, rollout))
 
 
 def _workers(client: Client, cluster: VirtualCluster, provider: Provider) -> list[Worker]:
     measured = {"datadog": provider.datadog, "web": provider.web, "prometheus": provider.prometheus}
     return [
+        _release_worker(client),
         Worker(client, task_queue=cluster_queue("default"), activities=cluster.activities(), interceptors=[cluster]),
         Worker(client, task_queue=FOLLOW_UP_QUEUE, activities=[provider.incident]),
         *(Worker(client, task_queue=metrics_queue(key), activities=[found]) for key, found in measured.items()),
