@@ -7,6 +7,7 @@ another number of replicas, weights that somebody else changed) is looked after 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -22,6 +23,7 @@ THE_PODS = "the pods; tidegate abort"
 TELL_AGAIN = timedelta(seconds=5)
 TURNS = 8
 GIVE_UP = 5
+LET_COMPLETE = timedelta(milliseconds=500)  # what takes longer is waiting for its next attempt, or for a slow server
 
 
 class Keeper:
@@ -38,6 +40,7 @@ class Keeper:
         self._seen: Reconciled | None = None
         self.place = plan.place
         self.failed: Exception | None = None
+        self._passing = False
         self._unheard = 0  # passes in a row that could not tell all
         self._stopping = False  # a pass that completes although it was cancelled has to be told
 
@@ -49,6 +52,9 @@ class Keeper:
     async def stop(self) -> None:
         """Come to rest: no write of this keeper follows."""
         self._stopping = True
+        if self._passing:  # there is no shorter way to its end: a write that was begun is awaited in any case
+            with suppress(TimeoutError):
+                await workflow.wait_condition(lambda: not self._passing, timeout=LET_COMPLETE)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -105,7 +111,11 @@ class Keeper:
 
     async def _pass(self) -> None:
         place, status, tell = self.place, self._journal.unwritten(), self._journal.news.tell()
-        seen = await self._commands.reconcile(self._plan, place, self._journal.traffic, status, tell)
+        self._passing = True
+        try:
+            seen = await self._commands.reconcile(self._plan, place, self._journal.traffic, status, tell)
+        finally:
+            self._passing = False
         self._journal.seen(seen, status, tell)
         self._unheard = 0 if seen.published and seen.told else self._unheard + 1
         self._seen = seen

@@ -6,6 +6,7 @@ embedded API with its controllers.
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -44,6 +45,7 @@ from workers.wiring import workflow_runner
 from workflows.analysis_run import AnalysisRun
 from workflows.rollout import Rollout
 
+LONGEST_SECONDS = 120  # of real time
 APART = timedelta(seconds=0.9)  # writes that are further apart in time belong to two states
 Measure = Callable[[str, Mapping[str, Any], datetime], Reading]  # of a run, by its name
 
@@ -253,7 +255,7 @@ class Simulation:
 
 async def simulate(given: Mapping[str, Any], measure: Measure) -> list[dict[str, Any]]:
     """Play one case; the settled states in order."""
-    async with opened(given, measure) as stage:
+    async with opened(given, measure) as stage, asyncio.timeout(LONGEST_SECONDS):
         return await stage.simulation.play(given.get("actions") or [], float(given.get("until", 600)))
 
 

@@ -117,7 +117,8 @@ async def test_pause_holds_before_the_next_step_and_resume_goes_on(world: World)
     await world.until(handle, paused)
     await handle.execute_update("pause", {"by": "ana"}, result_type=Accepted)
     status = await world.until(handle, lambda s: s.waiting is not None and s.waiting.what == "resume")
-    assert status.message == "manually paused"
+    assert status.manual_pause is not None
+    assert status.steps[1].state is StepState.RUNNING, "the step is not over before a person says so"
     assert status.waiting is not None
     assert status.waiting.until is None
     await handle.execute_update("resume", result_type=Accepted)
