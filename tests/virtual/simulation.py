@@ -46,7 +46,7 @@ from workflows.analysis_run import AnalysisRun
 from workflows.rollout import Rollout
 
 LONGEST_SECONDS = 120  # of real time
-APART = timedelta(seconds=0.9)  # writes that are further apart in time belong to two states
+APART = timedelta(seconds=1.5)  # writes that are further apart in time belong to two states
 Measure = Callable[[str, Mapping[str, Any], datetime], Reading]  # of a run, by its name
 
 PATCHES: dict[str, Document] = {
