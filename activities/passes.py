@@ -102,7 +102,7 @@ class Passes:
                     f"Rollout {target.namespace}/{target.name} was deleted", type=ErrorType.DELETED, non_retryable=True
                 )
             at, rules = _position(request, view), rules_of(request.rollout)
-            if await self._moves.routes(wanted_routes(at, view.scene, rules.canary), request, view, done):
+            if await self._moves.routes(wanted_routes(at, view.scene, rules.canary, request.at), request, view, done):
                 continue
             move = next_move(at, view.scene, rules, request.at)
             if move is not None:

@@ -6,7 +6,6 @@ weight goes down before the pods do.
 
 from __future__ import annotations
 
-from tidegate.canary.limits import enough_available
 from tidegate.canary.position import Position
 from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
 from tidegate.canary.scaling import at_desired, goal
@@ -72,15 +71,16 @@ def _in_force(at: Position) -> int:
     return 0 if at.weights is None else at.weights.canary
 
 
-def pods_of_the_rest(at: Position, weight: int) -> int:
+def pods_of_the_rest(at: Position, stable: ReplicaSet | None, weight: int) -> int:
     """Available pods that stable must have when the canary gets `weight`.
 
     Rounded down as Argo rounds here; up with dynamicStableScale, where stable has no pod more than its traffic takes.
+    Where replicaProgressThreshold can do with those that are there, they are the number.
     """
-    rest = at.maximum - weight
-    return at.pods_for(rest) if at.dynamic else rest * at.replicas // at.maximum
+    rest, available = at.maximum - weight, stable.available if stable else 0
+    wanted = at.pods_for(rest) if at.dynamic else rest * at.replicas // at.maximum
+    return min(wanted, available) if at.enough(available, wanted) else wanted
 
 
 def _carried_by_stable(at: Position, stable: ReplicaSet | None, weight: int) -> bool:
-    wanted, available = pods_of_the_rest(at, weight), stable.available if stable else 0
-    return available >= wanted or enough_available(available, wanted, at.strategy.replica_progress_threshold)
+    return (stable.available if stable else 0) >= pods_of_the_rest(at, stable, weight)
