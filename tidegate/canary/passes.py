@@ -244,7 +244,7 @@ def _traffic(at: Position, scene: Scene, rules: Rules, sets: ReplicaSets) -> Ite
     yield Shift(
         weight,
         canary_pods=min(at.pods_for(weight), sets.canary.available) if weight and sets.canary else 0,
-        stable_pods=pods_of_the_rest(at, sets.stable, weight) if forward and weight < at.maximum else 0,
+        stable_pods=pods_of_the_rest(at, sets, weight) if forward and weight < at.maximum else 0,
     )
 
 
