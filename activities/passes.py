@@ -120,7 +120,7 @@ class Passes:
             traffic=view.traffic,
             experiment=states(view.experiment, wanted_of(request), view.scene.experiments),
             settled=done_all,
-            missing="" if done_all else await self._missing(request, view),
+            missing=await self._missing(request, view),
             resume_at=min(filter(None, (wake_at(view.scene), experiments.wake_at(view.experiment))), default=None),
             picture=view.picture(),
             events=tuple(done.events),
