@@ -42,14 +42,16 @@ NO_ROUTE = {"setHeaderRoute": {"name": "hdr"}}
 MIRROR = {"setMirrorRoute": {"name": "mir", "match": [{"path": {"prefix": "/"}}]}}
 
 
+LIMITS: list[dict[str, Any]] = [{}, {"maxSurge": 0, "maxUnavailable": 1}, {"maxSurge": 1, "maxUnavailable": 0}]
 THRESHOLDS = st.sampled_from([None, {"type": "Percent", "value": 60}, {"type": "Pods", "value": 2}])
 
 
 class Model:
     """A cluster in which every move succeeds, and pods become available when they are told to."""
 
-    def __init__(self, replicas: int, stable: str) -> None:
+    def __init__(self, replicas: int, stable: str, *, routed: bool = True) -> None:
         self.now = NOW
+        self.routed = routed
         self.sets = {stable: Standing(f"shop-{stable}", stable, 1, replicas, replicas, replicas, promoted=True)}
         self.selectors = {"stable": stable, "canary": stable}
         self.weight = 0
@@ -58,7 +60,7 @@ class Model:
     @property
     def scene(self) -> Scene:
         newest = sorted(self.sets.values(), key=lambda each: -each.revision)
-        weights = Weights(self.weight, 100 - self.weight, self.selectors["canary"])
+        weights = Weights(self.weight, 100 - self.weight, self.selectors["canary"]) if self.routed else None
         return Scene(tuple(newest), dict(self.selectors), weights)
 
     def traffic(self) -> dict[str, int]:
@@ -124,8 +126,12 @@ def settle(model: Model, at: Position, rules: Rules) -> None:
             return
         before = model.traffic()
         held = {hash_: found.available for hash_, found in model.sets.items()}
+        wanted = sum(found.wanted for found in model.sets.values())
         model.apply(move, at)
-        judge(move, at, model, before, held)
+        if model.routed:
+            judge(move, at, model, before, held)
+        else:
+            judge_pods(move, at, model, wanted, sum(held.values()))
     raise AssertionError(f"after {MOVES} moves still {move}")
 
 
@@ -145,7 +151,19 @@ def judge(move: Move, at: Position, model: Model, before: dict[str, int], held: 
             assert pods >= -(-after.get(hash_, 0) * at.replicas // 100), f"{move}: {after.get(hash_)} % go there"
     if model.routes:
         led_to = model.sets.get(model.selectors["canary"])
-        assert led_to is not None and led_to.wanted, f"{move}: {model.routes} lead there"
+        assert led_to is not None, f"{move}: {model.routes} lead to nobody"
+        assert led_to.wanted, f"{move}: {model.routes} lead there"
+
+
+def judge_pods(move: Move, at: Position, model: Model, wanted: int, available: int) -> None:
+    """What holds without a router: pods are the traffic, so that no move takes more of them than may be missing."""
+    limits = rolling_limits(at.strategy, at.replicas)
+    after = model.sets.values()
+    assert not isinstance(move, Shift)
+    if isinstance(move, Select):
+        assert model.sets[move.hash].available, f"{move}: nobody there"
+    assert sum(found.wanted for found in after) <= max(wanted, at.replicas + limits.surge), f"{move}: too many"
+    assert sum(found.available for found in after) >= min(available, at.replicas - limits.unavailable), f"{move}: few"
 
 
 def walk(model: Model, at: Position, rules: Rules) -> Position:
@@ -182,19 +200,13 @@ turns = st.lists(
 )
 
 
-@laws
-@given(strategies(), st.integers(min_value=1, max_value=9), turns, st.booleans())
-def test_every_turn_keeps_the_laws_and_ends_where_it_should(
-    given_: tuple[dict[str, Any], list[Any]], replicas: int, turns: list[str], ramp: bool
-) -> None:
-    strategy, weights = given_
-    model, rules = Model(replicas, "S"), Rules(("stable",), ("canary",), history=2, ramp=ramp)
-    at = position(strategy, *weights, replicas=replicas, sent=0)
-    versions = iter("DEFGHIJ")
+def through(turns: list[str], model: Model, at: Position, rules: Rules) -> Position:
+    """Where a release stands after turns that came whenever they liked, each move held against the laws."""
+    versions, steps = iter("DEFGHIJ"), len(at.strategy.steps)
     for turn in turns:
         event(turn)
         if turn == "steps" and not at.aborted and at.index is not None:
-            at = replace(at, index=min(at.index + 1, len(weights)))
+            at = replace(at, index=min(at.index + 1, steps))
         elif turn == "abort" and not at.fully_promoted:
             at = replace(at, aborted=True, index=0)
         elif turn == "retry":
@@ -202,7 +214,7 @@ def test_every_turn_keeps_the_laws_and_ends_where_it_should(
         elif turn == "newer":
             at = replace(at, desired_hash=next(versions), aborted=False, index=0)
         elif turn == "back":
-            at = replace(at, desired_hash=at.stable_hash, aborted=False, index=len(weights))
+            at = replace(at, desired_hash=at.stable_hash, aborted=False, index=steps)
         elif turn == "broken":
             model.pods_go(at.desired_hash if at.desired_hash != at.stable_hash else "")
         elif turn == "short":
@@ -210,6 +222,17 @@ def test_every_turn_keeps_the_laws_and_ends_where_it_should(
         elif turn == "replicas":
             at = replace(at, replicas=max(1, at.replicas - 1))
         settle(model, at, rules)
+    return at
+
+
+@laws
+@given(strategies(), st.integers(min_value=1, max_value=9), turns, st.booleans())
+def test_every_turn_keeps_the_laws_and_ends_where_it_should(
+    given_: tuple[dict[str, Any], list[Any]], replicas: int, turns: list[str], ramp: bool
+) -> None:
+    strategy, weights = given_
+    model, rules = Model(replicas, "S"), Rules(("stable",), ("canary",), history=2, ramp=ramp)
+    at = through(turns, model, position(strategy, *weights, replicas=replicas, sent=0), rules)
     end = walk(model, at, rules)
     winner = end.stable_hash
     assert model.traffic()[winner] == 100
@@ -220,6 +243,26 @@ def test_every_turn_keeps_the_laws_and_ends_where_it_should(
     least = end.least_pods()
     assert all(found.wanted <= least for hash_, found in model.sets.items() if hash_ != winner)
     assert len(model.sets) <= 2 + rules.history
+
+
+@laws
+@given(
+    st.lists(st.integers(min_value=0, max_value=100), min_size=1, max_size=4),
+    st.integers(min_value=1, max_value=9),
+    turns,
+    st.sampled_from(LIMITS),
+    THRESHOLDS,
+)
+def test_without_a_router_every_turn_ends_where_it_should(
+    weights: list[int], replicas: int, turns: list[str], limits: dict[str, Any], threshold: dict[str, Any] | None
+) -> None:
+    strategy = {**SERVICES, **limits, **({} if threshold is None else {"replicaProgressThreshold": threshold})}
+    model, rules = Model(replicas, "S", routed=False), Rules(("stable",), ("canary",), history=2)
+    at = through(turns, model, position(strategy, *weights, replicas=replicas), rules)
+    end = walk(model, at, rules)
+    winner = end.stable_hash
+    assert model.selectors == {"stable": winner, "canary": winner}
+    assert {hash_: found.wanted for hash_, found in model.sets.items() if found.wanted} == {winner: end.replicas}
 
 
 def test_a_release_reads_as_its_moves() -> None:

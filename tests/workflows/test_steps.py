@@ -151,10 +151,13 @@ async def test_a_newer_version_gives_stable_its_pods_back_before_the_traffic(wor
     handle = await world.start(world.request("1.1.0", edit))
     await world.until(handle, paused)
     await world.until(handle, lambda _: world.cluster.wanted() == [4, 4])
+    world.cluster.never_ready.add(f"{IMAGE}:1.2.0")
     await handle.execute_update("release", world.request("1.2.0", edit), result_type=Accepted)
-    await world.until(handle, lambda s: paused(s) and world.cluster.wanted() == [4, 0, 4])
+    await world.until(handle, lambda _: world.cluster.weights() == [50, 0])
     written = [(what, value) for what, value in world.cluster.writes if what in ("weight", "scale")]
-    assert world.cluster.weights() == [50, 0, 50]
+    assert world.cluster.wanted() == [8, 4, 4], (
+        "the canary Service leads to the version before for as long as none is better"
+    )
     assert written.index(("scale", (world.cluster.stable_hash, 8))) < written.index(("weight", 0))
 
 

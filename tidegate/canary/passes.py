@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from tidegate.canary.position import Position, Weights
 from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
 from tidegate.canary.routing import pods_of_the_rest, weight_to_route
-from tidegate.canary.scaling import abort_delay, abort_delay_may_start, at_desired, next_sizes
+from tidegate.canary.scaling import abort_delay, abort_delay_may_start, at_desired, goal, next_sizes
 from tidegate.canary.scene import Scene, Standing
 
 
@@ -108,7 +108,9 @@ def settled(at: Position, scene: Scene, rules: Rules, now: datetime) -> bool:
         return kept is not None and kept.available >= at.replicas and not _share(at)
     if not at.takes_steps:
         return _may_stand_alone(at, scene, rules) and not (at.fully_promoted and _share(at))
-    shared = at.weights is None or at.replicas == 0 or at.weights.canary == at.set_weight()
+    # A setCanaryScale may leave no pod for a weight that was in force: nothing goes there then.
+    share = at.set_weight() if goal(at, sets).canary else 0
+    shared = at.weights is None or at.replicas == 0 or at.weights.canary == share
     return at_desired(at, sets) and shared
 
 
