@@ -102,7 +102,7 @@ class Passes:
                     f"Rollout {target.namespace}/{target.name} was deleted", type=ErrorType.DELETED, non_retryable=True
                 )
             at, rules = _position(request, view), rules_of(request.rollout)
-            if await self._moves.routes(wanted_routes(at, view.scene, rules.canary), request, view, done):
+            if await self._moves.routes(wanted_routes(at, view.scene, rules.canary, request.at), request, view, done):
                 continue
             move = next_move(at, view.scene, rules, request.at)
             if move is not None:
@@ -120,7 +120,7 @@ class Passes:
             traffic=view.traffic,
             experiment=states(view.experiment, wanted_of(request), view.scene.experiments),
             settled=done_all,
-            missing="" if done_all else await self._missing(request, view),
+            missing=await self._missing(request, view),
             resume_at=min(filter(None, (wake_at(view.scene), experiments.wake_at(view.experiment))), default=None),
             picture=view.picture(),
             events=tuple(done.events),

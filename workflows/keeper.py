@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.plan import Plan
 
 THE_PODS = "the pods; tidegate abort"
+THE_LAST_PODS = "the pods; a newer version"
 TELL_AGAIN = timedelta(seconds=5)
 TURNS = 8
 GIVE_UP = 5
@@ -73,6 +74,18 @@ class Keeper:
         """Whether the cluster looked as the place asks for when it was last seen."""
         return self.failed is None and self._reached == self.place
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the place was reached with every pod, not only with as many as replicaProgressThreshold asks."""
+        return self.is_there and self._seen is not None and self._has_all_pods(self._seen)
+
+    async def complete(self) -> None:
+        """Wait until no pod is missing. Raises what made the keeper give up."""
+        with self._journal.waiting("the last pods", until=None, who=THE_LAST_PODS):
+            await workflow.wait_condition(lambda: self.failed is not None or self.is_complete)
+        if self.failed is not None:
+            raise self.failed
+
     async def reached(self) -> None:
         """Wait until the cluster looks as the place asks for. Raises what made the keeper give up."""
         with self._journal.waiting("a look at the cluster", until=None, who=THE_PODS):
@@ -121,7 +134,8 @@ class Keeper:
         self._seen = seen
         self._reached = place if seen.settled else None
         self._note_progress(seen)
-        self._journal.still_waiting(THE_PODS, seen.missing or "traffic and pods", self._deadline(seen))
+        for who in (THE_PODS, THE_LAST_PODS):
+            self._journal.still_waiting(who, seen.missing or "traffic and pods", self._deadline(seen))
         if not self._stopping:
             await _let_others_go_first()
             self._journal.show()
@@ -168,12 +182,17 @@ class Keeper:
             self._progress = (mark, workflow.now())
             self._journal.progressing()
 
+    def _has_all_pods(self, seen: Reconciled) -> bool:
+        return any(s.hash == self.place.hash and s.available >= seen.replicas for s in seen.replica_sets)
+
     def _deadline(self, seen: Reconciled) -> datetime | None:
         """When too much time without progress will have passed; not while nothing is missing, or on the way back.
 
         An experiment has deadlines of its own.
         """
-        if seen.settled or self.place.aborted or self.place.experiment or self._progress is None:
+        if self.place.aborted or self.place.experiment or self._progress is None:
+            return None
+        if seen.settled and (self.place.hash != self.place.stable_hash or self._has_all_pods(seen)):
             return None
         return None if self._journal.is_late else self._progress[1] + self._plan.manifest.spec.progress_deadline()
 
@@ -184,7 +203,7 @@ class Keeper:
         message = f'ReplicaSet "{self._plan.replica_set}" has timed out progressing.'
         message += f" {seen.missing}" if seen.missing else ""
         self._journal.late(message)
-        if self._plan.manifest.spec.progress_deadline_abort:
+        if self._plan.manifest.spec.progress_deadline_abort and not seen.settled:
             raise ApplicationError(message, type=ErrorType.PROGRESS_DEADLINE_EXCEEDED, non_retryable=True)
 
 

@@ -297,9 +297,13 @@ class Rollout(Doors):
         await self._keeper.reached()
 
     async def _finish(self, plan: Plan) -> ReleaseRequest | None:
-        """Healthy. The old pods stay for the scale-down delay; a newer version need not wait for that."""
-        self.journal.phase("Healthy", "", finished=True)
-        self.journal.show()
+        """Healthy, with all pods. The old ones stay for the scale-down delay. A newer version waits for neither."""
+        if not self._keeper.is_complete:
+            self.journal.phase("Progressing", "updated replicas are still becoming available")
+            await race(self._keeper.complete(), lambda: self.inbox.newer is not None)
+        if self._keeper.is_complete:
+            self.journal.phase("Healthy", "", finished=True)
+            self.journal.show()
         await race(self._quiet(), lambda: self.inbox.newer is not None)
         await self._restarts.stop()
         await self._keeper.told()

@@ -178,10 +178,16 @@ def test_a_weight_never_grows_without_its_pods(at: Position, sets: ReplicaSets) 
 
 @laws
 @given(routed(), any_sets())
-def test_no_weight_goes_to_a_version_without_an_available_pod(at: Position, sets: ReplicaSets) -> None:
+def test_a_version_without_an_available_pod_gets_nothing_that_stable_can_take(at: Position, sets: ReplicaSets) -> None:
     going_back = at.dynamic and (at.aborted or at.fully_promoted)
-    if not going_back and (sets.canary is None or sets.canary.available == 0):
-        assert weight_to_route(at, sets) == 0
+    if going_back or (sets.canary is not None and sets.canary.available):
+        return
+    assert at.weights is not None
+    weight, stable = weight_to_route(at, sets), sets.stable.available if sets.stable else 0
+    assert weight in (0, at.weights.canary)
+    nobody_answers = not any(each.hash == at.weights.canary_hash and each.available for each in sets)
+    if stable >= at.replicas or (nobody_answers and not at.dynamic):
+        assert weight == 0
 
 
 @laws

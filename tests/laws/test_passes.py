@@ -11,6 +11,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.canary.stage import ROUTED, position
+from tidegate.canary.limits import rolling_limits
+from tidegate.canary.managed_routes import wanted_routes
 from tidegate.canary.passes import (
     Create,
     Delete,
@@ -35,21 +37,30 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MOVES = 60  # more than any turn needs at once
 ROUNDS = 80
 SERVICES = {"stableService": "stable", "canaryService": "canary"}
+ROUTE = {"setHeaderRoute": {"name": "hdr", "match": [{"headerName": "agent", "headerValue": {"exact": "f"}}]}}
+NO_ROUTE = {"setHeaderRoute": {"name": "hdr"}}
+MIRROR = {"setMirrorRoute": {"name": "mir", "match": [{"path": {"prefix": "/"}}]}}
+
+
+LIMITS: list[dict[str, Any]] = [{}, {"maxSurge": 0, "maxUnavailable": 1}, {"maxSurge": 1, "maxUnavailable": 0}]
+THRESHOLDS = st.sampled_from([None, {"type": "Percent", "value": 60}, {"type": "Pods", "value": 2}])
 
 
 class Model:
     """A cluster in which every move succeeds, and pods become available when they are told to."""
 
-    def __init__(self, replicas: int, stable: str) -> None:
+    def __init__(self, replicas: int, stable: str, *, routed: bool = True) -> None:
         self.now = NOW
+        self.routed = routed
         self.sets = {stable: Standing(f"shop-{stable}", stable, 1, replicas, replicas, replicas, promoted=True)}
         self.selectors = {"stable": stable, "canary": stable}
         self.weight = 0
+        self.routes: dict[str, int] = {}
 
     @property
     def scene(self) -> Scene:
         newest = sorted(self.sets.values(), key=lambda each: -each.revision)
-        weights = Weights(self.weight, 100 - self.weight, self.selectors["canary"])
+        weights = Weights(self.weight, 100 - self.weight, self.selectors["canary"]) if self.routed else None
         return Scene(tuple(newest), dict(self.selectors), weights)
 
     def traffic(self) -> dict[str, int]:
@@ -57,6 +68,14 @@ class Model:
         shares = {self.selectors["stable"]: 100 - self.weight}
         canary = self.selectors["canary"]
         return {**shares, canary: shares.get(canary, 0) + self.weight}
+
+    def route(self, at: Position, rules: Rules) -> bool:
+        """Bring the header and mirror routes in place, as a pass does before each move; whether one had to change."""
+        scene = self.scene
+        wanted = wanted_routes(replace(at, weights=scene.weights), scene, rules.canary, self.now)
+        changed = dict(wanted) != self.routes
+        self.routes = dict(wanted)
+        return changed
 
     def apply(self, move: Move, at: Position) -> None:
         """Carry a move out."""
@@ -84,10 +103,10 @@ class Model:
                 found, wanted=move.replicas, created=move.replicas, available=min(found.available, move.replicas)
             )
 
-    def pods_come(self) -> None:
-        """All pods that are wanted become available."""
+    def pods_come(self, *, but: int = 0) -> None:
+        """All pods that are wanted become available, `but` so many of each version."""
         for name, found in self.sets.items():
-            self.sets[name] = replace(found, created=found.wanted, available=found.wanted)
+            self.sets[name] = replace(found, created=found.wanted, available=max(0, found.wanted - but))
 
     def pods_go(self, hash_: str) -> None:
         """The pods of a version break."""
@@ -98,13 +117,21 @@ class Model:
 def settle(model: Model, at: Position, rules: Rules) -> None:
     """Passes until nothing is left to do, each move held against the laws."""
     for _ in range(MOVES):
+        if model.route(at, rules):
+            led_to = model.sets.get(model.selectors["canary"])
+            assert not model.routes or (led_to is not None and led_to.available), "routes to nobody"
+            continue
         move = next_move(at, model.scene, rules, model.now)
         if move is None:
             return
         before = model.traffic()
         held = {hash_: found.available for hash_, found in model.sets.items()}
+        wanted = sum(found.wanted for found in model.sets.values())
         model.apply(move, at)
-        judge(move, at, model, before, held)
+        if model.routed:
+            judge(move, at, model, before, held)
+        else:
+            judge_pods(move, at, model, wanted, sum(held.values()))
     raise AssertionError(f"after {MOVES} moves still {move}")
 
 
@@ -116,12 +143,27 @@ def judge(move: Move, at: Position, model: Model, before: dict[str, int], held: 
             more = share > before.get(hash_, 0)
             back = at.aborted and hash_ == at.stable_hash
             if more and (at.dynamic or (not back and hash_ != at.stable_hash)):
-                assert held.get(hash_, 0) >= -(-share * at.replicas // 100), f"{move}: {share} % to {hash_}"
+                assert at.enough(held.get(hash_, 0), -(-share * at.replicas // 100)), f"{move}: {share} % to {hash_}"
     if isinstance(move, Scale | Delete):
         hash_ = move.name.removeprefix("shop-")
         pods = model.sets[hash_].wanted if hash_ in model.sets else 0
         if pods < held.get(hash_, 0):
             assert pods >= -(-after.get(hash_, 0) * at.replicas // 100), f"{move}: {after.get(hash_)} % go there"
+    if model.routes:
+        led_to = model.sets.get(model.selectors["canary"])
+        assert led_to is not None, f"{move}: {model.routes} lead to nobody"
+        assert led_to.wanted, f"{move}: {model.routes} lead there"
+
+
+def judge_pods(move: Move, at: Position, model: Model, wanted: int, available: int) -> None:
+    """What holds without a router: pods are the traffic, so that no move takes more of them than may be missing."""
+    limits = rolling_limits(at.strategy, at.replicas)
+    after = model.sets.values()
+    assert not isinstance(move, Shift)
+    if isinstance(move, Select):
+        assert model.sets[move.hash].available, f"{move}: nobody there"
+    assert sum(found.wanted for found in after) <= max(wanted, at.replicas + limits.surge), f"{move}: too many"
+    assert sum(found.available for found in after) >= min(available, at.replicas - limits.unavailable), f"{move}: few"
 
 
 def walk(model: Model, at: Position, rules: Rules) -> Position:
@@ -142,30 +184,29 @@ def walk(model: Model, at: Position, rules: Rules) -> Position:
 
 
 @st.composite
-def strategies(draw: st.DrawFn) -> tuple[dict[str, Any], list[int]]:
-    weights = draw(st.lists(st.integers(min_value=0, max_value=100), min_size=1, max_size=4))
+def strategies(draw: st.DrawFn) -> tuple[dict[str, Any], list[Any]]:
+    steps = st.one_of(st.integers(min_value=0, max_value=100), st.sampled_from([ROUTE, NO_ROUTE, MIRROR]))
+    weights = draw(st.lists(steps, min_size=1, max_size=5))
     strategy: dict[str, Any] = {**ROUTED, **SERVICES, "dynamicStableScale": draw(st.booleans())}
     if draw(st.booleans()):
         strategy["minPodsPerReplicaSet"] = draw(st.integers(min_value=1, max_value=3))
+    if (threshold := draw(THRESHOLDS)) is not None:
+        strategy["replicaProgressThreshold"] = threshold
     return strategy, weights
 
 
-turns = st.lists(st.sampled_from(["steps", "abort", "retry", "newer", "back", "broken", "replicas"]), max_size=6)
+turns = st.lists(
+    st.sampled_from(["steps", "abort", "retry", "newer", "back", "broken", "short", "replicas"]), max_size=6
+)
 
 
-@laws
-@given(strategies(), st.integers(min_value=1, max_value=9), turns, st.booleans())
-def test_every_turn_keeps_the_laws_and_ends_where_it_should(
-    given_: tuple[dict[str, Any], list[int]], replicas: int, turns: list[str], ramp: bool
-) -> None:
-    strategy, weights = given_
-    model, rules = Model(replicas, "S"), Rules(("stable",), ("canary",), history=2, ramp=ramp)
-    at = position(strategy, *weights, replicas=replicas, sent=0)
-    versions = iter("DEFGHIJ")
+def through(turns: list[str], model: Model, at: Position, rules: Rules) -> Position:
+    """Where a release stands after turns that came whenever they liked, each move held against the laws."""
+    versions, steps = iter("DEFGHIJ"), len(at.strategy.steps)
     for turn in turns:
         event(turn)
         if turn == "steps" and not at.aborted and at.index is not None:
-            at = replace(at, index=min(at.index + 1, len(weights)))
+            at = replace(at, index=min(at.index + 1, steps))
         elif turn == "abort" and not at.fully_promoted:
             at = replace(at, aborted=True, index=0)
         elif turn == "retry":
@@ -173,21 +214,55 @@ def test_every_turn_keeps_the_laws_and_ends_where_it_should(
         elif turn == "newer":
             at = replace(at, desired_hash=next(versions), aborted=False, index=0)
         elif turn == "back":
-            at = replace(at, desired_hash=at.stable_hash, aborted=False, index=len(weights))
+            at = replace(at, desired_hash=at.stable_hash, aborted=False, index=steps)
         elif turn == "broken":
             model.pods_go(at.desired_hash if at.desired_hash != at.stable_hash else "")
+        elif turn == "short":
+            model.pods_come(but=1)
         elif turn == "replicas":
             at = replace(at, replicas=max(1, at.replicas - 1))
         settle(model, at, rules)
+    return at
+
+
+@laws
+@given(strategies(), st.integers(min_value=1, max_value=9), turns, st.booleans())
+def test_every_turn_keeps_the_laws_and_ends_where_it_should(
+    given_: tuple[dict[str, Any], list[Any]], replicas: int, turns: list[str], ramp: bool
+) -> None:
+    strategy, weights = given_
+    model, rules = Model(replicas, "S"), Rules(("stable",), ("canary",), history=2, ramp=ramp)
+    at = through(turns, model, position(strategy, *weights, replicas=replicas, sent=0), rules)
     end = walk(model, at, rules)
     winner = end.stable_hash
     assert model.traffic()[winner] == 100
     assert model.weight == 0
+    assert not model.routes
     assert model.selectors == {"stable": winner, "canary": winner}
     assert model.sets[winner].available == end.replicas
     least = end.least_pods()
     assert all(found.wanted <= least for hash_, found in model.sets.items() if hash_ != winner)
     assert len(model.sets) <= 2 + rules.history
+
+
+@laws
+@given(
+    st.lists(st.integers(min_value=0, max_value=100), min_size=1, max_size=4),
+    st.integers(min_value=1, max_value=9),
+    turns,
+    st.sampled_from(LIMITS),
+    THRESHOLDS,
+)
+def test_without_a_router_every_turn_ends_where_it_should(
+    weights: list[int], replicas: int, turns: list[str], limits: dict[str, Any], threshold: dict[str, Any] | None
+) -> None:
+    strategy = {**SERVICES, **limits, **({} if threshold is None else {"replicaProgressThreshold": threshold})}
+    model, rules = Model(replicas, "S", routed=False), Rules(("stable",), ("canary",), history=2)
+    at = through(turns, model, position(strategy, *weights, replicas=replicas), rules)
+    end = walk(model, at, rules)
+    winner = end.stable_hash
+    assert model.selectors == {"stable": winner, "canary": winner}
+    assert {hash_: found.wanted for hash_, found in model.sets.items() if found.wanted} == {winner: end.replicas}
 
 
 def test_a_release_reads_as_its_moves() -> None:

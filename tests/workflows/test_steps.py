@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from sandbox.kubernetes_api.kinds import ROLLOUTS, VIRTUAL_SERVICES
-from sandbox.kubernetes_api.objects import Object
+from sandbox.kubernetes_api.kinds import PODS, ROLLOUTS, VIRTUAL_SERVICES
+from sandbox.kubernetes_api.objects import Object, meta
 from tests.virtual.releases import IMAGE, World
 from tidegate.contract import Accepted, ReleaseStatus
 
@@ -145,6 +145,121 @@ async def test_back_to_a_stable_that_is_short_of_pods_is_progress(world: World) 
     assert world.cluster.weights()[-1] == 50, "stable has the pods for no more"
 
 
+async def test_a_newer_version_gives_stable_its_pods_back_before_the_traffic(world: World) -> None:
+    await world.deploy_stable()
+    edit = with_steps({"setWeight": 50}, {"pause": {}}, dynamicStableScale=True)
+    handle = await world.start(world.request("1.1.0", edit))
+    await world.until(handle, paused)
+    await world.until(handle, lambda _: world.cluster.wanted() == [4, 4])
+    world.cluster.never_ready.add(f"{IMAGE}:1.2.0")
+    await handle.execute_update("release", world.request("1.2.0", edit), result_type=Accepted)
+    await world.until(handle, lambda _: world.cluster.weights() == [50, 0])
+    written = [(what, value) for what, value in world.cluster.writes if what in ("weight", "scale")]
+    assert world.cluster.wanted() == [8, 4, 4], (
+        "the canary Service leads to the version before for as long as none is better"
+    )
+    assert written.index(("scale", (world.cluster.stable_hash, 8))) < written.index(("weight", 0))
+
+
+async def test_a_newer_version_begins_without_the_routes_of_the_one_before(world: World) -> None:
+    await world.deploy_stable()
+    first = with_routes({"setWeight": 10}, HEADER, {"pause": {}})
+    second = with_routes({"setWeight": 10}, {"pause": {}}, HEADER)
+    handle = await world.start(world.request("1.1.0", first))
+    await world.until(handle, paused)
+    assert routes(world) == ["hdr", "primary"]
+    await handle.execute_update("release", world.request("1.2.0", second), result_type=Accepted)
+    await world.until(handle, lambda s: paused(s) and len(world.cluster.wanted()) == 3)
+    assert routes(world) == ["primary"]
+
+
+async def test_a_route_goes_before_the_pods_that_it_leads_to(world: World) -> None:
+    await world.deploy_stable()
+    steps = ({"setWeight": 10}, HEADER, {"pause": {}}, {"setCanaryScale": {"replicas": 0}}, {"pause": {}})
+    handle = await world.start(world.request("1.1.0", with_routes(*steps)))
+    await world.until(handle, paused)
+    assert routes(world) == ["hdr", "primary"]
+    hold = world.cluster.hold("patch", "replicasets")
+    await handle.signal("promote")
+    await hold.begun.wait()
+    assert routes(world) == ["primary"]
+    assert world.cluster.weights() == [10, 0]
+    hold.go_on.set()
+    await world.until(handle, lambda s: paused(s) and world.cluster.wanted() == [8, 0])
+
+
+async def test_a_version_with_as_many_pods_as_are_asked_for_is_promoted_and_healthy_with_all(world: World) -> None:
+    await world.deploy_stable()
+    threshold = {"type": "Percent", "value": 75}
+    edit = with_steps({"setWeight": 100}, {"pause": {}}, replicaProgressThreshold=threshold)
+    handle = await world.start(world.request("1.1.0", edit))
+    status = await world.until(handle, paused)
+    pod = break_a_pod(world, "1.1.0")
+    await handle.signal("promote")
+    status = await world.until(handle, lambda s: s.stable_hash == s.desired_hash and s.waiting is not None)
+    assert world.cluster.stable_hash == status.desired_hash
+    assert (status.phase, status.message) == ("Progressing", "updated replicas are still becoming available")
+    assert status.waiting is not None
+    assert "7 of 8 pods" in status.waiting.what
+    world.cluster.change(PODS, pod, _ready("True"), status=True)
+    assert (await handle.result()).outcome == "Healthy"
+
+
+async def test_a_newer_version_does_not_wait_for_the_last_pods_of_the_one_before(world: World) -> None:
+    await world.deploy_stable()
+    threshold = {"type": "Pods", "value": 6}
+    edit = with_steps({"setWeight": 100}, {"pause": {}}, replicaProgressThreshold=threshold)
+    handle = await world.start(world.request("1.1.0", edit))
+    await world.until(handle, paused)
+    break_a_pod(world, "1.1.0")
+    await handle.signal("promote")
+    await world.until(handle, lambda s: s.stable_hash == s.desired_hash and s.phase == "Progressing")
+    promoted = world.cluster.stable_hash
+    await handle.execute_update("release", world.request("1.2.0", with_steps({"setWeight": 10})), result_type=Accepted)
+    result = await handle.result()
+    assert result.outcome == "Healthy"
+    assert result.revision == 3
+    assert promoted != world.cluster.stable_hash == result.hash
+
+
+async def test_no_more_old_versions_wait_for_their_end_than_the_limit(world: World) -> None:
+    await world.deploy_stable()
+    edit = with_steps({"setWeight": 100}, scaleDownDelaySeconds=600, scaleDownDelayRevisionLimit=1)
+    handle = await world.start(world.request("1.1.0", edit))
+    await world.until(handle, lambda s: s.phase == "Healthy")
+    assert world.cluster.wanted() == [8, 8]
+    await handle.execute_update("release", world.request("1.2.0", edit), result_type=Accepted)
+    await world.until(handle, lambda s: s.phase == "Healthy" and s.revision == 3)
+    assert world.cluster.wanted() == [0, 8, 8]
+    assert (await handle.result()).outcome == "Healthy"
+
+
+async def test_a_rollback_within_the_window_takes_no_steps(world: World) -> None:
+    def windowed(rollout: dict[str, Any]) -> None:
+        with_steps({"setWeight": 10}, {"pause": {"duration": "1h"}})(rollout)
+        rollout["spec"]["rollbackWindow"] = {"revisions": 1}
+
+    await world.deploy_stable()
+    await (await world.start(world.request("1.1.0", windowed))).result()
+    world.cluster.writes.clear()
+    result = await (await world.start(world.request("1.0.0", windowed))).result()
+    assert result.outcome == "Healthy"
+    assert 10 not in world.cluster.weights()
+
+
+async def test_a_small_weight_has_the_least_number_of_pods(world: World) -> None:
+    await world.deploy_stable()
+    steps = ({"setCanaryScale": {"weight": 50}}, {"setWeight": 10}, {"pause": {}})
+    back = ({"setCanaryScale": {"matchTrafficWeight": True}}, {"pause": {}})
+    edit = with_steps(*steps, *back, minPodsPerReplicaSet=2)
+    handle = await world.start(world.request("1.1.0", edit))
+    await world.until(handle, paused)
+    assert world.cluster.wanted() == [8, 4]
+    await handle.signal("promote")
+    await world.until(handle, lambda s: paused(s) and s.step_index == 4)
+    assert world.cluster.wanted() == [8, 2]
+
+
 async def test_another_number_of_replicas_counts_at_once(world: World) -> None:
     request = world.request("1.0.0")
     world.cluster.apply(dict(request.rollout))
@@ -171,6 +286,23 @@ async def test_weights_of_somebody_else_are_put_right_and_a_fight_holds_the_rele
     assert "somebody" in status.waiting.what
     await handle.signal("promote")
     assert (await handle.result()).outcome == "Healthy"
+
+
+def break_a_pod(world: World, tag: str) -> str:
+    """A pod of a version is no longer ready; returns its name."""
+    image = f"{IMAGE}:{tag}"
+    pod = next(pod for pod in world.cluster.pods() if pod["spec"]["containers"][0]["image"] == image)
+    name = str(meta(pod)["name"])
+    world.cluster.change(PODS, name, _ready("False"), status=True)
+    return name
+
+
+def _ready(value: str) -> Callable[[Object], Object]:
+    def edit(pod: Object) -> Object:
+        conditions = [{**each, "status": value} for each in pod["status"].get("conditions") or []]
+        return pod | {"status": pod["status"] | {"conditions": conditions}}
+
+    return edit
 
 
 def _fights(status: ReleaseStatus) -> int:

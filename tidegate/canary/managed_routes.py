@@ -1,26 +1,32 @@
 """Which header and mirror routes are to stand at a release's position.
 
 Source: argo-rollouts, setHeaderRoute and setMirrorRoute. A route stands from its step on until a later step takes it
-away; none does after the last step's promotion, after an abort, or while nothing leads to an available canary pod. A
-step before the first pods is not lost, as it is there: its route comes with them.
+away; none does after the last step's promotion, after an abort, or while nothing leads to an available canary pod; it
+goes before the last pod does (law 2). A step before the first pods is not lost, as it is there: its route comes with
+them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
+from tidegate.canary.passes import roles
 from tidegate.canary.position import Position
+from tidegate.canary.scaling import goal
 from tidegate.canary.scene import Scene
 from tidegate.manifests.steps import CanaryStep
 
 
-def wanted_routes(at: Position, scene: Scene, canary_selectors: tuple[str, ...]) -> Mapping[str, int]:
+def wanted_routes(at: Position, scene: Scene, canary_selectors: tuple[str, ...], now: datetime) -> Mapping[str, int]:
     """Name of each route that is to stand -> index of the step that asks for it.
 
     `canary_selectors` are the names of the selectors that lead to the canary: a route leads to what they select.
     """
     canary = scene.of(at.desired_hash)
     if not at.takes_steps or at.aborted or at.index is None or canary is None or not canary.available:
+        return {}
+    if not goal(at, roles(at, scene, now)).canary:
         return {}
     if any(scene.selectors.get(name, at.desired_hash) != at.desired_hash for name in canary_selectors):
         return {}

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from tidegate.canary.position import Position, Weights
 from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
 from tidegate.canary.routing import pods_of_the_rest, weight_to_route
-from tidegate.canary.scaling import abort_delay, abort_delay_may_start, at_desired, next_sizes
+from tidegate.canary.scaling import abort_delay, abort_delay_may_start, at_desired, goal, next_sizes
 from tidegate.canary.scene import Scene, Standing
 
 
@@ -103,12 +103,28 @@ def settled(at: Position, scene: Scene, rules: Rules, now: datetime) -> bool:
     sets = roles(at, scene, now)
     if next_move(at, scene, rules, now) is not None:
         return False
-    if not at.takes_steps or at.aborted:
-        kept = scene.of(at.desired_hash if not at.aborted else at.stable_hash or at.desired_hash)
-        promoted = at.fully_promoted or at.aborted
-        return kept is not None and kept.available >= at.replicas and not (promoted and _share(at))
-    shared = at.weights is None or at.replicas == 0 or at.weights.canary == at.set_weight()
+    if at.aborted:
+        kept = scene.of(at.stable_hash or at.desired_hash)
+        return kept is not None and kept.available >= at.replicas and not _share(at)
+    if not at.takes_steps:
+        return _may_stand_alone(at, scene, rules) and not (at.fully_promoted and _share(at))
+    # A setCanaryScale may leave no pod for a weight that was in force: nothing goes there then.
+    share = at.set_weight() if goal(at, sets).canary else 0
+    shared = at.weights is None or at.replicas == 0 or at.weights.canary == share
     return at_desired(at, sets) and shared
+
+
+def _may_stand_alone(at: Position, scene: Scene, rules: Rules) -> bool:
+    """Whether the version has the pods to carry everything: all, or as many as replicaProgressThreshold asks.
+
+    Those of a first version are not enough before they are all there and its Services lead to them.
+    """
+    canary = scene.of(at.desired_hash)
+    if canary is None or not at.enough(canary.available, at.replicas):
+        return False
+    stable = at.stable_hash or at.desired_hash
+    led_to = _selects(scene, rules.canary, at.desired_hash) and _selects(scene, rules.stable, stable)
+    return canary.available >= at.replicas or led_to
 
 
 def wake_at(scene: Scene) -> datetime | None:
@@ -185,7 +201,7 @@ def _moves(at: Position, scene: Scene, rules: Rules, now: datetime) -> Iterator[
     sets = roles(at, scene, now)
     yield from _selectors(at, scene, rules)
     yield from _traffic(at, scene, rules, sets)
-    if at.fully_promoted and not canary.promoted and canary.available >= at.replicas:
+    if at.fully_promoted and not canary.promoted and at.enough(canary.available, at.replicas):
         yield Mark(canary.name)
     yield from _deadlines(at, scene, sets, now)
     yield from _pods(at, sets, ramp=rules.ramp)
@@ -230,7 +246,7 @@ def _traffic(at: Position, scene: Scene, rules: Rules, sets: ReplicaSets) -> Ite
     yield Shift(
         weight,
         canary_pods=min(at.pods_for(weight), sets.canary.available) if weight and sets.canary else 0,
-        stable_pods=pods_of_the_rest(at, weight) if forward and weight < at.maximum else 0,
+        stable_pods=pods_of_the_rest(at, sets, weight) if forward and weight < at.maximum else 0,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tidegate.canary.limits import enough_available
 from tidegate.canary.replica_sets import ReplicaSets
 from tidegate.canary.status import RolloutStatus
 from tidegate.canary.weights import pods_for_weight, weight_at
@@ -105,6 +106,10 @@ class Position:
     def pods_for(self, weight: int) -> int:
         """Pods that carry a weight."""
         return pods_for_weight(weight, self.replicas, self.maximum)
+
+    def enough(self, available: int, wanted: int) -> bool:
+        """Whether `wanted` pods or more are available, or as many of them as replicaProgressThreshold asks."""
+        return available >= wanted or enough_available(available, wanted, self.strategy.replica_progress_threshold)
 
     def set_weight(self) -> int:
         """The weight that the position asks for: the last setWeight, all past the last step, none after an abort."""

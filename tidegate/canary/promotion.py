@@ -5,7 +5,6 @@ Source: argo-rollouts, rollout/sync (full promotion).
 
 from __future__ import annotations
 
-from tidegate.canary.limits import enough_available
 from tidegate.canary.position import Position
 from tidegate.canary.replica_sets import ReplicaSets
 
@@ -30,4 +29,4 @@ def promotion_reason(at: Position, sets: ReplicaSets, *, fast_rollback: bool = F
 
 def _complete(at: Position, sets: ReplicaSets) -> bool:
     available = sets.canary.available if sets.canary else 0
-    return available >= at.replicas or enough_available(available, at.replicas, at.strategy.replica_progress_threshold)
+    return at.enough(available, at.replicas)

@@ -6,7 +6,6 @@ weight goes down before the pods do.
 
 from __future__ import annotations
 
-from tidegate.canary.limits import enough_available
 from tidegate.canary.position import Position
 from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
 from tidegate.canary.scaling import at_desired, goal
@@ -26,12 +25,12 @@ def weight_to_route(at: Position, sets: ReplicaSets) -> int:
     if at.aborted:
         return _after_abort(at, sets)
     if sets.canary is None or sets.canary.available == 0:
-        return 0
+        return 0 if _carried_by_stable(at, sets, 0) else _in_force(at)
     leaves = goal(at, sets).canary == 0
     if leaves and not at.dynamic:
         return 0
     weight = 0 if leaves else _forward(at, sets, sets.canary)
-    return weight if _carried_by_stable(at, sets.stable, weight) else _in_force(at)
+    return weight if _carried_by_stable(at, sets, weight) else _in_force(at)
 
 
 def _forward(at: Position, sets: ReplicaSets, canary: ReplicaSet) -> int:
@@ -72,15 +71,25 @@ def _in_force(at: Position) -> int:
     return 0 if at.weights is None else at.weights.canary
 
 
-def pods_of_the_rest(at: Position, weight: int) -> int:
+def pods_of_the_rest(at: Position, sets: ReplicaSets, weight: int) -> int:
     """Available pods that stable must have when the canary gets `weight`.
 
     Rounded down as Argo rounds here; up with dynamicStableScale, where stable has no pod more than its traffic takes.
+    Where replicaProgressThreshold can do with those that are there, they are the number. A stable that has all of its
+    pods anyway is better than a canary that has none, however many of them are available.
     """
-    rest = at.maximum - weight
-    return at.pods_for(rest) if at.dynamic else rest * at.replicas // at.maximum
+    rest, available = at.maximum - weight, sets.stable.available if sets.stable else 0
+    if weight == 0 and not at.dynamic and not _answers(at, sets):
+        return 0
+    wanted = at.pods_for(rest) if at.dynamic else rest * at.replicas // at.maximum
+    return min(wanted, available) if at.enough(available, wanted) else wanted
 
 
-def _carried_by_stable(at: Position, stable: ReplicaSet | None, weight: int) -> bool:
-    wanted, available = pods_of_the_rest(at, weight), stable.available if stable else 0
-    return available >= wanted or enough_available(available, wanted, at.strategy.replica_progress_threshold)
+def _carried_by_stable(at: Position, sets: ReplicaSets, weight: int) -> bool:
+    return (sets.stable.available if sets.stable else 0) >= pods_of_the_rest(at, sets, weight)
+
+
+def _answers(at: Position, sets: ReplicaSets) -> bool:
+    """Whether the version that the canary's share goes to has an available pod."""
+    hash_ = at.weights.canary_hash if at.weights is not None and at.weights.canary_hash else at.desired_hash
+    return any(each.hash == hash_ and each.available for each in sets)

@@ -103,7 +103,7 @@ def _canary_pods(at: Position, sets: ReplicaSets) -> int:
 def _stable_pods(at: Position, sets: ReplicaSets) -> int:
     if not at.dynamic:
         return at.replicas
-    share = at.canary_size(sets).weight
+    share = at.canary_size(sets).weight if _holds_its_share(at, sets) else 0
     if at.canary_scale() is not None:
         # A canary that is larger than its weight takes no traffic from stable for that.
         share = min(share, at.set_weight())
@@ -111,6 +111,17 @@ def _stable_pods(at: Position, sets: ReplicaSets) -> int:
     if at.weights is not None:
         pods = max(pods, at.pods_for(at.weights.stable))
     return _at_least(pods, at)
+
+
+def _holds_its_share(at: Position, sets: ReplicaSets) -> bool:
+    """Whether no traffic has to come back to stable before it can go where the steps send it.
+
+    It has to from a version that was superseded, and from a canary without an available pod: no weight goes down before
+    stable has the pods for all of it.
+    """
+    if at.fully_promoted or at.aborted or at.promoted_in_full or at.weights is None or not at.weights.canary:
+        return True
+    return at.weights.canary_hash in ("", at.desired_hash) and sets.canary is not None and sets.canary.available > 0
 
 
 def _at_least(pods: int, at: Position) -> int:

@@ -38,7 +38,6 @@ REFUSED: tuple[Limit, ...] = (
     Limit(f"{_CANARY}.antiAffinity", "antiAffinity", "write the affinity into the pod template"),
     Limit(f"{_CANARY}.canaryMetadata", "canaryMetadata"),
     Limit(f"{_CANARY}.stableMetadata", "stableMetadata"),
-    Limit(f"{_CANARY}.replicaProgressThreshold", "replicaProgressThreshold"),
     Limit(f"{_ROUTING}.nginx", "traffic routing by NGINX", _ISTIO_ONLY),
     Limit(f"{_ROUTING}.alb", "traffic routing by AWS ALB", _ISTIO_ONLY),
     Limit(f"{_ROUTING}.smi", "traffic routing by SMI", _ISTIO_ONLY),

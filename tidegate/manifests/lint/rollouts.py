@@ -13,7 +13,7 @@ from tidegate.manifests.field_error import FieldError
 from tidegate.manifests.findings import Finding, ManifestError, Path, Severity
 from tidegate.manifests.network import HASH_LABEL, VirtualService
 from tidegate.manifests.pod_template.check import template_problems
-from tidegate.manifests.rollout import Canary, IstioVirtualService, Rollout
+from tidegate.manifests.rollout import MAX_WEIGHT, Canary, IstioVirtualService, Rollout
 from tidegate.manifests.routes import PROTOCOLS, EditedRoute, Role, RouteError, Sides, edited_routes, managed_names
 from tidegate.manifests.validation.references import destination_rule_errors, reference_errors
 from tidegate.manifests.validation.rollout import validate_rollout
@@ -30,6 +30,7 @@ def rollout_findings(rollout: Loaded[Rollout], manifests: Manifests, *, complete
     canary = rollout.model.spec.strategy.canary
     if canary is None:
         return
+    yield from _threshold_findings(rollout, canary)
     services = _observed(_service_names(canary), rollout, manifests.services, complete=complete)
     virtual_services = _observed(_virtual_services(rollout), rollout, manifests.virtual_services, complete=complete)
     errors = reference_errors(rollout.model, services, virtual_services)
@@ -39,6 +40,23 @@ def rollout_findings(rollout: Loaded[Rollout], manifests: Manifests, *, complete
     yield from field_findings(rollout, errors, "reference")
     yield from _selector_notes(canary, rollout, manifests)
     yield from removed_destination_findings(rollout, virtual_services)
+
+
+def _threshold_findings(rollout: Loaded[Rollout], canary: Canary) -> Iterator[Finding]:
+    """A replicaProgressThreshold that asks for no pod at all, or for nothing that could be counted."""
+    threshold = canary.replica_progress_threshold
+    if threshold is None:
+        return
+    path = ("spec", "strategy", "canary", "replicaProgressThreshold")
+    if threshold.type not in ("Percent", "Pods"):
+        message, remedy = "no such kind of threshold", "Percent or Pods"
+        yield rollout.finding(Severity.ERROR, "invalid", (*path, "type"), message, value=threshold.type, remedy=remedy)
+    elif threshold.value < 1 or (threshold.type == "Percent" and threshold.value > MAX_WEIGHT):
+        message = "not a share of the pods" if threshold.type == "Percent" else "not a number of pods"
+        remedy = "1 to 100" if threshold.type == "Percent" else "1 or more"
+        yield rollout.finding(
+            Severity.ERROR, "invalid", (*path, "value"), message, value=threshold.value, remedy=remedy
+        )
 
 
 def pod_template_findings(loaded: Loaded[Any], template: Mapping[str, JsonValue], path: Path) -> Iterator[Finding]:
