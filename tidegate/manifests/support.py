@@ -36,8 +36,6 @@ REFUSED: tuple[Limit, ...] = (
     Limit("spec.workloadRef", "workloadRef", "write the pod template into spec.template"),
     Limit(f"{_CANARY}.pingPong", "ping-pong", "use canaryService and stableService"),
     Limit(f"{_CANARY}.antiAffinity", "antiAffinity", "write the affinity into the pod template"),
-    Limit(f"{_CANARY}.canaryMetadata", "canaryMetadata"),
-    Limit(f"{_CANARY}.stableMetadata", "stableMetadata"),
     Limit(f"{_CANARY}.replicaProgressThreshold", "replicaProgressThreshold"),
     Limit(f"{_ROUTING}.nginx", "traffic routing by NGINX", _ISTIO_ONLY),
     Limit(f"{_ROUTING}.alb", "traffic routing by AWS ALB", _ISTIO_ONLY),
