@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 
 import structlog
 from temporalio.exceptions import ApplicationError
@@ -25,7 +26,7 @@ from tidegate.manifests.steps import PodTemplateMetadata
 log = structlog.get_logger(__name__)
 
 LOOKS = 20  # at a ReplicaSet whose template changed, before its controller counts as away
-LOOK_AGAIN_SECONDS = 0.25
+LOOK_AGAIN = timedelta(milliseconds=250)
 
 _TEMPLATE = "/spec/template/metadata"
 
@@ -33,8 +34,10 @@ _TEMPLATE = "/spec/template/metadata"
 class EphemeralMetadata:
     """What the pods of one cluster wear for the role of their version."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, *, look_again: timedelta = LOOK_AGAIN) -> None:
+        """`look_again` is the time between two looks."""
         self._cluster = cluster
+        self._look_again = look_again
 
     async def put_on(self, namespace: str, name: str, wanted: PodTemplateMetadata, fence: Fence) -> None:
         """Bring template and running pods of a ReplicaSet from what was put on them before to `wanted`.
@@ -57,7 +60,7 @@ class EphemeralMetadata:
         for _ in range(LOOKS):
             if is_observed(await self._cluster.get(REPLICA_SETS, namespace, name)):
                 return
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            await asyncio.sleep(self._look_again.total_seconds())
         raise ApplicationError(
             f"ReplicaSet {namespace}/{name}: its controller has not seen the new pod template; is it running?",
             type=ErrorType.NOT_READY,

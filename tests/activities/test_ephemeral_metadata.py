@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.cluster import PODS, REPLICA_SETS, Object, annotate, put
+from activities.cluster import PODS, REPLICA_SETS, Cluster, Object, Resource, annotate, put
 from activities.ephemeral_metadata import EphemeralMetadata
-from activities.replica_sets import EPHEMERAL, HASH_LABEL, UNFINISHED, state
+from activities.replica_sets import EPHEMERAL, HASH_LABEL, UNFINISHED, build, state
+from sandbox.kubernetes_api import KubernetesApi
 from tests.activities.test_passes import TARGET, Stage, hash_of, version
 from tests.activities.test_passes import stage as stage  # a fixture
-from tidegate.contract import ErrorType, Fence, Place
+from tidegate.contract import CreateReplicaSet, ErrorType, Fence, Place
 from tidegate.manifests.steps import PodTemplateMetadata
 
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace")
 ROLES: dict[str, Any] = {
     "canaryMetadata": {"labels": {"role": "canary"}, "annotations": {"example.com/note": "new"}},
     "stableMetadata": {"labels": {"role": "stable"}},
@@ -121,7 +124,7 @@ async def test_one_that_was_cut_off_is_finished(stage: Stage) -> None:
     assert await note(stage, second) == ROLES["canaryMetadata"]
 
 
-async def test_what_argo_put_on_is_taken_over(stage: Stage) -> None:
+async def test_what_the_manifest_no_longer_says_is_taken_off(stage: Stage) -> None:
     first, second = await stage.stand(), hash_of(version(2))
     place = Place(hash=second, stable_hash=first, index=0)
     await stage.reach(dressed(2), place)
@@ -146,3 +149,24 @@ async def test_an_earlier_write_does_not_land_after_a_later_one(stage: Stage) ->
         await metadata.put_on(TARGET.namespace, f"checkout-{first}", wanted, Fence(epoch=1, sequence=1))
     assert caught.value.type == ErrorType.STALE_WRITE
     assert await worn(stage, first) == [("", "")] * 5
+
+
+async def test_without_a_controller_it_is_not_finished() -> None:
+    """Until a controller has seen the new template no count of pods is known, and no other move is to follow."""
+    api, fence = KubernetesApi(), Fence(epoch=1000, sequence=1)
+    await api.start()
+    cluster = await Cluster.connect(url=api.url)
+    try:
+        await cluster.create(NAMESPACES, "", {"metadata": {"name": "payments"}})
+        request = CreateReplicaSet(target=TARGET, rollout=version(1), hash="abc", revision=1, fence=fence)
+        await cluster.create(REPLICA_SETS, "payments", build(request))
+        metadata = EphemeralMetadata(cluster, look_again=timedelta())
+        wanted = PodTemplateMetadata(labels={"role": "canary"})
+        with pytest.raises(ApplicationError, match="its controller has not seen") as caught:
+            await metadata.put_on("payments", "checkout-abc", wanted, fence)
+        assert caught.value.type == ErrorType.NOT_READY
+        assert not caught.value.non_retryable
+        assert state(await cluster.get(REPLICA_SETS, "payments", "checkout-abc")).ephemeral is None
+    finally:
+        await cluster.close()
+        await api.stop()
