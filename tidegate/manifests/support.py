@@ -52,10 +52,7 @@ REFUSED: tuple[Limit, ...] = (
 PROVIDERS = ("datadog", "job", "prometheus", "web")
 
 # Harmless when ignored, so a release goes on and says so.
-WARNED: tuple[Limit, ...] = (
-    Limit("spec.paused", "paused", "pause a release with `tidegate pause`"),
-    Limit(f"{_STEP}.experiment.analysisRunMetadata", "analysisRunMetadata"),
-)
+WARNED: tuple[Limit, ...] = (Limit("spec.paused", "paused", "pause a release with `tidegate pause`"),)
 
 
 def unsupported(rollout: Loaded[Rollout]) -> Iterator[Finding]:
