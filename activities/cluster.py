@@ -54,7 +54,6 @@ class Resource:
         return f"{self.group}/{self.version}" if self.group else self.version
 
 
-EVENTS = Resource("", "v1", "events", "Event")
 PODS = Resource("", "v1", "pods", "Pod")
 EVENTS = Resource("", "v1", "events", "Event")
 SERVICES = Resource("", "v1", "services", "Service")
@@ -320,14 +319,21 @@ def _fence_operations(found: Object, fence: Fence) -> list[Operation]:
 
 def annotate(found: Object, annotations: Mapping[str, str | None]) -> list[Operation]:
     """JSON Patch operations, for use inside `Cluster.change`: set annotations, remove those whose value is None."""
-    present = found["metadata"].get("annotations") or {}
+    return set_keys("/metadata/annotations", found["metadata"].get("annotations") or {}, annotations)
+
+
+def set_keys(path: str, present: Mapping[str, str], values: Mapping[str, str | None]) -> list[Operation]:
+    """JSON Patch operations on the map at `path`, which has to be there: set keys, remove those whose value is None.
+
+    `present` is what the map holds.
+    """
     operations: list[Operation] = []
-    for key, value in annotations.items():
-        path = f"/metadata/annotations/{escape(key)}"
+    for key, value in values.items():
+        at = f"{path}/{escape(key)}"
         if value is not None:
-            operations.append(put(path, value))
+            operations.append(put(at, value))
         elif key in present:
-            operations.append({"op": "remove", "path": path})
+            operations.append({"op": "remove", "path": at})
     return operations
 
 

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from temporalio.exceptions import ApplicationError
 
 from activities.cluster import REPLICA_SETS, Cluster
+from activities.ephemeral_metadata import EphemeralMetadata
 from activities.experiments import Experiments, experiment_weights, wanted_of
 from activities.istio import IstioTraffic
 from activities.kubernetes import Kubernetes
 from activities.views import SUBSET, View
 from tidegate.canary import experiments
 from tidegate.canary.experiments import ExperimentMove
-from tidegate.canary.passes import Create, Delete, Mark, Move, Scale, Schedule, Select, Shift
+from tidegate.canary.passes import Create, Delete, Mark, Move, Scale, Schedule, Select, SetMetadata, Shift
 from tidegate.contract import (
     CreateReplicaSet,
     Document,
@@ -56,6 +57,7 @@ class Moves:
         self._kubernetes = kubernetes
         self._traffic = traffic
         self._experiments = experiments
+        self._metadata = EphemeralMetadata(cluster)
 
     async def make(self, move: Move, request: Reconcile, view: View, done: Done) -> None:
         """Carry out one move and note what was done."""
@@ -80,6 +82,8 @@ class Moves:
             await self._kubernetes.mark_stable(
                 MarkStable(target=target, replica_set=move.name, hash=request.place.hash, fence=fence)
             )
+        elif isinstance(move, SetMetadata):
+            await self._metadata.put_on(target.namespace, move.name, move.metadata, fence)
         elif isinstance(move, Delete):
             await self._cluster.delete(REPLICA_SETS, target.namespace, move.name)
         else:

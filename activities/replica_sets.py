@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
 from activities.cluster import REPLICA_SETS, Object
 from tidegate.contract import CreateReplicaSet, PodState, ReplicaSetState
 from tidegate.manifests.kinds import REVISION
+from tidegate.manifests.steps import PodTemplateMetadata
 
 HASH_LABEL = "rollouts-pod-template-hash"
 DESIRED_REPLICAS = "rollout.argoproj.io/desired-replicas"
 SCALE_DOWN_DEADLINE = "scale-down-deadline"
 PROMOTED_AT = "tidegate.io/promoted-at"
+EPHEMERAL = "rollout.argoproj.io/ephemeral-metadata"  # annotation: what its role put on the pods, as JSON
+UNFINISHED = "tidegate.io/ephemeral-metadata-unfinished"  # annotation: "true" while pods are still to follow
 PART_OF_EXPERIMENT = "tidegate.io/experiment"  # label of all that belongs to the experiment of a Rollout: "true"
 
 # Annotations of a Rollout that its ReplicaSets do not inherit (argo-rollouts, annotations copied to the ReplicaSet).
@@ -106,7 +110,7 @@ def state(found: Object, pods: list[Object] | None = None) -> ReplicaSetState:
     metadata, spec, status = found["metadata"], found["spec"], found.get("status") or {}
     annotations = metadata.get("annotations") or {}
     desired = int(spec.get("replicas", 1))
-    seen = int(status.get("observedGeneration", 0)) >= int(metadata.get("generation", 0))
+    seen = is_observed(found)
 
     def count(field: str) -> int:
         return min(int(status.get(field, 0)), desired) if seen else 0
@@ -124,8 +128,24 @@ def state(found: Object, pods: list[Object] | None = None) -> ReplicaSetState:
         created_at=_time(metadata.get("creationTimestamp")),
         scale_down_at=_time(annotations.get(SCALE_DOWN_DEADLINE)),
         promoted_at=_time(annotations.get(PROMOTED_AT)),
+        ephemeral=None if UNFINISHED in annotations else remembered(found),
         pods=tuple(pod_states(pods or [])),
     )
+
+
+def is_observed(found: Object) -> bool:
+    """Whether the status of a ReplicaSet is of its newest spec."""
+    seen = (found.get("status") or {}).get("observedGeneration", 0)
+    return int(seen) >= int(found["metadata"].get("generation", 0))
+
+
+def remembered(found: Object) -> PodTemplateMetadata:
+    """What a ReplicaSet's role put on its pods, by its annotation; one that is mangled says nothing."""
+    text = (found["metadata"].get("annotations") or {}).get(EPHEMERAL)
+    try:
+        return PodTemplateMetadata.model_validate(json.loads(text)) if text else PodTemplateMetadata()
+    except ValueError:  # pydantic's is one, too
+        return PodTemplateMetadata()
 
 
 def pod_states(found: list[Object]) -> list[PodState]:

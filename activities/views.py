@@ -34,7 +34,10 @@ class View:
 
     def picture(self) -> str:
         """A digest of all that a decision is made from."""
-        sets = [(s.name, s.desired, s.current, s.ready, s.available, str(s.scale_down_at)) for s in self.sets]
+        sets = [
+            (s.name, s.desired, s.current, s.ready, s.available, str(s.scale_down_at), str(s.ephemeral))
+            for s in self.sets
+        ]
         rows = self.traffic.routes if self.traffic else ()
         routes = [(r.virtual_service, r.route, r.stable, r.canary, sorted(r.others.items())) for r in rows]
         managed = [(route.virtual_service, route.name) for route in (self.traffic.managed if self.traffic else ())]
@@ -122,6 +125,7 @@ def _standing(found: ReplicaSetState) -> Standing:
         available=found.available,
         scale_down_at=found.scale_down_at,
         promoted=found.promoted_at is not None,
+        metadata=found.ephemeral,
     )
 
 

@@ -64,6 +64,10 @@ class Stage:
         self.last = done.traffic
         return done
 
+    def skip_to(self, sequence: int) -> None:
+        """Let the next pass be the one after this number."""
+        self._sequence = sequence
+
     async def changed(self, rollout: dict[str, Any], picture: str) -> None:
         """Wait as a release waits."""
         request = AwaitChange(target=TARGET, rollout=rollout, picture=picture)

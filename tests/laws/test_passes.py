@@ -11,6 +11,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.canary.stage import ROUTED, position
+from tidegate.canary.ephemeral import role_metadata
 from tidegate.canary.limits import rolling_limits
 from tidegate.canary.managed_routes import wanted_routes
 from tidegate.canary.passes import (
@@ -22,6 +23,7 @@ from tidegate.canary.passes import (
     Scale,
     Schedule,
     Select,
+    SetMetadata,
     Shift,
     next_move,
     roles,
@@ -89,13 +91,15 @@ class Model:
         else:
             self._on_a_set(move)
 
-    def _on_a_set(self, move: Mark | Scale | Schedule | Delete) -> None:
+    def _on_a_set(self, move: Mark | Scale | Schedule | Delete | SetMetadata) -> None:
         name = move.name.removeprefix("shop-")
         found = self.sets[name]
         if isinstance(move, Delete):
             del self.sets[name]
         elif isinstance(move, Mark):
             self.sets[name] = replace(found, promoted=True)
+        elif isinstance(move, SetMetadata):
+            self.sets[name] = replace(found, metadata=move.metadata)
         elif isinstance(move, Schedule):
             self.sets[name] = replace(found, scale_down_at=move.at)
         else:
@@ -192,6 +196,9 @@ def strategies(draw: st.DrawFn) -> tuple[dict[str, Any], list[Any]]:
         strategy["minPodsPerReplicaSet"] = draw(st.integers(min_value=1, max_value=3))
     if (threshold := draw(THRESHOLDS)) is not None:
         strategy["replicaProgressThreshold"] = threshold
+    for role in ("canary", "stable"):
+        if draw(st.booleans()):
+            strategy[f"{role}Metadata"] = {"labels": {"role": role}}
     return strategy, weights
 
 
@@ -243,6 +250,8 @@ def test_every_turn_keeps_the_laws_and_ends_where_it_should(
     least = end.least_pods()
     assert all(found.wanted <= least for hash_, found in model.sets.items() if hash_ != winner)
     assert len(model.sets) <= 2 + rules.history
+    for hash_, found in model.sets.items():
+        assert found.metadata == role_metadata(hash_, end)
 
 
 @laws

@@ -39,7 +39,7 @@ def outcome(step: ExperimentStep, verdicts: Mapping[str, Phase], *, lasted: bool
 def analysis_block(
     step: ExperimentStep, analysis: ExperimentAnalysis, subjects: Mapping[str, Subject]
 ) -> dict[str, Any]:
-    """One analysis as a block `{templates, args, dryRun}`, like that of an analysis step.
+    """One analysis as a block like that of an analysis step.
 
     `{{templates.NAME.podTemplateHash}}` and `{{templates.NAME.replicaset.name}}` in its arguments stand for the
     `subjects`, which are by the name of their template. Raises SpecError for a placeholder that is neither.
@@ -57,4 +57,5 @@ def analysis_block(
         "templates": [analysis.reference().to_wire()],
         "args": arguments,
         "dryRun": [rule.to_wire() for rule in step.dry_run],
+        "analysisRunMetadata": step.analysis_run_metadata.to_wire() if step.analysis_run_metadata else None,
     }

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from tidegate.canary.ephemeral import role_metadata
 from tidegate.canary.position import Position, Weights
 from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
 from tidegate.canary.routing import pods_of_the_rest, weight_to_route
 from tidegate.canary.scaling import abort_delay, abort_delay_may_start, at_desired, goal, next_sizes
 from tidegate.canary.scene import Scene, Standing
+from tidegate.manifests.steps import PodTemplateMetadata
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,15 @@ class Delete:
     name: str
 
 
-Move = Create | Select | Shift | Mark | Scale | Schedule | Delete
+@dataclass(frozen=True)
+class SetMetadata:
+    """Put the labels and annotations of its role on the pods of a ReplicaSet, and take off those of the one before."""
+
+    name: str
+    metadata: PodTemplateMetadata
+
+
+Move = Create | Select | Shift | Mark | Scale | Schedule | Delete | SetMetadata
 
 
 @dataclass(frozen=True)
@@ -199,6 +209,8 @@ def _moves(at: Position, scene: Scene, rules: Rules, now: datetime) -> Iterator[
         yield Create()
         return
     sets = roles(at, scene, now)
+    if not at.aborted:
+        yield from _metadata(at, scene)
     yield from _selectors(at, scene, rules)
     yield from _traffic(at, scene, rules, sets)
     if at.fully_promoted and not canary.promoted and at.enough(canary.available, at.replicas):
@@ -206,6 +218,16 @@ def _moves(at: Position, scene: Scene, rules: Rules, now: datetime) -> Iterator[
     yield from _deadlines(at, scene, sets, now)
     yield from _pods(at, sets, ramp=rules.ramp)
     yield from _surplus(at, scene, rules)
+    if at.aborted:  # nothing is in the way of an abort (law 3)
+        yield from _metadata(at, scene)
+
+
+def _metadata(at: Position, scene: Scene) -> Iterator[Move]:
+    """What pods wear in their role: before they are there, where they are new."""
+    for each in scene.sets:
+        wanted = role_metadata(each.hash, at)
+        if each.metadata != wanted:
+            yield SetMetadata(each.name, wanted)
 
 
 def _selectors(at: Position, scene: Scene, rules: Rules) -> Iterator[Move]:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tidegate.canary.ephemeral import NOTHING
 from tidegate.canary.position import Weights
+from tidegate.manifests.steps import PodTemplateMetadata
 
 
 @dataclass(frozen=True)
@@ -14,6 +16,7 @@ class Standing:
     """One ReplicaSet as it was read: pods that are wanted, created and available.
 
     `scale_down_at` is when its pods may go, None while nobody said so; `promoted` that it is marked as once promoted.
+    `metadata` is what its role put on its pods, None while some are still to follow.
     """
 
     name: str
@@ -24,6 +27,7 @@ class Standing:
     available: int
     scale_down_at: datetime | None = None
     promoted: bool = False
+    metadata: PodTemplateMetadata | None = NOTHING
 
     @property
     def complete(self) -> bool:

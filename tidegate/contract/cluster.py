@@ -9,6 +9,7 @@ from pydantic import Field
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.traffic import TrafficState
 from tidegate.contract.writes import Fence, Target
+from tidegate.manifests.steps import PodTemplateMetadata
 
 
 class PodState(Payload):
@@ -36,6 +37,8 @@ class ReplicaSetState(Payload):
     created_at: datetime | None = None
     scale_down_at: datetime | None = None
     promoted_at: datetime | None = None
+    # What its role put on its pods, None while some are still to follow; read for one pass, and no part of a history.
+    ephemeral: PodTemplateMetadata | None = Field(default_factory=PodTemplateMetadata, exclude=True)
     pods: tuple[PodState, ...] = ()
 
 

@@ -36,8 +36,6 @@ REFUSED: tuple[Limit, ...] = (
     Limit("spec.workloadRef", "workloadRef", "write the pod template into spec.template"),
     Limit(f"{_CANARY}.pingPong", "ping-pong", "use canaryService and stableService"),
     Limit(f"{_CANARY}.antiAffinity", "antiAffinity", "write the affinity into the pod template"),
-    Limit(f"{_CANARY}.canaryMetadata", "canaryMetadata"),
-    Limit(f"{_CANARY}.stableMetadata", "stableMetadata"),
     Limit(f"{_ROUTING}.nginx", "traffic routing by NGINX", _ISTIO_ONLY),
     Limit(f"{_ROUTING}.alb", "traffic routing by AWS ALB", _ISTIO_ONLY),
     Limit(f"{_ROUTING}.smi", "traffic routing by SMI", _ISTIO_ONLY),
@@ -53,10 +51,7 @@ REFUSED: tuple[Limit, ...] = (
 PROVIDERS = ("datadog", "job", "prometheus", "web")
 
 # Harmless when ignored, so a release goes on and says so.
-WARNED: tuple[Limit, ...] = (
-    Limit("spec.paused", "paused", "pause a release with `tidegate pause`"),
-    Limit(f"{_STEP}.experiment.analysisRunMetadata", "analysisRunMetadata"),
-)
+WARNED: tuple[Limit, ...] = (Limit("spec.paused", "paused", "pause a release with `tidegate pause`"),)
 
 
 def unsupported(rollout: Loaded[Rollout]) -> Iterator[Finding]:

@@ -46,7 +46,7 @@ def test_one_bad_verdict_ends_it_and_what_is_required_completes_it(
 
 
 def block(value: str) -> dict[str, Any]:
-    given = step(dryRun=[{"metricName": "m.*"}]).to_wire() | {
+    given = step(dryRun=[{"metricName": "m.*"}], analysisRunMetadata={"labels": {"team": "shop"}}).to_wire() | {
         "analyses": [{"name": "x", "templateName": "t", "clusterScope": True, "args": [{"name": "p", "value": value}]}]
     }
     experiment = ExperimentStep.model_validate(given)
@@ -58,6 +58,7 @@ def test_arguments_may_name_what_stands_of_a_template() -> None:
         "templates": [{"templateName": "t", "clusterScope": True}],
         "args": [{"name": "p", "value": "aaa shop-x-2-1-b"}],
         "dryRun": [{"metricName": "m.*"}],
+        "analysisRunMetadata": {"labels": {"team": "shop"}},
     }
 
 

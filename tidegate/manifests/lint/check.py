@@ -13,6 +13,7 @@ from tidegate.manifests.lint.conditions import CompileCondition
 from tidegate.manifests.lint.experiments import experiment_findings
 from tidegate.manifests.lint.metrics import metric_findings
 from tidegate.manifests.lint.named_metrics import Matches
+from tidegate.manifests.lint.pod_metadata import pod_metadata_findings
 from tidegate.manifests.lint.rollouts import field_findings, removed_destination_findings, rollout_findings
 from tidegate.manifests.lint.scope import bindings
 from tidegate.manifests.lint.templates import template_findings
@@ -44,6 +45,7 @@ def lint(
     for rollout in manifests.rollouts:
         findings += rollout_findings(rollout, manifests, complete=complete)
         findings += unsupported(rollout)
+        findings += pod_metadata_findings(rollout)
         findings += experiment_findings(rollout, templates, complete=complete)
         findings += analysis_findings(rollout, templates, matches, complete=complete)
     for key, template in templates.items():

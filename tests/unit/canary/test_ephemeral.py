@@ -1,0 +1,73 @@
+"""What pods wear follows the role of their version, and comes before the pods do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.unit.canary.stage import ROUTED, position
+from tidegate.canary.ephemeral import NOTHING, role_metadata
+from tidegate.canary.passes import Move, Rules, Scale, SetMetadata, Shift, next_move, settled
+from tidegate.canary.position import Position, Weights
+from tidegate.canary.scene import Scene, Standing
+from tidegate.manifests.steps import PodTemplateMetadata
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+RULES = Rules(("stable",), ("canary",), history=2)
+ROLES = {"canaryMetadata": {"labels": {"role": "canary"}}, "stableMetadata": {"annotations": {"role": "stable"}}}
+CANARY = PodTemplateMetadata(labels={"role": "canary"})
+STABLE = PodTemplateMetadata(annotations={"role": "stable"})
+
+
+def at(**turns: bool) -> Position:
+    return position({**ROUTED, **ROLES}, 25, 50, replicas=4, sent=0, **turns)
+
+
+def scene(canary: Standing, stable: Standing, weight: int = 0) -> Scene:
+    chosen = "C" if weight else "S"
+    return Scene((canary, stable), {"stable": "S", "canary": chosen}, Weights(weight, 100 - weight, chosen))
+
+
+def standing(hash_: str, pods: int, metadata: PodTemplateMetadata | None) -> Standing:
+    return Standing(f"shop-{hash_}", hash_, 1, pods, pods, pods, promoted=hash_ == "S", metadata=metadata)
+
+
+def moved(where: Position, seen: Scene) -> Move | None:
+    return next_move(where, seen, RULES, NOW)
+
+
+@pytest.mark.parametrize(
+    ("hash_", "where", "worn"),
+    [
+        ("C", at(), CANARY),
+        ("S", at(), STABLE),
+        ("O", at(), NOTHING),
+        ("C", replace(at(), stable_hash="C"), STABLE),
+        ("S", replace(at(), stable_hash="C"), NOTHING),
+        ("C", replace(at(), stable_hash=""), STABLE),
+        ("C", at(aborted=True), CANARY),
+        ("C", position(ROUTED, 25), NOTHING),
+        ("S", position(ROUTED, 25), NOTHING),
+    ],
+)
+def test_it_follows_the_role(hash_: str, where: Position, worn: PodTemplateMetadata) -> None:
+    assert role_metadata(hash_, where) == worn
+
+
+def test_pods_come_with_it() -> None:
+    stable = standing("S", 4, STABLE)
+    assert moved(at(), scene(standing("C", 0, NOTHING), stable)) == SetMetadata("shop-C", CANARY)
+    assert moved(at(), scene(standing("C", 0, CANARY), stable)) == Scale("shop-C", 1)
+
+
+def test_what_was_not_finished_is_done_again() -> None:
+    stands = scene(standing("C", 1, None), standing("S", 4, STABLE), weight=25)
+    assert moved(at(), stands) == SetMetadata("shop-C", CANARY)
+    assert not settled(at(), stands, RULES, NOW)
+
+
+def test_an_abort_does_not_wait_for_it() -> None:
+    stands = scene(standing("C", 1, None), standing("S", 4, NOTHING), weight=25)
+    assert isinstance(moved(at(aborted=True), stands), Shift)

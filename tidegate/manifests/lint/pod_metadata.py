@@ -1,0 +1,69 @@
+"""`canaryMetadata` and `stableMetadata`: what Kubernetes would refuse on a pod, or what would not come back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tidegate.manifests.documents import Loaded
+from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.network import HASH_LABEL
+from tidegate.manifests.pod_template.check import template_labels
+from tidegate.manifests.rollout import Rollout
+from tidegate.manifests.steps import PodTemplateMetadata
+
+CODE = "pod-metadata"
+
+# Kubernetes, "Labels and Selectors", syntax and character set; annotations have keys of the same form.
+_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_PREFIX = r"(?=.{1,253}/)[a-z0-9]([-a-z0-9.]*[a-z0-9])?/"
+_KEY = re.compile(rf"({_PREFIX})?{_NAME}")
+_VALUE = re.compile(rf"({_NAME})?")
+_KEY_HINT = "up to 63 letters, digits, hyphens, underscores and dots, after an optional DNS name and a slash"
+_VALUE_HINT = "up to 63 letters, digits, hyphens, underscores and dots"
+
+
+def pod_metadata_findings(rollout: Loaded[Rollout]) -> Iterator[Finding]:
+    """What is wrong with the metadata of each role, or surprising about it."""
+    canary = rollout.model.spec.strategy.canary
+    if canary is None:
+        return
+    for field, metadata in (("canaryMetadata", canary.canary_metadata), ("stableMetadata", canary.stable_metadata)):
+        if metadata is not None:
+            path: Path = ("spec", "strategy", "canary", field)
+            yield from _syntax(rollout, metadata, path)
+            yield from _selection(rollout, metadata, path)
+            yield from _replaced(rollout, metadata, path)
+
+
+def _syntax(rollout: Loaded[Rollout], metadata: PodTemplateMetadata, path: Path) -> Iterator[Finding]:
+    for section, given in (("labels", metadata.labels), ("annotations", metadata.annotations)):
+        for key, value in given.items():
+            at = (*path, section, key)
+            if not _KEY.fullmatch(key):
+                yield rollout.finding(Severity.ERROR, CODE, at, "no valid key", value=key, remedy=_KEY_HINT)
+            elif section == "labels" and not _VALUE.fullmatch(value):
+                message = "no valid value of a label"
+                yield rollout.finding(Severity.ERROR, CODE, at, message, value=value, remedy=_VALUE_HINT)
+
+
+def _selection(rollout: Loaded[Rollout], metadata: PodTemplateMetadata, path: Path) -> Iterator[Finding]:
+    """A ReplicaSet whose selector does not find its own pods is refused, and pods that leave it are made once more."""
+    selector = rollout.model.spec.selector
+    labels = {**template_labels(rollout.model.spec.template), **metadata.labels}
+    if HASH_LABEL in metadata.labels or (selector is not None and not selector.matches(labels)):
+        message = "with these labels pods would not belong to their ReplicaSet any more"
+        remedy = f"use labels that are neither in spec.selector nor {HASH_LABEL}"
+        yield rollout.finding(Severity.ERROR, CODE, (*path, "labels"), message, remedy=remedy)
+
+
+def _replaced(rollout: Loaded[Rollout], metadata: PodTemplateMetadata, path: Path) -> Iterator[Finding]:
+    """What a role puts over the template's own is removed with the role, as in Argo."""
+    own = rollout.model.spec.template.get("metadata")
+    for section, given in (("labels", metadata.labels), ("annotations", metadata.annotations)):
+        there = own.get(section) if isinstance(own, dict) else None
+        for key in given:
+            if isinstance(there, dict) and key in there:
+                message = f"the pod template has this one of its {section}, too, and loses it when the role ends"
+                remedy = "remove it from the pod template, or give the other role one as well"
+                yield rollout.finding(Severity.WARNING, CODE, (*path, section, key), message, remedy=remedy)
