@@ -129,13 +129,13 @@ class Moves:
         kind = "subset" if subset else "service"
         done.event("SwitchService", f"Switched selector for {kind} '{move.selector}' from '{before}' to '{move.hash}'")
 
-    async def routes(self, wanted: Mapping[str, int], request: Reconcile, view: View, done: Done) -> bool:
+    async def routes(self, wanted: Mapping[str, int] | None, request: Reconcile, view: View, done: Done) -> bool:
         """Bring header and mirror routes in place, one at a time; whether one had to change.
 
-        `wanted` names each route that is to stand, and the step that asks for it.
+        `wanted` names each route that is to stand, and the step that asks for it; None leaves them alone.
         """
         istio, by_hash = Istio.of(request.rollout), {s.hash: s.name for s in view.sets}
-        if istio is None or view.traffic is None or not istio.managed_routes:
+        if wanted is None or istio is None or view.traffic is None or not istio.managed_routes:
             return False
         steps = request.rollout["spec"]["strategy"]["canary"].get("steps") or []
         gone = {"header": {"name": name}} if (name := _left_over(view.traffic, wanted)) else None

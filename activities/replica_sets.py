@@ -105,7 +105,8 @@ def state(found: Object, pods: list[Object] | None = None) -> ReplicaSetState:
     """What a release needs to know of a ReplicaSet.
 
     Counts lag behind a scale-down until the controller has seen it, so they are clipped to spec.replicas and are 0
-    while the status is of an older generation: a count is never taken for more than it proves (law 1).
+    while the status is of an older generation: a count is never taken for more than it proves (law 1). `counted` says
+    when that is no count at all.
     """
     metadata, spec, status = found["metadata"], found["spec"], found.get("status") or {}
     annotations = metadata.get("annotations") or {}
@@ -128,6 +129,7 @@ def state(found: Object, pods: list[Object] | None = None) -> ReplicaSetState:
         created_at=_time(metadata.get("creationTimestamp")),
         scale_down_at=_time(annotations.get(SCALE_DOWN_DEADLINE)),
         promoted_at=_time(annotations.get(PROMOTED_AT)),
+        counted=seen or not status.get("availableReplicas"),
         ephemeral=None if UNFINISHED in annotations else remembered(found),
         pods=tuple(pod_states(pods or [])),
     )

@@ -35,7 +35,7 @@ class View:
     def picture(self) -> str:
         """A digest of all that a decision is made from."""
         sets = [
-            (s.name, s.desired, s.current, s.ready, s.available, str(s.scale_down_at), str(s.ephemeral))
+            (s.name, s.desired, s.current, s.ready, s.available, s.counted, str(s.scale_down_at), str(s.ephemeral))
             for s in self.sets
         ]
         rows = self.traffic.routes if self.traffic else ()
@@ -126,6 +126,7 @@ def _standing(found: ReplicaSetState) -> Standing:
         scale_down_at=found.scale_down_at,
         promoted=found.promoted_at is not None,
         metadata=found.ephemeral,
+        counted=found.counted,
     )
 
 

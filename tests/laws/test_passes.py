@@ -51,17 +51,27 @@ THRESHOLDS = st.sampled_from([None, {"type": "Percent", "value": 60}, {"type": "
 class Model:
     """A cluster in which every move succeeds, and pods become available when they are told to."""
 
-    def __init__(self, replicas: int, stable: str, *, routed: bool = True) -> None:
+    def __init__(self, replicas: int, stable: str, *, routed: bool = True, slow: bool = False) -> None:
+        """`slow` is a cluster whose controller counts pods only when it is told to (`count`)."""
         self.now = NOW
         self.routed = routed
         self.sets = {stable: Standing(f"shop-{stable}", stable, 1, replicas, replicas, replicas, promoted=True)}
         self.selectors = {"stable": stable, "canary": stable}
         self.weight = 0
         self.routes: dict[str, int] = {}
+        self.slow = slow
+        self.uncounted: set[str] = set()
+
+    def count(self) -> bool:
+        """The controller sees what was written; whether there was anything."""
+        waited, self.uncounted = bool(self.uncounted), set()
+        return waited
 
     @property
     def scene(self) -> Scene:
-        newest = sorted(self.sets.values(), key=lambda each: -each.revision)
+        hidden = {name: {"available": 0, "counted": False} for name in self.uncounted}
+        seen = [replace(found, **hidden.get(name, {})) for name, found in self.sets.items()]
+        newest = sorted(seen, key=lambda each: -each.revision)
         weights = Weights(self.weight, 100 - self.weight, self.selectors["canary"]) if self.routed else None
         return Scene(tuple(newest), dict(self.selectors), weights)
 
@@ -75,8 +85,8 @@ class Model:
         """Bring the header and mirror routes in place, as a pass does before each move; whether one had to change."""
         scene = self.scene
         wanted = wanted_routes(replace(at, weights=scene.weights), scene, rules.canary, self.now)
-        changed = dict(wanted) != self.routes
-        self.routes = dict(wanted)
+        changed = wanted is not None and dict(wanted) != self.routes
+        self.routes = self.routes if wanted is None else dict(wanted)
         return changed
 
     def apply(self, move: Move, at: Position) -> None:
@@ -96,6 +106,7 @@ class Model:
         found = self.sets[name]
         if isinstance(move, Delete):
             del self.sets[name]
+            self.uncounted.discard(name)
         elif isinstance(move, Mark):
             self.sets[name] = replace(found, promoted=True)
         elif isinstance(move, SetMetadata):
@@ -103,6 +114,8 @@ class Model:
         elif isinstance(move, Schedule):
             self.sets[name] = replace(found, scale_down_at=move.at)
         else:
+            if self.slow and found.available:
+                self.uncounted.add(name)
             self.sets[name] = replace(
                 found, wanted=move.replicas, created=move.replicas, available=min(found.available, move.replicas)
             )
@@ -127,13 +140,16 @@ def settle(model: Model, at: Position, rules: Rules) -> None:
             continue
         move = next_move(at, model.scene, rules, model.now)
         if move is None:
+            if model.count():
+                continue
             return
-        before = model.traffic()
+        before, weight = model.traffic(), model.weight
         held = {hash_: found.available for hash_, found in model.sets.items()}
         wanted = sum(found.wanted for found in model.sets.values())
         model.apply(move, at)
         if model.routed:
             judge(move, at, model, before, held)
+            judge_patience(move, at, model, weight)
         else:
             judge_pods(move, at, model, wanted, sum(held.values()))
     raise AssertionError(f"after {MOVES} moves still {move}")
@@ -157,6 +173,14 @@ def judge(move: Move, at: Position, model: Model, before: dict[str, int], held: 
         led_to = model.sets.get(model.selectors["canary"])
         assert led_to is not None, f"{move}: {model.routes} lead to nobody"
         assert led_to.wanted, f"{move}: {model.routes} lead there"
+
+
+def judge_patience(move: Move, at: Position, model: Model, before: int) -> None:
+    """No weight goes down that the steps did not take down, as long as there are pods for it."""
+    canary = model.sets.get(at.desired_hash)
+    led_there = canary is not None and model.selectors["canary"] == at.desired_hash
+    if isinstance(move, Shift) and led_there and at.takes_steps and not at.aborted and canary and canary.available:
+        assert move.weight >= min(before, at.set_weight(), at.previous_weight()), f"{move}: from {before} for nothing"
 
 
 def judge_pods(move: Move, at: Position, model: Model, wanted: int, available: int) -> None:
@@ -233,12 +257,12 @@ def through(turns: list[str], model: Model, at: Position, rules: Rules) -> Posit
 
 
 @laws
-@given(strategies(), st.integers(min_value=1, max_value=9), turns, st.booleans())
+@given(strategies(), st.integers(min_value=1, max_value=9), turns, st.booleans(), st.booleans())
 def test_every_turn_keeps_the_laws_and_ends_where_it_should(
-    given_: tuple[dict[str, Any], list[Any]], replicas: int, turns: list[str], ramp: bool
+    given_: tuple[dict[str, Any], list[Any]], replicas: int, turns: list[str], ramp: bool, slow: bool
 ) -> None:
     strategy, weights = given_
-    model, rules = Model(replicas, "S"), Rules(("stable",), ("canary",), history=2, ramp=ramp)
+    model, rules = Model(replicas, "S", slow=slow), Rules(("stable",), ("canary",), history=2, ramp=ramp)
     at = through(turns, model, position(strategy, *weights, replicas=replicas, sent=0), rules)
     end = walk(model, at, rules)
     winner = end.stable_hash

@@ -18,13 +18,17 @@ from tidegate.canary.scene import Scene
 from tidegate.manifests.steps import CanaryStep
 
 
-def wanted_routes(at: Position, scene: Scene, canary_selectors: tuple[str, ...], now: datetime) -> Mapping[str, int]:
-    """Name of each route that is to stand -> index of the step that asks for it.
+def wanted_routes(at: Position, scene: Scene, canary_selectors: tuple[str, ...], now: datetime) -> Mapping[str, int] | None:
+    """Name of each route that is to stand -> index of the step that asks for it; None: as they are, for now.
 
     `canary_selectors` are the names of the selectors that lead to the canary: a route leads to what they select.
     """
     canary = scene.of(at.desired_hash)
-    if not at.takes_steps or at.aborted or at.index is None or canary is None or not canary.available:
+    if not at.takes_steps or at.aborted or at.index is None or canary is None:
+        return {}
+    if not scene.counted:
+        return None
+    if not canary.available:
         return {}
     if not goal(at, roles(at, scene, now)).canary:
         return {}

@@ -111,7 +111,7 @@ def settled(at: Position, scene: Scene, rules: Rules, now: datetime) -> bool:
     """Whether pods, Services and weights are as the position asks for."""
     at = _seen(at, scene)
     sets = roles(at, scene, now)
-    if next_move(at, scene, rules, now) is not None:
+    if not scene.counted or next_move(at, scene, rules, now) is not None:
         return False
     if at.aborted:
         kept = scene.of(at.stable_hash or at.desired_hash)
@@ -212,14 +212,22 @@ def _moves(at: Position, scene: Scene, rules: Rules, now: datetime) -> Iterator[
     if not at.aborted:
         yield from _metadata(at, scene)
     yield from _selectors(at, scene, rules)
-    yield from _traffic(at, scene, rules, sets)
-    if at.fully_promoted and not canary.promoted and at.enough(canary.available, at.replicas):
+    if scene.counted or at.aborted:  # nothing is in the way of an abort (law 3)
+        yield from _traffic(at, scene, rules, sets)
+    if scene.counted:
+        yield from _rest(at, scene, rules, sets, now)
+    if at.aborted:
+        yield from _metadata(at, scene)
+
+
+def _rest(at: Position, scene: Scene, rules: Rules, sets: ReplicaSets, now: datetime) -> Iterator[Move]:
+    """What follows the traffic, and the pods."""
+    canary = scene.of(at.desired_hash)
+    if canary is not None and at.fully_promoted and not canary.promoted and at.enough(canary.available, at.replicas):
         yield Mark(canary.name)
     yield from _deadlines(at, scene, sets, now)
     yield from _pods(at, sets, ramp=rules.ramp)
     yield from _surplus(at, scene, rules)
-    if at.aborted:  # nothing is in the way of an abort (law 3)
-        yield from _metadata(at, scene)
 
 
 def _metadata(at: Position, scene: Scene) -> Iterator[Move]:

@@ -16,7 +16,8 @@ class Standing:
     """One ReplicaSet as it was read: pods that are wanted, created and available.
 
     `scale_down_at` is when its pods may go, None while nobody said so; `promoted` that it is marked as once promoted.
-    `metadata` is what its role put on its pods, None while some are still to follow.
+    `metadata` is what its role put on its pods, None while some are still to follow. `counted` is False while pods that
+    were there before its last change have not been counted since; `available` is 0 then, as nothing is proved.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Standing:
     scale_down_at: datetime | None = None
     promoted: bool = False
     metadata: PodTemplateMetadata | None = NOTHING
+    counted: bool = True
 
     @property
     def complete(self) -> bool:
@@ -47,6 +49,11 @@ class Scene:
     selectors: Mapping[str, str] = field(default_factory=dict)
     weights: Weights | None = None
     experiments: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def counted(self) -> bool:
+        """Whether all pods were counted since they were last told to be others."""
+        return all(each.counted for each in self.sets)
 
     def of(self, hash_: str) -> Standing | None:
         """The ReplicaSet of a hash, None where there is none."""
