@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ from workflows.analysis_run import AnalysisRun
 from workflows.rollout import Rollout
 
 LONGEST_SECONDS = 120  # of real time
-APART = timedelta(seconds=1.5)  # writes that are further apart in time belong to two states
+APART = timedelta(seconds=0.5)  # of skipped time: what follows on one cause follows without any being skipped
 Measure = Callable[[str, Mapping[str, Any], datetime], Reading]  # of a run, by its name
 
 PATCHES: dict[str, Document] = {
@@ -84,25 +85,33 @@ class Provider:
 
 
 class Trace:
-    """The settled states of a Rollout, one for each time that something was written about it."""
+    """The settled states of a Rollout, one for each time that something was written about it.
+
+    Time is skipped only while everybody waits for it, so that a slow machine tells the same states as a fast one. `at`
+    are seconds of virtual time since the beginning; `took` are those of them that the machine itself needed.
+    """
 
     def __init__(self, cluster: VirtualCluster, name: str) -> None:
         self._cluster = cluster
         self._name = name
-        self._began = cluster.clock.now
+        self._began, self._begun_at = cluster.clock.now, time.monotonic()
+        self._skipped = timedelta()
         self._after = ""
         self._answered = False
         self._since: datetime | None = None
-        self._last = self._began
         self._now: dict[str, Any] = {}
         self.states: list[dict[str, Any]] = []
         cluster.api.store.subscribe(self._note)
+
+    def begin(self) -> None:
+        """The cluster's clock is right, and everything counts from here."""
+        self._began, self._begun_at = self._cluster.clock.now, time.monotonic()
 
     def act(self, what: str) -> None:
         """Somebody does something now: what follows belongs to it."""
         self.settle()
         self._after, self._since, self._now = what, self._cluster.clock.now, self._state()
-        self._last = self._since
+        self._skipped = self._skipped_so_far(self._since)
 
     def acted(self) -> None:
         """What is written from here on answers to what was done."""
@@ -114,19 +123,26 @@ class Trace:
             return
         told = {"after": self._after} if self._after else {}
         last = self.states[-1] if self.states else {}
-        changed = self._now != {key: value for key, value in last.items() if key not in ("at", "after")}
+        changed = self._now != {key: value for key, value in last.items() if key not in ("at", "took", "after")}
         if changed or (self._after and self._answered):
             at = int((self._since - self._began) / timedelta(seconds=1))
-            self.states.append({"at": at, **told, **self._now})
+            self.states.append({"at": at, "took": self._took(), **told, **self._now})
             self._after = ""
         self._since = None
 
     def _note(self, _: Change) -> None:
         now = self._cluster.clock.now
-        if self._since is not None and now - self._last > APART:
+        skipped = self._skipped_so_far(now)
+        if self._since is not None and skipped - self._skipped > APART:
             self.settle()
-        self._since, self._last, self._answered = self._since or now, now, True
+        self._since, self._skipped, self._answered = self._since or now, skipped, True
         self._now = self._state()
+
+    def _skipped_so_far(self, now: datetime) -> timedelta:
+        return max(self._skipped, now - self._began - timedelta(seconds=self._took()))
+
+    def _took(self) -> float:
+        return time.monotonic() - self._begun_at
 
     def _state(self) -> dict[str, Any]:
         rollout = self._cluster.find(ROLLOUTS, self._name) or {}
@@ -177,6 +193,8 @@ class Simulation:
 
     async def play(self, actions: list[dict[str, Any]], until: float) -> list[dict[str, Any]]:
         """Create the Rollout, act, and go on until so many seconds have passed; the settled states."""
+        self._cluster.advance(await self._env.get_current_time())
+        self.trace.begin()
         began = self._cluster.clock.now
         moments = [began + timedelta(seconds=action["at"]) for action in actions]
         self._cluster.look_at([moment + timedelta(milliseconds=300) for moment in moments])
@@ -208,7 +226,7 @@ class Simulation:
     async def _tell(self) -> None:
         """What the watcher does when an object changed; again for as long as the door wants to look again."""
         while await self._look_again():
-            await self._env.sleep(0.2)
+            await self._env.sleep(0.02)
 
     async def _look_again(self) -> bool:
         try:

@@ -18,7 +18,9 @@ from tidegate.canary.scene import Scene
 from tidegate.manifests.steps import CanaryStep
 
 
-def wanted_routes(at: Position, scene: Scene, canary_selectors: tuple[str, ...], now: datetime) -> Mapping[str, int] | None:
+def wanted_routes(
+    at: Position, scene: Scene, canary_selectors: tuple[str, ...], now: datetime
+) -> Mapping[str, int] | None:
     """Name of each route that is to stand -> index of the step that asks for it; None: as they are, for now.
 
     `canary_selectors` are the names of the selectors that lead to the canary: a route leads to what they select.

@@ -37,8 +37,8 @@ class ReplicaSetState(Payload):
     created_at: datetime | None = None
     scale_down_at: datetime | None = None
     promoted_at: datetime | None = None
-    # Read for one pass, and no part of a history: whether pods were counted since its last change; and what its role put
-    # on its pods, None while some are still to follow.
+    # Read for one pass, and no part of a history: whether pods were counted since its last change, and what its role
+    # put on its pods, None while some are still to follow.
     counted: bool = Field(default=True, exclude=True)
     ephemeral: PodTemplateMetadata | None = Field(default_factory=PodTemplateMetadata, exclude=True)
     pods: tuple[PodState, ...] = ()
