@@ -37,9 +37,7 @@ from tidegate.contract import (
     Observation,
     ObserveRequest,
     PointServices,
-    PublishStatus,
     ReplicaSetState,
-    RolloutObject,
     ScaleReplicaSet,
     Target,
     TrafficState,
@@ -141,14 +139,9 @@ class Kubernetes:
             return annotate(found, {PROMOTED_AT: moment})
 
         await self._cluster.change(REPLICA_SETS, request.target.namespace, request.replica_set, request.fence, edit)
-        await self.publish_status(PublishStatus(target=request.target, status={"stableRS": request.hash}))
-
-    async def publish_status(self, request: PublishStatus) -> RolloutObject | None:
-        """Write fields of `.status` of the Rollout; without a Rollout in the cluster there is nobody to tell."""
         namespace, name = request.target.namespace, request.target.name
-        if await self._cluster.find(ROLLOUTS, namespace, name) is None:
-            return None
-        return RolloutObject.of(await self._cluster.merge_status(ROLLOUTS, namespace, name, dict(request.status)))
+        if await self._cluster.find(ROLLOUTS, namespace, name) is not None:
+            await self._cluster.merge_status(ROLLOUTS, namespace, name, {"stableRS": request.hash})
 
     async def replica_sets(
         self, target: Target, rollout: Mapping[str, Any], *, pods: bool = False

@@ -39,6 +39,7 @@ class Done:
     def __init__(self, request: Reconcile) -> None:
         self._at = request.at
         self.traffic = request.traffic  # as this pass or the one before left it
+        self.created = False  # whether the version's ReplicaSet was
         self.events: list[Event] = []
         self.foreign: list[ForeignEdit] = []
 
@@ -73,6 +74,7 @@ class Moves:
                     fence=fence,
                 )
             )
+            done.created = True
             done.event("NewReplicaSetCreated", f"Created ReplicaSet {created.name} (revision {request.revision})")
         elif isinstance(move, Select):
             await self._select(move, request, view, done)

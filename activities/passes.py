@@ -21,6 +21,7 @@ from activities.istio import IstioTraffic
 from activities.kubernetes import Kubernetes
 from activities.moves import Done, Moves, experiment_move
 from activities.published import Publisher
+from activities.rollout_status import StatusWriter
 from activities.views import View, Views, rules_of
 from tidegate.canary import experiments
 from tidegate.canary.managed_routes import wanted_routes
@@ -35,9 +36,9 @@ from tidegate.contract import (
     AwaitChange,
     ErrorType,
     Place,
-    PublishStatus,
     Reconcile,
     Reconciled,
+    Refusal,
     RolloutObject,
 )
 from tidegate.manifests.rollout import Rollout
@@ -78,12 +79,13 @@ class Passes:
         experiments = Experiments(cluster, self._kubernetes)
         self._views = Views(cluster, self._kubernetes, experiments)
         self._moves = Moves(cluster, self._kubernetes, IstioTraffic(cluster), experiments)
+        self._statuses = StatusWriter(cluster)
         self._publisher = Publisher(cluster)
         self._between_looks = between_looks
 
     def activities(self) -> list[Callable[..., Any]]:
         """What a worker registers."""
-        return [self.reconcile, self.await_change]
+        return [self.reconcile, self.await_change, self.refuse]
 
     @activity.defn(name=Activity.RECONCILE)
     async def reconcile(self, request: Reconcile) -> Reconciled:
@@ -109,7 +111,7 @@ class Passes:
                 await self._moves.make(move, request, view, done)
             elif not await self._moves.experiment(request, view, done):
                 break
-        published, stored = await self._publish(request)
+        published, stored = await self._publish(request, done)
         told = await self._publisher.tell(request, done.events)
         done_all = settled(at, view.scene, rules, request.at) and experiment_move(request, view) is None
         return Reconciled(
@@ -141,6 +143,11 @@ class Passes:
             activity.heartbeat()
             await self._between_looks(timedelta(seconds=asyncio.get_running_loop().time() - begun))
 
+    @activity.defn(name=Activity.REFUSE)
+    async def refuse(self, request: Refusal) -> RolloutObject | None:
+        """Say in the Rollout's `.status` why its spec is not released. Raises what a retry may help."""
+        return await self._statuses.refuse(request)
+
     async def _missing(self, request: Reconcile, view: View) -> str:
         """What a person would want to know of a version that is not complete."""
         place = request.place
@@ -150,12 +157,12 @@ class Passes:
         why = await self._kubernetes.why_not_ready(request.target, found.hash)
         return "; ".join(filter(None, (f"{found.available} of {found.wanted} pods of {found.name} available", why)))
 
-    async def _publish(self, request: Reconcile) -> tuple[bool, RolloutObject | None]:
+    async def _publish(self, request: Reconcile, done: Done) -> tuple[bool, RolloutObject | None]:
         """Whether the status was written, and the object after that. A release does not end over its own reflection."""
-        if not request.status:
+        if not request.account.status:
             return True, None
         try:
-            answer = await self._kubernetes.publish_status(PublishStatus(target=request.target, status=request.status))
+            answer = await self._statuses.write(request, created=done.created)
         except ApplicationError as error:
             log.warning("status_not_written", rollout=request.target.name, error=str(error))
             return False, None

@@ -57,7 +57,7 @@ class Publisher:
 
     async def tell(self, request: Reconcile, events: Sequence[Event]) -> bool:
         """Tell what a pass was given, and what it did itself; False when it has to be told again."""
-        news = request.tell
+        news = request.account.tell
         if news is None or not request.owner_uid:
             return True
         try:

@@ -17,6 +17,7 @@ from temporalio.workflow import ActivityCancellationType, ActivityHandle
 with workflow.unsafe.imports_passed_through():
     from tidegate.contract import (
         FOLLOW_UP_QUEUE,
+        Account,
         Activity,
         AwaitChange,
         Document,
@@ -29,10 +30,11 @@ with workflow.unsafe.imports_passed_through():
         Place,
         Reconcile,
         Reconciled,
+        Refusal,
         RestartPods,
         RestoreStable,
+        RolloutObject,
         Target,
-        Tell,
         TrafficState,
         cluster_queue,
     )
@@ -42,6 +44,8 @@ WRITE_TIMEOUT = timedelta(seconds=30)
 LOOK_TIMEOUT = timedelta(seconds=60)
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 FOLLOW_UP_TIMEOUT = timedelta(minutes=15)
+PATIENCE = timedelta(minutes=10)
+REFUSAL_TIMEOUT = timedelta(minutes=1)
 FORWARD_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=300), maximum_interval=timedelta(seconds=15))
 CERTAIN_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5))
 LOOK_AGAIN = RetryPolicy(initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.0)
@@ -63,11 +67,10 @@ class Look:
 class Commands:
     """The activities of one release on one cluster."""
 
-    def __init__(self, cluster: str, target: Target, patience: timedelta) -> None:
-        """`patience` is how long a forward command may fail before the release gives up on it."""
+    def __init__(self, cluster: str, target: Target) -> None:
         self._queue = cluster_queue(cluster)
         self._target = target
-        self._patience = patience
+        self.patience = PATIENCE  # how long a forward command may fail before the release gives up on it
         self._epoch = int(workflow.info().start_time.timestamp() * 1000)
         self._sequence = 0
 
@@ -83,15 +86,13 @@ class Commands:
             result_type=Observation,
             task_queue=self._queue,
             start_to_close_timeout=LOOK_TIMEOUT,
-            schedule_to_close_timeout=self._patience,
+            schedule_to_close_timeout=self.patience,
             retry_policy=FORWARD_RETRY,
             summary="observe",
         )
         return observation
 
-    async def reconcile(
-        self, plan: Plan, place: Place, traffic: TrafficState | None, status: Document, tell: Tell
-    ) -> Reconciled:
+    async def reconcile(self, plan: Plan, place: Place, traffic: TrafficState | None, account: Account) -> Reconciled:
         """One pass. A way back, or past the point of no return, is tried for as long as it takes."""
         request = Reconcile(
             target=self._target,
@@ -101,8 +102,7 @@ class Commands:
             at=workflow.now(),
             owner_uid=plan.owner_uid,
             traffic=traffic,
-            status=status,
-            tell=tell if plan.owner_uid else None,
+            account=account if plan.owner_uid else account.model_copy(update={"tell": None}),
             fence=self._fence(),
         )
         write = self._certain if place.aborted or place.hash == place.stable_hash else self._forward
@@ -123,6 +123,19 @@ class Commands:
             summary="until something changes",
         )
         return Look(handle, picture)
+
+    async def refuse(self, asked: RolloutObject, message: str) -> None:
+        """Say in the object why its spec is not released. Nothing depends on it: it is soon given up."""
+        await workflow.execute_activity(
+            Activity.REFUSE,
+            Refusal(target=self._target, uid=asked.uid, generation=asked.generation, message=message),
+            result_type=RolloutObject,
+            task_queue=self._queue,
+            start_to_close_timeout=WRITE_TIMEOUT,
+            schedule_to_close_timeout=REFUSAL_TIMEOUT,
+            retry_policy=FORWARD_RETRY,
+            summary="refused",
+        )
 
     async def restart_pods(self, plan: Plan, at: datetime) -> None:
         """Replace the pods that were created before `at`, for as long as it takes."""
@@ -164,7 +177,7 @@ class Commands:
             result_type=result_type,
             task_queue=self._queue,
             start_to_close_timeout=WRITE_TIMEOUT,
-            schedule_to_close_timeout=self._patience,
+            schedule_to_close_timeout=self.patience,
             retry_policy=FORWARD_RETRY,
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=summary,

@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
         SEARCH_PHASE,
         SEARCH_REVISION,
         SEARCH_WEIGHT,
+        Account,
         AnalysisRef,
         CompensationStatus,
         Document,
@@ -36,7 +37,6 @@ with workflow.unsafe.imports_passed_through():
         RolloutObject,
         StepState,
         StepStatus,
-        Tell,
         TrafficState,
         Waiting,
         WeightStatus,
@@ -71,6 +71,7 @@ class Journal:
         self.news = News()
         self.traffic: TrafficState | None = None
         self.is_late = False
+        self.abort_cause = ""
         self.fights = 0  # passes that had to put right what somebody else had written
         self.meddler = ""
         self._restart_at: datetime | None = None
@@ -79,22 +80,27 @@ class Journal:
         """Answer of the `status` query."""
         return self._status.model_copy(update={"object": self.page.object})
 
-    def unwritten(self) -> Document:
+    def account(self) -> Account:
+        """What the next pass is to bring out."""
+        return Account(status=self._unwritten(), late=self.is_late, abort_cause=self.abort_cause, tell=self.news.tell())
+
+    def _unwritten(self) -> Document:
         """Fields of the Rollout's `.status`, as Argo names them, that do not stand there yet."""
         return self.page.unwritten(rollout_status(self.status()))
 
     @property
     def has_news(self) -> bool:
         """Whether there is something that the Rollout object does not say yet."""
-        return bool(self.unwritten()) or bool(self.news)
+        return bool(self._unwritten()) or bool(self.news)
 
     # ---------------------------------------------------------------------------------------------------------- begin
 
-    def asked_by(self, request: ReleaseRequest) -> None:
+    def asked_by(self, request: ReleaseRequest) -> RolloutObject:
         """A version is looked at that an object may have asked for; it need not be sound, nor the object be there."""
         asked = RolloutObject.of(request.rollout)
         if asked.uid:
             self.page = StatusPage(asked, before=self.page)
+        return asked
 
     def begin(
         self, request: ReleaseRequest, place: Place, steps: list[str], warnings: tuple[str, ...], live: Document | None
@@ -240,12 +246,12 @@ class Journal:
 
     # ------------------------------------------------------------------------------------------------------ the world
 
-    def seen(self, seen: Reconciled, status: Document, tell: Tell) -> None:
-        """What a pass did, and what stands after it; `status` and `tell` are what it was to bring out."""
+    def seen(self, seen: Reconciled, account: Account) -> None:
+        """What a pass did, and what stands after it; `account` is what it was to bring out."""
         self.replica_sets(seen.replica_sets, seen.replicas)
         self._add_events(*seen.events)
-        if seen.told:
-            self.news.was_told(tell)
+        if seen.told and account.tell is not None:
+            self.news.was_told(account.tell)
         self.fights += bool(seen.foreign)
         for edit in seen.foreign:
             who = f" by {edit.manager}" if edit.manager else ""
@@ -254,7 +260,7 @@ class Journal:
         if seen.traffic is not None:
             self.routed(seen.traffic, f"step {self._status.step_index}")
         if seen.published:
-            self.page.wrote(status, seen.object)
+            self.page.wrote(account.status, seen.object)
 
     def replica_sets(self, sets: tuple[ReplicaSetState, ...], replicas: int) -> None:
         """ReplicaSets as they were just read, newest revision first."""

@@ -123,13 +123,13 @@ class Keeper:
             self.failed = error
 
     async def _pass(self) -> None:
-        place, status, tell = self.place, self._journal.unwritten(), self._journal.news.tell()
+        place, account = self.place, self._journal.account()
         self._passing = True
         try:
-            seen = await self._commands.reconcile(self._plan, place, self._journal.traffic, status, tell)
+            seen = await self._commands.reconcile(self._plan, place, self._journal.traffic, account)
         finally:
             self._passing = False
-        self._journal.seen(seen, status, tell)
+        self._journal.seen(seen, account)
         self._unheard = 0 if seen.published and seen.told else self._unheard + 1
         self._seen = seen
         self._reached = place if seen.settled else None

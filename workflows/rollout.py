@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
         ErrorType,
         ReleaseRequest,
         ReleaseResult,
+        RolloutObject,
         Target,
     )
     from tidegate.manifests.steps import ExperimentStep
@@ -72,19 +74,19 @@ class Rollout(Doors):
 
     async def _admit(self, request: Any, before: Plan | None = None) -> Plan:
         """Read, observe and check; nothing is touched before this has succeeded."""
+        asked = RolloutObject()
         try:
             wanted = parse_request(request)
-            self.journal.asked_by(wanted)
-            manifest = read_manifest(wanted)
-            target = Target(namespace=wanted.namespace, name=wanted.name)
+            asked = self.journal.asked_by(wanted)
             if before is None:
-                self._commands = Commands(wanted.cluster, target, manifest.spec.progress_deadline())
+                self._commands = Commands(wanted.cluster, Target(namespace=wanted.namespace, name=wanted.name))
+            manifest = read_manifest(wanted)
+            self._commands.patience = manifest.spec.progress_deadline()
             with self.journal.waiting("the cluster's objects", until=None, who="the cluster's worker"):
                 seen = await self._commands.observe(wanted.rollout)
             plan, warnings = check(wanted, manifest, seen)
         except (ApplicationError, ActivityError) as error:
-            self.inbox.refused = cause_of(error)
-            self.journal.phase("Degraded", f"InvalidSpec: {self.inbox.refused}", finished=True)
+            await shielded(self._refuse(asked, before, cause_of(error)))
             raise ApplicationError(self.inbox.refused, type=ErrorType.INVALID_SPEC, non_retryable=True) from error
         self._background, self._hold_limit = Background(plan, self.journal), plan.hold_limit
         self.journal.begin(wanted, plan.place, plan.step_texts, warnings, seen.rollout)
@@ -99,6 +101,17 @@ class Rollout(Doors):
         self._promote_if_asked(wanted)
         self.journal.show()
         return plan
+
+    async def _refuse(self, asked: RolloutObject, before: Plan | None, why: str) -> None:
+        """Say it where it was asked. The version before, if it is on its way, goes back: nobody wants it any more."""
+        if before is not None and before.hash != self._keeper.place.stable_hash:
+            newer_refused = Aborted(f"the newer version was refused: {why}", ErrorType.INVALID_SPEC)
+            await self._abort_release(before, newer_refused)
+        self.inbox.refused = why
+        self.journal.phase("Degraded", f"{ErrorType.INVALID_SPEC}: {why}", finished=True)
+        if asked.uid:
+            with suppress(ActivityError):
+                await self._commands.refuse(asked, why)
 
     # ------------------------------------------------------------------------------------------------- the one place
 
@@ -320,6 +333,7 @@ class Rollout(Doors):
         self.inbox.closing = "this release is being aborted"
         self.inbox.ended = True
         message = f"Rollout aborted update to revision {plan.revision}: {cause}"
+        self.journal.abort_cause = str(cause)
         self.journal.event("RolloutAborted", message, warning=True, analysis=cause.analysis)
         self.journal.phase("Degraded", f"{cause.type}: {message}")
         await self._keeper.stop()

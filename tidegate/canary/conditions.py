@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from tidegate.canary.phase import INVALID_SPEC
 from tidegate.canary.status import Condition, ConditionStatus, RolloutStatus
 from tidegate.manifests.rollout import Rollout
 
@@ -34,6 +35,7 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
     FOUND = "FoundNewReplicaSet"
     HEALTHY = "RolloutHealthy"
+    INVALID_SPEC = "InvalidSpec"
     NEW_AVAILABLE = "NewReplicaSetAvailable"
     NOT_AVAILABLE = "ReplicaSetNotAvailable"
     PAUSED = "RolloutPaused"
@@ -52,8 +54,7 @@ class Moment:
 
     `rollout` carries the status that was written last, `status` is the one that is about to be written, but for its
     conditions. `replica_set` is the version's, `created` when it was created just now. `abort_cause` is one sentence,
-    empty when a person aborted. `undecided` says that no progress is expected: a pause, an analysis or an experiment is
-    the step, or an old ReplicaSet waits for its scale-down.
+    empty when a person aborted. `late` says that `progressDeadlineSeconds` have gone by without any progress.
     """
 
     rollout: Rollout
@@ -63,17 +64,17 @@ class Moment:
     now: datetime
     created: bool = False
     abort_cause: str = ""
-    undecided: bool = False
+    late: bool = False
 
 
 def conditions(at: Moment) -> tuple[Condition, ...]:
     """The conditions of a moment. One that says the same as before keeps its times and its message.
 
-    Conditions of other types (InvalidSpec, ReplicaFailure) stay as they were. Raises ValueError for an earlier status
-    that cannot be read.
+    A spec that is being released is valid. Conditions of other types (ReplicaFailure) stay as they were. Raises
+    ValueError for an earlier status that cannot be read.
     """
     before = RolloutStatus.of(at.rollout)
-    table = {each.type: each for each in before.conditions}
+    table = {each.type: each for each in before.conditions if each.type != INVALID_SPEC}
     health = _health(at, known=ConditionType.HEALTHY in table)
     lost_health = health is not None and not health.holds and _holds(table.get(ConditionType.HEALTHY))
     written = {
@@ -90,6 +91,16 @@ def conditions(at: Moment) -> tuple[Condition, ...]:
             table.pop(type_, None)
             table[type_] = claim.condition(type_, found, at.now)
     return tuple(table.values())
+
+
+def refusal(before: RolloutStatus, message: str, now: datetime) -> tuple[Condition, ...]:
+    """The conditions of a Rollout whose spec is not released: `InvalidSpec` says why, the others stay as they were."""
+    found = next((each for each in before.conditions if each.type == INVALID_SPEC), None)
+    claim = _Claim(True, Reason.INVALID_SPEC, message, renewed=found is None or found.message != message)
+    others = tuple(each for each in before.conditions if each.type != INVALID_SPEC)
+    if found is not None and claim.says_the_same_as(found):
+        return before.conditions
+    return (*others, claim.condition(INVALID_SPEC, found, now))
 
 
 def healthy(rollout: Rollout, status: RolloutStatus) -> bool:
@@ -122,15 +133,6 @@ def progressed(before: RolloutStatus, after: RolloutStatus) -> bool:
     )
 
 
-def deadline_passed(rollout: Rollout, progressing: Condition, now: datetime) -> bool:
-    """Whether `progressDeadlineSeconds` have gone by since the Progressing condition was renewed last."""
-    if progressing.reason == Reason.DEADLINE_EXCEEDED:
-        return True
-    if progressing.reason == Reason.ABORTED or not progressing.last_update_time:
-        return False
-    return datetime.fromisoformat(progressing.last_update_time) + rollout.spec.progress_deadline() < now
-
-
 class _Claim(NamedTuple):
     """What a condition is to say; `holds` None: unknown. `renewed` moves its time even when it says the same."""
 
@@ -146,12 +148,12 @@ class _Claim(NamedTuple):
     def status(self) -> ConditionStatus:
         return _STATUS[self.holds]
 
-    def condition(self, type_: ConditionType, found: Condition | None, now: datetime) -> Condition:
+    def condition(self, type_: str, found: Condition | None, now: datetime) -> Condition:
         since = found.last_transition_time if found is not None and found.status == self.status else ""
         time = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return Condition.model_validate(
             {
-                "type": type_.value,
+                "type": str(type_),
                 "status": self.status.value,
                 "reason": self.reason.value,
                 "message": str(self.message),
@@ -184,19 +186,19 @@ def _progressing(at: Moment, before: RolloutStatus, found: Condition | None, *, 
         return _Claim(True, Reason.CREATED, f'Created new replica set "{at.replica_set}"')
     if found is None:
         return _Claim(True, Reason.FOUND, f'Found new replica set "{at.replica_set}"')
-    return _under_way(at, before, found, lost=lost)
+    return _under_way(at, before, lost=lost)
 
 
-def _under_way(at: Moment, before: RolloutStatus, found: Condition, *, lost: bool) -> _Claim | None:
+def _under_way(at: Moment, before: RolloutStatus, *, lost: bool) -> _Claim | None:
     named = f'ReplicaSet "{at.replica_set}"'
     if healthy(at.rollout, at.status):
         return _Claim(True, Reason.NEW_AVAILABLE, f"{named} has successfully progressed.")
+    if at.late:
+        return _Claim(False, Reason.DEADLINE_EXCEEDED, f"{named} has timed out progressing.")
     if lost and _completed(at.status):
         return _Claim(True, Reason.NOT_AVAILABLE, _UNAVAILABLE, renewed=True)
     if lost or progressed(before, at.status):
         return _Claim(True, Reason.UPDATED, f"{named} is progressing.", renewed=True)
-    if not at.undecided and deadline_passed(at.rollout, found, at.now):
-        return _Claim(False, Reason.DEADLINE_EXCEEDED, f"{named} has timed out progressing.")
     return None
 
 

@@ -16,6 +16,7 @@ from tidegate.manifests.rollout import Rollout, RolloutSpec
 
 WORKLOAD_GENERATION: Final = "rollout.argoproj.io/workload-generation"
 INVALID_SPEC: Final = "InvalidSpec"
+ALL_STEPS: Final = "waiting for all steps to complete"
 _DEGRADED_REASONS: Final = ("RolloutAborted", "ProgressDeadlineExceeded")
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 
@@ -62,10 +63,7 @@ def _missing(spec: RolloutSpec, status: RolloutStatus) -> Iterator[str]:
     """What a Rollout that nothing holds lacks, the first first."""
     if spec.restart_at is not None and not _same_moment(spec.restart_at, status.restarted_at):
         yield "rollout is restarting"
-    if status.updated_replicas < spec.wanted_replicas():
-        yield "more replicas need to be updated"
-    if status.available_replicas < status.updated_replicas:
-        yield "updated replicas are still becoming available"
+    yield from missing_pods(status.updated_replicas, status.available_replicas, spec.wanted_replicas())
     canary = spec.strategy.canary
     if canary is None:
         return
@@ -73,7 +71,15 @@ def _missing(spec: RolloutSpec, status: RolloutStatus) -> Iterator[str]:
     if canary.traffic_routing is None and status.replicas > status.updated_replicas:
         yield "old replicas are pending termination"
     if not status.stable_rs or not status.fully_promoted:
-        yield "waiting for all steps to complete"
+        yield ALL_STEPS
+
+
+def missing_pods(updated: int, available: int, wanted: int) -> Iterator[str]:
+    """Which pods a Rollout lacks: `updated` are those of the version, `available` those of all versions."""
+    if updated < wanted:
+        yield "more replicas need to be updated"
+    if available < updated:
+        yield "updated replicas are still becoming available"
 
 
 def _not_observed(rollout: Rollout, status: RolloutStatus) -> Iterator[str]:

@@ -13,7 +13,7 @@ from tidegate.contract.cluster import (
     ObserveRequest,
     PodState,
     PointServices,
-    PublishStatus,
+    Refusal,
     ReplicaSetState,
     ScaleReplicaSet,
 )
@@ -44,6 +44,7 @@ from tidegate.contract.names import (
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.published import CollectAnalysisRuns, Publication, PublishAnalysisRun, PublishEvents
 from tidegate.contract.reconcile import (
+    Account,
     AwaitChange,
     ExperimentSetState,
     Place,
@@ -102,6 +103,7 @@ __all__ = [
     "SEARCH_WEIGHT",
     "SPOKEN_FIELDS",
     "Accepted",
+    "Account",
     "Activity",
     "AnalysisRef",
     "AnalysisRequest",
@@ -138,10 +140,10 @@ __all__ = [
     "Publication",
     "PublishAnalysisRun",
     "PublishEvents",
-    "PublishStatus",
     "Query",
     "Reconcile",
     "Reconciled",
+    "Refusal",
     "ReleaseRequest",
     "ReleaseResult",
     "ReleaseStatus",

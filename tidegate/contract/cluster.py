@@ -104,8 +104,10 @@ class MarkStable(Payload):
     fence: Fence
 
 
-class PublishStatus(Payload):
-    """Write fields of `.status` of the Rollout object, when there is one; the others stay as they are."""
+class Refusal(Payload):
+    """Say in `.status` of the Rollout object of that uid why the spec of that generation is not released."""
 
     target: Target
-    status: Document
+    uid: str
+    generation: int
+    message: str

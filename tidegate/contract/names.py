@@ -69,6 +69,7 @@ class Activity(StrEnum):
     OBSERVE = "observe"  # ObserveRequest -> Observation
     RECONCILE = "reconcile"  # Reconcile -> Reconciled
     AWAIT_CHANGE = "await_change"  # AwaitChange -> None
+    REFUSE = "refuse"  # Refusal -> RolloutObject, None when there is no such object
     RESTART_PODS = "restart_pods"  # RestartPods -> None
     RESTORE_STABLE = "restore_stable"  # RestoreStable -> TrafficState
     # MeasureRequest -> list[Reading]: `measure_` and the key of a provider in manifests

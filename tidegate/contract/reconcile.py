@@ -68,11 +68,23 @@ class Tell(Payload):
     current: tuple[str, ...] = ()
 
 
+class Account(Payload):
+    """What a release says of itself with a pass.
+
+    `status` are the fields of the Rollout's `.status` that do not stand there yet; for its conditions, `late` says that
+    nothing has moved for too long, and `abort_cause` why the version was given up. `tell` is for others who look.
+    """
+
+    status: Document = Field(default_factory=dict)
+    late: bool = False
+    abort_cause: str = ""
+    tell: Tell | None = None
+
+
 class Reconcile(Payload):
     """One pass. `at` is the release's clock, by which deadlines are set and found to have passed.
 
-    `traffic` is what the pass before left: what stands otherwise now was changed by somebody else. `status` are the
-    fields of the Rollout's `.status` that are to be written.
+    `traffic` is what the pass before left: what stands otherwise now was changed by somebody else.
     """
 
     target: Target
@@ -82,8 +94,7 @@ class Reconcile(Payload):
     at: datetime
     owner_uid: str = ""
     traffic: TrafficState | None = None
-    status: Document = Field(default_factory=dict)
-    tell: Tell | None = None
+    account: Account = Account()
     fence: Fence
 
 

@@ -22,6 +22,12 @@ class Requirement(Model):
             return (labels.get(self.key) in self.values) == (self.operator == "In")
         return (self.key in labels) == (self.operator == "Exists")
 
+    def text(self) -> str:
+        """As in a query of the Kubernetes API."""
+        values = ",".join(sorted(self.values))
+        forms = {"In": f"{self.key} in ({values})", "NotIn": f"{self.key} notin ({values})", "Exists": self.key}
+        return forms.get(self.operator, f"!{self.key}")
+
 
 class LabelSelector(Model):
     """Selector of pods: all labels and all expressions must hold; an empty one matches everything."""
@@ -38,3 +44,9 @@ class LabelSelector(Model):
         """Whether pods with these labels are selected."""
         exact = all(labels.get(key) == value for key, value in self.match_labels.items())
         return exact and all(requirement.matches(labels) for requirement in self.match_expressions)
+
+    def text(self) -> str:
+        """As in a query of the Kubernetes API, in the order of the keys."""
+        exact = [(key, f"{key}={value}") for key, value in self.match_labels.items()]
+        parts = sorted([*exact, *((each.key, each.text()) for each in self.match_expressions)])
+        return ",".join(part for _, part in parts)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
-from tidegate.contract import Document, ReleaseStatus
+from tidegate.canary.phase import ALL_STEPS, missing_pods
+from tidegate.contract import AnalysisRef, Document, ReleaseStatus
 
 MANUALLY_PAUSED: Final = "manually paused"
 """Message of a pause that a person asked for; Argo has no pause condition for it."""
@@ -16,8 +18,9 @@ def rollout_status(status: ReleaseStatus) -> Document:
     stable = status.stable_hash or status.desired_hash  # of a first version, from its beginning on
     document: Document = {
         "phase": status.phase,
-        "message": status.message,
+        "message": status.message or _progress(status),
         "abort": status.aborting or None,
+        "abortedAt": _aborted_at(status),
         "promoteFull": status.promoted_full or None,
         "pauseConditions": conditions,
         "controllerPause": bool(conditions) or None,
@@ -31,13 +34,15 @@ def rollout_status(status: ReleaseStatus) -> Document:
         "readyReplicas": status.counts.ready,
         "availableReplicas": status.counts.available,
         "canary": {
+            "currentStepAnalysisRunStatus": _analysis(status, "Step", status.step_index),
+            "currentBackgroundAnalysisRunStatus": _analysis(status, "Background", None),
             "weights": {
                 "canary": {"weight": status.actual_weight, "podTemplateHash": status.desired_hash},
                 "stable": {
                     "weight": 100 - status.actual_weight - status.beside_weight,
                     "podTemplateHash": stable,
                 },
-            }
+            },
         },
     }
     if status.manual_pause is not None and status.phase in ("Progressing", "Paused"):
@@ -45,10 +50,38 @@ def rollout_status(status: ReleaseStatus) -> Document:
     if status.restarting and status.phase in ("Progressing", "Healthy"):
         document |= {"phase": "Progressing", "message": "rollout is restarting"}
     if status.restarted_at is not None:
-        document["restartedAt"] = status.restarted_at.isoformat().replace("+00:00", "Z")
+        document["restartedAt"] = _wire(status.restarted_at)
     if status.object is not None and status.object.generation:
         document["observedGeneration"] = str(status.object.generation)
     return document
+
+
+def _aborted_at(status: ReleaseStatus) -> str | None:
+    given_up = [each.at for each in status.events if each.reason == "RolloutAborted"]
+    return _wire(given_up[-1]) if status.aborting and given_up else None
+
+
+def _progress(status: ReleaseStatus) -> str:
+    """What is missing, in Argo's words, while nothing else is to be said."""
+    if status.phase != "Progressing" or not status.desired_hash:
+        return ""
+    counts = status.counts
+    missing = next(missing_pods(counts.updated, counts.available, counts.desired), "")
+    return missing or ("" if status.stable_hash == status.desired_hash else ALL_STEPS)
+
+
+def _analysis(status: ReleaseStatus, kind: str, step: int | None) -> Document | None:
+    """The newest analysis run of this version's step, or beside its steps."""
+    found = [each for each in status.analyses if (each.kind, each.step, each.revision) == (kind, step, status.revision)]
+    return _reference(found[-1]) if found else None
+
+
+def _reference(run: AnalysisRef) -> Document:
+    return {"name": run.name, "status": run.status.phase.value, "message": run.status.message or None}
+
+
+def _wire(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def pause_conditions(status: ReleaseStatus) -> list[Document] | None:
