@@ -28,6 +28,7 @@ from activities.cluster import (
 )
 from activities.ownership import claim
 from activities.replica_sets import HASH_LABEL, PROMOTED_AT, SCALE_DOWN_DEADLINE
+from activities.workloads import Workloads
 from tidegate.contract import (
     Activity,
     CreateReplicaSet,
@@ -43,6 +44,7 @@ from tidegate.contract import (
     TrafficState,
 )
 from tidegate.manifests.kinds import REVISION
+from tidegate.manifests.workload import resolved
 
 
 class Kubernetes:
@@ -50,6 +52,7 @@ class Kubernetes:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self._workloads = Workloads(cluster)
 
     def activities(self) -> list[Callable[..., Any]]:
         """What a worker registers."""
@@ -67,6 +70,9 @@ class Kubernetes:
                 type=ErrorType.NOT_FOUND,
                 non_retryable=True,
             )
+        workload = await self._workloads.template(namespace, rollout)
+        if workload is not None:
+            rollout = resolved(rollout, workload.template, workload.selector)
         sets = await self.replica_sets(request.target, rollout, pods=request.pods)
         canary = (rollout["spec"].get("strategy") or {}).get("canary") or {}
         istio = Istio.of(rollout)
@@ -78,7 +84,8 @@ class Kubernetes:
         virtual = await self._virtual_services(namespace, istio)
         return Observation(
             at=datetime.now(UTC),
-            rollout=live,
+            rollout=live and await self._workloads.resolve(live),
+            workload=workload,
             stable_hash=_stable_hash(live, sets),
             replica_sets=tuple(sets),
             services=services,

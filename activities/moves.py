@@ -12,9 +12,21 @@ from activities.experiments import Experiments, experiment_weights, wanted_of
 from activities.istio import IstioTraffic
 from activities.kubernetes import Kubernetes
 from activities.views import SUBSET, View
+from activities.workloads import Workloads
 from tidegate.canary import experiments
 from tidegate.canary.experiments import ExperimentMove
-from tidegate.canary.passes import Create, Delete, Mark, Move, Scale, Schedule, Select, SetMetadata, Shift
+from tidegate.canary.passes import (
+    Create,
+    Delete,
+    Mark,
+    Move,
+    Scale,
+    ScaleWorkload,
+    Schedule,
+    Select,
+    SetMetadata,
+    Shift,
+)
 from tidegate.contract import (
     CreateReplicaSet,
     Document,
@@ -59,6 +71,7 @@ class Moves:
         self._traffic = traffic
         self._experiments = experiments
         self._metadata = EphemeralMetadata(cluster)
+        self._workloads = Workloads(cluster)
 
     async def make(self, move: Move, request: Reconcile, view: View, done: Done) -> None:
         """Carry out one move and note what was done."""
@@ -86,6 +99,9 @@ class Moves:
             )
         elif isinstance(move, SetMetadata):
             await self._metadata.put_on(target.namespace, move.name, move.metadata, fence)
+        elif isinstance(move, ScaleWorkload):
+            await self._workloads.scale(target.namespace, move.name, move.replicas, fence)
+            done.event("ScalingReplicaSet", f"Scaled Deployment {move.name} to {move.replicas}")
         elif isinstance(move, Delete):
             await self._cluster.delete(REPLICA_SETS, target.namespace, move.name)
         else:

@@ -11,12 +11,15 @@ from datetime import UTC, datetime
 import structlog
 from pydantic import ValidationError
 
-from activities.cluster import ROLLOUTS, Cluster, Object
+from activities.cluster import ROLLOUTS, Cluster, Object, annotate
+from activities.workloads import Workloads
 from tidegate.canary.conditions import Moment, conditions, refusal
-from tidegate.canary.phase import INVALID_SPEC, RolloutPhase
+from tidegate.canary.phase import INVALID_SPEC, WORKLOAD_GENERATION, RolloutPhase
 from tidegate.canary.status import Condition, RolloutStatus
-from tidegate.contract import Document, Reconcile, Refusal, RolloutObject
+from tidegate.canary.template_hash import pod_template_hash
+from tidegate.contract import Document, Reconcile, Refusal, RolloutObject, Target
 from tidegate.manifests.rollout import Rollout
+from tidegate.manifests.workload import resolved
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +29,7 @@ class StatusWriter:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self._workloads = Workloads(cluster)
 
     async def write(self, request: Reconcile, *, created: bool) -> RolloutObject | None:
         """The fields of a pass, and what follows from them; None without a Rollout, as there is nobody to tell.
@@ -36,8 +40,28 @@ class StatusWriter:
         live = await self._cluster.find(ROLLOUTS, target.namespace, target.name)
         if live is None:
             return None
-        fields = {**request.account.status, **_derived(live, request, created=created)}
-        return RolloutObject.of(await self._cluster.merge_status(ROLLOUTS, target.namespace, target.name, fields))
+        workload = await self._workloads.template(target.namespace, live)
+        whole = live if workload is None else resolved(live, workload.template, workload.selector)
+        fields = {**request.account.status, **_derived(whole, request, created=created)}
+        if workload is not None and pod_template_hash(workload.template) == request.place.hash:
+            fields["workloadObservedGeneration"] = str(workload.generation)
+            await self._note_workload(live, str(workload.generation), request)
+        return await self._merge(target, fields)
+
+    async def _note_workload(self, live: Object, generation: str, request: Reconcile) -> None:
+        """Put the generation of the workload that is brought out into an annotation, too.
+
+        Clients compare it with the status (argo-rollouts, utils/rollout), and another controller may have left one.
+        """
+        if (live["metadata"].get("annotations") or {}).get(WORKLOAD_GENERATION) == generation:
+            return
+        await self._cluster.change(
+            ROLLOUTS,
+            request.target.namespace,
+            request.target.name,
+            request.fence,
+            lambda found: annotate(found, {WORKLOAD_GENERATION: generation}),
+        )
 
     async def refuse(self, request: Refusal) -> RolloutObject | None:
         """Say why a spec is not released, unless the object says something else by now."""
@@ -53,7 +77,11 @@ class StatusWriter:
             log.warning("conditions_not_written", rollout=target.name, error=str(error))
         if request.generation:
             fields["observedGeneration"] = str(request.generation)
-        return RolloutObject.of(await self._cluster.merge_status(ROLLOUTS, target.namespace, target.name, fields))
+        return await self._merge(target, fields)
+
+    async def _merge(self, target: Target, fields: Document) -> RolloutObject:
+        stored = await self._cluster.merge_status(ROLLOUTS, target.namespace, target.name, fields)
+        return RolloutObject.of(await self._workloads.resolve(stored))
 
 
 def _derived(live: Object, request: Reconcile, *, created: bool) -> Document:

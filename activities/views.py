@@ -10,6 +10,7 @@ from activities.cluster import DESTINATION_RULES, ROLLOUTS, SERVICES, Cluster, O
 from activities.experiments import Experiments, shares_of
 from activities.kubernetes import Kubernetes
 from activities.replica_sets import HASH_LABEL
+from activities.workloads import Workloads
 from tidegate.canary.experiments import ExperimentSet
 from tidegate.canary.passes import Rules
 from tidegate.canary.position import Weights
@@ -42,8 +43,9 @@ class View:
         routes = [(r.virtual_service, r.route, r.stable, r.canary, sorted(r.others.items())) for r in rows]
         managed = [(route.virtual_service, route.name) for route in (self.traffic.managed if self.traffic else ())]
         trials = [(s.name, s.wanted, s.created, s.available, s.service, str(s.scale_down_at)) for s in self.experiment]
+        workload = self.scene.workload.replicas if self.scene.workload else None
         text = json.dumps(
-            [self.owner, self.replicas, sets, sorted(self.scene.selectors.items()), routes, managed, trials]
+            [self.owner, self.replicas, sets, sorted(self.scene.selectors.items()), routes, managed, trials, workload]
         )
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -55,6 +57,7 @@ class Views:
         self._cluster = cluster
         self._kubernetes = kubernetes
         self._experiments = experiments
+        self._workloads = Workloads(cluster)
 
     async def view(self, target: Target, rollout: Document) -> View:
         """The Rollout's objects as they stand; the number of replicas is the live object's, where there is one."""
@@ -71,8 +74,9 @@ class Views:
             weights = Weights(share, 100 - share, led_to)
         experiment = await self._experiments.standing(target)
         shares = shares_of(traffic, experiment)
+        workload = await self._workloads.standing(target.namespace, live or rollout)
         return View(
-            Scene(tuple(map(_standing, sets)), selectors, weights, shares),
+            Scene(tuple(map(_standing, sets)), selectors, weights, shares, workload),
             tuple(sets),
             traffic,
             spec.wanted_replicas(),

@@ -8,9 +8,11 @@ from typing import Final
 import structlog
 
 from activities.cluster import ROLLOUTS, Cluster, Object
+from activities.workloads import Workloads
 from tidegate.client import RefusedError, RolloutRef, TidegateClient
-from tidegate.contract import ErrorType
+from tidegate.contract import ErrorType, WorkloadTemplate
 from tidegate.doorway import Ask, Note, Start, Tell, decide, decide_deleted, release_request
+from tidegate.manifests.workload import resolved
 from workers.watch_notices import notice
 
 log = structlog.get_logger(__name__)
@@ -36,6 +38,7 @@ class Door:
         self._cluster = cluster
         self._client = client
         self._name = name
+        self._workloads = Workloads(cluster)
 
     async def answer(self, namespace: str, name: str, sighting: Sighting) -> bool:
         """Say what the object asks for; returns whether to look again although it did not change.
@@ -47,24 +50,27 @@ class Door:
         if found is None:
             found = await self._cluster.find(ROLLOUTS, namespace, name)
         release = await self._client.newest(rollout)
+        workload = None
         if found is None:
             uid = release.known.uid if release is not None and release.known is not None else ""
             decision = decide_deleted(uid, release)
         elif sighting.deleted:
             decision = decide_deleted(str(found["metadata"].get("uid") or ""), release)
         else:
-            decision = decide(found, release, recheck=sighting.recheck)
+            workload = await self._workloads.template(namespace, found)
+            whole = found if workload is None else resolved(found, workload.template, workload.selector)
+            decision = decide(whole, release, recheck=sighting.recheck)
         again = decision.look_again
         for ask in decision.asks:
-            again |= await self._say(rollout, found or {}, ask)
+            again |= await self._say(rollout, found or {}, workload, ask)
         return again
 
-    async def _say(self, rollout: RolloutRef, found: Object, ask: Ask) -> bool:
+    async def _say(self, rollout: RolloutRef, found: Object, workload: WorkloadTemplate | None, ask: Ask) -> bool:
         """Say one thing; returns whether what follows from it has to be looked at."""
         try:
             match ask:
                 case Start():
-                    request = release_request(found, cluster=self._name, start=ask)
+                    request = release_request(found, cluster=self._name, start=ask, workload=workload)
                     handle = await self._client.start(request, key=ask.key)
                     log.info("asked", ask="release", rollout=rollout.workflow_id, why=ask.reason, answer=handle.message)
                     return bool((found.get("spec") or {}).get("paused"))

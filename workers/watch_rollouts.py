@@ -10,9 +10,10 @@ from typing import Final
 import structlog
 from temporalio.exceptions import ApplicationError
 
-from activities.cluster import ROLLOUTS, Cluster, Object
+from activities.cluster import DEPLOYMENTS, ROLLOUTS, Cluster, Object
 from activities.watching import DELETED, changes, list_all
 from tidegate.client import TidegateClient, TidegateError
+from tidegate.manifests.workload import needs_template, reference_of
 from workers.settings import WatcherSettings
 from workers.watch_door import Door, Sighting
 
@@ -39,6 +40,7 @@ class Watch:
         self._attendants: dict[Key, _Attendant] = {}
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._troubles = dict.fromkeys(settings.wanted(), "not listed yet")
+        self._with_workloads: set[str] = set()  # namespaces, as wanted, whose Deployments are followed
 
     def trouble(self) -> str:
         """Why not all objects are seen, empty when they are."""
@@ -64,6 +66,30 @@ class Watch:
                 log.warning("watch broken off", namespace=namespace or "all", error=error.message)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LAST_DELAY_SECONDS)
+
+    async def _follow_workloads(self, namespace: str, tasks: asyncio.TaskGroup) -> None:
+        """Attend to a Rollout when the Deployment changes that it takes its pod template from."""
+        delay = FIRST_DELAY_SECONDS
+        while True:
+            try:
+                _, version = await list_all(self._cluster, DEPLOYMENTS, namespace)
+                seconds = max(1, round(self._settings.resync.total_seconds()))
+                async with aclosing(changes(self._cluster, DEPLOYMENTS, namespace, version, seconds)) as stream:
+                    async for change in stream:
+                        delay = FIRST_DELAY_SECONDS
+                        if change.object is not None:
+                            self._attend_to_users(_key(change.object), tasks)
+            except ApplicationError as error:
+                log.warning("Deployments not watched", namespace=namespace or "all", error=error.message)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, LAST_DELAY_SECONDS)
+
+    def _attend_to_users(self, workload: Key, tasks: asyncio.TaskGroup) -> None:
+        for key, attendant in list(self._attendants.items()):
+            found = attendant.seen
+            reference = reference_of(found) if found is not None and key[0] == workload[0] else None
+            if reference is not None and reference.name == workload[1]:
+                self._attend(tasks, key, Sighting(found))
 
     async def _look_at_all(self, namespace: str, tasks: asyncio.TaskGroup) -> str:
         """Attend to every object, and to every release whose object may be gone; returns the version of the list."""
@@ -117,6 +143,11 @@ class Watch:
                         self._attend(tasks, _key(change.object), seen)
 
     def _attend(self, tasks: asyncio.TaskGroup, key: Key, sighting: Sighting) -> None:
+        if sighting.object is not None and needs_template(sighting.object):
+            followed = key[0] if key[0] in self._troubles else ""
+            if followed not in self._with_workloads:
+                self._with_workloads.add(followed)
+                tasks.create_task(self._follow_workloads(followed, tasks))
         attendant = self._attendants.get(key)
         if attendant is None:
             attendant = self._attendants[key] = _Attendant(self._door, key, self._at_once)
@@ -142,6 +173,11 @@ class _Attendant:
         """The object was seen."""
         self._sighting = sighting
         self._news.set()
+
+    @property
+    def seen(self) -> Object | None:
+        """The object as it was seen last."""
+        return self._sighting.object
 
     async def run(self) -> None:
         """Attend until the object is gone and nothing is left to say about it."""

@@ -18,6 +18,7 @@ from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
 from tidegate.manifests.lint import check_release, lint
 from tidegate.manifests.rollout import Rollout as Manifest
 from tidegate.manifests.steps import ExperimentStep
+from tidegate.manifests.workload import needs_template
 from workflows.plan import HOLD_LIMIT, Plan
 
 _SHOWN_ERRORS = 5
@@ -53,7 +54,12 @@ def check(request: ReleaseRequest, manifest: Manifest, seen: Observation) -> tup
 
     Raises `InvalidSpec` with every reason against it.
     """
-    plan = Plan.of(request, manifest, seen, _hold_limit(request))
+    request = request if request.workload is not None else request.model_copy(update={"workload": seen.workload})
+    if needs_template(request.rollout) and request.workload is None:
+        reference = manifest.spec.workload_ref
+        name = reference.name if reference else ""
+        raise _invalid(request, [f"spec.workloadRef.name: {name!r}: no such Deployment; create it first"])
+    plan = Plan.of(request.resolved(), manifest, seen, _hold_limit(request))
     try:
         findings = check_release(
             request.rollout, plan.templates, seen.services, seen.virtual_services, compile_condition=compile_condition

@@ -97,7 +97,7 @@ class Journal:
 
     def asked_by(self, request: ReleaseRequest) -> RolloutObject:
         """A version is looked at that an object may have asked for; it need not be sound, nor the object be there."""
-        asked = RolloutObject.of(request.rollout)
+        asked = RolloutObject.of(request.resolved().rollout)
         if asked.uid:
             self.page = StatusPage(asked, before=self.page)
         return asked

@@ -99,6 +99,7 @@ class Doors:
     async def release(self, *arguments: Any) -> Accepted:
         """Answer once the request was checked; refused with `InvalidSpec`, it leaves nothing touched."""
         request = parse_request(_first(arguments))
+        version = request.resolved()
         if self.inbox.admitted is None and not self.inbox.refused:
             await workflow.wait_condition(lambda: self.inbox.admitted is not None or bool(self.inbox.refused))
         if self.inbox.refused:
@@ -110,8 +111,8 @@ class Doors:
                 type=ErrorType.REJECTED,
                 non_retryable=True,
             )
-        if self.inbox.admitted is not None and self.inbox.newer is None and self.journal.is_current(request):
-            self.journal.asked_again(request)
+        if self.inbox.admitted is not None and self.inbox.newer is None and self.journal.is_current(version):
+            self.journal.asked_again(version)
             self._promote_if_asked(request)
             return self.inbox.admitted
         read_manifest(request)

@@ -89,7 +89,7 @@ class Rollout(Doors):
             await shielded(self._refuse(asked, before, cause_of(error)))
             raise ApplicationError(self.inbox.refused, type=ErrorType.INVALID_SPEC, non_retryable=True) from error
         self._background, self._hold_limit = Background(plan, self.journal), plan.hold_limit
-        self.journal.begin(wanted, plan.place, plan.step_texts, warnings, seen.rollout)
+        self.journal.begin(plan.request, plan.place, plan.step_texts, warnings, seen.rollout)
         self.journal.revision(plan.revision, seen.stable_hash)
         self.journal.replica_sets(seen.replica_sets, plan.replicas)
         self._keeper = Keeper(plan, self._commands, self.journal)

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data" / "manifests"
 MORE_MANIFESTS = ROOT.parent / "shared" / "argo-manifests"
 # What Argo's lint looks at; the other findings are Tidegate's own.
+LEFT_OUT = {"not supported by Tidegate: ping-pong"}  # of what these manifests ask for
 ARGO_CODES = {"invalid", "reference", "pod-template"}
 
 
@@ -37,4 +38,5 @@ def manifests() -> Iterator[Any]:
 def test_a_manifest_of_argos_repository_gets_argos_verdict(path: Path, accepted: bool) -> None:
     found = [each for each in lint(load([path])) if each.severity is Severity.ERROR]
     assert (not [each for each in found if each.code in ARGO_CODES]) == accepted, found
-    assert all(each.message.startswith("not supported by Tidegate: ") for each in found if each.code == UNSUPPORTED)
+    assert {each.message for each in found if each.code == UNSUPPORTED} <= LEFT_OUT
+    assert not accepted or {each.code for each in found} <= {UNSUPPORTED}

@@ -197,8 +197,8 @@ class Simulation:
         self.trace.begin()
         began = self._cluster.clock.now
         moments = [began + timedelta(seconds=action["at"]) for action in actions]
-        # The other actions reach the release by the door. A look at the moment at which a release ends stops the time of
-        # this server for ever.
+        # The other actions reach the release by the door. A look at the moment at which a release ends would stop the
+        # time of this server for ever.
         unsaid = [moment for action, moment in zip(actions, moments, strict=True) if "set_replicas" in action]
         self._cluster.look_at([moment + timedelta(milliseconds=300) for moment in unsaid])
         self.trace.act("create")

@@ -11,8 +11,9 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client, WorkflowFailureError
 
+from activities.cluster import DEPLOYMENTS, ROLLOUTS
 from sandbox.kubernetes_api.kinds import SERVICES
-from tests.workers.watched import NAMESPACE, Place, open_place
+from tests.workers.watched import NAMESPACE, Place, open_place, rollout
 from tidegate.client.runs import newest_run
 
 pytestmark = [
@@ -67,6 +68,24 @@ async def test_abort_and_retry_are_patches_of_the_status(place: Place) -> None:
         await place.kube.patch(f"{place.path}/status", {"status": {"abort": False}})
         await place.paused_at(1)
     assert (await place.status()).run_id != aborted
+
+
+async def test_a_deployment_that_lends_its_template_is_followed(place: Place) -> None:
+    whole = rollout()
+    spec = {field: whole["spec"].pop(field) for field in ("selector", "template")}
+    metadata = {"name": "legacy"}
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"replicas": 0, **spec}}
+    whole["spec"]["workloadRef"] = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "legacy"}
+    await place.kube.create(ROLLOUTS.path(NAMESPACE), whole)
+    async with place.watching():
+        await place.until(lambda s: s.get("phase") == "Degraded" and "no such Deployment" in s["message"])
+    await place.kube.create(DEPLOYMENTS.path(NAMESPACE), deployment)
+    async with place.watching():
+        await place.healthy()
+        image = {"spec": {"template": {"spec": {"containers": [{"name": "shop", "image": "shop:2"}]}}}}
+        await place.kube.patch(DEPLOYMENTS.path(NAMESPACE, "legacy"), image)
+        await place.paused_at(1)
+    assert (await place.status()).images == {"shop": "shop:2"}
 
 
 async def test_a_release_that_was_terminated_is_recovered(place: Place) -> None:

@@ -16,6 +16,7 @@ from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
 from tidegate.canary.routing import pods_of_the_rest, weight_to_route
 from tidegate.canary.scaling import abort_delay, abort_delay_may_start, at_desired, goal, next_sizes
 from tidegate.canary.scene import Scene, Standing
+from tidegate.canary.workload import workload_size
 from tidegate.manifests.steps import PodTemplateMetadata
 
 
@@ -82,7 +83,15 @@ class SetMetadata:
     metadata: PodTemplateMetadata
 
 
-Move = Create | Select | Shift | Mark | Scale | Schedule | Delete | SetMetadata
+@dataclass(frozen=True)
+class ScaleWorkload:
+    """Give the Deployment whose place the Rollout takes another number of pods."""
+
+    name: str
+    replicas: int
+
+
+Move = Create | Select | Shift | Mark | Scale | Schedule | Delete | SetMetadata | ScaleWorkload
 
 
 @dataclass(frozen=True)
@@ -227,6 +236,8 @@ def _rest(at: Position, scene: Scene, rules: Rules, sets: ReplicaSets, now: date
         yield Mark(canary.name)
     yield from _deadlines(at, scene, sets, now)
     yield from _pods(at, sets, ramp=rules.ramp)
+    if scene.workload is not None and (size := workload_size(at, sets, scene.workload)) != scene.workload.replicas:
+        yield ScaleWorkload(scene.workload.name, size)
     yield from _surplus(at, scene, rules)
 
 

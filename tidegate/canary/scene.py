@@ -38,17 +38,28 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Workload:
+    """The Deployment whose place a Rollout takes: its spec.replicas, and `scaleDown` of the workloadRef."""
+
+    name: str
+    replicas: int
+    scale_down: str
+
+
+@dataclass(frozen=True)
 class Scene:
     """The ReplicaSets, newest revision first, the hash that each selector selects, and the shares of the traffic.
 
     A selector is a Service, or a subset of a DestinationRule; one that selects no hash has an empty one. `weights` is
     None without a router. `experiments` are the shares of an experiment's Services in percent, -1 where routes differ.
+    `workload` is None where no Deployment makes way.
     """
 
     sets: tuple[Standing, ...]
     selectors: Mapping[str, str] = field(default_factory=dict)
     weights: Weights | None = None
     experiments: Mapping[str, int] = field(default_factory=dict)
+    workload: Workload | None = None
 
     @property
     def counted(self) -> bool:

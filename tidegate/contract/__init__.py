@@ -16,6 +16,7 @@ from tidegate.contract.cluster import (
     Refusal,
     ReplicaSetState,
     ScaleReplicaSet,
+    WorkloadTemplate,
 )
 from tidegate.contract.follow_up import IncidentRef, IncidentRequest
 from tidegate.contract.jobs import JOB_NAME, JOB_NAMESPACE, EndJobs, Owner, job_name
@@ -170,6 +171,7 @@ __all__ = [
     "Update",
     "Waiting",
     "WeightStatus",
+    "WorkloadTemplate",
     "analysis_id",
     "cluster_queue",
     "job_name",

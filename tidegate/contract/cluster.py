@@ -44,6 +44,15 @@ class ReplicaSetState(Payload):
     pods: tuple[PodState, ...] = ()
 
 
+class WorkloadTemplate(Payload):
+    """The Deployment that a Rollout's workloadRef names, as it stood: `template` and `selector` are its spec's."""
+
+    name: str
+    generation: int
+    template: Document
+    selector: Document
+
+
 class ObserveRequest(Payload):
     """What to read before a release, or for a look: the Rollout's own objects and those that it names."""
 
@@ -56,7 +65,8 @@ class Observation(Payload):
     """The cluster's side of a Rollout at one moment."""
 
     at: datetime
-    rollout: Document | None = None  # the object in the cluster, None when there is none
+    rollout: Document | None = None  # the object in the cluster, with its workload's template; None when there is none
+    workload: WorkloadTemplate | None = None  # None: the Rollout has a template, or names nothing that is there
     stable_hash: str = ""
     replica_sets: tuple[ReplicaSetState, ...] = ()  # newest revision first
     services: dict[str, Document | None] = Field(default_factory=dict)  # by name; None: not found

@@ -8,11 +8,12 @@ from enum import StrEnum
 from pydantic import Field
 
 from tidegate.analysis.status import AnalysisStatus
-from tidegate.contract.cluster import ReplicaSetState
+from tidegate.contract.cluster import ReplicaSetState, WorkloadTemplate
 from tidegate.contract.follow_up import IncidentRef
 from tidegate.contract.messages import Message
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.rollout_object import RolloutObject
+from tidegate.manifests.workload import needs_template, resolved
 
 
 class Source(Payload):
@@ -28,18 +29,26 @@ class ReleaseRequest(Payload):
 
     `rollout` is the Rollout manifest as JSON, `templates` the AnalysisTemplates given with it; templates that it names
     and that are not given are read from the cluster. `full` promotes it past all steps and gates at once, which is a
-    word of the person in `by`.
+    word of the person in `by`. `workload` is what the manifest's workloadRef named, where somebody has looked.
     """
 
     cluster: str = "default"
     namespace: str
     name: str
     rollout: Document
+    workload: WorkloadTemplate | None = None
     templates: tuple[Document, ...] = ()
     by: str = ""
     reason: str = ""
     full: bool = False
     source: Source = Source()
+
+    def resolved(self) -> ReleaseRequest:
+        """With the pod template of the workload in the manifest, where the manifest leaves it to one."""
+        if self.workload is None or not needs_template(self.rollout):
+            return self
+        document = resolved(self.rollout, self.workload.template, self.workload.selector)
+        return self.model_copy(update={"rollout": document})
 
 
 class Waiting(Payload):

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from tidegate.contract import FLAGS, Document, ReleaseRequest
+from tidegate.contract import FLAGS, Document, ReleaseRequest, WorkloadTemplate
 from tidegate.doorway.asks import Start
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 NOBODY: Final = "the Rollout object"  # where the API server keeps no record of who wrote it
 
 
-def release_request(rollout: Mapping[str, Any], *, cluster: str, start: Start) -> ReleaseRequest:
+def release_request(
+    rollout: Mapping[str, Any], *, cluster: str, start: Start, workload: WorkloadTemplate | None = None
+) -> ReleaseRequest:
     """Ask for what an object's spec says; its identity stays in it, and what others keep in it for themselves goes.
 
-    Of its status only the flags stay: a release has to know which of them stood before it.
+    Of its status only the flags stay: a release has to know which of them stood before it. `workload` is what its
+    workloadRef led to when it was decided to ask.
     """
     found = rollout["metadata"]
     metadata = {key: value for key, value in found.items() if key != "managedFields"}
@@ -31,6 +34,7 @@ def release_request(rollout: Mapping[str, Any], *, cluster: str, start: Start) -
         namespace=str(found.get("namespace") or ""),
         name=str(found.get("name") or ""),
         rollout=document,
+        workload=workload,
         by=start.by or writer_of(rollout, "spec"),
         reason=start.reason,
         full=start.full,

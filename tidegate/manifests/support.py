@@ -33,7 +33,6 @@ _ISTIO_ONLY = "Istio is the one traffic router that is supported"
 
 REFUSED: tuple[Limit, ...] = (
     Limit("spec.strategy.blueGreen", "blue-green", "use spec.strategy.canary"),
-    Limit("spec.workloadRef", "workloadRef", "write the pod template into spec.template"),
     Limit(f"{_CANARY}.pingPong", "ping-pong", "use canaryService and stableService"),
     Limit(f"{_CANARY}.antiAffinity", "antiAffinity", "write the affinity into the pod template"),
     Limit(f"{_ROUTING}.nginx", "traffic routing by NGINX", _ISTIO_ONLY),

@@ -16,6 +16,7 @@ from tidegate.manifests.lint import check_release, lint
 from tidegate.manifests.support import REFUSED, WARNED
 
 SOUND = Path(__file__).parents[3] / "examples" / "checkout" / "corrected"
+WORKLOAD = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "legacy"}
 CANARY = "spec.strategy.canary"
 RULE = {"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule"}
 Objects = dict[str, dict[str, Any]]
@@ -97,6 +98,24 @@ def argument(objects: Objects) -> Any:
             "invalid",
             f"{CANARY}.replicaProgressThreshold.value",
             "0",
+        ),
+        (
+            lambda o: o["Rollout/checkout"]["spec"].update(workloadRef=WORKLOAD | {"kind": "PodTemplate"}, template={}),
+            "unsupported",
+            "spec.workloadRef.kind",
+            '"apps/v1 PodTemplate"',
+        ),
+        (
+            lambda o: o["Rollout/checkout"]["spec"].update(workloadRef=WORKLOAD | {"name": ""}, template={}),
+            "invalid",
+            "spec.workloadRef.name",
+            "",
+        ),
+        (
+            lambda o: o["Rollout/checkout"]["spec"].update(workloadRef=WORKLOAD | {"scaleDown": "soon"}, template={}),
+            "invalid",
+            "spec.workloadRef.scaleDown",
+            '"soon"',
         ),
         (lambda o: canary(o).pop("canaryService"), "invalid", f"{CANARY}.canaryService", ""),
         (lambda o: o["Rollout/checkout"]["spec"].update(replicas=-1), "invalid", "spec.replicas", "-1"),

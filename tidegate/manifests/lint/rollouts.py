@@ -17,6 +17,7 @@ from tidegate.manifests.rollout import MAX_WEIGHT, Canary, IstioVirtualService, 
 from tidegate.manifests.routes import PROTOCOLS, EditedRoute, Role, RouteError, Sides, edited_routes, managed_names
 from tidegate.manifests.validation.references import destination_rule_errors, reference_errors
 from tidegate.manifests.validation.rollout import validate_rollout
+from tidegate.manifests.workload import workload_findings
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -27,6 +28,7 @@ def rollout_findings(rollout: Loaded[Rollout], manifests: Manifests, *, complete
         yield rollout.finding(Severity.ERROR, "invalid", ("metadata", "name"), "a Rollout needs a name")
     yield from field_findings(rollout, validate_rollout(rollout.model), "invalid")
     yield from pod_template_findings(rollout, rollout.model.spec.template, ("spec", "template"))
+    yield from workload_findings(rollout)
     canary = rollout.model.spec.strategy.canary
     if canary is None:
         return
