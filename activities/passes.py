@@ -111,7 +111,7 @@ class Passes:
                 await self._moves.make(move, request, view, done)
             elif not await self._moves.experiment(request, view, done):
                 break
-        published, stored = await self._publish(request, done)
+        published, stored = await self._publish(request, view, done)
         told = await self._publisher.tell(request, done.events)
         done_all = settled(at, view.scene, rules, request.at) and experiment_move(request, view) is None
         return Reconciled(
@@ -157,12 +157,10 @@ class Passes:
         why = await self._kubernetes.why_not_ready(request.target, found.hash)
         return "; ".join(filter(None, (f"{found.available} of {found.wanted} pods of {found.name} available", why)))
 
-    async def _publish(self, request: Reconcile, done: Done) -> tuple[bool, RolloutObject | None]:
+    async def _publish(self, request: Reconcile, view: View, done: Done) -> tuple[bool, RolloutObject | None]:
         """Whether the status was written, and the object after that. A release does not end over its own reflection."""
-        if not request.account.status:
-            return True, None
         try:
-            answer = await self._statuses.write(request, created=done.created)
+            answer = await self._statuses.write(request, view, created=done.created)
         except ApplicationError as error:
             log.warning("status_not_written", rollout=request.target.name, error=str(error))
             return False, None

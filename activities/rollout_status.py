@@ -12,12 +12,13 @@ import structlog
 from pydantic import ValidationError
 
 from activities.cluster import ROLLOUTS, Cluster, Object, annotate
+from activities.views import View
 from activities.workloads import Workloads
 from tidegate.canary.conditions import Moment, conditions, refusal
-from tidegate.canary.phase import INVALID_SPEC, WORKLOAD_GENERATION, RolloutPhase
+from tidegate.canary.phase import ALL_STEPS, INVALID_SPEC, WORKLOAD_GENERATION, RolloutPhase, missing_pods
 from tidegate.canary.status import Condition, RolloutStatus
 from tidegate.canary.template_hash import pod_template_hash
-from tidegate.contract import Document, Reconcile, Refusal, RolloutObject, Target
+from tidegate.contract import Document, Place, Reconcile, Refusal, ReplicaCounts, RolloutObject, Target
 from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.workload import resolved
 
@@ -31,22 +32,24 @@ class StatusWriter:
         self._cluster = cluster
         self._workloads = Workloads(cluster)
 
-    async def write(self, request: Reconcile, *, created: bool) -> RolloutObject | None:
-        """The fields of a pass, and what follows from them; None without a Rollout, as there is nobody to tell.
+    async def write(self, request: Reconcile, view: View, *, created: bool) -> RolloutObject | None:
+        """What the release says with a pass, what the pass saw, and what follows from both.
 
-        `created` says that the version's ReplicaSet was created in this pass.
+        `created` says that the version's ReplicaSet was created in this pass. Returns the object after that; None when
+        there is none, so that there is nobody to tell, or when it says all of that already.
         """
-        target = request.target
-        live = await self._cluster.find(ROLLOUTS, target.namespace, target.name)
+        target, live = request.target, view.live
         if live is None:
             return None
         workload = await self._workloads.template(target.namespace, live)
         whole = live if workload is None else resolved(live, workload.template, workload.selector)
-        fields = {**request.account.status, **_derived(whole, request, created=created)}
+        fields = _fields(whole, request, view)
         if workload is not None and pod_template_hash(workload.template) == request.place.hash:
             fields["workloadObservedGeneration"] = str(workload.generation)
             await self._note_workload(live, str(workload.generation), request)
-        return await self._merge(target, fields)
+        fields |= _derived(whole, fields, request, created=created)
+        changed = _changed(live.get("status") or {}, fields)
+        return await self._merge(target, changed) if changed or request.account.status else None
 
     async def _note_workload(self, live: Object, generation: str, request: Reconcile) -> None:
         """Put the generation of the workload that is brought out into an annotation, too.
@@ -84,17 +87,45 @@ class StatusWriter:
         return RolloutObject.of(await self._workloads.resolve(stored))
 
 
-def _derived(live: Object, request: Reconcile, *, created: bool) -> Document:
+def _fields(live: Object, request: Reconcile, view: View) -> Document:
+    """What the release says, and what stands: pods, weights, and what is missing where nothing else is to be said."""
+    place, own = request.place, request.account.status
+    counts = ReplicaCounts.of(view.sets, place.hash, view.replicas)
+    pods = {
+        "replicas": counts.current,
+        "updatedReplicas": counts.updated,
+        "readyReplicas": counts.ready,
+        "availableReplicas": counts.available,
+        "HPAReplicas": counts.current,
+    }
+    canary = {**(own.get("canary") or {}), "weights": _weights(place, view)}
+    fields = {**own, **pods, "canary": canary}
+    phase = own.get("phase") or (live.get("status") or {}).get("phase")
+    if phase == RolloutPhase.PROGRESSING and not request.account.message:
+        missing = next(missing_pods(counts.updated, counts.available, counts.desired), "")
+        fields["message"] = missing or ("" if place.hash == place.stable_hash else ALL_STEPS)
+    return fields
+
+
+def _weights(place: Place, view: View) -> Document | None:
+    """As the router has them; None where nothing splits the traffic."""
+    if view.traffic is None:
+        return None
+    beside = max((sum(row.others.values()) for row in view.traffic.routes), default=0)
+    canary, stable = view.traffic.canary, 100 - view.traffic.canary - beside
+    return {
+        "canary": {"weight": canary, "podTemplateHash": place.hash},
+        "stable": {"weight": stable, "podTemplateHash": place.stable_hash or place.hash},
+    }
+
+
+def _derived(live: Object, fields: Document, request: Reconcile, *, created: bool) -> Document:
     """What follows from the fields; nothing where the object cannot be read, as others write to it, too."""
-    fields: Document = {}
-    if "replicas" in request.account.status:
-        fields["HPAReplicas"] = request.account.status["replicas"]
     try:
         rollout = Rollout.model_validate(live)
-        status = RolloutStatus.model_validate(_merged(live.get("status") or {}, request.account.status))
         moment = Moment(
             rollout=rollout,
-            status=status,
+            status=RolloutStatus.model_validate(_merged(live.get("status") or {}, fields)),
             replica_set=f"{request.target.name}-{request.place.hash}",
             revision=request.revision,
             now=request.at,
@@ -102,18 +133,32 @@ def _derived(live: Object, request: Reconcile, *, created: bool) -> Document:
             abort_cause=request.account.abort_cause,
             late=request.account.late,
         )
-        fields["conditions"] = _wire(conditions(moment))
-        if rollout.spec.selector is not None:
-            fields["selector"] = rollout.spec.selector.text()
+        selector = rollout.spec.selector
+        return {"conditions": _wire(conditions(moment)), "selector": selector.text() if selector else None}
     except ValueError as error:  # pydantic's is one, too
         log.warning("conditions_not_written", rollout=request.target.name, error=str(error))
-    return fields
+        return {}
 
 
 def _wire(found: Iterable[Condition]) -> list[Document]:
     return [each.to_wire() for each in found]
 
 
-def _merged(stored: Document, fields: Document) -> Document:
-    """As a merge patch (RFC 7386) changes the fields of a status; those within them no rule asks for."""
-    return {name: value for name, value in {**stored, **fields}.items() if value is not None}
+def _changed(stored: Document, fields: Document) -> Document:
+    """The fields that a merge patch would change."""
+    after = _merged(stored, fields)
+    return {name: value for name, value in fields.items() if stored.get(name) != after.get(name)}
+
+
+def _merged(stored: Document, patch: Document) -> Document:
+    """As a merge patch changes an object (RFC 7386)."""
+    merged = dict(stored)
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, dict):
+            before = merged.get(name)
+            merged[name] = _merged(before if isinstance(before, dict) else {}, value)
+        else:
+            merged[name] = value
+    return merged

@@ -30,8 +30,14 @@ class View:
     sets: tuple[ReplicaSetState, ...]
     traffic: TrafficState | None
     replicas: int
-    owner: str  # UID of the Rollout object, empty where there is none or it is being deleted
+    live: Object | None  # the Rollout object
     experiment: tuple[ExperimentSet, ...] = ()
+
+    @property
+    def owner(self) -> str:
+        """UID of the Rollout object, empty where there is none or it is being deleted."""
+        metadata = self.live["metadata"] if self.live is not None else {}
+        return "" if metadata.get("deletionTimestamp") else str(metadata.get("uid") or "")
 
     def picture(self) -> str:
         """A digest of all that a decision is made from."""
@@ -80,7 +86,7 @@ class Views:
             tuple(sets),
             traffic,
             spec.wanted_replicas(),
-            _uid(live),
+            live,
             experiment,
         )
 
@@ -112,11 +118,6 @@ def rules_of(rollout: Document) -> Rules:
         history=manifest.spec.history_limit(),
         ramp=manifest.metadata.annotations.get(RAMP) == "true",
     )
-
-
-def _uid(live: Object | None) -> str:
-    metadata = live["metadata"] if live is not None else {}
-    return "" if metadata.get("deletionTimestamp") else str(metadata.get("uid") or "")
 
 
 def _standing(found: ReplicaSetState) -> Standing:

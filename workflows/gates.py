@@ -86,6 +86,8 @@ class Gate:
             owner=plan.owner,
         )
         journal.analysis(reference)
+        text = f"{kind} Analysis Run '{name}' Status New: 'Running' Previous: ''"
+        journal.event("AnalysisRunRunning", text, analysis=name)
         if plan.owner_uid:
             journal.news.begun(reference, request.spec, analysis.get("analysisRunMetadata") or {})
         handle: ChildWorkflowHandle[object, AnalysisResult] = await workflow.start_child_workflow(
@@ -97,8 +99,6 @@ class Gate:
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
             static_summary=f"{kind} analysis of {plan.request.name} revision {plan.revision}",
         )
-        text = f"{kind} Analysis Run '{name}' Status New: 'Running' Previous: ''"
-        journal.event("AnalysisRunRunning", text, analysis=name)
         return cls(handle, reference, journal)
 
     async def verdict(self) -> Phase:

@@ -82,7 +82,10 @@ class Journal:
 
     def account(self) -> Account:
         """What the next pass is to bring out."""
-        return Account(status=self._unwritten(), late=self.is_late, abort_cause=self.abort_cause, tell=self.news.tell())
+        status, message = self._unwritten(), rollout_status(self._status)["message"]
+        return Account(
+            status=status, message=message, late=self.is_late, abort_cause=self.abort_cause, tell=self.news.tell()
+        )
 
     def _unwritten(self) -> Document:
         """Fields of the Rollout's `.status`, as Argo names them, that do not stand there yet."""
@@ -265,13 +268,7 @@ class Journal:
     def replica_sets(self, sets: tuple[ReplicaSetState, ...], replicas: int) -> None:
         """ReplicaSets as they were just read, newest revision first."""
         new = next((found for found in sets if found.hash == self._status.desired_hash), None)
-        counts = ReplicaCounts(
-            desired=replicas,
-            current=sum(s.current for s in sets),
-            updated=new.current if new else 0,
-            ready=sum(s.ready for s in sets),
-            available=sum(s.available for s in sets),
-        )
+        counts = ReplicaCounts.of(sets, self._status.desired_hash, replicas)
         self._set(replica_sets=sets, counts=counts, images=new.images if new else self._status.images)
 
     def routed(self, traffic: TrafficState, reason: str) -> None:
@@ -280,7 +277,6 @@ class Journal:
         Once the version is stable both sides are its pods: a weight says nothing of it any more.
         """
         self.traffic = traffic
-        self._set(beside_weight=max((sum(row.others.values()) for row in traffic.routes), default=0))
         if self._status.stable_hash != self._status.desired_hash and traffic.canary != self._status.actual_weight:
             row = WeightStatus(at=workflow.now(), canary=traffic.canary, reason=reason)
             self._set(actual_weight=traffic.canary, weights=(*self._status.weights, row))

@@ -161,6 +161,8 @@ class Keeper:
             )
         except TimeoutError:
             self._check_deadline(seen)
+        else:
+            await _let_others_go_first()
 
     def _is_needed(self, place: Place) -> bool:
         """Whether there is something to do; a status that could not be written is not tried again at once."""

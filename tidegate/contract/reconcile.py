@@ -71,11 +71,13 @@ class Tell(Payload):
 class Account(Payload):
     """What a release says of itself with a pass.
 
-    `status` are the fields of the Rollout's `.status` that do not stand there yet; for its conditions, `late` says that
-    nothing has moved for too long, and `abort_cause` why the version was given up. `tell` is for others who look.
+    `status` are the fields of the Rollout's `.status` that do not stand there yet, `message` is its message, empty
+    while the pods say it all. For its conditions, `late` says that nothing has moved for too long, and `abort_cause`
+    why the version was given up. `tell` is for others who look.
     """
 
     status: Document = Field(default_factory=dict)
+    message: str = ""
     late: bool = False
     abort_cause: str = ""
     tell: Tell | None = None

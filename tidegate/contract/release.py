@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
@@ -138,6 +139,18 @@ class ReplicaCounts(Payload):
     ready: int = 0
     available: int = 0
 
+    @classmethod
+    def of(cls, sets: Iterable[ReplicaSetState], hash_: str, replicas: int) -> ReplicaCounts:
+        """Pods of all versions, `updated` those of the version of that hash, `replicas` being spec.replicas."""
+        found = tuple(sets)
+        return cls(
+            desired=replicas,
+            current=sum(each.current for each in found),
+            updated=sum(each.current for each in found if each.hash == hash_),
+            ready=sum(each.ready for each in found),
+            available=sum(each.available for each in found),
+        )
+
 
 class ReleaseStatus(Payload):
     """Answer of the `status` query: everything that a release knows without asking anybody."""
@@ -155,7 +168,6 @@ class ReleaseStatus(Payload):
     steps: tuple[StepStatus, ...] = ()
     set_weight: int = 0
     actual_weight: int = 0
-    beside_weight: int = 0  # percent of the traffic that neither side gets: experiments and additional subsets
     waiting: Waiting | None = None
     paused_at: datetime | None = None  # begin of the pause, while the phase is Paused
     manual_pause: Message | None = None  # who asked for a pause that was not ended yet

@@ -95,7 +95,7 @@ def _after(
         if live.generation > known.generation:
             return _start(live, "a corrected spec")
         return _start(live, "refused before, looked at again") if recheck else Decision()
-    return Decision(tuple(_again(rollout, live, known)) or tuple(_no_restart(rollout)))
+    return Decision(tuple(_again(rollout, live, known, status)) or tuple(_no_restart(rollout)))
 
 
 def _to_running(
@@ -103,7 +103,7 @@ def _to_running(
 ) -> Iterator[Ask]:
     status = release.status
     if status.aborting:  # which has to come to its end first; whoever asks waits for that
-        yield from _again(rollout, live, known)
+        yield from _again(rollout, live, known, status)
         return
     if live.generation > known.generation and _brings_out(live, status):
         yield from _start(live, "a spec that changed beside template and steps").asks
@@ -113,16 +113,21 @@ def _to_running(
         yield from _pause(rollout, live, status)
 
 
-def _again(rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject) -> Iterator[Ask]:
-    """What brings an aborted version out all the same: promote --full, which skips its steps now, or a retry."""
+def _again(
+    rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject, status: ReleaseStatus
+) -> Iterator[Ask]:
+    """What brings an aborted version out all the same: promote --full, which skips its steps now, or a retry.
+
+    The cause is what was said after the abort of that run, which had been asked for by the same spec.
+    """
     found = _mapping(rollout.get("status"))
     if not _is_since(live, known):
         return
     if found.get("promoteFull") is True and known.status.get("promoteFull") is not True:
         by = writer_of(rollout, "status", "promoteFull")
-        yield Start(f"promote-full-{live.uid}-{live.generation}", "status.promoteFull", full=True, by=by)
+        yield Start(f"promote-full-{live.uid}-{status.run_id}", "status.promoteFull", full=True, by=by)
     elif known.status.get("abort") is True and found.get("abort") is not True:
-        yield from _start(live, f"retry by {writer_of(rollout, 'status', 'abort')}").asks
+        yield Start(f"retry-{live.uid}-{status.run_id}", f"retry by {writer_of(rollout, 'status', 'abort')}")
 
 
 def _pause(rollout: Mapping[str, Any], live: RolloutObject, status: ReleaseStatus) -> Iterator[Ask]:

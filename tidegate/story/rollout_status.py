@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from tidegate.canary.phase import ALL_STEPS, missing_pods
 from tidegate.contract import AnalysisRef, Document, ReleaseStatus
 
 MANUALLY_PAUSED: Final = "manually paused"
@@ -13,12 +12,14 @@ MANUALLY_PAUSED: Final = "manually paused"
 
 
 def rollout_status(status: ReleaseStatus) -> Document:
-    """`.status` of the Rollout object in Argo's fields (argo-rollouts, RolloutStatus); None takes a field away."""
+    """`.status` of the Rollout object in Argo's fields (argo-rollouts, RolloutStatus); None takes a field away.
+
+    But for what a look at the cluster tells: pods, weights, and while nothing else is to be said the message.
+    """
     conditions = pause_conditions(status)
-    stable = status.stable_hash or status.desired_hash  # of a first version, from its beginning on
     document: Document = {
         "phase": status.phase,
-        "message": status.message or _progress(status),
+        "message": status.message,
         "abort": status.aborting or None,
         "abortedAt": _aborted_at(status),
         "promoteFull": status.promoted_full or None,
@@ -28,21 +29,10 @@ def rollout_status(status: ReleaseStatus) -> Document:
         "currentStepHash": status.step_hash,
         # An aborted version stands before its first step: a retry begins there.
         "currentStepIndex": 0 if status.aborting and status.steps else status.step_index,
-        "stableRS": stable,
-        "replicas": status.counts.current,
-        "updatedReplicas": status.counts.updated,
-        "readyReplicas": status.counts.ready,
-        "availableReplicas": status.counts.available,
+        "stableRS": status.stable_hash or status.desired_hash,  # of a first version, from its beginning on
         "canary": {
             "currentStepAnalysisRunStatus": _analysis(status, "Step", status.step_index),
             "currentBackgroundAnalysisRunStatus": _analysis(status, "Background", None),
-            "weights": {
-                "canary": {"weight": status.actual_weight, "podTemplateHash": status.desired_hash},
-                "stable": {
-                    "weight": 100 - status.actual_weight - status.beside_weight,
-                    "podTemplateHash": stable,
-                },
-            },
         },
     }
     if status.manual_pause is not None and status.phase in ("Progressing", "Paused"):
@@ -59,15 +49,6 @@ def rollout_status(status: ReleaseStatus) -> Document:
 def _aborted_at(status: ReleaseStatus) -> str | None:
     given_up = [each.at for each in status.events if each.reason == "RolloutAborted"]
     return _wire(given_up[-1]) if status.aborting and given_up else None
-
-
-def _progress(status: ReleaseStatus) -> str:
-    """What is missing, in Argo's words, while nothing else is to be said."""
-    if status.phase != "Progressing" or not status.desired_hash:
-        return ""
-    counts = status.counts
-    missing = next(missing_pods(counts.updated, counts.available, counts.desired), "")
-    return missing or ("" if status.stable_hash == status.desired_hash else ALL_STEPS)
 
 
 def _analysis(status: ReleaseStatus, kind: str, step: int | None) -> Document | None:

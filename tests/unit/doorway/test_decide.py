@@ -237,14 +237,14 @@ def test_retry_starts_the_version_again(state: RunState) -> None:
     found = as_written(rollout(), aborted)
     assert decide(found, aborted, recheck=True).asks == ()
     [ask] = decide(patched(found, {"status": {"abort": False}}), aborted).asks
-    assert ask == Start("u1-1", "retry by kubectl-argo-rollouts")
+    assert ask == Start("retry-u1-run-1", "retry by kubectl-argo-rollouts")
 
 
 @pytest.mark.parametrize("state", [RunState.RUNNING, RunState.ENDED])
 def test_promote_full_brings_an_aborted_version_out_past_its_steps(state: RunState) -> None:
     aborted = release(state=state, phase="Degraded", compensations=(CompensationStatus(name="scale"),))
     [ask] = decide(patched(as_written(rollout(), aborted), FULL), aborted).asks
-    assert ask == Start("promote-full-u1-1", "status.promoteFull", full=True, by="kubectl-argo-rollouts")
+    assert ask == Start("promote-full-u1-run-1", "status.promoteFull", full=True, by="kubectl-argo-rollouts")
     assert isinstance(ask, Start)
     request = release_request(rollout(), cluster="eu1", start=ask)
     assert (request.full, request.by) == (True, "kubectl-argo-rollouts")
