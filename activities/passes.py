@@ -50,7 +50,9 @@ LOOK = timedelta(seconds=20)  # as long as one attempt of a wait lasts
 LOOK_AGAIN_SECONDS = 0.25
 
 
+LINGER = timedelta(seconds=1)  # an abort may have to wait for so long, and no longer
 BetweenLooks = Callable[[timedelta], Awaitable[None]]
+ForPods = Callable[[timedelta], Awaitable[bool]]
 
 
 def not_changed(look_again: timedelta | None = None) -> ApplicationError:
@@ -70,11 +72,24 @@ async def wait_a_moment(elapsed: timedelta) -> None:
     await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 
+async def wait_for_pods(elapsed: timedelta) -> bool:
+    """Wait a little in a pass that has lasted so long, as pods that start fast need no other one; False: enough."""
+    if elapsed >= LINGER:
+        return False
+    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+    return True
+
+
 class Passes:
     """Activities that bring one cluster's objects to where a release stands, and wait for them to change."""
 
-    def __init__(self, cluster: Cluster, *, between_looks: BetweenLooks = wait_a_moment) -> None:
-        """`between_looks` is called while nothing changed; it raises `NotChanged` to end the attempt."""
+    def __init__(
+        self, cluster: Cluster, *, between_looks: BetweenLooks = wait_a_moment, for_pods: ForPods = wait_for_pods
+    ) -> None:
+        """`between_looks` is called while nothing changed; it raises `NotChanged` to end the attempt.
+
+        `for_pods` is called when a pass can do no more before pods come; it says whether it waited for them.
+        """
         self._kubernetes = Kubernetes(cluster)
         experiments = Experiments(cluster, self._kubernetes)
         self._views = Views(cluster, self._kubernetes, experiments)
@@ -82,6 +97,7 @@ class Passes:
         self._statuses = StatusWriter(cluster)
         self._publisher = Publisher(cluster)
         self._between_looks = between_looks
+        self._for_pods = for_pods
 
     def activities(self) -> list[Callable[..., Any]]:
         """What a worker registers."""
@@ -95,7 +111,7 @@ class Passes:
         time. Raises what the moves raise: `NotReady` when pods went between the look and the write, `StaleWrite` after
         an abort; and `Deleted` when the object that the release belongs to is gone: nothing is made for it any more.
         """
-        done = Done(request)
+        done, begun = Done(request), asyncio.get_running_loop().time()
         for _ in range(MAX_MOVES):
             view = await self._views.view(request.target, request.rollout)
             if request.owner_uid and view.owner != request.owner_uid:
@@ -109,7 +125,7 @@ class Passes:
             move = next_move(at, view.scene, rules, request.at)
             if move is not None:
                 await self._moves.make(move, request, view, done)
-            elif not await self._moves.experiment(request, view, done):
+            elif not await self._moves.experiment(request, view, done) and not await self._linger(request, view, begun):
                 break
         published, stored = await self._publish(request, view, done)
         told = await self._publisher.tell(request, done.events)
@@ -131,6 +147,13 @@ class Passes:
             told=told,
             object=stored,
         )
+
+    async def _linger(self, request: Reconcile, view: View, begun: float) -> bool:
+        """Whether a moment was waited in which pods may have come; on the way back nothing waits (law 3)."""
+        at = _position(request, view)
+        if at.aborted or settled(at, view.scene, rules_of(request.rollout), request.at):
+            return False
+        return await self._for_pods(timedelta(seconds=asyncio.get_running_loop().time() - begun))
 
     @activity.defn(name=Activity.AWAIT_CHANGE)
     async def await_change(self, request: AwaitChange) -> None:
