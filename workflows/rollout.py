@@ -18,9 +18,11 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import Phase
     from tidegate.contract import (
+        PAUSED_BY_SPEC,
         ROLLOUT_WORKFLOW,
         Accepted,
         ErrorType,
+        Message,
         ReleaseRequest,
         ReleaseResult,
         RolloutObject,
@@ -98,6 +100,8 @@ class Rollout(Doors):
         self.inbox.admitted = Accepted(
             message=f"revision {plan.revision} ({plan.hash}) is under way", run_id=workflow.info().run_id
         )
+        if manifest.spec.paused and not (plan.is_first or plan.is_stable):
+            self._pause(Message(by=wanted.by, reason=PAUSED_BY_SPEC))
         self._promote_if_asked(wanted)
         self.journal.show()
         return plan
@@ -117,6 +121,8 @@ class Rollout(Doors):
 
     async def _bring_out(self, plan: Plan) -> ReleaseRequest | None:
         """Take the steps until they are done or something interrupts them; returns the newer version, if one came."""
+        if self.inbox.paused is not None:  # nothing is brought out of what is paused from its beginning
+            self._keeper.move(aborted=True)
         self._keeper.start()
         self._restarts.start()
         try:
@@ -167,6 +173,8 @@ class Rollout(Doors):
 
     async def _forward(self, plan: Plan) -> None:
         """The story of a release that nothing interrupts."""
+        await self._hold()
+        self._keeper.move(aborted=False)
         for index in range(plan.first_step, len(plan.steps)):
             if index == plan.background_from:
                 self._background.start()
@@ -285,7 +293,7 @@ class Rollout(Doors):
         self._background = Background(plan, self.journal)
         self.inbox.full = None
         self.journal.skip_steps()
-        self._keeper.move(index=plan.last_step, full=True)
+        self._keeper.move(index=plan.last_step, full=True, aborted=False)
         try:
             await self._attempt(self._keeper.reached())
         except FullyPromoted:

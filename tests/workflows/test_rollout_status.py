@@ -131,3 +131,22 @@ async def test_a_newer_version_that_is_refused_takes_the_canary_with_it(world: W
     assert world.servicenow.incidents
     assert world.cluster.wanted() == [8, 0]
     assert conditions(world)["InvalidSpec"][0] == "True"
+
+
+async def test_nothing_is_brought_out_of_a_rollout_that_is_paused(world: World) -> None:
+    def paused(rollout: dict[str, Any]) -> None:
+        HALF(rollout)
+        rollout["spec"]["paused"] = True
+
+    await stand(world)
+    handle = await world.start(asked_by_object(world, "1.1.0", paused))
+    await world.until(handle, lambda _: status(world).get("message") == "manually paused")
+    assert status(world)["phase"] == "Paused"
+    assert world.cluster.wanted() == [8, 0]
+    assert not any(world.cluster.weights())
+    await handle.signal("resume")
+    await world.until(handle, lambda found: found.phase == "Paused" and found.waiting is not None)
+    await world.until(handle, lambda _: world.cluster.weights()[-1:] == [50])
+    await handle.signal("abort")
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()

@@ -20,7 +20,7 @@ from tidegate.contract.cluster import (
 )
 from tidegate.contract.follow_up import IncidentRef, IncidentRequest
 from tidegate.contract.jobs import JOB_NAME, JOB_NAMESPACE, EndJobs, Owner, job_name
-from tidegate.contract.messages import Accepted, Message, parse_message
+from tidegate.contract.messages import PAUSED_BY_SPEC, Accepted, Message, parse_message
 from tidegate.contract.names import (
     ANALYSIS_WORKFLOW,
     FOLLOW_UP_QUEUE,
@@ -94,6 +94,7 @@ __all__ = [
     "FOLLOW_UP_QUEUE",
     "JOB_NAME",
     "JOB_NAMESPACE",
+    "PAUSED_BY_SPEC",
     "RELEASES_QUEUE",
     "ROLLOUT_WORKFLOW",
     "SEARCH_ATTRIBUTES",

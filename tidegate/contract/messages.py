@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from tidegate.contract.payload import Payload
+
+PAUSED_BY_SPEC: Final = "spec.paused"
+"""Reason of a pause that the Rollout asks for: only such a one ends with the field, as others have other doors."""
 
 
 class Message(Payload):

@@ -11,14 +11,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from tidegate.canary.restarts import restart_due
-from tidegate.contract import ErrorType, Message, ReleaseStatus, RolloutObject, StepState, Update
+from tidegate.contract import PAUSED_BY_SPEC, ErrorType, Message, ReleaseStatus, RolloutObject, StepState, Update
 from tidegate.doorway.asks import Ask, Decision, Note, Release, RunState, Start, Tell
 from tidegate.doorway.request import writer_of
 from tidegate.story import pause_conditions
 
 DELETED: Final = "the Rollout was deleted"
-PAUSED: Final = "spec.paused"
-"""Reason of a pause that the object asked for: only such a one ends with the field, as others have other doors."""
 
 
 def decide(rollout: Mapping[str, Any], release: Release | None, *, recheck: bool = False) -> Decision:
@@ -132,11 +130,11 @@ def _again(
 
 def _pause(rollout: Mapping[str, Any], live: RolloutObject, status: ReleaseStatus) -> Iterator[Ask]:
     wanted, paused = _mapping(rollout.get("spec")).get("paused") is True, status.manual_pause
-    said = Message(by=writer_of(rollout, "spec", "paused"), reason=PAUSED)
+    said = Message(by=writer_of(rollout, "spec", "paused"), reason=PAUSED_BY_SPEC)
     about = f"{live.uid}-{live.generation}"
     if wanted and paused is None:
         yield Tell(status.run_id, Update.PAUSE, f"pause-{about}", said)
-    elif not wanted and paused is not None and paused.reason == PAUSED:
+    elif not wanted and paused is not None and paused.reason == PAUSED_BY_SPEC:
         yield Tell(status.run_id, Update.RESUME, f"resume-{about}", said)
 
 

@@ -1,4 +1,4 @@
-"""What Argo Rollouts knows and a Tidegate release does not honour: each refused or warned about by its name.
+"""What Argo Rollouts knows and a Tidegate release does not honour: each refused by its name.
 
 A new ability of the release is one line less here.
 """
@@ -49,18 +49,14 @@ REFUSED: tuple[Limit, ...] = (
 
 PROVIDERS = ("datadog", "job", "prometheus", "web")
 
-# Harmless when ignored, so a release goes on and says so.
-WARNED: tuple[Limit, ...] = (Limit("spec.paused", "paused", "pause a release with `tidegate pause`"),)
-
 
 def unsupported(rollout: Loaded[Rollout]) -> Iterator[Finding]:
     """What a Rollout asks for that a release does not do."""
     document = rollout.document
-    for severity, limits in ((Severity.ERROR, REFUSED), (Severity.WARNING, WARNED)):
-        for limit in limits:
-            for path in _given(document.data, limit.path.split(".")):
-                message = f"not supported by Tidegate: {limit.name}"
-                yield rollout.finding(severity, CODE, path, message, remedy=limit.remedy)
+    for limit in REFUSED:
+        for path in _given(document.data, limit.path.split(".")):
+            message = f"not supported by Tidegate: {limit.name}"
+            yield rollout.finding(Severity.ERROR, CODE, path, message, remedy=limit.remedy)
 
 
 def unsupported_providers(template: Loaded[AnalysisTemplate]) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ import pytest
 from tidegate.manifests.documents import Manifests, from_objects, load, loads
 from tidegate.manifests.findings import Finding, Severity
 from tidegate.manifests.lint import check_release, lint
-from tidegate.manifests.support import REFUSED, WARNED
+from tidegate.manifests.support import REFUSED
 
 SOUND = Path(__file__).parents[3] / "examples" / "checkout" / "corrected"
 WORKLOAD = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "legacy"}
@@ -332,7 +332,7 @@ class TestScopeOfAQuery:
         assert not self.scoped(",x:{{args.service-name}}", lambda o: o.pop("Rollout/checkout"))
 
 
-@pytest.mark.parametrize("limit", [*REFUSED, *WARNED], ids=lambda limit: limit.path)
+@pytest.mark.parametrize("limit", REFUSED, ids=lambda limit: limit.path)
 def test_what_is_not_honoured_is_named(limit: Any) -> None:
     def ask(objects: Objects) -> None:
         target: Any = objects["Rollout/checkout"]
@@ -343,14 +343,10 @@ def test_what_is_not_honoured_is_named(limit: Any) -> None:
 
     named = [each for each in lint(changed(ask)) if each.code == "unsupported"]
     assert f"not supported by Tidegate: {limit.name}" in [each.message for each in named]
-    severity = Severity.WARNING if limit in WARNED else Severity.ERROR
-    assert all(each.severity is severity for each in named if each.message.endswith(f": {limit.name}"))
+    assert all(each.severity is Severity.ERROR for each in named if each.message.endswith(f": {limit.name}"))
 
 
-VALUES: dict[str, Any] = {
-    "paused": True,
-    "maxTrafficWeight": 1000,
-}
+VALUES: dict[str, Any] = {"maxTrafficWeight": 1000}
 
 
 def test_a_provider_that_nobody_knows_is_named() -> None:
