@@ -1,4 +1,4 @@
-"""What people may say to a release, and when: promote, pause, abort at every step, and more while it is being undone."""
+"""What people may say to a release, and when: promote, abort at every step, and more while it is being undone."""
 
 from __future__ import annotations
 
