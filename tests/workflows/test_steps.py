@@ -140,7 +140,7 @@ async def test_back_to_a_stable_that_is_short_of_pods_is_progress(world: World) 
     await world.until(handle, lambda _: world.cluster.wanted() == [4, 4])
     world.cluster.never_ready.add(f"{IMAGE}:1.0.0")
     await handle.execute_update("release", world.request("1.0.0", edit), result_type=Accepted)
-    status = await world.until(handle, lambda _: world.cluster.wanted()[0] == 8)
+    status = await world.until(handle, lambda _: world.cluster.wanted() == [4, 8])
     assert status.phase == "Progressing"
     assert world.cluster.weights()[-1] == 50, "stable has the pods for no more"
 
