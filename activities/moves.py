@@ -87,8 +87,9 @@ class Moves:
                     fence=fence,
                 )
             )
-            done.created = True
-            done.event("NewReplicaSetCreated", f"Created ReplicaSet {created.name} (revision {request.revision})")
+            if view.scene.of(request.place.hash) is None:
+                done.created = True
+                done.event("NewReplicaSetCreated", f"Created ReplicaSet {created.name} (revision {request.revision})")
         elif isinstance(move, Select):
             await self._select(move, request, view, done)
         elif isinstance(move, Shift):

@@ -172,13 +172,15 @@ class Passes:
         return await self._statuses.refuse(request)
 
     async def _missing(self, request: Reconcile, view: View) -> str:
-        """What a person would want to know of a version that is not complete."""
+        """What a person would want to know of a version that is not complete: the new one, or else stable."""
         place = request.place
-        found = view.scene.of(place.stable_hash if place.aborted else place.hash)
-        if found is None or found.available >= found.wanted:
-            return ""
-        why = await self._kubernetes.why_not_ready(request.target, found.hash)
-        return "; ".join(filter(None, (f"{found.available} of {found.wanted} pods of {found.name} available", why)))
+        hashes = (place.stable_hash,) if place.aborted else (place.hash, place.stable_hash)
+        for found in filter(None, map(view.scene.of, hashes)):
+            if found.available < found.wanted:
+                why = await self._kubernetes.why_not_ready(request.target, found.hash)
+                text = f"{found.available} of {found.wanted} pods of {found.name} available"
+                return "; ".join(filter(None, (text, why)))
+        return ""
 
     async def _publish(self, request: Reconcile, view: View, done: Done) -> tuple[bool, RolloutObject | None]:
         """Whether the status was written, and the object after that. A release does not end over its own reflection."""
@@ -200,6 +202,7 @@ def _position(request: Reconcile, view: View) -> Position:
         index=place.index,
         aborted=place.aborted,
         promoted_in_full=place.full,
+        revision=request.revision,
     )
     shares = experiments.shares_to_route(wanted_of(request), view.experiment, view.scene.experiments)
     return replace(position, weights=view.scene.weights, experiments=shares)

@@ -194,6 +194,8 @@ class Doors:
         return text
 
     def _resume(self, message: Message) -> str:
+        if self.inbox.closing:
+            return self.inbox.closing
         self._set_paused(None)
         text = f"resumed{said(message)}"
         self.journal.event("RolloutResumed", text)

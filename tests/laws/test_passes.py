@@ -298,6 +298,14 @@ def test_without_a_router_every_turn_ends_where_it_should(
     assert {hash_: found.wanted for hash_, found in model.sets.items() if found.wanted} == {winner: end.replicas}
 
 
+def test_a_replica_set_that_stands_takes_the_number_of_its_release() -> None:
+    model, rules = Model(4, "S"), Rules(("stable",), ("canary",), history=2)
+    back = replace(position({**ROUTED, **SERVICES}, 25, index=1, replicas=4, sent=0), desired_hash="S")
+    assert next_move(replace(back, revision=3), model.scene, rules, NOW) == Create()
+    assert next_move(replace(back, revision=3, aborted=True), model.scene, rules, NOW) != Create(), "law 3"
+    assert next_move(replace(back, revision=1), model.scene, rules, NOW) is None
+
+
 def test_a_release_reads_as_its_moves() -> None:
     model, rules = Model(4, "S"), Rules(("stable",), ("canary",), history=2)
     at = position({**ROUTED, **SERVICES}, 25, 50, replicas=4, sent=0)

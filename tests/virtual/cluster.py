@@ -15,6 +15,7 @@ from activities.istio import IstioTraffic
 from activities.kubernetes import Kubernetes
 from activities.passes import Passes, not_changed
 from activities.replica_sets import HASH_LABEL, PROMOTED_AT, REVISION
+from activities.restarts import Restarts
 from sandbox.controllers.pod_simulator import PodSimulator
 from sandbox.controllers.replica_sets import ReplicaSetController
 from sandbox.controllers.stepped import SteppedClock, SteppedControllers
@@ -100,6 +101,7 @@ class VirtualCluster(Interceptor):
             *Kubernetes(self.client).activities(),
             *IstioTraffic(self.client).activities(),
             *Passes(self.client, between_looks=self._between_looks, for_pods=_never).activities(),
+            *Restarts(self.client, look=timedelta()).activities(),
         ]
 
     # ------------------------------------------------------------------------------------------------------------ time
@@ -134,6 +136,10 @@ class VirtualCluster(Interceptor):
         """Change one object, as somebody else does."""
         writer = Writer("somebody", kind.stored_version, "status" if status else "")
         self.api.cluster.patch(Ref(kind, NAMESPACE, name), edit, writer)
+
+    def delete(self, kind: Kind, name: str) -> None:
+        """Delete one object, and in the background what it owns, as a person with kubectl does."""
+        self.api.cluster.delete(Ref(kind, NAMESPACE, name))
 
     def hold(self, verb: str, plural: str) -> Hold:
         """Let the next requests of this kind begin, and wait."""

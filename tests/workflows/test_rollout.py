@@ -144,9 +144,9 @@ async def test_going_back_to_stable_takes_no_steps(world: World) -> None:
     await world.until(handle, paused)
     await handle.execute_update("release", world.request("1.0.0"), result_type=Accepted)
     result = await handle.result()
-    assert result.hash == stable
+    assert (result.hash, result.revision) == (stable, 3)
     assert world.cluster.weights() == [10, 0]
-    assert world.cluster.wanted() == [8, 0]
+    assert world.cluster.wanted() == [0, 8], "stable is the newest revision now"
 
 
 async def aborted_during(world: World, verb: str, plural: str) -> tuple[ApplicationError, ReleaseResult]:

@@ -140,7 +140,7 @@ async def test_back_to_a_stable_that_is_short_of_pods_is_progress(world: World) 
     await world.until(handle, lambda _: world.cluster.wanted() == [4, 4])
     world.cluster.never_ready.add(f"{IMAGE}:1.0.0")
     await handle.execute_update("release", world.request("1.0.0", edit), result_type=Accepted)
-    status = await world.until(handle, lambda _: world.cluster.wanted()[0] == 8)
+    status = await world.until(handle, lambda _: world.cluster.wanted() == [4, 8])
     assert status.phase == "Progressing"
     assert world.cluster.weights()[-1] == 50, "stable has the pods for no more"
 
@@ -201,7 +201,7 @@ async def test_a_version_with_as_many_pods_as_are_asked_for_is_promoted_and_heal
     assert (status.phase, status.message) == ("Progressing", "updated replicas are still becoming available")
     assert status.waiting is not None
     assert "7 of 8 pods" in status.waiting.what
-    world.cluster.change(PODS, pod, _ready("True"), status=True)
+    world.cluster.change(PODS, pod, ready("True"), status=True)
     assert (await handle.result()).outcome == "Healthy"
 
 
@@ -293,11 +293,11 @@ def break_a_pod(world: World, tag: str) -> str:
     image = f"{IMAGE}:{tag}"
     pod = next(pod for pod in world.cluster.pods() if pod["spec"]["containers"][0]["image"] == image)
     name = str(meta(pod)["name"])
-    world.cluster.change(PODS, name, _ready("False"), status=True)
+    world.cluster.change(PODS, name, ready("False"), status=True)
     return name
 
 
-def _ready(value: str) -> Callable[[Object], Object]:
+def ready(value: str) -> Callable[[Object], Object]:
     def edit(pod: Object) -> Object:
         conditions = [{**each, "status": value} for each in pod["status"].get("conditions") or []]
         return pod | {"status": pod["status"] | {"conditions": conditions}}

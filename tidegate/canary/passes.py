@@ -22,7 +22,7 @@ from tidegate.manifests.steps import PodTemplateMetadata
 
 @dataclass(frozen=True)
 class Create:
-    """Create the version's ReplicaSet, without pods."""
+    """Create the version's ReplicaSet, without pods; one that stands takes the number of the release instead."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def _seen(at: Position, scene: Scene) -> Position:
 
 def _moves(at: Position, scene: Scene, rules: Rules, now: datetime) -> Iterator[Move]:
     canary = scene.of(at.desired_hash)
-    if canary is None:
+    if canary is None or (canary.revision < at.revision and not at.aborted):
         yield Create()
         return
     sets = roles(at, scene, now)

@@ -38,7 +38,8 @@ class Position:
     """One version of a Rollout on its way.
 
     `index` counts the completed steps, None where there are none; `weights` None means that nothing was ever written.
-    `experiments` are the shares that an experiment's Services are to have, in percent, taken from stable's.
+    `experiments` are the shares that an experiment's Services are to have, in percent, taken from stable's. `revision`
+    is the number of the release, which its ReplicaSet takes; 0 where that has its number already.
     """
 
     strategy: Canary
@@ -50,6 +51,7 @@ class Position:
     promoted_in_full: bool = False
     weights: Weights | None = None
     experiments: Mapping[str, int] = field(default_factory=dict)
+    revision: int = 0
 
     @classmethod
     def of(cls, rollout: Rollout) -> Position:

@@ -17,7 +17,7 @@ def weight_to_route(at: Position, sets: ReplicaSets) -> int:
 
     An abort sends everything to stable at once; with dynamicStableScale as far as stable has pods, one setWeight after
     the other in reverse. After a promotion nothing is left for the canary's side. Without an available pod the canary
-    gets nothing. Otherwise the step's weight goes out when its pods stand, or at once where it is less than before;
+    gets nothing. Otherwise the step's weight goes out when its pods stand, or at once where it is no more than before;
     until then the weight of the step before holds. No weight changes while stable lacks available pods for its share.
     """
     if at.fully_promoted:
@@ -40,7 +40,7 @@ def _forward(at: Position, sets: ReplicaSets, canary: ReplicaSet) -> int:
     if at.index is None:
         return 0
     wanted = at.set_weight()
-    if at_desired(at, sets) or (wanted < _in_force(at) and _carried(at, canary, wanted)):
+    if at_desired(at, sets) or (wanted <= _in_force(at) and _carried(at, canary, wanted)):
         return wanted
     held = min(at.previous_weight(), wanted)
     return held if held <= _in_force(at) or _carried(at, canary, held) else _in_force(at)

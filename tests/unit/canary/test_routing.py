@@ -43,6 +43,11 @@ def test_a_weight_goes_down_before_the_pods_do() -> None:
     assert weight_to_route(position(ROUTED, 50, nothing, index=1, sent=50), sets(5, 10)) == 0
 
 
+def test_a_weight_that_went_down_stays_while_the_pods_follow() -> None:
+    assert weight_to_route(position(ROUTED, 20, PAUSE, sent=50), sets(5, 10)) == 20
+    assert weight_to_route(position(ROUTED, 20, PAUSE, sent=20), sets(5, 10)) == 20
+
+
 def test_no_available_pod_gets_no_traffic() -> None:
     assert weight_to_route(position(ROUTED, 20, PAUSE, index=1, sent=20), sets((2, 0), 10)) == 0
     assert weight_to_route(position(ROUTED, 20, sent=20), sets(None, 10)) == 0

@@ -1,0 +1,265 @@
+"""Turns in a release's life that versions, the Rollout object and the cluster bring about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+
+from sandbox.kubernetes_api.kinds import PODS, REPLICA_SETS, ROLLOUTS
+from sandbox.kubernetes_api.objects import meta, timestamp
+from tests.virtual.cluster import NAMESPACE
+from tests.virtual.releases import IMAGE, World
+from tests.workflows.test_rollout import failure, paused
+from tests.workflows.test_steps import HEADER, ready, routes, with_routes, with_steps
+from tidegate.client import TidegateClient
+from tidegate.contract import Accepted, ErrorType, ReleaseResult, rollout_id
+from workers.watch_door import Door, Sighting
+
+HALF = with_steps({"setWeight": 50}, {"pause": {}})
+
+
+class Watched:
+    """A Rollout object whose changes reach its release by the watcher's door."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._door = Door(world.cluster.client, TidegateClient(world.client), "default")
+        world.name = "checkout"  # by which the door knows the release of that object
+
+    async def tell(self) -> None:
+        """What the watcher does when the object changed; again for as long as the door wants to look again."""
+        while await self._door.answer(NAMESPACE, "checkout", Sighting(None)):
+            await self._world.env.sleep(1)
+
+    async def apply(self, tag: str, edit: Callable[[dict[str, Any]], None]) -> WorkflowHandle[Any, ReleaseResult]:
+        """Apply the Rollout object; the release that follows."""
+        self._world.cluster.apply(dict(self._world.request(tag, edit).rollout))
+        await self.tell()
+        return self.release()
+
+    async def patch(self, **spec: Any) -> WorkflowHandle[Any, ReleaseResult]:
+        """Change fields of the object's spec; the release that follows."""
+        self._world.cluster.change(ROLLOUTS, "checkout", lambda found: found | {"spec": found["spec"] | spec})
+        await self.tell()
+        return self.release()
+
+    async def ended(self) -> WorkflowHandle[Any, ReleaseResult]:
+        """The newest release after its end, to which only time brings it."""
+        while (await self.release().describe()).status is WorkflowExecutionStatus.RUNNING:
+            await self._world.env.sleep(timedelta(seconds=10))
+        return self.release()
+
+    def release(self) -> WorkflowHandle[Any, ReleaseResult]:
+        """The newest."""
+        workflow_id = rollout_id("default", NAMESPACE, "checkout")
+        return self._world.client.get_workflow_handle(workflow_id, result_type=ReleaseResult)
+
+    def status(self) -> dict[str, Any]:
+        """Of the object."""
+        found: dict[str, Any] = (self._world.cluster.find(ROLLOUTS, "checkout") or {}).get("status") or {}
+        return found
+
+
+# ------------------------------------------------------------------------------------------------------------- versions
+
+
+async def test_other_steps_in_mid_canary_start_over_with_the_pods_that_stand(world: World) -> None:
+    await world.deploy_stable()
+    handle = await world.start(world.request("1.1.0", HALF))
+    before = await world.until(handle, paused)
+    edited = with_steps({"setWeight": 20}, {"pause": {}}, {"setWeight": 60})
+    await handle.execute_update("release", world.request("1.1.0", edited), result_type=Accepted)
+    after = await world.until(handle, lambda status: paused(status) and len(status.steps) == 3)
+    assert after.step_index == 1
+    assert after.step_hash != before.step_hash
+    assert (after.desired_hash, after.revision) == (before.desired_hash, 2)
+    assert world.cluster.weights() == [50, 20], "the weight of the first step, as Argo's index 0 asks; not first 0"
+    await world.until(handle, lambda _: world.cluster.wanted() == [8, 2])
+    moves = [(what, value) for what, value in world.cluster.writes if what in ("weight", "scale")]
+    assert moves[-2:] == [("weight", 20), ("scale", (after.desired_hash, 2))], "what has traffic keeps its pods (law 2)"
+    await handle.signal("promote")
+    assert (await handle.result()).revision == 2
+    assert world.cluster.weights() == [50, 20, 60, 100, 0]
+
+
+async def test_an_aborted_version_is_tried_again_from_its_first_step(world: World) -> None:
+    await world.deploy_stable()
+    world.datadog.answers = {"error-rate": [0.2]}
+    _, first = await failure(await world.start(world.request("1.1.0")))
+    world.datadog.answers = {}
+    again = await (await world.start(world.request("1.1.0"))).result()
+    assert again.outcome == "Healthy"
+    assert (again.hash, again.revision) == (first.hash, first.revision) == (world.cluster.stable_hash, 2)
+    assert again.status.run_id != first.status.run_id
+    assert world.cluster.weights() == [10, 0, 10, 25, 50, 100, 0]
+    assert {run.status.phase for run in again.status.analyses} == {"Successful"}, "it is judged anew"
+
+
+async def test_an_earlier_version_comes_back_by_the_steps_in_the_replica_set_that_it_had(world: World) -> None:
+    await world.deploy_stable()
+    first = world.cluster.stable_hash
+    second = await (await world.start(world.request("1.1.0"))).result()
+    world.cluster.writes.clear()
+    result = await (await world.start(world.request("1.0.0"))).result()
+    assert result.outcome == "Healthy"
+    assert (result.hash, result.revision) == (first, 3)
+    assert world.cluster.weights() == [10, 25, 50, 100, 0]
+    assert [meta(found)["name"] for found in world.cluster.replica_sets()] == [
+        f"checkout-{second.hash}",
+        f"checkout-{first}",
+    ]
+    assert world.cluster.wanted() == [0, 8]
+    assert "create" not in [what for what, _ in world.cluster.writes]
+
+
+# -------------------------------------------------------------------------------------------------------- broken stable
+
+
+def stable_pods(world: World, *, available: bool) -> None:
+    """All pods of the first version become ready, or are so no more."""
+    for pod in world.cluster.pods():
+        if pod["spec"]["containers"][0]["image"] == f"{IMAGE}:1.0.0":
+            world.cluster.change(PODS, meta(pod)["name"], ready(str(available)), status=True)
+
+
+async def test_a_good_canary_takes_the_place_of_a_stable_that_breaks(world: World) -> None:
+    await world.deploy_stable()
+    handle = await world.start(world.request("1.1.0", HALF))
+    await world.until(handle, paused)
+    stable_pods(world, available=False)
+    status = await world.until(handle, lambda status: status.counts.available == 4)
+    assert status.phase == "Paused", "a stable that breaks says nothing against the canary"
+    await handle.signal("promote")
+    result = await handle.result()
+    assert result.outcome == "Healthy"
+    assert world.cluster.weights() == [50, 100, 0]
+    moves = [(what, value) for what, value in world.cluster.writes if what in ("weight", "scale")]
+    assert moves.index(("scale", (result.hash, 8))) < moves.index(("weight", 100)), "ready before weight (law 1)"
+    assert world.cluster.wanted() == [0, 8]
+
+
+async def test_a_version_behind_a_broken_stable_says_so_and_comes_out_when_a_person_promotes_it_fully(
+    world: World,
+) -> None:
+    await world.deploy_stable()
+    stable_pods(world, available=False)
+    handle = await world.start(world.request("1.1.0", HALF))
+    await world.env.sleep(timedelta(minutes=9))
+    late = await world.until(handle, lambda status: status.phase == "Degraded")
+    named = f"0 of 8 pods of checkout-{late.stable_hash} available"
+    assert named in late.message
+    assert late.waiting is not None
+    assert named in late.waiting.what
+    assert late.counts.available == 4, "nothing is wrong with the new pods"
+    assert world.cluster.weights() == []
+    await handle.signal("promote", {"full": True, "by": "ana", "reason": "stable is broken"})
+    assert (await handle.result()).outcome == "Healthy"
+    assert world.cluster.wanted() == [0, 8]
+
+
+async def test_an_abort_goes_back_to_a_broken_stable_and_keeps_the_pods_until_it_is_well(world: World) -> None:
+    await world.deploy_stable()
+    handle = await world.start(world.request("1.1.0", HALF))
+    await world.until(handle, paused)
+    stable_pods(world, available=False)
+    await world.until(handle, lambda status: status.counts.available == 4)
+    await handle.signal("abort", {"by": "ana"})
+    await world.until(handle, lambda status: status.incident is not None)
+    assert world.cluster.weights() == [50, 0], "who says so has decided: the way back waits for nothing (law 3)"
+    status = await world.until(handle, lambda status: status.waiting is not None and "0 of 8" in status.waiting.what)
+    assert (status.phase, status.finished_at) == ("Degraded", None)
+    await world.env.sleep(timedelta(minutes=5))
+    assert world.cluster.wanted() == [8, 4], "they may be needed again"
+    stable_pods(world, available=True)
+    error, result = await failure(handle)
+    assert error.type == ErrorType.ROLLOUT_ABORTED
+    assert {row.state for row in result.status.compensations} == {"done"}
+    assert world.cluster.wanted() == [8, 0]
+
+
+# ----------------------------------------------------------------------------------------------------------- the object
+
+
+@pytest.mark.parametrize("replicas", [5, 12])
+async def test_another_number_of_replicas_between_releases_takes_no_steps(world: World, replicas: int) -> None:
+    watched = Watched(world)
+    first = await (await watched.apply("1.0.0", HALF)).result()
+    world.cluster.writes.clear()
+    handle = await watched.patch(replicas=replicas)
+    result = await handle.result()
+    assert result.outcome == "Healthy"
+    assert (result.hash, result.revision) == (first.hash, 1)
+    assert result.status.run_id != first.status.run_id
+    assert world.cluster.writes == [("scale", (first.hash, replicas))]
+    assert watched.status()["replicas"] == watched.status()["availableReplicas"] == replicas
+    assert watched.status()["phase"] == "Healthy"
+    await watched.tell()
+    assert (await watched.release().describe()).run_id == result.status.run_id, "once is enough"
+
+
+async def test_a_restart_between_releases_brings_new_pods_of_the_same_version(world: World) -> None:
+    watched = Watched(world)
+    first = await (await watched.apply("1.0.0", HALF)).result()
+    before = uids(world)
+    await world.env.sleep(timedelta(hours=1))
+    moment = await world.env.get_current_time()
+    world.cluster.writes.clear()
+    result = await (await watched.patch(restartAt=timestamp(moment))).result()
+    assert (result.outcome, result.hash) == ("Healthy", first.hash)
+    assert len(uids(world)) == 8
+    assert not uids(world) & before
+    assert world.cluster.writes == []
+    assert watched.status()["restartedAt"] == timestamp(moment)
+
+
+async def test_a_restart_in_mid_canary_replaces_the_pods_of_both_versions_in_place(world: World) -> None:
+    watched = Watched(world)
+    await (await watched.apply("1.0.0", HALF)).result()
+    handle = await watched.apply("1.1.0", HALF)
+    status = await world.until(handle, paused)
+    before, moment = uids(world), await world.env.get_current_time() + timedelta(minutes=10)
+    world.cluster.writes.clear()
+    await watched.patch(restartAt=timestamp(moment))
+    await world.env.sleep(timedelta(minutes=9))
+    assert uids(world) == before
+    status = await world.until(handle, lambda status: status.restarted_at is not None)
+    assert (await world.env.get_current_time()) >= moment.replace(microsecond=0)
+    assert len(uids(world)) == 12
+    assert not uids(world) & before
+    assert world.cluster.writes == []
+    assert paused(status)
+    await handle.signal("promote")
+    assert (await (await watched.ended()).result()).outcome == "Healthy"
+
+
+@pytest.mark.parametrize("watching", [False, True])
+async def test_a_rollout_that_is_deleted_in_mid_canary_leaves_no_trace_in_the_routes(
+    world: World, watching: bool
+) -> None:
+    watched = Watched(world)
+    edit = with_routes({"setWeight": 10}, HEADER, {"pause": {}})
+    await (await watched.apply("1.0.0", edit)).result()
+    handle = await watched.apply("1.1.0", edit)
+    await world.until(handle, paused)
+    assert routes(world) == ["hdr", "primary"]
+    world.cluster.delete(ROLLOUTS, "checkout")
+    if watching:
+        await watched.tell()
+    error, result = await failure(await watched.ended())
+    assert "was deleted" in error.message
+    assert "compensation failed" not in error.message
+    assert world.cluster.weights() == [10, 0]
+    assert routes(world) == ["primary"]
+    assert world.cluster.api.store.select(REPLICA_SETS, NAMESPACE) == []
+    assert world.cluster.pods() == []
+    assert result.status.finished_at is not None
+    await watched.tell()
+    assert (await handle.describe()).run_id == result.status.run_id, "nothing is begun for what is gone"
+
+
+def uids(world: World) -> set[str]:
+    return {meta(pod)["uid"] for pod in world.cluster.pods()}
