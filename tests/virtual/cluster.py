@@ -38,6 +38,11 @@ from tidegate.contract import Document
 NAMESPACE = "payments"
 LOOK_AGAIN = timedelta(minutes=1)  # when nothing is known to happen earlier
 
+ANSWERS = {
+    409: ("Conflict", "the object has been modified; please apply your changes to the latest version and try again"),
+    503: ("ServiceUnavailable", "the server is away"),
+}
+
 _BY_NAME = {kind.kind: kind for kind in KINDS}
 _SOMEBODY = Writer("somebody", "v1")
 
@@ -74,7 +79,7 @@ class VirtualCluster(Interceptor):
         self.api.store.subscribe(self._note)
         cluster.create(NAMESPACES, {"metadata": {"name": NAMESPACE}}, _SOMEBODY)
         self._holds: dict[tuple[str, str], Hold] = {}
-        self._failures: dict[tuple[str, str], int] = {}
+        self._failures: dict[tuple[str, str], tuple[int, int]] = {}
         self._client: Cluster | None = None
 
     async def start(self) -> None:
@@ -140,18 +145,19 @@ class VirtualCluster(Interceptor):
         self._holds[verb, plural] = Hold()
         return self._holds[verb, plural]
 
-    def fail(self, verb: str, plural: str, times: int) -> None:
-        """Answer the next requests of this kind with 503."""
-        self._failures[verb, plural] = times
+    def fail(self, verb: str, plural: str, times: int, code: int = 503) -> None:
+        """Answer the next requests of this kind with 503, or as in `ANSWERS`."""
+        self._failures[verb, plural] = (times, code)
 
     async def _gate(self, call: Call) -> None:
         key = (call.verb, call.resource)
         if (hold := self._holds.get(key)) is not None:
             hold.begun.set()
             await hold.go_on.wait()
-        if self._failures.get(key, 0):
-            self._failures[key] -= 1
-            raise ApiError(503, "ServiceUnavailable", "the server is away")
+        times, code = self._failures.get(key, (0, 0))
+        if times:
+            self._failures[key] = (times - 1, code)
+            raise ApiError(code, *ANSWERS[code])
 
     # ------------------------------------------------------------------------------------------------------ what stands
 
