@@ -139,6 +139,7 @@ class Play:
         if what == "set_image":
             self._tag = value
         if what == "promote":
+            self._witness.promotes += 1
             self._witness.promoted_by_hand.add(self._tag)
         await self._stage.simulation.act(what, value)
         await self._restart()
@@ -261,7 +262,8 @@ class _Releases:
         try:
             return (await handle.result(follow_runs=False)).status
         except WorkflowFailureError as failure:
-            assert isinstance(failure.cause, ApplicationError), failure.cause
+            if not isinstance(failure.cause, ApplicationError):
+                raise
             return ReleaseResult.model_validate(failure.cause.details[0]).status
 
     async def _newest(self) -> WorkflowExecutionDescription:

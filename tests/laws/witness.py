@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from activities.cluster import FENCE_ANNOTATION
 from activities.replica_sets import HASH_LABEL
 from sandbox.kubernetes_api import Change
 from sandbox.kubernetes_api.kinds import REPLICA_SETS, ROLLOUTS, SERVICES, VIRTUAL_SERVICES
@@ -25,6 +26,7 @@ class Witness:
 
     Attributes:
         promoted_by_hand: tags that a person promoted; law 4 leaves them alone.
+        promotes: how often a person promoted.
         broken: what was seen to be against a law.
     """
 
@@ -34,10 +36,12 @@ class Witness:
         self._available: dict[str, int] = {}
         self._replicas = [5]
         self._elsewhere = False
+        self._aborted_at = cluster.clock.now
         self._runs: Counter[str] = Counter()
         self._told: Counter[_Words] = Counter()
         self._notices: Counter[str] = Counter()
         self.promoted_by_hand: set[str] = set()
+        self.promotes = 0
         self.broken: list[str] = []
         cluster.api.store.subscribe(self._judge)
 
@@ -66,8 +70,10 @@ class Witness:
             self._runs[meta(change.object)["name"]] += 1
         if change.kind is ROLLOUTS:
             self._replicas.append(change.object["spec"]["replicas"])
+            if lookup(change.object, "status", "abort") and not lookup(change.previous or {}, "status", "abort"):
+                self._aborted_at = self._cluster.clock.now
         if change.kind in (VIRTUAL_SERVICES, SERVICES) and not self._elsewhere:
-            self._judge_traffic()
+            self._judge_traffic(change.object)
         if change.kind is REPLICA_SETS and change.previous is not None:
             self._judge_scale(change.object, change.previous)
         if change.kind in (VIRTUAL_SERVICES, SERVICES, REPLICA_SETS):
@@ -76,7 +82,7 @@ class Witness:
 
     # -------------------------------------------------------------------------------------------------- laws 1 to 4
 
-    def _judge_traffic(self) -> None:
+    def _judge_traffic(self, written: Object) -> None:
         rollout = self._cluster.find(ROLLOUTS, "demo") or {}
         status, after = rollout.get("status") or {}, self.shares()
         for hash_, share in after.items():
@@ -86,10 +92,16 @@ class Witness:
             if self._available.get(hash_, 0) < needed:
                 self.broken.append(f"law 1: {share} % to {hash_} with {self._available.get(hash_, 0)} pods")
             told = status.get("observedGeneration") == str(meta(rollout).get("generation"))
-            if told and status.get("abort") and status.get("currentPodHash") == hash_:
+            aborted = status.get("abort") and status.get("currentPodHash") == hash_
+            if told and aborted and not self._is_of_a_newer_release(written):
                 self.broken.append(f"law 3: {share} % to {hash_} after its abort")
             if share == 100 and self._tag(hash_) in BAD - self.promoted_by_hand and self._cluster.stable_hash:
                 self.broken.append(f"law 4: all of the traffic to {self._tag(hash_)}, whose analysis fails")
+
+    def _is_of_a_newer_release(self, written: Object) -> bool:
+        """Whether it was written by a release that began after the abort, because a person asked for it."""
+        epoch = str((meta(written).get("annotations") or {}).get(FENCE_ANNOTATION, "0.0")).partition(".")[0]
+        return int(epoch) > self._aborted_at.timestamp() * 1000
 
     def _judge_scale(self, new: Object, old: Object) -> None:
         wanted, before = new["spec"]["replicas"], old["spec"]["replicas"]
@@ -125,6 +137,9 @@ class Witness:
         doubled = {**(self._told - causes), **{name: times for name, times in self._notices.items() if times > 1}}
         if doubled:
             self.broken.append(f"law 6: told more often than they happened: {doubled}")
+        promoted = sum(event.reason == "RolloutPromoted" for event in happened)
+        if promoted > self.promotes:
+            self.broken.append(f"law 6: promoted {promoted} times, asked for {self.promotes} times")
         again = [name for name, times in self._runs.items() if times > 1]
         if again or not set(self._runs) <= set(attempts) or len(set(attempts)) != len(attempts):
             self.broken.append(f"law 6: AnalysisRun objects {dict(self._runs)} of the attempts {attempts}")
