@@ -260,11 +260,12 @@ class _Releases:
     async def _last_words(self, run: str) -> ReleaseStatus:
         handle = self._client.get_workflow_handle(self._id, run_id=run, result_type=ReleaseResult)
         try:
-            return (await handle.result(follow_runs=False)).status
+            result: ReleaseResult = await handle.result(follow_runs=False)
         except WorkflowFailureError as failure:
             if not isinstance(failure.cause, ApplicationError):
                 raise
-            return ReleaseResult.model_validate(failure.cause.details[0]).status
+            result = ReleaseResult.model_validate(failure.cause.details[0])
+        return result.status
 
     async def _newest(self) -> WorkflowExecutionDescription:
         newest = await self._client.get_workflow_handle(self._id).describe()
