@@ -90,7 +90,6 @@ class Play:
         self._releases = _Releases(stage.env.client, stage.name)
         self._tag = "v1"
         self._meddled = False
-        self._restarts = False
 
     async def through(self, schedule: Schedule) -> None:
         """Play it; raises AssertionError when something is broken on the way, or does not stand at the end."""
@@ -126,10 +125,8 @@ class Play:
             self._cluster.fail(verb, plural, times, code)
         elif what == "somebody routes":
             self._route(value)
-        elif what == "activities restart":
-            self._restarts = True
-            if value == "now":
-                await self._restart()
+        elif what == "worker of the cluster goes":
+            self._cluster.cut_off(value)
         else:
             await self._act(what, value)
         await self._judge_waits()
@@ -142,13 +139,6 @@ class Play:
             self._witness.promotes += 1
             self._witness.promoted_by_hand.add(self._tag)
         await self._stage.simulation.act(what, value)
-        await self._restart()
-
-    async def _restart(self) -> None:
-        """The cluster's worker goes in the middle of what it does, and another one comes."""
-        if self._restarts:
-            await self._stage.activities.restart()
-        self._restarts = False
 
     async def _pass(self, seconds: float) -> None:
         """Let time pass, and then until no pass is under way: the server cannot cancel what completes just then."""

@@ -69,8 +69,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
         st.tuples(st.sampled_from(REQUESTS), st.sampled_from([409, 503]), st.integers(min_value=1, max_value=3)),
     ),
     st.tuples(st.just("somebody routes"), st.sampled_from([0, 7, 50, 100])),
-    # "now", or while the passes that the next event causes are under way
-    st.tuples(st.just("activities restart"), st.sampled_from(["now", "in the next event"])),
+    st.tuples(st.just("worker of the cluster goes"), st.integers(min_value=1, max_value=5)),  # after so many writes
 )
 SCHEDULES = st.lists(st.tuples(st.integers(min_value=1, max_value=40), EVENTS), min_size=1, max_size=7)
 # Whether the worker of the releases is as one that is restarted before each task. It cannot go while a release is under

@@ -83,7 +83,7 @@ async def opened(given: Mapping[str, Any], measure: Measure) -> AsyncIterator[St
 
 
 class Running:
-    """A worker that goes and comes back, with nothing of what it kept."""
+    """A worker that may be replaced by another one."""
 
     def __init__(self, make: Callable[[], Worker]) -> None:
         self._make = make
@@ -96,11 +96,11 @@ class Running:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def restart(self, make: Callable[[], Worker] | None = None) -> None:
-        """Stop it, whatever it is doing, and start another one."""
+    async def replace(self, make: Callable[[], Worker]) -> None:
+        """Stop it, and start another one."""
         await self._stack.aclose()
-        self._make = make or self._make
-        await self._stack.enter_async_context(self._make())
+        self._make = make
+        await self._stack.enter_async_context(make())
 
 
 @dataclass
@@ -111,7 +111,6 @@ class Stage:
     cluster: VirtualCluster
     simulation: Simulation
     name: str
-    activities: Running
 
 
 @dataclass
@@ -127,7 +126,7 @@ class Theatre:
         """Let the worker of the releases keep so many runs from one task to the next; while none is under way."""
         if cached != self.cached:
             self.cached = cached
-            await self.releases.restart(lambda: _release_worker(self.env.client, cached))
+            await self.releases.replace(lambda: _release_worker(self.env.client, cached))
 
     @asynccontextmanager
     async def stage(self, given: Mapping[str, Any], measure: Measure, name: str = "default") -> AsyncIterator[Stage]:
@@ -140,9 +139,9 @@ class Theatre:
             await cluster.start()
             stack.push_async_callback(cluster.stop)
             cluster.apply(*_surroundings(rollout), *map(_template, given.get("templates") or []))
-            activities = await stack.enter_async_context(Running(lambda: _cluster_worker(env.client, cluster, name)))
+            await stack.enter_async_context(_cluster_worker(env.client, cluster, name))
             door = Door(cluster.client, TidegateClient(env.client), name)
-            yield Stage(env, cluster, Simulation(env, cluster, door, rollout), name, activities)
+            yield Stage(env, cluster, Simulation(env, cluster, door, rollout), name)
 
 
 @asynccontextmanager
