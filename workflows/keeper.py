@@ -21,6 +21,8 @@ with workflow.unsafe.imports_passed_through():
 
 THE_PODS = "the pods; tidegate abort"
 THE_LAST_PODS = "the pods; a newer version"
+THE_DELAY = "the scale-down delay; a newer version"
+THE_LAST_DEADLINE = "pods without traffic to go"
 TELL_AGAIN = timedelta(seconds=5)
 TURNS = 8
 GIVE_UP = 5
@@ -108,12 +110,14 @@ class Keeper:
     async def until_quiet(self) -> None:
         """Wait until no deadline is left on any ReplicaSet either."""
         await self.reached()
-        await workflow.wait_condition(
-            lambda: (
-                self.failed is not None
-                or (self._reached == self.place and self._seen is not None and self._seen.resume_at is None)
+        until = self._seen.resume_at if self._seen is not None else None
+        with self._journal.waiting(THE_LAST_DEADLINE, until=until, who=THE_DELAY):
+            await workflow.wait_condition(
+                lambda: (
+                    self.failed is not None
+                    or (self._reached == self.place and self._seen is not None and self._seen.resume_at is None)
+                )
             )
-        )
 
     async def _guard(self) -> None:
         try:
@@ -136,6 +140,7 @@ class Keeper:
         self._note_progress(seen)
         for who in (THE_PODS, THE_LAST_PODS):
             self._journal.still_waiting(who, seen.missing or "traffic and pods", self._deadline(seen))
+        self._journal.still_waiting(THE_DELAY, THE_LAST_DEADLINE, seen.resume_at)
         if not self._stopping:
             await _let_others_go_first()
             self._journal.show()

@@ -167,6 +167,8 @@ class Doors:
         if self.inbox.closing:
             return self.inbox.closing
         text = f"promoted{' fully' if message.full else ''}{said(message)}"
+        if message.full and (self.inbox.full is not None or self.journal.status().promoted_full):
+            return text  # the door sees the wish in the object until the release has answered to it
         if message.full:
             self.inbox.full = message
         else:

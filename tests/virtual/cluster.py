@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.cluster import Cluster
@@ -34,10 +35,15 @@ from sandbox.kubernetes_api.kinds import (
 from sandbox.kubernetes_api.managed_fields import Writer
 from sandbox.kubernetes_api.objects import Object, lookup, meta
 from sandbox.kubernetes_api.status import ApiError
-from tidegate.contract import Document
+from tidegate.contract import Activity, Document
 
 NAMESPACE = "payments"
 LOOK_AGAIN = timedelta(minutes=1)  # when nothing is known to happen earlier
+
+ANSWERS = {
+    409: ("Conflict", "the object has been modified; please apply your changes to the latest version and try again"),
+    503: ("ServiceUnavailable", "the server is away"),
+}
 
 _BY_NAME = {kind.kind: kind for kind in KINDS}
 _SOMEBODY = Writer("somebody", "v1")
@@ -75,7 +81,9 @@ class VirtualCluster(Interceptor):
         self.api.store.subscribe(self._note)
         cluster.create(NAMESPACES, {"metadata": {"name": NAMESPACE}}, _SOMEBODY)
         self._holds: dict[tuple[str, str], Hold] = {}
-        self._failures: dict[tuple[str, str], int] = {}
+        self._failures: dict[tuple[str, str], tuple[int, int]] = {}
+        self._writes_until_cut = 0
+        self._pass: asyncio.Task[Any] | None = None
         self._client: Cluster | None = None
 
     async def start(self) -> None:
@@ -146,18 +154,39 @@ class VirtualCluster(Interceptor):
         self._holds[verb, plural] = Hold()
         return self._holds[verb, plural]
 
-    def fail(self, verb: str, plural: str, times: int) -> None:
-        """Answer the next requests of this kind with 503."""
-        self._failures[verb, plural] = times
+    def fail(self, verb: str, plural: str, times: int, code: int = 503) -> None:
+        """Answer the next requests of this kind with 503, or as in `ANSWERS`."""
+        self._failures[verb, plural] = (times, code)
+
+    def cut_off(self, writes: int) -> None:
+        """Let the worker go at the end of so many writes: that pass never hears of its last one, and is tried again."""
+        self._writes_until_cut = writes
+
+    async def make_pass(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """One attempt of a pass, which `cut_off` may end."""
+        self._pass = attempt = asyncio.ensure_future(work)
+        try:
+            return await attempt
+        except asyncio.CancelledError:
+            if self._pass is attempt:
+                attempt.cancel()
+                raise
+            raise ApplicationError("the worker went") from None
 
     async def _gate(self, call: Call) -> None:
+        if self._pass is not None and self._writes_until_cut and call.verb in ("create", "patch"):
+            self._writes_until_cut -= 1
+            if not self._writes_until_cut:
+                self._pass.cancel()
+                self._pass = None
         key = (call.verb, call.resource)
         if (hold := self._holds.get(key)) is not None:
             hold.begun.set()
             await hold.go_on.wait()
-        if self._failures.get(key, 0):
-            self._failures[key] -= 1
-            raise ApiError(503, "ServiceUnavailable", "the server is away")
+        times, code = self._failures.get(key, (0, 0))
+        if times:
+            self._failures[key] = (times - 1, code)
+            raise ApiError(code, *ANSWERS[code])
 
     # ------------------------------------------------------------------------------------------------------ what stands
 
@@ -226,7 +255,8 @@ class _InTime(ActivityInboundInterceptor):
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
         self._cluster.advance(activity.info().started_time)
-        return await super().execute_activity(input)
+        work = super().execute_activity(input)
+        return await (self._cluster.make_pass(work) if activity.info().activity_type == Activity.RECONCILE else work)
 
 
 def _annotation(obj: Object, name: str) -> str:

@@ -6,82 +6,31 @@ embedded API with its controllers.
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from temporalio import activity
-from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 from activities.replica_sets import HASH_LABEL, SCALE_DOWN_DEADLINE
 from sandbox.kubernetes_api import Change
 from sandbox.kubernetes_api.kinds import ROLLOUTS, SERVICES, VIRTUAL_SERVICES
 from sandbox.kubernetes_api.objects import Object, lookup, meta
 from tests.virtual.cluster import NAMESPACE, VirtualCluster
-from tests.virtual.releases import search_attributes
-from tests.virtual.time_skipping import time_skipping
-from tidegate.analysis.reading import Reading
-from tidegate.client import NoWorkerError, TidegateClient
-from tidegate.contract import (
-    FOLLOW_UP_QUEUE,
-    RELEASES_QUEUE,
-    Activity,
-    Document,
-    IncidentRef,
-    IncidentRequest,
-    MeasureRequest,
-    cluster_queue,
-    metrics_queue,
-)
+from tidegate.client import NoWorkerError
+from tidegate.contract import Document
 from workers.watch_door import Door, Sighting
-from workers.wiring import workflow_runner
-from workflows.analysis_run import AnalysisRun
-from workflows.rollout import Rollout
 
-LONGEST_SECONDS = 120  # of real time
 APART = timedelta(seconds=0.5)  # of skipped time: what follows on one cause follows without any being skipped
-Measure = Callable[[str, Mapping[str, Any], datetime], Reading]  # of a run, by its name
 
 PATCHES: dict[str, Document] = {
     "abort": {"abort": True},
     "retry": {"abort": False},
     "promote full": {"promoteFull": True},
 }
-
-
-class Provider:
-    """Measures by a script, for every provider that a template may name."""
-
-    def __init__(self, measure: Measure) -> None:
-        self._measure = measure
-
-    @activity.defn(name=Activity.MEASURE_DATADOG)
-    async def datadog(self, request: MeasureRequest) -> list[Reading]:
-        return self._all(request)
-
-    @activity.defn(name=Activity.MEASURE_WEB)
-    async def web(self, request: MeasureRequest) -> list[Reading]:
-        return self._all(request)
-
-    @activity.defn(name=Activity.MEASURE_PROMETHEUS)
-    async def prometheus(self, request: MeasureRequest) -> list[Reading]:
-        return self._all(request)
-
-    @activity.defn(name=Activity.OPEN_INCIDENT)
-    async def incident(self, _: IncidentRequest) -> IncidentRef:
-        return IncidentRef(number="INC0010001", sys_id="1", url="https://servicenow.example/INC0010001")
-
-    def _all(self, request: MeasureRequest) -> list[Reading]:
-        now = activity.info().started_time
-        return [self._measure(request.run, metric, now) for metric in request.metrics]
 
 
 class Trace:
@@ -272,97 +221,6 @@ class Simulation:
             return found | {"status": {key: value for key, value in merged.items() if value is not None}}
 
         self._cluster.change(ROLLOUTS, self._name, edit, status=True)
-
-
-async def simulate(given: Mapping[str, Any], measure: Measure) -> list[dict[str, Any]]:
-    """Play one case; the settled states in order."""
-    async with opened(given, measure) as stage, asyncio.timeout(LONGEST_SECONDS):
-        return await stage.simulation.play(given.get("actions") or [], float(given.get("until", 600)))
-
-
-@dataclass
-class Stage:
-    """A simulation that may begin, and what it runs on."""
-
-    env: WorkflowEnvironment
-    cluster: VirtualCluster
-    simulation: Simulation
-
-
-@asynccontextmanager
-async def opened(given: Mapping[str, Any], measure: Measure) -> AsyncIterator[Stage]:
-    """Everything around the Rollout of a case, before it is created."""
-    rollout = _complete(given["rollout"])
-    async with AsyncExitStack() as stack:
-        env = await stack.enter_async_context(await time_skipping())
-        await env.client.operator_service.add_search_attributes(search_attributes())
-        cluster = VirtualCluster(await env.get_current_time(), ready_after=float(given.get("ready_after", 5)))
-        cluster.never_ready.update(f"img:{tag}" for tag in given.get("never_ready") or [])
-        await cluster.start()
-        stack.push_async_callback(cluster.stop)
-        cluster.apply(*_surroundings(rollout), *map(_template, given.get("templates") or []))
-        provider = Provider(measure)
-        for worker in _workers(env.client, cluster, provider):
-            await stack.enter_async_context(worker)
-        door = Door(cluster.client, TidegateClient(env.client), "default")
-        yield Stage(env, cluster, Simulation(env, cluster, door, rollout))
-
-
-def _workers(client: Client, cluster: VirtualCluster, provider: Provider) -> list[Worker]:
-    measured = {"datadog": provider.datadog, "web": provider.web, "prometheus": provider.prometheus}
-    return [
-        _release_worker(client),
-        Worker(client, task_queue=cluster_queue("default"), activities=cluster.activities(), interceptors=[cluster]),
-        Worker(client, task_queue=FOLLOW_UP_QUEUE, activities=[provider.incident]),
-        *(Worker(client, task_queue=metrics_queue(key), activities=[found]) for key, found in measured.items()),
-    ]
-
-
-def _release_worker(client: Client) -> Worker:
-    """Nothing is kept from one task to the next: each replays the history, and nothing sticks to a worker that went."""
-    return Worker(
-        client,
-        task_queue=RELEASES_QUEUE,
-        workflows=[Rollout, AnalysisRun],
-        workflow_runner=workflow_runner(),
-        max_cached_workflows=0,
-    )
-
-
-def _complete(rollout: Document) -> Document:
-    return {**rollout, "metadata": {"namespace": NAMESPACE, **rollout["metadata"]}}
-
-
-def _surroundings(rollout: Document) -> list[Document]:
-    canary = rollout["spec"]["strategy"]["canary"]
-    named = [canary[role] for role in ("stableService", "canaryService") if canary.get(role)]
-    labels = rollout["spec"]["selector"]["matchLabels"]
-    objects: list[Document] = [
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": {"selector": dict(labels), "ports": [{"port": 80}]},
-        }
-        for name in named
-    ]
-    if canary.get("trafficRouting"):
-        shares = zip(named, (100, 0), strict=True)
-        route = [{"destination": {"host": name}, "weight": weight} for name, weight in shares]
-        objects.append(
-            {
-                "apiVersion": "networking.istio.io/v1beta1",
-                "kind": "VirtualService",
-                "metadata": {"name": "vs", "namespace": NAMESPACE},
-                "spec": {"hosts": ["demo"], "http": [{"route": route}]},
-            }
-        )
-    return objects
-
-
-def _template(template: Document) -> Document:
-    metadata = {"namespace": NAMESPACE, **template["metadata"]}
-    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisTemplate", **template, "metadata": metadata}
 
 
 def _image_of(spec: Document, tag: str) -> Document:

@@ -252,9 +252,11 @@ def _metadata(at: Position, scene: Scene) -> Iterator[Move]:
 def _selectors(at: Position, scene: Scene, rules: Rules) -> Iterator[Move]:
     """What does not select the pods that it should, where these stand."""
     stable = at.stable_hash or at.desired_hash
-    canary = stable if at.aborted and at.stable_hash and _share(at) == 0 else at.desired_hash
-    weights = at.weights or Weights(0, 0)
-    for names, hash_, share in ((rules.stable, stable, weights.stable), (rules.canary, canary, weights.canary)):
+    weights, back = at.weights or Weights(0, 0), at.aborted and bool(at.stable_hash)
+    sides = [(rules.stable, stable, weights.stable)]
+    if not (back and _share(at)):  # the weight goes first: what leads to stable already must not lead back (law 3)
+        sides.append((rules.canary, stable if back else at.desired_hash, weights.canary))
+    for names, hash_, share in sides:
         yield from (Select(name, hash_) for name in names if _may_select(name, hash_, share, at, scene))
 
 

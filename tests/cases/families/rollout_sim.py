@@ -10,7 +10,7 @@ from typing import Any
 from tests.cases.families.analysis_run import ScriptedProvider
 from tests.cases.family import Answer, Family, Input, pruned
 from tests.cases.results import rules_of
-from tests.virtual.simulation import simulate
+from tests.virtual.stage import simulate
 from tidegate.analysis.reading import Reading
 
 EXACT = ("step", "phase", "stable", "desired", "vs_weights", "services", "pods", "analysisruns")
