@@ -65,6 +65,8 @@ class Rollout(Doors):
         try:
             plan = await self._admit(request)
             await shielded(Undo(plan, self._commands, self._keeper, self.journal).take_over())
+            if plan.request.aborted:
+                await self._stay_aborted(plan)
             while newer := await self._bring_out(plan):
                 plan = await self._admit(newer, before=plan)
         finally:
@@ -337,24 +339,37 @@ class Rollout(Doors):
         await self._restarts.finished()
 
     async def _abort_release(self, plan: Plan, cause: Aborted) -> None:
+        """Give a version up, and tell people."""
+        message = f"Rollout aborted update to revision {plan.revision}: {cause}"
+        self.journal.event("RolloutAborted", message, warning=True, analysis=cause.analysis)
+        await self._give_up(plan, cause, tell=True)
+
+    async def _give_up(self, plan: Plan, cause: Aborted, *, tell: bool) -> None:
         """Undo: traffic, then scale, then people (law 3)."""
         self.inbox.closing = "this release is being aborted"
         self.inbox.ended = True
         message = f"Rollout aborted update to revision {plan.revision}: {cause}"
         self.journal.abort_cause = str(cause)
-        self.journal.event("RolloutAborted", message, warning=True, analysis=cause.analysis)
         self.journal.phase("Degraded", f"{cause.type}: {message}")
         await self._keeper.stop()
         undo = Undo(plan, self._commands, self._keeper, self.journal)
         await undo.restore_traffic()
         self.journal.show()
         await self._background.cancel()
-        await undo.follow_up(str(cause), lambda: self.inbox.awaited)
+        await undo.follow_up(str(cause) if tell else "", lambda: self.inbox.awaited)
         await self._restarts.stop()
         self.journal.phase("Degraded", f"{cause.type}: {message}{undo.complaint()}", finished=True)
         self.journal.show()
         await self._keeper.told()
         await self._keeper.stop()
+
+    async def _stay_aborted(self, plan: Plan) -> None:
+        """The version was given up before, and people were told; what else the spec says now is carried out."""
+        await workflow.wait_condition(workflow.all_handlers_finished)  # whoever asked for it hears of it
+        cause = Aborted(plan.request.reason)
+        self._keeper.move(aborted=True)
+        await shielded(self._give_up(plan, cause, tell=False))
+        raise self._failure(plan, cause)
 
     def _failure(self, plan: Plan, cause: Aborted) -> ApplicationError:
         status = self.journal.status()

@@ -61,14 +61,15 @@ class Undo:
         self._journal.event("TrafficWeightUpdated", message, warning=True)
 
     async def follow_up(self, cause: str, awaited: Callable[[], bool]) -> None:
-        """Everything after the traffic: the people, and at their deadline the pods.
+        """Everything after the traffic: the people, unless there is no new `cause`, and at their deadline the pods.
 
         Once another release is `awaited` the pods are left to that one, which may need them.
         """
         plan = self._plan
         if not (plan.is_first or plan.is_stable):
             self._journal.compensation(Compensation.SCALE, "running")
-        await self._carry_out(Compensation.INCIDENT, self._open_incident(cause))
+        if cause:
+            await self._carry_out(Compensation.INCIDENT, self._open_incident(cause))
         if not (plan.is_first or plan.is_stable):
             await self._carry_out(Compensation.SCALE, race(self._quiet(), awaited))
 

@@ -127,6 +127,7 @@ class Play:
             self._route(value)
         elif what == "worker of the cluster goes":
             self._cluster.cut_off(value)
+            self._witness.lost_answers += 1
         else:
             await self._act(what, value)
         await self._judge_waits()

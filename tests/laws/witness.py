@@ -19,6 +19,8 @@ from tidegate.contract import Event, IncidentRequest
 from workers.watch_door import INVALID_SPEC, NOT_NOW
 
 _Words = tuple[str, str]  # reason and message of an Event
+# Of a pass, which tells of them itself.
+DEEDS = ("NewReplicaSetCreated", "ScalingReplicaSet", "SwitchService", "TrafficWeightUpdated", "ManagedRoutesUpdated")
 
 
 class Witness:
@@ -27,6 +29,7 @@ class Witness:
     Attributes:
         promoted_by_hand: tags that a person promoted; law 4 leaves them alone.
         promotes: how often a person promoted.
+        lost_answers: how often a worker went in a pass, which told of deeds that its release never hears of.
         broken: what was seen to be against a law.
     """
 
@@ -42,6 +45,7 @@ class Witness:
         self._notices: Counter[str] = Counter()
         self.promoted_by_hand: set[str] = set()
         self.promotes = 0
+        self.lost_answers = 0
         self.broken: list[str] = []
         cluster.api.store.subscribe(self._judge)
 
@@ -135,8 +139,10 @@ class Witness:
         """
         causes = Counter((event.reason, event.message) for event in happened)
         notices = [name for name, times in self._notices.items() if times > 1]
-        if notices or self._told - causes:
-            self.broken.append(f"law 6: told more often than they happened: {self._told - causes} {notices}")
+        more = self._told - causes
+        unheard = Counter({words: min(self.lost_answers, more[words]) for words in more if words[0] in DEEDS})
+        if notices or more - unheard:
+            self.broken.append(f"law 6: told more often than they happened: {more - unheard} {notices}")
         promoted = sum(event.reason == "RolloutPromoted" for event in happened)
         if promoted > self.promotes:
             self.broken.append(f"law 6: promoted {promoted} times, asked for {self.promotes} times")

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 
 from sandbox.kubernetes_api.kinds import PODS, REPLICA_SETS, ROLLOUTS
 from sandbox.kubernetes_api.objects import meta, timestamp
@@ -199,6 +199,26 @@ async def test_another_number_of_replicas_between_releases_takes_no_steps(world:
     assert watched.status()["phase"] == "Healthy"
     await watched.tell()
     assert (await watched.release().describe()).run_id == result.status.run_id, "once is enough"
+
+
+async def test_another_number_of_replicas_after_an_abort_scales_what_is_stable(world: World) -> None:
+    watched = Watched(world)
+    await (await watched.apply("1.0.0", HALF)).result()
+    handle = await watched.apply("1.1.0", HALF)
+    await world.until(handle, paused)
+    await handle.signal("abort", {"reason": "too slow"})
+    with pytest.raises(WorkflowFailureError):
+        await (await watched.ended()).result()
+    told, incidents = watched.status(), len(world.servicenow.incidents)
+    world.cluster.writes.clear()
+    await watched.patch(replicas=12)
+    with pytest.raises(WorkflowFailureError):
+        await (await watched.ended()).result()
+    assert world.cluster.writes == [("scale", (world.cluster.stable_hash, 12))]
+    assert watched.status()["availableReplicas"] == 12
+    for field in ("phase", "message", "abort", "currentStepIndex", "currentPodHash"):
+        assert watched.status()[field] == told[field]
+    assert len(world.servicenow.incidents) == incidents
 
 
 async def test_a_restart_between_releases_brings_new_pods_of_the_same_version(world: World) -> None:

@@ -30,7 +30,8 @@ class ReleaseRequest(Payload):
 
     `rollout` is the Rollout manifest as JSON, `templates` the AnalysisTemplates given with it; templates that it names
     and that are not given are read from the cluster. `full` promotes it past all steps and gates at once, which is a
-    word of the person in `by`. `workload` is what the manifest's workloadRef named, where somebody has looked.
+    word of the person in `by`; `aborted` that this version was given up and stays so, for `reason`: the cluster follows
+    the rest of the spec. `workload` is what the manifest's workloadRef named, where somebody has looked.
     """
 
     cluster: str = "default"
@@ -42,6 +43,7 @@ class ReleaseRequest(Payload):
     by: str = ""
     reason: str = ""
     full: bool = False
+    aborted: bool = False
     source: Source = Source()
 
     def resolved(self) -> ReleaseRequest:

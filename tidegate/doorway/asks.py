@@ -39,13 +39,15 @@ class Release:
 class Start:
     """Ask for a release of the object as it stands. `key` is the same for everybody who sees the same cause.
 
-    `full` asks to promote it past all steps at once, `by` says who did, where it was not who wrote the spec.
+    `full` asks to promote it past all steps at once, `by` says who did, where it was not who wrote the spec. `aborted`
+    asks for no other attempt of a version that was given up, but that what stands follows the spec.
     """
 
     key: str
     reason: str
     full: bool = False
     by: str = ""
+    aborted: bool = False
 
 
 @dataclass(frozen=True)

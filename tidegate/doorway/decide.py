@@ -93,7 +93,11 @@ def _after(
         if live.generation > known.generation:
             return _start(live, "a corrected spec")
         return _start(live, "refused before, looked at again") if recheck else Decision()
-    return Decision(tuple(_again(rollout, live, known, status)) or tuple(_no_restart(rollout)))
+    again = tuple(_again(rollout, live, known, status)) or tuple(_no_restart(rollout))
+    if again or live.generation <= known.generation or not status.aborting:
+        return Decision(again)
+    cause = status.message.partition(f"revision {status.revision}: ")[2]
+    return Decision((Start(f"{live.uid}-{live.generation}", cause, aborted=True),))
 
 
 def _to_running(

@@ -38,6 +38,7 @@ def release_request(
         by=start.by or writer_of(rollout, "spec"),
         reason=start.reason,
         full=start.full,
+        aborted=start.aborted,
     )
 
 

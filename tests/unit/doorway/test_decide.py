@@ -251,9 +251,14 @@ def test_promote_full_brings_an_aborted_version_out_past_its_steps(state: RunSta
 
 
 def test_an_aborted_version_is_not_tried_again_when_something_else_changes() -> None:
-    aborted = release(state=RunState.ENDED, phase="Degraded", compensations=(CompensationStatus(name="scale"),))
+    text = "RolloutAborted: Rollout aborted update to revision 2: too slow"
+    rows = (CompensationStatus(name="scale"),)
+    aborted = release(state=RunState.ENDED, phase="Degraded", message=text, revision=2, compensations=rows)
     found = as_written(rollout(), aborted)
-    assert decide(patched(found, {"spec": {"replicas": 7}}), aborted).asks == ()
+    [ask] = decide(patched(found, {"spec": {"replicas": 7}}), aborted).asks
+    assert ask == Start("u1-2", "too slow", aborted=True)
+    assert isinstance(ask, Start)
+    assert release_request(rollout(), cluster="eu1", start=ask).aborted
 
 
 def test_restart_is_asked_for_once_it_is_later_than_the_last() -> None:
