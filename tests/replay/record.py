@@ -15,7 +15,9 @@ from typing import Any
 
 from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowHistory
 
-from tests.virtual.releases import World, open_release_world
+from tests.virtual.releases import IMAGE, World, open_release_world
+from tests.workflows.test_experiment import experiment
+from tests.workflows.test_steps import without_router
 from tidegate.contract import Accepted
 
 HISTORIES = Path(__file__).parent
@@ -58,7 +60,67 @@ async def superseded(world: World) -> WorkflowHandle[Any, Any]:
     return handle
 
 
-TURNS: tuple[Turn, ...] = (first, good, bad, aborted, promoted, superseded)
+async def held(world: World) -> WorkflowHandle[Any, Any]:
+    await world.deploy_stable()
+    world.datadog.answers = {"error-rate": [0.02]}
+    handle = await world.start(world.request("1.1.0"))
+    await world.until(handle, lambda status: status.message == "InconclusiveAnalysisRun")
+    await handle.signal("promote", {"full": True, "by": "ana", "reason": "looked at it"})
+    return handle
+
+
+async def back(world: World) -> WorkflowHandle[Any, Any]:
+    handle = await good(world)
+    await world.until(handle, lambda status: status.phase == "Paused")
+    await handle.execute_update("release", world.request("1.0.0"), result_type=Accepted)
+    return handle
+
+
+async def paused(world: World) -> WorkflowHandle[Any, Any]:
+    handle = await good(world)
+    await world.until(handle, lambda status: status.phase == "Paused")
+    await handle.signal("pause", {"by": "ana"})
+    await world.env.sleep(3600)
+    await handle.signal("resume", {"by": "ana"})
+    return handle
+
+
+async def compared(world: World) -> WorkflowHandle[Any, Any]:
+    await world.deploy_stable()
+    return await world.start(world.request("1.1.0", experiment(duration="10m")))
+
+
+async def unrouted(world: World) -> WorkflowHandle[Any, Any]:
+    await (await world.start(world.request("1.0.0", without_router))).result()
+    handle = await world.start(world.request("1.1.0", without_router))
+    await world.until(handle, lambda status: status.phase == "Paused")
+    await handle.signal("promote")
+    return handle
+
+
+async def late(world: World) -> WorkflowHandle[Any, Any]:
+    def impatient(rollout: dict[str, Any]) -> None:
+        rollout["spec"] |= {"progressDeadlineSeconds": 60, "minReadySeconds": 0, "progressDeadlineAbort": True}
+
+    await world.deploy_stable()
+    world.cluster.never_ready.add(f"{IMAGE}:1.1.0")
+    return await world.start(world.request("1.1.0", impatient))
+
+
+async def refused(world: World) -> WorkflowHandle[Any, Any]:
+    def nameless(rollout: dict[str, Any]) -> None:
+        rollout["spec"]["strategy"]["canary"]["canaryService"] = "no-such"
+
+    handle = await good(world)
+    await world.until(handle, lambda status: status.phase == "Paused")
+    await handle.execute_update("release", world.request("1.2.0", nameless), result_type=Accepted)
+    return handle
+
+
+TURNS: tuple[Turn, ...] = (
+    *(first, good, bad, aborted, promoted, superseded),
+    *(held, back, paused, compared, unrouted, late, refused),
+)
 
 
 async def record(turn: Turn) -> None:
