@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import time
@@ -14,9 +15,10 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from temporalio import activity
 
+from activities.charts import draw
 from activities.errors import rejected, unavailable
 from activities.secrets import Secrets
-from activities.servicenow_session import SYSTEM, Session
+from activities.servicenow_session import SYSTEM, Body, Session
 from tidegate.contract import Activity, IncidentRef, IncidentRequest
 
 log = structlog.get_logger(__name__)
@@ -25,6 +27,7 @@ T = TypeVar("T", bound=BaseModel)
 
 TABLE = "/api/now/table/incident"
 ATTACHMENTS = "/api/now/attachment"
+CHART = "readings.png"
 # Lengths of the platform's columns. It cuts longer texts without a word, and a cut correlation id would not be found.
 MAX_CORRELATION_ID = 100
 MAX_SHORT_DESCRIPTION = 160
@@ -104,7 +107,9 @@ class ServiceNow:
             row = await self._create(request, correlation_id)
             log.info("incident opened", number=row.number, correlation_id=correlation_id)
         for name, document in request.attachments.items():
-            await self._attach(row, name, json.dumps(document, indent=2, ensure_ascii=False))
+            await self._attach(row, name, Body(json.dumps(document, indent=2, ensure_ascii=False)))
+        if request.chart is not None:
+            await self._attach(row, CHART, Body(await asyncio.to_thread(draw, request.chart), "image/png"))
         url = await self._session.address()
         link = f"{url}/nav_to.do?uri={quote(f'incident.do?sys_id={row.sys_id}', safe='')}"
         return IncidentRef(number=row.number, sys_id=row.sys_id, url=link, created=created)
@@ -130,19 +135,19 @@ class ServiceNow:
             "correlation_display": "Tidegate",
         }
         query = {"sysparm_input_display_value": "true", "sysparm_exclude_reference_link": "true"}
-        row = _parse(_Row, await self._session.call("POST", TABLE, query, json.dumps(body)))
+        row = _parse(_Row, await self._session.call("POST", TABLE, query, Body(json.dumps(body))))
         if row.correlation_id != correlation_id:
             log.warning("the instance did not keep the correlation id: a retry would open another incident")
         return row
 
-    async def _attach(self, row: _Row, name: str, content: str) -> None:
+    async def _attach(self, row: _Row, name: str, body: Body) -> None:
         activity.heartbeat()
         query = {"sysparm_query": f"table_sys_id={row.sys_id}", "sysparm_limit": "1000"}
         files = _parse_all(_File, await self._session.call("GET", ATTACHMENTS, query))
         if any(file.file_name == name and file.table_sys_id == row.sys_id for file in files):
             return
         where = {"table_name": "incident", "table_sys_id": row.sys_id, "file_name": name}
-        await self._session.call("POST", f"{ATTACHMENTS}/file", where, content)
+        await self._session.call("POST", f"{ATTACHMENTS}/file", where, body)
 
 
 def _parse(model: type[T], value: Any) -> T:

@@ -36,6 +36,14 @@ class _Access:
         return text
 
 
+@dataclass(frozen=True)
+class Body:
+    """What is sent, and its media type."""
+
+    content: str | bytes
+    type: str = JSON_TYPE
+
+
 class Session:
     """Calls to one instance with the credentials at `secret_path`.
 
@@ -67,25 +75,25 @@ class Session:
         """Base URL of the instance. Raises ApplicationError when nobody says it."""
         return (await self._access()).url
 
-    async def call(self, method: str, path: str, query: Mapping[str, str], content: str | None = None) -> Any:
+    async def call(self, method: str, path: str, query: Mapping[str, str], body: Body | None = None) -> Any:
         """The `result` of one call; a credential that is refused is read again and tried once more.
 
         Raises ApplicationError: `RateLimited`, `Unauthorized`, `NotFound`, `Rejected` or `Unavailable`.
         """
         try:
-            return await self._call_once(method, path, query, content)
+            return await self._call_once(method, path, query, body)
         except ApplicationError as error:
             if error.type != ErrorType.UNAUTHORIZED:
                 raise
-        return await self._call_once(method, path, query, content, renew=True)
+        return await self._call_once(method, path, query, body, renew=True)
 
     async def _call_once(
-        self, method: str, path: str, query: Mapping[str, str], content: str | None, *, renew: bool = False
+        self, method: str, path: str, query: Mapping[str, str], body: Body | None, *, renew: bool = False
     ) -> Any:
         what = f"{method} {path}"
         access = await self._access(renew=renew)
-        headers = {"Authorization": access.authorization, "Accept": JSON_TYPE, "Content-Type": JSON_TYPE}
-        answer = await self._exchange(method, f"{access.url}{path}", headers, query, content)
+        headers = {"Authorization": access.authorization, "Accept": JSON_TYPE, "Content-Type": body.type if body else JSON_TYPE}
+        answer = await self._exchange(method, f"{access.url}{path}", headers, query, body.content if body else None)
         if answer.status not in (200, 201):
             detail = access.mask(f"{what}: {_reason(answer)}")
             raise failure(SYSTEM, answer.status, detail, answer.headers, datetime.fromtimestamp(self._clock(), UTC))
@@ -96,7 +104,7 @@ class Session:
             raise unavailable(SYSTEM, f"{what}: the answer is not the Table API's") from error
 
     async def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], query: Mapping[str, str] | None, content: str | None
+        self, method: str, url: str, headers: Mapping[str, str], query: Mapping[str, str] | None, content: str | bytes | None
     ) -> Answer:
         try:
             return await exchange(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tidegate.analysis.status import Phase
 from tidegate.contract import AnalysisRef, IncidentRequest, ReleaseStatus
+from tidegate.story.chart import chart_of
 from workflows.plan import Plan
 
 _JUDGED = (Phase.FAILED, Phase.ERROR, Phase.INCONCLUSIVE)
@@ -22,6 +23,7 @@ def incident_request(plan: Plan, status: ReleaseStatus, cause: str) -> IncidentR
         short_description=f"{plan.request.namespace}/{plan.request.name}: release of {images} was rolled back",
         description=_description(plan, status, cause, failed),
         attachments={**attachments, "release.json": status.model_dump(mode="json")},
+        chart=chart_of(status),
     )
 
 

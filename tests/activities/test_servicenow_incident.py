@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -13,12 +14,14 @@ import pytest_asyncio
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from temporalio.exceptions import ApplicationError
 
-from activities.servicenow import MAX_CORRELATION_ID, ServiceNow, ServiceNowSettings, _correlation_id
+from activities.servicenow import CHART, MAX_CORRELATION_ID, ServiceNow, ServiceNowSettings, _correlation_id
 from sandbox.servicenow import ServiceNowApi
 from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
-from tidegate.contract import ErrorType, IncidentRef, IncidentRequest
+from tidegate.analysis.status import Phase
+from tidegate.contract import Chart, Curve, ErrorType, IncidentRef, IncidentRequest, Point
 
 PATH = "secret/tidegate/servicenow"
 PASSWORD = "password-of-a-test"
@@ -72,6 +75,18 @@ async def test_an_incident_is_opened_with_its_evidence(api: ServiceNowApi) -> No
     assert expected.items() <= incident.fields.items()
     attached = {file.fields["file_name"]: json.loads(file.content) for file in api.records.files_of(incident)}
     assert attached == REQUEST.attachments
+
+
+async def test_the_readings_are_attached_as_a_picture_once(api: ServiceNowApi) -> None:
+    point = Point(at=datetime(2026, 3, 1, tzinfo=UTC), value=0.2, verdict=Phase.FAILED)
+    chart = Chart(title="payments/checkout", curves=(Curve(gate="gate", metric="error-rate", points=(point,)),))
+    request = REQUEST.model_copy(update={"chart": chart})
+    for _ in range(2):
+        await open_incident(basic(api.url), request)
+    [incident] = api.records.incidents.values()
+    [picture] = [file for file in api.records.files_of(incident) if file.fields["file_name"] == CHART]
+    assert picture.fields["content_type"] == "image/png"
+    assert Image.open(io.BytesIO(picture.content)).size[0] == 1000
 
 
 async def test_the_link_shows_the_incident_to_a_person(api: ServiceNowApi) -> None:

@@ -18,7 +18,7 @@ from tidegate.contract.cluster import (
     ScaleReplicaSet,
     WorkloadTemplate,
 )
-from tidegate.contract.follow_up import IncidentRef, IncidentRequest
+from tidegate.contract.follow_up import Chart, Curve, IncidentRef, IncidentRequest, Limit, Point
 from tidegate.contract.jobs import JOB_NAME, JOB_NAMESPACE, EndJobs, Owner, job_name
 from tidegate.contract.messages import PAUSED_BY_SPEC, Accepted, Message, parse_message
 from tidegate.contract.names import (
@@ -179,4 +179,8 @@ __all__ = [
     "metrics_queue",
     "parse_message",
     "rollout_id",
+    "Chart",
+    "Curve",
+    "Limit",
+    "Point",
 ]
