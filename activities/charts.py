@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
+from datetime import datetime
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from tidegate.analysis.status import Phase
@@ -15,6 +14,7 @@ from tidegate.contract import Chart, Curve
 MAX_CURVES = 12  # more are named, not drawn: nobody reads a picture that is metres long
 WIDTH_INCHES, CURVE_INCHES, WEIGHTS_INCHES, DPI = 10.0, 2.0, 1.6, 100
 MAX_NAME = 80
+SECONDS_OF_A_DAY = 86_400
 
 _COLOURS = {Phase.SUCCESSFUL: "tab:green", Phase.FAILED: "tab:red", Phase.INCONCLUSIVE: "tab:orange"}
 _OTHER = "tab:gray"
@@ -36,19 +36,19 @@ def draw(chart: Chart) -> bytes:
     left_out = len(chart.curves) - len(curves)
     figure.suptitle(_plain(chart.title) + (f" ({left_out} more metrics are not drawn)" if left_out else ""))
     target = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(target)
+    figure.savefig(target, format="png")
     return target.getvalue()
 
 
 def _draw_curve(panel: Axes, curve: Curve) -> None:
-    known = [(point.at, point.value) for point in curve.points if point.value is not None]
-    panel.plot([at for at, _ in known], [value for _, value in known], color="tab:blue", linewidth=1, zorder=1)
+    known = [(_day(point.at), point.value) for point in curve.points if point.value is not None]
+    panel.plot([day for day, _ in known], [value for _, value in known], color="tab:blue", linewidth=1, zorder=1)
     for point in curve.points:
         colour = _COLOURS.get(point.verdict, _OTHER)
         if point.value is None:
-            panel.axvline(point.at, color=colour, linestyle=":", linewidth=1)
+            panel.axvline(_day(point.at), color=colour, linestyle=":", linewidth=1)
         else:
-            panel.plot([point.at], [point.value], "o", color=colour, markersize=5, zorder=2)
+            panel.plot([_day(point.at)], [point.value], "o", color=colour, markersize=5, zorder=2)
     for limit in curve.limits:
         colour = _LIMIT.get(limit.text.partition(":")[0], _OTHER)
         panel.axhline(limit.value, color=colour, linestyle="--", linewidth=1, label=_plain(limit.text))
@@ -61,14 +61,17 @@ def _draw_curve(panel: Axes, curve: Curve) -> None:
 def _draw_weights(panel: Axes, chart: Chart) -> None:
     end = max(point.at for curve in chart.curves for point in curve.points)
     steps = [*chart.weights, (max(end, chart.weights[-1][0]), chart.weights[-1][1])] if chart.weights else []
-    panel.step([at for at, _ in steps], [weight for _, weight in steps], where="post", color="tab:blue")
+    panel.step([_day(at) for at, _ in steps], [weight for _, weight in steps], where="post", color="tab:blue")
     panel.set_ylim(-5, 105)
     panel.set_title("weight of the canary, percent", fontsize="small", loc="left")
     panel.grid(visible=True, alpha=0.3)
-    locator = AutoDateLocator()
-    panel.xaxis.set_major_locator(locator)
-    panel.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz="UTC"))
+    panel.xaxis_date(tz="UTC")
     panel.set_xlabel("UTC", fontsize="small")
+
+
+def _day(moment: datetime) -> float:
+    """Time as matplotlib counts it: days since 1970."""
+    return moment.timestamp() / SECONDS_OF_A_DAY
 
 
 def _plain(text: str) -> str:

@@ -40,7 +40,7 @@ class _Access:
 class Body:
     """What is sent, and its media type."""
 
-    content: str | bytes
+    content: str | bytes | None
     type: str = JSON_TYPE
 
 
@@ -90,10 +90,10 @@ class Session:
     async def _call_once(
         self, method: str, path: str, query: Mapping[str, str], body: Body | None, *, renew: bool = False
     ) -> Any:
-        what = f"{method} {path}"
+        what, sent = f"{method} {path}", body or Body(None)
         access = await self._access(renew=renew)
-        headers = {"Authorization": access.authorization, "Accept": JSON_TYPE, "Content-Type": body.type if body else JSON_TYPE}
-        answer = await self._exchange(method, f"{access.url}{path}", headers, query, body.content if body else None)
+        headers = {"Authorization": access.authorization, "Accept": JSON_TYPE, "Content-Type": sent.type}
+        answer = await self._exchange(method, f"{access.url}{path}", headers, query, sent.content)
         if answer.status not in (200, 201):
             detail = access.mask(f"{what}: {_reason(answer)}")
             raise failure(SYSTEM, answer.status, detail, answer.headers, datetime.fromtimestamp(self._clock(), UTC))
@@ -104,7 +104,12 @@ class Session:
             raise unavailable(SYSTEM, f"{what}: the answer is not the Table API's") from error
 
     async def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], query: Mapping[str, str] | None, content: str | bytes | None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        query: Mapping[str, str] | None,
+        content: str | bytes | None,
     ) -> Answer:
         try:
             return await exchange(

@@ -129,6 +129,7 @@ class Journal:
             step_hash=version_of(request.rollout).step_hash,
             step_index=place.index,
             promoted_full=False,
+            set_weight=0,
             warnings=warnings,
             by=request.by,
             source=request.source,
@@ -158,6 +159,10 @@ class Journal:
     def revision(self, number: int, stable_hash: str) -> None:
         """The release got its number."""
         self._set(revision=number, stable_hash=stable_hash)
+
+    def asks_for(self, weight: int) -> None:
+        """So many percent of the traffic are to go to the version."""
+        self._set(set_weight=weight)
 
     def stable(self, hash_: str) -> None:
         """A revision was fully promoted."""

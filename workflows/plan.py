@@ -100,14 +100,15 @@ class Plan:
         """Whether standing at a step gives this version all of the traffic, and the step before did not."""
         if self.is_first or self.is_stable:
             return False
-        return self._weight_at(index) >= FULL and (index == 0 or self._weight_at(index - 1) < FULL)
+        return self.weight_at(index) >= FULL and (index == 0 or self.weight_at(index - 1) < FULL)
 
     @property
     def gives_everything(self) -> bool:
         """Whether the last step gives this version all of the traffic: what follows asks for nothing more."""
-        return bool(self.steps) and self._weight_at(len(self.steps) - 1) >= FULL
+        return bool(self.steps) and self.weight_at(len(self.steps) - 1) >= FULL
 
-    def _weight_at(self, index: int) -> int:
+    def weight_at(self, index: int) -> int:
+        """Percent of the traffic that standing at a step asks for."""
         return FULL if index >= len(self.steps) else weight_at(self.steps, index)
 
     @property

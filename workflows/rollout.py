@@ -199,6 +199,7 @@ class Rollout(Doors):
                 await self._background.settle()
             await self._hold()
         self._keeper.move(index=index if plan.manifest.canary.steps else None)
+        self.journal.asks_for(plan.weight_at(index))
         if plan.exposes_fully(index) and index < len(plan.steps) - 1:
             self._background.start()
 
@@ -296,6 +297,7 @@ class Rollout(Doors):
         self.inbox.full = None
         self.journal.skip_steps()
         self._keeper.move(index=plan.last_step, full=True, aborted=False)
+        self.journal.asks_for(plan.weight_at(len(plan.steps)))
         try:
             await self._attempt(self._keeper.reached())
         except FullyPromoted:
@@ -350,6 +352,7 @@ class Rollout(Doors):
         self.inbox.ended = True
         message = f"Rollout aborted update to revision {plan.revision}: {cause}"
         self.journal.abort_cause = str(cause)
+        self.journal.asks_for(0)
         self.journal.phase("Degraded", f"{cause.type}: {message}")
         await self._keeper.stop()
         undo = Undo(plan, self._commands, self._keeper, self.journal)

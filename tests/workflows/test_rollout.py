@@ -91,10 +91,12 @@ async def test_an_abort_in_any_form_is_an_abort(world: World, argument: list[Any
 async def test_promote_skips_a_pause(world: World) -> None:
     await world.deploy_stable()
     handle = await world.start(world.request("1.1.0", _indefinite_pause))
-    await world.until(handle, paused)
+    status = await world.until(handle, paused)
+    assert status.set_weight == status.actual_weight > 0
     await handle.signal("promote")
     result = await handle.result()
     assert result.outcome == "Healthy"
+    assert result.status.set_weight == 100
 
 
 async def test_promote_full_skips_every_gate_but_not_the_pods(world: World) -> None:
