@@ -19,7 +19,7 @@ from activities.charts import draw
 from activities.errors import rejected, unavailable
 from activities.secrets import Secrets
 from activities.servicenow_session import SYSTEM, Body, Session
-from tidegate.contract import Activity, IncidentRef, IncidentRequest
+from tidegate.contract import Activity, IncidentNote, IncidentRef, IncidentRequest
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +59,12 @@ class _Row(BaseModel):
     correlation_id: str = ""
 
 
+class _Notes(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    work_notes: str = ""
+
+
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -93,6 +99,10 @@ class ServiceNow:
             clock=clock,
         )
 
+    def activities(self) -> list[Callable[..., Any]]:
+        """What a worker registers."""
+        return [self.open_incident, self.note_incident]
+
     @activity.defn(name=Activity.OPEN_INCIDENT)
     async def open_incident(self, request: IncidentRequest) -> IncidentRef:
         """Open the incident of `request.correlation_id` with its attachments, or complete the one that is there.
@@ -113,6 +123,17 @@ class ServiceNow:
         url = await self._session.address()
         link = f"{url}/nav_to.do?uri={quote(f'incident.do?sys_id={row.sys_id}', safe='')}"
         return IncidentRef(number=row.number, sys_id=row.sys_id, url=link, created=created)
+
+    @activity.defn(name=Activity.NOTE_INCIDENT)
+    async def note_incident(self, request: IncidentNote) -> None:
+        """Add a work note, unless it stands there. Raises as `open_incident` does."""
+        path, mark = f"{TABLE}/{quote(request.sys_id, safe='')}", f"[{request.event}]"
+        # A journal has entries only for who wants to be shown them.
+        shown = {"sysparm_fields": "work_notes", "sysparm_display_value": "true"}
+        notes = _parse(_Notes, await self._session.call("GET", path, shown))
+        if mark not in notes.work_notes:
+            body = json.dumps({"work_notes": f"{_cut(request.text, MAX_DESCRIPTION)}\n{mark}"})
+            await self._session.call("PATCH", path, {"sysparm_fields": "sys_id"}, Body(body))
 
     async def _find(self, correlation_id: str) -> _Row | None:
         query = {

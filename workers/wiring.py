@@ -149,7 +149,7 @@ def _follow_up_activities(told: ServiceNowSettings, http: httpx.AsyncClient, sec
     from activities.servicenow import ServiceNow
     from activities.servicenow import ServiceNowSettings as Instance
 
-    return [ServiceNow(secrets, http, Instance(**told.model_dump())).open_incident]
+    return ServiceNow(secrets, http, Instance(**told.model_dump())).activities()
 
 
 def _secrets(settings: Settings, stack: AsyncExitStack) -> Secrets:

@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
         AwaitChange,
         Document,
         Fence,
+        IncidentNote,
         IncidentRef,
         IncidentRequest,
         Istio,
@@ -46,6 +47,7 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 FOLLOW_UP_TIMEOUT = timedelta(minutes=15)
 PATIENCE = timedelta(minutes=10)
 REFUSAL_TIMEOUT = timedelta(minutes=1)
+NOTE_TIMEOUT = timedelta(minutes=2)
 FORWARD_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=300), maximum_interval=timedelta(seconds=15))
 CERTAIN_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5))
 LOOK_AGAIN = RetryPolicy(initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.0)
@@ -169,6 +171,18 @@ class Commands:
             summary=request.correlation_id,
         )
         return incident
+
+    async def note_incident(self, note: IncidentNote) -> None:
+        """Add to an incident what was done. Nothing depends on it: it is soon given up."""
+        await workflow.execute_activity(
+            Activity.NOTE_INCIDENT,
+            note,
+            task_queue=FOLLOW_UP_QUEUE,
+            start_to_close_timeout=LOOK_TIMEOUT,
+            schedule_to_close_timeout=NOTE_TIMEOUT,
+            retry_policy=FORWARD_RETRY,
+            summary="work note",
+        )
 
     async def _forward(self, name: Activity, request: Any, result_type: type[Any] | None, summary: str) -> Any:
         return await workflow.execute_activity(

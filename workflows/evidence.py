@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tidegate.analysis.status import Phase
-from tidegate.contract import AnalysisRef, IncidentRequest, ReleaseStatus
+from tidegate.contract import AnalysisRef, Compensation, IncidentNote, IncidentRef, IncidentRequest, ReleaseStatus
 from tidegate.story.chart import chart_of
 from workflows.plan import Plan
 
@@ -24,6 +24,17 @@ def incident_request(plan: Plan, status: ReleaseStatus, cause: str) -> IncidentR
         description=_description(plan, status, cause, failed),
         attachments={**attachments, "release.json": status.model_dump(mode="json")},
         chart=chart_of(status),
+    )
+
+
+def incident_note(status: ReleaseStatus, incident: IncidentRef) -> IncidentNote:
+    """What was done, one line each."""
+    rows = [row for row in status.compensations if row.name != Compensation.INCIDENT]
+    lines = [f"{row.at:%H:%M:%S} UTC {row.name}: {row.state} {row.detail}".rstrip() for row in rows if row.at]
+    return IncidentNote(
+        sys_id=incident.sys_id,
+        event=f"{status.workflow_id}/{status.revision}/{status.run_id}/undone",
+        text="\n".join([f"Tidegate: the canary has {status.actual_weight} % of the traffic", *lines]),
     )
 
 

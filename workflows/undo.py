@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from tidegate.contract import Compensation
     from workflows.commands import Commands
-    from workflows.evidence import incident_request
+    from workflows.evidence import incident_note, incident_request
     from workflows.failures import cause_of
     from workflows.interruptions import race
     from workflows.journal import Journal
@@ -72,6 +72,7 @@ class Undo:
             await self._carry_out(Compensation.INCIDENT, self._open_incident(cause))
         if not (plan.is_first or plan.is_stable):
             await self._carry_out(Compensation.SCALE, race(self._quiet(), awaited))
+        await self._tell_the_incident()
 
     def complaint(self) -> str:
         """`; compensation failed: <which>` when a person is needed, otherwise nothing."""
@@ -96,6 +97,16 @@ class Undo:
     async def _restore(self) -> None:
         traffic = await self._commands.restore_stable(self._plan.routing, self._plan.seen.stable_hash)
         self._journal.routed(traffic, "back to stable")
+
+    async def _tell_the_incident(self) -> None:
+        """What became of the release since the incident was opened."""
+        status = self._journal.status()
+        if status.incident is None:
+            return
+        try:
+            await self._commands.note_incident(incident_note(status, status.incident))
+        except ActivityError as error:
+            self._journal.event("IncidentNoteFailed", cause_of(error), warning=True)
 
     async def _open_incident(self, cause: str) -> None:
         self._journal.incident(

@@ -21,7 +21,7 @@ from activities.servicenow import CHART, MAX_CORRELATION_ID, ServiceNow, Service
 from sandbox.servicenow import ServiceNowApi
 from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
 from tidegate.analysis.status import Phase
-from tidegate.contract import Chart, Curve, ErrorType, IncidentRef, IncidentRequest, Point
+from tidegate.contract import Chart, Curve, ErrorType, IncidentNote, IncidentRef, IncidentRequest, Point
 
 PATH = "secret/tidegate/servicenow"
 PASSWORD = "password-of-a-test"
@@ -87,6 +87,21 @@ async def test_the_readings_are_attached_as_a_picture_once(api: ServiceNowApi) -
     [picture] = [file for file in api.records.files_of(incident) if file.fields["file_name"] == CHART]
     assert picture.fields["content_type"] == "image/png"
     assert Image.open(io.BytesIO(picture.content)).size[0] == 1000
+
+
+async def test_a_note_is_added_once_and_others_stay(api: ServiceNowApi) -> None:
+    reference = await open_incident(basic(api.url))
+    async with http_client() as http:
+        instance = ServiceNow(basic(api.url), http, ServiceNowSettings())
+        for event in ("undone", "undone", "healthy"):
+            await run_activity(
+                instance.note_incident, IncidentNote(sys_id=reference.sys_id, event=event, text=f"{event}: done")
+            )
+    [incident] = api.records.incidents.values()
+    assert [note.text for note in incident.journals["work_notes"]] == [
+        "undone: done\n[undone]",
+        "healthy: done\n[healthy]",
+    ]
 
 
 async def test_the_link_shows_the_incident_to_a_person(api: ServiceNowApi) -> None:

@@ -27,6 +27,7 @@ from tidegate.contract import (
     SEARCH_ATTRIBUTES,
     Activity,
     Document,
+    IncidentNote,
     IncidentRef,
     IncidentRequest,
     MeasureRequest,
@@ -79,11 +80,16 @@ class ServiceNowDouble:
 
     def __init__(self) -> None:
         self.incidents: list[IncidentRequest] = []
+        self.notes: list[IncidentNote] = []
 
     @activity.defn(name=Activity.OPEN_INCIDENT)
     async def open(self, request: IncidentRequest) -> IncidentRef:
         self.incidents.append(request)
         return IncidentRef(number="INC0010001", sys_id="1", url="https://servicenow.example/INC0010001")
+
+    @activity.defn(name=Activity.NOTE_INCIDENT)
+    async def note(self, note: IncidentNote) -> None:
+        self.notes.append(note)
 
 
 @dataclass
@@ -168,7 +174,7 @@ async def open_release_world() -> AsyncIterator[World]:
                 interceptors=[cluster],
             ),
             Worker(env.client, task_queue=metrics_queue("datadog"), activities=[datadog.measure]),
-            Worker(env.client, task_queue=FOLLOW_UP_QUEUE, activities=[servicenow.open]),
+            Worker(env.client, task_queue=FOLLOW_UP_QUEUE, activities=[servicenow.open, servicenow.note]),
         ):
             await stack.enter_async_context(worker)
         yield World(

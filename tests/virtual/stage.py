@@ -25,6 +25,7 @@ from tidegate.contract import (
     RELEASES_QUEUE,
     Activity,
     Document,
+    IncidentNote,
     IncidentRef,
     IncidentRequest,
     MeasureRequest,
@@ -63,6 +64,10 @@ class Provider:
     async def incident(self, request: IncidentRequest) -> IncidentRef:
         self.incidents.append(request)
         return IncidentRef(number="INC0010001", sys_id="1", url="https://servicenow.example/INC0010001")
+
+    @activity.defn(name=Activity.NOTE_INCIDENT)
+    async def note(self, _: IncidentNote) -> None:
+        return
 
     def _all(self, request: MeasureRequest) -> list[Reading]:
         now = activity.info().started_time
@@ -174,7 +179,7 @@ def _cluster_worker(client: Client, cluster: VirtualCluster, name: str) -> Worke
 def _outside_workers(client: Client, provider: Provider) -> list[Worker]:
     measured = {"datadog": provider.datadog, "web": provider.web, "prometheus": provider.prometheus}
     return [
-        Worker(client, task_queue=FOLLOW_UP_QUEUE, activities=[provider.incident]),
+        Worker(client, task_queue=FOLLOW_UP_QUEUE, activities=[provider.incident, provider.note]),
         *(Worker(client, task_queue=metrics_queue(key), activities=[found]) for key, found in measured.items()),
     ]
 

@@ -25,6 +25,7 @@ from tidegate.contract import (
     FOLLOW_UP_QUEUE,
     RELEASES_QUEUE,
     Activity,
+    IncidentNote,
     IncidentRef,
     IncidentRequest,
     ReleaseStatus,
@@ -61,6 +62,11 @@ def rollout(image: str = "shop:1") -> Object:
 @activity.defn(name=Activity.OPEN_INCIDENT)
 async def open_incident(request: IncidentRequest) -> IncidentRef:
     return IncidentRef(number="INC1", sys_id="1", url="")
+
+
+@activity.defn(name=Activity.NOTE_INCIDENT)
+async def note_incident(_: IncidentNote) -> None:
+    return
 
 
 @dataclass
@@ -179,7 +185,7 @@ async def open_place(temporal: Client, home: Path, *, working: bool = True) -> A
         http = [{"name": "primary", "route": routes}]
         body = {"metadata": {"name": "shop"}, "spec": {"hosts": ["shop"], "http": http}}
         await kube.create(VIRTUAL_SERVICES.path(NAMESPACE), body)
-        incidents = Worker(temporal, task_queue=FOLLOW_UP_QUEUE, activities=[open_incident])
+        incidents = Worker(temporal, task_queue=FOLLOW_UP_QUEUE, activities=[open_incident, note_incident])
         await stack.enter_async_context(incidents)
         place = Place(name, kube, cluster, temporal, TidegateClient(temporal), Kubectl(api.url, home), work)
         yield place

@@ -72,6 +72,10 @@ async def test_a_bad_version_dies_at_the_first_gate_with_an_incident(world: Worl
     assert result.status.incident is not None
     assert {c.state for c in result.status.compensations} == {"done"}
     assert world.cluster.wanted() == [8, 0]
+    [note] = world.servicenow.notes
+    assert "the canary has 0 % of the traffic" in note.text
+    assert "canary pods down: done" in note.text
+    assert world.servicenow.incidents[0].chart is not None
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tidegate.contract.cluster import (
     ScaleReplicaSet,
     WorkloadTemplate,
 )
-from tidegate.contract.follow_up import Chart, Curve, IncidentRef, IncidentRequest, Limit, Point
+from tidegate.contract.follow_up import Chart, Curve, IncidentNote, IncidentRef, IncidentRequest, Limit, Point
 from tidegate.contract.jobs import JOB_NAME, JOB_NAMESPACE, EndJobs, Owner, job_name
 from tidegate.contract.messages import PAUSED_BY_SPEC, Accepted, Message, parse_message
 from tidegate.contract.names import (
@@ -125,6 +125,7 @@ __all__ = [
     "ExperimentWeight",
     "Fence",
     "ForeignEdit",
+    "IncidentNote",
     "IncidentRef",
     "IncidentRequest",
     "Istio",

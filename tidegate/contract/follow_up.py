@@ -51,6 +51,14 @@ class Chart(Payload):
     weights: tuple[tuple[datetime, int], ...] = ()
 
 
+class IncidentNote(Payload):
+    """What to add to the work notes of the incident of that sys_id. `event` is what it tells of: one note, ever."""
+
+    sys_id: str
+    event: str
+    text: str
+
+
 class IncidentRequest(Payload):
     """What an incident says. `correlation_id` is (rollout, revision, event): one incident, however often asked for."""
 

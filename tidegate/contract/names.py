@@ -79,6 +79,7 @@ class Activity(StrEnum):
     MEASURE_JOB = "measure_job"
     END_JOBS = "end_jobs"  # EndJobs -> None
     OPEN_INCIDENT = "open_incident"  # IncidentRequest -> IncidentRef
+    NOTE_INCIDENT = "note_incident"  # IncidentNote -> None
 
 
 class ErrorType(StrEnum):
