@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from tests.virtual.releases import IMAGE, World
+from tidegate.cli.schema import Kind, schema_of
 from tidegate.contract import Accepted, ErrorType, ReleaseResult, ReleaseStatus, StepState
 
 GOOD = {"error-rate": [0.001], "p99-latency": [0.2]}
@@ -76,6 +78,9 @@ async def test_a_bad_version_dies_at_the_first_gate_with_an_incident(world: Worl
     assert "the canary has 0 % of the traffic" in note.text
     assert "canary pods down: done" in note.text
     assert world.servicenow.incidents[0].chart is not None
+    for name, document in incident.attachments.items():
+        kind = Kind.RELEASE if name == "release.json" else Kind.ANALYSIS_RUN
+        Draft202012Validator(schema_of(kind)).validate(document)
 
 
 @pytest.mark.parametrize(
