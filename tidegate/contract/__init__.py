@@ -18,7 +18,14 @@ from tidegate.contract.cluster import (
     ScaleReplicaSet,
     WorkloadTemplate,
 )
-from tidegate.contract.follow_up import IncidentRef, IncidentRequest
+from tidegate.contract.follow_up import (
+    ImageChange,
+    IncidentRef,
+    IncidentRequest,
+    RevertMode,
+    RevertRequest,
+    RevertResult,
+)
 from tidegate.contract.jobs import JOB_NAME, JOB_NAMESPACE, EndJobs, Owner, job_name
 from tidegate.contract.messages import PAUSED_BY_SPEC, Accepted, Message, parse_message
 from tidegate.contract.names import (
@@ -123,6 +130,7 @@ __all__ = [
     "ExperimentWeight",
     "Fence",
     "ForeignEdit",
+    "ImageChange",
     "IncidentRef",
     "IncidentRequest",
     "Istio",
@@ -155,6 +163,9 @@ __all__ = [
     "ReplicaSetState",
     "RestartPods",
     "RestoreStable",
+    "RevertMode",
+    "RevertRequest",
+    "RevertResult",
     "RolloutObject",
     "RouteState",
     "RunNews",
