@@ -32,6 +32,7 @@ _CONFIGURATION = (
     "commit.gpgSign=false",
     "push.gpgSign=false",
 )
+_INHERITED = ("PATH", "SSH_AUTH_SOCK", "HTTPS_PROXY", "NO_PROXY")
 # The words are in the environment, so that they stand neither on a disk nor in a list of processes.
 _ASKPASS = """#!/bin/sh
 case "$1" in
@@ -52,7 +53,11 @@ class GitError(Exception):
         self.output = output
 
 
-class GitTimeout(Exception):
+class TooMuchOutputError(GitError):
+    """A command said more than MAX_OUTPUT bytes."""
+
+
+class GitTimeoutError(Exception):
     """A command took longer than it may."""
 
 
@@ -88,7 +93,7 @@ class Git:
         return (await self.run(command, *arguments, input=input)).decode(errors="replace").rstrip("\n")
 
     async def run(self, command: str, *arguments: str, input: bytes = b"") -> bytes:  # noqa: A002  # as in subprocess
-        """Run one command and return what it says. Raises GitError and GitTimeout."""
+        """Run one command and return what it says. Raises GitError and GitTimeoutError."""
         configuration = (part for setting in _CONFIGURATION for part in ("-c", setting))
         process = await asyncio.create_subprocess_exec(
             "git",
@@ -106,11 +111,11 @@ class Git:
             async with asyncio.timeout(self._timeout):
                 said, complaint = await _converse(process, input)
         except TimeoutError:
-            raise GitTimeout(f"git {command}: no end after {self._timeout:g} s") from None
+            raise GitTimeoutError(f"git {command}: no end after {self._timeout:g} s") from None
         finally:
             await _end(process)
         if said is None:
-            raise GitError(command, 0, f"more than {MAX_OUTPUT} bytes of output")
+            raise TooMuchOutputError(command, 0, f"more than {MAX_OUTPUT} bytes of output")
         if process.returncode:
             output = self._masked(said.decode(errors="replace"))
             raise GitError(command, process.returncode, self._masked(complaint.decode(errors="replace")), output)
@@ -146,7 +151,7 @@ def _environment(folder: Path, author: Author, login: Login, ca_file: Path | Non
     askpass = folder / "askpass"
     askpass.write_text(_ASKPASS)
     askpass.chmod(0o700)
-    own = {name: os.environ[name] for name in ("PATH", "SSH_AUTH_SOCK", "HTTPS_PROXY", "NO_PROXY") if name in os.environ}
+    own = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {
         **own,
         "HOME": str(folder),

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from temporalio.exceptions import ApplicationError
 
 from activities.errors import rejected
-from activities.git_command import Git, GitError
+from activities.git_command import Git, GitError, TooMuchOutputError
 from activities.git_images import KUSTOMIZATIONS, Found, NotEditableError, edited, is_manifest, look
 from tidegate.contract import ErrorType, RevertMode, RevertRequest, RevertResult
 
@@ -63,7 +63,7 @@ class Revert:
     async def carry_out(self) -> RevertResult:
         """Clone, look, and push one commit at most.
 
-        Raises MovedOnError, GitError, GitTimeout, and ApplicationError `NotFound` or `Rejected`.
+        Raises MovedOnError, GitError, GitTimeoutError, and ApplicationError `NotFound` or `Rejected`.
         """
         head = await self._clone()
         branch = self._request.branch
@@ -174,7 +174,7 @@ class Revert:
     async def _list(self, tree: str, *paths: str) -> dict[str, tuple[str, str]]:
         rows = {}
         for row in (await self._git.text("ls-tree", "-z", tree, "--", *paths)).split("\0"):
-            if row:
+            if row and "\ufffd" not in row:  # a name that is no UTF-8 cannot be written back
                 about, _, name = row.partition("\t")
                 mode, _, object_id = about.split(" ")
                 rows[name] = (mode, object_id)
@@ -185,7 +185,7 @@ class Revert:
         try:
             # Its line ends are its own, so nothing may be stripped.
             text = (await self._git.run("cat-file", "blob", blob)).decode()
-        except UnicodeDecodeError:
+        except (UnicodeDecodeError, TooMuchOutputError):
             return None
         try:
             found = await asyncio.to_thread(look, PurePosixPath(path).name, text, self._request)
@@ -199,7 +199,7 @@ class Revert:
         """The newest commit that brought a bad image, if to revert it does what is asked for and no more."""
         log = await self._git.text("log", f"-n{DEPTH}", "--format=%H %P", head, "--", *wrong)
         for line in filter(None, log.split("\n")):
-            commit, *parents = line.split(" ")
+            commit, *parents = line.split()
             if len(parents) != 1:
                 return None
             before = {path: await self._at(parents[0], path, file) for path, file in wrong.items()}

@@ -13,7 +13,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.errors import failure, rejected, unavailable
-from activities.git_command import Author, GitError, GitTimeout, Login, open_git
+from activities.git_command import Author, GitError, GitTimeoutError, Login, open_git
 from activities.git_revert import SYSTEM, MovedOnError, Revert
 from activities.secrets import Secrets
 from tidegate.contract import Activity, ErrorType, RevertMode, RevertRequest, RevertResult
@@ -94,7 +94,7 @@ class GitOps:
                     return await Revert(git, request, mode).carry_out()
             except MovedOnError:
                 log.info("somebody else pushed meanwhile", repository=request.repository, branch=request.branch)
-            except GitTimeout as error:
+            except GitTimeoutError as error:
                 raise unavailable(SYSTEM, f"{request.repository}: {error}") from error
             except GitError as error:
                 raise _failure(request, error) from error

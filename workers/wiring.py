@@ -59,9 +59,8 @@ async def open_workers(client: Client, settings: Settings) -> AsyncIterator[list
                 for provider, measured in _metric_activities(settings, http, secrets).items():
                     queue = metrics_queue(provider)
                     workers.append(_activity_worker(client, settings, queue, [measured.activity], measured.per_second))
-            if Role.FOLLOW_UP in roles:
-                if activities := _follow_up_activities(settings, http, secrets):
-                    workers.append(_activity_worker(client, settings, FOLLOW_UP_QUEUE, activities))
+            if Role.FOLLOW_UP in roles and (told := _follow_up_activities(settings, http, secrets)):
+                workers.append(_activity_worker(client, settings, FOLLOW_UP_QUEUE, told))
         yield workers
 
 
