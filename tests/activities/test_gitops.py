@@ -137,9 +137,6 @@ async def error_of(asked: RevertRequest, secrets: MemorySecrets | None = None, *
     return caught.value
 
 
-# ------------------------------------------------------------------------------------------------------------- commits
-
-
 async def test_a_commit_that_only_brought_the_image_is_reverted(repository: Repository) -> None:
     repository.commit("checkout 1.0.0", apps__checkout__rollout_yaml=manifest(GOOD))
     bump = repository.commit("checkout 1.1.1-bad", apps__checkout__rollout_yaml=manifest(BAD))
@@ -225,9 +222,6 @@ async def test_a_rollout_may_ask_for_a_branch(repository: Repository) -> None:
     assert (await revert(request(repository.url, mode="branch"))).branch == "tidegate/revert-checkout-7"
 
 
-# ------------------------------------------------------------------------------------------------------- once, or never
-
-
 async def test_however_often_it_is_asked_there_is_one_commit(repository: Repository) -> None:
     repository.commit("first", apps__checkout__rollout_yaml=manifest(GOOD))
     repository.commit("bump", apps__checkout__rollout_yaml=manifest(BAD))
@@ -297,9 +291,6 @@ async def test_a_branch_that_takes_no_push_needs_a_person(repository: Repository
     assert error.type == ErrorType.REJECTED
     assert "hook declined" in error.message
     assert error.non_retryable
-
-
-# --------------------------------------------------------------------------------------------------------- what is wrong
 
 
 async def test_what_is_not_there_is_said_by_name(repository: Repository, tmp_path: Path) -> None:
@@ -384,7 +375,7 @@ async def test_an_answer_of_a_server_says_whether_a_retry_helps(tmp_path: Path, 
     async with Script(tls) as server:
         server.then(status, b"nonsense")
         url = server.url.replace("http://", "https://")
-        secrets = MemorySecrets({SECRET: {"token": "t"}})
+        secrets = MemorySecrets({SECRET: {"token": "token-of-a-test"}})
         error = await error_of(request(f"{url}/config.git"), secrets, repositories=(url,), ca_file=certificate)
     assert error.type == kind, error.message
 
@@ -396,7 +387,10 @@ async def test_a_server_that_never_ends_is_left(tmp_path: Path) -> None:
     async with Script(tls) as server:
         server.then_drip()
         url = server.url.replace("http://", "https://")
-        secrets, limits = MemorySecrets({SECRET: {"token": "t"}}), {"ca_file": certificate, "timeout_seconds": 0.3}
+        secrets, limits = (
+            MemorySecrets({SECRET: {"token": "token-of-a-test"}}),
+            {"ca_file": certificate, "timeout_seconds": 0.3},
+        )
         error = await error_of(request(f"{url}/config.git"), secrets, repositories=(url,), **limits)
     assert error.type == ErrorType.UNAVAILABLE
     assert "no end after 0.3 s" in error.message
@@ -404,17 +398,18 @@ async def test_a_server_that_never_ends_is_left(tmp_path: Path) -> None:
 
 async def test_nothing_stays_on_the_disk(repository: Repository) -> None:
     repository.commit("first", apps__checkout__rollout_yaml=manifest(BAD))
-    before = set(Path(tempfile.gettempdir()).glob("tidegate-git-*"))
+    before = clones()
     await revert(request(repository.url))
-    await error_of(request(repository.url, path="nowhere"))
-    assert set(Path(tempfile.gettempdir()).glob("tidegate-git-*")) <= before
+    await error_of(request(repository.url, path="nowhere", run="another"))
+    assert clones() <= before
+
+
+def clones() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("tidegate-git-*"))
 
 
 def basic(username: str, password: str) -> str:
     return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
-
-
-# ----------------------------------------------------------------------------------------------------------------- edits
 
 
 @pytest.mark.parametrize(
