@@ -19,6 +19,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from tidegate.contract import RevertMode
+
 PREFIX = "TIDEGATE_"
 _SEPARATOR = "__"
 # Defaults of the commands' options; they may stand in an environment that a worker shares.
@@ -40,7 +42,7 @@ class Role(StrEnum):
     ACTIVITIES = "activities"  # all effects
     CLUSTER = "cluster"  # effects on the cluster that this process stands in
     METRICS = "metrics"  # questions to metric providers
-    FOLLOW_UP = "follow-up"  # incidents
+    FOLLOW_UP = "follow-up"  # incidents, and reverts in Git
 
 
 class _Group(BaseModel):
@@ -126,6 +128,23 @@ class ServiceNowSettings(_Group):
     )
 
 
+class GitSettings(_Group):
+    """Where images are put back after an abort."""
+
+    repositories: str = Field(
+        pattern=r"^(https|ssh|file)://[^,\s]*(,(https|ssh|file)://[^,\s]*)*$",
+        description="what the address of a repository has to begin with, commas between: nothing else is asked or told",
+    )
+    secret_path: str = Field("secret/tidegate/git", description="path in Vault of username and password, or token")
+    mode: RevertMode = Field(RevertMode.PUSH, description="push: onto the branch; branch: one of its own, for review")
+    author_name: str = Field("Tidegate", min_length=1, description="name in the commits")
+    author_email: str = Field("tidegate@localhost", min_length=1, description="address in the commits")
+    ca_file: Path | None = Field(None, description="CA certificates of the server; the system's by default")
+    timeout: timedelta = Field(
+        timedelta(minutes=1), gt=timedelta(0), description="limit of one git command; seconds, or ISO 8601"
+    )
+
+
 class WatcherSettings(_Group):
     """Which Rollout objects the watcher follows."""
 
@@ -177,6 +196,7 @@ class Settings(BaseSettings):
     prometheus: PrometheusSettings = PrometheusSettings()
     web: WebSettings = WebSettings()
     servicenow: ServiceNowSettings | None = None
+    git: GitSettings | None = None
     watcher: WatcherSettings = WatcherSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()

@@ -17,7 +17,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, cluster_queue, metrics_queue
 from workers.logs import LogContext
-from workers.settings import PREFIX, Role, ServiceNowSettings, Settings, VaultSettings
+from workers.settings import PREFIX, Role, Settings, VaultSettings
 
 if TYPE_CHECKING:
     import httpx
@@ -59,12 +59,8 @@ async def open_workers(client: Client, settings: Settings) -> AsyncIterator[list
                 for provider, measured in _metric_activities(settings, http, secrets).items():
                     queue = metrics_queue(provider)
                     workers.append(_activity_worker(client, settings, queue, [measured.activity], measured.per_second))
-            if Role.FOLLOW_UP in roles:
-                if settings.servicenow is None:
-                    log.warning("incidents are left to other workers", unset=f"{PREFIX}SERVICENOW__URL")
-                else:
-                    activities = _follow_up_activities(settings.servicenow, http, secrets)
-                    workers.append(_activity_worker(client, settings, FOLLOW_UP_QUEUE, activities))
+            if Role.FOLLOW_UP in roles and (told := _follow_up_activities(settings, http, secrets)):
+                workers.append(_activity_worker(client, settings, FOLLOW_UP_QUEUE, told))
         yield workers
 
 
@@ -145,11 +141,27 @@ def _metric_activities(settings: Settings, http: httpx.AsyncClient, store: Secre
     }
 
 
-def _follow_up_activities(told: ServiceNowSettings, http: httpx.AsyncClient, secrets: Secrets) -> Activities:
-    from activities.servicenow import ServiceNow
-    from activities.servicenow import ServiceNowSettings as Instance
+def _follow_up_activities(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> Activities:
+    activities: list[Callable[..., Any]] = []
+    if (told := settings.servicenow) is None:
+        log.warning("incidents are left to other workers", unset=f"{PREFIX}SERVICENOW__URL")
+    else:
+        from activities import servicenow
 
-    return ServiceNow(secrets, http, Instance(**told.model_dump())).activities()
+        instance = servicenow.ServiceNowSettings(**told.model_dump())
+        activities += servicenow.ServiceNow(secrets, http, instance).activities()
+    if (git := settings.git) is None:
+        log.info("reverts in Git are left to other workers", unset=f"{PREFIX}GIT__REPOSITORIES")
+    else:
+        from activities import gitops
+
+        asked = gitops.GitSettings(
+            **git.model_dump(exclude={"repositories", "timeout"}),
+            repositories=tuple(git.repositories.split(",")),
+            timeout_seconds=git.timeout.total_seconds(),
+        )
+        activities.append(gitops.GitOps(secrets, asked).revert_commit)
+    return activities
 
 
 def _secrets(settings: Settings, stack: AsyncExitStack) -> Secrets:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.contract import Compensation
+    from tidegate.contract import Compensation, RevertRequest
     from workflows.commands import Commands
     from workflows.evidence import incident_note, incident_request
     from workflows.failures import cause_of
@@ -16,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.journal import Journal
     from workflows.keeper import Keeper
     from workflows.plan import Plan
+    from workflows.reverts import revert_request
 
 
 class Undo:
@@ -61,10 +63,19 @@ class Undo:
         self._journal.event("TrafficWeightUpdated", message, warning=True)
 
     async def follow_up(self, cause: str, awaited: Callable[[], bool]) -> None:
-        """Everything after the traffic: the people, unless there is no new `cause`, and at their deadline the pods.
+        """Everything after the traffic: people and Git, unless there is no new `cause`, and at their deadline the pods.
 
-        Once another release is `awaited` the pods are left to that one, which may need them.
+        Once another release is `awaited` the pods are left to that one, which may need them. Git holds nobody up.
         """
+        request = revert_request(self._plan, self._journal.status(), cause) if cause else None
+        others = self._tell_and_scale(cause, awaited)
+        if request is None:
+            await others
+        else:
+            await asyncio.gather(others, self._carry_out(Compensation.REVERT, self._revert(request)))
+        await self._tell_the_incident()
+
+    async def _tell_and_scale(self, cause: str, awaited: Callable[[], bool]) -> None:
         plan = self._plan
         if not (plan.is_first or plan.is_stable):
             self._journal.compensation(Compensation.SCALE, "running")
@@ -72,7 +83,6 @@ class Undo:
             await self._carry_out(Compensation.INCIDENT, self._open_incident(cause))
         if not (plan.is_first or plan.is_stable):
             await self._carry_out(Compensation.SCALE, race(self._quiet(), awaited))
-        await self._tell_the_incident()
 
     def complaint(self) -> str:
         """`; compensation failed: <which>` when a person is needed, otherwise nothing."""
@@ -112,6 +122,10 @@ class Undo:
         self._journal.incident(
             await self._commands.open_incident(incident_request(self._plan, self._journal.status(), cause))
         )
+
+    async def _revert(self, request: RevertRequest) -> None:
+        result = await self._commands.revert_commit(request)
+        self._journal.event("GitReverted" if result.commit else "GitUnchanged", result.message)
 
     async def _carry_out(self, name: Compensation, work: Awaitable[None]) -> None:
         self._journal.compensation(name, "running")

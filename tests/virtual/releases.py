@@ -1,4 +1,4 @@
-"""A release on the time-skipping server: the real workflows and cluster activities; Datadog and ServiceNow stood in."""
+"""A release on the time-skipping server: the real workflows and cluster activities; outside systems are stood in."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowHandle
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -27,6 +28,7 @@ from tidegate.contract import (
     SEARCH_ATTRIBUTES,
     Activity,
     Document,
+    ErrorType,
     IncidentNote,
     IncidentRef,
     IncidentRequest,
@@ -35,6 +37,8 @@ from tidegate.contract import (
     ReleaseRequest,
     ReleaseResult,
     ReleaseStatus,
+    RevertRequest,
+    RevertResult,
     cluster_queue,
     metrics_queue,
     rollout_id,
@@ -92,6 +96,21 @@ class ServiceNowDouble:
         self.notes.append(note)
 
 
+class GitDouble:
+    """Pushes every revert, unless it is to refuse them."""
+
+    def __init__(self) -> None:
+        self.reverts: list[RevertRequest] = []
+        self.refuses = False
+
+    @activity.defn(name=Activity.REVERT_COMMIT)
+    async def revert(self, request: RevertRequest) -> RevertResult:
+        self.reverts.append(request)
+        if self.refuses:
+            raise ApplicationError("Git: the branch is protected", type=ErrorType.REJECTED, non_retryable=True)
+        return RevertResult(message="commit 1a2b3c puts it back", commit="1a2b3c", branch=request.branch, created=True)
+
+
 @dataclass
 class World:
     """Everything around a release: the server, the cluster, what stands in for others, the manifests of the seed."""
@@ -100,6 +119,7 @@ class World:
     cluster: VirtualCluster
     datadog: DatadogDouble
     servicenow: ServiceNowDouble
+    git: GitDouble
     rollout: Document
     templates: tuple[Document, ...]
     name: str = field(default_factory=lambda: f"checkout-{uuid.uuid4().hex[:6]}")
@@ -156,7 +176,8 @@ async def open_release_world() -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         env = await stack.enter_async_context(await time_skipping())
         await env.client.operator_service.add_search_attributes(search_attributes())
-        cluster, datadog, servicenow = VirtualCluster(await env.get_current_time()), DatadogDouble(), ServiceNowDouble()
+        cluster, datadog = VirtualCluster(await env.get_current_time()), DatadogDouble()
+        servicenow, git = ServiceNowDouble(), GitDouble()
         await cluster.start()
         stack.push_async_callback(cluster.stop)
         cluster.apply(*(loaded.raw for loaded in (*network.services, *network.virtual_services, *manifests.templates)))
@@ -174,7 +195,11 @@ async def open_release_world() -> AsyncIterator[World]:
                 interceptors=[cluster],
             ),
             Worker(env.client, task_queue=metrics_queue("datadog"), activities=[datadog.measure]),
-            Worker(env.client, task_queue=FOLLOW_UP_QUEUE, activities=[servicenow.open, servicenow.note]),
+            Worker(
+                env.client,
+                task_queue=FOLLOW_UP_QUEUE,
+                activities=[servicenow.open, servicenow.note, git.revert],
+            ),
         ):
             await stack.enter_async_context(worker)
         yield World(
@@ -182,6 +207,7 @@ async def open_release_world() -> AsyncIterator[World]:
             cluster=cluster,
             datadog=datadog,
             servicenow=servicenow,
+            git=git,
             rollout=manifests.rollout().raw,
             templates=tuple(loaded.raw for loaded in manifests.templates),
         )

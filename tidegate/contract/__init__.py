@@ -18,7 +18,19 @@ from tidegate.contract.cluster import (
     ScaleReplicaSet,
     WorkloadTemplate,
 )
-from tidegate.contract.follow_up import Chart, Curve, IncidentNote, IncidentRef, IncidentRequest, Limit, Point
+from tidegate.contract.follow_up import (
+    Chart,
+    Curve,
+    ImageChange,
+    IncidentNote,
+    IncidentRef,
+    IncidentRequest,
+    Limit,
+    Point,
+    RevertMode,
+    RevertRequest,
+    RevertResult,
+)
 from tidegate.contract.jobs import JOB_NAME, JOB_NAMESPACE, EndJobs, Owner, job_name
 from tidegate.contract.messages import PAUSED_BY_SPEC, Accepted, Message, parse_message
 from tidegate.contract.names import (
@@ -125,6 +137,7 @@ __all__ = [
     "ExperimentWeight",
     "Fence",
     "ForeignEdit",
+    "ImageChange",
     "IncidentNote",
     "IncidentRef",
     "IncidentRequest",
@@ -160,6 +173,9 @@ __all__ = [
     "ReplicaSetState",
     "RestartPods",
     "RestoreStable",
+    "RevertMode",
+    "RevertRequest",
+    "RevertResult",
     "RolloutObject",
     "RouteState",
     "RunNews",

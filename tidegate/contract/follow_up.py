@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
 from pydantic import Field
 
@@ -69,3 +70,53 @@ class IncidentRequest(Payload):
     impact: int = 2
     attachments: Document = Field(default_factory=dict)  # file name -> JSON document
     chart: Chart | None = None  # attached as a picture
+
+
+class RevertMode(StrEnum):
+    """How a revert reaches the repository."""
+
+    PUSH = "push"  # onto the branch itself
+    BRANCH = "branch"  # as a branch of its own, for a pull request
+
+
+class ImageChange(Payload):
+    """The image that a release brought into a container, and the one that was there before."""
+
+    container: str
+    bad: str
+    good: str
+
+
+class RevertRequest(Payload):
+    """Put images back where Git says what is to run. `release` and `run` are the cause: one commit for both.
+
+    `path` is the manifest's folder or file in the repository, `workload` the name of the Deployment that lends the
+    Rollout its template, empty where none does. `commit` is what the release was built from, where that is known. An
+    empty `mode` leaves it to the worker's setting, otherwise it is a `RevertMode`.
+    """
+
+    repository: str
+    branch: str = "main"
+    path: str = "."
+    namespace: str
+    rollout: str
+    workload: str = ""
+    revision: int
+    images: tuple[ImageChange, ...]
+    release: str
+    run: str
+    reason: str
+    commit: str = ""
+    mode: str = ""
+
+
+class RevertResult(Payload):
+    """What was done: `commit` stands on `branch` of the repository; empty when there was nothing to put back.
+
+    `created` False: an earlier attempt had pushed it. `message` says it to people.
+    """
+
+    message: str
+    commit: str = ""
+    branch: str = ""
+    created: bool = False

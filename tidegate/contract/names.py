@@ -10,7 +10,7 @@ ROLLOUT_WORKFLOW = "Rollout"
 ANALYSIS_WORKFLOW = "AnalysisRun"
 
 RELEASES_QUEUE = "tidegate-releases"  # workflows
-FOLLOW_UP_QUEUE = "tidegate-follow-up"  # ServiceNow and whatever else tells people
+FOLLOW_UP_QUEUE = "tidegate-follow-up"  # ServiceNow, Git, and whatever else tells people
 
 
 def cluster_queue(cluster: str) -> str:
@@ -80,6 +80,7 @@ class Activity(StrEnum):
     END_JOBS = "end_jobs"  # EndJobs -> None
     OPEN_INCIDENT = "open_incident"  # IncidentRequest -> IncidentRef
     NOTE_INCIDENT = "note_incident"  # IncidentNote -> None
+    REVERT_COMMIT = "revert_commit"  # RevertRequest -> RevertResult
 
 
 class ErrorType(StrEnum):

@@ -121,6 +121,7 @@ class Compensation(StrEnum):
     TRAFFIC = "traffic to stable"
     SCALE = "canary pods down"
     INCIDENT = "incident"
+    REVERT = "git revert"
 
 
 class CompensationStatus(Payload):
