@@ -32,7 +32,7 @@ _CONFIGURATION = (
     "commit.gpgSign=false",
     "push.gpgSign=false",
 )
-_INHERITED = ("PATH", "SSH_AUTH_SOCK", "HTTPS_PROXY", "NO_PROXY")
+_INHERITED = ("PATH", "SSH_AUTH_SOCK", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
 # The words are in the environment, so that they stand neither on a disk nor in a list of processes.
 _ASKPASS = """#!/bin/sh
 case "$1" in
@@ -95,18 +95,7 @@ class Git:
     async def run(self, command: str, *arguments: str, input: bytes = b"") -> bytes:  # noqa: A002  # as in subprocess
         """Run one command and return what it says. Raises GitError and GitTimeoutError."""
         configuration = (part for setting in _CONFIGURATION for part in ("-c", setting))
-        process = await asyncio.create_subprocess_exec(
-            "git",
-            *configuration,
-            command,
-            *arguments,
-            cwd=self.repository,
-            env=self._environment,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,  # its helpers end with it
-        )
+        process = await self._start(*configuration, command, *arguments)
         try:
             async with asyncio.timeout(self._timeout):
                 said, complaint = await _converse(process, input)
@@ -120,6 +109,21 @@ class Git:
             output = self._masked(said.decode(errors="replace"))
             raise GitError(command, process.returncode, self._masked(complaint.decode(errors="replace")), output)
         return said
+
+    async def _start(self, *arguments: str) -> asyncio.subprocess.Process:
+        try:
+            return await asyncio.create_subprocess_exec(
+                "git",
+                *arguments,
+                cwd=self.repository,
+                env=self._environment,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,  # its helpers end with it
+            )
+        except FileNotFoundError:
+            raise GitError("", 127, "this worker has no git program") from None
 
     def _masked(self, text: str) -> str:
         if self._login.password:

@@ -155,6 +155,9 @@ def _failure(request: RevertRequest, error: GitError) -> ApplicationError:
     where = f"{request.repository} {request.branch}: {error}"
     if found := _STATUS.search(error.complaint):
         return failure(SYSTEM, int(found[1]), where, {}, datetime.now(UTC))
+    if "Remote branch" in error.complaint:
+        # A server that answers with a page, as it may while it starts, seems to have no branches at all.
+        return unavailable(SYSTEM, where)
     for status, signs in _COMPLAINTS:
         if any(sign in error.complaint for sign in signs):
             return failure(SYSTEM, status, where, {}, datetime.now(UTC))

@@ -140,9 +140,7 @@ class GitSettings(_Group):
     author_name: str = Field("Tidegate", min_length=1, description="name in the commits")
     author_email: str = Field("tidegate@localhost", min_length=1, description="address in the commits")
     ca_file: Path | None = Field(None, description="CA certificates of the server; the system's by default")
-    timeout: timedelta = Field(
-        timedelta(minutes=1), gt=timedelta(0), description="limit of one git command; seconds, or ISO 8601"
-    )
+    timeout_seconds: float = Field(60.0, gt=0, description="limit of one git command")
 
 
 class WatcherSettings(_Group):

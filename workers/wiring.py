@@ -156,9 +156,8 @@ def _follow_up_activities(settings: Settings, http: httpx.AsyncClient, secrets: 
         from activities import gitops
 
         asked = gitops.GitSettings(
-            **git.model_dump(exclude={"repositories", "timeout"}),
+            **git.model_dump(exclude={"repositories"}),
             repositories=tuple(git.repositories.split(",")),
-            timeout_seconds=git.timeout.total_seconds(),
         )
         activities.append(gitops.GitOps(secrets, asked).revert_commit)
     return activities

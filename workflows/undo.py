@@ -123,17 +123,18 @@ class Undo:
             await self._commands.open_incident(incident_request(self._plan, self._journal.status(), cause))
         )
 
-    async def _revert(self, request: RevertRequest) -> None:
+    async def _revert(self, request: RevertRequest) -> str:
         result = await self._commands.revert_commit(request)
         self._journal.event("GitReverted" if result.commit else "GitUnchanged", result.message)
+        return result.message
 
-    async def _carry_out(self, name: Compensation, work: Awaitable[None]) -> None:
+    async def _carry_out(self, name: Compensation, work: Awaitable[str | None]) -> None:
         self._journal.compensation(name, "running")
         try:
-            await work
+            detail = await work
         except (ActivityError, ApplicationError) as error:
             self._failed.append(name)
             self._journal.compensation(name, "failed", cause_of(error))
             self._journal.event("CompensationFailed", f"{name}: {cause_of(error)}", warning=True)
         else:
-            self._journal.compensation(name, "done")
+            self._journal.compensation(name, "done", detail or "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import ssl
 import subprocess
 import tempfile
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from temporalio.exceptions import ApplicationError
 
 from activities.git_images import NotEditableError, edited, look
 from activities.gitops import GitOps, GitSettings
-from tests.activities.outside import MemorySecrets, Script, run_activity, self_signed
+from tests.activities.outside import Answering, MemorySecrets, Script, run_activity, self_signed
 from tidegate.contract import ErrorType, ImageChange, RevertMode, RevertRequest, RevertResult
 
 NAME = "registry.internal:5000/payments/checkout"
@@ -101,6 +103,22 @@ def _git(folder: Path, *arguments: str) -> bytes:
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     return Repository(tmp_path)
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> ssl.SSLContext:
+    certificate, key = self_signed(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def authorities(folder: Path) -> Path:
+    return folder / "tls.crt"
+
+
+def https(server: Script) -> str:
+    return server.url.replace("http://", "https://")
 
 
 def manifest(image: str) -> str:
@@ -297,7 +315,6 @@ async def test_what_is_not_there_is_said_by_name(repository: Repository, tmp_pat
     repository.commit("first", apps__checkout__rollout_yaml=manifest(BAD))
     wrong = {
         "no-such": request(f"file://{tmp_path}/no-such.git"),
-        "release-9": request(repository.url, branch="release-9"),
         "apps/nowhere": request(repository.url, path="apps/nowhere"),
         "no Rollout cart": request(repository.url, rollout="cart"),
     }
@@ -305,6 +322,13 @@ async def test_what_is_not_there_is_said_by_name(repository: Repository, tmp_pat
         error = await error_of(asked)
         assert (error.type, error.non_retryable) == (ErrorType.NOT_FOUND, True), error.message
         assert what in error.message
+
+
+async def test_a_branch_may_still_come(repository: Repository) -> None:
+    repository.commit("first", apps__checkout__rollout_yaml=manifest(BAD))
+    error = await error_of(request(repository.url, branch="release-9"))
+    assert (error.type, error.non_retryable) == (ErrorType.UNAVAILABLE, False)
+    assert "Remote branch release-9 not found" in error.message
 
 
 @pytest.mark.parametrize(
@@ -339,17 +363,16 @@ async def test_what_git_could_misunderstand_is_refused_before_it_is_asked(change
     assert "hunter2" not in error.message
 
 
-async def test_a_refused_password_is_read_again_once_and_never_shown(tmp_path: Path) -> None:
-    certificate, key = self_signed(tmp_path)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate, key)
+async def test_a_refused_password_is_read_again_once_and_never_shown(tmp_path: Path, tls: ssl.SSLContext) -> None:
     secrets = MemorySecrets(
         {SECRET: {"username": "tidegate", "password": "old-password"}}, {SECRET: {"token": "new-password"}}
     )
     async with Script(tls) as server:
         server.then(401, b"no", WWW_Authenticate='Basic realm="git"')
-        url = server.url.replace("http://", "https://")
-        error = await error_of(request(f"{url}/config.git"), secrets, repositories=(url,), ca_file=certificate)
+        url = https(server)
+        error = await error_of(
+            request(f"{url}/config.git"), secrets, repositories=(url,), ca_file=authorities(tmp_path)
+        )
         told = [seen.headers["Authorization"] for seen in server.seen if "Authorization" in seen.headers]
     assert error.type == ErrorType.UNAUTHORIZED, error.message
     assert not error.non_retryable
@@ -368,28 +391,26 @@ async def test_a_refused_password_is_read_again_once_and_never_shown(tmp_path: P
         (200, ErrorType.UNAVAILABLE),
     ],
 )
-async def test_an_answer_of_a_server_says_whether_a_retry_helps(tmp_path: Path, status: int, kind: ErrorType) -> None:
-    certificate, key = self_signed(tmp_path)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate, key)
+async def test_an_answer_of_a_server_says_whether_a_retry_helps(
+    tmp_path: Path, tls: ssl.SSLContext, status: int, kind: ErrorType
+) -> None:
     async with Script(tls) as server:
         server.then(status, b"nonsense")
-        url = server.url.replace("http://", "https://")
+        url = https(server)
         secrets = MemorySecrets({SECRET: {"token": "token-of-a-test"}})
-        error = await error_of(request(f"{url}/config.git"), secrets, repositories=(url,), ca_file=certificate)
+        error = await error_of(
+            request(f"{url}/config.git"), secrets, repositories=(url,), ca_file=authorities(tmp_path)
+        )
     assert error.type == kind, error.message
 
 
-async def test_a_server_that_never_ends_is_left(tmp_path: Path) -> None:
-    certificate, key = self_signed(tmp_path)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate, key)
+async def test_a_server_that_never_ends_is_left(tmp_path: Path, tls: ssl.SSLContext) -> None:
     async with Script(tls) as server:
         server.then_drip()
-        url = server.url.replace("http://", "https://")
+        url = https(server)
         secrets, limits = (
             MemorySecrets({SECRET: {"token": "token-of-a-test"}}),
-            {"ca_file": certificate, "timeout_seconds": 0.3},
+            {"ca_file": authorities(tmp_path), "timeout_seconds": 0.3},
         )
         error = await error_of(request(f"{url}/config.git"), secrets, repositories=(url,), **limits)
     assert error.type == ErrorType.UNAVAILABLE
@@ -406,6 +427,52 @@ async def test_nothing_stays_on_the_disk(repository: Repository) -> None:
 
 def clones() -> set[Path]:
     return set(Path(tempfile.gettempdir()).glob("tidegate-git-*"))
+
+
+async def test_a_server_that_asks_for_a_password_is_pushed_to(
+    repository: Repository, tmp_path: Path, tls: ssl.SSLContext
+) -> None:
+    repository.commit("first", apps__checkout__rollout_yaml=manifest(GOOD))
+    repository.commit("bump", apps__checkout__rollout_yaml=manifest(BAD))
+    _git(repository.bare, "config", "http.receivepack", "true")
+    secrets = MemorySecrets({SECRET: {"token": "rotated-away"}}, {SECRET: {"token": "token-of-a-test"}})
+    async with Script(tls) as server:
+        server.then_do(git_server(repository.bare.parent, basic("x-access-token", "token-of-a-test")))
+        url = https(server)
+        asked = request(f"{url}/config.git")
+        result = await revert(asked, secrets, repositories=(url,), ca_file=authorities(tmp_path))
+    assert secrets.refreshed == [SECRET]
+    assert repository.head() == result.commit
+    assert repository.file("apps/checkout/rollout.yaml") == manifest(GOOD)
+    assert repository.message(result.commit).startswith('Revert "bump"')
+
+
+def git_server(root: Path, authorization: str) -> Answering:
+    """Git's own HTTP server over the repositories in `root`, for whoever says the word."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Authorization") != authorization:
+            return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="git"'})
+        environment = {
+            **os.environ,
+            "GIT_PROJECT_ROOT": str(root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""),
+            "PATH_INFO": request.path,
+            "QUERY_STRING": request.query_string,
+            "REQUEST_METHOD": request.method,
+            "CONTENT_TYPE": request.headers.get("Content-Type", ""),
+            "REMOTE_USER": "tidegate",
+        }
+        pipe = asyncio.subprocess.PIPE
+        server = await asyncio.create_subprocess_exec("git", "http-backend", stdin=pipe, stdout=pipe, env=environment)
+        said, _ = await server.communicate(await request.read())
+        head, _, body = said.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        return web.Response(status=int(headers.pop("Status", "200")[:3]), body=body, headers=headers)
+
+    return answer
 
 
 def basic(username: str, password: str) -> str:

@@ -1,4 +1,4 @@
-"""A release on the time-skipping server: the real workflows and cluster activities; outside systems are stood in."""
+"""A release on the time-skipping server: the real workflows and cluster activities; whatever else is stood in for."""
 
 from __future__ import annotations
 

@@ -12,9 +12,13 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
+from temporalio.client import Client
 
 from sandbox.processes import LOOPBACK, Program, free_port, until
 from sandbox.temporal import TemporalServer
+from tidegate.contract import FOLLOW_UP_QUEUE
+from workers.settings import GitSettings, Role, Settings
+from workers.wiring import open_workers
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -48,6 +52,13 @@ async def test_a_worker_that_acts_loads_what_it_acts_with(
     server: TemporalServer, role: str, clients: list[str]
 ) -> None:
     assert await asyncio.to_thread(loaded, server, role) == clients
+
+
+async def test_a_worker_that_is_given_repositories_reverts_in_them(temporal: Client) -> None:
+    settings = Settings(role=Role.FOLLOW_UP, git=GitSettings(repositories="https://git.internal,file:///srv/git"))
+    async with open_workers(temporal, settings) as (worker,):
+        assert worker.task_queue == FOLLOW_UP_QUEUE
+        assert [each.__name__ for each in worker.config()["activities"]] == ["revert_commit"]
 
 
 class WorkerProcess:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tidegate.contract import RevertMode
 from workers.settings import Role, SettingsError, load_settings
 
 
@@ -49,6 +50,16 @@ def test_columns_of_an_incident_are_named_one_by_one(monkeypatch: pytest.MonkeyP
     assert settings.servicenow.fields == {"assignment_group": "Payments on-call"}
 
 
+def test_repositories_are_named_with_commas_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_GIT__REPOSITORIES", "https://git.internal/payments,ssh://git@git.internal")
+    monkeypatch.setenv("TIDEGATE_GIT__MODE", "branch")
+    monkeypatch.setenv("TIDEGATE_GIT__TIMEOUT_SECONDS", "5")
+    settings = load_settings()
+    assert settings.git is not None
+    assert settings.git.mode is RevertMode.BRANCH
+    assert settings.git.timeout_seconds == 5
+
+
 def test_the_command_line_comes_before_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEGATE_ROLE", "activities")
     assert load_settings(Role.WORKFLOWS).role is Role.WORKFLOWS
@@ -61,6 +72,8 @@ def test_the_command_line_comes_before_the_variable(monkeypatch: pytest.MonkeyPa
         ("TIDEGATE_HEALTH__PORT", "http", "TIDEGATE_HEALTH__PORT='http': Input should be a valid integer"),
         ("TIDEGATE_DATADOG__MEASUREMENTS_PER_SECOND", "0", "TIDEGATE_DATADOG__MEASUREMENTS_PER_SECOND='0': "),
         ("TIDEGATE_PROMETHEUS__MEASUREMENTS_PER_SECOND", "0", "TIDEGATE_PROMETHEUS__MEASUREMENTS_PER_SECOND='0': "),
+        ("TIDEGATE_GIT__REPOSITORIES", "git.internal", "TIDEGATE_GIT__REPOSITORIES='git.internal': String"),
+        ("TIDEGATE_GIT__MODE", "force", "TIDEGATE_GIT__MODE='force': Input should be 'push' or 'branch'"),
         ("TIDEGATE_VAULT__AUTH", "token", "TIDEGATE_VAULT__ADDRESS: Field required"),
         ("TIDEGATE_VAULT__ADRESS", "x", "TIDEGATE_VAULT__ADRESS='x': Extra inputs are not permitted"),
         ("TIDEGATE_VALUT__ADDRESS", "x", "TIDEGATE_VALUT__ADDRESS: no such setting"),

@@ -52,6 +52,9 @@ async def test_an_aborted_release_asks_for_the_images_of_stable(world: World) ->
     assert (revert.commit, revert.mode) == ("abc123", "branch")
     assert "error-rate" in revert.reason
     assert set(states(result).values()) == {"done"}
+    assert {each.name: each.detail for each in result.status.compensations}[
+        "git revert"
+    ] == "commit 1a2b3c puts it back"
     assert "compensation failed" not in message
     assert ("GitReverted", "commit 1a2b3c puts it back") in [(e.reason, e.message) for e in result.status.events]
 

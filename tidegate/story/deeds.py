@@ -128,4 +128,4 @@ def _compensation(status: ReleaseStatus, each: CompensationStatus) -> Deed | Non
         return None  # the weight that was written and read back says it
     if each.name == Compensation.INCIDENT and status.incident is not None:
         return Deed(at=each.at, text=f"incident {status.incident.number}: {status.incident.url}")
-    return Deed(at=each.at, text=f"done: {each.name}")
+    return Deed(at=each.at, text=f"done: {each.name}: {each.detail}".rstrip(": "))
