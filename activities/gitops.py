@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
@@ -131,16 +131,17 @@ class GitOps:
         return RevertMode(request.mode) if request.mode else self._settings.mode
 
     def _check_repository(self, repository: str) -> None:
-        _match(_ID, "repository", repository, "an address such as https://git.example/team/config.git")
+        # It is quoted only once it is known that it holds nothing that should not be shown.
         try:
             parts = urlsplit(repository)
         except ValueError:
-            raise rejected(SYSTEM, "repository: no address") from None
+            parts = None
+        if parts is None or not _ID.fullmatch(repository) or parts.query or parts.fragment:
+            raise rejected(SYSTEM, "repository: give an address such as https://git.example/team/config.git")
         if parts.password is not None or (parts.username is not None and parts.scheme != "ssh"):
-            # Not quoted: it holds what should not be shown.
             raise rejected(SYSTEM, f"repository: credentials do not belong in it, but in {self._settings.secret_path}")
         allowed = (f"{prefix.rstrip('/')}/" for prefix in self._settings.repositories)
-        if ".." in parts.path.split("/") or not any(f"{repository}/".startswith(prefix) for prefix in allowed):
+        if ".." in unquote(parts.path).split("/") or not any(f"{repository}/".startswith(prefix) for prefix in allowed):
             known = ", ".join(self._settings.repositories)
             raise rejected(SYSTEM, f"repository {repository!r}: workers are set to write to {known} only")
 

@@ -65,7 +65,7 @@ class Undo:
     async def follow_up(self, cause: str, awaited: Callable[[], bool]) -> None:
         """Everything after the traffic: people and Git, unless there is no new `cause`, and at their deadline the pods.
 
-        Once another release is `awaited` the pods are left to that one, which may need them. Git holds nobody up.
+        Once another release is `awaited` the pods are left to that one, which may need them. Git holds none of them up.
         """
         request = revert_request(self._plan, self._journal.status(), cause) if cause else None
         others = self._tell_and_scale(cause, awaited)

@@ -68,6 +68,15 @@ class Repository:
             file = self._work / name.replace("__", "/").replace("_", ".")
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(text.encode())
+        return self._publish(message)
+
+    def link(self, path: str, target: Path) -> str:
+        file = self._work / path
+        file.parent.mkdir(parents=True)
+        file.symlink_to(target)
+        return self._publish("link")
+
+    def _publish(self, message: str) -> str:
         _git(self._work, "add", "--all")
         _git(self._work, "commit", "--quiet", "-m", message)
         _git(self._work, "push", "--quiet", "origin", "main")
@@ -210,6 +219,22 @@ async def test_the_manifest_may_lie_at_the_root(repository: Repository) -> None:
     assert repository.file("rollout.yaml") == manifest(GOOD)
 
 
+async def test_files_that_cannot_be_read_are_passed_by(repository: Repository) -> None:
+    large, deep = "# much\n" * 800_000, "[" * 50_000
+    others = {"apps__checkout__a_yaml": large, "apps__checkout__b_yaml": deep, "apps__checkout__c_yaml": "a: !x {"}
+    repository.commit("first", apps__checkout__rollout_yaml=manifest(BAD), **others)
+    result = await revert(request(repository.url))
+    assert repository.changed(result.commit) == ["apps/checkout/rollout.yaml"]
+
+
+async def test_a_link_is_not_followed(repository: Repository, tmp_path: Path) -> None:
+    outside = tmp_path / "rollout.yaml"
+    outside.write_text(manifest(BAD))
+    repository.link("apps/checkout/rollout.yaml", outside)
+    assert (await error_of(request(repository.url))).type == ErrorType.NOT_FOUND
+    assert outside.read_bytes() == manifest(BAD).encode()
+
+
 async def test_a_kustomization_gets_its_tag_back(repository: Repository) -> None:
     base = manifest("checkout:placeholder")
     good, bad = (KUSTOMIZATION.format(name=NAME, tag=tag) for tag in ("1.0.0", "1.1.1-bad"))
@@ -249,6 +274,13 @@ async def test_however_often_it_is_asked_there_is_one_commit(repository: Reposit
     assert (again.commit, again.created) == (first.commit, False)
     assert "pushed before" in again.message
     assert repository.count() == repository_count
+
+
+async def test_attempts_that_overlap_make_one_commit(repository: Repository) -> None:
+    repository.commit("first", apps__checkout__rollout_yaml=manifest(BAD))
+    results = await asyncio.gather(*(revert(request(repository.url)) for _ in range(3)))
+    assert {result.commit for result in results} == {repository.head()}
+    assert repository.count() == 2
 
 
 async def test_an_image_that_was_changed_already_is_left(repository: Repository) -> None:
@@ -339,7 +371,12 @@ async def test_a_branch_may_still_come(repository: Repository) -> None:
         {"repository": "https://elsewhere.example/config.git"},
         {"repository": "https://git.internal.elsewhere.example/config.git"},
         {"repository": "https://git.internal/team/../other/config.git"},
+        {"repository": "https://git.internal/team/%2E%2e/other/config.git"},
+        {"repository": "https://git.internal:8443/team/config.git"},
         {"repository": "https://me:hunter2@git.internal/team/config.git"},
+        {"repository": "https://me:hunter2 @git.internal/team/config.git"},
+        {"repository": "https://git.internal/team/config.git?token=hunter2"},
+        {"repository": "https://[hunter2/"},
         {"branch": "--force"},
         {"branch": "+main:other"},
         {"branch": "a..b"},

@@ -17,6 +17,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowHist
 
 from tests.virtual.releases import IMAGE, World, open_release_world
 from tests.workflows.test_experiment import experiment
+from tests.workflows.test_reverts import annotated
 from tests.workflows.test_steps import without_router
 from tidegate.contract import Accepted
 
@@ -37,6 +38,12 @@ async def bad(world: World) -> WorkflowHandle[Any, Any]:
     await world.deploy_stable()
     world.datadog.answers = {"error-rate": [0.2]}
     return await world.start(world.request("1.1.0"))
+
+
+async def reverted(world: World) -> WorkflowHandle[Any, Any]:
+    await world.deploy_stable()
+    world.datadog.answers = {"error-rate": [0.2]}
+    return await world.start(world.request("1.1.0", annotated()))
 
 
 async def aborted(world: World) -> WorkflowHandle[Any, Any]:
@@ -118,7 +125,7 @@ async def refused(world: World) -> WorkflowHandle[Any, Any]:
 
 
 TURNS: tuple[Turn, ...] = (
-    *(first, good, bad, aborted, promoted, superseded),
+    *(first, good, bad, reverted, aborted, promoted, superseded),
     *(held, back, paused, compared, unrouted, late, refused),
 )
 

@@ -11,7 +11,7 @@ from tests.virtual.releases import IMAGE, World
 from tidegate.contract import Document, ErrorType, ImageChange, ReleaseRequest, ReleaseResult, Source
 
 REPOSITORY = "https://git.internal/payments/config.git"
-BAD = {"error-rate": [0.2]}
+BAD: dict[str, list[float | None]] = {"error-rate": [0.2]}
 
 
 def annotated(**more: str) -> Any:
