@@ -29,11 +29,11 @@ def incident_request(plan: Plan, status: ReleaseStatus, cause: str) -> IncidentR
 
 def incident_note(status: ReleaseStatus, incident: IncidentRef) -> IncidentNote:
     """What was done, one line each."""
-    rows = [row for row in status.compensations if row.name != Compensation.INCIDENT]
+    rows = [row for row in status.compensations if row.state == "done" and row.name != Compensation.INCIDENT]
     lines = [f"{row.at:%H:%M:%S} UTC {row.name}: {row.state} {row.detail}".rstrip() for row in rows if row.at]
     return IncidentNote(
         sys_id=incident.sys_id,
-        event=f"{status.workflow_id}/{status.revision}/{status.run_id}/undone",
+        event=f"{status.workflow_id}/{status.revision}/{status.run_id}/restored",
         text="\n".join([f"Tidegate: the canary has {status.actual_weight} % of the traffic", *lines]),
     )
 

@@ -73,7 +73,6 @@ class Undo:
             await others
         else:
             await asyncio.gather(others, self._carry_out(Compensation.REVERT, self._revert(request)))
-        await self._tell_the_incident()
 
     async def _tell_and_scale(self, cause: str, awaited: Callable[[], bool]) -> None:
         plan = self._plan
@@ -81,6 +80,7 @@ class Undo:
             self._journal.compensation(Compensation.SCALE, "running")
         if cause:
             await self._carry_out(Compensation.INCIDENT, self._open_incident(cause))
+            await self._tell_the_incident()
         if not (plan.is_first or plan.is_stable):
             await self._carry_out(Compensation.SCALE, race(self._quiet(), awaited))
 
@@ -109,7 +109,7 @@ class Undo:
         self._journal.routed(traffic, "back to stable")
 
     async def _tell_the_incident(self) -> None:
-        """What became of the release since the incident was opened."""
+        """What was done so far; the traffic is what people wait for."""
         status = self._journal.status()
         if status.incident is None:
             return

@@ -76,7 +76,7 @@ async def test_a_bad_version_dies_at_the_first_gate_with_an_incident(world: Worl
     assert world.cluster.wanted() == [8, 0]
     [note] = world.servicenow.notes
     assert "the canary has 0 % of the traffic" in note.text
-    assert "canary pods down: done" in note.text
+    assert "traffic to stable: done" in note.text
     assert world.servicenow.incidents[0].chart is not None
     for name, document in incident.attachments.items():
         kind = Kind.RELEASE if name == "release.json" else Kind.ANALYSIS_RUN
