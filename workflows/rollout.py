@@ -69,10 +69,16 @@ class Rollout(Doors):
                 await self._stay_aborted(plan)
             while newer := await self._bring_out(plan):
                 plan = await self._admit(newer, before=plan)
-        finally:
-            self.inbox.ended = True
-            await workflow.wait_condition(workflow.all_handlers_finished)
+        except (Exception, asyncio.CancelledError):  # not the end of a worker, after which nothing can be awaited
+            await self._close()
+            raise
+        await self._close()
         return describe(plan, self.journal.status())
+
+    async def _close(self) -> None:
+        """Whoever spoke to the release gets an answer."""
+        self.inbox.ended = True
+        await workflow.wait_condition(workflow.all_handlers_finished)
 
     # ----------------------------------------------------------------------------------------------------- before it
 
