@@ -28,7 +28,7 @@ from activities.cluster import (
 )
 from activities.ownership import claim
 from activities.replica_sets import HASH_LABEL, PROMOTED_AT, SCALE_DOWN_DEADLINE
-from activities.workloads import Workloads
+from activities.workloads import Workloads, with_template
 from tidegate.contract import (
     Activity,
     CreateReplicaSet,
@@ -44,7 +44,6 @@ from tidegate.contract import (
     TrafficState,
 )
 from tidegate.manifests.kinds import REVISION
-from tidegate.manifests.workload import resolved
 
 
 class Kubernetes:
@@ -71,8 +70,7 @@ class Kubernetes:
                 non_retryable=True,
             )
         workload = await self._workloads.template(namespace, rollout)
-        if workload is not None:
-            rollout = resolved(rollout, workload.template, workload.selector)
+        rollout = with_template(rollout, workload)
         sets = await self.replica_sets(request.target, rollout, pods=request.pods)
         canary = (rollout["spec"].get("strategy") or {}).get("canary") or {}
         istio = Istio.of(rollout)
@@ -84,7 +82,7 @@ class Kubernetes:
         virtual = await self._virtual_services(namespace, istio)
         return Observation(
             at=datetime.now(UTC),
-            rollout=live and await self._workloads.resolve(live),
+            rollout=live and with_template(live, await self._workloads.template(namespace, live)),
             workload=workload,
             stable_hash=_stable_hash(live, sets),
             replica_sets=tuple(sets),

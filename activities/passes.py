@@ -26,6 +26,7 @@ from activities.views import View, Views, rules_of
 from tidegate.canary import experiments
 from tidegate.canary.managed_routes import wanted_routes
 from tidegate.canary.passes import (
+    Rules,
     next_move,
     settled,
     wake_at,
@@ -125,7 +126,9 @@ class Passes:
             move = next_move(at, view.scene, rules, request.at)
             if move is not None:
                 await self._moves.make(move, request, view, done)
-            elif not await self._moves.experiment(request, view, done) and not await self._linger(request, view, begun):
+                continue
+            moved = await self._moves.experiment(request, view, done)
+            if not moved and not await self._linger(at, rules, view, request.at, begun):
                 break
         published, stored = await self._publish(request, view, done)
         told = await self._publisher.tell(request, done.events)
@@ -148,10 +151,9 @@ class Passes:
             object=stored,
         )
 
-    async def _linger(self, request: Reconcile, view: View, begun: float) -> bool:
+    async def _linger(self, at: Position, rules: Rules, view: View, now: datetime, begun: float) -> bool:
         """Whether a moment was waited in which pods may have come; on the way back nothing waits (law 3)."""
-        at = _position(request, view)
-        if at.aborted or settled(at, view.scene, rules_of(request.rollout), request.at):
+        if at.aborted or settled(at, view.scene, rules, now):
             return False
         return await self._for_pods(timedelta(seconds=asyncio.get_running_loop().time() - begun))
 

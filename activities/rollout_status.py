@@ -13,14 +13,22 @@ from pydantic import ValidationError
 
 from activities.cluster import ROLLOUTS, Cluster, Object, annotate
 from activities.views import View
-from activities.workloads import Workloads
+from activities.workloads import Workloads, with_template
 from tidegate.canary.conditions import Moment, conditions, refusal
 from tidegate.canary.phase import ALL_STEPS, INVALID_SPEC, WORKLOAD_GENERATION, RolloutPhase, missing_pods
 from tidegate.canary.status import Condition, RolloutStatus
 from tidegate.canary.template_hash import pod_template_hash
-from tidegate.contract import Document, Place, Reconcile, Refusal, ReplicaCounts, RolloutObject, Target
+from tidegate.contract import (
+    Document,
+    Place,
+    Reconcile,
+    Refusal,
+    ReplicaCounts,
+    RolloutObject,
+    Target,
+    WorkloadTemplate,
+)
 from tidegate.manifests.rollout import Rollout
-from tidegate.manifests.workload import resolved
 
 log = structlog.get_logger(__name__)
 
@@ -42,14 +50,14 @@ class StatusWriter:
         if live is None:
             return None
         workload = await self._workloads.template(target.namespace, live)
-        whole = live if workload is None else resolved(live, workload.template, workload.selector)
+        whole = with_template(live, workload)
         fields = _fields(whole, request, view)
         if workload is not None and pod_template_hash(workload.template) == request.place.hash:
             fields["workloadObservedGeneration"] = str(workload.generation)
             await self._note_workload(live, str(workload.generation), request)
         fields |= _derived(whole, fields, request, created=created)
         changed = _changed(live.get("status") or {}, fields)
-        return await self._merge(target, changed) if changed or request.account.status else None
+        return await self._merge(target, changed, workload) if changed or request.account.status else None
 
     async def _note_workload(self, live: Object, generation: str, request: Reconcile) -> None:
         """Put the generation of the workload that is brought out into an annotation, too.
@@ -80,11 +88,11 @@ class StatusWriter:
             log.warning("conditions_not_written", rollout=target.name, error=str(error))
         if request.generation:
             fields["observedGeneration"] = str(request.generation)
-        return await self._merge(target, fields)
+        return await self._merge(target, fields, await self._workloads.template(target.namespace, live))
 
-    async def _merge(self, target: Target, fields: Document) -> RolloutObject:
+    async def _merge(self, target: Target, fields: Document, workload: WorkloadTemplate | None) -> RolloutObject:
         stored = await self._cluster.merge_status(ROLLOUTS, target.namespace, target.name, fields)
-        return RolloutObject.of(await self._workloads.resolve(stored))
+        return RolloutObject.of(with_template(stored, workload))
 
 
 def _fields(live: Object, request: Reconcile, view: View) -> Document:

@@ -71,12 +71,13 @@ class Views:
         sets = await self._kubernetes.replica_sets(target, rollout)
         istio = Istio.of(rollout)
         traffic = await self._kubernetes.traffic(target.namespace, istio) if istio else None
-        selectors = await self._selectors(target.namespace, rules_of(rollout))
+        rules = rules_of(rollout)
+        selectors = await self._selectors(target.namespace, rules)
         spec = Rollout.model_validate(live or rollout).spec
         weights = None
         if istio is not None:
             share = traffic.canary if traffic else 0
-            led_to = next((selectors.get(name, "") for name in rules_of(rollout).canary), "")
+            led_to = next((selectors.get(name, "") for name in rules.canary), "")
             weights = Weights(share, 100 - share, led_to)
         experiment = await self._experiments.standing(target)
         shares = shares_of(traffic, experiment)

@@ -8,7 +8,7 @@ from typing import Any
 from activities.cluster import DEPLOYMENTS, Cluster, Object, put
 from tidegate.canary.scene import Workload
 from tidegate.contract import Document, Fence, WorkloadTemplate
-from tidegate.manifests.workload import NEVER, needs_template, reference_of, resolved
+from tidegate.manifests.workload import NEVER, needs_template, reference_of
 
 
 class Workloads:
@@ -30,11 +30,6 @@ class Workloads:
             selector=found["spec"].get("selector") or {},
         )
 
-    async def resolve(self, rollout: Object) -> Object:
-        """A Rollout object with the template that its workloadRef leads to; as it is where it leads to none."""
-        found = await self.template(str(rollout["metadata"].get("namespace") or ""), rollout)
-        return rollout if found is None else resolved(rollout, found.template, found.selector)
-
     async def standing(self, namespace: str, rollout: Document) -> Workload | None:
         """How the Deployment stands where a Rollout is to take its place; None where nothing is to be done with it."""
         reference = reference_of(rollout)
@@ -54,3 +49,8 @@ class Workloads:
             fence,
             lambda found: [put("/spec/replicas", replicas)] if found["spec"].get("replicas") != replicas else [],
         )
+
+
+def with_template(rollout: Object, workload: WorkloadTemplate | None) -> Object:
+    """A Rollout with the template that it takes from a workload; as it is where it takes it from none."""
+    return rollout if workload is None else workload.lent_to(rollout)

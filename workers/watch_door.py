@@ -8,11 +8,10 @@ from typing import Final
 import structlog
 
 from activities.cluster import ROLLOUTS, Cluster, Object
-from activities.workloads import Workloads
+from activities.workloads import Workloads, with_template
 from tidegate.client import RefusedError, RolloutRef, TidegateClient
 from tidegate.contract import ErrorType, WorkloadTemplate
 from tidegate.doorway import Ask, Note, Start, Tell, decide, decide_deleted, release_request
-from tidegate.manifests.workload import resolved
 from workers.watch_notices import notice
 
 log = structlog.get_logger(__name__)
@@ -58,8 +57,7 @@ class Door:
             decision = decide_deleted(str(found["metadata"].get("uid") or ""), release)
         else:
             workload = await self._workloads.template(namespace, found)
-            whole = found if workload is None else resolved(found, workload.template, workload.selector)
-            decision = decide(whole, release, recheck=sighting.recheck)
+            decision = decide(with_template(found, workload), release, recheck=sighting.recheck)
         again = decision.look_again
         for ask in decision.asks:
             again |= await self._say(rollout, found or {}, workload, ask)

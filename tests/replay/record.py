@@ -40,6 +40,12 @@ async def bad(world: World) -> WorkflowHandle[Any, Any]:
     return await world.start(world.request("1.1.0"))
 
 
+async def at_first_pause(world: World) -> WorkflowHandle[Any, Any]:
+    handle = await good(world)
+    await world.until(handle, lambda status: status.phase == "Paused")
+    return handle
+
+
 async def reverted(world: World) -> WorkflowHandle[Any, Any]:
     await world.deploy_stable()
     world.datadog.answers = {"error-rate": [0.2]}
@@ -47,22 +53,19 @@ async def reverted(world: World) -> WorkflowHandle[Any, Any]:
 
 
 async def aborted(world: World) -> WorkflowHandle[Any, Any]:
-    handle = await good(world)
-    await world.until(handle, lambda status: status.phase == "Paused")
+    handle = await at_first_pause(world)
     await handle.signal("abort", {"by": "ana", "reason": "smell"})
     return handle
 
 
 async def promoted(world: World) -> WorkflowHandle[Any, Any]:
-    handle = await good(world)
-    await world.until(handle, lambda status: status.phase == "Paused")
+    handle = await at_first_pause(world)
     await handle.execute_update("promote", {"full": True, "by": "ana"}, result_type=Accepted)
     return handle
 
 
 async def superseded(world: World) -> WorkflowHandle[Any, Any]:
-    handle = await good(world)
-    await world.until(handle, lambda status: status.phase == "Paused")
+    handle = await at_first_pause(world)
     await handle.execute_update("release", world.request("1.2.0"), result_type=Accepted)
     return handle
 
@@ -77,15 +80,13 @@ async def held(world: World) -> WorkflowHandle[Any, Any]:
 
 
 async def back(world: World) -> WorkflowHandle[Any, Any]:
-    handle = await good(world)
-    await world.until(handle, lambda status: status.phase == "Paused")
+    handle = await at_first_pause(world)
     await handle.execute_update("release", world.request("1.0.0"), result_type=Accepted)
     return handle
 
 
 async def paused(world: World) -> WorkflowHandle[Any, Any]:
-    handle = await good(world)
-    await world.until(handle, lambda status: status.phase == "Paused")
+    handle = await at_first_pause(world)
     await handle.signal("pause", {"by": "ana"})
     await world.env.sleep(3600)
     await handle.signal("resume", {"by": "ana"})
@@ -118,8 +119,7 @@ async def refused(world: World) -> WorkflowHandle[Any, Any]:
     def nameless(rollout: dict[str, Any]) -> None:
         rollout["spec"]["strategy"]["canary"]["canaryService"] = "no-such"
 
-    handle = await good(world)
-    await world.until(handle, lambda status: status.phase == "Paused")
+    handle = await at_first_pause(world)
     await handle.execute_update("release", world.request("1.2.0", nameless), result_type=Accepted)
     return handle
 

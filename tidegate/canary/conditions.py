@@ -96,10 +96,10 @@ def conditions(at: Moment) -> tuple[Condition, ...]:
 def refusal(before: RolloutStatus, message: str, now: datetime) -> tuple[Condition, ...]:
     """The conditions of a Rollout whose spec is not released: `InvalidSpec` says why, the others stay as they were."""
     found = next((each for each in before.conditions if each.type == INVALID_SPEC), None)
-    claim = _Claim(True, Reason.INVALID_SPEC, message, renewed=found is None or found.message != message)
-    others = tuple(each for each in before.conditions if each.type != INVALID_SPEC)
-    if found is not None and claim.says_the_same_as(found):
+    claim = _Claim(True, Reason.INVALID_SPEC, message)
+    if found is not None and found.message == message and claim.says_the_same_as(found):
         return before.conditions
+    others = tuple(each for each in before.conditions if each.type != INVALID_SPEC)
     return (*others, claim.condition(INVALID_SPEC, found, now))
 
 

@@ -10,6 +10,7 @@ from tidegate.contract.payload import Document, Payload
 from tidegate.contract.traffic import TrafficState
 from tidegate.contract.writes import Fence, Target
 from tidegate.manifests.steps import PodTemplateMetadata
+from tidegate.manifests.workload import resolved
 
 
 class PodState(Payload):
@@ -51,6 +52,10 @@ class WorkloadTemplate(Payload):
     generation: int
     template: Document
     selector: Document
+
+    def lent_to(self, rollout: Document) -> Document:
+        """A Rollout that takes its pod template from here, with that template."""
+        return resolved(rollout, self.template, self.selector)
 
 
 class ObserveRequest(Payload):

@@ -14,7 +14,7 @@ from tidegate.contract.follow_up import IncidentRef
 from tidegate.contract.messages import Message
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.rollout_object import RolloutObject
-from tidegate.manifests.workload import needs_template, resolved
+from tidegate.manifests.workload import needs_template
 
 
 class Source(Payload):
@@ -50,8 +50,7 @@ class ReleaseRequest(Payload):
         """With the pod template of the workload in the manifest, where the manifest leaves it to one."""
         if self.workload is None or not needs_template(self.rollout):
             return self
-        document = resolved(self.rollout, self.workload.template, self.workload.selector)
-        return self.model_copy(update={"rollout": document})
+        return self.model_copy(update={"rollout": self.workload.lent_to(self.rollout)})
 
 
 class Waiting(Payload):
