@@ -127,7 +127,10 @@ class ServiceNow:
     @activity.defn(name=Activity.NOTE_INCIDENT)
     async def note_incident(self, request: IncidentNote) -> None:
         """Add a work note, unless it stands there. Raises as `open_incident` does."""
-        path, mark = f"{TABLE}/{quote(request.sys_id, safe='')}", f"[{request.event}]"
+        row = await self._find(_correlation_id(request.correlation_id))
+        if row is None:
+            raise unavailable(SYSTEM, f"the incident {request.correlation_id} is not there yet")
+        path, mark = f"{TABLE}/{row.sys_id}", f"[{request.event}]"
         # A journal has entries only for who wants to be shown them.
         shown = {"sysparm_fields": "work_notes", "sysparm_display_value": "true"}
         notes = _parse(_Notes, await self._session.call("GET", path, shown))

@@ -71,12 +71,13 @@ def workflow_runner() -> SandboxedWorkflowRunner:
 
 def _workflow_worker(client: Client, settings: Settings) -> Worker:
     from workflows.analysis_run import AnalysisRun
+    from workflows.follow_up import FollowUp
     from workflows.rollout import Rollout
 
     return Worker(
         client,
         task_queue=RELEASES_QUEUE,
-        workflows=[Rollout, AnalysisRun],
+        workflows=[Rollout, AnalysisRun, FollowUp],
         workflow_runner=workflow_runner(),
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         graceful_shutdown_timeout=settings.graceful_shutdown,

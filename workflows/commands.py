@@ -16,15 +16,11 @@ from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.contract import (
-        FOLLOW_UP_QUEUE,
         Account,
         Activity,
         AwaitChange,
         Document,
         Fence,
-        IncidentNote,
-        IncidentRef,
-        IncidentRequest,
         Istio,
         Observation,
         ObserveRequest,
@@ -34,8 +30,6 @@ with workflow.unsafe.imports_passed_through():
         Refusal,
         RestartPods,
         RestoreStable,
-        RevertRequest,
-        RevertResult,
         RolloutObject,
         Target,
         TrafficState,
@@ -46,14 +40,9 @@ with workflow.unsafe.imports_passed_through():
 WRITE_TIMEOUT = timedelta(seconds=30)
 LOOK_TIMEOUT = timedelta(seconds=60)
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
-FOLLOW_UP_TIMEOUT = timedelta(minutes=15)
-REVERT_HEARTBEAT_TIMEOUT = timedelta(seconds=30)
-REVERT_TIMEOUT = timedelta(minutes=5)  # for one attempt, which may clone several times
 PATIENCE = timedelta(minutes=10)
 REFUSAL_TIMEOUT = timedelta(minutes=1)
-NOTE_TIMEOUT = timedelta(minutes=2)
 FORWARD_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=300), maximum_interval=timedelta(seconds=15))
-REVERT_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 CERTAIN_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5))
 LOOK_AGAIN = RetryPolicy(initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.0)
 
@@ -162,47 +151,6 @@ class Commands:
         request = RestoreStable(target=self._target, istio=istio, stable_hash=stable_hash, fence=self._fence())
         traffic: TrafficState = await self._certain(Activity.RESTORE_STABLE, request, TrafficState, "canary 0 %")
         return traffic
-
-    async def open_incident(self, request: IncidentRequest) -> IncidentRef:
-        """Open the incident of an abort, or find it; gives up after `FOLLOW_UP_TIMEOUT`."""
-        incident: IncidentRef = await workflow.execute_activity(
-            Activity.OPEN_INCIDENT,
-            request,
-            result_type=IncidentRef,
-            task_queue=FOLLOW_UP_QUEUE,
-            start_to_close_timeout=LOOK_TIMEOUT,
-            schedule_to_close_timeout=FOLLOW_UP_TIMEOUT,
-            retry_policy=FORWARD_RETRY,
-            summary=request.correlation_id,
-        )
-        return incident
-
-    async def note_incident(self, note: IncidentNote) -> None:
-        """Add to an incident what was done. Nothing depends on it: it is soon given up."""
-        await workflow.execute_activity(
-            Activity.NOTE_INCIDENT,
-            note,
-            task_queue=FOLLOW_UP_QUEUE,
-            start_to_close_timeout=LOOK_TIMEOUT,
-            schedule_to_close_timeout=NOTE_TIMEOUT,
-            retry_policy=FORWARD_RETRY,
-            summary="work note",
-        )
-
-    async def revert_commit(self, request: RevertRequest) -> RevertResult:
-        """Put the images back in Git, or find that this was done; gives up after `FOLLOW_UP_TIMEOUT`."""
-        result: RevertResult = await workflow.execute_activity(
-            Activity.REVERT_COMMIT,
-            request,
-            result_type=RevertResult,
-            task_queue=FOLLOW_UP_QUEUE,
-            start_to_close_timeout=REVERT_TIMEOUT,
-            schedule_to_close_timeout=FOLLOW_UP_TIMEOUT,
-            heartbeat_timeout=REVERT_HEARTBEAT_TIMEOUT,
-            retry_policy=REVERT_RETRY,
-            summary=f"{request.repository} {request.branch}",
-        )
-        return result
 
     async def _forward(self, name: Activity, request: Any, result_type: type[Any] | None, summary: str) -> Any:
         return await workflow.execute_activity(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tidegate.analysis.status import Phase
-from tidegate.contract import AnalysisRef, Compensation, IncidentNote, IncidentRef, IncidentRequest, ReleaseStatus
+from tidegate.contract import AnalysisRef, IncidentNote, IncidentRequest, ReleaseStatus
 from tidegate.story.chart import chart_of
 from workflows.plan import Plan
 
@@ -11,15 +11,12 @@ _JUDGED = (Phase.FAILED, Phase.ERROR, Phase.INCONCLUSIVE)
 
 
 def incident_request(plan: Plan, status: ReleaseStatus, cause: str) -> IncidentRequest:
-    """One incident for (rollout, revision, run, abort), with the failed analysis run and the whole release attached.
-
-    The run is part of the id: a second try of the same revision that fails again is another event.
-    """
+    """One incident for (rollout, revision, run, abort), with the failed analysis run and the whole release attached."""
     failed = [analysis for analysis in status.analyses if analysis.status.phase in _JUDGED]
     images = ", ".join(plan_images(plan).values())
     attachments = {f"analysisrun-{a.name}.json": a.model_dump(mode="json") for a in failed}
     return IncidentRequest(
-        correlation_id=f"{status.workflow_id}/{plan.revision}/{status.run_id}/aborted",
+        correlation_id=incident_cause(plan, status),
         short_description=f"{plan.request.namespace}/{plan.request.name}: release of {images} was rolled back",
         description=_description(plan, status, cause, failed),
         attachments={**attachments, "release.json": status.model_dump(mode="json")},
@@ -27,14 +24,35 @@ def incident_request(plan: Plan, status: ReleaseStatus, cause: str) -> IncidentR
     )
 
 
-def incident_note(status: ReleaseStatus, incident: IncidentRef) -> IncidentNote:
-    """What was done, one line each."""
-    rows = [row for row in status.compensations if row.state == "done" and row.name != Compensation.INCIDENT]
-    lines = [f"{row.at:%H:%M:%S} UTC {row.name}: {row.state} {row.detail}".rstrip() for row in rows if row.at]
+def incident_cause(plan: Plan, status: ReleaseStatus) -> str:
+    """Correlation id of the incident of an abort.
+
+    The run is part of it: a second try of the same revision that fails again is another event.
+    """
+    return f"{status.workflow_id}/{plan.revision}/{status.run_id}/aborted"
+
+
+def traffic_note(plan: Plan, status: ReleaseStatus) -> IncidentNote:
+    """The traffic is back, which is what people wait for."""
+    return _note(plan, status, "restored", f"the canary has {status.actual_weight} % of the traffic")
+
+
+def scale_note(plan: Plan, status: ReleaseStatus) -> IncidentNote:
+    """The canary's pods are gone, or kept for a newer version."""
+    left = sum(each.current for each in status.replica_sets if each.hash == plan.hash)
+    return _note(plan, status, "scaled", f"{left} pods of the aborted version are left")
+
+
+def revert_note(plan: Plan, status: ReleaseStatus) -> IncidentNote:
+    """What was done in Git; the message of the revert follows."""
+    return _note(plan, status, "reverted", "what Git says is to run:")
+
+
+def _note(plan: Plan, status: ReleaseStatus, event: str, text: str) -> IncidentNote:
     return IncidentNote(
-        sys_id=incident.sys_id,
-        event=f"{status.workflow_id}/{status.revision}/{status.run_id}/restored",
-        text="\n".join([f"Tidegate: the canary has {status.actual_weight} % of the traffic", *lines]),
+        correlation_id=incident_cause(plan, status),
+        event=f"{status.workflow_id}/{plan.revision}/{status.run_id}/{event}",
+        text=f"Tidegate: {text}",
     )
 
 

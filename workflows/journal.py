@@ -23,9 +23,12 @@ with workflow.unsafe.imports_passed_through():
         SEARCH_WEIGHT,
         Account,
         AnalysisRef,
+        Compensation,
         CompensationStatus,
         Document,
+        EffectState,
         Event,
+        FollowedUp,
         IncidentRef,
         Message,
         Place,
@@ -34,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
         ReleaseStatus,
         ReplicaCounts,
         ReplicaSetState,
+        RevertResult,
         RolloutObject,
         StepState,
         StepStatus,
@@ -321,9 +325,31 @@ class Journal:
         rows[name] = CompensationStatus(name=name, state=state, detail=detail, at=workflow.now())
         self._set(compensations=tuple(rows.values()))
 
-    def incident(self, incident: IncidentRef) -> None:
-        """The incident of this abort."""
-        self._set(incident=incident)
+    def followed_up(self, told: FollowedUp) -> None:
+        """What follows a decision ended so; what ended before is not changed any more.
+
+        Raises ValidationError for an answer that is not that of the effect.
+        """
+        if self._state_of(told.name) != "running":
+            return
+        if told.state is EffectState.DONE and told.name == Compensation.INCIDENT:
+            self._set(incident=IncidentRef.model_validate(told.answer))
+        elif told.state is EffectState.DONE and told.name == Compensation.REVERT:
+            commit = RevertResult.model_validate(told.answer).commit
+            self.event("GitReverted" if commit else "GitUnchanged", told.message)
+        elif told.state is EffectState.FAILED:
+            self.event("CompensationFailed", f"{told.name}: {told.message}", warning=True)
+        self.compensation(told.name, told.state, told.message)
+
+    def _state_of(self, compensation: str) -> str:
+        return next((row.state for row in self._status.compensations if row.name == compensation), "")
+
+    def complaint(self) -> str:
+        """`; compensation failed: <which>` when a person is needed, and what is not done yet; otherwise nothing."""
+        named = {"failed": "compensation failed", "running": "not done yet"}
+        rows = self._status.compensations
+        lists = {text: ", ".join(row.name for row in rows if row.state == state) for state, text in named.items()}
+        return "".join(f"; {text}: {names}" for text, names in lists.items() if names)
 
     def phase(self, phase: str, message: str, *, finished: bool = False) -> None:
         """The release as a whole stands so."""

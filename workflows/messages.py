@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.contract import (
         Accepted,
         ErrorType,
+        FollowedUp,
         Message,
         Query,
         ReleaseRequest,
@@ -86,6 +87,14 @@ class Doors:
             self.journal.measured(AnalysisStatus.model_validate(_first(arguments)))
         except ValidationError:
             self.journal.event("UnreadableMessage", "an analysis run sent verdicts that cannot be read", warning=True)
+
+    @workflow.signal(name=Signal.FOLLOWED_UP, description="What follows a decision tells how it went")
+    def on_followed_up(self, *arguments: Any) -> None:
+        """Show what came of an incident, a revert and the like."""
+        try:
+            self.journal.followed_up(FollowedUp.model_validate(_first(arguments)))
+        except ValidationError:
+            self.journal.event("UnreadableMessage", "what follows an abort told what cannot be read", warning=True)
 
     @workflow.signal(dynamic=True)
     def on_unknown(self, name: str, arguments: Sequence[RawValue]) -> None:

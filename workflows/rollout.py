@@ -367,7 +367,7 @@ class Rollout(Doors):
         await self._background.cancel()
         await undo.follow_up(str(cause) if tell else "", lambda: self.inbox.awaited)
         await self._restarts.stop()
-        self.journal.phase("Degraded", f"{cause.type}: {message}{undo.complaint()}", finished=True)
+        self.journal.phase("Degraded", f"{cause.type}: {message}{self.journal.complaint()}", finished=True)
         self.journal.show()
         await self._keeper.told()
         await self._keeper.stop()

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.contract import Compensation, RevertRequest
+    from tidegate.contract import Compensation
+    from workflows.aftermath import abort_effects, scaled_effect
     from workflows.commands import Commands
-    from workflows.evidence import incident_note, incident_request
     from workflows.failures import cause_of
+    from workflows.follow_ups import FollowUps
     from workflows.interruptions import race
     from workflows.journal import Journal
     from workflows.keeper import Keeper
     from workflows.plan import Plan
-    from workflows.reverts import revert_request
 
 
 class Undo:
@@ -28,7 +27,6 @@ class Undo:
         self._commands = commands
         self._keeper = keeper
         self._journal = journal
-        self._failed: list[str] = []
 
     async def restore_traffic(self) -> None:
         """All weight on stable, read back. Waits for nothing but Kubernetes and is repeated until it succeeds.
@@ -63,30 +61,20 @@ class Undo:
         self._journal.event("TrafficWeightUpdated", message, warning=True)
 
     async def follow_up(self, cause: str, awaited: Callable[[], bool]) -> None:
-        """Everything after the traffic: people and Git, unless there is no new `cause`, and at their deadline the pods.
+        """Everything after the traffic: at their deadline the pods, and, if there is a new `cause`, people and Git.
 
-        Once another release is `awaited` the pods are left to that one, which may need them. Git holds none of them up.
+        Once another release is `awaited` the pods are left to that one, which may need them. People's systems are
+        waited for a while, so that the release can say what came of it; they hold nothing else up.
         """
-        request = revert_request(self._plan, self._journal.status(), cause) if cause else None
-        others = self._tell_and_scale(cause, awaited)
-        if request is None:
-            await others
-        else:
-            await asyncio.gather(others, self._carry_out(Compensation.REVERT, self._revert(request)))
-
-    async def _tell_and_scale(self, cause: str, awaited: Callable[[], bool]) -> None:
-        plan = self._plan
-        if not (plan.is_first or plan.is_stable):
-            self._journal.compensation(Compensation.SCALE, "running")
-        if cause:
-            await self._carry_out(Compensation.INCIDENT, self._open_incident(cause))
-            await self._tell_the_incident()
-        if not (plan.is_first or plan.is_stable):
+        follow_ups = FollowUps(self._journal, self._plan.request.name, self._plan.revision)
+        effects = abort_effects(self._plan, self._journal.status(), cause) if cause else ()
+        if effects:
+            follow_ups.begin("aborted", *effects)
+        if not (self._plan.is_first or self._plan.is_stable):
             await self._carry_out(Compensation.SCALE, race(self._quiet(), awaited))
-
-    def complaint(self) -> str:
-        """`; compensation failed: <which>` when a person is needed, otherwise nothing."""
-        return f"; compensation failed: {', '.join(self._failed)}" if self._failed else ""
+            if effects:
+                follow_ups.begin("scaled", scaled_effect(self._plan, self._journal.status()))
+        await follow_ups.leave(awaited)
 
     async def _walk_back(self) -> None:
         try:
@@ -108,33 +96,12 @@ class Undo:
         traffic = await self._commands.restore_stable(self._plan.routing, self._plan.seen.stable_hash)
         self._journal.routed(traffic, "back to stable")
 
-    async def _tell_the_incident(self) -> None:
-        """What was done so far; the traffic is what people wait for."""
-        status = self._journal.status()
-        if status.incident is None:
-            return
-        try:
-            await self._commands.note_incident(incident_note(status, status.incident))
-        except ActivityError as error:
-            self._journal.event("IncidentNoteFailed", cause_of(error), warning=True)
-
-    async def _open_incident(self, cause: str) -> None:
-        self._journal.incident(
-            await self._commands.open_incident(incident_request(self._plan, self._journal.status(), cause))
-        )
-
-    async def _revert(self, request: RevertRequest) -> str:
-        result = await self._commands.revert_commit(request)
-        self._journal.event("GitReverted" if result.commit else "GitUnchanged", result.message)
-        return result.message
-
-    async def _carry_out(self, name: Compensation, work: Awaitable[str | None]) -> None:
+    async def _carry_out(self, name: Compensation, work: Awaitable[None]) -> None:
         self._journal.compensation(name, "running")
         try:
-            detail = await work
+            await work
         except (ActivityError, ApplicationError) as error:
-            self._failed.append(name)
             self._journal.compensation(name, "failed", cause_of(error))
             self._journal.event("CompensationFailed", f"{name}: {cause_of(error)}", warning=True)
         else:
-            self._journal.compensation(name, "done", detail or "")
+            self._journal.compensation(name, "done")

@@ -90,13 +90,12 @@ async def test_the_readings_are_attached_as_a_picture_once(api: ServiceNowApi) -
 
 
 async def test_a_note_is_added_once_and_others_stay(api: ServiceNowApi) -> None:
-    reference = await open_incident(basic(api.url))
+    await open_incident(basic(api.url))
     async with http_client() as http:
         instance = ServiceNow(basic(api.url), http, ServiceNowSettings())
         for event in ("undone", "undone", "healthy"):
-            await run_activity(
-                instance.note_incident, IncidentNote(sys_id=reference.sys_id, event=event, text=f"{event}: done")
-            )
+            note = IncidentNote(correlation_id=REQUEST.correlation_id, event=event, text=f"{event}: done")
+            await run_activity(instance.note_incident, note)
     [incident] = api.records.incidents.values()
     assert [note.text for note in incident.journals["work_notes"]] == [
         "undone: done\n[undone]",

@@ -12,6 +12,7 @@ from temporalio.worker import Replayer
 from tests.replay.record import HISTORIES, TURNS
 from workers.wiring import workflow_runner
 from workflows.analysis_run import AnalysisRun
+from workflows.follow_up import FollowUp
 from workflows.rollout import Rollout
 
 FILES = sorted(HISTORIES.glob("*.json"))
@@ -25,7 +26,7 @@ def test_every_turn_is_recorded() -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 async def test_a_recorded_history_replays(file: Path) -> None:
     replayer = Replayer(
-        workflows=[Rollout, AnalysisRun],
+        workflows=[Rollout, AnalysisRun, FollowUp],
         data_converter=pydantic_data_converter,
         workflow_runner=workflow_runner(),
     )

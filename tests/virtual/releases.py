@@ -46,6 +46,7 @@ from tidegate.contract import (
 from tidegate.manifests.documents import load
 from workers.wiring import workflow_runner
 from workflows.analysis_run import AnalysisRun
+from workflows.follow_up import FollowUp
 from workflows.rollout import Rollout
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"
@@ -185,7 +186,7 @@ async def open_release_world() -> AsyncIterator[World]:
             Worker(
                 env.client,
                 task_queue=RELEASES_QUEUE,
-                workflows=[Rollout, AnalysisRun],
+                workflows=[Rollout, AnalysisRun, FollowUp],
                 workflow_runner=workflow_runner(),
             ),
             Worker(

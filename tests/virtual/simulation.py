@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from activities.replica_sets import HASH_LABEL, SCALE_DOWN_DEADLINE
@@ -31,6 +32,10 @@ PATCHES: dict[str, Document] = {
     "retry": {"abort": False},
     "promote full": {"promoteFull": True},
 }
+
+
+class TimeStandsStillError(Exception):
+    """The server skips no more time: it still counts an attempt of an activity whose workflow has closed meanwhile."""
 
 
 class Trace:
@@ -169,10 +174,15 @@ class Simulation:
         await self._tell()
 
     async def sleep_until(self, moment: datetime) -> None:
-        """Let time pass."""
+        """Let time pass. Raises TimeStandsStillError when it does not."""
         left = moment - await self._env.get_current_time()
-        if left > timedelta(0):
-            await self._env.sleep(left)
+        try:
+            if left > timedelta(0):
+                await self._env.sleep(left)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.DEADLINE_EXCEEDED:
+                raise
+            raise TimeStandsStillError(f"{left} before {moment}") from error
         self._cluster.advance(await self._env.get_current_time())
 
     async def _tell(self) -> None:

@@ -74,9 +74,10 @@ async def test_a_bad_version_dies_at_the_first_gate_with_an_incident(world: Worl
     assert result.status.incident is not None
     assert {c.state for c in result.status.compensations} == {"done"}
     assert world.cluster.wanted() == [8, 0]
-    [note] = world.servicenow.notes
-    assert "the canary has 0 % of the traffic" in note.text
-    assert "traffic to stable: done" in note.text
+    [restored, scaled] = world.servicenow.notes
+    assert "the canary has 0 % of the traffic" in restored.text
+    assert "0 pods of the aborted version are left" in scaled.text
+    assert {restored.correlation_id, scaled.correlation_id} == {incident.correlation_id}
     assert world.servicenow.incidents[0].chart is not None
     for name, document in incident.attachments.items():
         kind = Kind.RELEASE if name == "release.json" else Kind.ANALYSIS_RUN

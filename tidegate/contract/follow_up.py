@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field
 
 from tidegate.analysis.status import Phase
+from tidegate.contract.names import Activity
 from tidegate.contract.payload import Document, Payload
 
 
@@ -53,11 +55,53 @@ class Chart(Payload):
 
 
 class IncidentNote(Payload):
-    """What to add to the work notes of the incident of that sys_id. `event` is what it tells of: one note, ever."""
+    """What to add to the work notes of the incident of that cause. `event` is what it tells of: one note, ever."""
 
-    sys_id: str
+    correlation_id: str
     event: str
     text: str
+
+
+class Effect(Payload):
+    """One thing that follows a decision: an activity, what it is given, and the note that an incident gets after it.
+
+    `name` is what people call it. The message of the activity's answer, if it has one, is added to the note.
+    """
+
+    name: str
+    activity: Activity
+    request: Document
+    note: IncidentNote | None = None
+
+    @classmethod
+    def of(cls, name: str, activity: Activity, request: Payload, note: IncidentNote | None = None) -> Effect:
+        """With the payload that the activity takes."""
+        return cls(name=name, activity=activity, request=request.model_dump(mode="json"), note=note)
+
+
+class FollowUpRequest(Payload):
+    """The effects of one decision of a run of a release; `release` is its workflow id."""
+
+    release: str
+    run_id: str
+    effects: tuple[Effect, ...]
+
+
+class EffectState(StrEnum):
+    """How an effect ended."""
+
+    DONE = "done"
+    SKIPPED = "skipped"  # nobody set its system up
+    FAILED = "failed"  # a person is needed
+
+
+class FollowedUp(Payload):
+    """How the effect of that name ended; `answer` is the activity's, `message` is for people."""
+
+    name: str
+    state: EffectState
+    message: str = ""
+    answer: Any = None
 
 
 class IncidentRequest(Payload):

@@ -8,6 +8,7 @@ from temporalio.common import SearchAttributeKey
 
 ROLLOUT_WORKFLOW = "Rollout"
 ANALYSIS_WORKFLOW = "AnalysisRun"
+FOLLOW_UP_WORKFLOW = "FollowUp"
 
 RELEASES_QUEUE = "tidegate-releases"  # workflows
 FOLLOW_UP_QUEUE = "tidegate-follow-up"  # ServiceNow, Git, and whatever else tells people
@@ -36,6 +37,11 @@ def analysis_id(cluster: str, namespace: str, run: str) -> str:
     return f"analysis/{cluster}/{namespace}/{run}"
 
 
+def follow_up_id(release: str, revision: int, run_id: str, decision: str) -> str:
+    """Workflow id of what follows a decision of a run of a release, whose workflow id is `release`."""
+    return f"follow-up/{release.removeprefix('rollout/')}/{revision}/{run_id}/{decision}"
+
+
 class Signal(StrEnum):
     """Messages to a release. Each takes one optional JSON object; a bare signal is valid (law 8)."""
 
@@ -44,6 +50,7 @@ class Signal(StrEnum):
     PAUSE = "pause"  # {by?, reason?}
     RESUME = "resume"  # {by?, reason?}
     MEASURED = "measured"  # an analysis run tells its release that a verdict changed: AnalysisStatus
+    FOLLOWED_UP = "followed_up"  # what follows a decision tells its release how it went: FollowedUp
     TERMINATE = "terminate"  # a release tells its analysis run to end with what it has
 
 
@@ -99,6 +106,7 @@ class ErrorType(StrEnum):
     UNAVAILABLE = "Unavailable"  # yes: transport failure or 5xx of an outside system
     RATE_LIMITED = "RateLimited"  # yes, after `next_retry_delay`
     UNAUTHORIZED = "Unauthorized"  # once, after the credential was read again
+    NOT_CONFIGURED = "NotConfigured"  # never: nobody set this system up; what was asked of it is left out
     REJECTED = "Rejected"  # never: the outside system refused the request for what it says
 
 

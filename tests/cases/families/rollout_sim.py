@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
 
 from tests.cases.families.analysis_run import ScriptedProvider
 from tests.cases.family import Answer, Family, Input, pruned
 from tests.cases.results import rules_of
-from tests.virtual.stage import simulate
-from tidegate.analysis.reading import Reading
+from tests.virtual.stage import Measure, simulate
 
 EXACT = ("step", "phase", "stable", "desired", "vs_weights", "services", "pods", "analysisruns")
 LATE_SECONDS = 2
 
 
 def rollout_sim(given: Input) -> Answer:
-    provider = ScriptedProvider(given)
+    def script() -> Measure:
+        provider = ScriptedProvider(given)
+        return lambda _, metric, now: provider.measure(rules_of(dict(metric)), {}, now)
 
-    def measure(_: str, metric: Mapping[str, Any], now: datetime) -> Reading:
-        return provider.measure(rules_of(dict(metric)), {}, now)
-
-    return {"trace": asyncio.run(simulate(given, measure))}
+    return {"trace": asyncio.run(simulate(given, script))}
 
 
 def same_states(expected: Answer, actual: Answer) -> bool:

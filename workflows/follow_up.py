@@ -1,0 +1,101 @@
+"""What follows a decision of a release, in a workflow of its own that outlives the release.
+
+A system that is away for hours holds no release up, and nothing is lost: this goes on until the system is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from tidegate.contract import (
+        FOLLOW_UP_QUEUE,
+        FOLLOW_UP_WORKFLOW,
+        Activity,
+        Effect,
+        EffectState,
+        ErrorType,
+        FollowedUp,
+        FollowUpRequest,
+        IncidentNote,
+        Signal,
+    )
+    from workflows.failures import cause_of
+
+GIVE_UP = timedelta(days=7)
+# What is not there is asked for again, too: proxies say so in the name of servers that are away, and forges of
+# repositories that a credential may not see.
+NOT_THERE = timedelta(minutes=5)
+RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
+ATTEMPT_TIMEOUT = timedelta(minutes=1)
+REVERT_TIMEOUT = timedelta(minutes=5)  # for one attempt, which may clone several times
+REVERT_HEARTBEAT_TIMEOUT = timedelta(seconds=30)
+
+
+@workflow.defn(name=FOLLOW_UP_WORKFLOW)
+class FollowUp:
+    """Started by a release for each decision, under an id of its own: it is begun once."""
+
+    @workflow.run
+    async def run(self, asked: FollowUpRequest) -> list[FollowedUp]:
+        """Have every effect, side by side; the release hears of each while it is there.
+
+        Fails, once all have ended, with those that a person has to put right or that took longer than `GIVE_UP`.
+        """
+        self._release = workflow.get_external_workflow_handle(asked.release, run_id=asked.run_id)
+        self._until = workflow.now() + GIVE_UP
+        ended = list(await asyncio.gather(*map(self._have, asked.effects)))
+        failed = [f"{each.name}: {each.message}" for each in ended if each.state is EffectState.FAILED]
+        if failed:
+            raise ApplicationError("; ".join(failed), type=ErrorType.REJECTED, non_retryable=True)
+        return ended
+
+    async def _have(self, effect: Effect) -> FollowedUp:
+        ended = await self._carry_out(effect)
+        try:
+            await self._release.signal(Signal.FOLLOWED_UP, ended)
+        except FailureError as error:
+            workflow.logger.info("the release was not told, it has ended: %s", error)
+        if effect.note is not None and ended.state is EffectState.DONE:
+            await self._carry_out(_with_note(effect.note, ended.message))
+        return ended
+
+    async def _carry_out(self, effect: Effect) -> FollowedUp:
+        while True:
+            try:
+                answer = await self._attempts(effect)
+            except ActivityError as error:
+                kind = error.cause.type if isinstance(error.cause, ApplicationError) else None
+                if kind == ErrorType.NOT_CONFIGURED:
+                    return FollowedUp(name=effect.name, state=EffectState.SKIPPED, message=cause_of(error))
+                if kind != ErrorType.NOT_FOUND or workflow.now() + NOT_THERE >= self._until:
+                    return FollowedUp(name=effect.name, state=EffectState.FAILED, message=cause_of(error))
+                workflow.set_current_details(f"{effect.name}: {cause_of(error)}: asked again every {NOT_THERE}")
+                await workflow.sleep(NOT_THERE)
+            else:
+                said = str(answer.get("message") or "") if isinstance(answer, dict) else ""
+                return FollowedUp(name=effect.name, state=EffectState.DONE, message=said, answer=answer)
+
+    async def _attempts(self, effect: Effect) -> Any:
+        reverts = effect.activity == Activity.REVERT_COMMIT
+        return await workflow.execute_activity(
+            effect.activity,
+            effect.request,
+            task_queue=FOLLOW_UP_QUEUE,
+            start_to_close_timeout=REVERT_TIMEOUT if reverts else ATTEMPT_TIMEOUT,
+            heartbeat_timeout=REVERT_HEARTBEAT_TIMEOUT if reverts else None,
+            schedule_to_close_timeout=self._until - workflow.now(),
+            retry_policy=RETRY,
+            summary=effect.name,
+        )
+
+
+def _with_note(note: IncidentNote, message: str) -> Effect:
+    text = "\n".join(filter(None, (note.text, message)))
+    return Effect.of("note", Activity.NOTE_INCIDENT, note.model_copy(update={"text": text}))

@@ -1,0 +1,81 @@
+"""How a release asks for what follows its decisions, and how long it waits for that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ChildWorkflowError
+from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from tidegate.contract import (
+        FOLLOW_UP_WORKFLOW,
+        Compensation,
+        Effect,
+        EffectState,
+        FollowedUp,
+        FollowUpRequest,
+        follow_up_id,
+    )
+    from workflows.failures import cause_of
+    from workflows.journal import Journal
+
+PATIENCE = timedelta(minutes=1)  # with people's systems, once everything else is done
+
+
+class FollowUps:
+    """The workflows that carry out what follows the decisions on one revision; each goes on without the release."""
+
+    def __init__(self, journal: Journal, name: str, revision: int) -> None:
+        self._journal = journal
+        self._name = name
+        self._revision = revision
+        self._begun = 0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def begin(self, decision: str, *effects: Effect) -> None:
+        """Ask for the effects of a decision, such as `aborted`, which is made once in a run. Waits for nothing."""
+        info = workflow.info()
+        workflow_id = follow_up_id(info.workflow_id, self._revision, info.run_id, decision)
+        for effect in (each for each in effects if each.name in list(Compensation)):
+            self._journal.compensation(effect.name, "running", f"carried out by {workflow_id}")
+        request = FollowUpRequest(release=info.workflow_id, run_id=info.run_id, effects=effects)
+        self._tasks.append(asyncio.create_task(self._follow(workflow_id, decision, request)))
+
+    async def _follow(self, workflow_id: str, decision: str, request: FollowUpRequest) -> None:
+        handle = await workflow.start_child_workflow(
+            FOLLOW_UP_WORKFLOW,
+            request,
+            id=workflow_id,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            cancellation_type=ChildWorkflowCancellationType.ABANDON,
+            static_summary=f"{decision}: {self._name} revision {self._revision}",
+        )
+        self._begun += 1
+        try:
+            await handle
+        except ChildWorkflowError as error:  # somebody stopped it, unless it had told already
+            for effect in request.effects:
+                failed = FollowedUp(name=effect.name, state=EffectState.FAILED, message=cause_of(error))
+                self._journal.followed_up(failed)
+
+    async def leave(self, awaited: Callable[[], bool]) -> None:
+        """Wait until all is done, it has been long enough, or another release is `awaited`."""
+        until = workflow.now() + PATIENCE
+        with self._journal.waiting("what people hear of it", until=until, who="their systems; a newer version"):
+            await workflow.wait_condition(lambda: self._begun == len(self._tasks))  # from here on nothing can be lost
+            with suppress(TimeoutError):
+                await workflow.wait_condition(lambda: awaited() or self._all_done, timeout=PATIENCE)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def _all_done(self) -> bool:
+        return all(task.done() for task in self._tasks)
