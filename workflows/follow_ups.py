@@ -9,8 +9,8 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import ChildWorkflowError
-from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
+from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
+from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.contract import (
@@ -41,14 +41,30 @@ class FollowUps:
     def begin(self, decision: str, *effects: Effect) -> None:
         """Ask for the effects of a decision, such as `aborted`, which is made once in a run. Waits for nothing."""
         info = workflow.info()
-        workflow_id = follow_up_id(info.workflow_id, self._revision, info.run_id, decision)
+        # The first run's: after a reset the same decision must have the same name.
+        workflow_id = follow_up_id(info.workflow_id, self._revision, info.first_execution_run_id, decision)
         for effect in (each for each in effects if each.name in list(Compensation)):
             self._journal.compensation(effect.name, "running", f"carried out by {workflow_id}")
         request = FollowUpRequest(release=info.workflow_id, run_id=info.run_id, effects=effects)
         self._tasks.append(asyncio.create_task(self._follow(workflow_id, decision, request)))
 
     async def _follow(self, workflow_id: str, decision: str, request: FollowUpRequest) -> None:
-        handle = await workflow.start_child_workflow(
+        try:
+            handle = await self._start(workflow_id, decision, request)
+        except WorkflowAlreadyStartedError:  # by the run that this one is a reset of
+            self._end(request, EffectState.SKIPPED, f"{workflow_id} was begun before")
+            self._begun += 1
+            return
+        self._begun += 1
+        try:
+            await handle
+        except ChildWorkflowError as error:  # somebody stopped it, unless it had told already
+            self._end(request, EffectState.FAILED, cause_of(error))
+
+    async def _start(
+        self, workflow_id: str, decision: str, request: FollowUpRequest
+    ) -> ChildWorkflowHandle[object, object]:
+        return await workflow.start_child_workflow(
             FOLLOW_UP_WORKFLOW,
             request,
             id=workflow_id,
@@ -57,13 +73,10 @@ class FollowUps:
             cancellation_type=ChildWorkflowCancellationType.ABANDON,
             static_summary=f"{decision}: {self._name} revision {self._revision}",
         )
-        self._begun += 1
-        try:
-            await handle
-        except ChildWorkflowError as error:  # somebody stopped it, unless it had told already
-            for effect in request.effects:
-                failed = FollowedUp(name=effect.name, state=EffectState.FAILED, message=cause_of(error))
-                self._journal.followed_up(failed)
+
+    def _end(self, request: FollowUpRequest, state: EffectState, message: str) -> None:
+        for effect in request.effects:
+            self._journal.followed_up(FollowedUp(name=effect.name, state=state, message=message))
 
     async def leave(self, awaited: Callable[[], bool]) -> None:
         """Wait until all is done, it has been long enough, or another release is `awaited`."""

@@ -131,7 +131,7 @@ TURNS: tuple[Turn, ...] = (
 
 
 async def record(turn: Turn) -> None:
-    """Take one turn and write the histories of the release and of its analysis runs."""
+    """Take one turn and write the histories of the release and of its children."""
     async with asynccontextmanager(open_release_world)() as world:
         handle = await turn(world)
         with suppress(WorkflowFailureError):  # an abort ends like this
@@ -144,8 +144,8 @@ async def record(turn: Turn) -> None:
             if event.HasField("start_child_workflow_execution_initiated_event_attributes")
         ]
         for number, workflow_id in enumerate(children):
-            analysis = await world.client.get_workflow_handle(workflow_id).fetch_history()
-            _write(f"analysis-{turn.__name__}-{number}", analysis)
+            child = await world.client.get_workflow_handle(workflow_id).fetch_history()
+            _write(f"{workflow_id.partition('/')[0]}-{turn.__name__}-{number}", child)
 
 
 def _write(name: str, history: WorkflowHistory) -> None:
