@@ -149,6 +149,8 @@ async def record(turn: Turn) -> None:
 
 
 def _write(name: str, history: WorkflowHistory) -> None:
+    # Real servers say it there.
+    history.events[0].workflow_execution_started_event_attributes.workflow_id = history.workflow_id
     document = _without_stack_traces(json.loads(history.to_json()))
     (HISTORIES / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
 
