@@ -6,7 +6,6 @@ import asyncio
 import base64
 import os
 import ssl
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.git_images import NotEditableError, edited, look
 from activities.gitops import GitOps, GitSettings
+from sandbox.git import GitRepository, git
 from tests.activities.outside import Answering, MemorySecrets, Script, run_activity, self_signed
 from tidegate.contract import ErrorType, ImageChange, RevertMode, RevertRequest, RevertResult
 
@@ -50,68 +50,9 @@ images:
 """
 
 
-class Repository:
-    """A bare repository, and a clone in which somebody works."""
-
-    def __init__(self, folder: Path) -> None:
-        self.bare = folder / "config.git"
-        self.url = f"file://{self.bare}"
-        self._work = folder / "work"
-        _git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.bare))
-        _git(self.bare, "config", "uploadpack.allowFilter", "true")
-        _git(folder, "clone", "--quiet", self.url, str(self._work))
-        _git(self._work, "checkout", "--quiet", "-b", "main")
-
-    def commit(self, message: str, **files: str) -> str:
-        """Push a change; `__` in a file's name stands for `/`, `_` for `.`."""
-        for name, text in files.items():
-            file = self._work / name.replace("__", "/").replace("_", ".")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(text.encode())
-        return self._publish(message)
-
-    def link(self, path: str, target: Path) -> str:
-        file = self._work / path
-        file.parent.mkdir(parents=True)
-        file.symlink_to(target)
-        return self._publish("link")
-
-    def _publish(self, message: str) -> str:
-        _git(self._work, "add", "--all")
-        _git(self._work, "commit", "--quiet", "-m", message)
-        _git(self._work, "push", "--quiet", "origin", "main")
-        return self.head()
-
-    def head(self, branch: str = "main") -> str:
-        return _git(self.bare, "rev-parse", branch).decode().strip()
-
-    def file(self, path: str, branch: str = "main") -> str:
-        return _git(self.bare, "cat-file", "blob", f"{branch}:{path}").decode()
-
-    def count(self, branch: str = "main") -> int:
-        return int(_git(self.bare, "rev-list", "--count", branch))
-
-    def message(self, commit: str) -> str:
-        return _git(self.bare, "log", "-n1", "--format=%B", commit).decode()
-
-    def changed(self, commit: str) -> list[str]:
-        return _git(self.bare, "diff-tree", "-r", "--name-only", f"{commit}~", commit).decode().split()
-
-    def hook(self, name: str, script: str) -> None:
-        file = self.bare / "hooks" / name
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(f"#!/bin/sh\n{script}\n")
-        file.chmod(0o755)
-
-
-def _git(folder: Path, *arguments: str) -> bytes:
-    who = ["-c", "user.name=somebody", "-c", "user.email=somebody@example", "-c", "commit.gpgSign=false"]
-    return subprocess.run(["git", *who, *arguments], cwd=folder, check=True, timeout=30, capture_output=True).stdout
-
-
 @pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    return Repository(tmp_path)
+def repository(tmp_path: Path) -> GitRepository:
+    return GitRepository(tmp_path)
 
 
 @pytest.fixture
@@ -164,7 +105,7 @@ async def error_of(asked: RevertRequest, secrets: MemorySecrets | None = None, *
     return caught.value
 
 
-async def test_a_commit_that_only_brought_the_image_is_reverted(repository: Repository) -> None:
+async def test_a_commit_that_only_brought_the_image_is_reverted(repository: GitRepository) -> None:
     repository.commit("checkout 1.0.0", apps__checkout__rollout_yaml=manifest(GOOD))
     bump = repository.commit("checkout 1.1.1-bad", apps__checkout__rollout_yaml=manifest(BAD))
     beats: list[Any] = []
@@ -180,11 +121,11 @@ async def test_a_commit_that_only_brought_the_image_is_reverted(repository: Repo
     assert message.rstrip().endswith(
         "\n\nTidegate-Release: rollout/default/payments/checkout/7\nTidegate-Run: 0199a1b2-run"
     )
-    assert _git(repository.bare, "log", "-n1", "--format=%an <%ae>").decode() == "Tidegate <tidegate@localhost>\n"
+    assert git(repository.bare, "log", "-n1", "--format=%an <%ae>").decode() == "Tidegate <tidegate@localhost>\n"
     assert beats, "Temporal hears that it is alive"
 
 
-async def test_of_a_commit_that_did_more_only_the_image_goes(repository: Repository) -> None:
+async def test_of_a_commit_that_did_more_only_the_image_goes(repository: GitRepository) -> None:
     repository.commit("first", apps__checkout__rollout_yaml=manifest(GOOD), notes_txt="1")
     changed = manifest(BAD).replace("value: 'ü'", "value: 'more'")
     repository.commit("image and more", apps__checkout__rollout_yaml=changed, notes_txt="2")
@@ -195,7 +136,7 @@ async def test_of_a_commit_that_did_more_only_the_image_goes(repository: Reposit
     assert repository.message(result.commit).startswith(f"Put images of payments/checkout back: checkout to {GOOD}\n")
 
 
-async def test_what_came_after_the_bad_image_stays(repository: Repository) -> None:
+async def test_what_came_after_the_bad_image_stays(repository: GitRepository) -> None:
     repository.commit("first", apps__checkout__rollout_yaml=manifest(GOOD))
     bump = repository.commit("bump", apps__checkout__rollout_yaml=manifest(BAD))
     later = manifest(BAD) + "# later\n"
@@ -206,20 +147,20 @@ async def test_what_came_after_the_bad_image_stays(repository: Repository) -> No
     assert repository.changed(result.commit) == ["apps/checkout/rollout.yaml"]
 
 
-async def test_a_bad_image_that_came_long_ago_is_replaced(repository: Repository) -> None:
+async def test_a_bad_image_that_came_long_ago_is_replaced(repository: GitRepository) -> None:
     repository.commit("first and only", apps__checkout__rollout_yaml=manifest(BAD))
     result = await revert(request(repository.url, path="apps/checkout/rollout.yaml"))
     assert repository.file("apps/checkout/rollout.yaml") == manifest(GOOD)
     assert repository.message(result.commit).startswith("Put images")
 
 
-async def test_the_manifest_may_lie_at_the_root(repository: Repository) -> None:
+async def test_the_manifest_may_lie_at_the_root(repository: GitRepository) -> None:
     repository.commit("first", rollout_yaml=manifest(BAD), templated_yaml="{{ if }}\nkind: Rollout\n")
     await revert(request(repository.url, path="."))
     assert repository.file("rollout.yaml") == manifest(GOOD)
 
 
-async def test_files_that_cannot_be_read_are_passed_by(repository: Repository) -> None:
+async def test_files_that_cannot_be_read_are_passed_by(repository: GitRepository) -> None:
     large, deep = "# much\n" * 800_000, "[" * 50_000
     others = {"apps__checkout__a_yaml": large, "apps__checkout__b_yaml": deep, "apps__checkout__c_yaml": "a: !x {"}
     repository.commit("first", apps__checkout__rollout_yaml=manifest(BAD), **others)
@@ -227,7 +168,7 @@ async def test_files_that_cannot_be_read_are_passed_by(repository: Repository) -
     assert repository.changed(result.commit) == ["apps/checkout/rollout.yaml"]
 
 
-async def test_a_link_is_not_followed(repository: Repository, tmp_path: Path) -> None:
+async def test_a_link_is_not_followed(repository: GitRepository, tmp_path: Path) -> None:
     outside = tmp_path / "rollout.yaml"
     outside.write_text(manifest(BAD))
     repository.link("apps/checkout/rollout.yaml", outside)
@@ -235,7 +176,7 @@ async def test_a_link_is_not_followed(repository: Repository, tmp_path: Path) ->
     assert outside.read_bytes() == manifest(BAD).encode()
 
 
-async def test_a_kustomization_gets_its_tag_back(repository: Repository) -> None:
+async def test_a_kustomization_gets_its_tag_back(repository: GitRepository) -> None:
     base = manifest("checkout:placeholder")
     good, bad = (KUSTOMIZATION.format(name=NAME, tag=tag) for tag in ("1.0.0", "1.1.1-bad"))
     repository.commit("first", apps__checkout__kustomization_yaml=good, apps__base__rollout_yaml=base)
@@ -245,7 +186,7 @@ async def test_a_kustomization_gets_its_tag_back(repository: Repository) -> None
     assert repository.message(result.commit).startswith('Revert "bump"')
 
 
-async def test_a_branch_of_its_own_leaves_the_branch_alone(repository: Repository) -> None:
+async def test_a_branch_of_its_own_leaves_the_branch_alone(repository: GitRepository) -> None:
     repository.commit("first", apps__checkout__rollout_yaml=manifest(GOOD))
     head = repository.commit("bump", apps__checkout__rollout_yaml=manifest(BAD))
     asked = request(repository.url)
@@ -260,12 +201,12 @@ async def test_a_branch_of_its_own_leaves_the_branch_alone(repository: Repositor
     assert repository.head("tidegate/revert-checkout-7") == result.commit
 
 
-async def test_a_rollout_may_ask_for_a_branch(repository: Repository) -> None:
+async def test_a_rollout_may_ask_for_a_branch(repository: GitRepository) -> None:
     repository.commit("first", apps__checkout__rollout_yaml=manifest(BAD))
     assert (await revert(request(repository.url, mode="branch"))).branch == "tidegate/revert-checkout-7"
 
 
-async def test_however_often_it_is_asked_there_is_one_commit(repository: Repository) -> None:
+async def test_however_often_it_is_asked_there_is_one_commit(repository: GitRepository) -> None:
     repository.commit("first", apps__checkout__rollout_yaml=manifest(GOOD))
     repository.commit("bump", apps__checkout__rollout_yaml=manifest(BAD))
     first = await revert(request(repository.url))
@@ -276,14 +217,14 @@ async def test_however_often_it_is_asked_there_is_one_commit(repository: Reposit
     assert repository.count() == repository_count
 
 
-async def test_attempts_that_overlap_make_one_commit(repository: Repository) -> None:
+async def test_attempts_that_overlap_make_one_commit(repository: GitRepository) -> None:
     repository.commit("first", apps__checkout__rollout_yaml=manifest(BAD))
     results = await asyncio.gather(*(revert(request(repository.url)) for _ in range(3)))
     assert {result.commit for result in results} == {repository.head()}
     assert repository.count() == 2
 
 
-async def test_an_image_that_was_changed_already_is_left(repository: Repository) -> None:
+async def test_an_image_that_was_changed_already_is_left(repository: GitRepository) -> None:
     fixed = f"{NAME}:1.1.2"
     head = repository.commit("fix", apps__checkout__rollout_yaml=manifest(fixed))
     result = await revert(request(repository.url))
@@ -293,7 +234,7 @@ async def test_an_image_that_was_changed_already_is_left(repository: Repository)
     assert repository.head() == head
 
 
-async def test_a_push_that_comes_too_late_is_decided_anew(repository: Repository) -> None:
+async def test_a_push_that_comes_too_late_is_decided_anew(repository: GitRepository) -> None:
     repository.commit("first", apps__checkout__rollout_yaml=manifest(GOOD))
     repository.commit("bump", apps__checkout__rollout_yaml=manifest(BAD))
     # While the first push is under way somebody else's commit lands.
@@ -309,7 +250,7 @@ async def test_a_push_that_comes_too_late_is_decided_anew(repository: Repository
     assert repository.message(f"{result.commit}~").strip() == "in between", "never by force"
 
 
-async def test_a_branch_that_never_rests_is_left_for_later(repository: Repository) -> None:
+async def test_a_branch_that_never_rests_is_left_for_later(repository: GitRepository) -> None:
     repository.commit("first", apps__checkout__rollout_yaml=manifest(BAD))
     repository.hook(
         "pre-receive",
@@ -322,7 +263,7 @@ async def test_a_branch_that_never_rests_is_left_for_later(repository: Repositor
     assert not error.non_retryable
 
 
-async def test_reverts_of_several_services_at_once_all_land(repository: Repository) -> None:
+async def test_reverts_of_several_services_at_once_all_land(repository: GitRepository) -> None:
     names = ["cart", "search", "login"]
     for name in names:
         text = manifest(BAD).replace("{name: checkout, namespace", f"{{name: {name}, namespace")
@@ -334,7 +275,7 @@ async def test_reverts_of_several_services_at_once_all_land(repository: Reposito
     assert all(BAD not in repository.file(f"apps/{name}/rollout.yaml") for name in names)
 
 
-async def test_a_branch_that_takes_no_push_needs_a_person(repository: Repository) -> None:
+async def test_a_branch_that_takes_no_push_needs_a_person(repository: GitRepository) -> None:
     repository.commit("first", apps__checkout__rollout_yaml=manifest(BAD))
     repository.hook("pre-receive", "exit 1")
     error = await error_of(request(repository.url))
@@ -343,7 +284,7 @@ async def test_a_branch_that_takes_no_push_needs_a_person(repository: Repository
     assert error.non_retryable
 
 
-async def test_what_is_not_there_is_said_by_name(repository: Repository, tmp_path: Path) -> None:
+async def test_what_is_not_there_is_said_by_name(repository: GitRepository, tmp_path: Path) -> None:
     repository.commit("first", apps__checkout__rollout_yaml=manifest(BAD))
     wrong = {
         "no-such": request(f"file://{tmp_path}/no-such.git"),
@@ -356,7 +297,7 @@ async def test_what_is_not_there_is_said_by_name(repository: Repository, tmp_pat
         assert what in error.message
 
 
-async def test_a_branch_may_still_come(repository: Repository) -> None:
+async def test_a_branch_may_still_come(repository: GitRepository) -> None:
     repository.commit("first", apps__checkout__rollout_yaml=manifest(BAD))
     error = await error_of(request(repository.url, branch="release-9"))
     assert (error.type, error.non_retryable) == (ErrorType.UNAVAILABLE, False)
@@ -454,7 +395,7 @@ async def test_a_server_that_never_ends_is_left(tmp_path: Path, tls: ssl.SSLCont
     assert "no end after 0.3 s" in error.message
 
 
-async def test_nothing_stays_on_the_disk(repository: Repository) -> None:
+async def test_nothing_stays_on_the_disk(repository: GitRepository) -> None:
     repository.commit("first", apps__checkout__rollout_yaml=manifest(BAD))
     before = clones()
     await revert(request(repository.url))
@@ -467,11 +408,11 @@ def clones() -> set[Path]:
 
 
 async def test_a_server_that_asks_for_a_password_is_pushed_to(
-    repository: Repository, tmp_path: Path, tls: ssl.SSLContext
+    repository: GitRepository, tmp_path: Path, tls: ssl.SSLContext
 ) -> None:
     repository.commit("first", apps__checkout__rollout_yaml=manifest(GOOD))
     repository.commit("bump", apps__checkout__rollout_yaml=manifest(BAD))
-    _git(repository.bare, "config", "http.receivepack", "true")
+    git(repository.bare, "config", "http.receivepack", "true")
     secrets = MemorySecrets({SECRET: {"token": "rotated-away"}}, {SECRET: {"token": "token-of-a-test"}})
     async with Script(tls) as server:
         server.then_do(git_server(repository.bare.parent, basic("x-access-token", "token-of-a-test")))
