@@ -57,7 +57,7 @@ class FollowUps:
             return
         self._begun += 1
         try:
-            await handle
+            await asyncio.shield(handle)
         except ChildWorkflowError as error:  # somebody stopped it, unless it had told already
             self._end(request, EffectState.FAILED, cause_of(error))
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import copy
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from temporalio import activity
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 
 from tests.virtual.cluster import NAMESPACE, VirtualCluster
 from tests.virtual.time_skipping import time_skipping
@@ -154,6 +154,12 @@ class World:
         await (await self.start(self.request("1.0.0"))).result()
         self.cluster.writes.clear()
 
+    async def closed(self, handle: WorkflowHandle[Any, Any]) -> WorkflowExecutionStatus | None:
+        """Let time pass until a workflow has ended; how it did."""
+        while (status := (await handle.describe()).status) is WorkflowExecutionStatus.RUNNING:
+            await self.env.sleep(timedelta(seconds=2))
+        return status
+
     async def until(
         self, handle: WorkflowHandle[Any, Any], holds: Callable[[ReleaseStatus], bool], *, between_passes: bool = True
     ) -> ReleaseStatus:
@@ -172,6 +178,19 @@ class World:
 
 async def open_release_world() -> AsyncIterator[World]:
     """A server, its workers and a cluster, for as long as the iteration lasts."""
+    async with release_world() as world:
+        yield world
+
+
+@asynccontextmanager
+async def release_world(
+    follow_up: Sequence[Callable[..., Any]] = (), interceptors: Sequence[Interceptor] = (), cached: int = 1000
+) -> AsyncIterator[World]:
+    """The same with these activities for what follows a decision, instead of doubles.
+
+    `interceptors` see every activity that touches the cluster or follows a decision; the worker of the releases keeps
+    `cached` of them from one task to the next.
+    """
     manifests = load([EXAMPLES / name for name in ("rollout.yaml", "analysis-template.yaml")])
     network = load([EXAMPLES / "services-and-virtualservice.yaml"])
     async with AsyncExitStack() as stack:
@@ -188,18 +207,20 @@ async def open_release_world() -> AsyncIterator[World]:
                 task_queue=RELEASES_QUEUE,
                 workflows=[Rollout, AnalysisRun, FollowUp],
                 workflow_runner=workflow_runner(),
+                max_cached_workflows=cached,
             ),
             Worker(
                 env.client,
                 task_queue=cluster_queue("default"),
                 activities=cluster.activities(),
-                interceptors=[cluster],
+                interceptors=[*interceptors, cluster],
             ),
             Worker(env.client, task_queue=metrics_queue("datadog"), activities=[datadog.measure]),
             Worker(
                 env.client,
                 task_queue=FOLLOW_UP_QUEUE,
-                activities=[servicenow.open, servicenow.note, git.revert],
+                activities=follow_up or [servicenow.open, servicenow.note, git.revert],
+                interceptors=interceptors,
             ),
         ):
             await stack.enter_async_context(worker)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.client import WorkflowFailureError, WorkflowHandle
 
 from sandbox.kubernetes_api.kinds import PODS, REPLICA_SETS, ROLLOUTS
 from sandbox.kubernetes_api.objects import meta, timestamp
@@ -49,8 +49,7 @@ class Watched:
 
     async def ended(self) -> WorkflowHandle[Any, ReleaseResult]:
         """The newest release after its end, to which only time brings it."""
-        while (await self.release().describe()).status is WorkflowExecutionStatus.RUNNING:
-            await self._world.env.sleep(timedelta(seconds=10))
+        await self._world.closed(self.release())
         return self.release()
 
     def release(self) -> WorkflowHandle[Any, ReleaseResult]:

@@ -1,0 +1,102 @@
+"""The systems of people, real or embedded, each behind a gate, and the activities that reach them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from activities.gitops import GitOps, GitSettings
+from activities.servicenow import ServiceNow, ServiceNowSettings
+from activities.vault import AppRoleLogin, Vault, VaultSettings
+from sandbox.git import GitRepository, git
+from sandbox.servicenow import ServiceNowApi
+from sandbox.vault import Vault as VaultServer
+from tests.activities.git_server import basic, git_server
+from tests.activities.outside import http_client, self_signed
+from tests.aftermath.gate import Gate, behind
+from tests.virtual.releases import IMAGE
+from tidegate.contract import Document
+
+SERVICENOW_SECRET, GIT_SECRET = "tidegate/servicenow", "tidegate/git"
+PASSWORD, TOKEN = "password-of-a-test", "token-of-a-test"
+IMPATIENT_SECONDS = 0.5  # with a system that is slow
+MANIFEST = "apps/checkout/rollout.yaml"
+
+
+@dataclass
+class Systems:
+    """What stands behind the gates, and what a worker for it registers."""
+
+    servicenow: ServiceNowApi
+    repository: GitRepository
+    gates: dict[str, Gate]
+    activities: list[Callable[..., Any]]
+
+    def annotate(self, rollout: Document) -> None:
+        """Name the systems in a Rollout, as a team does that wants them to hear."""
+        rollout["metadata"].setdefault("annotations", {}).update(
+            {
+                "tidegate.io/git-repository": f"{self.gates['git'].url}/{self.repository.bare.name}",
+                "tidegate.io/git-path": "apps/checkout",
+            }
+        )
+
+    def commit(self, tag: str) -> str:
+        """CI brings an image into Git."""
+        return self.repository.commit_file(f"checkout {tag}", MANIFEST, manifest(tag))
+
+
+def manifest(tag: str) -> str:
+    """The Rollout as it stands in Git."""
+    template = {"spec": {"containers": [{"name": "checkout", "image": f"{IMAGE}:{tag}"}]}}
+    rollout = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": "checkout", "namespace": "payments"},
+        "spec": {"template": template},
+    }
+    return json.dumps(rollout, indent=2) + "\n"
+
+
+@asynccontextmanager
+async def open_systems(folder: Path, vault: VaultServer) -> AsyncIterator[Systems]:
+    """All of them well, with their keys in a Vault that is running."""
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession(auto_decompress=False))
+        servicenow = ServiceNowApi(username="tidegate", password=PASSWORD, client_id="x", client_secret="y")
+        await servicenow.start()
+        stack.push_async_callback(servicenow.stop)
+        repository = GitRepository(folder)
+        git(repository.bare, "config", "http.receivepack", "true")
+        certificate, key = await asyncio.to_thread(self_signed, folder)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate, key)
+        gates = {
+            "servicenow": Gate(behind(servicenow.url, session)),
+            "git": Gate(git_server(folder, basic("x-access-token", TOKEN)), tls),
+            "vault": Gate(behind(vault.address, session)),
+        }
+        for gate in gates.values():
+            await stack.enter_async_context(gate)
+        await vault.seed(SERVICENOW_SECRET, {"username": "tidegate", "password": PASSWORD})
+        await vault.seed(GIT_SECRET, {"token": TOKEN})
+        login = AppRoleLogin(role_id_file=vault.role_id_file, secret_id_file=vault.secret_id_file)
+        secrets = Vault(
+            VaultSettings(address=gates["vault"].url, login=login, timeout_seconds=IMPATIENT_SECONDS, cache_seconds=0)
+        )
+        stack.push_async_callback(secrets.close)
+        http = await stack.enter_async_context(http_client())
+        asked = ServiceNowSettings(url=gates["servicenow"].url, timeout_seconds=IMPATIENT_SECONDS)
+        repositories = GitSettings(
+            repositories=(gates["git"].url,), ca_file=certificate, timeout_seconds=4 * IMPATIENT_SECONDS
+        )
+        activities = [*ServiceNow(secrets, http, asked).activities(), GitOps(secrets, repositories).revert_commit]
+        yield Systems(servicenow, repository, gates, activities)

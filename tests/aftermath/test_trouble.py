@@ -1,0 +1,104 @@
+"""Systems of people that are in trouble while a release is undone: they hear of it when they are well, and once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import (
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+)
+
+from sandbox.vault import Vault
+from tests.aftermath.gate import Trouble
+from tests.aftermath.systems import MANIFEST, Systems, manifest, open_systems
+from tests.virtual.releases import World, release_world
+from tidegate.contract import Compensation, ErrorType, ReleaseResult, Update
+
+GOOD, BAD = "1.0.0", "1.1.1-bad"
+SECONDS_TO_STABLE = 5
+REQUESTS = 3  # that meet with the trouble
+PEOPLE = {Compensation.INCIDENT, Compensation.REVERT}
+LATE = {"servicenow": {Compensation.INCIDENT}, "git": {Compensation.REVERT}, "vault": PEOPLE}
+
+
+async def bad_release(world: World, systems: Systems) -> WorkflowHandle[Any, ReleaseResult]:
+    """A bad version on its way, in Git, too."""
+    systems.commit(GOOD)
+    await world.deploy_stable()
+    systems.commit(BAD)
+    world.datadog.answers = {"error-rate": [0.2]}
+    return await world.start(world.request(BAD, systems.annotate))
+
+
+async def undone(handle: WorkflowHandle[Any, ReleaseResult]) -> tuple[str, ReleaseResult]:
+    """What an aborted release says in the end."""
+    with pytest.raises(WorkflowFailureError) as caught:
+        await handle.result()
+    cause: Any = caught.value.cause
+    assert cause.type == ErrorType.ROLLOUT_ABORTED
+    return cause.message, ReleaseResult.model_validate(cause.details[0])
+
+
+def states(result: ReleaseResult) -> dict[str, str]:
+    return {row.name: row.state for row in result.status.compensations}
+
+
+def seconds_to_stable(result: ReleaseResult) -> float:
+    """From the verdict to all traffic on stable, read back."""
+    [verdict] = [event.at for event in result.status.events if event.reason == "RolloutAborted"]
+    [traffic] = [row for row in result.status.compensations if row.name == Compensation.TRAFFIC]
+    assert traffic.at is not None
+    return (traffic.at - verdict).total_seconds()
+
+
+def everybody_heard(systems: Systems) -> None:
+    """Once each."""
+    [incident] = systems.servicenow.records.incidents.values()
+    names = {file.fields["file_name"] for file in systems.servicenow.records.files_of(incident)}
+    assert {"release.json", "readings.png"} < names
+    assert systems.repository.file(MANIFEST) == manifest(GOOD)
+    assert systems.repository.count() == 3
+
+
+@pytest.mark.parametrize("trouble", list(Trouble))
+@pytest.mark.parametrize("system", ["servicenow", "git", "vault"])
+async def test_traffic_does_not_wait_for_a_system_that_is_in_trouble(
+    tmp_path: Path, vault: Vault, system: str, trouble: Trouble
+) -> None:
+    async with open_systems(tmp_path, vault) as systems, release_world(systems.activities) as world:
+        handle = await bad_release(world, systems)
+        systems.gates[system].trouble, systems.gates[system].lasts = trouble, REQUESTS
+        message, result = await undone(handle)
+        assert systems.gates[system].met == REQUESTS
+        assert world.cluster.weights() == [10, 0]
+        assert seconds_to_stable(result) < SECONDS_TO_STABLE
+        assert set(states(result).values()) == {"done"}
+        assert "not done yet" not in message
+        everybody_heard(systems)
+
+
+@pytest.mark.parametrize("system", LATE)
+async def test_a_newer_release_waits_for_nobody_and_they_hear_of_it_later(
+    tmp_path: Path, vault: Vault, system: str
+) -> None:
+    async with open_systems(tmp_path, vault) as systems, release_world(systems.activities) as world:
+        systems.gates[system].trouble = Trouble.DOWN
+        handle = await bad_release(world, systems)
+        await world.until(handle, lambda status: systems.gates[system].met > 0 and status.aborting)
+        with pytest.raises(WorkflowUpdateFailedError):
+            await handle.execute_update(Update.RELEASE, world.request("1.1.2"))
+        message, result = await undone(handle)
+        late = {name for name, state in states(result).items() if state == "running"}
+        assert late == LATE[system]
+        assert all(name in message.partition("not done yet: ")[2] for name in late)
+
+        systems.gates[system].mend()
+        [follow_up] = {row.detail.rpartition(" ")[2] for row in result.status.compensations if row.name in late}
+        ended = await world.closed(world.client.get_workflow_handle(follow_up))
+        assert ended is WorkflowExecutionStatus.COMPLETED
+        everybody_heard(systems)
