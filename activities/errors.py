@@ -44,6 +44,11 @@ def rejected(system: str, detail: object) -> ApplicationError:
     return ApplicationError(f"{system}: {detail}", type=ErrorType.REJECTED, non_retryable=True)
 
 
+def not_configured(system: str, setting: str) -> ApplicationError:
+    """The error for a system that nobody set up; `setting` is the variable that would."""
+    return ApplicationError(f"{system}: not set up; set {setting}", type=ErrorType.NOT_CONFIGURED, non_retryable=True)
+
+
 def rate_limited(message: str, delay: timedelta) -> ApplicationError:
     """The error that makes Temporal try again after `delay`; it is no fault, so it raises no alarm (benign)."""
     return ApplicationError(

@@ -81,6 +81,7 @@ class Activity(StrEnum):
     OPEN_INCIDENT = "open_incident"  # IncidentRequest -> IncidentRef
     NOTE_INCIDENT = "note_incident"  # IncidentNote -> None
     REVERT_COMMIT = "revert_commit"  # RevertRequest -> RevertResult
+    SEND_NOTICE = "send_notice"  # Notice -> NoticeSent
 
 
 class ErrorType(StrEnum):
@@ -100,6 +101,7 @@ class ErrorType(StrEnum):
     RATE_LIMITED = "RateLimited"  # yes, after `next_retry_delay`
     UNAUTHORIZED = "Unauthorized"  # once, after the credential was read again
     REJECTED = "Rejected"  # never: the outside system refused the request for what it says
+    NOT_CONFIGURED = "NotConfigured"  # never: nobody set this up
 
 
 # Typed search attributes; to be registered once for each Temporal namespace.
