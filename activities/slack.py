@@ -196,11 +196,11 @@ class Slack:
     async def _post_to_webhook(self, access: _Access, text: str) -> None:
         what, headers = "incoming webhook", {"Content-Type": "application/json"}
         answer = await self._exchange(access, "POST", access.webhook_url, headers, None, json.dumps({"text": text}))
-        said = answer.quoted.strip()[:_MAX_DETAIL]
+        said = access.mask(answer.quoted.strip())[:_MAX_DETAIL]
         if answer.status == 200:
             # Anything but a bare "ok" comes from something that stands in between.
             if said != "ok":
-                raise unavailable(SYSTEM, f"{what}: the answer is not ok but {access.mask(said)!r}")
+                raise unavailable(SYSTEM, f"{what}: the answer is not ok but {said!r}")
         elif said in _DEAD_WEBHOOK | _RATE_LIMITED | _UNAVAILABLE or 400 <= answer.status < 408:
             raise self._refused(access, what, said, answer)
         else:

@@ -70,7 +70,7 @@ class Webhook:
     async def send(self, notice: Notice, *, repeated: bool) -> NoticeSent:
         """Send the facts with their words; what is `repeated` can only be told by the receiver, from its key."""
         text = self._templates.text(notice)
-        body = json.dumps({"text": text, **notice.model_dump(mode="json")}, ensure_ascii=False).encode()
+        body = json.dumps({"text": text, **notice.model_dump(mode="json")}).encode()
         if len(body) > MAX_BODY_BYTES:
             raise rejected(self._system, f"the body would have {len(body)} bytes, more than {MAX_BODY_BYTES}")
         try:
