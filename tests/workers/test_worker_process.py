@@ -58,7 +58,7 @@ async def test_a_worker_that_is_given_repositories_reverts_in_them(temporal: Cli
     settings = Settings(role=Role.FOLLOW_UP, git=GitSettings(repositories="https://git.internal,file:///srv/git"))
     async with open_workers(temporal, settings) as (worker,):
         assert worker.task_queue == FOLLOW_UP_QUEUE
-        assert [each.__name__ for each in worker.config()["activities"]] == ["revert_commit"]
+        assert [each.__name__ for each in worker.config()["activities"]] == ["revert_commit", "send_notice"]
 
 
 class WorkerProcess:
