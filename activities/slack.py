@@ -155,7 +155,15 @@ class Slack:
         """Id of a channel: unlike a post, a look into the history needs it."""
         if _ID.fullmatch(channel):
             return channel
-        asked = {"types": "public_channel,private_channel", "exclude_archived": "true", "limit": str(_CHANNELS_LIMIT)}
+        # One kind after the other: private channels need a scope of their own, and a bot may do without.
+        for kind in ("public_channel", "private_channel"):
+            if found := await self._listed(access, channel, kind):
+                return found
+        raise rejected(SYSTEM, f"channel {channel!r} is not to be seen: invite the bot, or name it by its id")
+
+    async def _listed(self, access: _Access, channel: str, kind: str) -> str:
+        """Id of a channel of one kind, "" when none is listed."""
+        asked = {"types": kind, "exclude_archived": "true", "limit": str(_CHANNELS_LIMIT)}
         for _ in range(_MAX_PAGES):
             page = await self._call(access, "conversations.list", query=asked)
             for row in _rows(page, "channels", "conversations.list"):
@@ -164,7 +172,7 @@ class Slack:
             if not (cursor := _next(page)):
                 break
             asked["cursor"] = cursor
-        raise rejected(SYSTEM, f"channel {channel!r} is not to be seen: invite the bot, or name it by its id")
+        return ""
 
     # -------------------------------------------------------------------------------------------------------- exchange
 

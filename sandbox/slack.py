@@ -40,6 +40,7 @@ class Channel:
     id: str
     name: str
     invited: bool = True
+    private: bool = False
     messages: list[Message] = field(default_factory=list)
 
 
@@ -157,7 +158,10 @@ class SlackApi:
             return _error("channel_not_found")
         if not channel.invited:
             return _error("not_in_channel")
-        oldest = float(request.query.get("oldest", "0"))
+        try:
+            oldest = float(request.query.get("oldest", "0"))
+        except ValueError:
+            return _error("invalid_ts_oldest")
         shown = request.query.get("include_all_metadata") in ("1", "true")
         rows = [_row(each, shown) for each in reversed(channel.messages) if float(each.ts) > oldest]
         return _page_of(request, "messages", rows)
@@ -165,7 +169,12 @@ class SlackApi:
     async def _list(self, request: web.Request) -> web.Response:
         if (refusal := self._refusal(self.listing)) is not None:
             return refusal
-        rows = [{"id": each.id, "name": each.name, "is_member": each.invited} for each in self.channels.values()]
+        kinds = request.query.get("types", "public_channel").split(",")
+        rows = [
+            {"id": each.id, "name": each.name, "is_private": each.private, "is_member": each.invited}
+            for each in self.channels.values()
+            if ("private_channel" if each.private else "public_channel") in kinds
+        ]
         return _page_of(request, "channels", rows)
 
     def _channel(self, name: str) -> Channel | None:
@@ -226,10 +235,14 @@ def _row(message: Message, shown: bool) -> dict[str, Any]:
 
 def _page_of(request: web.Request, name: str, rows: list[dict[str, Any]]) -> web.Response:
     """One page of the rows; a cursor is the number of the row that the next page begins with."""
-    start = int(request.query.get("cursor") or "0")
-    end = start + min(int(request.query.get("limit", "100")), MAX_PAGE)
-    cursor = str(end) if end < len(rows) else ""
-    return web.json_response({"ok": True, name: rows[start:end], "response_metadata": {"next_cursor": cursor}})
+    cursor, limit = request.query.get("cursor") or "0", request.query.get("limit", "100")
+    if not cursor.isdecimal():
+        return _error("invalid_cursor")
+    if not limit.isdecimal() or not 1 <= int(limit) <= MAX_PAGE:
+        return _error("invalid_limit")
+    start, end = int(cursor), int(cursor) + int(limit)
+    following = str(end) if end < len(rows) else ""
+    return web.json_response({"ok": True, name: rows[start:end], "response_metadata": {"next_cursor": following}})
 
 
 async def _body(request: web.Request) -> Mapping[str, Any] | None:

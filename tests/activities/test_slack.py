@@ -67,8 +67,10 @@ async def test_a_message_tells_the_event(api: SlackApi) -> None:
     assert "error-rate 0.2 &gt; 0.05" in page.text
 
 
+@pytest.mark.parametrize("private", [False, True])
 @pytest.mark.parametrize("recipient", ["releases", "#releases", "C00000001"])
-async def test_a_repeated_attempt_finds_the_message(api: SlackApi, recipient: str) -> None:
+async def test_a_repeated_attempt_finds_the_message(api: SlackApi, recipient: str, private: bool) -> None:
+    api.channels["releases"].private = private
     told = notice(recipient=recipient)
     first = await send(api.url, bot(), told)
     again = await send(api.url, bot(), told, attempt=2)
