@@ -23,9 +23,9 @@ async def api() -> AsyncIterator[SlackApi]:
     await api.stop()
 
 
-async def ask(api: SlackApi, method: str, headers: dict[str, str] | None = None, **query: str) -> Any:
+async def ask(api: SlackApi, method: str, authorization: str = AUTHORIZATION["Authorization"], **query: str) -> Any:
     async with httpx.AsyncClient() as http:
-        answer = await http.get(f"{api.url}/{method}", params=query, headers=AUTHORIZATION | (headers or {}))
+        answer = await http.get(f"{api.url}/{method}", params=query, headers={"Authorization": authorization})
     return answer.json()
 
 
@@ -60,7 +60,7 @@ async def test_what_a_history_is_not_given_for(api: SlackApi, query: dict[str, s
     ("authorization", "error"), [("", "not_authed"), ("Basic x", "not_authed"), ("Bearer x", "invalid_auth")]
 )
 async def test_who_may_not_enter(api: SlackApi, authorization: str, error: str) -> None:
-    answer = await ask(api, "conversations.list", headers={"Authorization": authorization})
+    answer = await ask(api, "conversations.list", authorization=authorization)
     assert answer == {"ok": False, "error": error}
 
 
