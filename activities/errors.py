@@ -46,7 +46,7 @@ def rejected(system: str, detail: object) -> ApplicationError:
 
 def not_configured(system: str, setting: str) -> ApplicationError:
     """The error for a system that nobody set up; `setting` is the variable that would."""
-    return ApplicationError(f"{system}: {setting} is not set", type=ErrorType.NOT_CONFIGURED, non_retryable=True)
+    return ApplicationError(f"{system}: not set up; set {setting}", type=ErrorType.NOT_CONFIGURED, non_retryable=True)
 
 
 def rate_limited(message: str, delay: timedelta) -> ApplicationError:

@@ -25,12 +25,15 @@ from sandbox.mesh.xds import DiscoveryFiles
 from sandbox.processes import LOOPBACK, Program, free_port
 from sandbox.scraper import Scraper
 from sandbox.servicenow import ServiceNowApi
+from sandbox.slack import SlackApi
 from sandbox.telemetry import Telemetry
 from sandbox.temporal import TemporalServer
 from sandbox.vault import Vault
 
 DATADOG_SECRET = "argo-rollouts/datadog"  # noqa: S105  # a path
 SERVICENOW_SECRET = "tidegate/servicenow"  # noqa: S105  # a path
+SLACK_SECRET = "tidegate/slack"  # noqa: S105  # a path
+SLACK_CHANNEL = "releases"
 FIELD_MANAGER = "gitops"
 APPLY = "application/apply-patch+yaml"
 PLURALS = {
@@ -52,6 +55,7 @@ class Part(StrEnum):
     VAULT = "vault"
     DATADOG = "datadog"
     SERVICENOW = "servicenow"
+    SLACK = "slack"
 
 
 EVERYTHING = frozenset(Part)
@@ -65,6 +69,8 @@ class Credentials:
         self.datadog_app_key = secrets.token_hex(20)
         self.servicenow_password = secrets.token_urlsafe(24)
         self.servicenow_client_secret = secrets.token_urlsafe(24)
+        self.slack_token = f"xoxb-{secrets.token_hex(24)}"
+        self.slack_webhook_key = secrets.token_urlsafe(24)
 
     def all(self) -> list[str]:
         """Every one of them, for a scan that must find none."""
@@ -80,7 +86,7 @@ class World:
         self.telemetry = Telemetry()
         self.kubernetes = KubernetesApi()
         self.temporal = TemporalServer(state)
-        self.vault = Vault(state, paths=[DATADOG_SECRET, SERVICENOW_SECRET])
+        self.vault = Vault(state, paths=[DATADOG_SECRET, SERVICENOW_SECRET, SLACK_SECRET])
         self.files = DiscoveryFiles(state / "xds")
         self.envoy = Envoy(state, self.files.folder)
         self.datadog = DatadogApi(
@@ -91,6 +97,11 @@ class World:
             password=self.credentials.servicenow_password,
             client_id="tidegate",
             client_secret=self.credentials.servicenow_client_secret,
+        )
+        self.slack = SlackApi(
+            token=self.credentials.slack_token,
+            webhook_key=self.credentials.slack_webhook_key,
+            channels=(SLACK_CHANNEL,),
         )
         self._worker_port = free_port()
         self._programs = [self.temporal.program, self.vault.program, self.envoy.program]
@@ -133,6 +144,9 @@ class World:
         if Part.SERVICENOW in parts:
             self._stack.push_async_callback(self.servicenow.stop)
             await self.servicenow.start()
+        if Part.SLACK in parts:
+            self._stack.push_async_callback(self.slack.stop)
+            await self.slack.start()
 
     async def _start_traffic(self) -> None:
         kubelet = self._program("kubelet", "sandbox.kubelet", "--api", self.kubernetes.url)
@@ -158,6 +172,7 @@ class World:
             {"api-key": keys.datadog_api_key, "app-key": keys.datadog_app_key, "address": self.datadog.url},
         )
         await self.vault.seed(SERVICENOW_SECRET, {"username": "tidegate", "password": keys.servicenow_password})
+        await self.vault.seed(SLACK_SECRET, {"token": keys.slack_token})
 
     # ---------------------------------------------------------------------------------------------------- its programs
 
@@ -204,6 +219,9 @@ class World:
             "TIDEGATE_VAULT__SECRET_ID_FILE": str(self.vault.secret_id_file),
             "TIDEGATE_DATADOG__MEASUREMENTS_PER_SECOND": "50",
             "TIDEGATE_SERVICENOW__URL": self.servicenow.url,
+            "TIDEGATE_SLACK__API_URL": self.slack.url,
+            "TIDEGATE_SLACK__SECRET_PATH": f"secret/{SLACK_SECRET}",
+            "TIDEGATE_NOTICES__TEMPORAL_UI": f"{self.temporal.ui_url}/namespaces/default",
             "TIDEGATE_HEALTH__PORT": str(self._worker_port),
         }
 

@@ -90,6 +90,9 @@ def run_process(parser: argparse.ArgumentParser, serve: Serve) -> None:
         # The SDK's threads must be gone before the interpreter ends: one that finishes a call after that aborts the
         # process. They end with the last reference to the client, which reference cycles keep.
         gc.collect()
+    except SettingsError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(EXIT_USAGE)
     except TidegateError as error:
         log.error("cannot start", error=error.message, remedy=error.remedy)
         sys.exit(EXIT_FAILED)

@@ -14,12 +14,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 from tidegate.contract import RevertMode
+from tidegate.story.notices import SLACK, UNSUPPORTED_SERVICES
 
 PREFIX = "TIDEGATE_"
 _SEPARATOR = "__"
@@ -143,6 +144,29 @@ class GitSettings(_Group):
     timeout_seconds: float = Field(60.0, gt=0, description="limit of one git command")
 
 
+class SlackSettings(_Group):
+    """Where notices to channels go."""
+
+    secret_path: str = Field(min_length=1, description="path in Vault of token, or else of webhook_url")
+    api_url: Url = Field("https://slack.com/api", description="base URL of the Web API")
+
+
+class WebhookSettings(_Group):
+    """Where the notices go that annotations address to this name."""
+
+    url: Url | Literal[""] = Field("", description="used when the secret names none")
+    secret_path: str = Field(min_length=1, description="path in Vault of signing_key and, if it is secret, url")
+
+
+class NoticesSettings(_Group):
+    """What notices say."""
+
+    config_file: Path | None = Field(None, description="templates, in the shape of Argo's notification ConfigMap")
+    temporal_ui: Url | Literal[""] = Field(
+        "", description="such as https://temporal.internal/namespaces/default, for links to the run"
+    )
+
+
 class WatcherSettings(_Group):
     """Which Rollout objects the watcher follows."""
 
@@ -195,6 +219,11 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     servicenow: ServiceNowSettings | None = None
     git: GitSettings | None = None
+    notices: NoticesSettings = NoticesSettings()
+    slack: SlackSettings | None = None
+    webhooks: dict[str, WebhookSettings] = Field(
+        default_factory=dict, description="by the name that annotations have, such as WEBHOOKS__ON_CALL__SECRET_PATH"
+    )
     watcher: WatcherSettings = WatcherSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()
@@ -206,6 +235,14 @@ class Settings(BaseSettings):
         timedelta(seconds=15), description="longest wait between two tries while Temporal is away"
     )
     max_concurrent_activities: int = Field(100, gt=0)
+
+    @field_validator("webhooks")
+    @classmethod
+    def _own_names(cls, webhooks: dict[str, WebhookSettings]) -> dict[str, WebhookSettings]:
+        named = {name.lower().replace("_", "-"): settings for name, settings in webhooks.items()}
+        if taken := sorted({SLACK, *UNSUPPORTED_SERVICES} & named.keys()):
+            raise ValueError(f"{taken[0]!r} is the name of another service in annotations: choose another one")
+        return named
 
 
 def load_settings(role: Role | None = None) -> Settings:

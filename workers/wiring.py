@@ -16,13 +16,15 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, cluster_queue, metrics_queue
+from tidegate.story.notices import SLACK
 from workers.logs import LogContext
-from workers.settings import PREFIX, Role, Settings, VaultSettings
+from workers.settings import PREFIX, Role, Settings, SettingsError, VaultSettings
 
 if TYPE_CHECKING:
     import httpx
 
     from activities import vault
+    from activities.notices import Notices
     from activities.secrets import Secrets
 
 log = structlog.get_logger(__name__)
@@ -59,7 +61,8 @@ async def open_workers(client: Client, settings: Settings) -> AsyncIterator[list
                 for provider, measured in _metric_activities(settings, http, secrets).items():
                     queue = metrics_queue(provider)
                     workers.append(_activity_worker(client, settings, queue, [measured.activity], measured.per_second))
-            if Role.FOLLOW_UP in roles and (told := _follow_up_activities(settings, http, secrets)):
+            if Role.FOLLOW_UP in roles:
+                told = _follow_up_activities(settings, http, secrets)
                 workers.append(_activity_worker(client, settings, FOLLOW_UP_QUEUE, told))
         yield workers
 
@@ -161,7 +164,32 @@ def _follow_up_activities(settings: Settings, http: httpx.AsyncClient, secrets: 
             repositories=tuple(git.repositories.split(",")),
         )
         activities.append(gitops.GitOps(secrets, asked).revert_commit)
-    return activities
+    return [*activities, *_notices(settings, http, secrets).activities()]
+
+
+def _notices(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> Notices:
+    """By the name of a service in annotations. Raises SettingsError for templates that cannot be used."""
+    from activities import notice_templates, slack, webhook
+    from activities.notices import Backend, Notices
+
+    file = settings.notices.config_file
+    try:
+        texts = notice_templates.read_templates(file) if file is not None else {}
+    except notice_templates.TemplateError as error:
+        raise SettingsError(f"{PREFIX}NOTICES__CONFIG_FILE: {error}") from error
+    templates = notice_templates.Templates(texts, settings.notices.temporal_ui)
+    backends: dict[str, Backend] = {
+        name: webhook.Webhook(name, secrets, http, webhook.WebhookSettings(**asked.model_dump()), templates)
+        for name, asked in settings.webhooks.items()
+    }
+    if settings.slack is not None:
+        workspace = slack.SlackSettings(**settings.slack.model_dump())
+        backends[SLACK] = slack.Slack(secrets, http, workspace, templates)
+    if not backends:
+        log.info(
+            "no service for notices is set", unset=f"{PREFIX}SLACK__SECRET_PATH, {PREFIX}WEBHOOKS__NAME__SECRET_PATH"
+        )
+    return Notices(backends)
 
 
 def _secrets(settings: Settings, stack: AsyncExitStack) -> Secrets:

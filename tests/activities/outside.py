@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import ssl
 import subprocess
@@ -115,9 +116,12 @@ class MemorySecrets:
         return await self.read(path)
 
 
-async def run_activity(method: Callable[..., Awaitable[Any]], *args: Any, heartbeats: list[Any] | None = None) -> Any:
+async def run_activity(
+    method: Callable[..., Awaitable[Any]], *args: Any, heartbeats: list[Any] | None = None, attempt: int = 1
+) -> Any:
     """Run an activity method in Temporal's own test environment; what it reports is added to `heartbeats`."""
     environment = ActivityEnvironment()
+    environment.info = dataclasses.replace(environment.info, attempt=attempt)
     if heartbeats is not None:
         environment.on_heartbeat = lambda *details: heartbeats.append(details)
     return await environment.run(method, *args)

@@ -17,7 +17,7 @@ from temporalio.client import Client
 from sandbox.processes import LOOPBACK, Program, free_port, until
 from sandbox.temporal import TemporalServer
 from tidegate.contract import FOLLOW_UP_QUEUE
-from workers.settings import GitSettings, Role, Settings
+from workers.settings import GitSettings, NoticesSettings, Role, Settings, SettingsError
 from workers.wiring import open_workers
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -58,7 +58,14 @@ async def test_a_worker_that_is_given_repositories_reverts_in_them(temporal: Cli
     settings = Settings(role=Role.FOLLOW_UP, git=GitSettings(repositories="https://git.internal,file:///srv/git"))
     async with open_workers(temporal, settings) as (worker,):
         assert worker.task_queue == FOLLOW_UP_QUEUE
-        assert [each.__name__ for each in worker.config()["activities"]] == ["revert_commit"]
+        assert [each.__name__ for each in worker.config()["activities"]] == ["revert_commit", "send_notice"]
+
+
+async def test_templates_that_cannot_be_used_are_named_at_the_start(temporal: Client, tmp_path: Path) -> None:
+    settings = Settings(role=Role.FOLLOW_UP, notices=NoticesSettings(config_file=tmp_path / "missing.yaml"))
+    with pytest.raises(SettingsError, match=r"TIDEGATE_NOTICES__CONFIG_FILE: .*missing\.yaml"):
+        async with open_workers(temporal, settings):
+            pass
 
 
 class WorkerProcess:

@@ -60,6 +60,21 @@ def test_repositories_are_named_with_commas_between(monkeypatch: pytest.MonkeyPa
     assert settings.git.timeout_seconds == 5
 
 
+def test_webhooks_have_the_names_that_annotations_give_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_WEBHOOKS__ON_CALL__SECRET_PATH", "secret/tidegate/on-call")
+    monkeypatch.setenv("TIDEGATE_WEBHOOKS__AUDIT__SECRET_PATH", "secret/tidegate/audit")
+    monkeypatch.setenv("TIDEGATE_WEBHOOKS__AUDIT__URL", "https://audit.internal/releases")
+    settings = load_settings()
+    assert sorted(settings.webhooks) == ["audit", "on-call"]
+    assert settings.webhooks["audit"].url == "https://audit.internal/releases"
+
+
+def test_a_webhook_cannot_have_the_name_of_another_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_WEBHOOKS__SLACK__SECRET_PATH", "secret/tidegate/slack")
+    with pytest.raises(SettingsError, match="'slack' is the name of another service"):
+        load_settings()
+
+
 def test_the_command_line_comes_before_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEGATE_ROLE", "activities")
     assert load_settings(Role.WORKFLOWS).role is Role.WORKFLOWS

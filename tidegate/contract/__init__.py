@@ -60,6 +60,7 @@ from tidegate.contract.names import (
     metrics_queue,
     rollout_id,
 )
+from tidegate.contract.notices import Notice, NoticeSent
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.published import CollectAnalysisRuns, Publication, PublishAnalysisRun, PublishEvents
 from tidegate.contract.reconcile import (
@@ -159,6 +160,8 @@ __all__ = [
     "MeasureRequest",
     "MeasureResult",
     "Message",
+    "Notice",
+    "NoticeSent",
     "Observation",
     "ObserveRequest",
     "Owner",

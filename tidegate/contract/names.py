@@ -88,6 +88,7 @@ class Activity(StrEnum):
     OPEN_INCIDENT = "open_incident"  # IncidentRequest -> IncidentRef
     NOTE_INCIDENT = "note_incident"  # IncidentNote -> None
     REVERT_COMMIT = "revert_commit"  # RevertRequest -> RevertResult
+    SEND_NOTICE = "send_notice"  # Notice -> NoticeSent
 
 
 class ErrorType(StrEnum):

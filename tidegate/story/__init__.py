@@ -5,6 +5,7 @@ from tidegate.story.details import analysis_details, details
 from tidegate.story.explained import Deed, Explanation, GateAccount, MetricAccount
 from tidegate.story.explanation import explain, explain_run
 from tidegate.story.kubernetes_events import kubernetes_event
+from tidegate.story.notices import Subscriptions, notices_for, read_subscriptions
 from tidegate.story.rollout_status import MANUALLY_PAUSED, pause_conditions, rollout_status
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Explanation",
     "GateAccount",
     "MetricAccount",
+    "Subscriptions",
     "analysis_details",
     "analysis_run_object",
     "analysis_run_spec",
@@ -21,6 +23,8 @@ __all__ = [
     "explain",
     "explain_run",
     "kubernetes_event",
+    "notices_for",
     "pause_conditions",
+    "read_subscriptions",
     "rollout_status",
 ]

@@ -1,0 +1,245 @@
+"""Notices in Slack: one message for one event, and every answer of Slack means what its reference says."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from temporalio.exceptions import ApplicationError
+
+from activities.notice_templates import Templates
+from activities.notices import Notices
+from activities.slack import MAX_TEXT, Slack, SlackSettings
+from sandbox.rate_limit import RateLimit
+from sandbox.slack import WEBHOOK_CHANNEL, SlackApi
+from tests.activities.notice import notice
+from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
+from tidegate.contract import ErrorType, Notice, NoticeSent
+
+PATH = "secret/tidegate/slack"
+TOKEN = "xoxb-token-of-a-test"
+KEY = "T0/B0/key-of-a-test".replace("/", "-")
+CLOSED = "http://127.0.0.1:1"
+
+
+@pytest_asyncio.fixture
+async def api() -> AsyncIterator[SlackApi]:
+    api = SlackApi(token=TOKEN, webhook_key=KEY, channels=("releases", "others"))
+    await api.start()
+    yield api
+    await api.stop()
+
+
+def bot(token: str = TOKEN) -> MemorySecrets:
+    return MemorySecrets({PATH: {"token": token}})
+
+
+async def send(
+    url: str, secrets: MemorySecrets, told: Notice, *, attempt: int = 1, texts: dict[str, str] | None = None
+) -> NoticeSent:
+    async with http_client() as http:
+        settings = SlackSettings(api_url=url, secret_path=PATH, timeout_seconds=0.5)
+        backend = Slack(secrets, http, settings, Templates(texts or {}))
+        sent: NoticeSent = await run_activity(Notices({"slack": backend}).send_notice, told, attempt=attempt)
+    return sent
+
+
+async def error_of(url: str, secrets: MemorySecrets | None = None, told: Notice | None = None) -> ApplicationError:
+    with pytest.raises(ApplicationError) as caught:
+        await send(url, secrets or bot(), told or notice())
+    assert TOKEN not in str(caught.value)
+    assert KEY not in str(caught.value)
+    return caught.value
+
+
+async def test_a_message_tells_the_event(api: SlackApi) -> None:
+    sent = await send(api.url, bot(), notice())
+    [message] = api.channels["releases"].messages
+    assert "payments/checkout: Rollout aborted update to revision 7: error-rate 0.2 &gt; 0.05" in message.text
+    assert sent == NoticeSent(service="slack", recipient="releases", reference=message.ts)
+    async with httpx.AsyncClient() as http:
+        page = await http.get(api.page_url("releases"))
+    assert "error-rate 0.2 &gt; 0.05" in page.text
+
+
+@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.parametrize("recipient", ["releases", "#releases", "C00000001"])
+async def test_a_repeated_attempt_finds_the_message(api: SlackApi, recipient: str, private: bool) -> None:
+    api.channels["releases"].private = private
+    told = notice(recipient=recipient)
+    first = await send(api.url, bot(), told)
+    again = await send(api.url, bot(), told, attempt=2)
+    assert len(api.channels["releases"].messages) == 1
+    assert again == first.model_copy(update={"created": False})
+
+
+async def test_a_repeated_attempt_sends_what_never_arrived(api: SlackApi) -> None:
+    for number in range(250):  # more than a page of them
+        await send(api.url, bot(), notice(id=f"notice/{number}"))
+        api.posting["releases"] = RateLimit(limit=60, period=60)
+    sent = await send(api.url, bot(), notice(), attempt=2)
+    assert sent.created
+    again = await send(api.url, bot(), notice(id="notice/0"), attempt=2)
+    assert not again.created
+    assert len(api.channels["releases"].messages) == 251
+
+
+async def test_an_answer_that_was_lost_does_not_send_twice(api: SlackApi) -> None:
+    async def lose(request: web.Request) -> web.Response:
+        headers = {name: request.headers[name] for name in ("Authorization", "Content-Type")}
+        async with httpx.AsyncClient() as http:
+            url = f"{api.url}/{request.match_info['tail']}"
+            await http.request(request.method, url, content=await request.read(), headers=headers)
+        return web.Response(status=504)
+
+    async with Script().then_do(lose) as proxy:
+        error = await error_of(proxy.url)
+    assert error.type == ErrorType.UNAVAILABLE
+    assert len(api.channels["releases"].messages) == 1
+    assert not (await send(api.url, bot(), notice(), attempt=2)).created
+    assert len(api.channels["releases"].messages) == 1
+
+
+async def test_another_event_is_another_message(api: SlackApi) -> None:
+    await send(api.url, bot(), notice())
+    await send(api.url, bot(), notice(id="notice/another"), attempt=2)
+    assert len(api.channels["releases"].messages) == 2
+
+
+async def test_nobody_is_called_together_by_a_value(api: SlackApi) -> None:
+    texts = {"on-rollout-aborted": "<https://example.com|run> {{.notice.message}}"}
+    await send(api.url, bot(), notice(message="<!channel> & {{.notice.name}}"), texts=texts)
+    [message] = api.channels["releases"].messages
+    assert message.text == "<https://example.com|run> &lt;!channel&gt; &amp; {{.notice.name}}"
+
+
+async def test_a_long_text_is_cut_and_no_escape_in_two(api: SlackApi) -> None:
+    for start in range(5):
+        await send(api.url, bot(), notice(id=str(start), message="x" * start + "<" * 1900), texts={})
+    for message in api.channels["releases"].messages:
+        assert len(message.text) <= MAX_TEXT
+        assert message.text.removesuffix("...").endswith("&lt;")
+
+
+async def test_a_new_token_is_read_once_it_was_replaced(api: SlackApi) -> None:
+    secrets = MemorySecrets({PATH: {"token": "old"}}, after={PATH: {"token": TOKEN}})
+    assert (await send(api.url, secrets, notice())).created
+    assert secrets.refreshed == [PATH]
+
+
+async def test_a_token_that_stays_refused_may_be_tried_later(api: SlackApi) -> None:
+    secrets = bot()
+    api.replace_token("another")
+    error = await error_of(api.url, secrets)
+    assert (error.type, error.non_retryable, secrets.refreshed) == (ErrorType.UNAUTHORIZED, False, [PATH])
+
+
+@pytest.mark.parametrize("recipient", ["nowhere", "U12345678", "two words", "https://example.com/A"])
+async def test_a_channel_that_is_none_is_refused(api: SlackApi, recipient: str) -> None:
+    error = await error_of(api.url, told=notice(recipient=recipient))
+    assert (error.type, error.non_retryable) == (ErrorType.REJECTED, True)
+
+
+async def test_a_channel_without_the_bot_is_refused(api: SlackApi) -> None:
+    api.channels["releases"].invited = False
+    error = await error_of(api.url)
+    assert error.type == ErrorType.REJECTED
+    assert "not_in_channel" in str(error)
+
+
+async def test_the_rate_limit_says_when_to_try_again(api: SlackApi) -> None:
+    api.posting["releases"] = RateLimit(limit=0, period=60)
+    error = await error_of(api.url)
+    assert error.type == ErrorType.RATE_LIMITED
+    assert error.next_retry_delay is not None
+    assert timedelta(seconds=1) <= error.next_retry_delay <= timedelta(seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "expected"),
+    [
+        (429, b"", {"Retry_After": "7"}, ErrorType.RATE_LIMITED),
+        (200, {"ok": False, "error": "ratelimited"}, {"Retry_After": "7"}, ErrorType.RATE_LIMITED),
+        (401, b"", {}, ErrorType.UNAUTHORIZED),
+        (200, {"ok": False, "error": "token_revoked"}, {}, ErrorType.UNAUTHORIZED),
+        (200, {"ok": False, "error": "missing_scope"}, {}, ErrorType.UNAUTHORIZED),
+        (500, TOKEN.encode(), {}, ErrorType.UNAVAILABLE),
+        (200, {"ok": False, "error": "internal_error"}, {}, ErrorType.UNAVAILABLE),
+        (200, b"<html>maintenance</html>", {}, ErrorType.UNAVAILABLE),
+        (200, b"[" * 100_000, {}, ErrorType.UNAVAILABLE),
+        (200, [], {}, ErrorType.UNAVAILABLE),
+        (200, {"ok": "yes"}, {}, ErrorType.UNAVAILABLE),
+        (200, {"ok": False, "error": "is_archived"}, {}, ErrorType.REJECTED),
+        (302, b"", {"Location": "https://example.com/"}, ErrorType.REJECTED),
+        (200, b" " * 2_000_000, {}, ErrorType.UNAVAILABLE),
+    ],
+)
+async def test_answers_of_the_web_api(status: int, body: Any, headers: dict[str, str], expected: str) -> None:
+    async with Script().then(status, body, **headers) as server:
+        error = await error_of(server.url)
+    assert error.type == expected
+    assert error.non_retryable == (expected == ErrorType.REJECTED)
+    if expected == ErrorType.RATE_LIMITED:
+        assert error.next_retry_delay == timedelta(seconds=7)
+
+
+async def test_nonsense_in_the_history_is_no_message_of_ours() -> None:
+    rows = ["x", {}, {"metadata": 5}, {"metadata": {"event_type": "tidegate_notice", "event_payload": None}}]
+    async with Script().then(200, {"ok": True, "messages": rows}).then(200, {"ok": True}) as server:
+        sent = await send(server.url, bot(), notice(recipient="C00000001"), attempt=2)
+    assert sent.created
+
+
+async def test_slack_is_slow_or_away() -> None:
+    async with Script().then_drip() as server:
+        assert (await error_of(server.url)).type == ErrorType.UNAVAILABLE
+    assert (await error_of(CLOSED)).type == ErrorType.UNAVAILABLE
+
+
+async def test_an_incoming_webhook_is_enough_to_tell(api: SlackApi) -> None:
+    secrets = MemorySecrets({PATH: {"webhook_url": api.webhook_url}})
+    assert (await send(CLOSED, secrets, notice())).created
+    [message] = api.channels[WEBHOOK_CHANNEL].messages
+    assert "payments/checkout" in message.text
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "expected"),
+    [
+        (404, "no_service", ErrorType.UNAUTHORIZED),
+        (403, "invalid_token", ErrorType.UNAUTHORIZED),
+        (404, "channel_not_found", ErrorType.REJECTED),
+        (403, "action_prohibited", ErrorType.REJECTED),
+        (400, "invalid_payload", ErrorType.REJECTED),
+        (410, "channel_is_archived", ErrorType.REJECTED),
+        (429, "rate_limited", ErrorType.RATE_LIMITED),
+        (500, "rollup_error", ErrorType.UNAVAILABLE),
+        (503, "", ErrorType.UNAVAILABLE),
+        (200, "<html>", ErrorType.UNAVAILABLE),
+    ],
+)
+async def test_answers_of_an_incoming_webhook(status: int, text: str, expected: str) -> None:
+    async with Script().then(status, text.encode()) as server:
+        secrets = MemorySecrets({PATH: {"webhook_url": f"{server.url}/{KEY}"}})
+        error = await error_of(CLOSED, secrets)
+    assert error.type == expected
+    assert (secrets.refreshed == [PATH]) == (expected == ErrorType.UNAUTHORIZED)
+
+
+async def test_a_secret_without_a_credential_says_what_it_needs() -> None:
+    for content in ({}, {"webhook_url": "ftp://x"}):
+        error = await error_of(CLOSED, MemorySecrets({PATH: content}))
+        assert error.type == ErrorType.REJECTED
+        assert f"{PATH} needs token, or webhook_url" in str(error)
+
+
+async def test_a_service_that_nobody_set_up_is_named_with_its_setting() -> None:
+    for service, setting in (("slack", "TIDEGATE_SLACK__SECRET_PATH"), ("on-call", "TIDEGATE_WEBHOOKS__ON_CALL__")):
+        with pytest.raises(ApplicationError, match=setting) as caught:
+            await run_activity(Notices({}).send_notice, notice(service=service))
+        assert (caught.value.type, caught.value.non_retryable) == (ErrorType.NOT_CONFIGURED, True)
