@@ -7,7 +7,7 @@ attributes and the Rollout's `.status` in step with that.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -54,7 +54,10 @@ A_PERSON = "a person: tidegate promote, or tidegate abort"
 
 
 class Journal:
-    """Mutable notes of one release; `status()` is the only way to read them from outside the run."""
+    """Mutable notes of one release; `status()` is the only way to read them from outside the run.
+
+    `tell` hears of every event of the run and its number.
+    """
 
     def __init__(self) -> None:
         info = workflow.info()
@@ -71,6 +74,8 @@ class Journal:
         )
         self._current: ReleaseRequest | None = None
         self._attributes: tuple[str, int, int] | None = None
+        self._events = 0
+        self.tell: Callable[[Event, int], None] = lambda event, number: None
         self.page = StatusPage()
         self.news = News()
         self.traffic: TrafficState | None = None
@@ -367,6 +372,9 @@ class Journal:
 
     def _add_events(self, *events: Event) -> None:
         self._set(events=(*self._status.events, *events)[-MAX_EVENTS:])
+        for number, event in enumerate(events, self._events):
+            self.tell(event, number)
+        self._events += len(events)
 
     def show(self) -> None:
         """Bring live details and search attributes up to date; called by the run wherever it may write to history."""

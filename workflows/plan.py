@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count, islice
+from typing import Any
 
 from tidegate.analysis.experiments import Subject, analysis_block
 from tidegate.analysis.spec import build_run_spec
@@ -53,6 +54,11 @@ class Plan:
     def steps(self) -> tuple[CanaryStep, ...]:
         """The steps; the first revision of a Rollout has nothing to be compared with and takes none."""
         return () if self.is_first else self.manifest.canary.steps
+
+    @property
+    def annotations(self) -> Mapping[str, Any]:
+        """The Rollout's."""
+        return (self.request.rollout.get("metadata") or {}).get("annotations") or {}
 
     @property
     def step_texts(self) -> list[str]:

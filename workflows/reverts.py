@@ -18,7 +18,7 @@ def revert_request(plan: Plan, status: ReleaseStatus, cause: str) -> RevertReque
 
     The run is part of the cause: a second try of the same revision that fails again is another one.
     """
-    annotations = (plan.request.rollout.get("metadata") or {}).get("annotations") or {}
+    annotations = plan.annotations
     repository, images = annotations.get(REPOSITORY), _changes(plan)
     if not repository or not images:
         return None

@@ -34,11 +34,13 @@ with workflow.unsafe.imports_passed_through():
     from workflows.commands import Commands
     from workflows.experiment import Experiment
     from workflows.failures import cause_of
+    from workflows.follow_ups import FollowUps
     from workflows.gates import Background, Gate, GateFailed
     from workflows.interruptions import Aborted, FullyPromoted, Interrupted, Superseded, race, shielded
     from workflows.journal import A_PERSON
     from workflows.keeper import Keeper
     from workflows.messages import Doors, said
+    from workflows.notifier import Notifier
     from workflows.plan import Plan
     from workflows.restarts import Restarts
     from workflows.undo import Undo
@@ -57,6 +59,8 @@ class Rollout(Doors):
         self._keeper: Keeper
         self._restarts: Restarts
         self._background: Background
+        self._follow_ups = FollowUps(self.journal)
+        self._notifier = Notifier(self.journal, self._follow_ups)
         self._hold_limit: timedelta | None = None
 
     @workflow.run
@@ -64,7 +68,7 @@ class Rollout(Doors):
         """Bring one version out, or put everything back and fail with the reason."""
         try:
             plan = await self._admit(request)
-            await shielded(Undo(plan, self._commands, self._keeper, self.journal).take_over())
+            await shielded(self._undo(plan).take_over())
             if plan.request.aborted:
                 await self._stay_aborted(plan)
             while newer := await self._bring_out(plan):
@@ -76,8 +80,9 @@ class Rollout(Doors):
         return describe(plan, self.journal.status())
 
     async def _close(self) -> None:
-        """Whoever spoke to the release gets an answer."""
+        """Whoever spoke to the release gets an answer, and what follows it goes on without it."""
         self.inbox.ended = True
+        await self._follow_ups.begun()
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     # ----------------------------------------------------------------------------------------------------- before it
@@ -95,6 +100,7 @@ class Rollout(Doors):
             with self.journal.waiting("the cluster's objects", until=None, who="the cluster's worker"):
                 seen = await self._commands.observe(wanted.rollout)
             plan, warnings = check(wanted, manifest, seen)
+            warnings += self._notifier.subscribe(plan.annotations)
         except (ApplicationError, ActivityError) as error:
             await shielded(self._refuse(asked, before, cause_of(error)))
             raise ApplicationError(self.inbox.refused, type=ErrorType.INVALID_SPEC, non_retryable=True) from error
@@ -361,7 +367,7 @@ class Rollout(Doors):
         self.journal.asks_for(0)
         self.journal.phase("Degraded", f"{cause.type}: {message}")
         await self._keeper.stop()
-        undo = Undo(plan, self._commands, self._keeper, self.journal)
+        undo = self._undo(plan)
         await undo.restore_traffic()
         self.journal.show()
         await self._background.cancel()
@@ -371,6 +377,9 @@ class Rollout(Doors):
         self.journal.show()
         await self._keeper.told()
         await self._keeper.stop()
+
+    def _undo(self, plan: Plan) -> Undo:
+        return Undo(plan, self._commands, self._keeper, self.journal, self._follow_ups)
 
     async def _stay_aborted(self, plan: Plan) -> None:
         """The version was given up before, and people were told; what else the spec says now is carried out."""

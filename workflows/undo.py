@@ -22,11 +22,12 @@ with workflow.unsafe.imports_passed_through():
 class Undo:
     """The compensations of one release."""
 
-    def __init__(self, plan: Plan, commands: Commands, keeper: Keeper, journal: Journal) -> None:
+    def __init__(self, plan: Plan, commands: Commands, keeper: Keeper, journal: Journal, follow_ups: FollowUps) -> None:
         self._plan = plan
         self._commands = commands
         self._keeper = keeper
         self._journal = journal
+        self._follow_ups = follow_ups
 
     async def restore_traffic(self) -> None:
         """All weight on stable, read back. Waits for nothing but Kubernetes and is repeated until it succeeds.
@@ -66,15 +67,14 @@ class Undo:
         Once another release is `awaited` the pods are left to that one, which may need them. People's systems are
         waited for a while, so that the release can say what came of it; they hold nothing else up.
         """
-        follow_ups = FollowUps(self._journal, self._plan.request.name, self._plan.revision)
         effects = abort_effects(self._plan, self._journal.status(), cause) if cause else ()
         if effects:
-            follow_ups.begin("aborted", *effects)
+            self._follow_ups.begin("aborted", *effects)
         if not (self._plan.is_first or self._plan.is_stable):
             await self._carry_out(Compensation.SCALE, race(self._quiet(), awaited))
             if effects:
-                follow_ups.begin("scaled", scaled_effect(self._plan, self._journal.status()))
-        await follow_ups.leave(awaited)
+                self._follow_ups.begin("scaled", scaled_effect(self._plan, self._journal.status()))
+        await self._follow_ups.leave(awaited)
 
     async def _walk_back(self) -> None:
         try:

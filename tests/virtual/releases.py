@@ -34,6 +34,8 @@ from tidegate.contract import (
     IncidentRequest,
     MeasureRequest,
     MeasureResult,
+    Notice,
+    NoticeSent,
     ReleaseRequest,
     ReleaseResult,
     ReleaseStatus,
@@ -112,6 +114,18 @@ class GitDouble:
         return RevertResult(message="commit 1a2b3c puts it back", commit="1a2b3c", branch=request.branch, created=True)
 
 
+class NoticesDouble:
+    """Sends every notice."""
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+
+    @activity.defn(name=Activity.SEND_NOTICE)
+    async def send(self, notice: Notice) -> NoticeSent:
+        self.notices.append(notice)
+        return NoticeSent(service=notice.service, recipient=notice.recipient)
+
+
 @dataclass
 class World:
     """Everything around a release: the server, the cluster, what stands in for others, the manifests of the seed."""
@@ -121,6 +135,7 @@ class World:
     datadog: DatadogDouble
     servicenow: ServiceNowDouble
     git: GitDouble
+    told: NoticesDouble
     rollout: Document
     templates: tuple[Document, ...]
     name: str = field(default_factory=lambda: f"checkout-{uuid.uuid4().hex[:6]}")
@@ -197,7 +212,7 @@ async def release_world(
         env = await stack.enter_async_context(await time_skipping())
         await env.client.operator_service.add_search_attributes(search_attributes())
         cluster, datadog = VirtualCluster(await env.get_current_time()), DatadogDouble()
-        servicenow, git = ServiceNowDouble(), GitDouble()
+        servicenow, git, told = ServiceNowDouble(), GitDouble(), NoticesDouble()
         await cluster.start()
         stack.push_async_callback(cluster.stop)
         cluster.apply(*(loaded.raw for loaded in (*network.services, *network.virtual_services, *manifests.templates)))
@@ -219,7 +234,7 @@ async def release_world(
             Worker(
                 env.client,
                 task_queue=FOLLOW_UP_QUEUE,
-                activities=follow_up or [servicenow.open, servicenow.note, git.revert],
+                activities=follow_up or [servicenow.open, servicenow.note, git.revert, told.send],
                 interceptors=interceptors,
             ),
         ):
@@ -230,6 +245,7 @@ async def release_world(
             datadog=datadog,
             servicenow=servicenow,
             git=git,
+            told=told,
             rollout=manifests.rollout().raw,
             templates=tuple(loaded.raw for loaded in manifests.templates),
         )

@@ -1,0 +1,77 @@
+"""Who hears of a release's events: those whom its annotations name, once for each event."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowHandle
+
+from tests.virtual.releases import World
+from tests.workflows.test_rollout import failure
+from tests.workflows.test_steps import with_steps
+from tidegate.contract import Document, Notice
+
+PREFIX = "notifications.argoproj.io/subscribe"
+
+
+def subscribed(**channels: str) -> Any:
+    """`on_rollout_aborted__slack="payments"`: dots are two underscores, dashes are one."""
+    keys = {name: f"{PREFIX}.{name.replace('__', '.').replace('_', '-')}" for name in channels}
+
+    def edit(rollout: Document) -> None:
+        named = {keys[name]: value for name, value in channels.items()}
+        rollout["metadata"].setdefault("annotations", {}).update(named)
+
+    return edit
+
+
+async def heard(world: World, handle: WorkflowHandle[Any, Any]) -> list[Notice]:
+    """Every notice of a release that has ended, once all have been sent."""
+    async for event in handle.fetch_history_events():
+        if event.event_type is EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
+            child = event.start_child_workflow_execution_initiated_event_attributes.workflow_id
+            await world.closed(world.client.get_workflow_handle(child))
+    return world.told.notices
+
+
+async def test_each_event_is_told_once_to_each_who_subscribed(world: World) -> None:
+    subscriptions = subscribed(
+        on_rollout_completed__slack="payments;releases",
+        on_rollout_step_completed__slack="payments",
+        on_rollout_aborted__slack="payments",
+    )
+
+    def edit(rollout: Document) -> None:
+        subscriptions(rollout)
+        with_steps({"setWeight": 10}, {"setWeight": 50})(rollout)
+
+    await world.deploy_stable()
+    handle = await world.start(world.request("1.1.0", edit))
+    result = await handle.result()
+    told = Counter((notice.trigger, notice.recipient) for notice in await heard(world, handle))
+    assert told == {
+        ("on-rollout-step-completed", "payments"): 2,
+        ("on-rollout-completed", "payments"): 1,
+        ("on-rollout-completed", "releases"): 1,
+    }
+    assert {notice.revision for notice in world.told.notices} == {result.revision}
+    assert len({notice.id for notice in world.told.notices}) == len(world.told.notices)
+
+
+async def test_an_abort_is_told_with_its_cause(world: World) -> None:
+    await world.deploy_stable()
+    world.datadog.answers = {"error-rate": [0.2]}
+    handle = await world.start(world.request("1.1.1-bad", subscribed(on_rollout_aborted__slack="payments")))
+    await failure(handle)
+    [notice] = await heard(world, handle)
+    assert (notice.trigger, notice.service, notice.recipient) == ("on-rollout-aborted", "slack", "payments")
+    assert "error-rate" in notice.message
+
+
+async def test_who_cannot_be_told_is_a_warning_of_the_release(world: World) -> None:
+    result = await (await world.start(world.request("1.0.0", subscribed(on_rollout_abort__slack="payments")))).result()
+    [warning] = [text for text in result.status.warnings if "on-rollout-abort" in text]
+    assert "did you mean on-rollout-aborted?" in warning
+    assert world.told.notices == []
