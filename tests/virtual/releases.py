@@ -175,6 +175,13 @@ class World:
             await self.env.sleep(timedelta(seconds=2))
         return status
 
+    async def followed_up(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """Let time pass until everything that a release began has ended, too."""
+        async for event in handle.fetch_history_events():
+            begun = event.start_child_workflow_execution_initiated_event_attributes.workflow_id
+            if begun:
+                await self.closed(self.client.get_workflow_handle(begun))
+
     async def until(
         self, handle: WorkflowHandle[Any, Any], holds: Callable[[ReleaseStatus], bool], *, between_passes: bool = True
     ) -> ReleaseStatus:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowHandle
-
 from tests.virtual.releases import World
 from tests.workflows.test_rollout import failure
 from tests.workflows.test_steps import with_steps
-from tidegate.contract import Document, Notice
+from tidegate.contract import Document
 
 PREFIX = "notifications.argoproj.io/subscribe"
 
@@ -25,15 +22,6 @@ def subscribed(**channels: str) -> Any:
         rollout["metadata"].setdefault("annotations", {}).update(named)
 
     return edit
-
-
-async def heard(world: World, handle: WorkflowHandle[Any, Any]) -> list[Notice]:
-    """Every notice of a release that has ended, once all have been sent."""
-    async for event in handle.fetch_history_events():
-        if event.event_type is EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
-            child = event.start_child_workflow_execution_initiated_event_attributes.workflow_id
-            await world.closed(world.client.get_workflow_handle(child))
-    return world.told.notices
 
 
 async def test_each_event_is_told_once_to_each_who_subscribed(world: World) -> None:
@@ -50,7 +38,8 @@ async def test_each_event_is_told_once_to_each_who_subscribed(world: World) -> N
     await world.deploy_stable()
     handle = await world.start(world.request("1.1.0", edit))
     result = await handle.result()
-    told = Counter((notice.trigger, notice.recipient) for notice in await heard(world, handle))
+    await world.followed_up(handle)
+    told = Counter((notice.trigger, notice.recipient) for notice in world.told.notices)
     assert told == {
         ("on-rollout-step-completed", "payments"): 2,
         ("on-rollout-completed", "payments"): 1,
@@ -65,7 +54,8 @@ async def test_an_abort_is_told_with_its_cause(world: World) -> None:
     world.datadog.answers = {"error-rate": [0.2]}
     handle = await world.start(world.request("1.1.1-bad", subscribed(on_rollout_aborted__slack="payments")))
     await failure(handle)
-    [notice] = await heard(world, handle)
+    await world.followed_up(handle)
+    [notice] = world.told.notices
     assert (notice.trigger, notice.service, notice.recipient) == ("on-rollout-aborted", "slack", "payments")
     assert "error-rate" in notice.message
 
