@@ -26,7 +26,7 @@ from sandbox.processes import LOOPBACK, Program, free_port
 from sandbox.scraper import Scraper
 from sandbox.servicenow import ServiceNowApi
 from sandbox.telemetry import Telemetry
-from sandbox.temporal import TemporalServer
+from sandbox.temporal import NAMESPACE, TemporalServer
 from sandbox.vault import Vault
 
 DATADOG_SECRET = "argo-rollouts/datadog"  # noqa: S105  # a path
@@ -203,7 +203,9 @@ class World:
             "TIDEGATE_VAULT__ROLE_ID_FILE": str(self.vault.role_id_file),
             "TIDEGATE_VAULT__SECRET_ID_FILE": str(self.vault.secret_id_file),
             "TIDEGATE_DATADOG__MEASUREMENTS_PER_SECOND": "50",
+            "TIDEGATE_TEMPORAL_UI": f"{self.temporal.ui_url}/namespaces/{NAMESPACE}",
             "TIDEGATE_SERVICENOW__URL": self.servicenow.url,
+            "TIDEGATE_SERVICENOW__CHANGE_FIELDS__ASSIGNMENT_GROUP": "{namespace}",
             "TIDEGATE_HEALTH__PORT": str(self._worker_port),
         }
 

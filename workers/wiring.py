@@ -15,7 +15,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, cluster_queue, metrics_queue
+from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, Activity, cluster_queue, metrics_queue
 from workers.logs import LogContext
 from workers.settings import PREFIX, Role, Settings, VaultSettings
 
@@ -33,6 +33,13 @@ Activities = Sequence[Callable[..., Any]]
 STICKY_TIMEOUT = timedelta(seconds=2)
 # Free of side effects at import: our rules and payloads, and what they stand on.
 _PASSED_THROUGH = ("tidegate", "pydantic", "pydantic_core", "annotated_types", "lark", "yaml", "structlog")
+_SERVICENOW = (
+    Activity.OPEN_INCIDENT,
+    Activity.NOTE_INCIDENT,
+    Activity.RESOLVE_INCIDENTS,
+    Activity.OPEN_CHANGE,
+    Activity.CLOSE_CHANGE,
+)
 _ROLES = {
     Role.ALL: frozenset({Role.WORKFLOWS, Role.CLUSTER, Role.METRICS, Role.FOLLOW_UP}),
     Role.ACTIVITIES: frozenset({Role.CLUSTER, Role.METRICS, Role.FOLLOW_UP}),
@@ -131,7 +138,7 @@ def _metric_activities(settings: Settings, http: httpx.AsyncClient, store: Secre
     from activities.secrets import NamedSecrets
 
     secrets = NamedSecrets(store, settings.vault.kubernetes_secrets) if settings.vault else NamedSecrets(store)
-    asked = datadog.DatadogSettings(**settings.datadog.model_dump(exclude={"measurements_per_second"}))
+    asked = datadog.DatadogSettings(**settings.datadog.model_dump(exclude={"measurements_per_second", "graph_url"}))
     prometheus_asked = prometheus.PrometheusSettings(address=settings.prometheus.address)
     return {
         datadog.KEY: _Measured(datadog.Datadog(secrets, http, asked).measure, settings.datadog.measurements_per_second),
@@ -143,14 +150,7 @@ def _metric_activities(settings: Settings, http: httpx.AsyncClient, store: Secre
 
 
 def _follow_up_activities(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> Activities:
-    activities: list[Callable[..., Any]] = []
-    if (told := settings.servicenow) is None:
-        log.warning("incidents are left to other workers", unset=f"{PREFIX}SERVICENOW__URL")
-    else:
-        from activities import servicenow
-
-        instance = servicenow.ServiceNowSettings(**told.model_dump())
-        activities += servicenow.ServiceNow(secrets, http, instance).activities()
+    activities: list[Callable[..., Any]] = [*_service_now(settings, http, secrets)]
     if (git := settings.git) is None:
         log.info("reverts in Git are left to other workers", unset=f"{PREFIX}GIT__REPOSITORIES")
     else:
@@ -162,6 +162,26 @@ def _follow_up_activities(settings: Settings, http: httpx.AsyncClient, secrets: 
         )
         activities.append(gitops.GitOps(secrets, asked).revert_commit)
     return activities
+
+
+def _service_now(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> Activities:
+    told = settings.servicenow
+    if told is None:
+        from activities.absent import absent
+
+        unset = f"{PREFIX}SERVICENOW__URL"
+        log.warning("no incidents are opened", unset=unset)
+        return absent("ServiceNow", unset, *_SERVICENOW)
+    from activities import servicenow, servicenow_fields
+
+    allowed = servicenow_fields.ALLOWED_FIELDS if told.allowed_fields is None else told.allowed_fields.split(",")
+    asked = servicenow_fields.ServiceNowSettings(
+        **told.model_dump(exclude={"allowed_fields"}),
+        allowed_fields=tuple(allowed),
+        temporal_ui=settings.temporal_ui,
+        graph_url=settings.datadog.graph_url,
+    )
+    return servicenow.ServiceNow(secrets, http, asked).activities()
 
 
 def _secrets(settings: Settings, stack: AsyncExitStack) -> Secrets:
