@@ -14,7 +14,6 @@ import httpx
 import structlog
 from pydantic import BaseModel, ConfigDict
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from activities.charts import draw
 from activities.errors import unavailable
@@ -35,7 +34,6 @@ from activities.servicenow_tables import (
 )
 from tidegate.contract import (
     Activity,
-    ErrorType,
     IncidentNote,
     IncidentRef,
     IncidentRequest,
@@ -174,19 +172,7 @@ class ServiceNow:
             "correlation_id": correlation_id,
             "correlation_display": DISPLAY,
         }
-        try:
-            row = await self._incidents.create({**body, **columns.all})
-            refused = [name for name in columns.asked if not row.column(name)]
-        except ApplicationError as error:
-            if error.type != ErrorType.REJECTED or not columns.asked:
-                raise
-            row = await self._incidents.create({**body, **columns.settled})
-            refused = list(columns.asked)
-        if refused:
-            more = [f"ServiceNow did not take {name}={columns.asked[name]!r} of the Rollout" for name in refused]
-            told = {"description": described(description, [*columns.complaints, *more], MAX_DESCRIPTION)}
-            instead = {name: columns.settled[name] for name in refused if name in columns.settled}
-            await self._incidents.update(row.sys_id, {**told, **instead}, displayed=True)
+        row = await self._incidents.create(body, columns)
         if row.correlation_id != correlation_id:
             log.warning("the instance did not keep the correlation id: a retry would open another incident")
         return row

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from temporalio import activity
 
 from activities.errors import not_configured, unavailable
-from activities.servicenow_fields import ServiceNowSettings, columns_of, cut, described, links
+from activities.servicenow_fields import Columns, ServiceNowSettings, columns_of, cut, described, links
 from activities.servicenow_session import SYSTEM, Body, Session
 from activities.servicenow_tables import (
     DISPLAY,
@@ -32,7 +32,6 @@ STANDARD = "/api/sn_chg_rest/change/standard"
 # States of the baseline's standard change in their order: new, scheduled, implement, review, closed.
 PROGRESS = ("-5", "-2", "-1", "0", "3")
 NEW, IMPLEMENT, CLOSED, CANCELED = "-5", "-1", "3", "4"
-_IDENTITY = ("correlation_id", "correlation_display")
 
 
 class _Value(BaseModel):
@@ -70,15 +69,16 @@ class Changes:
         """
         self._require(request.wanted)
         correlation_id = correlation_id_of(request.correlation_id)
-        body = self._body(request, correlation_id)
+        columns = self._columns(request)
+        body = self._body(request, correlation_id, columns)
         row = await self._changes.find(correlation_id)
         created = row is None
         if row is None:
-            row = await self._create(body)
+            row = await self._create(body, columns)
             log.info("change opened", number=row.number, correlation_id=correlation_id)
         if self._settings.change_template and (created or row.state == NEW):
             # The API for templates ignores columns that its administrators did not open, and knows no displayed names.
-            row = await self._changes.update(row.sys_id, body, displayed=True)
+            row = await self._changes.update(row.sys_id, {**columns.all, **body}, displayed=True)
         row = await self._advance(row, IMPLEMENT, {"start_date": _time(request.begin)})
         return await self._reference(row, created, f"{row.number} is open")
 
@@ -103,27 +103,27 @@ class Changes:
         if not (self._settings.changes if wanted is None else wanted):
             raise not_configured(SYSTEM, "TIDEGATE_SERVICENOW__CHANGES")
 
-    def _body(self, request: OpenChange, correlation_id: str) -> dict[str, str]:
+    def _columns(self, request: OpenChange) -> Columns:
         settings = self._settings
         # A template says how a standard change is done; its owners say what it holds.
         defaults = {} if settings.change_template else {"type": "standard", "chg_model": "Standard"}
         templates = {**defaults, **settings.change_fields}
-        columns = columns_of(templates, request.fields, settings.allowed_fields, request.facts)
-        found = links(request.facts, (), settings.temporal_ui, settings.graph_url)
+        return columns_of(templates, request.fields, settings.allowed_fields, request.facts)
+
+    def _body(self, request: OpenChange, correlation_id: str, columns: Columns) -> dict[str, str]:
+        found = links(request.facts, (), self._settings.temporal_ui, self._settings.graph_url)
         return {
-            **columns.all,
             "short_description": cut(request.short_description, MAX_SHORT_DESCRIPTION),
             "description": described("\n".join([*found, request.description]), columns.complaints, MAX_DESCRIPTION),
             "correlation_id": correlation_id,
             "correlation_display": DISPLAY,
         }
 
-    async def _create(self, body: dict[str, str]) -> Row:
+    async def _create(self, body: dict[str, str], columns: Columns) -> Row:
         if not self._settings.change_template:
-            return await self._changes.create(body)
+            return await self._changes.create(body, columns)
         path = f"{STANDARD}/{self._settings.change_template}"
-        sent = {name: body[name] for name in ("short_description", "description", *_IDENTITY)}
-        made = parse(_FromTemplate, await self._session.call("POST", path, {}, Body(json.dumps(sent))))
+        made = parse(_FromTemplate, await self._session.call("POST", path, {}, Body(json.dumps(body))))
         return await self._changes.read(made.sys_id.value)
 
     async def _advance(self, row: Row, target: str, body: dict[str, str]) -> Row:

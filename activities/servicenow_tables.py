@@ -9,9 +9,12 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from temporalio.exceptions import ApplicationError
 
 from activities.errors import rejected, unavailable
+from activities.servicenow_fields import Columns, described
 from activities.servicenow_session import SYSTEM, Body, Session
+from tidegate.contract import ErrorType
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -77,8 +80,28 @@ class Table:
         """The row as it is now."""
         return parse(Row, await self._session.call("GET", f"{self._path}/{sys_id}", {"sysparm_fields": _FIELDS}))
 
-    async def create(self, body: Mapping[str, str]) -> Row:
-        """A new row, with names of groups and people as they are displayed."""
+    async def create(self, body: Mapping[str, str], columns: Columns) -> Row:
+        """A new row with these columns, in which names of groups and people are as displayed.
+
+        A column that the Rollout asks for and the instance does not take is left to the settings; the row's
+        description, which is part of `body`, says so.
+        """
+        try:
+            row = await self._create({**columns.all, **body})
+            refused = [name for name in columns.asked if not row.column(name)]
+        except ApplicationError as error:
+            if error.type != ErrorType.REJECTED or not columns.asked:
+                raise
+            row = await self._create({**columns.settled, **body})
+            refused = list(columns.asked)
+        if refused:
+            complaints = [f"ServiceNow did not take {name}={columns.asked[name]!r} of the Rollout" for name in refused]
+            told = {"description": described(body["description"], complaints, MAX_DESCRIPTION)}
+            instead = {name: columns.settled[name] for name in refused if name in columns.settled}
+            await self.update(row.sys_id, {**told, **instead}, displayed=True)
+        return row
+
+    async def _create(self, body: Mapping[str, str]) -> Row:
         return parse(Row, await self._session.call("POST", self._path, _INPUT, Body(json.dumps(dict(body)))))
 
     async def update(self, sys_id: str, body: Mapping[str, str], *, displayed: bool = False) -> Row:

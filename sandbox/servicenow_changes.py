@@ -17,12 +17,14 @@ _NEXT = {"-5": ("-2", "4"), "-2": ("-1", "4"), "-1": ("0", "4"), "0": ("3", "4")
 class Changes:
     """All change requests, in memory and in the order of their creation.
 
-    `templates` are standard change templates by sys_id: the columns that they fill. `clock` gives the time in UTC.
+    `templates` are standard change templates by sys_id: the columns that they fill. `groups` are the assignment groups
+    that there are, as for `Records`. `clock` gives the time in UTC.
     """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self.rows: dict[str, Incident] = {}
         self.templates: dict[str, Mapping[str, str]] = {}
+        self.groups: frozenset[str] | None = None
         self._clock = clock
 
     def create(self, given: Mapping[str, object], by: str) -> Incident:
@@ -60,6 +62,8 @@ class Changes:
         changed = change.fields | {
             name: record_text(value) for name, value in given.items() if name in CHANGE_FIELDS or name.startswith("u_")
         }
+        if self.groups is not None and changed["assignment_group"] not in self.groups:
+            changed["assignment_group"] = ""
         before, after = change.fields["state"], changed["state"]
         if after != before and after not in _NEXT.get(before, ()):
             raise RecordError(403, "Operation Failed", f"Change cannot be moved to state : {after}")

@@ -165,6 +165,21 @@ async def test_lost_answers_close_the_change_all_the_same(api: ServiceNowApi, lo
     assert (only(api).fields["state"], only(api).fields["close_code"]) == ("3", "successful")
 
 
+async def test_annotations_come_first_and_what_is_not_allowed_is_said(api: ServiceNowApi) -> None:
+    await opened(api, OPEN.model_copy(update={"fields": {"assignment_group": "Team {rollout}", "risk": "low"}}))
+    fields = only(api).fields
+    assert (fields["assignment_group"], fields["risk"]) == ("Team checkout", "")
+    assert fields["description"].startswith("the Rollout's 'risk'='low' is not used: allowed are")
+
+
+async def test_a_group_that_the_instance_does_not_take_is_the_settings(api: ServiceNowApi) -> None:
+    api.changes.groups = frozenset({"On-call payments"})
+    await opened(api, OPEN.model_copy(update={"fields": {"assignment_group": "Misspelled"}}))
+    fields = only(api).fields
+    assert (fields["assignment_group"], fields["state"]) == ("On-call payments", "-1")
+    assert "did not take assignment_group='Misspelled'" in fields["description"]
+
+
 # -------------------------------------------------------------------------------------------------------------- wanted
 
 
