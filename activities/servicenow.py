@@ -3,66 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
+import re
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
-from urllib.parse import quote
+from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict
 from temporalio import activity
 
 from activities.charts import draw
-from activities.errors import rejected, unavailable
+from activities.errors import unavailable
 from activities.secrets import Secrets
+from activities.servicenow_changes import Changes
+from activities.servicenow_fields import INCIDENT_DEFAULTS, ServiceNowSettings, columns_of, cut, described, links
 from activities.servicenow_session import SYSTEM, Body, Session
-from tidegate.contract import Activity, IncidentNote, IncidentRef, IncidentRequest
+from activities.servicenow_tables import (
+    DISPLAY,
+    MAX_DESCRIPTION,
+    MAX_SHORT_DESCRIPTION,
+    TIME,
+    Row,
+    Table,
+    correlation_id_of,
+    correlation_prefix,
+    parse_all,
+)
+from tidegate.contract import (
+    Activity,
+    IncidentNote,
+    IncidentRef,
+    IncidentRequest,
+    ResolvedIncidents,
+    ResolveIncidents,
+)
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T", bound=BaseModel)
-
-TABLE = "/api/now/table/incident"
 ATTACHMENTS = "/api/now/attachment"
 CHART = "readings.png"
-# Lengths of the platform's columns. It cuts longer texts without a word, and a cut correlation id would not be found.
-MAX_CORRELATION_ID = 100
-MAX_SHORT_DESCRIPTION = 160
-MAX_DESCRIPTION = 4000
-
-
-class ServiceNowSettings(BaseModel):
-    """Where incidents are opened and what they say beside their cause.
-
-    The secret at `secret_path` holds `username` and `password`, or `client_id` and `client_secret` for OAuth (grant
-    client_credentials), and `url` unless it is given here. `fields` are further columns of the incident with their
-    text, such as `{"assignment_group": "Payments on-call", "u_environment": "production"}`; names of groups and people
-    are understood as they are displayed. `timeout_seconds` limits one request.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    url: str = ""
-    secret_path: str = "secret/tidegate/servicenow"  # noqa: S105  a path
-    fields: dict[str, str] = {}
-    timeout_seconds: float = Field(default=15.0, gt=0)
-
-
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    sys_id: str = Field(pattern=r"^[0-9a-f]{32}$")
-    number: str = Field(min_length=1, max_length=40)
-    correlation_id: str = ""
-
-
-class _Notes(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    work_notes: str = ""
+RESOLVED = "6"
+ENDED = (RESOLVED, "7", "8")  # resolved, closed, canceled
+# What follows the release in the correlation id of an abort.
+_ABORT = re.compile(r"(?P<revision>[0-9]{1,10})/(?P<run>[^/]+)/aborted")
 
 
 class _File(BaseModel):
@@ -73,7 +59,7 @@ class _File(BaseModel):
 
 
 class ServiceNow:
-    """The Table and Attachment API of one instance.
+    """Incidents and changes of one instance.
 
     The platform has no unique keys, so everything is looked for before it is created; the workflow sees to it that
     only one attempt for a cause runs at a time.
@@ -88,20 +74,21 @@ class ServiceNow:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`clock` gives unix seconds."""
-        settings = settings or ServiceNowSettings()
-        self._fields = settings.fields
+        self._settings = settings or ServiceNowSettings()
         self._session = Session(
             secrets,
             http,
-            url=settings.url,
-            secret_path=settings.secret_path,
-            timeout_seconds=settings.timeout_seconds,
+            url=self._settings.url,
+            secret_path=self._settings.secret_path,
+            timeout_seconds=self._settings.timeout_seconds,
             clock=clock,
         )
+        self._incidents = Table(self._session, "incident")
+        self._changes = Changes(self._session, self._settings)
 
     def activities(self) -> list[Callable[..., Any]]:
         """What a worker registers."""
-        return [self.open_incident, self.note_incident]
+        return [self.open_incident, self.note_incident, self.resolve_incidents, *self._changes.activities()]
 
     @activity.defn(name=Activity.OPEN_INCIDENT)
     async def open_incident(self, request: IncidentRequest) -> IncidentRef:
@@ -110,94 +97,128 @@ class ServiceNow:
         Raises ApplicationError: `RateLimited` with the delay that the server asks for, `Unauthorized` when the
         credentials stay refused, `Unavailable`, `NotFound` or `Rejected`.
         """
-        correlation_id = _correlation_id(request.correlation_id)
-        row = await self._find(correlation_id)
+        correlation_id = correlation_id_of(request.correlation_id)
+        row = await self._incidents.find(correlation_id)
         created = row is None
         if row is None:
             row = await self._create(request, correlation_id)
             log.info("incident opened", number=row.number, correlation_id=correlation_id)
-        for name, document in request.attachments.items():
-            await self._attach(row, name, Body(json.dumps(document, indent=2, ensure_ascii=False)))
-        if request.chart is not None:
-            await self._attach(row, CHART, Body(await asyncio.to_thread(draw, request.chart), "image/png"))
-        url = await self._session.address()
-        link = f"{url}/nav_to.do?uri={quote(f'incident.do?sys_id={row.sys_id}', safe='')}"
+        await self._complete(row, request)
+        link = await self._incidents.link(row.sys_id)
         return IncidentRef(number=row.number, sys_id=row.sys_id, url=link, created=created)
 
     @activity.defn(name=Activity.NOTE_INCIDENT)
     async def note_incident(self, request: IncidentNote) -> None:
-        """Add a work note, unless it stands there. Raises as `open_incident` does."""
-        row = await self._find(_correlation_id(request.correlation_id))
+        """Add a work note, unless it stands there. Raises as `open_incident` does.
+
+        An incident that is not there is `Unavailable`: notes are effects of their own, which may come before it.
+        """
+        row = await self._incidents.find(correlation_id_of(request.correlation_id))
         if row is None:
             raise unavailable(SYSTEM, f"the incident {request.correlation_id} is not there yet")
-        path, mark = f"{TABLE}/{row.sys_id}", f"[{request.event}]"
-        # A journal has entries only for who wants to be shown them.
-        shown = {"sysparm_fields": "work_notes", "sysparm_display_value": "true"}
-        notes = _parse(_Notes, await self._session.call("GET", path, shown))
-        if mark not in notes.work_notes:
-            body = json.dumps({"work_notes": f"{_cut(request.text, MAX_DESCRIPTION)}\n{mark}"})
-            await self._session.call("PATCH", path, {"sysparm_fields": "sys_id"}, Body(body))
+        mark = _mark(request.event)
+        if not await self._incidents.has_note(row.sys_id, mark):
+            await self._incidents.update(row.sys_id, {"work_notes": _note(request.text, mark)})
 
-    async def _find(self, correlation_id: str) -> _Row | None:
-        query = {
-            "sysparm_query": f"correlation_id={correlation_id}^ORDERBYsys_created_on",
-            "sysparm_fields": "sys_id,number,correlation_id",
-            "sysparm_limit": "10",
-        }
-        rows = _parse_all(_Row, await self._session.call("GET", TABLE, query))
-        # A query that the platform does not understand finds every row, so what it found is compared again.
-        return next((row for row in rows if row.correlation_id == correlation_id), None)
+    @activity.defn(name=Activity.RESOLVE_INCIDENTS)
+    async def resolve_incidents(self, request: ResolveIncidents) -> ResolvedIncidents:
+        """Resolve, with a note, the open incidents that earlier runs of this release left. Raises as `open_incident`.
 
-    async def _create(self, request: IncidentRequest, correlation_id: str) -> _Row:
+        What people resolved, closed or canceled stays as it is, and so does what they opened again after this.
+        """
+        mark = _mark(f"{request.release}/{request.revision}/{request.run_id}/healthy")
+        numbers = []
+        for row in await self._left_open(request):
+            activity.heartbeat()
+            if await self._resolve(row, request.text, mark):
+                numbers.append(row.number)
+        if not numbers:
+            return ResolvedIncidents(message="no incident was left open")
+        log.info("incidents resolved", numbers=numbers)
+        return ResolvedIncidents(message=f"resolved: {', '.join(numbers)}", numbers=tuple(numbers))
+
+    async def _left_open(self, request: ResolveIncidents) -> list[Row]:
+        prefix = correlation_prefix(request.release)
+        query = f"correlation_idSTARTSWITH{prefix}^correlation_display={DISPLAY}^stateNOT IN{','.join(ENDED)}"
+        rows = await self._incidents.rows(f"{query}^ORDERBYsys_created_on")
+        return [row for row in rows if row.state not in ENDED and _is_earlier(row, prefix, request)]
+
+    async def _resolve(self, row: Row, text: str, mark: str) -> bool:
+        if await self._incidents.has_note(row.sys_id, mark):
+            return False
+        if (await self._incidents.read(row.sys_id)).state in ENDED:  # somebody was faster
+            return False
+        # In one request, so that a crash leaves no note without its resolution.
         body = {
-            **self._fields,
-            "short_description": _cut(request.short_description, MAX_SHORT_DESCRIPTION),
-            "description": _cut(request.description, MAX_DESCRIPTION),
-            "urgency": str(request.urgency),
-            "impact": str(request.impact),
-            "correlation_id": correlation_id,
-            "correlation_display": "Tidegate",
+            "state": RESOLVED,
+            "close_code": self._settings.resolve_code,
+            "close_notes": cut(text, MAX_DESCRIPTION),
+            "work_notes": _note(text, mark),
         }
-        query = {"sysparm_input_display_value": "true", "sysparm_exclude_reference_link": "true"}
-        row = _parse(_Row, await self._session.call("POST", TABLE, query, Body(json.dumps(body))))
+        resolved = await self._incidents.update(row.sys_id, body)
+        if resolved.state not in ENDED:
+            raise unavailable(SYSTEM, f"{row.number} was not resolved, its state stays {resolved.state!r}")
+        return True
+
+    async def _create(self, request: IncidentRequest, correlation_id: str) -> Row:
+        settings = self._settings
+        templates = {**INCIDENT_DEFAULTS, **settings.fields}
+        columns = columns_of(templates, request.fields, settings.allowed_fields, request.facts)
+        found = links(request.facts, request.graphs, settings.temporal_ui, settings.graph_url)
+        description = "\n".join([*found, request.description])
+        body = {
+            "short_description": cut(request.short_description, MAX_SHORT_DESCRIPTION),
+            "description": described(description, columns.complaints, MAX_DESCRIPTION),
+            "correlation_id": correlation_id,
+            "correlation_display": DISPLAY,
+        }
+        row = await self._incidents.create(body, columns)
         if row.correlation_id != correlation_id:
             log.warning("the instance did not keep the correlation id: a retry would open another incident")
         return row
 
-    async def _attach(self, row: _Row, name: str, body: Body) -> None:
-        activity.heartbeat()
+    async def _complete(self, row: Row, request: IncidentRequest) -> None:
+        wanted = list(request.attachments) + [CHART] * (request.chart is not None)
+        there = await self._attached(row) if wanted else frozenset()
+        for name, document in request.attachments.items():
+            if name not in there:
+                await self._attach(row, name, Body(json.dumps(document, indent=2, ensure_ascii=False)))
+        if request.chart is not None and CHART not in there:
+            await self._attach(row, CHART, Body(await asyncio.to_thread(draw, request.chart), "image/png"))
+
+    async def _attached(self, row: Row) -> frozenset[str]:
         query = {"sysparm_query": f"table_sys_id={row.sys_id}", "sysparm_limit": "1000"}
-        files = _parse_all(_File, await self._session.call("GET", ATTACHMENTS, query))
-        if any(file.file_name == name and file.table_sys_id == row.sys_id for file in files):
-            return
+        files = parse_all(_File, await self._session.call("GET", ATTACHMENTS, query))
+        return frozenset(file.file_name for file in files if file.table_sys_id == row.sys_id)
+
+    async def _attach(self, row: Row, name: str, body: Body) -> None:
+        activity.heartbeat()
         where = {"table_name": "incident", "table_sys_id": row.sys_id, "file_name": name}
         await self._session.call("POST", f"{ATTACHMENTS}/file", where, body)
 
 
-def _parse(model: type[T], value: Any) -> T:
+def _is_earlier(row: Row, prefix: str, request: ResolveIncidents) -> bool:
+    """Whether an abort before this run of the release opened the incident."""
+    place = _ABORT.fullmatch(row.correlation_id.removeprefix(prefix))
+    if place is None or not row.correlation_id.startswith(prefix):
+        return False
+    revision, run_id = int(place["revision"]), place["run"]
+    if revision != request.revision:
+        return revision < request.revision
+    # Of two runs of one revision nothing but the time says which was first.
+    return run_id != request.run_id and _created(row) < request.at.astimezone(UTC)
+
+
+def _created(row: Row) -> datetime:
     try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise unavailable(SYSTEM, f"the answer cannot be understood: {where}: {first['msg']}") from None
+        return datetime.strptime(row.sys_created_on, TIME).replace(tzinfo=UTC)
+    except ValueError:
+        raise unavailable(SYSTEM, f"{row.number}: sys_created_on is no time: {row.sys_created_on[:40]!r}") from None
 
 
-def _parse_all(model: type[T], value: Any) -> list[T]:
-    if not isinstance(value, list):
-        raise unavailable(SYSTEM, "the answer cannot be understood: result is no list")
-    return [_parse(model, each) for each in value]
+def _mark(event: str) -> str:
+    return f"[{event}]"
 
 
-def _correlation_id(cause: str) -> str:
-    """The cause itself if the column and the query language can hold it, else as much of it as fits, with a digest."""
-    if not cause.strip():
-        raise rejected(SYSTEM, "correlation_id is empty: without it an incident cannot be found again")
-    if len(cause) <= MAX_CORRELATION_ID and "^" not in cause and cause == cause.strip():
-        return cause
-    digest = hashlib.sha256(cause.encode()).hexdigest()[:32]
-    return f"{cause.replace('^', '_').strip()[: MAX_CORRELATION_ID - 33]}-{digest}"
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 3]}..."
+def _note(text: str, mark: str) -> str:
+    return f"{cut(text, MAX_DESCRIPTION)}\n{mark}"

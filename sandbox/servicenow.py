@@ -1,4 +1,4 @@
-"""The embedded ServiceNow: Table and Attachment API for incidents, OAuth tokens, and pages for people."""
+"""The embedded ServiceNow: Table, Attachment and Change Management API, OAuth tokens, and pages for people."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from aiohttp import web
 
 from sandbox.processes import LOOPBACK
 from sandbox.rate_limit import RateLimit
+from sandbox.servicenow_changes import STATES as CHANGE_STATES
+from sandbox.servicenow_changes import Changes
 from sandbox.servicenow_page import incident_page, list_page
 from sandbox.servicenow_records import Attachment, Incident, RecordError, Records, Row, search
 
@@ -49,6 +51,7 @@ class ServiceNowApi:
         self.rate_limit = RateLimit(limit=5000, period=3600)
         self.requests: Counter[str] = Counter()
         self.records = Records(lambda: datetime.fromtimestamp(clock(), UTC))
+        self.changes = Changes(lambda: datetime.fromtimestamp(clock(), UTC))
         self._user = (username, password)
         self._oauth_client = (client_id, client_secret)
         self._tokens: dict[str, float] = {}  # access token -> unix time of its end
@@ -68,7 +71,8 @@ class ServiceNowApi:
     async def start(self) -> None:
         """Listen. Raises OSError when the port is taken."""
         app = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY_BYTES)
-        table, attachments = "/api/now{version:(/v[12])?}/table/incident", "/api/now{version:(/v1)?}/attachment"
+        table = "/api/now{version:(/v[12])?}/table/{table:incident|change_request}"
+        attachments = "/api/now{version:(/v1)?}/attachment"
         app.add_routes(
             [
                 web.get(table, self._list),
@@ -76,6 +80,7 @@ class ServiceNowApi:
                 web.get(table + "/{sys_id}", self._get),
                 web.patch(table + "/{sys_id}", self._update),
                 web.put(table + "/{sys_id}", self._update),
+                web.post("/api/sn_chg_rest{version:(/v1)?}/change/standard/{template}", self._create_standard),
                 web.get(attachments, self._list_attachments),
                 web.post(attachments + "/file", self._attach),
                 web.get(attachments + "/{sys_id}", self._get_attachment),
@@ -83,6 +88,7 @@ class ServiceNowApi:
                 web.post("/oauth_token.do", self._token),
                 web.get("/", self._list_page),
                 web.get("/incident/{number}", self._incident_page),
+                web.get("/change_request/{number}", self._change_page),
                 web.get("/nav_to.do", self._navigate),
             ]
         )
@@ -155,30 +161,42 @@ class ServiceNowApi:
         answer = {"access_token": token, "scope": "useraccount", "token_type": "Bearer", "expires_in": TOKEN_SECONDS}
         return web.json_response(answer)
 
-    # ------------------------------------------------------------------------------------------------------- incidents
+    # --------------------------------------------------------------------------------------------------------- records
 
     async def _list(self, request: web.Request) -> web.Response:
-        rows = search((each.fields for each in self.records.incidents.values()), _parameter(request, "sysparm_query"))
+        rows = search((each.fields for each in self._rows(request).values()), _parameter(request, "sysparm_query"))
         return _page_of(request, rows)
 
     async def _create(self, request: web.Request) -> web.Response:
-        incident = self.records.create(await _body(request), request[_USER])
-        location = f"{self.url}/api/now/table/incident/{incident.fields['sys_id']}"
-        return _result(_chosen(request, _row(incident, request)), 201, {"Location": location})
+        record = self._store(request).create(await _body(request), request[_USER])
+        location = f"{self.url}/api/now/table/{request.match_info['table']}/{record.fields['sys_id']}"
+        return _result(_chosen(request, _row(record, request)), 201, {"Location": location})
+
+    async def _create_standard(self, request: web.Request) -> web.Response:
+        """A change by a template; this API answers each column with its value and how that is displayed."""
+        given = await _body(request)
+        change = self.changes.create_standard(request.match_info["template"], given, request[_USER])
+        return _result({name: {"value": value, "display_value": value} for name, value in change.fields.items()})
 
     async def _get(self, request: web.Request) -> web.Response:
-        return _result(_chosen(request, _row(self._incident(request), request)))
+        return _result(_chosen(request, _row(self._record(request), request)))
 
     async def _update(self, request: web.Request) -> web.Response:
-        incident = self._incident(request)
-        self.records.update(incident, await _body(request), request[_USER])
-        return _result(_chosen(request, _row(incident, request)))
+        record = self._record(request)
+        self._store(request).update(record, await _body(request), request[_USER])
+        return _result(_chosen(request, _row(record, request)))
 
-    def _incident(self, request: web.Request) -> Incident:
-        incident = self.records.incidents.get(request.match_info["sys_id"])
-        if incident is None:
+    def _store(self, request: web.Request) -> Records | Changes:
+        return self.records if request.match_info["table"] == "incident" else self.changes
+
+    def _rows(self, request: web.Request) -> dict[str, Incident]:
+        return self.records.incidents if request.match_info["table"] == "incident" else self.changes.rows
+
+    def _record(self, request: web.Request) -> Incident:
+        record = self._rows(request).get(request.match_info["sys_id"])
+        if record is None:
             raise RecordError(404, *_NO_RECORD)
-        return incident
+        return record
 
     # ----------------------------------------------------------------------------------------------------- attachments
 
@@ -226,13 +244,22 @@ class ServiceNowApi:
             raise web.HTTPNotFound(text="There is no incident with this number.")
         return _html(incident_page(incident, self.records.files_of(incident)))
 
+    async def _change_page(self, request: web.Request) -> web.Response:
+        number = request.match_info["number"]
+        change = next((each for each in self.changes.rows.values() if each.fields["number"] == number), None)
+        if change is None:
+            raise web.HTTPNotFound(text="There is no change request with this number.")
+        return _html(incident_page(change, (), CHANGE_STATES))
+
     async def _navigate(self, request: web.Request) -> web.Response:
         """The platform's own links to a record: `/nav_to.do?uri=incident.do?sys_id=...`."""
-        target = parse_qs(urlsplit(request.query.get("uri", "")).query)
-        incident = self.records.incidents.get(target.get("sys_id", [""])[0])
-        if incident is None:
-            raise web.HTTPNotFound(text="There is no such record.")
-        raise web.HTTPFound(f"/incident/{incident.fields['number']}")
+        target = urlsplit(request.query.get("uri", ""))
+        sys_id = parse_qs(target.query).get("sys_id", [""])[0]
+        if incident := self.records.incidents.get(sys_id):
+            raise web.HTTPFound(f"/incident/{incident.fields['number']}")
+        if change := self.changes.rows.get(sys_id):
+            raise web.HTTPFound(f"/change_request/{change.fields['number']}")
+        raise web.HTTPNotFound(text="There is no such record.")
 
 
 def _equal(given: tuple[str, str], wanted: tuple[str, str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from sandbox.servicenow_records import Attachment, Incident, Note
@@ -35,13 +35,13 @@ def list_page(incidents: Iterable[Incident]) -> str:
     return _page("Incidents", "<h1>Incidents</h1>", table if rows else "<p>No incident has been opened.</p>")
 
 
-def incident_page(incident: Incident, files: Sequence[Attachment]) -> str:
-    """One incident: its fields, description, journals and attachments."""
+def incident_page(incident: Incident, files: Sequence[Attachment], states: Mapping[str, str] = STATES) -> str:
+    """One incident, or another record with its `states`: its fields, description, journals and attachments."""
     fields = incident.fields
     title = f"{fields['number']} {fields['short_description']}"
     head = f"<small><a href='/'>Incidents</a></small><h1>{escape(title)}</h1>"
     facts = [
-        ("State", STATES.get(fields["state"], fields["state"])),
+        ("State", states.get(fields["state"], fields["state"])),
         ("Priority", PRIORITIES.get(fields["priority"], fields["priority"])),
         ("Impact", LEVELS.get(fields["impact"], fields["impact"])),
         ("Urgency", LEVELS.get(fields["urgency"], fields["urgency"])),
@@ -49,6 +49,8 @@ def incident_page(incident: Incident, files: Sequence[Attachment]) -> str:
         ("Assignment group", fields["assignment_group"]),
         ("Configuration item", fields["cmdb_ci"]),
         ("Opened", f"{fields['opened_at']} UTC by {fields['sys_created_by']}"),
+        ("Close code", fields["close_code"]),
+        ("Close notes", fields["close_notes"]),
         ("Correlation id", fields["correlation_id"]),
         *((name, value) for name, value in sorted(fields.items()) if name.startswith("u_")),
     ]

@@ -34,11 +34,12 @@ FIELDS = frozenset(
         "close_notes",
     }
 )
-_PART = re.compile(r"(?P<field>[a-z_0-9]+)(?P<operator>!=|=|LIKE|STARTSWITH)(?P<value>.*)", re.DOTALL)
+_PART = re.compile(r"(?P<field>[a-z_0-9]+)(?P<operator>!=|=|LIKE|STARTSWITH|NOT IN)(?P<value>.*)", re.DOTALL)
 _ORDER = re.compile(r"ORDERBY(?P<descending>DESC)?(?P<field>[a-z_0-9]+)")
 _OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "=": lambda actual, wanted: actual == wanted,
     "!=": lambda actual, wanted: actual != wanted,
+    "NOT IN": lambda actual, wanted: actual not in wanted.split(","),
     "LIKE": lambda actual, wanted: wanted.lower() in actual.lower(),
     "STARTSWITH": lambda actual, wanted: actual.lower().startswith(wanted.lower()),
 }
@@ -81,11 +82,15 @@ class Incident:
 
 
 class Records:
-    """All records, in memory and in the order of their creation. `clock` gives the time in UTC."""
+    """All records, in memory and in the order of their creation. `clock` gives the time in UTC.
+
+    `groups` are the assignment groups that there are, None standing for any: another name leaves the column empty.
+    """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self.incidents: dict[str, Incident] = {}
         self.attachments: dict[str, Attachment] = {}
+        self.groups: frozenset[str] | None = None
         self._clock = clock
 
     def create(self, given: Mapping[str, object], by: str) -> Incident:
@@ -113,7 +118,7 @@ class Records:
     def update(self, incident: Incident, given: Mapping[str, object], by: str) -> None:
         """Change an incident. Raises RecordError, and changes nothing then, when it is closed without a reason."""
         changed = incident.fields | {
-            name: _text(value) for name, value in given.items() if name in FIELDS or name.startswith("u_")
+            name: record_text(value) for name, value in given.items() if name in FIELDS or name.startswith("u_")
         }
         if changed["state"] in CLOSED_STATES and not (changed["close_code"] and changed["close_notes"]):
             raise RecordError(
@@ -121,12 +126,14 @@ class Records:
                 "Operation Failed",
                 "Data Policy Exception: The following fields are mandatory: Resolution code, Resolution notes",
             )
+        if self.groups is not None and changed["assignment_group"] not in self.groups:
+            changed["assignment_group"] = ""
         changed["priority"] = _priority(changed)
         changed["active"] = str(changed["state"] != "7").lower()
         changed["sys_updated_on"] = self._now()
         incident.fields.update(changed)
         for name in JOURNALS:
-            if text := _text(given.get(name, "")):
+            if text := record_text(given.get(name, "")):
                 incident.journals.setdefault(name, []).append(Note(changed["sys_updated_on"], by, text))
 
     def attach(self, table: str, record: str, name: str, content_type: str, content: bytes, by: str) -> Attachment:
@@ -156,7 +163,12 @@ class Records:
         return [each for each in self.attachments.values() if each.fields["table_sys_id"] == incident.fields["sys_id"]]
 
     def _now(self) -> str:
-        return self._clock().strftime("%Y-%m-%d %H:%M:%S")
+        return now_text(self._clock)
+
+
+def now_text(clock: Callable[[], datetime]) -> str:
+    """The time of a clock in UTC, as the platform writes it."""
+    return clock().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def search(rows: Iterable[Row], query: str) -> list[Row]:
@@ -184,7 +196,8 @@ def _priority(row: Row) -> str:
     return str(sum(levels) - 1)
 
 
-def _text(value: object) -> str:
+def record_text(value: object) -> str:
+    """A value of JSON as a column holds it."""
     if isinstance(value, bool):
         return str(value).lower()
     # JSON may hold half a surrogate pair, which no page could show.

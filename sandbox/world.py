@@ -27,7 +27,7 @@ from sandbox.scraper import Scraper
 from sandbox.servicenow import ServiceNowApi
 from sandbox.slack import SlackApi
 from sandbox.telemetry import Telemetry
-from sandbox.temporal import TemporalServer
+from sandbox.temporal import NAMESPACE, TemporalServer
 from sandbox.vault import Vault
 
 DATADOG_SECRET = "argo-rollouts/datadog"  # noqa: S105  # a path
@@ -218,10 +218,11 @@ class World:
             "TIDEGATE_VAULT__ROLE_ID_FILE": str(self.vault.role_id_file),
             "TIDEGATE_VAULT__SECRET_ID_FILE": str(self.vault.secret_id_file),
             "TIDEGATE_DATADOG__MEASUREMENTS_PER_SECOND": "50",
+            "TIDEGATE_TEMPORAL_UI": f"{self.temporal.ui_url}/namespaces/{NAMESPACE}",
             "TIDEGATE_SERVICENOW__URL": self.servicenow.url,
             "TIDEGATE_SLACK__API_URL": self.slack.url,
             "TIDEGATE_SLACK__SECRET_PATH": f"secret/{SLACK_SECRET}",
-            "TIDEGATE_NOTICES__TEMPORAL_UI": f"{self.temporal.ui_url}/namespaces/default",
+            "TIDEGATE_SERVICENOW__CHANGE_FIELDS__ASSIGNMENT_GROUP": "{namespace}",
             "TIDEGATE_HEALTH__PORT": str(self._worker_port),
         }
 

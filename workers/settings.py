@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
-from tidegate.contract import RevertMode
+from tidegate.contract import Column, RevertMode, Template, check_column
 from tidegate.story.notices import SLACK, UNSUPPORTED_SERVICES
 
 PREFIX = "TIDEGATE_"
@@ -97,6 +97,11 @@ class DatadogSettings(_Group):
 
     address: str = Field("https://api.datadoghq.com", description="used when the credentials name none")
     controller_namespace: str = Field("argo-rollouts", description="namespace of a Secret that is not namespaced")
+    graph_url: str = Field(
+        "https://app.datadoghq.com/metric/explorer?exp_query={query}&from_ts={from_ts}&to_ts={to_ts}&live=false",
+        pattern=r"^(https?://[^/]+.*)?$",
+        description="page that shows a query, with places for query, from_ts and to_ts (ms); empty for no links",
+    )
     measurements_per_second: float = Field(
         5.0, gt=0, description="ceiling for all workers together, enforced by Temporal: the share of the rate limit"
     )
@@ -120,13 +125,36 @@ class WebSettings(_Group):
 
 
 class ServiceNowSettings(_Group):
-    """Where incidents are opened."""
+    """Where incidents and changes are opened."""
 
     url: Url = Field(description="such as https://example.service-now.com")
     secret_path: str = Field("secret/tidegate/servicenow", description="path in Vault of the credentials")
-    fields: dict[str, str] = Field(
+    fields: dict[Column, Template] = Field(
         default_factory=dict, description="further columns of an incident, such as FIELDS__ASSIGNMENT_GROUP"
     )
+    allowed_fields: str | None = Field(
+        None,
+        pattern=r"^[a-z][a-z0-9_]*(,[a-z][a-z0-9_]*)*$",
+        description="columns that annotations of a Rollout may set, commas between",
+    )
+    resolve_code: str = Field("Solution provided", min_length=1, description="resolution code of incidents")
+    changes: bool = Field(False, description="whether a release has a change when its Rollout does not say")
+    change_template: str = Field(
+        "", pattern=r"^([0-9a-f]{32})?$", description="sys_id of a template for standard changes"
+    )
+    change_fields: dict[Column, Template] = Field(
+        default_factory=dict, description="further columns of a change, such as CHANGE_FIELDS__ASSIGNMENT_GROUP"
+    )
+    success_code: str = Field("successful", min_length=1, description="close code of changes that went well")
+    failure_code: str = Field("unsuccessful", min_length=1, description="close code of changes that did not")
+    timeout_seconds: float = Field(15.0, gt=0, description="limit of one request")
+
+    @field_validator("allowed_fields")
+    @classmethod
+    def _columns(cls, text: str | None) -> str | None:
+        for name in text.split(",") if text else ():
+            check_column(name)
+        return text
 
 
 class GitSettings(_Group):
@@ -162,9 +190,6 @@ class NoticesSettings(_Group):
     """What notices say."""
 
     config_file: Path | None = Field(None, description="templates, in the shape of Argo's notification ConfigMap")
-    temporal_ui: Url | Literal[""] = Field(
-        "", description="such as https://temporal.internal/namespaces/default, for links to the run"
-    )
 
 
 class WatcherSettings(_Group):
@@ -227,6 +252,9 @@ class Settings(BaseSettings):
     watcher: WatcherSettings = WatcherSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()
+    temporal_ui: Url | Literal[""] = Field(
+        "", description="Temporal UI with its namespace, such as https://temporal.internal/namespaces/default"
+    )
     telemetry: str = Field("", description="address such as 0.0.0.0:9464 for the SDK's metrics; none by default")
     graceful_shutdown: timedelta = Field(
         timedelta(seconds=30), description="time for running activities after SIGTERM; seconds, or ISO 8601"

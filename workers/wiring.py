@@ -16,15 +16,14 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, cluster_queue, metrics_queue
-from tidegate.story.notices import SLACK
+from workers.follow_up import follow_up_activities
 from workers.logs import LogContext
-from workers.settings import PREFIX, Role, Settings, SettingsError, VaultSettings
+from workers.settings import PREFIX, Role, Settings, VaultSettings
 
 if TYPE_CHECKING:
     import httpx
 
     from activities import vault
-    from activities.notices import Notices
     from activities.secrets import Secrets
 
 log = structlog.get_logger(__name__)
@@ -62,7 +61,7 @@ async def open_workers(client: Client, settings: Settings) -> AsyncIterator[list
                     queue = metrics_queue(provider)
                     workers.append(_activity_worker(client, settings, queue, [measured.activity], measured.per_second))
             if Role.FOLLOW_UP in roles:
-                told = _follow_up_activities(settings, http, secrets)
+                told = follow_up_activities(settings, http, secrets)
                 workers.append(_activity_worker(client, settings, FOLLOW_UP_QUEUE, told))
         yield workers
 
@@ -134,7 +133,7 @@ def _metric_activities(settings: Settings, http: httpx.AsyncClient, store: Secre
     from activities.secrets import NamedSecrets
 
     secrets = NamedSecrets(store, settings.vault.kubernetes_secrets) if settings.vault else NamedSecrets(store)
-    asked = datadog.DatadogSettings(**settings.datadog.model_dump(exclude={"measurements_per_second"}))
+    asked = datadog.DatadogSettings(**settings.datadog.model_dump(exclude={"measurements_per_second", "graph_url"}))
     prometheus_asked = prometheus.PrometheusSettings(address=settings.prometheus.address)
     return {
         datadog.KEY: _Measured(datadog.Datadog(secrets, http, asked).measure, settings.datadog.measurements_per_second),
@@ -143,53 +142,6 @@ def _metric_activities(settings: Settings, http: httpx.AsyncClient, store: Secre
         ),
         web.KEY: _Measured(web.Web(secrets, http).measure, settings.web.measurements_per_second),
     }
-
-
-def _follow_up_activities(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> Activities:
-    activities: list[Callable[..., Any]] = []
-    if (told := settings.servicenow) is None:
-        log.warning("incidents are left to other workers", unset=f"{PREFIX}SERVICENOW__URL")
-    else:
-        from activities import servicenow
-
-        instance = servicenow.ServiceNowSettings(**told.model_dump())
-        activities += servicenow.ServiceNow(secrets, http, instance).activities()
-    if (git := settings.git) is None:
-        log.info("reverts in Git are left to other workers", unset=f"{PREFIX}GIT__REPOSITORIES")
-    else:
-        from activities import gitops
-
-        asked = gitops.GitSettings(
-            **git.model_dump(exclude={"repositories"}),
-            repositories=tuple(git.repositories.split(",")),
-        )
-        activities.append(gitops.GitOps(secrets, asked).revert_commit)
-    return [*activities, *_notices(settings, http, secrets).activities()]
-
-
-def _notices(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> Notices:
-    """By the name of a service in annotations. Raises SettingsError for templates that cannot be used."""
-    from activities import notice_templates, slack, webhook
-    from activities.notices import Backend, Notices
-
-    file = settings.notices.config_file
-    try:
-        texts = notice_templates.read_templates(file) if file is not None else {}
-    except notice_templates.TemplateError as error:
-        raise SettingsError(f"{PREFIX}NOTICES__CONFIG_FILE: {error}") from error
-    templates = notice_templates.Templates(texts, settings.notices.temporal_ui)
-    backends: dict[str, Backend] = {
-        name: webhook.Webhook(name, secrets, http, webhook.WebhookSettings(**asked.model_dump()), templates)
-        for name, asked in settings.webhooks.items()
-    }
-    if settings.slack is not None:
-        workspace = slack.SlackSettings(**settings.slack.model_dump())
-        backends[SLACK] = slack.Slack(secrets, http, workspace, templates)
-    if not backends:
-        log.info(
-            "no service for notices is set", unset=f"{PREFIX}SLACK__SECRET_PATH, {PREFIX}WEBHOOKS__NAME__SECRET_PATH"
-        )
-    return Notices(backends)
 
 
 def _secrets(settings: Settings, stack: AsyncExitStack) -> Secrets:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count, islice
-from typing import Any
 
 from tidegate.analysis.experiments import Subject, analysis_block
 from tidegate.analysis.spec import build_run_spec
@@ -56,9 +55,10 @@ class Plan:
         return () if self.is_first else self.manifest.canary.steps
 
     @property
-    def annotations(self) -> Mapping[str, Any]:
+    def annotations(self) -> dict[str, str]:
         """The Rollout's."""
-        return (self.request.rollout.get("metadata") or {}).get("annotations") or {}
+        found = (self.request.rollout.get("metadata") or {}).get("annotations") or {}
+        return {name: str(value) for name, value in found.items() if value is not None}
 
     @property
     def step_texts(self) -> list[str]:

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -17,34 +18,21 @@ from hypothesis import strategies as st
 from PIL import Image
 from temporalio.exceptions import ApplicationError
 
-from activities.servicenow import CHART, MAX_CORRELATION_ID, ServiceNow, ServiceNowSettings, _correlation_id
+from activities.servicenow import CHART, ServiceNow
+from activities.servicenow_fields import ServiceNowSettings
+from activities.servicenow_tables import MAX_CORRELATION_ID, correlation_id_of, correlation_prefix
 from sandbox.servicenow import ServiceNowApi
+from tests.activities.instance import CLIENT_SECRET, PASSWORD, PATH, REQUEST, basic, forward, open_instance
+from tests.activities.instance import error_of as error_of_call
 from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
 from tidegate.analysis.status import Phase
 from tidegate.contract import Chart, Curve, ErrorType, IncidentNote, IncidentRef, IncidentRequest, Point
 
-PATH = "secret/tidegate/servicenow"
-PASSWORD = "password-of-a-test"
-CLIENT_SECRET = "client-secret-of-a-test"
-REQUEST = IncidentRequest(
-    correlation_id="rollout/default/payments/checkout/7/aborted",
-    short_description="Release of checkout was aborted",
-    description="error-rate: 0.2 >= 0.05",
-    urgency=1,
-    attachments={"analysis-run.json": {"phase": "Failed"}, "status.json": {"step": 2}},
-)
-
 
 @pytest_asyncio.fixture
 async def api() -> AsyncIterator[ServiceNowApi]:
-    api = ServiceNowApi(username="tidegate", password=PASSWORD, client_id="tidegate", client_secret=CLIENT_SECRET)
-    await api.start()
-    yield api
-    await api.stop()
-
-
-def basic(url: str, password: str = PASSWORD) -> MemorySecrets:
-    return MemorySecrets({PATH: {"url": url, "username": "tidegate", "password": password}})
+    async with open_instance() as api:
+        yield api
 
 
 def oauth(url: str, client_secret: str = CLIENT_SECRET) -> MemorySecrets:
@@ -71,7 +59,7 @@ async def test_an_incident_is_opened_with_its_evidence(api: ServiceNowApi) -> No
     [incident] = api.records.incidents.values()
     assert (reference.number, reference.created) == ("INC0010001", True)
     assert incident.fields["sys_id"] == reference.sys_id
-    expected = {**fields, "urgency": "1", "impact": "2", "priority": "2", "correlation_id": REQUEST.correlation_id}
+    expected = {**fields, "urgency": "2", "impact": "2", "priority": "3", "correlation_id": REQUEST.correlation_id}
     assert expected.items() <= incident.fields.items()
     attached = {file.fields["file_name"]: json.loads(file.content) for file in api.records.files_of(incident)}
     assert attached == REQUEST.attachments
@@ -150,14 +138,6 @@ async def test_an_answer_that_was_lost_does_not_open_a_second_incident(api: Serv
         await error_of(basic(proxy.url))
     assert not (await open_incident(basic(api.url))).created
     assert len(api.records.incidents) == 1
-
-
-async def forward(api: ServiceNowApi, request: web.Request) -> web.Response:
-    async with http_client() as http:
-        headers = {name: request.headers[name] for name in ("Authorization", "Content-Type")}
-        content = await request.read()
-        answer = await http.request(request.method, f"{api.url}{request.raw_path}", headers=headers, content=content)
-    return web.Response(status=answer.status_code, body=answer.content)
 
 
 async def test_a_query_that_the_platform_ignores_finds_no_stranger() -> None:
@@ -286,10 +266,37 @@ async def test_long_texts_are_cut_to_what_the_columns_hold(api: ServiceNowApi) -
 
 @given(st.text(max_size=300).filter(str.strip), st.text(max_size=300).filter(str.strip))
 def test_correlation_ids_fit_and_stay_distinct(one: str, other: str) -> None:
-    first, second = _correlation_id(one), _correlation_id(other)
+    first, second = correlation_id_of(one), correlation_id_of(other)
     assert 0 < len(first) <= MAX_CORRELATION_ID
     assert "^" not in first
     assert (first == second) == (one == other)
+
+
+@given(st.text(min_size=1, max_size=200), st.integers(0, 10**10 - 1), st.uuids())
+def test_what_a_release_opened_is_found_by_its_beginning(release: str, revision: int, run: UUID) -> None:
+    found = correlation_id_of(f"{release}/{revision}/{run}/aborted")
+    assert found == f"{correlation_prefix(release)}{revision}/{run}/aborted"
+    assert len(found) <= MAX_CORRELATION_ID
+
+
+async def test_a_note_for_what_is_not_there_yet_is_asked_for_again(api: ServiceNowApi) -> None:
+    note = IncidentNote(correlation_id=REQUEST.correlation_id, event="restored", text="traffic is back")
+    error = await error_of_call(basic(api.url), "note_incident", note)
+    assert (error.type, error.non_retryable) == (ErrorType.UNAVAILABLE, False)
+    assert "is not there yet" in error.message
+
+
+async def test_attachments_are_listed_once_and_a_picture_that_is_there_is_not_drawn(api: ServiceNowApi) -> None:
+    point = Point(at=datetime(2026, 3, 1, tzinfo=UTC), value=0.2, verdict=Phase.FAILED)
+    chart = Chart(title="payments/checkout", curves=(Curve(gate="gate", metric="error-rate", points=(point,)),))
+    request = REQUEST.model_copy(update={"chart": chart})
+    await open_incident(basic(api.url), request)
+    assert api.requests["GET /api/now/attachment"] == 1
+    heartbeats: list[Any] = []
+    async with http_client() as http:
+        await run_activity(ServiceNow(basic(api.url), http).open_incident, request, heartbeats=heartbeats)
+    assert (api.requests["GET /api/now/attachment"], api.requests["POST /api/now/attachment/file"]) == (2, 3)
+    assert heartbeats == []  # one for each file that is sent
 
 
 async def test_no_cause_is_refused() -> None:

@@ -13,11 +13,12 @@ import httpx
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
 
 from sandbox.processes import LOOPBACK, Program, free_port, until
 from sandbox.temporal import TemporalServer
-from tidegate.contract import FOLLOW_UP_QUEUE
-from workers.settings import GitSettings, NoticesSettings, Role, Settings, SettingsError
+from tidegate.contract import FOLLOW_UP_QUEUE, ErrorType
+from workers.settings import GitSettings, NoticesSettings, Role, ServiceNowSettings, Settings, SettingsError
 from workers.wiring import open_workers
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -58,7 +59,7 @@ async def test_a_worker_that_is_given_repositories_reverts_in_them(temporal: Cli
     settings = Settings(role=Role.FOLLOW_UP, git=GitSettings(repositories="https://git.internal,file:///srv/git"))
     async with open_workers(temporal, settings) as (worker,):
         assert worker.task_queue == FOLLOW_UP_QUEUE
-        assert [each.__name__ for each in worker.config()["activities"]] == ["revert_commit", "send_notice"]
+        assert {"revert_commit", "send_notice"} <= {each.__name__ for each in worker.config()["activities"]}
 
 
 async def test_templates_that_cannot_be_used_are_named_at_the_start(temporal: Client, tmp_path: Path) -> None:
@@ -66,6 +67,24 @@ async def test_templates_that_cannot_be_used_are_named_at_the_start(temporal: Cl
     with pytest.raises(SettingsError, match=r"TIDEGATE_NOTICES__CONFIG_FILE: .*missing\.yaml"):
         async with open_workers(temporal, settings):
             pass
+
+
+async def test_a_worker_without_servicenow_says_so_at_once(server: TemporalServer) -> None:
+    client = await Client.connect(server.address)  # which knows one worker for each queue
+    async with open_workers(client, Settings(role=Role.FOLLOW_UP)) as (worker,):
+        names = {getattr(each, "__temporal_activity_definition").name: each for each in worker.config()["activities"]}
+        for name in ("open_incident", "note_incident", "resolve_incidents", "open_change", "close_change"):
+            with pytest.raises(ApplicationError, match="set TIDEGATE_SERVICENOW__URL") as caught:
+                await names[name](None)
+            assert (caught.value.type, caught.value.non_retryable) == (ErrorType.NOT_CONFIGURED, True)
+
+
+async def test_a_worker_with_servicenow_has_the_same_activities(server: TemporalServer) -> None:
+    given = ServiceNowSettings(url="https://example.service-now.com", allowed_fields="urgency,u_team")
+    client = await Client.connect(server.address)
+    async with open_workers(client, Settings(role=Role.FOLLOW_UP, servicenow=given)) as (worker,):
+        names = [each.__name__ for each in worker.config()["activities"]]
+        assert names[:5] == ["open_incident", "note_incident", "resolve_incidents", "open_change", "close_change"]
 
 
 class WorkerProcess:

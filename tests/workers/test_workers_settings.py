@@ -50,6 +50,39 @@ def test_columns_of_an_incident_are_named_one_by_one(monkeypatch: pytest.MonkeyP
     assert settings.servicenow.fields == {"assignment_group": "Payments on-call"}
 
 
+def test_templates_and_lists_of_columns_are_checked_when_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_SERVICENOW__URL", "https://example.service-now.com")
+    monkeypatch.setenv("TIDEGATE_SERVICENOW__FIELDS__CATEGORY", "{namespace}/{rollout}")
+    monkeypatch.setenv("TIDEGATE_SERVICENOW__ALLOWED_FIELDS", "urgency,u_team")
+    monkeypatch.setenv("TIDEGATE_SERVICENOW__CHANGES", "true")
+    monkeypatch.setenv("TIDEGATE_TEMPORAL_UI", "https://temporal.internal/namespaces/default")
+    settings = load_settings()
+    assert settings.servicenow is not None
+    assert settings.servicenow.allowed_fields == "urgency,u_team"
+    assert settings.servicenow.changes
+    assert settings.temporal_ui == "https://temporal.internal/namespaces/default"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "complaint"),
+    [
+        ("FIELDS__CATEGORY", "{nobody}", "FIELDS__CATEGORY='{nobody}': there is no {nobody}; known: {namespace}"),
+        ("FIELDS__STATE", "7", "the column state is filled by Tidegate or by the platform"),
+        ("CHANGE_FIELDS__RISK", "{by!r}", "CHANGE_FIELDS__RISK='{by!r}': {by} takes neither a format nor a conversion"),
+        ("ALLOWED_FIELDS", "urgency,sys_id", "ALLOWED_FIELDS='urgency,sys_id': the column sys_id is filled"),
+        ("CHANGE_TEMPLATE", "x", "CHANGE_TEMPLATE='x': String should match"),
+    ],
+)
+def test_a_column_that_cannot_be_filled_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, complaint: str
+) -> None:
+    monkeypatch.setenv("TIDEGATE_SERVICENOW__URL", "https://example.service-now.com")
+    monkeypatch.setenv(f"TIDEGATE_SERVICENOW__{variable}", value)
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert complaint in str(error.value)
+
+
 def test_repositories_are_named_with_commas_between(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEGATE_GIT__REPOSITORIES", "https://git.internal/payments,ssh://git@git.internal")
     monkeypatch.setenv("TIDEGATE_GIT__MODE", "branch")

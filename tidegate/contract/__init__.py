@@ -6,6 +6,7 @@ its content is read inside the activity that uses it.
 """
 
 from tidegate.contract.analysis import AnalysisRequest, AnalysisResult, MeasureRequest, MeasureResult
+from tidegate.contract.changes import ChangeRef, CloseChange, OpenChange, ResolvedIncidents, ResolveIncidents
 from tidegate.contract.cluster import (
     CreateReplicaSet,
     MarkStable,
@@ -18,6 +19,7 @@ from tidegate.contract.cluster import (
     ScaleReplicaSet,
     WorkloadTemplate,
 )
+from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
 from tidegate.contract.follow_up import (
     Chart,
     Curve,
@@ -131,8 +133,11 @@ __all__ = [
     "AnalysisRequest",
     "AnalysisResult",
     "AwaitChange",
+    "ChangeRef",
     "Chart",
+    "CloseChange",
     "CollectAnalysisRuns",
+    "Column",
     "Compensation",
     "CompensationStatus",
     "CreateReplicaSet",
@@ -145,10 +150,12 @@ __all__ = [
     "Event",
     "ExperimentSetState",
     "ExperimentWeight",
+    "Facts",
     "Fence",
     "FollowUpRequest",
     "FollowedUp",
     "ForeignEdit",
+    "Graph",
     "ImageChange",
     "IncidentNote",
     "IncidentRef",
@@ -164,6 +171,7 @@ __all__ = [
     "NoticeSent",
     "Observation",
     "ObserveRequest",
+    "OpenChange",
     "Owner",
     "Payload",
     "Place",
@@ -185,6 +193,8 @@ __all__ = [
     "RemovedDestination",
     "ReplicaCounts",
     "ReplicaSetState",
+    "ResolveIncidents",
+    "ResolvedIncidents",
     "RestartPods",
     "RestoreStable",
     "RevertMode",
@@ -203,16 +213,19 @@ __all__ = [
     "SubsetState",
     "Target",
     "Tell",
+    "Template",
     "TrafficState",
     "Update",
     "Waiting",
     "WeightStatus",
     "WorkloadTemplate",
     "analysis_id",
+    "check_column",
     "cluster_queue",
     "follow_up_id",
     "job_name",
     "metrics_queue",
     "parse_message",
+    "render",
     "rollout_id",
 ]

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from tidegate.analysis.status import Phase
+from tidegate.contract.facts import Facts, Graph
 from tidegate.contract.names import Activity
 from tidegate.contract.payload import Document, Payload
 
@@ -105,13 +106,17 @@ class FollowedUp(Payload):
 
 
 class IncidentRequest(Payload):
-    """What an incident says. `correlation_id` is (rollout, revision, event): one incident, however often asked for."""
+    """What an incident says. `correlation_id` is (rollout, revision, event): one incident, however often asked for.
+
+    `fields` are columns and their templates as the Rollout's annotations ask for them; `graphs` show what gates saw.
+    """
 
     correlation_id: str
     short_description: str
     description: str
-    urgency: int = 2
-    impact: int = 2
+    facts: Facts = Facts()
+    fields: dict[str, str] = Field(default_factory=dict)
+    graphs: tuple[Graph, ...] = ()
     attachments: Document = Field(default_factory=dict)  # file name -> JSON document
     chart: Chart | None = None  # attached as a picture
 

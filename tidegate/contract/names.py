@@ -87,6 +87,9 @@ class Activity(StrEnum):
     END_JOBS = "end_jobs"  # EndJobs -> None
     OPEN_INCIDENT = "open_incident"  # IncidentRequest -> IncidentRef
     NOTE_INCIDENT = "note_incident"  # IncidentNote -> None
+    RESOLVE_INCIDENTS = "resolve_incidents"  # ResolveIncidents -> ResolvedIncidents
+    OPEN_CHANGE = "open_change"  # OpenChange -> ChangeRef
+    CLOSE_CHANGE = "close_change"  # CloseChange -> ChangeRef
     REVERT_COMMIT = "revert_commit"  # RevertRequest -> RevertResult
     SEND_NOTICE = "send_notice"  # Notice -> NoticeSent
 

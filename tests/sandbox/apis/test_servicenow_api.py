@@ -17,6 +17,7 @@ from sandbox.servicenow import TOKEN_SECONDS, ServiceNowApi
 USER = ("tidegate", "password-of-a-test")
 CLIENT = {"client_id": "client", "client_secret": "client-secret-of-a-test"}
 TABLE = "/api/now/table/incident"
+CHANGES = "/api/now/table/change_request"
 FILES = "/api/now/attachment"
 
 
@@ -167,6 +168,7 @@ async def test_resolving_needs_a_reason(http: httpx.AsyncClient) -> None:
         ("correlation_id=b^short_description=other", []),
         ("short_descriptionLIKEFIR", ["a"]),
         ("correlation_idSTARTSWITHc", ["c"]),
+        ("correlation_idNOT INa,b", ["c"]),
         ("ORDERBYDESCcorrelation_id", ["c", "b", "a"]),
         ("no_such_field=x", ["a", "b", "c"]),
         ("???", ["a", "b", "c"]),
@@ -204,6 +206,45 @@ async def test_failures_have_the_platforms_shape(
     response = await http.request(method, path, content=content)
     assert response.status_code == status
     assert set(response.json()["error"]) == {"message", "detail"}
+
+
+# -------------------------------------------------------------------------------------------------------------- changes
+
+
+async def test_a_standard_change_goes_from_state_to_state(http: httpx.AsyncClient) -> None:
+    made = (await http.post(CHANGES, json={"type": "standard", "assignment_group": "Payments"})).json()["result"]
+    path = f"{CHANGES}/{made['sys_id']}"
+    assert (made["number"], made["state"]) == ("CHG0030001", "-5")
+    skipped = await http.patch(path, json={"state": "-1"})
+    assert (skipped.status_code, "cannot be moved" in skipped.json()["error"]["detail"]) == (403, True)
+    for state in ("-2", "-1", "0"):
+        assert (await http.patch(path, json={"state": state})).json()["result"]["state"] == state
+    unsaid = await http.patch(path, json={"state": "3", "close_code": "successful"})
+    assert (unsaid.status_code, "close_notes" in unsaid.json()["error"]["detail"]) == (403, True)
+    done = {"state": "3", "close_code": "successful", "close_notes": "healthy"}
+    assert (await http.patch(path, json=done)).json()["result"]["active"] == "false"
+    assert (await http.patch(path, json={"state": "0"})).status_code == 403
+
+
+async def test_a_change_by_a_template_is_answered_with_values_and_names(
+    api: ServiceNowApi, http: httpx.AsyncClient
+) -> None:
+    template = "f" * 32
+    path = f"/api/sn_chg_rest/change/standard/{template}"
+    assert (await http.post(path, json={})).status_code == 404
+    api.changes.templates[template] = {"risk": "low"}
+    made = (await http.post(path, json={"risk": "high", "short_description": "s"})).json()["result"]
+    assert made["risk"] == {"value": "low", "display_value": "low"}
+    assert made["type"]["value"] == "standard"
+    page = await http.get("/nav_to.do", params={"uri": f"change_request.do?sys_id={made['sys_id']['value']}"})
+    assert page.headers["Location"] == f"/change_request/{made['number']['value']}"
+    assert (await http.get("/change_request/CHG1")).status_code == 404
+
+
+async def test_a_group_that_is_not_there_leaves_the_column_empty(api: ServiceNowApi, http: httpx.AsyncClient) -> None:
+    api.records.groups = frozenset({"Payments"})
+    assert (await create(http, assignment_group="Payments"))["assignment_group"] == "Payments"
+    assert (await create(http, assignment_group="Nobody"))["assignment_group"] == ""
 
 
 # ---------------------------------------------------------------------------------------------------------- attachments

@@ -1,0 +1,118 @@
+"""What a release asks of ServiceNow, from its manifest and what it knows: columns, facts, graphs, changes."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.story.accounts import START, at, failed, gate, measured, metric, release
+from tidegate.analysis.status import Phase
+from tidegate.contract import Observation, ReleaseRequest, ReleaseStatus, Source
+from tidegate.manifests.documents import load
+from workflows.evidence import change_outcome, change_request, incident_request, resolve_request
+from workflows.plan import Plan
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"
+CAUSE = "error-rate assessed Failed"
+
+
+def planned(**annotations: Any) -> Plan:
+    """The seed's Rollout; `_` in the names of annotations stands for `-`."""
+    loaded = load([EXAMPLES / name for name in ("rollout.yaml", "analysis-template.yaml")])
+    rollout = loaded.rollout()
+    named = {f"tidegate.io/servicenow-{name.replace('_', '-')}": value for name, value in annotations.items()}
+    raw: dict[str, Any] = deepcopy(rollout.raw)
+    raw["metadata"]["annotations"] = named
+    request = ReleaseRequest(
+        namespace="payments", name="checkout", rollout=raw, templates=tuple(each.raw for each in loaded.templates)
+    )
+    return Plan.of(request, rollout.model, Observation(at=datetime.now(UTC)), None)
+
+
+def known(**more: Any) -> ReleaseStatus:
+    return release(gate(Phase.FAILED, failed()), by="ana", source=Source(commit="abc123"), **more)
+
+
+def test_annotations_ask_for_columns() -> None:
+    plan = planned(assignment_group="Payments", urgency=1, impact="{step}")
+    generic = {"tidegate.io/servicenow-field.category": "software", "tidegate.io/servicenow-field.urgency": "3"}
+    plan.request.rollout["metadata"]["annotations"].update(generic)
+    asked = {"assignment_group": "Payments", "urgency": "1", "impact": "{step}", "category": "software"}
+    assert incident_request(plan, known(), CAUSE).fields == asked
+    opened = change_request(plan, known())
+    assert opened is not None
+    assert opened.fields == asked
+
+
+def test_no_annotation_asks_for_nothing() -> None:
+    assert incident_request(planned(), known(), CAUSE).fields == {}
+
+
+def test_the_facts_are_those_of_the_release() -> None:
+    facts = incident_request(planned(), known(), CAUSE).facts
+    assert (facts.namespace, facts.rollout, facts.cluster, facts.revision) == ("payments", "checkout", "default", "1")
+    assert (facts.step, facts.weight, facts.by, facts.commit, facts.cause) == ("analysis", "10", "ana", "abc123", CAUSE)
+    assert (facts.workflow, facts.run) == ("rollout/default/payments/checkout", "1")
+    assert facts.images
+
+
+def test_graphs_show_the_queries_of_what_failed_and_some_time_around() -> None:
+    reading = measured(2, "0.2", Phase.FAILED).model_copy(update={"query": "errors / hits\nerrors: e{*}\nhits: h{*}"})
+    lone = measured(3, "1", Phase.FAILED).model_copy(update={"query": "p99:trace{*}"})
+    status = release(
+        gate(
+            Phase.FAILED,
+            metric(reading, phase=Phase.FAILED),
+            metric(lone, name="p99-latency", phase=Phase.FAILED),
+            metric(lone, name="of-another-provider", phase=Phase.FAILED),
+            metric(lone, name="fine", phase=Phase.SUCCESSFUL),
+        )
+    )
+    plan = planned()
+    names = [each["name"] for template in plan.templates for each in template["spec"]["metrics"]]
+    assert {"error-rate", "p99-latency"} <= set(names)
+    graphs = incident_request(plan, status, CAUSE).graphs
+    assert [(graph.metric, graph.query) for graph in graphs] == [
+        ("error-rate", "e{*}"),
+        ("error-rate", "h{*}"),
+        ("p99-latency", "p99:trace{*}"),
+    ]
+    assert (graphs[0].begin, graphs[0].end) == (at(-8), at(12))
+
+
+def test_what_is_healthy_resolves_what_came_before() -> None:
+    now = START + timedelta(hours=1)
+    request = resolve_request(planned(), known(), now)
+    assert (request.release, request.revision, request.run_id, request.at) == (
+        "rollout/default/payments/checkout",
+        1,
+        "1",
+        now,
+    )
+    assert "revision 1 of payments/checkout is healthy" in request.text
+
+
+@pytest.mark.parametrize(
+    ("annotations", "wanted"),
+    [({"change": "true"}, True), ({"change": True}, True), ({}, None), ({"change": "x"}, None)],
+)
+def test_a_change_is_opened_and_closed_under_one_cause(annotations: dict[str, Any], wanted: bool | None) -> None:
+    plan, status = planned(**annotations), known()
+    opened, closed = change_request(plan, status), change_outcome(plan, status, at(9), "Healthy", good=True)
+    assert opened is not None
+    assert closed is not None
+    assert opened.correlation_id == closed.correlation_id == "rollout/default/payments/checkout/1/1/change"
+    assert (opened.wanted, closed.wanted, closed.successful, closed.text) == (wanted, wanted, True, "Tidegate: Healthy")
+    assert (opened.begin, closed.end) == (START, at(9))
+    assert "Git:  abc123" in opened.description
+    assert "payments/checkout" in opened.short_description
+
+
+def test_a_rollout_may_want_no_change() -> None:
+    plan = planned(change="False")
+    assert change_request(plan, known()) is None
+    assert change_outcome(plan, known(), at(9), "Healthy", good=True) is None

@@ -1,0 +1,98 @@
+"""The activities of what follows a decision, with the systems that a process is set up for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from tidegate.contract import Activity
+from tidegate.story.notices import SLACK
+from workers.settings import PREFIX, Settings, SettingsError
+
+if TYPE_CHECKING:
+    import httpx
+
+    from activities.notices import Notices
+    from activities.secrets import Secrets
+
+log = structlog.get_logger(__name__)
+
+Activities = Sequence[Callable[..., Any]]
+_SERVICENOW = (
+    Activity.OPEN_INCIDENT,
+    Activity.NOTE_INCIDENT,
+    Activity.RESOLVE_INCIDENTS,
+    Activity.OPEN_CHANGE,
+    Activity.CLOSE_CHANGE,
+)
+
+
+def follow_up_activities(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> Activities:
+    """All of them; those of a system that is not set up say so. Raises SettingsError for templates of notices."""
+    return [
+        *_service_now(settings, http, secrets),
+        *_git(settings, secrets),
+        *_notices(settings, http, secrets).activities(),
+    ]
+
+
+def _git(settings: Settings, secrets: Secrets) -> Activities:
+    git = settings.git
+    if git is None:
+        from activities.absent import absent
+
+        unset = f"{PREFIX}GIT__REPOSITORIES"
+        log.info("nothing is reverted in Git", unset=unset)
+        return absent("Git", unset, Activity.REVERT_COMMIT)
+    from activities import gitops
+
+    repositories = tuple(git.repositories.split(","))
+    asked = gitops.GitSettings(**git.model_dump(exclude={"repositories"}), repositories=repositories)
+    return [gitops.GitOps(secrets, asked).revert_commit]
+
+
+def _notices(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> Notices:
+    """By the name of a service in annotations."""
+    from activities import notice_templates, slack, webhook
+    from activities.notices import Backend, Notices
+
+    file = settings.notices.config_file
+    try:
+        texts = notice_templates.read_templates(file) if file is not None else {}
+    except notice_templates.TemplateError as error:
+        raise SettingsError(f"{PREFIX}NOTICES__CONFIG_FILE: {error}") from error
+    templates = notice_templates.Templates(texts, settings.temporal_ui)
+    backends: dict[str, Backend] = {
+        name: webhook.Webhook(name, secrets, http, webhook.WebhookSettings(**asked.model_dump()), templates)
+        for name, asked in settings.webhooks.items()
+    }
+    if settings.slack is not None:
+        workspace = slack.SlackSettings(**settings.slack.model_dump())
+        backends[SLACK] = slack.Slack(secrets, http, workspace, templates)
+    if not backends:
+        log.info(
+            "no service for notices is set", unset=f"{PREFIX}SLACK__SECRET_PATH, {PREFIX}WEBHOOKS__NAME__SECRET_PATH"
+        )
+    return Notices(backends)
+
+
+def _service_now(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> Activities:
+    told = settings.servicenow
+    if told is None:
+        from activities.absent import absent
+
+        unset = f"{PREFIX}SERVICENOW__URL"
+        log.warning("no incidents are opened", unset=unset)
+        return absent("ServiceNow", unset, *_SERVICENOW)
+    from activities import servicenow, servicenow_fields
+
+    allowed = servicenow_fields.ALLOWED_FIELDS if told.allowed_fields is None else told.allowed_fields.split(",")
+    asked = servicenow_fields.ServiceNowSettings(
+        **told.model_dump(exclude={"allowed_fields"}),
+        allowed_fields=tuple(allowed),
+        temporal_ui=settings.temporal_ui,
+        graph_url=settings.datadog.graph_url,
+    )
+    return servicenow.ServiceNow(secrets, http, asked).activities()
