@@ -11,7 +11,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field
 from temporalio import activity
 
-from activities.errors import not_configured, unavailable
+from activities.errors import unavailable
 from activities.servicenow_fields import Columns, ServiceNowSettings, columns_of, cut, described, links
 from activities.servicenow_session import SYSTEM, Body, Session
 from activities.servicenow_tables import (
@@ -64,10 +64,9 @@ class Changes:
     async def open_change(self, request: OpenChange) -> ChangeRef:
         """Open the change of `request.correlation_id` and bring it to Implement, unless it was brought further.
 
-        Raises ApplicationError `NotConfigured` where neither the Rollout nor a setting wants changes, `Unavailable`
-        while the instance does not let it go on, and whatever else opening an incident raises.
+        Raises ApplicationError `Unavailable` while the instance does not let it go on, and whatever else opening an
+        incident raises.
         """
-        self._require(request.wanted)
         correlation_id = correlation_id_of(request.correlation_id)
         columns = self._columns(request)
         body = self._body(request, correlation_id, columns)
@@ -88,7 +87,6 @@ class Changes:
 
         A change that is not there is `Unavailable`: it may be opened yet.
         """
-        self._require(request.wanted)
         row = await self._changes.find(correlation_id_of(request.correlation_id))
         if row is None:
             raise unavailable(SYSTEM, f"the change {request.correlation_id} is not there yet")
@@ -98,10 +96,6 @@ class Changes:
         outcome = {"close_code": code, "close_notes": cut(request.text, MAX_DESCRIPTION)}
         row = await self._advance(row, CLOSED, {**outcome, "end_date": _time(request.end)})
         return await self._reference(row, False, f"{row.number} is closed as {code}")
-
-    def _require(self, wanted: bool | None) -> None:
-        if not (self._settings.changes if wanted is None else wanted):
-            raise not_configured(SYSTEM, "TIDEGATE_SERVICENOW__CHANGES")
 
     def _columns(self, request: OpenChange) -> Columns:
         settings = self._settings

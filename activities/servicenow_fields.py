@@ -27,9 +27,9 @@ class ServiceNowSettings(BaseModel):
     templates, such as `{"assignment_group": "On-call {namespace}"}`, `change_fields` those of a change; names of groups
     and people are understood as they are displayed. `allowed_fields` are the columns that annotations of a Rollout may
     set. `resolve_code` is the resolution code of incidents, `success_code` and `failure_code` the close codes of
-    changes. `changes`: whether releases have a change when their Rollout does not say; `change_template` is the sys_id
-    of a standard change template. `temporal_ui` is the base URL of the Temporal UI with its namespace. `graph_url` has
-    places for `{query}`, `{from_ts}` and `{to_ts}` (unix milliseconds). `timeout_seconds` limits one request.
+    changes. `change_template` is the sys_id of a standard change template. `temporal_ui` is the base URL of the
+    Temporal UI with its namespace. `graph_url` has places for `{query}`, `{from_ts}` and `{to_ts}` (unix milliseconds).
+    `timeout_seconds` limits one request.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,7 +39,6 @@ class ServiceNowSettings(BaseModel):
     fields: dict[Column, Template] = {}
     allowed_fields: tuple[Column, ...] = ALLOWED_FIELDS
     resolve_code: str = "Solution provided"
-    changes: bool = False
     change_template: str = Field(default="", pattern=r"^([0-9a-f]{32})?$")
     change_fields: dict[Column, Template] = {}
     success_code: str = "successful"

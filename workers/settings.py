@@ -138,7 +138,6 @@ class ServiceNowSettings(_Group):
         description="columns that annotations of a Rollout may set, commas between",
     )
     resolve_code: str = Field("Solution provided", min_length=1, description="resolution code of incidents")
-    changes: bool = Field(False, description="whether a release has a change when its Rollout does not say")
     change_template: str = Field(
         "", pattern=r"^([0-9a-f]{32})?$", description="sys_id of a template for standard changes"
     )

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from tidegate.contract import Activity, Compensation, Effect, ReleaseStatus
-from workflows.evidence import incident_request, revert_note, scale_note, traffic_note
+from workflows.evidence import (
+    change_outcome,
+    change_request,
+    incident_request,
+    resolve_request,
+    revert_note,
+    scale_note,
+    traffic_note,
+)
 from workflows.plan import Plan
 from workflows.reverts import revert_request
 
 
-def abort_effects(plan: Plan, status: ReleaseStatus, cause: str) -> tuple[Effect, ...]:
-    """What follows an abort once the traffic is back: the incident, and where Git is named the revert."""
+def abort_effects(plan: Plan, status: ReleaseStatus, cause: str, at: datetime) -> tuple[Effect, ...]:
+    """What follows an abort once the traffic is back: the incident, where Git is named the revert, and its change."""
     incident = Effect.of(
         Compensation.INCIDENT,
         Activity.OPEN_INCIDENT,
@@ -17,11 +27,33 @@ def abort_effects(plan: Plan, status: ReleaseStatus, cause: str) -> tuple[Effect
         traffic_note(plan, status),
     )
     revert = revert_request(plan, status, cause)
+    closed = change_closed(plan, status, at, f"rolled back: {cause}", good=False)
     if revert is None:
-        return (incident,)
-    return incident, Effect.of(Compensation.REVERT, Activity.REVERT_COMMIT, revert, revert_note(plan, status))
+        return incident, *closed
+    reverted = Effect.of(Compensation.REVERT, Activity.REVERT_COMMIT, revert, revert_note(plan, status))
+    return incident, reverted, *closed
 
 
 def scaled_effect(plan: Plan, status: ReleaseStatus) -> Effect:
     """What follows when the pods of an aborted version are gone."""
     return Effect.of("note", Activity.NOTE_INCIDENT, scale_note(plan, status))
+
+
+def healthy_effects(plan: Plan, status: ReleaseStatus, at: datetime) -> tuple[Effect, ...]:
+    """What follows when a version is healthy: incidents of earlier aborts are over, and so is its change."""
+    if plan.is_first:  # nothing came before it
+        return change_closed(plan, status, at, "Healthy", good=True)
+    resolved = Effect.of("incidents resolved", Activity.RESOLVE_INCIDENTS, resolve_request(plan, status, at))
+    return resolved, *change_closed(plan, status, at, "Healthy", good=True)
+
+
+def change_opened(plan: Plan, status: ReleaseStatus) -> Effect | None:
+    """What comes before the first step; None where the Rollout wants no change."""
+    request = change_request(plan, status)
+    return Effect.of("change opened", Activity.OPEN_CHANGE, request) if request is not None else None
+
+
+def change_closed(plan: Plan, status: ReleaseStatus, at: datetime, outcome: str, *, good: bool) -> tuple[Effect, ...]:
+    """What follows the end of a version, if it had a change."""
+    request = change_outcome(plan, status, at, outcome, good=good)
+    return (Effect.of("change closed", Activity.CLOSE_CHANGE, request),) if request is not None else ()

@@ -21,12 +21,11 @@ from tidegate.contract import (
 from tidegate.story.chart import chart_of
 from workflows.plan import Plan
 
-# Annotations of the Rollout: columns of its records, and whether its releases have a change.
+# Annotations of the Rollout: columns of its records.
 GROUP = "tidegate.io/servicenow-assignment-group"
 URGENCY = "tidegate.io/servicenow-urgency"
 IMPACT = "tidegate.io/servicenow-impact"
 FIELD = "tidegate.io/servicenow-field."  # and the name of a column
-CHANGE = "tidegate.io/servicenow-change"
 _COLUMNS = {GROUP: "assignment_group", URGENCY: "urgency", IMPACT: "impact"}
 MAX_GRAPHS = 6
 GRAPH_MARGIN = timedelta(minutes=10)  # before and after the readings, so that one sees what was usual
@@ -93,12 +92,10 @@ def resolve_request(plan: Plan, status: ReleaseStatus, at: datetime) -> ResolveI
 
 def change_request(plan: Plan, status: ReleaseStatus) -> OpenChange | None:
     """The change of this run; None where the Rollout wants none."""
-    wanted = _wanted(plan)
-    if wanted is False:
+    if not plan.wants_change:
         return None
     return OpenChange(
         correlation_id=_change_cause(plan, status),
-        wanted=wanted,
         short_description=f"{_name(plan)}: release of {_images(plan)}",
         description="\n".join([*_released(plan, status), "Steps:", *(f"  {step}" for step in plan.step_texts)]),
         begin=status.started_at,
@@ -109,20 +106,14 @@ def change_request(plan: Plan, status: ReleaseStatus) -> OpenChange | None:
 
 def change_outcome(plan: Plan, status: ReleaseStatus, at: datetime, outcome: str, *, good: bool) -> CloseChange | None:
     """How the change of this run ended, in the words of `outcome`; None where the Rollout wants none."""
-    wanted = _wanted(plan)
-    if wanted is False:
+    if not plan.wants_change:
         return None
     text = f"Tidegate: {outcome}"
-    return CloseChange(correlation_id=_change_cause(plan, status), wanted=wanted, successful=good, text=text, end=at)
+    return CloseChange(correlation_id=_change_cause(plan, status), successful=good, text=text, end=at)
 
 
 def _change_cause(plan: Plan, status: ReleaseStatus) -> str:
     return f"{status.workflow_id}/{plan.revision}/{status.run_id}/change"
-
-
-def _wanted(plan: Plan) -> bool | None:
-    """What the Rollout says of changes; None when it says nothing, or nothing that can be understood."""
-    return {"true": True, "false": False}.get(plan.annotations.get(CHANGE, "").strip().lower())
 
 
 def _asked(plan: Plan) -> dict[str, str]:

@@ -53,7 +53,7 @@ class FollowUp:
         ended = list(await asyncio.gather(*map(self._have, asked.effects)))
         failed = [f"{each.name}: {each.message}" for each in ended if each.state is EffectState.FAILED]
         if failed:
-            raise ApplicationError("; ".join(failed), type=ErrorType.REJECTED, non_retryable=True)
+            raise ApplicationError("; ".join(failed), ended, type=ErrorType.REJECTED, non_retryable=True)
         return ended
 
     async def _have(self, effect: Effect) -> FollowedUp:

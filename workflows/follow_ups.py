@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, ChildWorkflowError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -37,19 +37,24 @@ class FollowUps:
         self._journal = journal
         self._asked = 0
         self._begun = 0
-        self._awaited: list[asyncio.Task[None]] = []
+        self._awaited: list[asyncio.Task[list[FollowedUp]]] = []
 
     def begin(self, decision: str, *effects: Effect) -> None:
         """Ask for the effects of a decision, such as `aborted`, which is made once for a revision."""
         task = self._begin(decision, effects)
         self._awaited.append(task)
 
+    async def ask(self, decision: str, effect: Effect) -> FollowedUp:
+        """Have one effect that is needed to go on; how it ended, which may take as long as its system is away."""
+        [ended] = await asyncio.shield(self._begin(decision, (effect,)))
+        return ended
+
     def tell(self, number: int, notices: Sequence[Notice]) -> None:
         """Ask for the notices of the event of that number; nobody waits until they were sent."""
         for index, notice in enumerate(notices):
             self._begin(f"event-{number}-{index}", (Effect.of(notice.trigger, Activity.SEND_NOTICE, notice),))
 
-    def _begin(self, decision: str, effects: tuple[Effect, ...]) -> asyncio.Task[None]:
+    def _begin(self, decision: str, effects: tuple[Effect, ...]) -> asyncio.Task[list[FollowedUp]]:
         info, status = workflow.info(), self._journal.status()
         # The first run's: after a reset the same decision must have the same name.
         workflow_id = follow_up_id(info.workflow_id, status.revision, info.first_execution_run_id, decision)
@@ -62,35 +67,39 @@ class FollowUps:
             self._follow(workflow_id, f"{names}: {status.name} revision {status.revision}", request)
         )
 
-    async def _follow(self, workflow_id: str, summary: str, request: FollowUpRequest) -> None:
+    async def _follow(self, workflow_id: str, summary: str, request: FollowUpRequest) -> list[FollowedUp]:
         try:
             handle = await self._start(workflow_id, summary, request)
         except WorkflowAlreadyStartedError:  # by the run that this one is a reset of
-            self._end(request, EffectState.SKIPPED, f"{workflow_id} was begun before")
+            return self._end(request, EffectState.DONE, f"{workflow_id} was begun before")
+        finally:
             self._begun += 1
-            return
-        self._begun += 1
         try:
-            await asyncio.shield(handle)
-        except ChildWorkflowError as error:  # somebody stopped it, unless it had told already
-            self._end(request, EffectState.FAILED, cause_of(error))
+            return await asyncio.shield(handle)
+        except ChildWorkflowError as error:
+            if isinstance(error.cause, ApplicationError) and error.cause.details:
+                return [FollowedUp.model_validate(each) for each in error.cause.details[0]]
+            return self._end(request, EffectState.FAILED, cause_of(error))  # somebody stopped it
 
     async def _start(
         self, workflow_id: str, summary: str, request: FollowUpRequest
-    ) -> ChildWorkflowHandle[object, object]:
+    ) -> ChildWorkflowHandle[object, list[FollowedUp]]:
         return await workflow.start_child_workflow(
             FOLLOW_UP_WORKFLOW,
             request,
             id=workflow_id,
+            result_type=list[FollowedUp],
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             parent_close_policy=ParentClosePolicy.ABANDON,
             cancellation_type=ChildWorkflowCancellationType.ABANDON,
             static_summary=summary,
         )
 
-    def _end(self, request: FollowUpRequest, state: EffectState, message: str) -> None:
-        for effect in request.effects:
-            self._journal.followed_up(FollowedUp(name=effect.name, state=state, message=message))
+    def _end(self, request: FollowUpRequest, state: EffectState, message: str) -> list[FollowedUp]:
+        ended = [FollowedUp(name=effect.name, state=state, message=message) for effect in request.effects]
+        for each in ended:
+            self._journal.followed_up(each)
+        return ended
 
     async def leave(self, awaited: Callable[[], bool]) -> None:
         """Wait until what was begun is done, it has been long enough, or another release is `awaited`."""
@@ -98,9 +107,11 @@ class FollowUps:
         who = "their systems; a newer version"
         with self._journal.waiting("what people hear of it", until=until, who=who), suppress(TimeoutError):
             await workflow.wait_condition(lambda: awaited() or self._all_done, timeout=PATIENCE)
-        for task in self._awaited:
+        await self.begun()
+        tasks, self._awaited = self._awaited, []
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._awaited, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def begun(self) -> None:
         """Wait until the server has all of them: from there on nothing is lost."""

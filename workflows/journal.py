@@ -23,13 +23,10 @@ with workflow.unsafe.imports_passed_through():
         SEARCH_WEIGHT,
         Account,
         AnalysisRef,
-        Compensation,
         CompensationStatus,
         Document,
-        EffectState,
         Event,
         FollowedUp,
-        IncidentRef,
         Message,
         Place,
         Reconciled,
@@ -37,7 +34,6 @@ with workflow.unsafe.imports_passed_through():
         ReleaseStatus,
         ReplicaCounts,
         ReplicaSetState,
-        RevertResult,
         RolloutObject,
         StepState,
         StepStatus,
@@ -46,6 +42,7 @@ with workflow.unsafe.imports_passed_through():
         WeightStatus,
     )
     from tidegate.story import details, rollout_status
+    from workflows.accounts import account_of
     from workflows.news import News
     from workflows.status_page import StatusPage
 
@@ -331,23 +328,20 @@ class Journal:
         self._set(compensations=tuple(rows.values()))
 
     def followed_up(self, told: FollowedUp) -> None:
-        """What follows a decision ended so; what ended before is not changed any more.
+        """What follows a decision ended so; a compensation that ended before is not changed any more.
 
         Raises ValidationError for an answer that is not that of the effect.
         """
-        if self._state_of(told.name) != "running":
+        state = next((row.state for row in self._status.compensations if row.name == told.name), "")
+        if state not in ("", "running"):
             return
-        if told.state is EffectState.DONE and told.name == Compensation.INCIDENT:
-            self._set(incident=IncidentRef.model_validate(told.answer))
-        elif told.state is EffectState.DONE and told.name == Compensation.REVERT:
-            commit = RevertResult.model_validate(told.answer).commit
-            self.event("GitReverted" if commit else "GitUnchanged", told.message)
-        elif told.state is EffectState.FAILED:
-            self.event("CompensationFailed", f"{told.name}: {told.message}", warning=True)
-        self.compensation(told.name, told.state, told.message)
-
-    def _state_of(self, compensation: str) -> str:
-        return next((row.state for row in self._status.compensations if row.name == compensation), "")
+        incident, event = account_of(told)
+        if incident is not None:
+            self._set(incident=incident)
+        if state:
+            self.compensation(told.name, told.state, told.message)
+        if event is not None:
+            self.event(event.reason, event.message, warning=event.warning)
 
     def complaint(self) -> str:
         """`; compensation failed: <which>` when a person is needed, and what is not done yet; otherwise nothing."""

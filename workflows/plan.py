@@ -18,6 +18,7 @@ from tidegate.manifests.rollout import Rollout as Manifest
 from tidegate.manifests.steps import CanaryStep, ExperimentStep, step_text
 
 FULL = 100  # percent
+CHANGE = "tidegate.io/servicenow-change"  # annotation: `true` where each release has a change in ServiceNow
 HOLD_LIMIT = "tidegate.io/hold-limit"  # annotation: how long a release waits for a person before it aborts
 
 
@@ -59,6 +60,11 @@ class Plan:
         """The Rollout's."""
         found = (self.request.rollout.get("metadata") or {}).get("annotations") or {}
         return {name: str(value) for name, value in found.items() if value is not None}
+
+    @property
+    def wants_change(self) -> bool:
+        """Whether its releases have a change in ServiceNow."""
+        return self.annotations.get(CHANGE, "").strip().lower() == "true"
 
     @property
     def step_texts(self) -> list[str]:

@@ -42,6 +42,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import Doors, said
     from workflows.notifier import Notifier
     from workflows.plan import Plan
+    from workflows.records import Records
     from workflows.restarts import Restarts
     from workflows.undo import Undo
 
@@ -61,6 +62,7 @@ class Rollout(Doors):
         self._background: Background
         self._follow_ups = FollowUps(self.journal)
         self._notifier = Notifier(self.journal, self._follow_ups)
+        self._records = Records(self.journal, self._follow_ups)
         self._hold_limit: timedelta | None = None
 
     @workflow.run
@@ -72,7 +74,8 @@ class Rollout(Doors):
             if plan.request.aborted:
                 await self._stay_aborted(plan)
             while newer := await self._bring_out(plan):
-                plan = await self._admit(newer, before=plan)
+                before, plan = plan, await self._admit(newer, before=plan)
+                self._records.made_way(before, plan)
         except (Exception, asyncio.CancelledError):  # not the end of a worker, after which nothing can be awaited
             await self._close()
             raise
@@ -135,14 +138,12 @@ class Rollout(Doors):
 
     async def _bring_out(self, plan: Plan) -> ReleaseRequest | None:
         """Take the steps until they are done or something interrupts them; returns the newer version, if one came."""
-        if self.inbox.paused is not None:  # nothing is brought out of what is paused from its beginning
+        if self.inbox.paused is not None or plan.wants_change:  # until then nothing of it is brought out
             self._keeper.move(aborted=True)
         self._keeper.start()
         self._restarts.start()
         try:
-            await self._attempt(self._forward(plan))
-        except FullyPromoted:
-            await self._skip_to_the_end(plan)
+            await self._all_the_way(plan)
         except Superseded as superseded:
             return await self._make_way(superseded.newer)
         except Aborted as aborted:
@@ -155,6 +156,13 @@ class Rollout(Doors):
         self.inbox.closing = "this version is fully promoted; to go back, release the earlier one"
         await shielded(self._become_stable(plan))
         return await self._finish(plan)
+
+    async def _all_the_way(self, plan: Plan) -> None:
+        """By its steps, or past them; either may be interrupted."""
+        try:
+            await self._attempt(self._forward(plan))
+        except FullyPromoted:
+            await self._skip_to_the_end(plan)
 
     async def _attempt(self, work: Coroutine[Any, Any, None]) -> None:
         """Race work against everything that may interrupt it.
@@ -188,6 +196,7 @@ class Rollout(Doors):
     async def _forward(self, plan: Plan) -> None:
         """The story of a release that nothing interrupts."""
         await self._hold()
+        await self._records.open_change(plan)
         self._keeper.move(aborted=False)
         for index in range(plan.first_step, len(plan.steps)):
             if index == plan.background_from:
@@ -340,8 +349,10 @@ class Rollout(Doors):
             await race(self._keeper.complete(), lambda: self.inbox.newer is not None)
         if self._keeper.is_complete:
             self.journal.phase("Healthy", "", finished=True)
+            self._records.healthy(plan)
             self.journal.show()
         await race(self._quiet(), lambda: self.inbox.newer is not None)
+        await self._follow_ups.leave(lambda: self.inbox.newer is not None)
         await self._restarts.stop()
         await self._keeper.told()
         await self._keeper.stop()

@@ -39,7 +39,7 @@ class Undo:
         if plan.is_first or plan.is_stable:
             self._keeper.start()  # which still has to tell how it ended
             return
-        self._keeper.move(aborted=True, index=None if self._keeper.place.index is None else 0)
+        self._keeper.move(aborted=True, full=False, index=None if self._keeper.place.index is None else 0)
         if plan.istio is not None and not plan.manifest.canary.dynamic_stable_scale:
             await self._carry_out(Compensation.TRAFFIC, self._restore())
             self._keeper.start()
@@ -67,7 +67,7 @@ class Undo:
         Once another release is `awaited` the pods are left to that one, which may need them. People's systems are
         waited for a while, so that the release can say what came of it; they hold nothing else up.
         """
-        effects = abort_effects(self._plan, self._journal.status(), cause) if cause else ()
+        effects = abort_effects(self._plan, self._journal.status(), cause, workflow.now()) if cause else ()
         if effects:
             self._follow_ups.begin("aborted", *effects)
         if not (self._plan.is_first or self._plan.is_stable):

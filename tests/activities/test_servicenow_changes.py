@@ -19,7 +19,6 @@ TEMPLATE = "0123456789abcdef0123456789abcdef"
 BEGIN = datetime(2026, 3, 1, 13, 0, tzinfo=timezone(timedelta(hours=1)))
 OPEN = OpenChange(
     correlation_id=f"{RELEASE}/7/run-of-a-test/change",
-    wanted=True,
     short_description="payments/checkout: release of checkout:2",
     description="Steps: setWeight: 20",
     begin=BEGIN,
@@ -27,7 +26,6 @@ OPEN = OpenChange(
 )
 CLOSE = CloseChange(
     correlation_id=OPEN.correlation_id,
-    wanted=True,
     successful=True,
     text="Tidegate: healthy",
     end=BEGIN + timedelta(minutes=5),
@@ -178,24 +176,6 @@ async def test_a_group_that_the_instance_does_not_take_is_the_settings(api: Serv
     fields = only(api).fields
     assert (fields["assignment_group"], fields["state"]) == ("On-call payments", "-1")
     assert "did not take assignment_group='Misspelled'" in fields["description"]
-
-
-# -------------------------------------------------------------------------------------------------------------- wanted
-
-
-@pytest.mark.parametrize(("verb", "request_"), [("open_change", OPEN), ("close_change", CLOSE)])
-@pytest.mark.parametrize(("wanted", "setting"), [(None, False), (False, True)])
-async def test_who_wants_no_changes_gets_none(
-    api: ServiceNowApi, verb: str, request_: Any, wanted: bool | None, setting: bool
-) -> None:
-    asked = request_.model_copy(update={"wanted": wanted})
-    error = await error_of(basic(api.url), verb, asked, changes=setting)
-    assert (error.type, error.non_retryable) == (ErrorType.NOT_CONFIGURED, True)
-    assert api.requests.total() == 0
-
-
-async def test_a_setting_gives_every_release_a_change(api: ServiceNowApi) -> None:
-    assert (await opened(api, OPEN.model_copy(update={"wanted": None}), changes=True)).created
 
 
 # ------------------------------------------------------------------------------------------------------------- trouble

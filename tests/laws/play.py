@@ -72,7 +72,7 @@ async def _play(house: Theatre, schedule: Schedule, name: str) -> None:
         verdict = Verdict(phase=Phase.FAILED if bad else Phase.SUCCESSFUL, message="")
         return Reading(metric=str(metric["name"]), verdict=verdict, started_at=now, finished_at=now)
 
-    house.provider.incidents.clear()
+    house.provider.servicenow.incidents.clear()
     async with house.stage(GIVEN, measure, name) as stage, asyncio.timeout(LONGEST_SECONDS):
         stages.append(stage)
         play = Play(stage)
@@ -113,7 +113,7 @@ class Play:
         """What can be told at the end only."""
         happened = [event for release in releases for event in release.events]
         attempts = [analysis.name for release in releases for analysis in release.analyses]
-        self._witness.judge_effects(happened, attempts, house.provider.incidents)
+        self._witness.judge_effects(happened, attempts, house.provider.servicenow.incidents)
         self._nothing_is_broken()
 
     async def _do(self, event: Event) -> None:

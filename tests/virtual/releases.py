@@ -14,11 +14,11 @@ from typing import Any
 from temporalio import activity
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
-from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Interceptor, Worker
 
 from tests.virtual.cluster import NAMESPACE, VirtualCluster
+from tests.virtual.people import GitDouble, NoticesDouble, ServiceNowDouble
 from tests.virtual.time_skipping import time_skipping
 from tidegate.analysis.reading import Reading
 from tidegate.contract import (
@@ -28,19 +28,11 @@ from tidegate.contract import (
     SEARCH_ATTRIBUTES,
     Activity,
     Document,
-    ErrorType,
-    IncidentNote,
-    IncidentRef,
-    IncidentRequest,
     MeasureRequest,
     MeasureResult,
-    Notice,
-    NoticeSent,
     ReleaseRequest,
     ReleaseResult,
     ReleaseStatus,
-    RevertRequest,
-    RevertResult,
     cluster_queue,
     metrics_queue,
     rollout_id,
@@ -80,50 +72,6 @@ class DatadogDouble:
             started_at=now,
             finished_at=now,
         )
-
-
-class ServiceNowDouble:
-    """Opens every incident."""
-
-    def __init__(self) -> None:
-        self.incidents: list[IncidentRequest] = []
-        self.notes: list[IncidentNote] = []
-
-    @activity.defn(name=Activity.OPEN_INCIDENT)
-    async def open(self, request: IncidentRequest) -> IncidentRef:
-        self.incidents.append(request)
-        return IncidentRef(number="INC0010001", sys_id="1", url="https://servicenow.example/INC0010001")
-
-    @activity.defn(name=Activity.NOTE_INCIDENT)
-    async def note(self, note: IncidentNote) -> None:
-        self.notes.append(note)
-
-
-class GitDouble:
-    """Pushes every revert, unless it is to refuse them."""
-
-    def __init__(self) -> None:
-        self.reverts: list[RevertRequest] = []
-        self.refuses = False
-
-    @activity.defn(name=Activity.REVERT_COMMIT)
-    async def revert(self, request: RevertRequest) -> RevertResult:
-        self.reverts.append(request)
-        if self.refuses:
-            raise ApplicationError("Git: the branch is protected", type=ErrorType.REJECTED, non_retryable=True)
-        return RevertResult(message="commit 1a2b3c puts it back", commit="1a2b3c", branch=request.branch, created=True)
-
-
-class NoticesDouble:
-    """Sends every notice."""
-
-    def __init__(self) -> None:
-        self.notices: list[Notice] = []
-
-    @activity.defn(name=Activity.SEND_NOTICE)
-    async def send(self, notice: Notice) -> NoticeSent:
-        self.notices.append(notice)
-        return NoticeSent(service=notice.service, recipient=notice.recipient)
 
 
 @dataclass
@@ -241,7 +189,7 @@ async def release_world(
             Worker(
                 env.client,
                 task_queue=FOLLOW_UP_QUEUE,
-                activities=follow_up or [servicenow.open, servicenow.note, git.revert, told.send],
+                activities=follow_up or [*servicenow.activities(), git.revert, told.send],
                 interceptors=interceptors,
             ),
         ):

@@ -15,6 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from tests.virtual.cluster import NAMESPACE, VirtualCluster
+from tests.virtual.people import ServiceNowDouble
 from tests.virtual.releases import search_attributes
 from tests.virtual.simulation import Simulation, TimeStandsStillError
 from tests.virtual.time_skipping import time_skipping
@@ -25,9 +26,6 @@ from tidegate.contract import (
     RELEASES_QUEUE,
     Activity,
     Document,
-    IncidentNote,
-    IncidentRef,
-    IncidentRequest,
     MeasureRequest,
     cluster_queue,
     metrics_queue,
@@ -43,11 +41,11 @@ Measure = Callable[[str, Mapping[str, Any], datetime], Reading]  # of a run, by 
 
 
 class Provider:
-    """Measures by a script, for every provider that a template may name, and notes the incidents."""
+    """Measures by a script, for every provider that a template may name; `servicenow` hears of the rest."""
 
     def __init__(self) -> None:
         self.measure: Measure
-        self.incidents: list[IncidentRequest] = []
+        self.servicenow = ServiceNowDouble()
 
     @activity.defn(name=Activity.MEASURE_DATADOG)
     async def datadog(self, request: MeasureRequest) -> list[Reading]:
@@ -60,15 +58,6 @@ class Provider:
     @activity.defn(name=Activity.MEASURE_PROMETHEUS)
     async def prometheus(self, request: MeasureRequest) -> list[Reading]:
         return self._all(request)
-
-    @activity.defn(name=Activity.OPEN_INCIDENT)
-    async def incident(self, request: IncidentRequest) -> IncidentRef:
-        self.incidents.append(request)
-        return IncidentRef(number="INC0010001", sys_id="1", url="https://servicenow.example/INC0010001")
-
-    @activity.defn(name=Activity.NOTE_INCIDENT)
-    async def note(self, _: IncidentNote) -> None:
-        return
 
     def _all(self, request: MeasureRequest) -> list[Reading]:
         now = activity.info().started_time
@@ -191,7 +180,7 @@ def _cluster_worker(client: Client, cluster: VirtualCluster, name: str) -> Worke
 def _outside_workers(client: Client, provider: Provider) -> list[Worker]:
     measured = {"datadog": provider.datadog, "web": provider.web, "prometheus": provider.prometheus}
     return [
-        Worker(client, task_queue=FOLLOW_UP_QUEUE, activities=[provider.incident, provider.note]),
+        Worker(client, task_queue=FOLLOW_UP_QUEUE, activities=provider.servicenow.activities()),
         *(Worker(client, task_queue=metrics_queue(key), activities=[found]) for key, found in measured.items()),
     ]
 

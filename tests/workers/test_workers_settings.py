@@ -54,12 +54,10 @@ def test_templates_and_lists_of_columns_are_checked_when_they_are_read(monkeypat
     monkeypatch.setenv("TIDEGATE_SERVICENOW__URL", "https://example.service-now.com")
     monkeypatch.setenv("TIDEGATE_SERVICENOW__FIELDS__CATEGORY", "{namespace}/{rollout}")
     monkeypatch.setenv("TIDEGATE_SERVICENOW__ALLOWED_FIELDS", "urgency,u_team")
-    monkeypatch.setenv("TIDEGATE_SERVICENOW__CHANGES", "true")
     monkeypatch.setenv("TIDEGATE_TEMPORAL_UI", "https://temporal.internal/namespaces/default")
     settings = load_settings()
     assert settings.servicenow is not None
     assert settings.servicenow.allowed_fields == "urgency,u_team"
-    assert settings.servicenow.changes
     assert settings.temporal_ui == "https://temporal.internal/namespaces/default"
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError, WorkflowHistory
 from temporalio.worker import Worker
 
@@ -20,14 +19,11 @@ from sandbox.controllers import Controllers, PodSimulator
 from sandbox.kubernetes_api import KubernetesApi
 from tests.sandbox.kubernetes.kube import Kube, serving
 from tests.sandbox.kubernetes.kubectl import Kubectl
+from tests.virtual.people import ServiceNowDouble
 from tidegate.client import RefusedError, RolloutRef, TidegateClient
 from tidegate.contract import (
     FOLLOW_UP_QUEUE,
     RELEASES_QUEUE,
-    Activity,
-    IncidentNote,
-    IncidentRef,
-    IncidentRequest,
     ReleaseStatus,
     Update,
 )
@@ -58,16 +54,6 @@ def rollout(image: str = "shop:1") -> Object:
             "strategy": {"canary": {**canary, "scaleDownDelaySeconds": 1, "abortScaleDownDelaySeconds": 1}},
         },
     }
-
-
-@activity.defn(name=Activity.OPEN_INCIDENT)
-async def open_incident(request: IncidentRequest) -> IncidentRef:
-    return IncidentRef(number="INC1", sys_id="1", url="")
-
-
-@activity.defn(name=Activity.NOTE_INCIDENT)
-async def note_incident(_: IncidentNote) -> None:
-    return
 
 
 @dataclass
@@ -186,7 +172,7 @@ async def open_place(temporal: Client, home: Path, *, working: bool = True) -> A
         http = [{"name": "primary", "route": routes}]
         body = {"metadata": {"name": "shop"}, "spec": {"hosts": ["shop"], "http": http}}
         await kube.create(VIRTUAL_SERVICES.path(NAMESPACE), body)
-        incidents = Worker(temporal, task_queue=FOLLOW_UP_QUEUE, activities=[open_incident, note_incident])
+        incidents = Worker(temporal, task_queue=FOLLOW_UP_QUEUE, activities=ServiceNowDouble().activities())
         await stack.enter_async_context(incidents)
         place = Place(name, kube, cluster, temporal, TidegateClient(temporal), Kubectl(api.url, home), work)
         yield place

@@ -38,7 +38,7 @@ def known(**more: Any) -> ReleaseStatus:
 
 
 def test_annotations_ask_for_columns() -> None:
-    plan = planned(assignment_group="Payments", urgency=1, impact="{step}")
+    plan = planned(assignment_group="Payments", urgency=1, impact="{step}", change="true")
     generic = {"tidegate.io/servicenow-field.category": "software", "tidegate.io/servicenow-field.urgency": "3"}
     plan.request.rollout["metadata"]["annotations"].update(generic)
     asked = {"assignment_group": "Payments", "urgency": "1", "impact": "{step}", "category": "software"}
@@ -96,23 +96,21 @@ def test_what_is_healthy_resolves_what_came_before() -> None:
     assert "revision 1 of payments/checkout is healthy" in request.text
 
 
-@pytest.mark.parametrize(
-    ("annotations", "wanted"),
-    [({"change": "true"}, True), ({"change": True}, True), ({}, None), ({"change": "x"}, None)],
-)
-def test_a_change_is_opened_and_closed_under_one_cause(annotations: dict[str, Any], wanted: bool | None) -> None:
-    plan, status = planned(**annotations), known()
+@pytest.mark.parametrize("annotation", ["true", True])
+def test_a_change_is_opened_and_closed_under_one_cause(annotation: Any) -> None:
+    plan, status = planned(change=annotation), known()
     opened, closed = change_request(plan, status), change_outcome(plan, status, at(9), "Healthy", good=True)
     assert opened is not None
     assert closed is not None
     assert opened.correlation_id == closed.correlation_id == "rollout/default/payments/checkout/1/1/change"
-    assert (opened.wanted, closed.wanted, closed.successful, closed.text) == (wanted, wanted, True, "Tidegate: Healthy")
+    assert (closed.successful, closed.text) == (True, "Tidegate: Healthy")
     assert (opened.begin, closed.end) == (START, at(9))
     assert "Git:  abc123" in opened.description
     assert "payments/checkout" in opened.short_description
 
 
-def test_a_rollout_may_want_no_change() -> None:
-    plan = planned(change="False")
+@pytest.mark.parametrize("annotations", [{}, {"change": "false"}, {"change": "x"}])
+def test_only_a_rollout_that_wants_a_change_has_one(annotations: dict[str, Any]) -> None:
+    plan = planned(**annotations)
     assert change_request(plan, known()) is None
     assert change_outcome(plan, known(), at(9), "Healthy", good=True) is None

@@ -11,8 +11,8 @@ from temporalio.exceptions import ApplicationError, CancelledError
 
 from tests.virtual.releases import IMAGE, World
 from tests.workflows.test_rollout import failure, paused
-from tests.workflows.test_steps import canary_of
-from tidegate.contract import Accepted, ErrorType, ReleaseStatus, StepState
+from tests.workflows.test_steps import canary_of, with_steps
+from tidegate.contract import Accepted, ErrorType, ReleaseStatus, StepState, Update
 
 BEFORE: list[list[int]] = [[], [10], [10], [10], [10, 25], [10, 25], [10, 25, 50], [10, 25, 50]]
 """What the canary's weight was by the time that each step of the seed is under way."""
@@ -170,3 +170,24 @@ def without_background(rollout: dict[str, Any]) -> None:
 
 def _takes(status: ReleaseStatus, index: int) -> bool:
     return bool(status.steps) and status.step_index == index and status.steps[index].state is StepState.RUNNING
+
+
+@pytest.mark.parametrize("turn", ["abort", "newer", "cancel"])
+async def test_a_full_promotion_that_waits_for_its_pods_can_be_turned(world: World, turn: str) -> None:
+    await world.deploy_stable()
+    stable = world.cluster.stable_hash
+    world.cluster.never_ready.add(f"{IMAGE}:1.1.0")
+    handle = await world.start(world.request("1.1.0", with_steps({"setWeight": 50}, {"pause": {}})))
+    await world.until(handle, lambda status: status.waiting is not None)
+    await handle.signal("promote", {"full": True, "by": "ana", "reason": "now"})
+    await world.until(handle, lambda status: status.promoted_full)
+    if turn == "newer":
+        await handle.execute_update(Update.RELEASE, world.request("1.2.0", with_steps({"setWeight": 50})))
+        assert (await handle.result()).outcome == "Healthy"
+        return
+    await (handle.cancel() if turn == "cancel" else handle.signal("abort", {"by": "ana"}))
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    assert world.cluster.stable_hash == stable
+    assert world.cluster.weights()[-1:] in ([], [0])
+    assert len(world.servicenow.incidents) == 1

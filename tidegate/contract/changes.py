@@ -34,12 +34,10 @@ class ResolvedIncidents(Payload):
 class OpenChange(Payload):
     """A standard change for one run of a release. `correlation_id` is (rollout, revision, run, event).
 
-    `wanted` None leaves it to the worker's setting whether releases have changes. `fields` are columns and their
-    templates as the Rollout's annotations ask for them.
+    `fields` are columns and their templates as the Rollout's annotations ask for them.
     """
 
     correlation_id: str
-    wanted: bool | None = None
     short_description: str
     description: str
     begin: datetime
@@ -61,7 +59,6 @@ class CloseChange(Payload):
     """Close the change of that `correlation_id` with the outcome of the release; `text` says it to people."""
 
     correlation_id: str
-    wanted: bool | None = None
     successful: bool
     text: str
     end: datetime
