@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowHistory
 
-from tests.virtual.releases import IMAGE, World, open_release_world
+from tests.virtual.releases import IMAGE, World, release_world
 from tests.workflows.test_experiment import experiment
 from tests.workflows.test_reverts import annotated
 from tests.workflows.test_steps import without_router
@@ -132,7 +132,7 @@ TURNS: tuple[Turn, ...] = (
 
 async def record(turn: Turn) -> None:
     """Take one turn and write the histories of the release and of its children."""
-    async with asynccontextmanager(open_release_world)() as world:
+    async with release_world(ends=()) as world:
         handle = await turn(world)
         with suppress(WorkflowFailureError):  # an abort ends like this
             await handle.result()

@@ -18,6 +18,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Interceptor, Worker
 
 from tests.virtual.cluster import NAMESPACE, VirtualCluster
+from tests.virtual.lingering import Lingering
 from tests.virtual.people import GitDouble, NoticesDouble, ServiceNowDouble
 from tests.virtual.time_skipping import time_skipping
 from tidegate.analysis.reading import Reading
@@ -154,12 +155,15 @@ async def open_release_world() -> AsyncIterator[World]:
 
 @asynccontextmanager
 async def release_world(
-    follow_up: Sequence[Callable[..., Any]] = (), interceptors: Sequence[Interceptor] = (), cached: int = 1000
+    follow_up: Sequence[Callable[..., Any]] = (),
+    interceptors: Sequence[Interceptor] = (),
+    cached: int = 1000,
+    ends: Sequence[Interceptor] = (Lingering(),),
 ) -> AsyncIterator[World]:
     """The same with these activities for what follows a decision, instead of doubles.
 
     `interceptors` see every activity that touches the cluster or follows a decision; the worker of the releases keeps
-    `cached` of them from one task to the next.
+    `cached` of them from one task to the next, and `ends` see how they end.
     """
     manifests = load([EXAMPLES / name for name in ("rollout.yaml", "analysis-template.yaml")])
     network = load([EXAMPLES / "services-and-virtualservice.yaml"])
@@ -178,6 +182,7 @@ async def release_world(
                 workflows=[Rollout, AnalysisRun, FollowUp],
                 workflow_runner=workflow_runner(),
                 max_cached_workflows=cached,
+                interceptors=ends,
             ),
             Worker(
                 env.client,

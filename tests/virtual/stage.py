@@ -15,6 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from tests.virtual.cluster import NAMESPACE, VirtualCluster
+from tests.virtual.lingering import Lingering
 from tests.virtual.people import ServiceNowDouble
 from tests.virtual.releases import search_attributes
 from tests.virtual.simulation import Simulation, TimeStandsStillError
@@ -169,6 +170,7 @@ def _release_worker(client: Client, cached: int) -> Worker:
         task_queue=RELEASES_QUEUE,
         workflows=[Rollout, AnalysisRun, FollowUp],
         workflow_runner=workflow_runner(),
+        interceptors=[Lingering()],
         max_cached_workflows=cached,
     )
 
