@@ -157,7 +157,7 @@ class ServiceNow:
         }
         resolved = await self._incidents.update(row.sys_id, body)
         if resolved.state not in ENDED:
-            raise unavailable(SYSTEM, f"{row.number} was not resolved, its state stays {resolved.state!r}")
+            raise unavailable(SYSTEM, f"{row.number} was not resolved, its state stays {resolved.state[:40]!r}")
         return True
 
     async def _create(self, request: IncidentRequest, correlation_id: str) -> Row:

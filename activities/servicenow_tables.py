@@ -23,6 +23,7 @@ MAX_CORRELATION_ID = 100
 MAX_SHORT_DESCRIPTION = 160
 MAX_DESCRIPTION = 4000
 MAX_ROWS = 500
+MAX_SAME = 10
 DISPLAY = "Tidegate"
 TIME = "%Y-%m-%d %H:%M:%S"  # UTC, as the platform stores it
 # Of a correlation id. What remains has room for a revision, a run id (36) and an event.
@@ -67,13 +68,13 @@ class Table:
 
     async def find(self, correlation_id: str) -> Row | None:
         """The oldest row of that correlation id."""
-        rows = await self.rows(f"correlation_id={correlation_id}^ORDERBYsys_created_on")
+        rows = await self.rows(f"correlation_id={correlation_id}^ORDERBYsys_created_on", MAX_SAME)
         # A query that the platform does not understand finds every row, so what it found is compared again.
         return next((row for row in rows if row.correlation_id == correlation_id), None)
 
-    async def rows(self, query: str) -> list[Row]:
-        """At most `MAX_ROWS` rows that an encoded query finds, and perhaps others."""
-        parameters = {"sysparm_query": query, "sysparm_fields": _FIELDS, "sysparm_limit": str(MAX_ROWS)}
+    async def rows(self, query: str, limit: int = MAX_ROWS) -> list[Row]:
+        """At most `limit` rows that an encoded query finds, and perhaps others."""
+        parameters = {"sysparm_query": query, "sysparm_fields": _FIELDS, "sysparm_limit": str(limit)}
         return parse_all(Row, await self._session.call("GET", self._path, parameters))
 
     async def read(self, sys_id: str) -> Row:
@@ -83,16 +84,16 @@ class Table:
     async def create(self, body: Mapping[str, str], columns: Columns) -> Row:
         """A new row with these columns, in which names of groups and people are as displayed.
 
-        A column that the Rollout asks for and the instance does not take is left to the settings; the row's
-        description, which is part of `body`, says so.
+        The columns come before those of `body`. One that the Rollout asks for and the instance does not take is left
+        to the settings; the row's description, which is part of `body`, says so.
         """
         try:
-            row = await self._create({**columns.all, **body})
+            row = await self._create({**body, **columns.all})
             refused = [name for name in columns.asked if not row.column(name)]
         except ApplicationError as error:
             if error.type != ErrorType.REJECTED or not columns.asked:
                 raise
-            row = await self._create({**columns.settled, **body})
+            row = await self._create({**body, **columns.settled})
             refused = list(columns.asked)
         if refused:
             complaints = [f"ServiceNow did not take {name}={columns.asked[name]!r} of the Rollout" for name in refused]

@@ -55,6 +55,11 @@ async def test_settings_are_templates_and_annotations_come_first(api: ServiceNow
     assert "is not used" not in fields["description"]
 
 
+async def test_the_short_description_can_be_a_template_of_the_settings(api: ServiceNowApi) -> None:
+    fields = await opened(api, fields={"short_description": "{rollout} {revision} failed at {weight} %"})
+    assert fields["short_description"] == "checkout 7 failed at 20 %"
+
+
 async def test_a_fact_is_never_read_as_a_template(api: ServiceNowApi) -> None:
     assert (await opened(api, fields={"category": "{cause}"}))["category"] == "error-rate {by}"
 
