@@ -190,6 +190,14 @@ class WatcherSettings(_Group):
         return tuple(dict.fromkeys(self.namespaces.split(",")))
 
 
+class BakeSettings(_Group):
+    """How versions are watched at 100 % whose Rollouts do not say it."""
+
+    duration: timedelta = Field(
+        timedelta(), ge=timedelta(), description="of a bake, none by default; seconds, or ISO 8601"
+    )
+
+
 class HealthSettings(_Group):
     """Address of `/healthz` and `/readyz`."""
 
@@ -224,6 +232,7 @@ class Settings(BaseSettings):
     webhooks: dict[str, WebhookSettings] = Field(
         default_factory=dict, description="by the name that annotations have, such as WEBHOOKS__ON_CALL__SECRET_PATH"
     )
+    bake: BakeSettings = BakeSettings()
     watcher: WatcherSettings = WatcherSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()
