@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 from tidegate.contract import RevertMode
+from tidegate.manifests.bake import read_duration
 from tidegate.story.notices import SLACK, UNSUPPORTED_SERVICES
 
 PREFIX = "TIDEGATE_"
@@ -193,9 +194,12 @@ class WatcherSettings(_Group):
 class BakeSettings(_Group):
     """How versions are watched at 100 % whose Rollouts do not say it."""
 
-    duration: timedelta = Field(
-        timedelta(), ge=timedelta(), description="of a bake, none by default; seconds, or ISO 8601"
-    )
+    duration: timedelta = Field(timedelta(), description="of a bake, as the annotation gives it: 30m; none by default")
+
+    @field_validator("duration", mode="before")
+    @classmethod
+    def _as_annotated(cls, value: object) -> timedelta:
+        return value if isinstance(value, timedelta) else read_duration(value)
 
 
 class HealthSettings(_Group):

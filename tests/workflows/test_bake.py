@@ -295,4 +295,4 @@ async def test_what_was_proved_before_is_not_baked(world: World) -> None:
     await handle.result()
     back = await (await world.start(world.request("1.0.0", baked("30m", rollbackWindow={"revisions": 3})))).result()
     assert bakes(back.status) == []
-    assert world.cluster.stable_hash == first.hash
+    assert back.status.stable_hash == first.hash

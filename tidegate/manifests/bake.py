@@ -18,17 +18,25 @@ _CLUSTER: Final = "cluster:"
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # of a Kubernetes object
 
 
+def read_duration(text: object) -> timedelta:
+    """A pause's duration: whole seconds or a Go duration, not below zero. Raises ValueError with what is allowed."""
+    if (seconds := pause_seconds(str(text))) < 0:
+        raise ValueError(f"give {PAUSE_HINT}; 0 for no bake")
+    return timedelta(seconds=seconds)
+
+
 def bake_duration(annotations: Mapping[str, Any]) -> timedelta | None:
     """How long a bake lasts, zero: there is none; None without the annotation.
 
-    A pause's duration: whole seconds or a Go duration. Raises ValueError that names annotation, value and remedy.
+    Raises ValueError that names annotation, value and remedy.
     """
     text = annotations.get(BAKE)
     if text is None:
         return None
-    if (seconds := pause_seconds(str(text))) < 0:
-        raise ValueError(f"metadata.annotations['{BAKE}']: {text!r}: give {PAUSE_HINT}; 0 for no bake")
-    return timedelta(seconds=seconds)
+    try:
+        return read_duration(text)
+    except ValueError as error:
+        raise ValueError(f"metadata.annotations['{BAKE}']: {text!r}: {error}") from error
 
 
 def bake_templates(annotations: Mapping[str, Any]) -> list[dict[str, Any]] | None:
