@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import activity
@@ -43,14 +44,17 @@ from tidegate.contract import (
     Target,
     TrafficState,
 )
+from tidegate.manifests.bake import bake_templates
 from tidegate.manifests.kinds import REVISION
 
 
 class Kubernetes:
     """What is done to a cluster's objects, each idempotent: an object's name or a fence is the effect's id (law 6)."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, *, bake: timedelta | None = None) -> None:
+        """`bake` is how long versions are watched at 100 % whose Rollouts do not say it; None: not at all."""
         self._cluster = cluster
+        self._bake = bake
         self._workloads = Workloads(cluster)
 
     def activities(self) -> list[Callable[..., Any]]:
@@ -88,8 +92,9 @@ class Kubernetes:
             replica_sets=tuple(sets),
             services=services,
             virtual_services={f"{found}.{where}": document for (found, where), document in virtual.items()},
-            templates=tuple(await self._templates(namespace, canary)),
+            templates=tuple(await self._templates(namespace, canary, _bake_templates(rollout))),
             traffic=istio_routes.read_traffic(virtual, istio, namespace) if istio else None,
+            bake=self._bake,
             analysis_runs=await self._analysis_runs(live) if live is not None else (),
         )
 
@@ -170,10 +175,11 @@ class Kubernetes:
         places = [istio_routes.located(reference, namespace) for reference in istio.virtual_services] if istio else []
         return {(name, where): await self._cluster.find(VIRTUAL_SERVICES, where, name) for name, where in places}
 
-    async def _templates(self, namespace: str, canary: dict[str, Any]) -> list[Object]:
-        """Templates that the strategy names, and those that they name in turn, each once."""
+    async def _templates(self, namespace: str, canary: dict[str, Any], bake: list[Object]) -> list[Object]:
+        """Templates that the strategy and the bake name, and those that they name in turn, each once."""
         analyses = [canary.get("analysis"), *(step.get("analysis") for step in canary.get("steps") or [])]
         wanted = [reference for analysis in analyses if analysis for reference in analysis.get("templates") or []]
+        wanted += bake
         trials = [step.get("experiment") for step in canary.get("steps") or []]
         wanted += [analysis for experiment in trials if experiment for analysis in experiment.get("analyses") or []]
         found: dict[tuple[bool, str], Object] = {}
@@ -221,6 +227,13 @@ def select_hash(rollout: str, hash_: str) -> Callable[[Object], list[Operation]]
         return operations
 
     return edit
+
+
+def _bake_templates(rollout: Mapping[str, Any]) -> list[Object]:
+    """Templates that are named for a bake; none where the annotation cannot be read, for which a release is refused."""
+    with suppress(ValueError):
+        return bake_templates((rollout.get("metadata") or {}).get("annotations") or {}) or []
+    return []
 
 
 def _stable_hash(live: Object | None, sets: list[ReplicaSetState]) -> str:

@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 from tidegate.contract import Column, RevertMode, Template, check_column
+from tidegate.manifests.bake import read_duration
 from tidegate.story.notices import SLACK, UNSUPPORTED_SERVICES
 
 PREFIX = "TIDEGATE_"
@@ -214,6 +215,17 @@ class WatcherSettings(_Group):
         return tuple(dict.fromkeys(self.namespaces.split(",")))
 
 
+class BakeSettings(_Group):
+    """How versions are watched at 100 % whose Rollouts do not say it."""
+
+    duration: timedelta = Field(timedelta(), description="of a bake, as the annotation gives it: 30m; none by default")
+
+    @field_validator("duration", mode="before")
+    @classmethod
+    def _as_annotated(cls, value: object) -> timedelta:
+        return value if isinstance(value, timedelta) else read_duration(value)
+
+
 class HealthSettings(_Group):
     """Address of `/healthz` and `/readyz`."""
 
@@ -248,6 +260,7 @@ class Settings(BaseSettings):
     webhooks: dict[str, WebhookSettings] = Field(
         default_factory=dict, description="by the name that annotations have, such as WEBHOOKS__ON_CALL__SECRET_PATH"
     )
+    bake: BakeSettings = BakeSettings()
     watcher: WatcherSettings = WatcherSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()

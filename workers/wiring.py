@@ -112,7 +112,7 @@ async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Acti
     cluster = await Cluster.connect(url=reached.api_url, kubeconfig=reached.kubeconfig, context=reached.context)
     stack.push_async_callback(cluster.close)
     return [
-        *Kubernetes(cluster).activities(),
+        *Kubernetes(cluster, bake=settings.bake.duration or None).activities(),
         *IstioTraffic(cluster).activities(),
         *Passes(cluster).activities(),
         *Restarts(cluster).activities(),

@@ -12,6 +12,7 @@ from tidegate.analysis.conditions import compile_condition
 from tidegate.analysis.experiments import Subject
 from tidegate.analysis.spec import SpecError
 from tidegate.contract import ErrorType, Observation, ReleaseRequest, ReleaseResult, ReleaseStatus
+from tidegate.manifests.bake import BAKE, BAKE_TEMPLATES, bake_analysis, bake_duration
 from tidegate.manifests.documents import from_objects
 from tidegate.manifests.durations import parse_duration
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
@@ -19,7 +20,7 @@ from tidegate.manifests.lint import check_release, lint
 from tidegate.manifests.rollout import Rollout as Manifest
 from tidegate.manifests.steps import ExperimentStep
 from tidegate.manifests.workload import needs_template
-from workflows.plan import HOLD_LIMIT, Plan
+from workflows.plan import HOLD_LIMIT, BakePlan, Plan
 
 _SHOWN_ERRORS = 5
 
@@ -59,7 +60,7 @@ def check(request: ReleaseRequest, manifest: Manifest, seen: Observation) -> tup
         reference = manifest.spec.workload_ref
         name = reference.name if reference else ""
         raise _invalid(request, [f"spec.workloadRef.name: {name!r}: no such Deployment; create it first"])
-    plan = Plan.of(request.resolved(), manifest, seen, _hold_limit(request))
+    plan = Plan.of(request.resolved(), manifest, seen, _hold_limit(request), _bake(request, seen))
     try:
         findings = check_release(
             request.rollout, plan.templates, seen.services, seen.virtual_services, compile_condition=compile_condition
@@ -86,10 +87,41 @@ def _analysis_problems(plan: Plan) -> list[str]:
                 plan.analysis_spec(analysis)
         except SpecError as error:
             problems.append(str(error))
+    problems += _bake_problems(plan)
     for index, step in enumerate(plan.steps):
         if step.experiment is not None:
             problems += _experiment_problems(plan, index, step.experiment)
     return problems
+
+
+def _bake(request: ReleaseRequest, seen: Observation) -> BakePlan | None:
+    """The bake that the annotations ask for, or the default of the cluster where it is known by what to watch."""
+    annotations = (request.rollout.get("metadata") or {}).get("annotations") or {}
+    try:
+        asked, analysis = bake_duration(annotations), bake_analysis(request.rollout)
+    except ValueError as error:
+        raise _invalid(request, [str(error)]) from error
+    duration = seen.bake if asked is None else asked
+    if analysis is None and asked:
+        text = (
+            f"metadata.annotations['{BAKE}']: {annotations[BAKE]!r}: nothing says by what to watch: name templates in"
+        )
+        raise _invalid(request, [f"{text} '{BAKE_TEMPLATES}', or in spec.strategy.canary.analysis"])
+    return BakePlan(duration, analysis) if duration and analysis is not None else None
+
+
+def _bake_problems(plan: Plan) -> list[str]:
+    """Named by the annotation; the background analysis speaks for itself, but where no step has it checked."""
+    if (bake := plan.bake) is None:
+        return []
+    try:
+        plan.bake_spec(bake.analysis)
+    except SpecError as error:
+        text = plan.annotations.get(BAKE_TEMPLATES)
+        if text is None:
+            return [] if plan.background is not None else [str(error)]
+        return [f"metadata.annotations['{BAKE_TEMPLATES}']: {text!r}: {error}; create it, or name another one"]
+    return []
 
 
 def _experiment_problems(plan: Plan, index: int, step: ExperimentStep) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from temporalio import workflow
@@ -27,6 +28,8 @@ with workflow.unsafe.imports_passed_through():
 STEP = "Step"
 BACKGROUND = "Background"
 EXPERIMENT = "Experiment"
+BAKE = "Bake"
+_WORDS = {STEP: "Step-based", BAKE: "In the bake at 100 %:"}
 
 
 @dataclass
@@ -40,7 +43,7 @@ class GateFailed(Exception):  # noqa: N818  # a verdict, not an error of the pro
         status = self.analysis.status
         if self.analysis.kind == EXPERIMENT:
             return f"{self.analysis.name}: {status.message or status.phase}"
-        kind = "Step-based" if self.analysis.kind == STEP else "Background"
+        kind = _WORDS.get(self.analysis.kind, self.analysis.kind)
         return f"{kind} analysis phase error/failed: {status.message or status.phase}"
 
 
@@ -57,6 +60,12 @@ class Gate:
         """Start the run of a step (`step` its index) or of the background (None)."""
         name = plan.analysis_name(step, attempt)
         return await cls._start(plan, journal, analysis, name, BACKGROUND if step is None else STEP, step)
+
+    @classmethod
+    async def of_bake(cls, plan: Plan, journal: Journal, analysis: Document) -> Gate:
+        """Start the run of the bake."""
+        name = plan.analysis_name(BAKE.lower(), attempt=0)
+        return await cls._start(plan, journal, analysis, name, BAKE, None)
 
     @classmethod
     async def of_experiment(cls, plan: Plan, journal: Journal, analysis: Document, *, name: str, step: int) -> Gate:
@@ -80,7 +89,7 @@ class Gate:
             cluster=plan.request.cluster,
             namespace=plan.request.namespace,
             name=name,
-            spec=plan.analysis_spec(analysis),
+            spec=plan.bake_spec(analysis) if kind == BAKE else plan.analysis_spec(analysis),
             kind=kind,
             release_id=workflow.info().workflow_id,
             owner=plan.owner,
@@ -142,7 +151,7 @@ class Gate:
 
 
 class Background:
-    """The analysis beside the steps, for as long as the canary is live.
+    """The analysis beside the steps, for as long as the canary is live, and then that of the bake.
 
     `failed` and `inconclusive`, the name of a run that could not tell, are what the release watches; nothing is
     awaited here by the steps.
@@ -160,9 +169,17 @@ class Background:
     def start(self) -> None:
         """Begin, or begin again after an end; without a background analysis nothing happens."""
         if self._plan.background is not None and (self._task is None or self._task.done()):
-            self.inconclusive, self._gate = "", None
-            self._task = asyncio.create_task(self._guard(self._plan.background, self._attempt))
+            analysis, attempt = self._plan.background, self._attempt
+            self._begin(lambda: Gate.open(self._plan, self._journal, analysis, step=None, attempt=attempt))
             self._attempt += 1
+
+    def start_bake(self, analysis: Document) -> None:
+        """Begin to watch a version that has all of the traffic; a run beside the steps has ended before."""
+        self._begin(lambda: Gate.of_bake(self._plan, self._journal, analysis))
+
+    def _begin(self, opening: Callable[[], Awaitable[Gate]]) -> None:
+        self.inconclusive, self._gate = "", None
+        self._task = asyncio.create_task(self._guard(opening))
 
     async def settle(self) -> None:
         """End the run and take its verdict from what it has measured; raises `GateFailed`."""
@@ -176,7 +193,8 @@ class Background:
             raise self.failed
 
     async def cancel(self) -> None:
-        """End the run without a verdict."""
+        """End the run without a verdict; nobody asks for one any more."""
+        self.inconclusive = ""
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -184,9 +202,9 @@ class Background:
     def _done(self) -> bool:
         return self._task is None or self._task.done()
 
-    async def _guard(self, analysis: Document, attempt: int) -> None:
+    async def _guard(self, opening: Callable[[], Awaitable[Gate]]) -> None:
         try:
-            self._gate = await Gate.open(self._plan, self._journal, analysis, step=None, attempt=attempt)
+            self._gate = await opening()
             if await self._gate.verdict() is Phase.INCONCLUSIVE:
                 self.inconclusive = self._gate.reference.name
         except GateFailed as failed:

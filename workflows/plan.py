@@ -13,6 +13,7 @@ from tidegate.canary.rollback import Made, within_window
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.canary.weights import next_revision, weight_at
 from tidegate.contract import Document, Istio, Observation, Owner, Place, ReleaseRequest
+from tidegate.manifests.bake import through_the_bake
 from tidegate.manifests.kinds import ARGO_VERSION
 from tidegate.manifests.rollout import Rollout as Manifest
 from tidegate.manifests.steps import CanaryStep, ExperimentStep, step_text
@@ -20,6 +21,14 @@ from tidegate.manifests.steps import CanaryStep, ExperimentStep, step_text
 FULL = 100  # percent
 CHANGE = "tidegate.io/servicenow-change"  # annotation: `true` where each release has a change in ServiceNow
 HOLD_LIMIT = "tidegate.io/hold-limit"  # annotation: how long a release waits for a person before it aborts
+
+
+@dataclass(frozen=True)
+class BakePlan:
+    """How long a version is watched with all of the traffic, and the analysis block that says by what."""
+
+    duration: timedelta
+    analysis: Document
 
 
 @dataclass(frozen=True)
@@ -33,9 +42,17 @@ class Plan:
     revision: int
     hold_limit: timedelta | None
     templates: tuple[Document, ...]
+    asked_bake: BakePlan | None = None
 
     @classmethod
-    def of(cls, request: ReleaseRequest, manifest: Manifest, seen: Observation, hold_limit: timedelta | None) -> Plan:
+    def of(
+        cls,
+        request: ReleaseRequest,
+        manifest: Manifest,
+        seen: Observation,
+        hold_limit: timedelta | None,
+        bake: BakePlan | None = None,
+    ) -> Plan:
         """Hash and number the version; templates that were given win over those of the cluster."""
         hash_ = plan_hash(request)
         existing = next((s.revision for s in seen.replica_sets if s.hash == hash_), None)
@@ -48,6 +65,7 @@ class Plan:
             revision=next_revision([s.revision for s in seen.replica_sets], existing),
             hold_limit=hold_limit,
             templates=(*request.templates, *(t for t in seen.templates if _key(t) not in given)),
+            asked_bake=bake,
         )
 
     @property
@@ -98,8 +116,17 @@ class Plan:
     @property
     def first_step(self) -> int:
         """Index of the first step that is taken: none by a first version, nor on the way back to stable."""
-        skips = self.is_first or self.is_stable or self.is_rollback
-        return len(self.manifest.canary.steps) if skips else 0
+        return len(self.manifest.canary.steps) if self.is_known_good else 0
+
+    @property
+    def is_known_good(self) -> bool:
+        """Whether nothing is to be proved: a first version, the way back to stable, or to one promoted lately."""
+        return self.is_first or self.is_stable or self.is_rollback
+
+    @property
+    def bake(self) -> BakePlan | None:
+        """The watch at 100 %, None where there is none."""
+        return None if self.is_known_good else self.asked_bake
 
     @property
     def is_rollback(self) -> bool:
@@ -184,6 +211,10 @@ class Plan:
             latest_hash=self.hash,
         )
 
+    def bake_spec(self, analysis: Document) -> Document:
+        """The AnalysisRun spec of the bake, which ends with that. Raises SpecError."""
+        return through_the_bake(self.analysis_spec(analysis))
+
     def experiment_analyses(self, index: int, subjects: Mapping[str, Subject]) -> dict[str, Document]:
         """The analysis blocks of an experiment step, by the name that it calls them by. Raises SpecError.
 
@@ -192,10 +223,10 @@ class Plan:
         step = self.steps[index].experiment or ExperimentStep()
         return {analysis.name: analysis_block(step, analysis, subjects) for analysis in step.analyses}
 
-    def analysis_name(self, step: int | None, attempt: int) -> str:
+    def analysis_name(self, step: int | str | None, attempt: int) -> str:
         """Argo's name of an analysis run: `<rollout>-<hash>-<revision>[-<step>][.<attempt>]`.
 
-        Attempts of a release that was retried are counted on.
+        That of the bake has its name for the step. Attempts of a release that was retried are counted on.
         """
         where = "" if step is None else f"-{step}"
         first = f"{self.request.name}-{self.hash}-{self.revision}{where}"

@@ -1,13 +1,13 @@
 """The life of a release, from the request to its end: read it from top to bottom.
 
-Observe, check; for each step set the weight, pause, analyse; promote; finish. What may interrupt that is one place,
-`_attempt`. An abort undoes it: traffic first, and nothing stops it half way.
+Observe, check; for each step set the weight, pause, analyse; bake; promote; finish. What may interrupt that is one
+place, `_attempt`. An abort undoes it: traffic first, and nothing stops it half way.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -29,13 +29,14 @@ with workflow.unsafe.imports_passed_through():
         Target,
     )
     from tidegate.manifests.steps import ExperimentStep
-    from tidegate.story import MANUALLY_PAUSED
     from workflows.admission import check, describe, parse_request, read_manifest
+    from workflows.bake import Bake
     from workflows.commands import Commands
     from workflows.experiment import Experiment
     from workflows.failures import cause_of
     from workflows.follow_ups import FollowUps
     from workflows.gates import Background, Gate, GateFailed
+    from workflows.holds import Holds
     from workflows.interruptions import Aborted, FullyPromoted, Interrupted, Superseded, race, shielded
     from workflows.journal import A_PERSON
     from workflows.keeper import Keeper
@@ -46,7 +47,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.restarts import Restarts
     from workflows.undo import Undo
 
-MOST_FIGHTS = 3  # over the routes, before a release holds for a person
+BAKES = "bake"  # releases that were under way before there was any bake go on without
 
 
 @workflow.defn(name=ROLLOUT_WORKFLOW)
@@ -63,7 +64,7 @@ class Rollout(Doors):
         self._follow_ups = FollowUps(self.journal)
         self._notifier = Notifier(self.journal, self._follow_ups)
         self._records = Records(self.journal, self._follow_ups)
-        self._hold_limit: timedelta | None = None
+        self._holds: Holds
 
     @workflow.run
     async def run(self, request: Any = None) -> ReleaseResult:
@@ -107,7 +108,8 @@ class Rollout(Doors):
         except (ApplicationError, ActivityError) as error:
             await shielded(self._refuse(asked, before, cause_of(error)))
             raise ApplicationError(self.inbox.refused, type=ErrorType.INVALID_SPEC, non_retryable=True) from error
-        self._background, self._hold_limit = Background(plan, self.journal), plan.hold_limit
+        self._background = Background(plan, self.journal)
+        self._holds = Holds(self.inbox, self.journal, self._background, plan.hold_limit)
         self.journal.begin(plan.request, plan.place, plan.step_texts, warnings, seen.rollout)
         self.journal.revision(plan.revision, seen.stable_hash)
         self.journal.replica_sets(seen.replica_sets, plan.replicas)
@@ -195,7 +197,7 @@ class Rollout(Doors):
 
     async def _forward(self, plan: Plan) -> None:
         """The story of a release that nothing interrupts."""
-        await self._hold()
+        await self._holds.over()
         await self._records.open_change(plan)
         self._keeper.move(aborted=False)
         for index in range(plan.first_step, len(plan.steps)):
@@ -205,20 +207,22 @@ class Rollout(Doors):
             with self.journal.step(index):
                 promotes = self.inbox.promotes
                 await race(self._take(plan, index), lambda: self.inbox.promotes > promotes)  # noqa: B023
-                await self._hold()
-        await self._hold()
+                await self._holds.over()
+        await self._holds.over()
         has_everything = plan.gives_everything and self._keeper.is_there
         await self._move_to(plan, len(plan.steps))
         if not has_everything:
             await self._keeper.reached()
+        if (bake := plan.bake) is not None and workflow.patched(BAKES):
+            await Bake(self.inbox, self.journal, self._keeper, self._background, self._holds).carry_out(bake)
 
     async def _move_to(self, plan: Plan, index: int) -> None:
         """Stand at a step from here on. Nothing gets 100 % before the background analysis gave its verdict (law 4)."""
-        await self._hold()
+        await self._holds.over()
         if plan.exposes_fully(index):
             with self.journal.waiting("the background analysis", until=None, who="its verdict; " + A_PERSON):
                 await self._background.settle()
-            await self._hold()
+            await self._holds.over()
         self._keeper.move(index=index if plan.manifest.canary.steps else None)
         self.journal.asks_for(plan.weight_at(index))
         if plan.exposes_fully(index) and index < len(plan.steps) - 1:
@@ -243,12 +247,12 @@ class Rollout(Doors):
             with self.journal.paused("CanaryPauseStep"), self.journal.waiting("the pause", until=until, who=A_PERSON):
                 self.journal.show()
                 await workflow.sleep(seconds, summary=f"pause of {seconds} s")
-                await self._until_resumed()
+                await self._holds.resumed()
             return
         promotes = self.inbox.promotes
         with self.journal.paused("CanaryPauseStep"):
-            await self._for_a_person("a pause without duration", lambda: self.inbox.promotes > promotes)
-            await self._until_resumed()
+            await self._holds.for_a_person("a pause without duration", lambda: self.inbox.promotes > promotes)
+            await self._holds.resumed()
 
     async def _analyse(self, plan: Plan, index: int) -> None:
         analysis = plan.step_document(index)["analysis"]
@@ -257,57 +261,14 @@ class Rollout(Doors):
             self.journal.show()
             phase = await gate.verdict()
         if phase is Phase.INCONCLUSIVE:
-            await self._hold_undecided("InconclusiveAnalysisRun", gate.reference.name)
+            await self._holds.undecided("InconclusiveAnalysisRun", gate.reference.name)
 
     async def _experiment(self, plan: Plan, index: int, step: ExperimentStep) -> None:
         """Versions side by side. Both must have their ReplicaSets before any is made from them."""
         await self._keeper.reached()
         undecided = await Experiment(plan, self._keeper, self.journal, index, step).carry_out()
         if undecided:
-            await self._hold_undecided("InconclusiveExperiment", undecided)
-
-    async def _hold_undecided(self, reason: str, analysis: str) -> None:
-        """A step's analysis could not tell: a person has to."""
-        promotes = self.inbox.promotes
-        with self.journal.paused(reason, analysis=analysis):
-            what = f"a word on the inconclusive analysis {analysis}"
-            await self._for_a_person(what, lambda: self.inbox.promotes > promotes)
-
-    # ----------------------------------------------------------------------------------------------------------- holds
-
-    async def _hold(self) -> None:
-        """Go no further while a person paused the release, somebody fights it, or the background could not tell."""
-        while self.inbox.paused is not None or self._background.inconclusive or self.journal.fights >= MOST_FIGHTS:
-            if self.inbox.paused is not None:
-                with self.journal.paused(MANUALLY_PAUSED):
-                    await self._until_resumed()
-            elif self.journal.fights >= MOST_FIGHTS:
-                promotes, what = self.inbox.promotes, f"an end of what {self.journal.meddler} writes to the routes"
-                with self.journal.paused("ForeignWeights"):
-                    await self._for_a_person(what, lambda: self.inbox.promotes > promotes)  # noqa: B023
-                self.journal.fights = 0
-            else:
-                promotes = self.inbox.promotes
-                with self.journal.paused("InconclusiveAnalysisRun", analysis=self._background.inconclusive):
-                    what = "a word on the inconclusive background analysis"
-                    await self._for_a_person(what, lambda: self.inbox.promotes > promotes)  # noqa: B023
-                self._background.start()
-
-    async def _until_resumed(self) -> None:
-        """A pause that a person asked for ends when a person says so."""
-        if self.inbox.paused is not None:
-            await self._for_a_person("resume", lambda: self.inbox.paused is None)
-
-    async def _for_a_person(self, what: str, answered: Callable[[], bool]) -> None:
-        """Wait for a person; when the Rollout sets a limit and nobody came, the release aborts (law 5)."""
-        limit = self._hold_limit
-        until = workflow.now() + limit if limit else None
-        with self.journal.waiting(what, until=until, who=A_PERSON):
-            self.journal.show()
-            try:
-                await workflow.wait_condition(answered, timeout=limit, timeout_summary=f"limit of the wait for {what}")
-            except TimeoutError:
-                raise Aborted(f"nobody answered within {limit}: {what}", ErrorType.ROLLOUT_INCONCLUSIVE) from None
+            await self._holds.undecided("InconclusiveExperiment", undecided)
 
     # ----------------------------------------------------------------------------------------------------- other turns
 

@@ -16,6 +16,7 @@ from typing import Any
 from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowHistory
 
 from tests.virtual.releases import IMAGE, World, release_world
+from tests.workflows.test_bake import baked as with_bake
 from tests.workflows.test_experiment import experiment
 from tests.workflows.test_reverts import annotated
 from tests.workflows.test_steps import without_router
@@ -98,6 +99,11 @@ async def compared(world: World) -> WorkflowHandle[Any, Any]:
     return await world.start(world.request("1.1.0", experiment(duration="10m")))
 
 
+async def baked(world: World) -> WorkflowHandle[Any, Any]:
+    await world.deploy_stable()
+    return await world.start(world.request("1.1.0", with_bake("30m")))
+
+
 async def unrouted(world: World) -> WorkflowHandle[Any, Any]:
     await (await world.start(world.request("1.0.0", without_router))).result()
     handle = await world.start(world.request("1.1.0", without_router))
@@ -126,7 +132,7 @@ async def refused(world: World) -> WorkflowHandle[Any, Any]:
 
 TURNS: tuple[Turn, ...] = (
     *(first, good, bad, reverted, aborted, promoted, superseded),
-    *(held, back, paused, compared, unrouted, late, refused),
+    *(held, back, paused, compared, baked, unrouted, late, refused),
 )
 
 

@@ -68,7 +68,8 @@ class VirtualCluster(Interceptor):
         statuses: the Rollout's `.status` after each write of it.
     """
 
-    def __init__(self, start: datetime, *, ready_after: float = 0.0) -> None:
+    def __init__(self, start: datetime, *, ready_after: float = 0.0, bake: timedelta | None = None) -> None:
+        self._bake = bake
         self.clock = SteppedClock(start)
         self.never_ready: set[str] = set()
         self.writes: list[tuple[str, Any]] = []
@@ -106,7 +107,7 @@ class VirtualCluster(Interceptor):
     def activities(self) -> list[Callable[..., Any]]:
         """The real ones; only what passes between two looks is the time of this cluster."""
         return [
-            *Kubernetes(self.client).activities(),
+            *Kubernetes(self.client, bake=self._bake).activities(),
             *IstioTraffic(self.client).activities(),
             *Passes(self.client, between_looks=self._between_looks, for_pods=_never).activities(),
             *Restarts(self.client, look=timedelta()).activities(),

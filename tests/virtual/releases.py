@@ -159,18 +159,19 @@ async def release_world(
     interceptors: Sequence[Interceptor] = (),
     cached: int = 1000,
     ends: Sequence[Interceptor] = (Lingering(),),
+    bake: timedelta | None = None,
 ) -> AsyncIterator[World]:
     """The same with these activities for what follows a decision, instead of doubles.
 
     `interceptors` see every activity that touches the cluster or follows a decision; the worker of the releases keeps
-    `cached` of them from one task to the next, and `ends` see how they end.
+    `cached` of them from one task to the next, and `ends` see how they end; `bake` is the cluster's default.
     """
     manifests = load([EXAMPLES / name for name in ("rollout.yaml", "analysis-template.yaml")])
     network = load([EXAMPLES / "services-and-virtualservice.yaml"])
     async with AsyncExitStack() as stack:
         env = await stack.enter_async_context(await time_skipping())
         await env.client.operator_service.add_search_attributes(search_attributes())
-        cluster, datadog = VirtualCluster(await env.get_current_time()), DatadogDouble()
+        cluster, datadog = VirtualCluster(await env.get_current_time(), bake=bake), DatadogDouble()
         servicenow, git, told = ServiceNowDouble(), GitDouble(), NoticesDouble()
         await cluster.start()
         stack.push_async_callback(cluster.stop)

@@ -91,6 +91,16 @@ def test_repositories_are_named_with_commas_between(monkeypatch: pytest.MonkeyPa
     assert settings.git.timeout_seconds == 5
 
 
+def test_a_bake_has_a_duration_or_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().bake.duration == timedelta()
+    for text in ("1800", "30m"):
+        monkeypatch.setenv("TIDEGATE_BAKE__DURATION", text)
+        assert load_settings().bake.duration == timedelta(minutes=30)
+    monkeypatch.setenv("TIDEGATE_BAKE__DURATION", "-5")
+    with pytest.raises(SettingsError, match="TIDEGATE_BAKE__DURATION='-5': give whole seconds"):
+        load_settings()
+
+
 def test_webhooks_have_the_names_that_annotations_give_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEGATE_WEBHOOKS__ON_CALL__SECRET_PATH", "secret/tidegate/on-call")
     monkeypatch.setenv("TIDEGATE_WEBHOOKS__AUDIT__SECRET_PATH", "secret/tidegate/audit")

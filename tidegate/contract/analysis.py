@@ -20,7 +20,7 @@ class AnalysisRequest(Payload):
     namespace: str
     name: str
     spec: Document
-    kind: str = ""  # Step | Background | Experiment | "" when started alone
+    kind: str = ""  # Step | Background | Experiment | Bake | "" when started alone
     release_id: str = ""  # workflow id of the release to tell of changed verdicts
     owner: Owner | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import Field
 
@@ -78,6 +78,7 @@ class Observation(Payload):
     virtual_services: dict[str, Document | None] = Field(default_factory=dict)  # by `name.namespace`
     templates: tuple[Document, ...] = ()
     traffic: TrafficState | None = None
+    bake: timedelta | None = None  # of a Rollout that does not say how long its bake is; None: it has none
     analysis_runs: tuple[str, ...] = ()  # names of the AnalysisRun objects that belong to the object in the cluster
 
 

@@ -95,7 +95,7 @@ class AnalysisRef(Payload):
 
     workflow_id: str
     name: str
-    kind: str  # Step | Background | Experiment
+    kind: str  # Step | Background | Experiment | Bake
     step: int | None = None
     revision: int
     status: AnalysisStatus

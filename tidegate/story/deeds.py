@@ -67,6 +67,8 @@ def consequences(status: ReleaseStatus, gate: AnalysisRef) -> tuple[Deed, ...]:
         return (Deed(at=overtaken.at, text=f"did not wait for it: {overtaken.message}"),) if overtaken else ()
     if gate.status.phase is not Phase.SUCCESSFUL:
         return ()
+    if gate.kind == "Bake":
+        return ending(status)
     if gate.step is None:
         return tuple(_full_weight(status, ended))
     return tuple(_went_on(status, gate.step, ended))

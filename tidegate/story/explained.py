@@ -32,7 +32,7 @@ class GateAccount(Payload):
 
     name: str
     workflow_id: str = ""
-    kind: str = ""  # Step | Background | "" when started alone
+    kind: str = ""  # Step | Background | Experiment | Bake | "" when started alone
     step: int | None = None
     step_text: str = ""
     weight: int | None = None

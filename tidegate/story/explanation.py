@@ -136,7 +136,12 @@ def _gate(status: ReleaseStatus, gate: AnalysisRef) -> GateAccount:
 
 
 def _step_of(status: ReleaseStatus, gate: AnalysisRef, moment: datetime | None) -> StepStatus | None:
-    """A gate's own step; of a gate in the background the one that was under way at a moment, now by default."""
+    """A gate's own step; of a gate in the background the one that was under way at a moment, now by default.
+
+    The bake comes after all of them.
+    """
+    if gate.kind == "Bake":
+        return None
     if gate.step is not None:
         return next(iter(status.steps[gate.step : gate.step + 1]), None)
     if moment is None:

@@ -35,6 +35,8 @@ _REASONS: Final = (
     "AnalysisRunError",
     "AnalysisRunInconclusive",
     "AnalysisRunSuccessful",
+    "BakeCompleted",
+    "BakeStarted",
     "CompensationFailed",
     "ExperimentCreated",
     "ForeignWeights",

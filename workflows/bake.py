@@ -1,0 +1,69 @@
+"""The last gate: a version that has all of the traffic is watched for a while before it becomes the stable one.
+
+Until then the pods of the version before stand as a step at 100 % leaves them, and whatever ends a release at a step
+ends it here, with the same undo.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from tidegate.manifests.durations import format_duration
+    from workflows.gates import Background
+    from workflows.holds import Holds
+    from workflows.interruptions import race
+    from workflows.journal import A_PERSON, Journal
+    from workflows.keeper import Keeper
+    from workflows.messages import Inbox
+    from workflows.plan import BakePlan
+
+
+class Bake:
+    """The bake of one version. A promote ends it: a named person said so."""
+
+    def __init__(self, inbox: Inbox, journal: Journal, keeper: Keeper, background: Background, holds: Holds) -> None:
+        self._inbox = inbox
+        self._journal = journal
+        self._keeper = keeper
+        self._background = background
+        self._holds = holds
+
+    async def carry_out(self, bake: BakePlan) -> None:
+        """Watch until the end; raises `GateFailed`, and what made the keeper give up."""
+        await self._keeper.reached()
+        await self._background.settle()  # one that went on beside steps at 100 %
+        await self._holds.over()
+        await self._background.cancel()
+        promotes = self._inbox.promotes
+        try:
+            await race(self._watch(bake), lambda: self._inbox.promotes > promotes)
+        finally:
+            self._journal.phase("Progressing", "")
+        skipped = self._inbox.promotes > promotes
+        self._journal.event(
+            "BakeCompleted", "Rollout bake was ended by a person" if skipped else "Rollout bake is over"
+        )
+        await self._background.cancel()
+        await self._holds.released()
+
+    async def _watch(self, bake: BakePlan) -> None:
+        until, lasts = workflow.now() + bake.duration, format_duration(bake.duration)
+        self._background.start_bake(bake.analysis)
+        self._journal.phase("Progressing", f"baking at 100 % until {until:%Y-%m-%d %H:%M:%S} UTC")
+        self._journal.event("BakeStarted", f"Rollout bakes at 100 % for {lasts}")
+        with self._journal.waiting(f"the bake at 100 % ({lasts})", until=until, who="its analysis; " + A_PERSON):
+            self._journal.show()
+            with suppress(TimeoutError):
+                await workflow.wait_condition(
+                    lambda: bool(self._background.inconclusive),
+                    timeout=bake.duration,
+                    timeout_summary=f"bake of {lasts}",
+                )
+        await self._holds.released()  # it is watched for as long as it is paused
+        with self._journal.waiting("the verdict of the bake", until=None, who="its analysis; " + A_PERSON):
+            await self._background.settle()
+        if self._background.inconclusive:
+            await self._holds.undecided("InconclusiveAnalysisRun", self._background.inconclusive)

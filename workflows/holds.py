@@ -1,0 +1,78 @@
+"""Where a release goes no further until a person has spoken, or somebody no longer fights it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from tidegate.contract import ErrorType
+    from tidegate.story import MANUALLY_PAUSED
+    from workflows.gates import Background
+    from workflows.interruptions import Aborted
+    from workflows.journal import A_PERSON, Journal
+    from workflows.messages import Inbox
+
+MOST_FIGHTS = 3  # over the routes, before a release holds for a person
+
+
+class Holds:
+    """The holds of one version; none lasts longer than `limit`, None: until a person comes."""
+
+    def __init__(self, inbox: Inbox, journal: Journal, background: Background, limit: timedelta | None) -> None:
+        self._inbox = inbox
+        self._journal = journal
+        self._background = background
+        self._limit = limit
+
+    async def over(self) -> None:
+        """Go no further while a person paused the release, somebody fights it, or the background could not tell."""
+        while self._is_stopped or self._background.inconclusive:
+            if self._is_stopped:
+                await self.released()
+            else:
+                await self.undecided(
+                    "InconclusiveAnalysisRun", self._background.inconclusive, "the inconclusive background analysis"
+                )
+                self._background.start()
+
+    async def released(self) -> None:
+        """Go no further while a person paused the release, or somebody fights it."""
+        while self._is_stopped:
+            if self._inbox.paused is not None:
+                with self._journal.paused(MANUALLY_PAUSED):
+                    await self.resumed()
+            else:
+                promotes, what = self._inbox.promotes, f"an end of what {self._journal.meddler} writes to the routes"
+                with self._journal.paused("ForeignWeights"):
+                    await self.for_a_person(what, lambda: self._inbox.promotes > promotes)  # noqa: B023
+                self._journal.fights = 0
+
+    @property
+    def _is_stopped(self) -> bool:
+        return self._inbox.paused is not None or self._journal.fights >= MOST_FIGHTS
+
+    async def resumed(self) -> None:
+        """A pause that a person asked for ends when a person says so."""
+        if self._inbox.paused is not None:
+            await self.for_a_person("resume", lambda: self._inbox.paused is None)
+
+    async def undecided(self, reason: str, analysis: str, what: str = "") -> None:
+        """An analysis could not tell: a person has to. `what` is what it is called, by default with its name."""
+        promotes = self._inbox.promotes
+        with self._journal.paused(reason, analysis=analysis):
+            asked = f"a word on {what or f'the inconclusive analysis {analysis}'}"
+            await self.for_a_person(asked, lambda: self._inbox.promotes > promotes)
+
+    async def for_a_person(self, what: str, answered: Callable[[], bool]) -> None:
+        """Wait for a person; when the Rollout sets a limit and nobody came, the release aborts (law 5)."""
+        limit = self._limit
+        until = workflow.now() + limit if limit else None
+        with self._journal.waiting(what, until=until, who=A_PERSON):
+            self._journal.show()
+            try:
+                await workflow.wait_condition(answered, timeout=limit, timeout_summary=f"limit of the wait for {what}")
+            except TimeoutError:
+                raise Aborted(f"nobody answered within {limit}: {what}", ErrorType.ROLLOUT_INCONCLUSIVE) from None
