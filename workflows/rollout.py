@@ -47,8 +47,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.restarts import Restarts
     from workflows.undo import Undo
 
-BAKES = "bake"  # releases that were under way before there was any bake go on without
-
 
 @workflow.defn(name=ROLLOUT_WORKFLOW)
 class Rollout(Doors):
@@ -213,7 +211,7 @@ class Rollout(Doors):
         await self._move_to(plan, len(plan.steps))
         if not has_everything:
             await self._keeper.reached()
-        if (bake := plan.bake) is not None and workflow.patched(BAKES):
+        if (bake := plan.bake) is not None:
             await Bake(self.inbox, self.journal, self._keeper, self._background, self._holds).carry_out(bake)
 
     async def _move_to(self, plan: Plan, index: int) -> None:

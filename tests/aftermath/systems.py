@@ -37,7 +37,7 @@ from tidegate.contract import Document
 SERVICENOW_SECRET, GIT_SECRET, SLACK_SECRET = "tidegate/servicenow", "tidegate/git", "tidegate/slack"
 SECRETS = (SERVICENOW_SECRET, GIT_SECRET, SLACK_SECRET)
 CHANNEL = "releases"
-YEARS_SECONDS = 10 * 365 * 86_400  # by which Slack's clock is ahead, as the releases' skips what nothing happens in
+YEARS_SECONDS = 100 * 365 * 86_400  # by which Slack's clock is ahead, as the releases' skips what nothing happens in
 PASSWORD, TOKEN = "password-of-a-test", "token-of-a-test"
 IMPATIENT_SECONDS = 0.5  # with a system that is slow
 MANIFEST = "apps/checkout/rollout.yaml"
@@ -67,8 +67,8 @@ class Systems:
         """CI brings an image into Git."""
         return self.repository.commit_file(f"checkout {tag}", MANIFEST, manifest(tag))
 
-    def heard_once(self, good: str) -> None:
-        """Everybody heard of one abort, once, with the evidence, and Git has the image of that tag."""
+    def heard_once(self, good: str, bad: str) -> None:
+        """Everybody heard of one abort, once, with the evidence, and Git has the good image again."""
         [incident] = self.servicenow.records.incidents.values()
         files = {str(file.fields["file_name"]): file for file in self.servicenow.records.files_of(incident)}
         [analysis] = [name for name in files if name.startswith("analysisrun-")]
@@ -80,6 +80,7 @@ class Systems:
         assert sorted(note.rpartition("/")[2] for note in notes) == ["restored]", "reverted]", "scaled]"]
         assert self.repository.file(MANIFEST) == manifest(good)
         assert self.repository.count() == 3, "the good image, the bad one, one revert"
+        assert self.repository.file(MANIFEST, "main~1") == manifest(bad)
         [message] = self.slack.channels[CHANNEL].messages
         assert "aborted" in message.text
 

@@ -3,49 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from temporalio.client import (
-    WorkflowFailureError,
-    WorkflowHandle,
     WorkflowUpdateFailedError,
 )
 
 from sandbox.vault import Vault
+from tests.aftermath.bad_release import BAD, GOOD, bad_release, states, undone
 from tests.aftermath.gate import Trouble
-from tests.aftermath.systems import Systems, open_systems
-from tests.virtual.releases import World, release_world
-from tidegate.contract import Compensation, ErrorType, ReleaseResult, Update
+from tests.aftermath.systems import open_systems
+from tests.virtual.releases import release_world
+from tidegate.contract import Compensation, ReleaseResult, Update
 
-GOOD, BAD = "1.0.0", "1.1.1-bad"
 SECONDS_TO_STABLE = 5
 REQUESTS = 3  # that meet with the trouble
 PEOPLE = {Compensation.INCIDENT, Compensation.REVERT}
 LATE = {"servicenow": {Compensation.INCIDENT}, "git": {Compensation.REVERT}, "vault": PEOPLE}
 SYSTEMS = [*LATE, "slack"]
-
-
-async def bad_release(world: World, systems: Systems) -> WorkflowHandle[Any, ReleaseResult]:
-    """A bad version on its way, in Git, too."""
-    systems.commit(GOOD)
-    await world.deploy_stable()
-    systems.commit(BAD)
-    world.datadog.answers = {"error-rate": [0.2]}
-    return await world.start(world.request(BAD, systems.annotate))
-
-
-async def undone(handle: WorkflowHandle[Any, ReleaseResult]) -> tuple[str, ReleaseResult]:
-    """What an aborted release says in the end."""
-    with pytest.raises(WorkflowFailureError) as caught:
-        await handle.result()
-    cause: Any = caught.value.cause
-    assert cause.type == ErrorType.ROLLOUT_ABORTED
-    return cause.message, ReleaseResult.model_validate(cause.details[0])
-
-
-def states(result: ReleaseResult) -> dict[str, str]:
-    return {row.name: row.state for row in result.status.compensations}
 
 
 def seconds_to_stable(result: ReleaseResult) -> float:
@@ -71,7 +46,7 @@ async def test_traffic_does_not_wait_for_a_system_that_is_in_trouble(
         assert seconds_to_stable(result) < SECONDS_TO_STABLE
         assert set(states(result).values()) == {"done"}
         assert "not done yet" not in message
-        systems.heard_once(GOOD)
+        systems.heard_once(GOOD, BAD)
 
 
 @pytest.mark.parametrize("system", LATE)
@@ -91,4 +66,4 @@ async def test_a_newer_release_waits_for_nobody_and_they_hear_of_it_later(
 
         systems.gates[system].mend()
         await world.followed_up(handle)
-        systems.heard_once(GOOD)
+        systems.heard_once(GOOD, BAD)
