@@ -89,6 +89,19 @@ class VaultSettings(_Group):
         return self
 
 
+class CodecSettings(_Group):
+    """Where the keys are that encrypt what Temporal stores; without this group it stores readable JSON."""
+
+    secret_path: str = Field("", description="path in Vault of the keys, such as secret/tidegate/codec")
+    key_file: Path | None = Field(None, description="JSON file with the same fields, as of a mounted Secret")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> CodecSettings:
+        if bool(self.secret_path) == (self.key_file is not None):
+            raise ValueError("set either secret_path or key_file")
+        return self
+
+
 class DatadogSettings(_Group):
     """How Datadog is asked."""
 
@@ -173,6 +186,7 @@ class Settings(BaseSettings):
     cluster: str = Field("default", description="name of the cluster whose activities this process carries out")
     kubernetes: KubernetesSettings = KubernetesSettings()
     vault: VaultSettings | None = None
+    codec: CodecSettings | None = None
     datadog: DatadogSettings = DatadogSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
     web: WebSettings = WebSettings()

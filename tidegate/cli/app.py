@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 import typer
 
-from tidegate.cli import analyse, explain, listing, release, show, speak
+from tidegate.cli import analyse, codec, explain, listing, release, show, speak
 from tidegate.cli.exits import ExitCode, error_block, exit_code
 from tidegate.cli.options import Output, OutputOption
 from tidegate.cli.output import SCHEMA_VERSION, print_json, stderr, stdout
@@ -40,6 +40,7 @@ app.command()(show.status)
 app.command("list")(listing.list_objects)
 app.command()(explain.explain)
 app.add_typer(analyse.analysis, name="analysis")
+app.add_typer(codec.codec, name="codec")
 app.command()(speak.promote)
 app.command("abort", help="Put all traffic back on the stable version and end the release.")(
     speak.command("aborted", TidegateClient.abort)
