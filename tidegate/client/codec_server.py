@@ -36,7 +36,7 @@ class CodecServer:
     """`POST /encode` and `POST /decode`, each from Temporal's `Payloads` as JSON to the same."""
 
     def __init__(self, keys: KeySource, *, origins: Collection[str] = (), token: str = "") -> None:
-        """`origins` are those whose pages may ask, as `https://temporal.internal`; a `token` is what all have to know."""
+        """`origins` are those whose pages may ask, as `https://temporal.internal`; a `token` is what all must know."""
         self._codec = PayloadEncryption(keys)
         self._origins = frozenset(origins)
         self._token = token.encode()
