@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ async def open_keys(settings: Settings) -> AsyncIterator[KeySource | None]:
             yield vault_keys(open_secrets(settings, stack), codec.secret_path)
 
 
-def vault_keys(secrets: Secrets, path: str) -> KeySource:
+def vault_keys(secrets: Secrets, path: str, *, clock: Callable[[], float] = time.monotonic) -> KeySource:
     """The keys in the secret at `path`; reading raises KeysUnavailableError, or ConfigurationError for a bad one."""
 
     async def read() -> Keyring:
@@ -47,4 +48,4 @@ def vault_keys(secrets: Secrets, path: str) -> KeySource:
             ) from error
         return Keyring.parse(fields, path)
 
-    return StoredKeys(read)
+    return StoredKeys(read, clock=clock)
