@@ -227,5 +227,7 @@ def _is_unknown(variable: str) -> bool:
 
 def _complaint(error: ErrorDetails) -> str:
     variable = PREFIX + _SEPARATOR.join(str(part).upper() for part in error["loc"])
-    found = "" if isinstance(error["input"], Mapping | BaseModel) else f"={error['input']!r}"
+    # A setting that there is not may be a secret that somebody thought to be one.
+    silent = isinstance(error["input"], Mapping | BaseModel) or error["type"] == "extra_forbidden"
+    found = "" if silent else f"={error['input']!r}"
     return f"{variable}{found}: {error['msg'].removeprefix('Value error, ')}"

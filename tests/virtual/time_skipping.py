@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import sysconfig
 
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.testing import WorkflowEnvironment
+
+from tidegate.client import data_converter
 
 # The server lacks a capability that the SDK warns of for each worker.
 _QUIET = Runtime(
@@ -19,5 +20,5 @@ async def time_skipping() -> WorkflowEnvironment:
     """A server from the wheel, with the data converter of the workers."""
     server = shutil.which("temporal-test-server", path=sysconfig.get_path("scripts"))
     return await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=server, data_converter=pydantic_data_converter, runtime=_QUIET
+        test_server_existing_path=server, data_converter=data_converter(), runtime=_QUIET
     )
