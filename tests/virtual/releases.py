@@ -20,6 +20,7 @@ from temporalio.worker import Worker
 from tests.virtual.cluster import NAMESPACE, VirtualCluster
 from tests.virtual.time_skipping import time_skipping
 from tidegate.analysis.reading import Reading
+from tidegate.client import KeySource
 from tidegate.contract import (
     FOLLOW_UP_QUEUE,
     RELEASES_QUEUE,
@@ -143,12 +144,12 @@ class World:
         raise AssertionError(f"never came: {status}")
 
 
-async def open_release_world() -> AsyncIterator[World]:
-    """A server, its workers and a cluster, for as long as the iteration lasts."""
+async def open_release_world(keys: KeySource | None = None) -> AsyncIterator[World]:
+    """A server, its workers and a cluster, for as long as the iteration lasts; with `keys`, the codec is on."""
     manifests = load([EXAMPLES / name for name in ("rollout.yaml", "analysis-template.yaml")])
     network = load([EXAMPLES / "services-and-virtualservice.yaml"])
     async with AsyncExitStack() as stack:
-        env = await stack.enter_async_context(await time_skipping())
+        env = await stack.enter_async_context(await time_skipping(keys))
         await env.client.operator_service.add_search_attributes(search_attributes())
         cluster, datadog, servicenow = VirtualCluster(await env.get_current_time()), DatadogDouble(), ServiceNowDouble()
         await cluster.start()

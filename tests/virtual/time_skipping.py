@@ -8,7 +8,7 @@ import sysconfig
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.testing import WorkflowEnvironment
 
-from tidegate.client import data_converter
+from tidegate.client import KeySource, data_converter
 
 # The server lacks a capability that the SDK warns of for each worker.
 _QUIET = Runtime(
@@ -16,9 +16,9 @@ _QUIET = Runtime(
 )
 
 
-async def time_skipping() -> WorkflowEnvironment:
-    """A server from the wheel, with the data converter of the workers."""
+async def time_skipping(keys: KeySource | None = None) -> WorkflowEnvironment:
+    """A server from the wheel, with the data converter of the workers; with `keys`, its codec is on."""
     server = shutil.which("temporal-test-server", path=sysconfig.get_path("scripts"))
     return await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=server, data_converter=data_converter(), runtime=_QUIET
+        test_server_existing_path=server, data_converter=data_converter(keys), runtime=_QUIET
     )

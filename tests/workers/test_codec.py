@@ -11,7 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from google.protobuf.message import Message
 from temporalio import workflow
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import (
@@ -31,6 +30,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from sandbox.processes import LOOPBACK, Program, free_port
 from sandbox.temporal import TemporalServer
+from tests.readable import places
 from tests.workers.conftest import Terminal
 from tests.workers.scripted_provider import ScriptedProvider, template
 from tests.workers.scripted_release import ScriptedRelease, request
@@ -126,20 +126,6 @@ async def test_a_history_of_a_release_shows_no_service(encrypted: Client, aborte
     for word in (SERVICE, "registry.internal", "alice", "is slow"):
         assert word.encode() not in raw
         assert base64.b64encode(word.encode()) not in raw
-
-
-def places(message: Message, word: str) -> set[str]:
-    """Names of the fields in which a word stands; those of a map count as the map."""
-    found: set[str] = set()
-    for field, value in message.ListFields():
-        in_map = isinstance(value, Mapping)
-        for each in value.values() if in_map else value if field.is_repeated else [value]:
-            if isinstance(each, Message):
-                inner = places(each, word)
-                found |= {field.name} if inner and in_map else inner
-            elif word in (each.decode("utf-8", "replace") if isinstance(each, bytes) else str(each)):
-                found.add(field.name)
-    return found
 
 
 async def test_the_name_of_the_rollout_stands_in_ids_and_search_attributes_alone(
