@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError
 
 from tests.readable import places
 from tests.virtual.releases import IMAGE, World, open_release_world
-from tidegate.client import FixedKeys, Keyring, RolloutRef, TidegateClient
+from tidegate.client import FixedKeys, Keyring, RolloutRef, TidegateClient, data_converter
+from tidegate.contract import ErrorType
 
 KEYS = FixedKeys(Keyring("k1", {"k1": bytes(range(32))}))
+STRANGE = FixedKeys(Keyring("k9", {"k9": bytes(32)}))
 # What only the manifests, the measurements and the messages about them say.
 WORDS = (IMAGE, "checkout-stable", "query of error-rate", "failureLimit", "INC0010001", "smells of fish")
 
@@ -55,3 +58,15 @@ async def test_a_rollback_and_its_gates_show_nothing_of_the_service(encrypted: W
 async def test_without_the_codec_the_same_search_finds_it_all(world: World) -> None:
     release, *_ = await rolled_back(world)
     assert set(await readable(release, WORDS)) == set(WORDS)
+
+
+async def test_an_abort_with_a_key_that_no_worker_has_is_an_abort(encrypted: World) -> None:
+    await encrypted.deploy_stable()
+    handle = await encrypted.start(encrypted.request("1.1.0"))
+    await encrypted.until(handle, lambda status: status.actual_weight > 0)
+    stranger = Client(**{**encrypted.client.config(), "data_converter": data_converter(STRANGE)})
+    await stranger.get_workflow_handle(handle.id).signal("abort", {"by": "alice"})
+    with pytest.raises(WorkflowFailureError) as error:
+        await handle.result()
+    assert isinstance(error.value.cause, ApplicationError)
+    assert error.value.cause.type == ErrorType.ROLLOUT_ABORTED

@@ -21,7 +21,8 @@ from tidegate.manifests.findings import ManifestError, errors
 
 EPILOG = (
     "The connection to Temporal is configured as for the `temporal` command: TEMPORAL_PROFILE, TEMPORAL_ADDRESS, "
-    "TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_*. Exit codes: 0 done or promoted, 1 internal error, "
+    "TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_*. Keys of data that is stored encrypted: "
+    "TIDEGATE_CODEC__KEY_FILE or TIDEGATE_CODEC_KEYS. Exit codes: 0 done or promoted, 1 internal error, "
     "2 rolled back, 3 waits for a person, 4 still running or no answer, 5 refused, 6 undoing failed, 64 usage, "
     "130 interrupted."
 )
