@@ -64,7 +64,7 @@ async def test_an_abort_with_a_key_that_no_worker_has_is_an_abort(encrypted: Wor
     await encrypted.deploy_stable()
     handle = await encrypted.start(encrypted.request("1.1.0"))
     await encrypted.until(handle, lambda status: status.actual_weight > 0)
-    stranger = Client(**{**encrypted.client.config(), "data_converter": data_converter(STRANGE)})
+    stranger = Client(encrypted.client.service_client, data_converter=data_converter(STRANGE))
     await stranger.get_workflow_handle(handle.id).signal("abort", {"by": "alice"})
     with pytest.raises(WorkflowFailureError) as error:
         await handle.result()

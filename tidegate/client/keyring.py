@@ -96,14 +96,15 @@ class StoredKeys:
         self._clock = clock
         self._ring: Keyring | None = None
         self._read_at = 0.0
+        self._renew_at = 0.0
         self._renewal: asyncio.Task[None] | None = None
 
     async def keyring(self) -> Keyring:
         """The keys. Raises what `read` raises, the first time only."""
         if self._ring is None:
             return await self.reread()
-        renewing = self._renewal is not None and not self._renewal.done()
-        if self._clock() - self._read_at >= RENEW_SECONDS and not renewing:
+        if self._clock() >= self._renew_at:
+            self._renew_at = self._clock() + REREAD_SECONDS  # also while the store is away
             self._renewal = asyncio.create_task(self._renew())
         return self._ring
 
@@ -115,6 +116,7 @@ class StoredKeys:
         if self._ring is None or self._clock() - self._read_at >= REREAD_SECONDS:
             self._ring = await self._read()
             self._read_at = self._clock()
+            self._renew_at = self._read_at + RENEW_SECONDS
         return self._ring
 
     async def _renew(self) -> None:

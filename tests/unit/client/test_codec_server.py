@@ -69,7 +69,7 @@ async def test_without_the_token_nothing_is_told(path: str, sent: dict[str, str]
 @pytest.mark.parametrize("token", ["token-of-a-tesT", TOKEN + "x", TOKEN[:-1], "ü"])
 async def test_another_token_is_none(token: str) -> None:
     async with asking() as http:
-        sent = {"Authorization": f"Bearer {token}".encode()}
+        sent = {b"Authorization": f"Bearer {token}".encode()}
         assert (await http.post("/decode", json=body(PLAIN), headers=sent)).status_code == 401
 
 
