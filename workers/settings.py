@@ -92,6 +92,19 @@ class VaultSettings(_Group):
         return self
 
 
+class CodecSettings(_Group):
+    """Where the keys are that encrypt what Temporal stores; without this group it stores readable JSON."""
+
+    secret_path: str = Field("", description="path in Vault of the keys, such as secret/tidegate/codec")
+    key_file: Path | None = Field(None, description="JSON file with the same fields, as of a mounted Secret")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> CodecSettings:
+        if bool(self.secret_path) == (self.key_file is not None):
+            raise ValueError("set either secret_path or key_file")
+        return self
+
+
 class DatadogSettings(_Group):
     """How Datadog is asked."""
 
@@ -214,6 +227,7 @@ class Settings(BaseSettings):
     cluster: str = Field("default", description="name of the cluster whose activities this process carries out")
     kubernetes: KubernetesSettings = KubernetesSettings()
     vault: VaultSettings | None = None
+    codec: CodecSettings | None = None
     datadog: DatadogSettings = DatadogSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
     web: WebSettings = WebSettings()
@@ -268,5 +282,7 @@ def _is_unknown(variable: str) -> bool:
 
 def _complaint(error: ErrorDetails) -> str:
     variable = PREFIX + _SEPARATOR.join(str(part).upper() for part in error["loc"])
-    found = "" if isinstance(error["input"], Mapping | BaseModel) else f"={error['input']!r}"
+    # A setting that there is not may be a secret that somebody thought to be one.
+    silent = isinstance(error["input"], Mapping | BaseModel) or error["type"] == "extra_forbidden"
+    found = "" if silent else f"={error['input']!r}"
     return f"{variable}{found}: {error['msg'].removeprefix('Value error, ')}"

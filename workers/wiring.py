@@ -56,7 +56,7 @@ async def open_workers(client: Client, settings: Settings) -> AsyncIterator[list
             import httpx
 
             http = await stack.enter_async_context(httpx.AsyncClient(trust_env=True))
-            secrets = _secrets(settings, stack)
+            secrets = open_secrets(settings, stack)
             if Role.METRICS in roles:
                 for provider, measured in _metric_activities(settings, http, secrets).items():
                     queue = metrics_queue(provider)
@@ -192,7 +192,8 @@ def _notices(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> N
     return Notices(backends)
 
 
-def _secrets(settings: Settings, stack: AsyncExitStack) -> Secrets:
+def open_secrets(settings: Settings, stack: AsyncExitStack) -> Secrets:
+    """The store of secrets that the settings name, closed with `stack`."""
     asked = settings.vault
     if asked is None:
         from activities.secrets import NoSecrets
