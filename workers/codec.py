@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,21 +22,30 @@ if TYPE_CHECKING:
 async def open_keys(settings: Settings) -> AsyncIterator[KeySource | None]:
     """The keys that the settings name, not yet read; None while the codec is off. Their store is closed at the end.
 
+    They are read again in the background, so that a key that was added in time is known before it is met.
     Raises ConfigurationError where they are in a Vault that is not set.
     """
     codec = settings.codec
     async with AsyncExitStack() as stack:
         if codec is None:
             yield None
-        elif codec.key_file is not None:
-            yield file_keys(codec.key_file)
-        elif settings.vault is None:
-            raise ConfigurationError(f"{PREFIX}CODEC__SECRET_PATH: no Vault is set", f"set {PREFIX}VAULT__ADDRESS")
+            return
+        if codec.key_file is not None:
+            keys = file_keys(codec.key_file)
+        elif settings.has_secrets:
+            keys = vault_keys(open_secrets(settings, stack), codec.secret_path)
         else:
-            yield vault_keys(open_secrets(settings, stack), codec.secret_path)
+            raise ConfigurationError(f"{PREFIX}CODEC__SECRET_PATH: no Vault is set", f"set {PREFIX}VAULT__ADDRESS")
+        stack.push_async_callback(keys.close)
+        renewing = asyncio.create_task(keys.keep_renewing())
+        try:
+            yield keys
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
 
 
-def vault_keys(secrets: Secrets, path: str, *, clock: Callable[[], float] = time.monotonic) -> KeySource:
+def vault_keys(secrets: Secrets, path: str, *, clock: Callable[[], float] = time.monotonic) -> StoredKeys:
     """The keys in the secret at `path`; reading raises KeysUnavailableError, or ConfigurationError for a bad one."""
 
     async def read() -> Keyring:

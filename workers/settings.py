@@ -92,6 +92,13 @@ class VaultSettings(_Group):
         return self
 
 
+class SecretsSettings(_Group):
+    """Where a secret is looked for that Vault does not have, or while there is no Vault to ask."""
+
+    folder: Path | None = Field(None, description="mounted Secrets, a file for each key: <folder>/<path>/<key>")
+    environment: bool = Field(False, description="look into variables as well, such as SECRET__TIDEGATE__GIT__token")
+
+
 class CodecSettings(_Group):
     """Where the keys are that encrypt what Temporal stores; without this group it stores readable JSON."""
 
@@ -227,6 +234,7 @@ class Settings(BaseSettings):
     cluster: str = Field("default", description="name of the cluster whose activities this process carries out")
     kubernetes: KubernetesSettings = KubernetesSettings()
     vault: VaultSettings | None = None
+    secrets: SecretsSettings = SecretsSettings()
     codec: CodecSettings | None = None
     datadog: DatadogSettings = DatadogSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
@@ -249,6 +257,11 @@ class Settings(BaseSettings):
         timedelta(seconds=15), description="longest wait between two tries while Temporal is away"
     )
     max_concurrent_activities: int = Field(100, gt=0)
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether there is any store of secrets."""
+        return self.vault is not None or self.secrets.folder is not None or self.secrets.environment
 
     @field_validator("webhooks")
     @classmethod

@@ -23,7 +23,7 @@ from workers.settings import PREFIX, Role, Settings, SettingsError, VaultSetting
 if TYPE_CHECKING:
     import httpx
 
-    from activities import vault
+    from activities import vault_login
     from activities.notices import Notices
     from activities.secrets import Secrets
 
@@ -193,12 +193,21 @@ def _notices(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> N
 
 
 def open_secrets(settings: Settings, stack: AsyncExitStack) -> Secrets:
-    """The store of secrets that the settings name, closed with `stack`."""
-    asked = settings.vault
-    if asked is None:
-        from activities.secrets import NoSecrets
+    """The stores of secrets that the settings name, asked in order: Vault, files, variables; closed with `stack`."""
+    from activities import secret_fallbacks
+    from activities.secrets import NoSecrets
 
-        return NoSecrets(f"set {PREFIX}VAULT__ADDRESS")
+    sources = []
+    if settings.vault is not None:
+        sources.append(secret_fallbacks.Source("Vault", _open_vault(settings.vault, stack)))
+    if (folder := settings.secrets.folder) is not None:
+        sources.append(secret_fallbacks.Source(str(folder), secret_fallbacks.FolderSecrets(folder)))
+    if settings.secrets.environment:
+        sources.append(secret_fallbacks.Source("environment", secret_fallbacks.EnvironmentSecrets()))
+    return secret_fallbacks.FallbackSecrets(sources) if sources else NoSecrets(f"set {PREFIX}VAULT__ADDRESS")
+
+
+def _open_vault(asked: VaultSettings, stack: AsyncExitStack) -> Secrets:
     from activities import vault
 
     store = vault.Vault(
@@ -210,19 +219,19 @@ def open_secrets(settings: Settings, stack: AsyncExitStack) -> Secrets:
     return store
 
 
-def _vault_login(settings: VaultSettings) -> vault.Login:
-    from activities import vault
+def _vault_login(settings: VaultSettings) -> vault_login.Login:
+    from activities import vault_login
 
     match settings.auth:
         case "approle":
-            return vault.AppRoleLogin(
+            return vault_login.AppRoleLogin(
                 role_id_file=settings.role_id_file,
                 secret_id_file=settings.secret_id_file,
                 mount=settings.auth_mount or "approle",
             )
         case "token":
-            return vault.TokenLogin(token_file=settings.token_file)
+            return vault_login.TokenLogin(token_file=settings.token_file)
         case "kubernetes":
-            return vault.KubernetesLogin(
+            return vault_login.KubernetesLogin(
                 role=settings.role, jwt_file=settings.jwt_file, mount=settings.auth_mount or "kubernetes"
             )

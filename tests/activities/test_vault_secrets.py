@@ -17,7 +17,8 @@ from aiohttp import web
 from pydantic import SecretStr, ValidationError
 from temporalio.exceptions import ApplicationError
 
-from activities.vault import AppRoleLogin, KubernetesLogin, TokenLogin, Vault, VaultSettings
+from activities.vault import Vault, VaultSettings
+from activities.vault_login import AppRoleLogin, KubernetesLogin, TokenLogin
 from sandbox.processes import LOOPBACK, Program, free_port
 from tests.activities.outside import Script
 from tidegate.contract import ErrorType

@@ -15,7 +15,8 @@ import aiohttp
 
 from activities.gitops import GitOps, GitSettings
 from activities.servicenow import ServiceNow, ServiceNowSettings
-from activities.vault import AppRoleLogin, Vault, VaultSettings
+from activities.vault import Vault, VaultSettings
+from activities.vault_login import AppRoleLogin
 from sandbox.git import GitRepository, git
 from sandbox.servicenow import ServiceNowApi
 from sandbox.vault import Vault as VaultServer

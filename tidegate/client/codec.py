@@ -64,25 +64,32 @@ class PayloadEncryption(PayloadCodec):
         return [_encrypted(payload, ring) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """The payloads decrypted; what is not encrypted, or cannot be decrypted, as it is."""
+        """The payloads decrypted; what is not encrypted, or cannot be decrypted, as it is.
+
+        Waits for no store: an abort must not. A key that is not known is looked for in the background.
+        """
         return [await self._readable(payload) for payload in payloads]
 
     async def decrypt(self, payload: Payload) -> Payload:
-        """One payload decrypted, or as it is when it is not encrypted. Raises UnreadablePayloadError."""
-        if payload.metadata.get(_ENCODING_FIELD) != ENCODING:
+        """One payload decrypted, or as it is when it is not encrypted; a key that is not known is looked for first.
+
+        Raises UnreadablePayloadError, and what the source of the keys raises.
+        """
+        if not _is_encrypted(payload):
             return payload
-        key_id = _key_id(payload)
         ring = await self._source.keyring()
-        if key_id not in ring.keys:
+        if _key_id(payload) not in ring.keys:
             ring = await self._source.reread()
-        key = ring.keys.get(key_id)
-        if key is None:
-            raise unreadable(payload, "this key is not known")
-        return _decrypted(payload, key)
+        return _opened(payload, ring)
 
     async def _readable(self, payload: Payload) -> Payload:
+        if not _is_encrypted(payload):
+            return payload
+        ring = await self._source.keyring()
+        if _key_id(payload) not in ring.keys:
+            self._source.renew()
         try:
-            return await self.decrypt(payload)
+            return _opened(payload, ring)
         except UnreadablePayloadError as error:
             log.error("unreadable payload", error=error.message)
             return payload
@@ -145,6 +152,17 @@ def _encrypted(payload: Payload, ring: Keyring) -> Payload:
     content = payload.SerializeToString()
     sealed = AESGCM(ring.keys[ring.current]).encrypt(nonce, content, _associated(metadata[_KEY_FIELD]))
     return Payload(metadata=metadata, data=nonce + sealed)
+
+
+def _is_encrypted(payload: Payload) -> bool:
+    return payload.metadata.get(_ENCODING_FIELD) == ENCODING
+
+
+def _opened(payload: Payload, ring: Keyring) -> Payload:
+    key = ring.keys.get(_key_id(payload))
+    if key is None:
+        raise unreadable(payload, "this key is not known")
+    return _decrypted(payload, key)
 
 
 def _decrypted(payload: Payload, key: bytes) -> Payload:

@@ -69,6 +69,10 @@ class KeySource(Protocol):
         """The keys after a look at the store: for a payload whose key is not among those in memory."""
         ...
 
+    def renew(self) -> None:
+        """Have the store looked at in the background: for whoever must not wait for it."""
+        ...
+
 
 @dataclass(frozen=True)
 class FixedKeys:
@@ -82,20 +86,31 @@ class FixedKeys:
 
     reread = keyring
 
+    def renew(self) -> None:
+        """Nothing: there is no store."""
+
 
 class StoredKeys:
     """Keys in a store, kept in memory so that nothing waits for the store; implements `KeySource`.
 
     What is encrypted with is looked up anew in the background now and then: so every process goes over to a new current
-    key by itself, and goes on with the keys that it has while the store is away.
+    key by itself, and goes on with the keys that it has while the store is away. A key that was read stays readable for
+    the life of the process, whatever becomes of it in the store.
     """
 
-    def __init__(self, read: Callable[[], Awaitable[Keyring]], *, clock: Callable[[], float] = time.monotonic) -> None:
-        """`read` looks into the store, `clock` gives seconds that only grow."""
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[Keyring]],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`read` looks into the store, `clock` gives seconds that only grow, `pause` lets some of them pass."""
         self._read = read
         self._clock = clock
+        self._pause = pause
         self._ring: Keyring | None = None
-        self._read_at = 0.0
+        self._tried_at = 0.0
         self._renew_at = 0.0
         self._renewal: asyncio.Task[None] | None = None
 
@@ -104,20 +119,39 @@ class StoredKeys:
         if self._ring is None:
             return await self.reread()
         if self._clock() >= self._renew_at:
-            self._renew_at = self._clock() + REREAD_SECONDS  # also while the store is away
-            self._renewal = asyncio.create_task(self._renew())
+            self.renew()
         return self._ring
 
     async def reread(self) -> Keyring:
         """The keys as the store has them now; raises what `read` raises.
 
-        Those in memory when they are younger than a few seconds: ids that somebody makes up are no load on the store.
+        Those in memory when the store was looked at a few seconds ago: ids that somebody makes up are no load on it.
         """
-        if self._ring is None or self._clock() - self._read_at >= REREAD_SECONDS:
-            self._ring = await self._read()
-            self._read_at = self._clock()
-            self._renew_at = self._read_at + RENEW_SECONDS
+        if self._ring is None or self._clock() - self._tried_at >= REREAD_SECONDS:
+            self._tried_at = self._clock()
+            self._renew_at = self._tried_at + REREAD_SECONDS  # should the store be away
+            found = await self._read()
+            known = self._ring.keys if self._ring is not None else {}
+            self._ring = Keyring(found.current, {**known, **found.keys})
+            self._renew_at = self._clock() + RENEW_SECONDS
         return self._ring
+
+    def renew(self) -> None:
+        """Have the store looked at in the background, unless it is being looked at or was a few seconds ago."""
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.create_task(self._renew())
+
+    async def keep_renewing(self) -> None:
+        """Look at the store again and again, for ever: a process that nobody asks anything learns new keys, too."""
+        while True:
+            await self._pause(max(self._renew_at - self._clock(), REREAD_SECONDS))
+            await self._renew()
+
+    async def close(self) -> None:
+        """End what is going on in the background."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.gather(self._renewal, return_exceptions=True)
 
     async def _renew(self) -> None:
         try:
@@ -139,7 +173,7 @@ def keys_from_environment() -> KeySource | None:
     return file_keys(Path(file)) if file else None
 
 
-def file_keys(path: Path) -> KeySource:
+def file_keys(path: Path) -> StoredKeys:
     """Keys in a JSON file, as `vault kv get -format=json -field=data` prints a secret."""
 
     async def read() -> Keyring:
