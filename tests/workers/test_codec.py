@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
@@ -48,8 +48,18 @@ from tidegate.client import (
 )
 from tidegate.client.codec import Unreadable
 from tidegate.client.keyring import KEY_FILE_VARIABLE, KEYS_VARIABLE
-from tidegate.contract import RELEASES_QUEUE, Signal, metrics_queue
+from tidegate.contract import (
+    FOLLOW_UP_QUEUE,
+    RELEASES_QUEUE,
+    Activity,
+    Effect,
+    FollowedUp,
+    FollowUpRequest,
+    Signal,
+    metrics_queue,
+)
 from workflows.analysis_run import AnalysisRun
+from workflows.follow_up import FollowUp
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -79,6 +89,43 @@ class Hearing:
         self.heard.append(arguments[0] if arguments else None)
 
 
+@workflow.defn
+class Deciding:
+    """Has a notice told as a release does: by a child whose summary names the service, and waits for how that ended."""
+
+    def __init__(self) -> None:
+        self.ended: FollowedUp | None = None
+
+    @workflow.run
+    async def run(self) -> str:
+        info = workflow.info()
+        effect = Effect(
+            name=f"notice of {SERVICE}", activity=Activity.SEND_NOTICE, request={"text": f"{SERVICE} is slow"}
+        )
+        child = await workflow.start_child_workflow(
+            FollowUp.run,
+            FollowUpRequest(release=info.workflow_id, run_id=info.run_id, effects=(effect,)),
+            id=f"{info.workflow_id}/follow-up",
+            static_summary=f"notice: {SERVICE} revision 2",
+            static_details=f"all that is known of {SERVICE}",
+        )
+        workflow.set_current_details(f"waiting for {SERVICE}")
+        await workflow.sleep(0.01, summary=f"pause of {SERVICE}")
+        await workflow.wait_condition(lambda: self.ended is not None)
+        await child
+        return "" if self.ended is None else self.ended.message
+
+    @workflow.signal(name=Signal.FOLLOWED_UP)
+    def on_followed_up(self, ended: FollowedUp) -> None:
+        self.ended = ended
+
+
+@activity.defn(name=Activity.SEND_NOTICE)
+async def tell(request: dict[str, str]) -> dict[str, str]:
+    """Tell nobody."""
+    return {"message": f"told: {request['text']}"}
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def encrypted(server: TemporalServer) -> AsyncIterator[Client]:
     """A client with the codec on, and workers for releases and analysis runs that have it on as well."""
@@ -87,11 +134,12 @@ async def encrypted(server: TemporalServer) -> AsyncIterator[Client]:
     releases = Worker(
         client,
         task_queue=RELEASES_QUEUE,
-        workflows=[ScriptedRelease, AnalysisRun, Hearing],
+        workflows=[ScriptedRelease, AnalysisRun, Hearing, Deciding, FollowUp],
         workflow_runner=UnsandboxedWorkflowRunner(),
     )
     measurements = Worker(client, task_queue=metrics_queue("prometheus"), activities=[provider.measure])
-    async with releases, measurements:
+    told = Worker(client, task_queue=FOLLOW_UP_QUEUE, activities=[tell])
+    async with releases, measurements, told:
         yield client
 
 
@@ -155,6 +203,25 @@ async def test_an_analysis_run_shows_neither_service_nor_query_nor_reading(encry
     raw = await raw_history(encrypted, run.workflow_id)
     for word in (SERVICE, "scalar(errors", "result < 0.01", "error-rate", "Successful"):
         assert word.encode() not in raw, word
+
+
+async def test_summaries_of_a_release_and_of_what_follows_it_show_no_service(encrypted: Client) -> None:
+    handle = await encrypted.start_workflow(
+        Deciding.run,
+        id=f"deciding-{uuid.uuid4()}",
+        task_queue=RELEASES_QUEUE,
+        static_summary=f"release of {SERVICE}",
+        static_details=f"all of {SERVICE}",
+    )
+    assert await handle.result() == f"told: {SERVICE} is slow"
+    follow_up = f"{handle.id}/follow-up"
+    for workflow_id in (handle.id, follow_up):
+        raw = await raw_history(encrypted, workflow_id)
+        assert raw.count(b"binary/encrypted") > 3
+        assert SERVICE.encode() not in raw
+    # It is there, for whoever has the key.
+    described = await encrypted.get_workflow_handle(follow_up).describe()
+    assert await described.static_summary() == f"notice: {SERVICE} revision 2"
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from pathlib import Path
 
 import pytest
+from temporalio.api.common.v1 import Payload
 
 from sandbox.processes import until
-from tidegate.client import ConfigurationError, Keyring, KeysUnavailableError, StoredKeys, keys_from_environment
+from tidegate.client import (
+    ConfigurationError,
+    FixedKeys,
+    Keyring,
+    KeysUnavailableError,
+    StoredKeys,
+    keys_from_environment,
+)
+from tidegate.client.codec import PayloadEncryption
 from tidegate.client.keyring import KEY_FILE_VARIABLE, KEYS_VARIABLE, MAX_KEY_FILE_BYTES, RENEW_SECONDS, REREAD_SECONDS
 
-KEY = bytes(range(32))
+KEY, OTHER = bytes(range(32)), bytes(range(32, 64))
 DOCUMENT = json.dumps({"current": "k1", "k1": base64.b64encode(KEY).decode()})
 
 
@@ -95,6 +105,61 @@ async def test_ids_that_somebody_makes_up_are_no_load_on_the_store() -> None:
     store.now += REREAD_SECONDS
     await store.keys.reread()
     assert store.looked == 2
+
+
+async def test_a_payload_with_a_key_that_is_not_known_waits_for_no_store() -> None:
+    asked, answered = asyncio.Event(), asyncio.Event()
+    rings = [Keyring("k1", {"k1": KEY}), Keyring("k1", {"k1": KEY, "k2": OTHER})]
+
+    async def read() -> Keyring:
+        if len(rings) == 1:
+            asked.set()
+            await answered.wait()
+        return rings.pop(0)
+
+    now = [0.0]
+    codec = PayloadEncryption(StoredKeys(read, clock=lambda: now[0]))
+    plain = Payload(metadata={"encoding": b"json/plain"}, data=b'"abort"')
+    [newer] = await PayloadEncryption(FixedKeys(Keyring("k2", {"k2": OTHER}))).encode([plain])
+    [known] = await codec.encode([plain])
+    now[0] += REREAD_SECONDS
+    assert await codec.decode([newer, known]) == [newer, plain]
+    await asked.wait()
+    assert await codec.decode([newer, known]) == [newer, plain]  # while the store has not answered
+    answered.set()
+
+    async def learnt() -> bool:
+        return await codec.decode([newer]) == [plain]
+
+    await until(learnt, 1, "the key was learnt")
+
+
+async def test_a_key_that_was_read_is_kept_whatever_becomes_of_it_in_the_store() -> None:
+    store = Store()
+    await store.current()
+    store.ring = Keyring("k2", {"k2": OTHER})
+    store.now += REREAD_SECONDS
+    assert await store.keys.reread() == Keyring("k2", {"k1": KEY, "k2": OTHER})
+
+
+async def test_a_process_that_is_asked_nothing_learns_a_new_key() -> None:
+    store = Store()
+    there = Keyring("k1", {"k1": KEY, "k2": OTHER})
+    waited: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        waited.append(seconds)
+        store.now += seconds
+        store.ring = None if len(waited) == 1 else there  # away when it is first looked at
+        if len(waited) == 3:
+            raise asyncio.CancelledError
+
+    keys = StoredKeys(store.read, clock=lambda: store.now, pause=pause)
+    await keys.keyring()
+    with pytest.raises(asyncio.CancelledError):
+        await keys.keep_renewing()
+    assert waited == [RENEW_SECONDS, REREAD_SECONDS, RENEW_SECONDS]
+    assert await keys.keyring() == there
 
 
 @pytest.fixture(autouse=True)
