@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,7 +14,8 @@ from temporalio.exceptions import ApplicationError
 
 from tests.readable import places
 from tests.virtual.releases import IMAGE, World, open_release_world
-from tidegate.client import FixedKeys, Keyring, RolloutRef, TidegateClient, data_converter
+from tidegate.client import FixedKeys, Keyring, RolloutRef, StoredKeys, TidegateClient, data_converter
+from tidegate.client.keyring import REREAD_SECONDS
 from tidegate.contract import ErrorType
 
 KEYS = FixedKeys(Keyring("k1", {"k1": bytes(range(32))}))
@@ -60,13 +62,47 @@ async def test_without_the_codec_the_same_search_finds_it_all(world: World) -> N
     assert set(await readable(release, WORDS)) == set(WORDS)
 
 
-async def test_an_abort_with_a_key_that_no_worker_has_is_an_abort(encrypted: World) -> None:
-    await encrypted.deploy_stable()
-    handle = await encrypted.start(encrypted.request("1.1.0"))
-    await encrypted.until(handle, lambda status: status.actual_weight > 0)
-    stranger = Client(encrypted.client.service_client, data_converter=data_converter(STRANGE))
+class HungStore:
+    """Gives its keys once; whoever asks again waits for ever."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.asked_again = asyncio.Event()
+        self._read = False
+
+    async def read(self) -> Keyring:
+        if self._read:
+            self.asked_again.set()
+            await asyncio.Event().wait()
+        self._read = True
+        return KEYS.ring
+
+
+async def test_an_abort_waits_for_no_store_of_keys() -> None:
+    store = HungStore()
+    keys = StoredKeys(store.read, clock=lambda: store.now)
+    async with asynccontextmanager(open_release_world)(keys) as world:
+        await world.deploy_stable()
+        handle = await world.start(world.request("1.1.0"))
+        await world.until(handle, lambda status: status.actual_weight > 0)
+        store.now += REREAD_SECONDS
+        await abort_as_a_stranger(world, handle)
+        assert store.asked_again.is_set()
+    await keys.close()
+
+
+async def abort_as_a_stranger(world: World, handle: WorkflowHandle[Any, Any]) -> None:
+    """Abort with a key that no worker has, and wait until the release has ended."""
+    stranger = Client(world.client.service_client, data_converter=data_converter(STRANGE))
     await stranger.get_workflow_handle(handle.id).signal("abort", {"by": "alice"})
     with pytest.raises(WorkflowFailureError) as error:
         await handle.result()
     assert isinstance(error.value.cause, ApplicationError)
     assert error.value.cause.type == ErrorType.ROLLOUT_ABORTED
+
+
+async def test_an_abort_with_a_key_that_no_worker_has_is_an_abort(encrypted: World) -> None:
+    await encrypted.deploy_stable()
+    handle = await encrypted.start(encrypted.request("1.1.0"))
+    await encrypted.until(handle, lambda status: status.actual_weight > 0)
+    await abort_as_a_stranger(encrypted, handle)
