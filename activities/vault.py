@@ -48,7 +48,8 @@ class VaultSettings(BaseModel):
     """Where Vault is and who asks.
 
     `namespace` is Vault Enterprise's, `ca_file` a PEM bundle for a private authority. `timeout_seconds` limits one
-    request, `cache_seconds` is how long a secret is used before it is read again.
+    request, `cache_seconds` is how long a secret is used before it is read again; `used_while_away` is whether it is
+    used for longer than that while Vault is away.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,6 +60,7 @@ class VaultSettings(BaseModel):
     ca_file: Path | None = None
     timeout_seconds: float = Field(default=5.0, gt=0)
     cache_seconds: float = Field(default=300.0, ge=0)
+    used_while_away: bool = True
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class Vault:
         try:
             secret = await asyncio.to_thread(self._store.read, path)
         except ApplicationError as error:
-            known = self._cache.get(path)
+            known = self._cache.get(path) if self._settings.used_while_away else None
             if known is None or error.type not in _AWAY:
                 raise
             log.warning("a secret is used on as it was last read", path=path, error=error.message)
@@ -175,7 +177,10 @@ class _Store:
         return lent > 0 and self._clock() - self._used_from > lent * _RENEW_FROM
 
     def _prolong(self) -> None:
-        """Renew the token, or log in again; a token that Vault does neither for is used until Vault refuses it."""
+        """Renew the token, or log in again; a token that Vault does neither for is used until Vault refuses it.
+
+        Raises ApplicationError of type `Unavailable` or `RateLimited`: the reading would wait in vain, too.
+        """
         if self._renew():
             return
         used = self._client.token
@@ -183,6 +188,8 @@ class _Store:
             self._log_in()
         except ApplicationError as error:
             self._client.token = used
+            if error.type in _AWAY:
+                raise
             log.warning("the vault token ends soon, and there is no other", error=error.message)
 
     def _renew(self) -> bool:
@@ -191,7 +198,9 @@ class _Store:
         asked_at = self._clock()
         try:
             lease = Lease.of(self._client.auth.token.renew_self())
-        except (requests.RequestException, exceptions.VaultError, TypeError, KeyError, ValueError) as error:
+        except requests.RequestException as error:
+            raise unavailable(SYSTEM, f"renewal of the token: {type(error).__name__}") from error
+        except (exceptions.VaultError, TypeError, KeyError, ValueError) as error:
             log.info("vault token not renewed", error=type(error).__name__)
             return False
         if 0 < lease.seconds < self._wanted_seconds * _TOO_LITTLE:

@@ -33,7 +33,9 @@ async def open_keys(settings: Settings) -> AsyncIterator[KeySource | None]:
         if codec.key_file is not None:
             keys = file_keys(codec.key_file)
         elif settings.has_secrets:
-            keys = vault_keys(open_secrets(settings, stack), codec.secret_path)
+            # The keys have a memory of their own, which has to know when it is out of date.
+            secrets = open_secrets(settings, stack, used_while_away=False)
+            keys = vault_keys(secrets, codec.secret_path)
         else:
             raise ConfigurationError(f"{PREFIX}CODEC__SECRET_PATH: no Vault is set", f"set {PREFIX}VAULT__ADDRESS")
         stack.push_async_callback(keys.close)

@@ -192,14 +192,17 @@ def _notices(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> N
     return Notices(backends)
 
 
-def open_secrets(settings: Settings, stack: AsyncExitStack) -> Secrets:
-    """The stores of secrets that the settings name, asked in order: Vault, files, variables; closed with `stack`."""
+def open_secrets(settings: Settings, stack: AsyncExitStack, *, used_while_away: bool = True) -> Secrets:
+    """The stores of secrets that the settings name, asked in order: Vault, files, variables; closed with `stack`.
+
+    With `used_while_away`, what Vault gave before stands in for a Vault that is away.
+    """
     from activities import secret_fallbacks
     from activities.secrets import NoSecrets
 
     sources = []
     if settings.vault is not None:
-        sources.append(secret_fallbacks.Source("Vault", _open_vault(settings.vault, stack)))
+        sources.append(secret_fallbacks.Source("Vault", _open_vault(settings.vault, stack, used_while_away)))
     if (folder := settings.secrets.folder) is not None:
         sources.append(secret_fallbacks.Source(str(folder), secret_fallbacks.FolderSecrets(folder)))
     if settings.secrets.environment:
@@ -207,12 +210,16 @@ def open_secrets(settings: Settings, stack: AsyncExitStack) -> Secrets:
     return secret_fallbacks.FallbackSecrets(sources) if sources else NoSecrets(f"set {PREFIX}VAULT__ADDRESS")
 
 
-def _open_vault(asked: VaultSettings, stack: AsyncExitStack) -> Secrets:
+def _open_vault(asked: VaultSettings, stack: AsyncExitStack, used_while_away: bool) -> Secrets:
     from activities import vault
 
     store = vault.Vault(
         vault.VaultSettings(
-            address=asked.address, login=_vault_login(asked), namespace=asked.namespace, ca_file=asked.ca_file
+            address=asked.address,
+            login=_vault_login(asked),
+            namespace=asked.namespace,
+            ca_file=asked.ca_file,
+            used_while_away=used_while_away,
         )
     )
     stack.push_async_callback(store.close)

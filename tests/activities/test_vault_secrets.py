@@ -228,6 +228,21 @@ async def test_while_vault_is_away_a_secret_is_used_on_and_a_refresh_finds_the_s
     assert caught.value.type == ErrorType.UNAVAILABLE
 
 
+async def test_a_store_that_is_not_to_use_anything_on_says_that_it_is_away() -> None:
+    now, tokens = [0.0], Tokens()
+    async with Script().then_do(tokens.answer) as server:
+        vault = lent(server.url, now, used_while_away=False)
+        await vault.read(PATH)
+        tokens.away, now[0] = True, 61.0
+        with pytest.raises(ApplicationError) as caught:
+            await vault.refresh(PATH)
+        tokens.away = False
+        assert await vault.refresh(PATH) == {"k": "v"}
+        await vault.close()
+    assert caught.value.type == ErrorType.UNAVAILABLE
+    assert tokens.asked.count(LOGIN) == 1  # the token outlived it
+
+
 async def test_the_real_server_renews_a_token(server: hvac.Client, tmp_path: Path) -> None:
     put(server, apiKey="k")
     server.auth.approle.create_or_update_approle("short", token_policies=["reader"], token_ttl="90s")

@@ -37,7 +37,7 @@ from tidegate.client.codec import PayloadEncryption
 from tidegate.client.keyring import REREAD_SECONDS
 from workers import settings as given
 from workers.codec import open_keys, vault_keys
-from workers.settings import CodecSettings, Settings
+from workers.settings import CodecSettings, SecretsSettings, Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -98,6 +98,32 @@ async def test_a_key_that_is_new_in_vault_is_read_when_it_is_met(store: Vault) -
     [after] = await codec.encode([PLAIN])
     assert after.metadata["encryption-key-id"] == b"k2"
     await secrets.close()
+
+
+async def test_keys_outlive_their_store(store: Vault) -> None:
+    await store.seed(PATH, fields("k1", k1=OLD))
+    settings = Settings(vault=reached(store), codec=CodecSettings(secret_path=MOUNTED))
+    async with open_keys(settings) as keys:
+        assert keys is not None
+        codec = PayloadEncryption(keys)
+        [before] = await codec.encode([PLAIN])
+        await store.kill()
+        try:
+            [unknown] = await PayloadEncryption(FixedKeys(Keyring("k2", {"k2": NEW}))).encode([PLAIN])
+            assert await codec.decode([unknown, before]) == [unknown, PLAIN]
+        finally:
+            await store.start()
+
+
+async def test_a_folder_holds_keys_for_a_worker_without_a_vault(tmp_path: Path) -> None:
+    folder = tmp_path / MOUNTED
+    folder.mkdir(parents=True)
+    for name, value in fields("k1", k1=OLD).items():
+        (folder / name).write_text(value)
+    settings = Settings(secrets=SecretsSettings(folder=tmp_path), codec=CodecSettings(secret_path=MOUNTED))
+    async with open_keys(settings) as keys:
+        assert keys is not None
+        assert await keys.keyring() == Keyring("k1", {"k1": OLD})
 
 
 async def test_keys_that_are_not_there_are_named(store: Vault) -> None:
