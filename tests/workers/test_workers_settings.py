@@ -118,3 +118,12 @@ def test_settings_that_do_not_fit_together_are_refused(monkeypatch: pytest.Monke
 def test_the_commands_own_variable_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEGATE_NAMESPACE", "payments")
     load_settings()
+
+
+def test_places_that_stand_in_for_vault_are_set_by_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not load_settings().has_secrets
+    monkeypatch.setenv("TIDEGATE_SECRETS__FOLDER", "/var/run/tidegate")
+    monkeypatch.setenv("TIDEGATE_SECRETS__ENVIRONMENT", "true")
+    settings = load_settings()
+    assert (str(settings.secrets.folder), settings.secrets.environment) == ("/var/run/tidegate", True)
+    assert settings.has_secrets
