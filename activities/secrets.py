@@ -11,6 +11,7 @@ from activities.errors import rejected
 
 # A name comes from a manifest and becomes part of a path: nothing in it may lead to another secret.
 _NAME = re.compile(r"[a-z0-9]([-.]?[a-z0-9])*")
+_PATH = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)+")
 
 
 class Secrets(Protocol):
@@ -25,8 +26,24 @@ class Secrets(Protocol):
         ...
 
     async def refresh(self, path: str) -> Mapping[str, str]:
-        """The secret as it stands now: for a consumer whose credential was refused."""
+        """The secret as it stands now: for a consumer whose credential was refused.
+
+        While the store is away this may be what was read before; whoever finds the same reports the refusal.
+        """
         ...
+
+
+def check_path(system: str, path: str) -> None:
+    """Refuse a path that is none, or leads out of the place where it was put: parts of it may come from a manifest.
+
+    Raises ApplicationError of type `Rejected` that names `system`.
+    """
+    if not _PATH.fullmatch(path) or ".." in path:
+        raise rejected(
+            system,
+            f"path {path!r}: write it as mount/path, such as secret/argo-rollouts/datadog, "
+            "of letters, digits, '.', '_' and '-'",
+        )
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,21 +11,30 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import hvac
 import requests
 import structlog
 from hvac import exceptions
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 from temporalio.exceptions import ApplicationError
 
 from activities.errors import failure, rejected, unavailable
+from activities.secrets import check_path
+from activities.vault_login import Lease, Login
+from tidegate.contract import ErrorType
 
 log = structlog.get_logger(__name__)
 
 SYSTEM = "Vault"
-_PATH = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)+")
+# Of a token's lease: what is used up when it is renewed, and the least that a renewal has to give; a token that is
+# near the end of the life that its role allows is lent for less and less.
+_RENEW_FROM = 2 / 3
+_TOO_LITTLE = 1 / 3
+# A secret of which the store cannot be asked now is used on for so long before the store is asked again.
+_AGAIN_SECONDS = 10.0
+_AWAY = (ErrorType.UNAVAILABLE, ErrorType.RATE_LIMITED)
 _STATUS: dict[type[exceptions.VaultError], int] = {
     exceptions.InvalidRequest: 400,
     exceptions.Unauthorized: 401,
@@ -36,77 +44,12 @@ _STATUS: dict[type[exceptions.VaultError], int] = {
 }
 
 
-class _Login(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class TokenLogin(_Login):
-    """A token that somebody else renews, in a file (as Vault Agent writes it) or as a value."""
-
-    method: Literal["token"] = "token"
-    token: SecretStr = SecretStr("")
-    token_file: Path | None = None
-
-    @model_validator(mode="after")
-    def _complete(self) -> TokenLogin:
-        _require("token", self.token, self.token_file)
-        return self
-
-    def obtain(self, client: Any) -> str:
-        """The token. Raises OSError for a file that cannot be read."""
-        return _value(self.token, self.token_file)
-
-
-class AppRoleLogin(_Login):
-    """An AppRole: role id and secret id, each in a file or as a value."""
-
-    method: Literal["approle"] = "approle"
-    role_id: SecretStr = SecretStr("")
-    role_id_file: Path | None = None
-    secret_id: SecretStr = SecretStr("")
-    secret_id_file: Path | None = None
-    mount: str = "approle"
-
-    @model_validator(mode="after")
-    def _complete(self) -> AppRoleLogin:
-        _require("role_id", self.role_id, self.role_id_file)
-        _require("secret_id", self.secret_id, self.secret_id_file)
-        return self
-
-    def obtain(self, client: Any) -> str:
-        """A token from the auth method at `mount`. Raises OSError and hvac's errors."""
-        answer = client.auth.approle.login(
-            role_id=_value(self.role_id, self.role_id_file),
-            secret_id=_value(self.secret_id, self.secret_id_file),
-            use_token=False,
-            mount_point=self.mount,
-        )
-        return str(answer["auth"]["client_token"])
-
-
-class KubernetesLogin(_Login):
-    """The service account of the pod that this runs in."""
-
-    method: Literal["kubernetes"] = "kubernetes"
-    role: str
-    jwt_file: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
-    mount: str = "kubernetes"
-
-    def obtain(self, client: Any) -> str:
-        """A token from the auth method at `mount`. Raises OSError and hvac's errors."""
-        jwt = self.jwt_file.read_text().strip()
-        answer = client.auth.kubernetes.login(role=self.role, jwt=jwt, use_token=False, mount_point=self.mount)
-        return str(answer["auth"]["client_token"])
-
-
-Login = Annotated[TokenLogin | AppRoleLogin | KubernetesLogin, Field(discriminator="method")]
-
-
 class VaultSettings(BaseModel):
     """Where Vault is and who asks.
 
     `namespace` is Vault Enterprise's, `ca_file` a PEM bundle for a private authority. `timeout_seconds` limits one
-    request, `cache_seconds` is how long a secret is used before it is read again.
+    request, `cache_seconds` is how long a secret is used before it is read again; `used_while_away` is whether it is
+    used for longer than that while Vault is away.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -117,6 +60,7 @@ class VaultSettings(BaseModel):
     ca_file: Path | None = None
     timeout_seconds: float = Field(default=5.0, gt=0)
     cache_seconds: float = Field(default=300.0, ge=0)
+    used_while_away: bool = True
 
 
 @dataclass(frozen=True)
@@ -129,14 +73,15 @@ class Vault:
     """The secrets that activities use; implements the port `Secrets`.
 
     Callers that want the same path at the same time share one lookup. A credential that its consumer refuses is read
-    again with `refresh`, so a rotated key is picked up at once and not when the cache expires.
+    again with `refresh`, so a rotated key is picked up at once and not when the cache expires. While Vault is away,
+    what was read before is used on.
     """
 
     def __init__(self, settings: VaultSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` gives seconds that only grow."""
         self._settings = settings
         self._clock = clock
-        self._store = _Store(settings)
+        self._store = _Store(settings, clock)
         self._cache: dict[str, _Cached] = {}
         self._lookups: dict[str, asyncio.Task[Mapping[str, str]]] = {}
 
@@ -151,7 +96,10 @@ class Vault:
         return await self.refresh(path)
 
     async def refresh(self, path: str) -> Mapping[str, str]:
-        """The secret at `path` as it stands now; raises what `read` raises."""
+        """The secret at `path` as it stands now, or as it was last read while Vault is away; raises what `read` raises.
+
+        So whoever was refused with a credential finds the same one again, and reports the refusal.
+        """
         lookup = self._lookups.get(path)
         if lookup is None:
             lookup = self._lookups[path] = asyncio.create_task(self._look_up(path))
@@ -165,8 +113,18 @@ class Vault:
         await asyncio.to_thread(self._store.close)
 
     async def _look_up(self, path: str) -> Mapping[str, str]:
-        secret = await asyncio.to_thread(self._store.read, path)
-        self._cache[path] = _Cached(secret, self._clock() + self._settings.cache_seconds)
+        secret: Mapping[str, str]
+        try:
+            secret = await asyncio.to_thread(self._store.read, path)
+        except ApplicationError as error:
+            known = self._cache.get(path) if self._settings.used_while_away else None
+            if known is None or error.type not in _AWAY:
+                raise
+            log.warning("a secret is used on as it was last read", path=path, error=error.message)
+            secret, seconds = known.secret, min(_AGAIN_SECONDS, self._settings.cache_seconds)
+        else:
+            seconds = self._settings.cache_seconds
+        self._cache[path] = _Cached(secret, self._clock() + seconds)
         return secret
 
     def _looked_up(self, path: str, lookup: asyncio.Task[Mapping[str, str]]) -> None:
@@ -178,8 +136,12 @@ class Vault:
 class _Store:
     """The same without asyncio, for threads: hvac is synchronous, and a session of requests serves one at a time."""
 
-    def __init__(self, settings: VaultSettings) -> None:
+    def __init__(self, settings: VaultSettings, clock: Callable[[], float]) -> None:
         self._login = settings.login
+        self._clock = clock
+        self._lease = Lease("")
+        self._used_from = 0.0
+        self._wanted_seconds = 0.0
         self._lock = threading.Lock()
         self._client = hvac.Client(
             url=settings.address,
@@ -199,6 +161,8 @@ class _Store:
             fresh = not self._client.token
             if fresh:
                 self._log_in()
+            elif self._is_nearly_used_up():
+                self._prolong()
             try:
                 return self._read(path)
             except ApplicationError as error:
@@ -208,11 +172,53 @@ class _Store:
             self._log_in()
             return self._read(path)
 
+    def _is_nearly_used_up(self) -> bool:
+        lent = self._lease.seconds
+        return lent > 0 and self._clock() - self._used_from > lent * _RENEW_FROM
+
+    def _prolong(self) -> None:
+        """Renew the token, or log in again; a token that Vault does neither for is used until Vault refuses it.
+
+        Raises ApplicationError of type `Unavailable` or `RateLimited`: the reading would wait in vain, too.
+        """
+        if self._renew():
+            return
+        used = self._client.token
+        try:
+            self._log_in()
+        except ApplicationError as error:
+            self._client.token = used
+            if error.type in _AWAY:
+                raise
+            log.warning("the vault token ends soon, and there is no other", error=error.message)
+
+    def _renew(self) -> bool:
+        if not self._lease.renewable:
+            return False
+        asked_at = self._clock()
+        try:
+            lease = Lease.of(self._client.auth.token.renew_self())
+        except requests.RequestException as error:
+            raise unavailable(SYSTEM, f"renewal of the token: {type(error).__name__}") from error
+        except (exceptions.VaultError, TypeError, KeyError, ValueError) as error:
+            log.info("vault token not renewed", error=type(error).__name__)
+            return False
+        if 0 < lease.seconds < self._wanted_seconds * _TOO_LITTLE:
+            return False
+        self._use(lease, asked_at)
+        log.info("vault token renewed", seconds=lease.seconds)
+        return True
+
+    def _use(self, lease: Lease, lent_at: float) -> None:
+        self._lease, self._used_from = lease, lent_at
+        self._client.token = lease.token
+
     def _log_in(self) -> None:
         method = self._login.method
         self._client.token = ""
+        asked_at = self._clock()
         try:
-            self._client.token = self._login.obtain(self._client)
+            lease = self._login.obtain(self._client)
         except OSError as error:
             if isinstance(error, requests.RequestException):
                 raise unavailable(SYSTEM, f"login by {method}: {type(error).__name__}") from error
@@ -223,16 +229,12 @@ class _Store:
             raise _failure(401 if status == 400 else status, f"login by {method}", error) from error
         except (TypeError, KeyError, ValueError) as error:
             raise unavailable(SYSTEM, f"login by {method}: the answer is not Vault's") from error
+        self._wanted_seconds = lease.seconds
+        self._use(lease, asked_at)
         log.info("vault login", method=method)
 
     def _read(self, path: str) -> dict[str, str]:
-        # Part of a path may come from a manifest: nothing in it may lead out of the place where it was put.
-        if not _PATH.fullmatch(path) or ".." in path:
-            raise rejected(
-                SYSTEM,
-                f"path {path!r}: write it as mount/path, such as secret/argo-rollouts/datadog, "
-                "of letters, digits, '.', '_' and '-'",
-            )
+        check_path(SYSTEM, path)
         try:
             secret = self._read_mounted(path)
         except requests.RequestException as error:
@@ -258,12 +260,3 @@ class _Store:
 def _failure(status: int, what: str, error: exceptions.VaultError) -> ApplicationError:
     detail = f"{what}: {', '.join(map(str, error.errors or ())) or type(error).__name__}"
     return failure(SYSTEM, status, detail, {}, datetime.now(UTC))
-
-
-def _require(name: str, value: SecretStr, file: Path | None) -> None:
-    if bool(value.get_secret_value()) == (file is not None):
-        raise ValueError(f"give either {name} or {name}_file")
-
-
-def _value(value: SecretStr, file: Path | None) -> str:
-    return file.read_text().strip() if file else value.get_secret_value()

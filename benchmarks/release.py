@@ -15,7 +15,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from benchmarks.machine import Machine
 from sandbox.account import failing_verdict
@@ -23,7 +22,7 @@ from sandbox.demo import SCENARIOS, Demo, Scenario
 from sandbox.kubernetes_api import Change
 from sandbox.kubernetes_api.kinds import VIRTUAL_SERVICES
 from sandbox.world import World, open_world
-from tidegate.client import RolloutRef, TidegateClient
+from tidegate.client import RolloutRef, TidegateClient, data_converter
 
 CHECKOUT = RolloutRef(cluster="default", namespace="payments", name="checkout")
 GOOD, BAD, _ = SCENARIOS
@@ -77,7 +76,7 @@ async def measured(aborts: int) -> Figures:
     console = Console(quiet=True)
     async with open_world() as world:
         await world.start_worker()
-        temporal = await Client.connect(world.temporal.address, data_converter=pydantic_data_converter)
+        temporal = await Client.connect(world.temporal.address, data_converter=data_converter())
         demo, client, weights = Demo(world, temporal, console), TidegateClient(temporal), Weights(world)
         await demo.prepare()
         good = await _released(demo, GOOD)

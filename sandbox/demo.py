@@ -15,13 +15,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from sandbox.account import account
 from sandbox.world import World, open_world
 from tidegate.cli.overview import overview
 from tidegate.cli.watch import Frame, draw, follow, tell
-from tidegate.client import ReleaseError, ReleaseHandle, TidegateClient
+from tidegate.client import ReleaseError, ReleaseHandle, TidegateClient, data_converter
 from tidegate.contract import ReleaseRequest, ReleaseStatus
 from tidegate.manifests.documents import Manifests, load
 from tidegate.manifests.images import apply_images
@@ -129,7 +128,7 @@ async def run_demo(scenarios: Sequence[Scenario], *, keep: bool, report: Path, c
     async with open_world() as world:
         await world.start_worker()
         started = time.monotonic() - began
-        temporal = await Client.connect(world.temporal.address, data_converter=pydantic_data_converter)
+        temporal = await Client.connect(world.temporal.address, data_converter=data_converter())
         console.print(f"the embedded world is up after {started:.1f} s; Temporal UI: {world.temporal.ui_url}")
         demo = Demo(world, temporal, console)
         await demo.prepare()

@@ -18,7 +18,14 @@ from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError
 
-from tidegate.client import TidegateError, UnreachableError, connect_temporal
+from tidegate.client import (
+    KeySource,
+    KeysUnavailableError,
+    TidegateError,
+    UnreachableError,
+    connect_temporal,
+    data_converter,
+)
 from workers.health import Health
 from workers.logs import configure_logs, core_logging
 from workers.settings import Role, Settings, SettingsError, load_settings
@@ -35,15 +42,19 @@ Result = TypeVar("Result")
 Serve = Callable[[Settings, asyncio.Event], Awaitable[None]]
 
 
-async def connect_patiently(settings: Settings, health: Health) -> Client:
-    """Connect to Temporal, which need not be up yet; the health says what is waited for."""
+async def connect_patiently(settings: Settings, health: Health, keys: KeySource | None) -> Client:
+    """Connect to Temporal; neither it nor the store of `keys` need be up yet: the health says what is not."""
     metrics = PrometheusConfig(bind_address=settings.telemetry) if settings.telemetry else None
     runtime = Runtime(telemetry=TelemetryConfig(logging=core_logging(), metrics=metrics))
     delay = FIRST_RETRY_SECONDS
     while True:
         try:
-            return await connect_temporal(identity=f"{os.getpid()}@{socket.gethostname()}", runtime=runtime)
-        except UnreachableError as error:
+            if keys is not None:
+                await keys.keyring()  # here, so that no task is taken before its payloads can be read
+            return await connect_temporal(
+                identity=f"{os.getpid()}@{socket.gethostname()}", converter=data_converter(keys), runtime=runtime
+            )
+        except (UnreachableError, KeysUnavailableError) as error:
             health.set_not_ready(error.message)
             await asyncio.sleep(delay)
             delay = min(delay * 2, settings.reconnect_at_most.total_seconds())

@@ -93,6 +93,26 @@ class VaultSettings(_Group):
         return self
 
 
+class SecretsSettings(_Group):
+    """Where a secret is looked for that Vault does not have, or while there is no Vault to ask."""
+
+    folder: Path | None = Field(None, description="mounted Secrets, a file for each key: <folder>/<path>/<key>")
+    environment: bool = Field(False, description="look into variables as well, such as SECRET__TIDEGATE__GIT__token")
+
+
+class CodecSettings(_Group):
+    """Where the keys are that encrypt what Temporal stores; without this group it stores readable JSON."""
+
+    secret_path: str = Field("", description="path in Vault of the keys, such as secret/tidegate/codec")
+    key_file: Path | None = Field(None, description="JSON file with the same fields, as of a mounted Secret")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> CodecSettings:
+        if bool(self.secret_path) == (self.key_file is not None):
+            raise ValueError("set either secret_path or key_file")
+        return self
+
+
 class DatadogSettings(_Group):
     """How Datadog is asked."""
 
@@ -250,6 +270,8 @@ class Settings(BaseSettings):
     cluster: str = Field("default", description="name of the cluster whose activities this process carries out")
     kubernetes: KubernetesSettings = KubernetesSettings()
     vault: VaultSettings | None = None
+    secrets: SecretsSettings = SecretsSettings()
+    codec: CodecSettings | None = None
     datadog: DatadogSettings = DatadogSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
     web: WebSettings = WebSettings()
@@ -275,6 +297,11 @@ class Settings(BaseSettings):
         timedelta(seconds=15), description="longest wait between two tries while Temporal is away"
     )
     max_concurrent_activities: int = Field(100, gt=0)
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether there is any store of secrets."""
+        return self.vault is not None or self.secrets.folder is not None or self.secrets.environment
 
     @field_validator("webhooks")
     @classmethod
@@ -308,5 +335,7 @@ def _is_unknown(variable: str) -> bool:
 
 def _complaint(error: ErrorDetails) -> str:
     variable = PREFIX + _SEPARATOR.join(str(part).upper() for part in error["loc"])
-    found = "" if isinstance(error["input"], Mapping | BaseModel) else f"={error['input']!r}"
+    # A setting that there is not may be a secret that somebody thought to be one.
+    silent = isinstance(error["input"], Mapping | BaseModel) or error["type"] == "extra_forbidden"
+    found = "" if silent else f"={error['input']!r}"
     return f"{variable}{found}: {error['msg'].removeprefix('Value error, ')}"

@@ -13,6 +13,7 @@ from temporalio.client import Client
 
 from activities.cluster import Cluster
 from tidegate.client import TidegateClient
+from workers.codec import open_keys
 from workers.health import Health, serve_health
 from workers.process import check_temporal, connect_patiently, run_process, unless_stopped
 from workers.settings import Settings
@@ -24,9 +25,12 @@ log = structlog.get_logger(__name__)
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Watch until `stop` is set. Neither Temporal nor the API server need be up: the health says what is missing."""
     health = Health()
-    async with serve_health(health, settings.health.host, settings.health.port) as port:
+    async with (
+        serve_health(health, settings.health.host, settings.health.port) as port,
+        open_keys(settings) as keys,
+    ):
         log.info("health", host=settings.health.host, port=port)
-        client = await unless_stopped(stop, connect_patiently(settings, health))
+        client = await unless_stopped(stop, connect_patiently(settings, health, keys))
         if client is not None:
             await _watch(client, settings, stop, health)
     log.info("stopped")

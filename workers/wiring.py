@@ -23,7 +23,7 @@ from workers.settings import PREFIX, Role, Settings, VaultSettings
 if TYPE_CHECKING:
     import httpx
 
-    from activities import vault
+    from activities import vault_login
     from activities.secrets import Secrets
 
 log = structlog.get_logger(__name__)
@@ -55,7 +55,7 @@ async def open_workers(client: Client, settings: Settings) -> AsyncIterator[list
             import httpx
 
             http = await stack.enter_async_context(httpx.AsyncClient(trust_env=True))
-            secrets = _secrets(settings, stack)
+            secrets = open_secrets(settings, stack)
             if Role.METRICS in roles:
                 for provider, measured in _metric_activities(settings, http, secrets).items():
                     queue = metrics_queue(provider)
@@ -144,36 +144,53 @@ def _metric_activities(settings: Settings, http: httpx.AsyncClient, store: Secre
     }
 
 
-def _secrets(settings: Settings, stack: AsyncExitStack) -> Secrets:
-    asked = settings.vault
-    if asked is None:
-        from activities.secrets import NoSecrets
+def open_secrets(settings: Settings, stack: AsyncExitStack, *, used_while_away: bool = True) -> Secrets:
+    """The stores of secrets that the settings name, asked in order: Vault, files, variables; closed with `stack`.
 
-        return NoSecrets(f"set {PREFIX}VAULT__ADDRESS")
+    With `used_while_away`, what Vault gave before stands in for a Vault that is away.
+    """
+    from activities import secret_fallbacks
+    from activities.secrets import NoSecrets
+
+    sources = []
+    if settings.vault is not None:
+        sources.append(secret_fallbacks.Source("Vault", _open_vault(settings.vault, stack, used_while_away)))
+    if (folder := settings.secrets.folder) is not None:
+        sources.append(secret_fallbacks.Source(str(folder), secret_fallbacks.FolderSecrets(folder)))
+    if settings.secrets.environment:
+        sources.append(secret_fallbacks.Source("environment", secret_fallbacks.EnvironmentSecrets()))
+    return secret_fallbacks.FallbackSecrets(sources) if sources else NoSecrets(f"set {PREFIX}VAULT__ADDRESS")
+
+
+def _open_vault(asked: VaultSettings, stack: AsyncExitStack, used_while_away: bool) -> Secrets:
     from activities import vault
 
     store = vault.Vault(
         vault.VaultSettings(
-            address=asked.address, login=_vault_login(asked), namespace=asked.namespace, ca_file=asked.ca_file
+            address=asked.address,
+            login=_vault_login(asked),
+            namespace=asked.namespace,
+            ca_file=asked.ca_file,
+            used_while_away=used_while_away,
         )
     )
     stack.push_async_callback(store.close)
     return store
 
 
-def _vault_login(settings: VaultSettings) -> vault.Login:
-    from activities import vault
+def _vault_login(settings: VaultSettings) -> vault_login.Login:
+    from activities import vault_login
 
     match settings.auth:
         case "approle":
-            return vault.AppRoleLogin(
+            return vault_login.AppRoleLogin(
                 role_id_file=settings.role_id_file,
                 secret_id_file=settings.secret_id_file,
                 mount=settings.auth_mount or "approle",
             )
         case "token":
-            return vault.TokenLogin(token_file=settings.token_file)
+            return vault_login.TokenLogin(token_file=settings.token_file)
         case "kubernetes":
-            return vault.KubernetesLogin(
+            return vault_login.KubernetesLogin(
                 role=settings.role, jwt_file=settings.jwt_file, mount=settings.auth_mount or "kubernetes"
             )

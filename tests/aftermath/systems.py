@@ -22,7 +22,8 @@ from activities.notice_templates import Templates
 from activities.notices import Notices
 from activities.servicenow import ServiceNow, ServiceNowSettings
 from activities.slack import Slack, SlackSettings
-from activities.vault import AppRoleLogin, Vault, VaultSettings
+from activities.vault import Vault, VaultSettings
+from activities.vault_login import AppRoleLogin
 from sandbox.git import GitRepository, git
 from sandbox.servicenow import ServiceNowApi
 from sandbox.slack import SlackApi

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from tests.replay.record import HISTORIES, TURNS
+from tidegate.client import data_converter
 from workers.wiring import workflow_runner
 from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
@@ -27,7 +27,7 @@ def test_every_turn_is_recorded() -> None:
 async def test_a_recorded_history_replays(file: Path) -> None:
     replayer = Replayer(
         workflows=[Rollout, AnalysisRun, FollowUp],
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter(),
         workflow_runner=workflow_runner(),
     )
     history = read(file)

@@ -22,6 +22,7 @@ from tests.virtual.lingering import Lingering
 from tests.virtual.people import GitDouble, NoticesDouble, ServiceNowDouble
 from tests.virtual.time_skipping import time_skipping
 from tidegate.analysis.reading import Reading
+from tidegate.client import KeySource
 from tidegate.contract import (
     FOLLOW_UP_QUEUE,
     RELEASES_QUEUE,
@@ -147,9 +148,9 @@ class World:
         raise AssertionError(f"never came: {status}")
 
 
-async def open_release_world() -> AsyncIterator[World]:
-    """A server, its workers and a cluster, for as long as the iteration lasts."""
-    async with release_world() as world:
+async def open_release_world(keys: KeySource | None = None) -> AsyncIterator[World]:
+    """A server, its workers and a cluster, for as long as the iteration lasts; with `keys`, the codec is on."""
+    async with release_world(keys=keys) as world:
         yield world
 
 
@@ -160,6 +161,7 @@ async def release_world(
     cached: int = 1000,
     ends: Sequence[Interceptor] = (Lingering(),),
     bake: timedelta | None = None,
+    keys: KeySource | None = None,
 ) -> AsyncIterator[World]:
     """The same with these activities for what follows a decision, instead of doubles.
 
@@ -169,7 +171,7 @@ async def release_world(
     manifests = load([EXAMPLES / name for name in ("rollout.yaml", "analysis-template.yaml")])
     network = load([EXAMPLES / "services-and-virtualservice.yaml"])
     async with AsyncExitStack() as stack:
-        env = await stack.enter_async_context(await time_skipping())
+        env = await stack.enter_async_context(await time_skipping(keys))
         await env.client.operator_service.add_search_attributes(search_attributes())
         cluster, datadog = VirtualCluster(await env.get_current_time(), bake=bake), DatadogDouble()
         servicenow, git, told = ServiceNowDouble(), GitDouble(), NoticesDouble()

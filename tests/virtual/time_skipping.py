@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import sysconfig
 
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.testing import WorkflowEnvironment
+
+from tidegate.client import KeySource, data_converter
 
 # The server lacks a capability that the SDK warns of for each worker.
 _QUIET = Runtime(
@@ -15,9 +16,9 @@ _QUIET = Runtime(
 )
 
 
-async def time_skipping() -> WorkflowEnvironment:
-    """A server from the wheel, with the data converter of the workers."""
+async def time_skipping(keys: KeySource | None = None) -> WorkflowEnvironment:
+    """A server from the wheel, with the data converter of the workers; with `keys`, its codec is on."""
     server = shutil.which("temporal-test-server", path=sysconfig.get_path("scripts"))
     return await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=server, data_converter=pydantic_data_converter, runtime=_QUIET
+        test_server_existing_path=server, data_converter=data_converter(keys), runtime=_QUIET
     )

@@ -12,14 +12,13 @@ import pytest
 import pytest_asyncio
 import structlog
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from sandbox.temporal import TemporalServer
 from tests.workers.scripted_provider import ScriptedProvider
 from tests.workers.scripted_release import Answering, ScriptedRelease, observe, request
 from tidegate.cli.app import run
-from tidegate.client import ReleaseHandle, RolloutRef, TidegateClient
+from tidegate.client import ReleaseHandle, RolloutRef, TidegateClient, data_converter
 from tidegate.contract import RELEASES_QUEUE, cluster_queue, metrics_queue
 from workflows.analysis_run import AnalysisRun
 
@@ -34,7 +33,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Temp
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def temporal(server: TemporalServer) -> Client:
-    return await Client.connect(server.address, data_converter=pydantic_data_converter)
+    return await Client.connect(server.address, data_converter=data_converter())
 
 
 @pytest.fixture

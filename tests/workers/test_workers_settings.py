@@ -131,7 +131,9 @@ def test_the_command_line_comes_before_the_variable(monkeypatch: pytest.MonkeyPa
         ("TIDEGATE_GIT__REPOSITORIES", "git.internal", "TIDEGATE_GIT__REPOSITORIES='git.internal': String"),
         ("TIDEGATE_GIT__MODE", "force", "TIDEGATE_GIT__MODE='force': Input should be 'push' or 'branch'"),
         ("TIDEGATE_VAULT__AUTH", "token", "TIDEGATE_VAULT__ADDRESS: Field required"),
-        ("TIDEGATE_VAULT__ADRESS", "x", "TIDEGATE_VAULT__ADRESS='x': Extra inputs are not permitted"),
+        ("TIDEGATE_VAULT__ADRESS", "x", "TIDEGATE_VAULT__ADRESS: Extra inputs are not permitted"),
+        ("TIDEGATE_CODEC__KEYS", "x", "TIDEGATE_CODEC__KEYS: Extra inputs are not permitted"),
+        ("TIDEGATE_CODEC_KEYS", "x", "TIDEGATE_CODEC_KEYS: no such setting"),
         ("TIDEGATE_VALUT__ADDRESS", "x", "TIDEGATE_VALUT__ADDRESS: no such setting"),
         ("TIDEGATE_VAULT", "{", "TIDEGATE_VAULT"),
     ],
@@ -157,3 +159,12 @@ def test_settings_that_do_not_fit_together_are_refused(monkeypatch: pytest.Monke
 def test_the_commands_own_variable_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEGATE_NAMESPACE", "payments")
     load_settings()
+
+
+def test_places_that_stand_in_for_vault_are_set_by_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not load_settings().has_secrets
+    monkeypatch.setenv("TIDEGATE_SECRETS__FOLDER", "/var/run/tidegate")
+    monkeypatch.setenv("TIDEGATE_SECRETS__ENVIRONMENT", "true")
+    settings = load_settings()
+    assert (str(settings.secrets.folder), settings.secrets.environment) == ("/var/run/tidegate", True)
+    assert settings.has_secrets

@@ -8,8 +8,9 @@ import sysconfig
 from typing import Any
 
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
+
+from tidegate.client import data_converter
 
 
 async def short_histories(events: int) -> WorkflowEnvironment:
@@ -18,7 +19,7 @@ async def short_histories(events: int) -> WorkflowEnvironment:
         dev_server_existing_path=shutil.which("temporal", path=sysconfig.get_path("scripts")),
         dev_server_log_level="error",
         dev_server_extra_args=["--dynamic-config-value", f"limit.historyCount.suggestContinueAsNew={events}"],
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter(),
     )
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from temporalio import activity
 from temporalio.client import WorkflowFailureError, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
@@ -28,6 +27,7 @@ from tests.virtual.time_skipping import time_skipping
 from tests.workflows.short_histories import short_histories, until_continued
 from tidegate.analysis.reading import Reading, Verdict
 from tidegate.analysis.status import AnalysisStatus, Phase
+from tidegate.client import data_converter
 from tidegate.contract import (
     ANALYSIS_WORKFLOW,
     RELEASES_QUEUE,
@@ -194,7 +194,7 @@ async def test_a_job_is_looked_at_when_it_asks_for_it_until_it_has_ended(world: 
     assert len(first.uid) == 36
     assert (world.cluster.ended, list(world.cluster.jobs)) == ([], [name]), "one that ended may be looked into"
     await Replayer(
-        workflows=[AnalysisRun], workflow_runner=workflow_runner(), data_converter=pydantic_data_converter
+        workflows=[AnalysisRun], workflow_runner=workflow_runner(), data_converter=data_converter()
     ).replay_workflow(await handle.fetch_history())
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from temporalio.client import WorkflowFailureError
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import Replayer
 
@@ -30,6 +29,7 @@ from tests.workflows.analysis_double import (
 )
 from tidegate.analysis.spec import build_run_spec
 from tidegate.analysis.status import AnalysisStatus, Phase
+from tidegate.client import data_converter
 from tidegate.contract import (
     RELEASES_QUEUE,
     AnalysisRequest,
@@ -73,7 +73,7 @@ async def test_the_seeds_template_asks_once_for_all_that_is_due(world: World) ->
     assert asked == [sorted(names)] * len(asked), "metrics of one interval share their requests"
     assert "{{" not in str(world.provider.asked[0].metrics)
     await Replayer(
-        workflows=[AnalysisRun], workflow_runner=workflow_runner(), data_converter=pydantic_data_converter
+        workflows=[AnalysisRun], workflow_runner=workflow_runner(), data_converter=data_converter()
     ).replay_workflow(await handle.fetch_history())
 
 

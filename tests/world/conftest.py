@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest_asyncio
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from sandbox.demo import EXAMPLES, IMAGE, RATE, network_of, request_of
 from sandbox.processes import until
 from sandbox.world import World, open_world
-from tidegate.client import ReleaseError, ReleaseHandle, RolloutRef, TidegateClient
+from tidegate.client import ReleaseError, ReleaseHandle, RolloutRef, TidegateClient, data_converter
 from tidegate.contract import ReleaseResult, ReleaseStatus
 from tidegate.manifests.documents import load
 from tidegate.manifests.images import apply_images
@@ -88,7 +87,7 @@ def _tolerant(condition: Callable[[], Awaitable[bool]]) -> Callable[[], Awaitabl
 async def releases() -> AsyncIterator[Releases]:
     async with open_world() as world:
         await world.start_worker()
-        temporal = await Client.connect(world.temporal.address, data_converter=pydantic_data_converter)
+        temporal = await Client.connect(world.temporal.address, data_converter=data_converter())
         found = Releases(world, temporal)
         await found.prepare()
         yield found

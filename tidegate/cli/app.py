@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 import typer
 
-from tidegate.cli import analyse, explain, listing, release, schema, show, speak
+from tidegate.cli import analyse, codec, explain, listing, release, schema, show, speak
 from tidegate.cli.exits import ExitCode, error_block, exit_code
 from tidegate.cli.options import Output, OutputOption
 from tidegate.cli.output import SCHEMA_VERSION, print_json, stderr, stdout
@@ -21,7 +21,8 @@ from tidegate.manifests.findings import ManifestError, errors
 
 EPILOG = (
     "The connection to Temporal is configured as for the `temporal` command: TEMPORAL_PROFILE, TEMPORAL_ADDRESS, "
-    "TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_*. Exit codes: 0 done or promoted, 1 internal error, "
+    "TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_*. Keys of data that is stored encrypted: "
+    "TIDEGATE_CODEC__KEY_FILE or TIDEGATE_CODEC_KEYS. Exit codes: 0 done or promoted, 1 internal error, "
     "2 rolled back, 3 waits for a person, 4 still running or no answer, 5 refused, 6 undoing failed, 64 usage, "
     "130 interrupted."
 )
@@ -41,6 +42,7 @@ app.command("list")(listing.list_objects)
 app.command()(explain.explain)
 app.add_typer(analyse.analysis, name="analysis")
 app.command()(schema.schema)
+app.add_typer(codec.codec, name="codec")
 app.command()(speak.promote)
 app.command("abort", help="Put all traffic back on the stable version and end the release.")(
     speak.command("aborted", TidegateClient.abort)

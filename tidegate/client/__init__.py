@@ -4,6 +4,8 @@ Errors, each with a `remedy` that says what to do:
 
 * `TidegateError`
   * `ConfigurationError`: the connection's profile or its environment variables cannot be used
+  * `KeysUnavailableError`: the keys of encrypted data cannot be read now
+  * `UnreadablePayloadError`: something is encrypted with a key that this process does not have
   * `UnreachableError`: Temporal does not answer; nothing was done
   * `NoWorkerError`: Temporal answers, but no Tidegate worker does
   * `NotFoundError`: Temporal knows of nothing by that name, any more
@@ -22,6 +24,7 @@ Errors, each with a `remedy` that says what to do:
 """
 
 from tidegate.client.client import TidegateClient
+from tidegate.client.codec import UnreadablePayloadError, data_converter, data_converter_from_environment
 from tidegate.client.connection import connect_temporal
 from tidegate.client.errors import (
     CompensationError,
@@ -42,6 +45,15 @@ from tidegate.client.errors import (
     TidegateError,
     UnreachableError,
 )
+from tidegate.client.keyring import (
+    FixedKeys,
+    Keyring,
+    KeySource,
+    KeysUnavailableError,
+    StoredKeys,
+    file_keys,
+    keys_from_environment,
+)
 from tidegate.client.refs import AnalysisRunRef, AnalysisSummary, ReleaseHandle, ReleaseSummary, RolloutRef
 from tidegate.client.standalone import analysis_request
 
@@ -50,9 +62,13 @@ __all__ = [
     "AnalysisSummary",
     "CompensationError",
     "ConfigurationError",
+    "FixedKeys",
     "HeldError",
     "InconclusiveError",
     "InvalidSpecError",
+    "KeySource",
+    "Keyring",
+    "KeysUnavailableError",
     "NoSuchAnalysisRunError",
     "NoSuchReleaseError",
     "NoWorkerError",
@@ -65,10 +81,16 @@ __all__ = [
     "RolloutRef",
     "StillRunningError",
     "StoppedError",
+    "StoredKeys",
     "SupersededError",
     "TidegateClient",
     "TidegateError",
     "UnreachableError",
+    "UnreadablePayloadError",
     "analysis_request",
     "connect_temporal",
+    "data_converter",
+    "data_converter_from_environment",
+    "file_keys",
+    "keys_from_environment",
 ]

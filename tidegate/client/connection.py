@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio.client import Client, Interceptor
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import Runtime
 
+from tidegate.client.codec import data_converter_from_environment
 from tidegate.client.errors import ConfigurationError, UnreachableError
 
 DEFAULT_ADDRESS = "localhost:7233"
@@ -20,19 +21,21 @@ async def connect_temporal(
     profile: str | None = None,
     *,
     identity: str | None = None,
+    converter: DataConverter | None = None,
     interceptors: Sequence[Interceptor] = (),
     runtime: Runtime | None = None,
 ) -> Client:
     """Connect with the settings of `profile` (default: `TEMPORAL_PROFILE`, else `default`).
 
-    `identity` is what Temporal records beside every call. Raises `ConfigurationError` for a profile that cannot be used
-    and `UnreachableError` when no server answers at its address.
+    `identity` is what Temporal records beside every call, `converter` comes from `data_converter` (by default, with the
+    keys of the environment). Raises `ConfigurationError` for a profile or keys that cannot be used and
+    `UnreachableError` when no server answers at its address.
     """
     settings = _load(profile)
     address = settings.setdefault("target_host", DEFAULT_ADDRESS)
     try:
         return await Client.connect(
-            data_converter=pydantic_data_converter,
+            data_converter=converter or data_converter_from_environment(),
             identity=identity,
             interceptors=interceptors,
             runtime=runtime,
