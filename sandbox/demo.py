@@ -17,11 +17,11 @@ from rich.text import Text
 from temporalio.client import Client
 
 from sandbox.account import account
-from sandbox.world import World, open_world
+from sandbox.world import SLACK_CHANNEL, World, open_world
 from tidegate.cli.overview import overview
 from tidegate.cli.watch import Frame, draw, follow, tell
 from tidegate.client import ReleaseError, ReleaseHandle, TidegateClient, data_converter
-from tidegate.contract import ReleaseRequest, ReleaseStatus
+from tidegate.contract import Compensation, ReleaseRequest, ReleaseStatus, Source
 from tidegate.manifests.documents import Manifests, load
 from tidegate.manifests.images import apply_images
 
@@ -67,9 +67,8 @@ class Demo:
     async def release(self, scenario: Scenario) -> dict[str, Any]:
         """Commit the image, start the release as a CI job would, show the tree until it ends, and account for it."""
         self._console.rule(f"{scenario.name}: {IMAGE}:{scenario.tag}")
-        manifests = apply_images(self._manifests, {"checkout": f"{IMAGE}:{scenario.tag}"})
-        await self._world.apply([manifests.rollout().raw])
-        handle = await self._client.start(request_of(manifests, "the demonstration"))
+        request = await deliver(self._world, self._manifests, scenario.tag, "the demonstration")
+        handle = await self._client.start(request)
         watching = asyncio.create_task(self._watch(handle))
         try:
             status, outcome = await self._ended(handle)
@@ -79,7 +78,12 @@ class Demo:
         told = await account(
             self._temporal, self._world.telemetry, SERVICE, status, outcome, self._world.temporal.ui_url
         )
-        return {"scenario": scenario.name, "expected": scenario.expected, **told}
+        return {
+            "scenario": scenario.name,
+            "expected": scenario.expected,
+            **told,
+            "head": await asyncio.to_thread(self._world.git.message, self._world.git.head()),
+        }
 
     async def _watch(self, handle: ReleaseHandle) -> None:
         """The live tree on a terminal, what changes line by line elsewhere."""
@@ -110,15 +114,18 @@ def network_of(manifests: Manifests) -> list[dict[str, Any]]:
     ]
 
 
-def request_of(manifests: Manifests, by: str) -> ReleaseRequest:
-    """The request that a CI job would send for these manifests."""
-    rollout = manifests.rollout()
+async def deliver(world: World, manifests: Manifests, tag: str, by: str) -> ReleaseRequest:
+    """Commit an image, apply it as Argo CD would, and return the request that a CI job sends for its release."""
+    wanted = apply_images(manifests, {"checkout": f"{IMAGE}:{tag}"}).rollout()
+    rollout = await asyncio.to_thread(world.commit, wanted.raw, f"checkout {tag}")
+    await world.apply([rollout])
     return ReleaseRequest(
-        namespace=rollout.metadata.namespace,
-        name=rollout.metadata.name,
-        rollout=rollout.raw,
+        namespace=wanted.metadata.namespace,
+        name=wanted.metadata.name,
+        rollout=rollout,
         templates=tuple(template.raw for template in manifests.templates),
         by=by,
+        source=Source(repository=world.git.url, commit=world.git.head()),
     )
 
 
@@ -140,6 +147,8 @@ async def run_demo(scenarios: Sequence[Scenario], *, keep: bool, report: Path, c
             "residentMegabytes": world.resident_megabytes(),
             "temporalUi": world.temporal.ui_url,
             "incidents": f"{world.servicenow.url}/",
+            "messages": world.slack.page_url(SLACK_CHANNEL),
+            "told": [message.text for message in world.slack.channels[SLACK_CHANNEL].messages],
             "releases": releases,
         }
         _write(report, document)
@@ -168,9 +177,13 @@ def print_account(console: Console, document: dict[str, Any], report: Path) -> N
         console.print(f"  {release['url']}", soft_wrap=True)
         if release["incident"]:
             console.print(f"  incident {release['incident']['number']}: {release['incident']['url']}", soft_wrap=True)
+        for row in release["compensations"]:
+            if row["name"] == Compensation.REVERT:
+                console.print(f"  {row['name']}: {row['detail']}", soft_wrap=True)
     memory = sum(document["residentMegabytes"].values())
     console.print(f"{document['secondsInAll']} s in all, {memory:.0f} MB of memory; the whole account: {report}")
-    console.print(f"Temporal UI: {document['temporalUi']}   incidents: {document['incidents']}", soft_wrap=True)
+    doors = ("temporalUi", "incidents", "messages")
+    console.print("   ".join(f"{door}: {document[door]}" for door in doors), soft_wrap=True)
 
 
 def _row(release: dict[str, Any]) -> tuple[str, ...]:
@@ -197,6 +210,7 @@ def _row(release: dict[str, Any]) -> tuple[str, ...]:
 
 def _print_doors(console: Console, world: World) -> None:
     console.print("the world stays up until Ctrl-C. From another terminal:")
+    console.print(f"  git --git-dir {world.git.bare} log --stat main")
     console.print(f"  export TEMPORAL_ADDRESS={world.temporal.address}")
     console.print("  .venv/bin/tidegate get rollout checkout -n payments")
     console.print(f"  kubectl --server {world.kubernetes.url} -n payments get rollouts,replicasets,pods")

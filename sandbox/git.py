@@ -66,6 +66,10 @@ class GitRepository:
         """The files that a commit touched."""
         return git(self.bare, "diff-tree", "-r", "--name-only", f"{commit}~", commit).decode().split()
 
+    def with_trailer(self, name: str, value: str) -> list[str]:
+        """The commits of `main` whose messages end with that trailer, the newest first."""
+        return git(self.bare, "log", "--format=%H", f"--grep=^{name}: {value}$", "main").decode().split()
+
     def everything(self) -> bytes:
         """Every commit with its message and its changes, for a scan."""
         return git(self.bare, "log", "--all", "--patch")

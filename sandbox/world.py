@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import yaml
 
 from sandbox.controllers import Controllers, PodSimulator
 from sandbox.datadog import DatadogApi
 from sandbox.envoy import Envoy
+from sandbox.git import GitRepository
 from sandbox.kubernetes_api import KubernetesApi
 from sandbox.mesh.agent import MeshAgent
 from sandbox.mesh.xds import DiscoveryFiles
@@ -35,6 +37,8 @@ SERVICENOW_SECRET = "tidegate/servicenow"  # noqa: S105  # a path
 SLACK_SECRET = "tidegate/slack"  # noqa: S105  # a path
 SLACK_CHANNEL = "releases"
 FIELD_MANAGER = "gitops"
+MANIFEST = "apps/checkout/rollout.yaml"
+TOLD = ("on-rollout-aborted", "on-rollout-completed")
 APPLY = "application/apply-patch+yaml"
 PLURALS = {
     "Namespace": "namespaces",
@@ -86,6 +90,7 @@ class World:
         self.telemetry = Telemetry()
         self.kubernetes = KubernetesApi()
         self.temporal = TemporalServer(state)
+        self.git = GitRepository(state)
         self.vault = Vault(state, paths=[DATADOG_SECRET, SERVICENOW_SECRET, SLACK_SECRET])
         self.files = DiscoveryFiles(state / "xds")
         self.envoy = Envoy(state, self.files.folder)
@@ -219,6 +224,7 @@ class World:
             "TIDEGATE_VAULT__SECRET_ID_FILE": str(self.vault.secret_id_file),
             "TIDEGATE_DATADOG__MEASUREMENTS_PER_SECOND": "50",
             "TIDEGATE_TEMPORAL_UI": f"{self.temporal.ui_url}/namespaces/{NAMESPACE}",
+            "TIDEGATE_GIT__REPOSITORIES": self.git.url,
             "TIDEGATE_SERVICENOW__URL": self.servicenow.url,
             "TIDEGATE_SLACK__API_URL": self.slack.url,
             "TIDEGATE_SLACK__SECRET_PATH": f"secret/{SLACK_SECRET}",
@@ -233,6 +239,19 @@ class World:
             return answer.status == 200
 
     # --------------------------------------------------------------------------------------------------------- its Git
+
+    def commit(self, rollout: dict[str, Any], message: str) -> dict[str, Any]:
+        """Push a Rollout that names this Git, and the channel that hears of it; what was pushed. Blocks."""
+        named = {
+            "tidegate.io/git-repository": self.git.url,
+            "tidegate.io/git-path": str(Path(MANIFEST).parent),
+            **{f"notifications.argoproj.io/subscribe.{trigger}.slack": SLACK_CHANNEL for trigger in TOLD},
+        }
+        metadata = rollout["metadata"]
+        annotations = {**(metadata.get("annotations") or {}), **named}
+        pushed = {**rollout, "metadata": {**metadata, "annotations": annotations}}
+        self.git.commit_file(message, MANIFEST, yaml.safe_dump(pushed, sort_keys=False))
+        return pushed
 
     async def apply(self, documents: Sequence[dict[str, Any]]) -> None:
         """Apply manifests, and the namespaces that they need, as a GitOps controller does when a commit lands.

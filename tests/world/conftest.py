@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest_asyncio
 from temporalio.client import Client
 
-from sandbox.demo import EXAMPLES, IMAGE, RATE, network_of, request_of
+from sandbox.demo import EXAMPLES, RATE, deliver, network_of
 from sandbox.processes import until
 from sandbox.world import World, open_world
 from tidegate.client import ReleaseError, ReleaseHandle, RolloutRef, TidegateClient, data_converter
 from tidegate.contract import ReleaseResult, ReleaseStatus
 from tidegate.manifests.documents import load
-from tidegate.manifests.images import apply_images
 
 BIN = Path(sysconfig.get_path("scripts"))
 CHECKOUT = RolloutRef(cluster="default", namespace="payments", name="checkout")
@@ -38,9 +37,7 @@ class Releases:
         await self.world.start_load(RATE)
 
     async def start(self, tag: str) -> ReleaseHandle:
-        manifests = apply_images(self.manifests, {"checkout": f"{IMAGE}:{tag}"})
-        await self.world.apply([manifests.rollout().raw])
-        return await self.client.start(request_of(manifests, "a test"))
+        return await self.client.start(await deliver(self.world, self.manifests, tag, "a test"))
 
     async def ended(self, handle: ReleaseHandle) -> ReleaseResult:
         try:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
 import time
 
 import aiohttp
 import pytest
+from jsonschema import Draft202012Validator
+from PIL import Image
 
 from sandbox.account import counted_weights, failing_verdict, requests_by_version, seconds_to_zero
+from sandbox.world import MANIFEST, SLACK_CHANNEL
 from tests.world.conftest import Releases
+from tidegate.cli.schema import Kind, schema_of
 from tidegate.contract import ErrorType, ReleaseStatus
 
 pytestmark = [pytest.mark.world, pytest.mark.asyncio(loop_scope="session")]
@@ -44,7 +50,14 @@ async def test_a_bad_version_dies_at_the_first_gate(releases: Releases) -> None:
     assert to_zero < 5
     await _nothing_goes_to(releases, status)
     assert requests_by_version(telemetry, SERVICE, status, _end(status))
-    await _one_incident_with_the_failed_run(releases, status)
+    await _one_incident_with_its_evidence(releases, status)
+    git = releases.world.git
+    [commit] = git.with_trailer("Tidegate-Run", status.run_id)
+    assert "checkout:1.1.0" in git.file(MANIFEST, commit)
+    assert "1.2.0-bad" in git.file(MANIFEST, f"{commit}~1")
+    messages = releases.world.slack.channels[SLACK_CHANNEL].messages
+    [message] = [each for each in messages if f"revision {status.revision}:" in each.text]
+    assert "aborted" in message.text
 
 
 async def test_a_slow_version_dies_at_the_same_gate(releases: Releases) -> None:
@@ -93,11 +106,16 @@ async def test_no_credential_is_in_a_history_a_log_or_a_page(releases: Releases)
         handle = releases.temporal.get_workflow_handle(workflow.id, run_id=workflow.run_id)
         history = await handle.fetch_history()
         seen.append(b"".join(event.SerializeToString() for event in history.events))
+    seen.append(world.git.everything())
+    seen += [file.content for file in world.servicenow.records.attachments.values()]
+    pages = (f"{world.servicenow.url}/", f"{world.servicenow.url}/incident/INC0010001")
     async with aiohttp.ClientSession() as session:
-        for url in (f"{world.servicenow.url}/", f"{world.servicenow.url}/incident/INC0010001"):
+        for url in (*pages, world.slack.page_url(SLACK_CHANNEL)):
             async with session.get(url) as answer:
                 assert answer.status == 200
                 seen.append(await answer.read())
+    assert b"checkout:1.2.0-bad" in world.git.everything()
+    assert any(content.startswith(b"\x89PNG") for content in seen)
     assert len(seen) > 10
     assert sum(map(len, seen)) > 10_000
     for secret in secrets:
@@ -123,12 +141,20 @@ async def _nothing_goes_to(releases: Releases, status: ReleaseStatus) -> None:
     assert after[status.desired_hash].sent == before[status.desired_hash].sent
 
 
-async def _one_incident_with_the_failed_run(releases: Releases, status: ReleaseStatus) -> None:
+async def _one_incident_with_its_evidence(releases: Releases, status: ReleaseStatus) -> None:
     assert status.incident is not None
-    async with aiohttp.ClientSession() as session, session.get(status.incident.url) as answer:
-        page = await answer.text()
+    records = releases.world.servicenow.records
+    incident = records.by_number(status.incident.number)
+    assert incident is not None
+    files = {str(file.fields["file_name"]): file.content for file in records.files_of(incident)}
     failed = next(a for a in status.analyses if a.status.phase == "Failed")
-    assert f"analysisrun-{failed.name}.json" in page
+    run = f"analysisrun-{failed.name}.json"
+    assert set(files) == {run, "release.json", "readings.png"}
+    Draft202012Validator(schema_of(Kind.ANALYSIS_RUN)).validate(json.loads(files[run]))
+    Draft202012Validator(schema_of(Kind.RELEASE)).validate(json.loads(files["release.json"]))
+    assert Image.open(io.BytesIO(files["readings.png"])).format == "PNG"
+    async with aiohttp.ClientSession() as session, session.get(status.incident.url) as answer:
+        assert run in await answer.text()
     password = releases.world.credentials.servicenow_password
     login = {"Authorization": aiohttp.encode_basic_auth("tidegate", password)}
     table = f"{releases.world.servicenow.url}/api/now/table/incident"
