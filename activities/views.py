@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import datetime
 
 from activities.cluster import DESTINATION_RULES, ROLLOUTS, SERVICES, Cluster, Object
 from activities.experiments import Experiments, shares_of
@@ -82,8 +83,9 @@ class Views:
         experiment = await self._experiments.standing(target)
         shares = shares_of(traffic, experiment)
         workload = await self._workloads.standing(target.namespace, live or rollout)
+        last = max((each.promoted_at for each in sets if each.promoted_at is not None), default=None)
         return View(
-            Scene(tuple(map(_standing, sets)), selectors, weights, shares, workload),
+            Scene(tuple(_standing(each, last) for each in sets), selectors, weights, shares, workload),
             tuple(sets),
             traffic,
             spec.wanted_replicas(),
@@ -121,7 +123,7 @@ def rules_of(rollout: Document) -> Rules:
     )
 
 
-def _standing(found: ReplicaSetState) -> Standing:
+def _standing(found: ReplicaSetState, last: datetime | None) -> Standing:
     return Standing(
         name=found.name,
         hash=found.hash,
@@ -131,6 +133,7 @@ def _standing(found: ReplicaSetState) -> Standing:
         available=found.available,
         scale_down_at=found.scale_down_at,
         promoted=found.promoted_at is not None,
+        promoted_last=found.promoted_at is not None and found.promoted_at == last,
         metadata=found.ephemeral,
         counted=found.counted,
     )

@@ -55,7 +55,11 @@ class Model:
         """`slow` is a cluster whose controller counts pods only when it is told to (`count`)."""
         self.now = NOW
         self.routed = routed
-        self.sets = {stable: Standing(f"shop-{stable}", stable, 1, replicas, replicas, replicas, promoted=True)}
+        self.sets = {
+            stable: Standing(
+                f"shop-{stable}", stable, 1, replicas, replicas, replicas, promoted=True, promoted_last=True
+            )
+        }
         self.selectors = {"stable": stable, "canary": stable}
         self.weight = 0
         self.routes: dict[str, int] = {}
@@ -108,7 +112,8 @@ class Model:
             del self.sets[name]
             self.uncounted.discard(name)
         elif isinstance(move, Mark):
-            self.sets[name] = replace(found, promoted=True)
+            self.sets = {hash_: replace(each, promoted_last=False) for hash_, each in self.sets.items()}
+            self.sets[name] = replace(found, promoted=True, promoted_last=True)
         elif isinstance(move, SetMetadata):
             self.sets[name] = replace(found, metadata=move.metadata)
         elif isinstance(move, Schedule):

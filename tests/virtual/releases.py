@@ -20,7 +20,7 @@ from temporalio.worker import Interceptor, Worker
 from tests.virtual.cluster import NAMESPACE, VirtualCluster
 from tests.virtual.lingering import Lingering
 from tests.virtual.people import GitDouble, NoticesDouble, ServiceNowDouble
-from tests.virtual.time_skipping import time_skipping
+from tests.virtual.time_skipping import release_runner, time_skipping
 from tidegate.analysis.reading import Reading
 from tidegate.client import KeySource
 from tidegate.contract import (
@@ -40,7 +40,6 @@ from tidegate.contract import (
     rollout_id,
 )
 from tidegate.manifests.documents import load
-from workers.wiring import workflow_runner
 from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
 from workflows.rollout import Rollout
@@ -183,7 +182,7 @@ async def release_world(
                 env.client,
                 task_queue=RELEASES_QUEUE,
                 workflows=[Rollout, AnalysisRun, FollowUp],
-                workflow_runner=workflow_runner(),
+                workflow_runner=release_runner(cached),
                 max_cached_workflows=cached,
                 interceptors=ends,
             ),

@@ -19,7 +19,7 @@ from tests.virtual.lingering import Lingering
 from tests.virtual.people import ServiceNowDouble
 from tests.virtual.releases import search_attributes
 from tests.virtual.simulation import Simulation, TimeStandsStillError
-from tests.virtual.time_skipping import time_skipping
+from tests.virtual.time_skipping import release_runner, time_skipping
 from tidegate.analysis.reading import Reading
 from tidegate.client import TidegateClient
 from tidegate.contract import (
@@ -32,7 +32,6 @@ from tidegate.contract import (
     metrics_queue,
 )
 from workers.watch_door import Door
-from workers.wiring import workflow_runner
 from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
 from workflows.rollout import Rollout
@@ -169,7 +168,7 @@ def _release_worker(client: Client, cached: int) -> Worker:
         client,
         task_queue=RELEASES_QUEUE,
         workflows=[Rollout, AnalysisRun, FollowUp],
-        workflow_runner=workflow_runner(),
+        workflow_runner=release_runner(cached),
         interceptors=[Lingering()],
         max_cached_workflows=cached,
     )

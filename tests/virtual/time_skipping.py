@@ -7,8 +7,10 @@ import sysconfig
 
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
 
 from tidegate.client import KeySource, data_converter
+from workers.wiring import workflow_runner
 
 # The server lacks a capability that the SDK warns of for each worker.
 _QUIET = Runtime(
@@ -22,3 +24,8 @@ async def time_skipping(keys: KeySource | None = None) -> WorkflowEnvironment:
     return await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=server, data_converter=data_converter(keys), runtime=_QUIET
     )
+
+
+def release_runner(cached: int) -> WorkflowRunner:
+    """That of the workers, but where nothing is kept between tasks: most of the time would go into its imports."""
+    return workflow_runner() if cached else UnsandboxedWorkflowRunner()

@@ -282,3 +282,18 @@ async def test_a_rollout_that_is_deleted_in_mid_canary_leaves_no_trace_in_the_ro
 
 def uids(world: World) -> set[str]:
     return {meta(pod)["uid"] for pod in world.cluster.pods()}
+
+
+async def test_a_version_that_was_gone_back_to_is_the_stable_one_of_the_next_release(world: World) -> None:
+    await world.deploy_stable()
+    first = world.cluster.stable_hash
+    await (await world.start(world.request("1.1.0", with_steps({"setWeight": 50})))).result()
+    back = await (await world.start(world.request("1.0.0", with_steps({"setWeight": 50})))).result()
+    assert (back.outcome, back.hash, world.cluster.stable_hash) == ("Healthy", first, first)
+    world.cluster.writes.clear()
+    handle = await world.start(world.request("1.2.0", HALF))
+    await world.until(handle, paused)
+    await handle.signal("abort")
+    await failure(handle)
+    assert world.cluster.selector("checkout-stable") == first
+    assert world.cluster.selector("checkout-canary") == first

@@ -232,7 +232,12 @@ def _moves(at: Position, scene: Scene, rules: Rules, now: datetime) -> Iterator[
 def _rest(at: Position, scene: Scene, rules: Rules, sets: ReplicaSets, now: datetime) -> Iterator[Move]:
     """What follows the traffic, and the pods."""
     canary = scene.of(at.desired_hash)
-    if canary is not None and at.fully_promoted and not canary.promoted and at.enough(canary.available, at.replicas):
+    if (
+        canary is not None
+        and at.fully_promoted
+        and not canary.promoted_last
+        and at.enough(canary.available, at.replicas)
+    ):
         yield Mark(canary.name)
     yield from _deadlines(at, scene, sets, now)
     yield from _pods(at, sets, ramp=rules.ramp)

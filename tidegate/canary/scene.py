@@ -15,7 +15,8 @@ from tidegate.manifests.steps import PodTemplateMetadata
 class Standing:
     """One ReplicaSet as it was read: pods that are wanted, created and available.
 
-    `scale_down_at` is when its pods may go, None while nobody said so; `promoted` that it is marked as once promoted.
+    `scale_down_at` is when its pods may go, None while nobody said so; `promoted` that it is marked as once promoted,
+    `promoted_last` that no other was marked after it.
     `metadata` is what its role put on its pods, None while some are still to follow. `counted` is False while pods that
     were there before its last change have not been counted since; `available` is 0 then, as nothing is proved.
     """
@@ -28,6 +29,7 @@ class Standing:
     available: int
     scale_down_at: datetime | None = None
     promoted: bool = False
+    promoted_last: bool = False
     metadata: PodTemplateMetadata | None = NOTHING
     counted: bool = True
 
