@@ -12,7 +12,7 @@ from tidegate.cli.words import BAD, OK, PROGRESSING, WAITING, WARNING, age, colu
 from tidegate.contract import Observation, ReleaseStatus, ReplicaCounts, ReplicaSetState, Waiting
 
 _EVENTS_SHOWN = 8
-_COMPENSATION_MARKS = {"pending": WAITING, "running": PROGRESSING, "done": OK, "failed": BAD}
+_COMPENSATION_MARKS = {"pending": WAITING, "running": PROGRESSING, "done": OK, "skipped": WARNING, "failed": BAD}
 
 
 def overview(status: ReleaseStatus, observation: Observation | None, now: datetime) -> list[Text]:

@@ -124,7 +124,10 @@ class Compensation(StrEnum):
 
 
 class CompensationStatus(Payload):
-    """One thing that must follow an abort, and how it went: pending, running, done or failed, and since when."""
+    """One thing that must follow an abort, how it stands (pending, running, done, skipped or failed), and since when.
+
+    Skipped is what nobody set up, as `detail` says.
+    """
 
     name: str
     state: str = "pending"

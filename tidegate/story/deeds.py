@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from tidegate.analysis.status import Phase
-from tidegate.contract import AnalysisRef, Compensation, CompensationStatus, Event, ReleaseStatus, StepState
+from tidegate.contract import (
+    AnalysisRef,
+    Compensation,
+    CompensationStatus,
+    EffectState,
+    Event,
+    ReleaseStatus,
+    StepState,
+)
 from tidegate.story.explained import Deed
 
 _FAILED, _RUNNING = "failed", "running"
@@ -126,6 +134,8 @@ def _compensation(status: ReleaseStatus, each: CompensationStatus) -> Deed | Non
         return Deed(at=each.at, text=f"could not be done: {each.name}: {each.detail}".rstrip(": "), bad=True)
     if each.state == _RUNNING:
         return Deed(at=each.at, text=f"under way: {each.name}")
+    if each.state == EffectState.SKIPPED:
+        return Deed(at=each.at, text=f"left out: {each.name}: {each.detail}".rstrip(": "))
     if each.name == Compensation.TRAFFIC:
         return None  # the weight that was written and read back says it
     if each.name == Compensation.INCIDENT and status.incident is not None:
