@@ -161,34 +161,36 @@ class Cluster:
         resource: Resource,
         namespace: str,
         name: str,
-        fence: Fence,
+        fence: Fence | None,
         edit: Callable[[Object], list[Operation]],
     ) -> Object:
         """Read an object, let `edit` decide on JSON Patch operations, write them guarded, return what stands now.
 
         The patch tests the resourceVersion that was read, so `edit` never acts on a stale picture; when somebody else
         wrote in between, it is asked again. The fence is written even when there is nothing else to write: it is what
-        keeps an earlier write that is still on its way from landing afterwards (law 3).
+        keeps an earlier write that is still on its way from landing afterwards (law 3). What a person asks for has
+        none: it must not turn away what the release under way still writes.
 
         Raises `StaleWrite` when a later write already stands, `Conflict` when the object never stood still.
         """
         for _ in range(CHANGE_TRIES):
             found = await self.get(resource, namespace, name)
             stored = _stored_fence(found)
-            if stored > (fence.epoch, fence.sequence):
+            if fence is not None and stored > (fence.epoch, fence.sequence):
                 raise ApplicationError(
                     f"{resource.kind} {namespace}/{name}: write {fence} refused: {stored[0]}.{stored[1]} stands",
                     type=ErrorType.STALE_WRITE,
                     non_retryable=True,
                 )
             operations = edit(found)
-            if not operations and stored == (fence.epoch, fence.sequence):
+            if not operations and (fence is None or stored == (fence.epoch, fence.sequence)):
                 return found
+            fencing = _fence_operations(found, fence) if fence is not None else []
             try:
                 return await self._request(
                     "PATCH",
                     resource.path(namespace, name),
-                    body=[_unchanged(found), *_fence_operations(found, fence), *operations],
+                    body=[_unchanged(found), *fencing, *operations],
                     content_type=JSON_PATCH,
                 )
             except ApplicationError as error:

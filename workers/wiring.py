@@ -74,12 +74,13 @@ def workflow_runner() -> SandboxedWorkflowRunner:
 def _workflow_worker(client: Client, settings: Settings) -> Worker:
     from workflows.analysis_run import AnalysisRun
     from workflows.follow_up import FollowUp
+    from workflows.roll_back import RollBack
     from workflows.rollout import Rollout
 
     return Worker(
         client,
         task_queue=RELEASES_QUEUE,
-        workflows=[Rollout, AnalysisRun, FollowUp],
+        workflows=[Rollout, AnalysisRun, FollowUp, RollBack],
         workflow_runner=workflow_runner(),
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         graceful_shutdown_timeout=settings.graceful_shutdown,
@@ -107,6 +108,7 @@ async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Acti
     from activities.kubernetes import Kubernetes
     from activities.passes import Passes
     from activities.restarts import Restarts
+    from activities.rollbacks import Rollbacks
 
     reached = settings.kubernetes
     cluster = await Cluster.connect(url=reached.api_url, kubeconfig=reached.kubeconfig, context=reached.context)
@@ -116,6 +118,7 @@ async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Acti
         *IstioTraffic(cluster).activities(),
         *Passes(cluster).activities(),
         *Restarts(cluster).activities(),
+        *Rollbacks(cluster).activities(),
         *Jobs(cluster).activities(),
     ]
 

@@ -48,7 +48,7 @@ class FollowUp:
 
         Fails, once all have ended, with those that a person has to put right or that took longer than `GIVE_UP`.
         """
-        self._release = workflow.get_external_workflow_handle(asked.release, run_id=asked.run_id)
+        self._asked = asked
         self._until = workflow.now() + GIVE_UP
         ended = list(await asyncio.gather(*map(self._have, asked.effects)))
         failed = [f"{each.name}: {each.message}" for each in ended if each.state is EffectState.FAILED]
@@ -58,13 +58,18 @@ class FollowUp:
 
     async def _have(self, effect: Effect) -> FollowedUp:
         ended = await self._carry_out(effect)
-        try:
-            await self._release.signal(Signal.FOLLOWED_UP, ended)
-        except FailureError as error:
-            workflow.logger.info("the release was not told, it has ended: %s", error)
+        if self._asked.release:
+            await self._tell(ended)
         if effect.note is not None and ended.state is EffectState.DONE:
             await self._carry_out(_with_note(effect.note, ended.message))
         return ended
+
+    async def _tell(self, ended: FollowedUp) -> None:
+        release = workflow.get_external_workflow_handle(self._asked.release, run_id=self._asked.run_id)
+        try:
+            await release.signal(Signal.FOLLOWED_UP, ended)
+        except FailureError as error:
+            workflow.logger.info("the release was not told, it has ended: %s", error)
 
     async def _carry_out(self, effect: Effect) -> FollowedUp:
         while True:

@@ -1,9 +1,21 @@
-"""What Git is asked to put back after an abort: the images of this version, as far as stable has others. Pure."""
+"""What Git is asked to put back after an abort or an undo: images, as far as the earlier version has others. Pure."""
 
 from __future__ import annotations
 
-from tidegate.contract import ImageChange, ReleaseStatus, RevertRequest
+from typing import Any
+
+from tidegate.contract import (
+    Document,
+    ImageChange,
+    Message,
+    ReleaseStatus,
+    RevertRequest,
+    RollBackRequest,
+    RolledBack,
+)
+from tidegate.manifests.workload import reference_of
 from workflows.evidence import plan_images
+from workflows.messages import said
 from workflows.plan import Plan
 
 # Annotations of the Rollout: where the manifest stands that Argo CD applies, and how a revert is to reach it.
@@ -18,25 +30,56 @@ def revert_request(plan: Plan, status: ReleaseStatus, cause: str) -> RevertReque
 
     The run is part of the cause: a second try of the same revision that fails again is another one.
     """
-    annotations = plan.annotations
-    repository, images = annotations.get(REPOSITORY), _changes(plan)
-    if not repository or not images:
+    images = _changes(plan)
+    if not images:
         return None
-    workload = plan.manifest.spec.workload_ref
-    return RevertRequest(
-        repository=repository,
-        branch=annotations.get(BRANCH) or "main",
-        path=annotations.get(PATH) or ".",
+    return _request(
+        plan.request.rollout,
         namespace=plan.request.namespace,
         rollout=plan.request.name,
-        workload=workload.name if workload else "",
         revision=plan.revision,
         images=images,
         release=f"{status.workflow_id}/{plan.revision}",
         run=status.run_id,
         reason=cause,
         commit=plan.request.source.commit,
+    )
+
+
+def undo_request(asked: RollBackRequest, done: RolledBack, workflow_id: str, run: str) -> RevertRequest | None:
+    """The revert of what a person took back; None where Git is not named, or says that already."""
+    images = tuple(
+        ImageChange(container=name, bad=image, good=done.images[name])
+        for name, image in done.before.items()
+        if image and done.images.get(name, image) not in ("", image)
+    )
+    if not images:
+        return None
+    return _request(
+        done.rollout,
+        namespace=asked.target.namespace,
+        rollout=asked.target.name,
+        revision=done.revision,
+        images=images,
+        release=workflow_id,
+        run=run,
+        reason=f"undo{said(Message(by=asked.by, reason=asked.reason))}",
+        commit="",
+    )
+
+
+def _request(manifest: Document, **of_the_release: Any) -> RevertRequest | None:
+    annotations = (manifest.get("metadata") or {}).get("annotations") or {}
+    repository, workload = annotations.get(REPOSITORY), reference_of(manifest)
+    if not repository:
+        return None
+    return RevertRequest(
+        repository=repository,
+        branch=annotations.get(BRANCH) or "main",
+        path=annotations.get(PATH) or ".",
+        workload=workload.name if workload else "",
         mode=annotations.get(MODE) or "",
+        **of_the_release,
     )
 
 

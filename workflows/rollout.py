@@ -153,7 +153,7 @@ class Rollout(Doors):
             reason = workflow.cancellation_reason() or "no reason given"
             await shielded(self._abort_release(plan, Aborted(f"cancelled: {reason}")))
             raise
-        self.inbox.closing = "this version is fully promoted; to go back, release the earlier one"
+        self.inbox.closing = "this version is fully promoted; to go back: tidegate undo"
         await shielded(self._become_stable(plan))
         return await self._finish(plan)
 

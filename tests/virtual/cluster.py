@@ -17,6 +17,7 @@ from activities.kubernetes import Kubernetes
 from activities.passes import Passes, not_changed
 from activities.replica_sets import HASH_LABEL, PROMOTED_AT, REVISION
 from activities.restarts import Restarts
+from activities.rollbacks import Rollbacks
 from sandbox.controllers.pod_simulator import PodSimulator
 from sandbox.controllers.replica_sets import ReplicaSetController
 from sandbox.controllers.stepped import SteppedClock, SteppedControllers
@@ -111,6 +112,7 @@ class VirtualCluster(Interceptor):
             *IstioTraffic(self.client).activities(),
             *Passes(self.client, between_looks=self._between_looks, for_pods=_never).activities(),
             *Restarts(self.client, look=timedelta()).activities(),
+            *Rollbacks(self.client).activities(),
         ]
 
     # ------------------------------------------------------------------------------------------------------------ time

@@ -42,6 +42,7 @@ from tidegate.contract import (
 from tidegate.manifests.documents import load
 from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
+from workflows.roll_back import RollBack
 from workflows.rollout import Rollout
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"
@@ -181,7 +182,7 @@ async def release_world(
             Worker(
                 env.client,
                 task_queue=RELEASES_QUEUE,
-                workflows=[Rollout, AnalysisRun, FollowUp],
+                workflows=[Rollout, AnalysisRun, FollowUp, RollBack],
                 workflow_runner=release_runner(cached),
                 max_cached_workflows=cached,
                 interceptors=ends,

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 import typer
 
-from tidegate.cli import analyse, codec, explain, listing, release, schema, show, speak
+from tidegate.cli import analyse, codec, explain, listing, release, schema, show, speak, undo
 from tidegate.cli.exits import ExitCode, error_block, exit_code
 from tidegate.cli.options import Output, OutputOption
 from tidegate.cli.output import SCHEMA_VERSION, print_json, stderr, stdout
@@ -47,6 +47,7 @@ app.command()(speak.promote)
 app.command("abort", help="Put all traffic back on the stable version and end the release.")(
     speak.command("aborted", TidegateClient.abort)
 )
+app.command()(undo.undo)
 app.command("pause", help="Take no further step until `resume`.")(speak.command("paused", TidegateClient.pause))
 app.command("resume", help="Go on after `pause`.")(speak.command("resumed", TidegateClient.resume))
 

@@ -34,6 +34,7 @@ from tidegate.client.errors import (
     translated,
 )
 from tidegate.client.refs import AnalysisRunRef, ReleaseHandle, ReleaseSummary, RolloutRef, images_of, request_digest
+from tidegate.client.rollbacks import Rollbacks
 from tidegate.client.runs import (
     ended_badly,
     first_request,
@@ -75,7 +76,7 @@ UPDATE_TIMEOUT = timedelta(seconds=20)
 OBSERVE_TIMEOUT = timedelta(seconds=4)
 
 
-class TidegateClient(AnalysisRuns):
+class TidegateClient(AnalysisRuns, Rollbacks):
     """Client of the releases in one Temporal namespace. Every method may raise the errors of `tidegate.client`."""
 
     # ------------------------------------------------------------------------------------------------------------ speak

@@ -44,6 +44,7 @@ from tidegate.contract.names import (
     FOLLOW_UP_QUEUE,
     FOLLOW_UP_WORKFLOW,
     RELEASES_QUEUE,
+    ROLL_BACK_WORKFLOW,
     ROLLOUT_WORKFLOW,
     SEARCH_ATTRIBUTES,
     SEARCH_NAMESPACE,
@@ -60,6 +61,7 @@ from tidegate.contract.names import (
     cluster_queue,
     follow_up_id,
     metrics_queue,
+    roll_back_id,
     rollout_id,
 )
 from tidegate.contract.notices import Notice, NoticeSent
@@ -91,6 +93,7 @@ from tidegate.contract.release import (
     Waiting,
     WeightStatus,
 )
+from tidegate.contract.roll_back import RollBackRequest, RolledBack
 from tidegate.contract.rollout_object import FLAGS, SPOKEN_FIELDS, RolloutObject
 from tidegate.contract.traffic import (
     ExperimentWeight,
@@ -119,6 +122,7 @@ __all__ = [
     "PAUSED_BY_SPEC",
     "RELEASES_QUEUE",
     "ROLLOUT_WORKFLOW",
+    "ROLL_BACK_WORKFLOW",
     "SEARCH_ATTRIBUTES",
     "SEARCH_NAMESPACE",
     "SEARCH_PHASE",
@@ -200,6 +204,8 @@ __all__ = [
     "RevertMode",
     "RevertRequest",
     "RevertResult",
+    "RollBackRequest",
+    "RolledBack",
     "RolloutObject",
     "RouteState",
     "RunNews",
@@ -227,5 +233,6 @@ __all__ = [
     "metrics_queue",
     "parse_message",
     "render",
+    "roll_back_id",
     "rollout_id",
 ]

@@ -81,10 +81,10 @@ class Effect(Payload):
 
 
 class FollowUpRequest(Payload):
-    """The effects of one decision of a run of a release; `release` is its workflow id."""
+    """The effects of one decision; `release` is the workflow id of the release whose run made it, if one did."""
 
-    release: str
-    run_id: str
+    release: str = ""
+    run_id: str = ""
     effects: tuple[Effect, ...]
 
 

@@ -9,6 +9,7 @@ from temporalio.common import SearchAttributeKey
 ROLLOUT_WORKFLOW = "Rollout"
 ANALYSIS_WORKFLOW = "AnalysisRun"
 FOLLOW_UP_WORKFLOW = "FollowUp"
+ROLL_BACK_WORKFLOW = "RollBack"
 
 RELEASES_QUEUE = "tidegate-releases"  # workflows
 FOLLOW_UP_QUEUE = "tidegate-follow-up"  # ServiceNow, Git, and whatever else tells people
@@ -35,6 +36,11 @@ def rollout_id(cluster: str, namespace: str, name: str) -> str:
 def analysis_id(cluster: str, namespace: str, run: str) -> str:
     """Workflow id of an analysis run, `run` being the name Argo gives the AnalysisRun object."""
     return f"analysis/{cluster}/{namespace}/{run}"
+
+
+def roll_back_id(cluster: str, namespace: str, name: str) -> str:
+    """Workflow id of what brings an earlier revision of a Rollout back; one at a time."""
+    return f"roll-back/{cluster}/{namespace}/{name}"
 
 
 def follow_up_id(release: str, revision: int, run_id: str, decision: str) -> str:
@@ -78,6 +84,7 @@ class Activity(StrEnum):
     AWAIT_CHANGE = "await_change"  # AwaitChange -> None
     REFUSE = "refuse"  # Refusal -> RolloutObject, None when there is no such object
     RESTART_PODS = "restart_pods"  # RestartPods -> None
+    ROLL_BACK = "roll_back"  # RollBackRequest -> RolledBack
     RESTORE_STABLE = "restore_stable"  # RestoreStable -> TrafficState
     # MeasureRequest -> list[Reading]: `measure_` and the key of a provider in manifests
     MEASURE_DATADOG = "measure_datadog"

@@ -1,0 +1,55 @@
+"""Earlier revisions that are asked for again; `TidegateClient` inherits it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from temporalio.client import Client, WorkflowFailureError
+
+from tidegate.client.errors import RefusedError, no_worker, translated
+from tidegate.client.refs import RolloutRef
+from tidegate.contract import (
+    RELEASES_QUEUE,
+    ROLL_BACK_WORKFLOW,
+    RollBackRequest,
+    RolledBack,
+    Target,
+    roll_back_id,
+)
+
+UNDO_TIMEOUT = timedelta(seconds=60)
+
+
+class Rollbacks:
+    """What a client can do with revisions."""
+
+    _temporal: Client
+
+    async def undo(
+        self, rollout: RolloutRef, *, to_revision: int | None = None, by: str = "", reason: str = ""
+    ) -> RolledBack:
+        """Let the Rollout object ask for an earlier revision again, by default the one before; the release follows.
+
+        Raises `RefusedError` where there is no such revision, nor a Rollout object; nothing was changed then.
+        """
+        target = Target(namespace=rollout.namespace, name=rollout.name)
+        request = RollBackRequest(cluster=rollout.cluster, target=target, to_revision=to_revision, by=by, reason=reason)
+        workflow_id = roll_back_id(rollout.cluster, rollout.namespace, rollout.name)
+        with translated(workflow_id):
+            handle = await self._temporal.start_workflow(
+                ROLL_BACK_WORKFLOW,
+                request,
+                id=workflow_id,
+                task_queue=RELEASES_QUEUE,
+                result_type=RolledBack,
+                static_summary=f"undo of {rollout.name}",
+            )
+            try:
+                async with asyncio.timeout(UNDO_TIMEOUT.total_seconds()):
+                    done: RolledBack = await handle.result()
+            except WorkflowFailureError as error:
+                raise RefusedError(str(getattr(error.cause, "message", "") or error.cause)) from error
+            except TimeoutError:
+                raise no_worker(workflow_id) from None
+        return done

@@ -1,0 +1,32 @@
+"""Payloads of what brings an earlier revision back."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tidegate.contract.payload import Document, Payload
+from tidegate.contract.writes import Target
+
+
+class RollBackRequest(Payload):
+    """Bring a revision of a Rollout back; without `to_revision` the newest that is not the one that is wanted now."""
+
+    cluster: str = "default"
+    target: Target
+    to_revision: int | None = Field(default=None, ge=1)
+    by: str = ""
+    reason: str = ""
+
+
+class RolledBack(Payload):
+    """The Rollout asks for the pod template of `revision` now, which `message` says to people.
+
+    `images` are those of that revision by container, `before` those that were asked for until now; both the same where
+    nothing had to be changed. `rollout` is the object as it stands.
+    """
+
+    message: str
+    revision: int
+    images: dict[str, str] = Field(default_factory=dict)
+    before: dict[str, str] = Field(default_factory=dict)
+    rollout: Document = Field(default_factory=dict)

@@ -1,0 +1,67 @@
+"""An earlier revision is asked for again, in the cluster and in Git; the release that follows brings it out."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.workflow import ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from tidegate.contract import (
+        FOLLOW_UP_WORKFLOW,
+        ROLL_BACK_WORKFLOW,
+        Activity,
+        Compensation,
+        Effect,
+        ErrorType,
+        FollowUpRequest,
+        RollBackRequest,
+        RolledBack,
+        cluster_queue,
+    )
+    from workflows.failures import cause_of
+    from workflows.reverts import undo_request
+
+PATIENCE = timedelta(minutes=1)
+RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=300), maximum_interval=timedelta(seconds=10))
+
+
+@workflow.defn(name=ROLL_BACK_WORKFLOW)
+class RollBack:
+    """Started by a person; one at a time for a Rollout."""
+
+    @workflow.run
+    async def run(self, asked: RollBackRequest) -> RolledBack:
+        """Change what is asked for. Fails with what a person has to put right, having changed nothing."""
+        try:
+            done: RolledBack = await workflow.execute_activity(
+                Activity.ROLL_BACK,
+                asked,
+                result_type=RolledBack,
+                task_queue=cluster_queue(asked.cluster),
+                start_to_close_timeout=timedelta(seconds=30),
+                schedule_to_close_timeout=PATIENCE,
+                retry_policy=RETRY,
+            )
+        except ActivityError as error:
+            raise ApplicationError(cause_of(error), type=ErrorType.REJECTED, non_retryable=True) from error
+        return await self._in_git(asked, done)
+
+    async def _in_git(self, asked: RollBackRequest, done: RolledBack) -> RolledBack:
+        """Have Git say the same, or the next sync would bring the later version again; that goes on by itself."""
+        info = workflow.info()
+        request = undo_request(asked, done, info.workflow_id, info.first_execution_run_id)
+        if request is None:
+            return done
+        follow_up = f"follow-up/{info.workflow_id}/{info.first_execution_run_id}"
+        await workflow.start_child_workflow(
+            FOLLOW_UP_WORKFLOW,
+            FollowUpRequest(effects=(Effect.of(Compensation.REVERT, Activity.REVERT_COMMIT, request),)),
+            id=follow_up,
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            static_summary=f"git revert: undo of {asked.target.name}",
+        )
+        return done.model_copy(update={"message": f"{done.message}; Git follows: {follow_up}"})
