@@ -183,7 +183,7 @@ async def release_world(
                 env.client,
                 task_queue=RELEASES_QUEUE,
                 workflows=[Rollout, AnalysisRun, FollowUp, RollBack],
-                workflow_runner=release_runner(cached),
+                workflow_runner=release_runner(),
                 max_cached_workflows=cached,
                 interceptors=ends,
             ),

@@ -168,7 +168,7 @@ def _release_worker(client: Client, cached: int) -> Worker:
         client,
         task_queue=RELEASES_QUEUE,
         workflows=[Rollout, AnalysisRun, FollowUp],
-        workflow_runner=release_runner(cached),
+        workflow_runner=release_runner(),
         interceptors=[Lingering()],
         max_cached_workflows=cached,
     )

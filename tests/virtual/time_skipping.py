@@ -10,7 +10,6 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
 
 from tidegate.client import KeySource, data_converter
-from workers.wiring import workflow_runner
 
 # The server lacks a capability that the SDK warns of for each worker.
 _QUIET = Runtime(
@@ -26,6 +25,9 @@ async def time_skipping(keys: KeySource | None = None) -> WorkflowEnvironment:
     )
 
 
-def release_runner(cached: int) -> WorkflowRunner:
-    """That of the workers, but where nothing is kept between tasks: most of the time would go into its imports."""
-    return workflow_runner() if cached else UnsandboxedWorkflowRunner()
+def release_runner() -> WorkflowRunner:
+    """One without the workers' isolation, whose imports would take most of the time.
+
+    What that would refuse is found where recorded turns are replayed, and in the embedded world.
+    """
+    return UnsandboxedWorkflowRunner()
