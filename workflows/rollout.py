@@ -138,7 +138,8 @@ class Rollout(Doors):
 
     async def _bring_out(self, plan: Plan) -> ReleaseRequest | None:
         """Take the steps until they are done or something interrupts them; returns the newer version, if one came."""
-        if self.inbox.paused is not None or plan.wants_change:  # until then nothing of it is brought out
+        waits_for_change = plan.wants_change and not (plan.is_first or plan.is_stable)
+        if self.inbox.paused is not None or waits_for_change:  # until then nothing of it is brought out
             self._keeper.move(aborted=True)
         self._keeper.start()
         self._restarts.start()

@@ -95,3 +95,11 @@ async def test_the_next_release_that_is_healthy_resolves_what_was_left_open(worl
     [resolution] = world.servicenow.resolutions
     assert (resolution.release, resolution.revision) == (result.status.workflow_id, 3)
     assert "IncidentsResolved" in [event.reason for event in result.status.events]
+
+
+async def test_a_first_version_has_a_change_too(world: World) -> None:
+    handle = await world.start(world.request("1.0.0", with_change()))
+    result = await handle.result()
+    assert (result.outcome, world.cluster.wanted()) == ("Healthy", [8])
+    [opened], [closed] = world.servicenow.opened, world.servicenow.closed
+    assert (closed.correlation_id, closed.successful) == (opened.correlation_id, True)
