@@ -19,7 +19,7 @@ HEALTHY = ResolveIncidents(
     release=RELEASE,
     revision=8,
     run_id="this",
-    at=datetime.now(UTC) + timedelta(minutes=1),
+    at=datetime.now(UTC) + timedelta(days=1),
     text="Tidegate: revision 8 is healthy",
 )
 
