@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from tests.laws.play import Player
 from tests.laws.schedules import FORGETFUL, SCHEDULES, Schedule
 
-MANY = int(os.environ.get("TIDEGATE_SCHEDULES", "200"))
+MANY = int(os.environ.get("TIDEGATE_SCHEDULES", "120"))
 # A process waits for its server now and then: with one more than there are cores none of them is idle.
 PROCESSES = (os.cpu_count() or 1) + 1
 LONGEST_SECONDS = 600 + 4 * MANY  # of real time
