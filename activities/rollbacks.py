@@ -12,13 +12,13 @@ from typing import Any
 from temporalio import activity
 
 from activities import replica_sets
-from activities.cluster import DEPLOYMENTS, REPLICA_SETS, ROLLOUTS, Cluster, Object, put
+from activities.cluster import DEPLOYMENTS, REPLICA_SETS, ROLLOUTS, Cluster, Object, Operation, put
 from activities.errors import rejected
 from activities.replica_sets import HASH_LABEL
 from activities.workloads import Workloads, with_template
 from tidegate.canary.as_asked import as_asked
 from tidegate.canary.template_hash import pod_template_hash
-from tidegate.contract import Activity, RollBackRequest, RolledBack, Target
+from tidegate.contract import Activity, PutBack, RollBackRequest, RolledBack, Target, WorkloadTemplate
 from tidegate.manifests.workload import needs_template
 
 SYSTEM = "undo"
@@ -33,43 +33,66 @@ class Rollbacks:
 
     def activities(self) -> list[Callable[..., Any]]:
         """What a worker registers."""
-        return [self.roll_back]
+        return [self.choose_revision, self.roll_back]
+
+    @activity.defn(name=Activity.CHOOSE_REVISION)
+    async def choose_revision(self, request: RollBackRequest) -> RolledBack:
+        """Which revision is meant, and what it would change; nothing is written.
+
+        It is chosen once: what is the newest other revision is another one after the write. Raises ApplicationError
+        `Rejected` where there is no Rollout object, no such revision or none before this one.
+        """
+        live, workload = await self._read(request.target, request.cluster)
+        now = with_template(live, workload)["spec"].get("template") or {}
+        found = _chosen(await self._sets(request.target, live), pod_template_hash(now), request)
+        template = as_asked(_template_of(found), now, replica_sets.hash_of(found))
+        revision, images = replica_sets.state(found).revision, _images(template)
+        if pod_template_hash(now) == pod_template_hash(template):
+            message = f"revision {revision} is what {request.target.name} asks for already"
+        else:
+            message = f"{request.target.name} asks for revision {revision} again: {', '.join(images.values())}"
+        return RolledBack(
+            message=message,
+            revision=revision,
+            images=images,
+            before=_images(now),
+            rollout=live,
+            replica_set=found["metadata"]["name"],
+            replaces=pod_template_hash(now),
+        )
 
     @activity.defn(name=Activity.ROLL_BACK)
-    async def roll_back(self, request: RollBackRequest) -> RolledBack:
-        """Ask for the template of a revision, unless that is what is asked for already.
+    async def roll_back(self, request: PutBack) -> None:
+        """Ask for the template of that ReplicaSet, unless that is what is asked for already.
 
-        Raises ApplicationError: `Rejected` where there is no Rollout object, no such revision or none before this one,
-        and what the cluster's client raises.
+        Raises ApplicationError `Rejected` when somebody asked for something else since it was chosen.
         """
         target = request.target
+        _, workload = await self._read(target, "")
+        found = await self._cluster.get(REPLICA_SETS, target.namespace, request.replica_set)
+
+        def edit(current: Object) -> list[Operation]:
+            now = current["spec"].get("template") or {}
+            template = as_asked(_template_of(found), now, replica_sets.hash_of(found))
+            if pod_template_hash(now) == pod_template_hash(template):
+                return []
+            if pod_template_hash(now) != request.replaces:
+                raise rejected(SYSTEM, f"{target.name} was changed by somebody else meanwhile; look, and ask again")
+            return [put("/spec/template", template)]
+
+        where, name = (ROLLOUTS, target.name) if workload is None else (DEPLOYMENTS, workload.name)
+        await self._cluster.change(where, target.namespace, name, None, edit)
+
+    async def _read(self, target: Target, cluster: str) -> tuple[Object, WorkloadTemplate | None]:
+        """The Rollout, and the Deployment that lends it its template."""
         live = await self._cluster.find(ROLLOUTS, target.namespace, target.name)
         if live is None:
-            raise rejected(
-                SYSTEM,
-                f"there is no Rollout {target.namespace}/{target.name} in cluster {request.cluster}: "
-                "start a release of the earlier manifest instead",
-            )
+            where = f"there is no Rollout {target.namespace}/{target.name} in cluster {cluster}"
+            raise rejected(SYSTEM, f"{where}: start a release of the earlier manifest instead")
         workload = await self._workloads.template(target.namespace, live)
         if workload is None and needs_template(live):
             raise rejected(SYSTEM, f"spec.workloadRef of Rollout {target.namespace}/{target.name}: no such Deployment")
-        now = with_template(live, workload)["spec"].get("template") or {}
-        found = _chosen(await self._sets(target, live), pod_template_hash(now), request)
-        template = as_asked(_template_of(found), now, replica_sets.hash_of(found))
-        revision, before, images = replica_sets.state(found).revision, _images(now), _images(template)
-        if pod_template_hash(now) == pod_template_hash(template):
-            message = f"revision {revision} is what {target.name} asks for already"
-            return RolledBack(message=message, revision=revision, images=images, before=images, rollout=live)
-        if workload is not None:
-            await self._cluster.change(
-                DEPLOYMENTS, target.namespace, workload.name, None, lambda _: [put("/spec/template", template)]
-            )
-        else:
-            live = await self._cluster.change(
-                ROLLOUTS, target.namespace, target.name, None, lambda _: [put("/spec/template", template)]
-            )
-        message = f"{target.name} asks for revision {revision} again: {', '.join(images.values())}"
-        return RolledBack(message=message, revision=revision, images=images, before=before, rollout=live)
+        return live, workload
 
     async def _sets(self, target: Target, live: Object) -> list[Object]:
         """The ReplicaSets of a Rollout, the newest revision first."""

@@ -149,6 +149,11 @@ class Doors:
         """End a hold."""
         return self._answer(self._resume(parse_message(_first(arguments))))
 
+    @abort_now.validator
+    def _may_abort(self, *arguments: Any) -> None:
+        if not self.inbox.ended:  # what is being aborted may be asked for again
+            self._refuse_when_closing()
+
     @promote_now.validator
     def _may_promote(self, *arguments: Any) -> None:
         self._refuse_when_closing()

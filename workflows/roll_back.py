@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -18,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
         Effect,
         ErrorType,
         FollowUpRequest,
+        PutBack,
         RollBackRequest,
         RolledBack,
         cluster_queue,
@@ -37,18 +39,23 @@ class RollBack:
     async def run(self, asked: RollBackRequest) -> RolledBack:
         """Change what is asked for. Fails with what a person has to put right, having changed nothing."""
         try:
-            done: RolledBack = await workflow.execute_activity(
-                Activity.ROLL_BACK,
-                asked,
-                result_type=RolledBack,
-                task_queue=cluster_queue(asked.cluster),
-                start_to_close_timeout=timedelta(seconds=30),
-                schedule_to_close_timeout=PATIENCE,
-                retry_policy=RETRY,
-            )
+            chosen: RolledBack = await self._ask(asked, Activity.CHOOSE_REVISION, asked, RolledBack)
+            put = PutBack(target=asked.target, replica_set=chosen.replica_set, replaces=chosen.replaces)
+            await self._ask(asked, Activity.ROLL_BACK, put, None)
         except ActivityError as error:
             raise ApplicationError(cause_of(error), type=ErrorType.REJECTED, non_retryable=True) from error
-        return await self._in_git(asked, done)
+        return await self._in_git(asked, chosen)
+
+    async def _ask(self, asked: RollBackRequest, name: Activity, request: Any, result_type: type[Any] | None) -> Any:
+        return await workflow.execute_activity(
+            name,
+            request,
+            result_type=result_type,
+            task_queue=cluster_queue(asked.cluster),
+            start_to_close_timeout=timedelta(seconds=30),
+            schedule_to_close_timeout=PATIENCE,
+            retry_policy=RETRY,
+        )
 
     async def _in_git(self, asked: RollBackRequest, done: RolledBack) -> RolledBack:
         """Have Git say the same, or the next sync would bring the later version again; that goes on by itself."""

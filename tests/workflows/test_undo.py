@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
+from activities.rollbacks import Rollbacks
 from sandbox.kubernetes_api.kinds import ROLLOUTS
 from tests.virtual.cluster import NAMESPACE
 from tests.virtual.releases import IMAGE, World
@@ -13,7 +15,7 @@ from tests.workflows.test_reverts import annotated
 from tests.workflows.test_steps import with_steps
 from tests.workflows.test_turns import Watched
 from tidegate.client import RefusedError, RolloutRef, TidegateClient
-from tidegate.contract import Document
+from tidegate.contract import Document, PutBack, RollBackRequest, Target
 
 CHECKOUT = RolloutRef(cluster="default", namespace=NAMESPACE, name="checkout")
 STEPS = with_steps({"setWeight": 50})
@@ -91,3 +93,36 @@ async def test_git_is_asked_for_the_same(world: World) -> None:
     [revert] = world.git.reverts
     assert [(change.bad, change.good) for change in revert.images] == [(f"{IMAGE}:1.1.0", f"{IMAGE}:1.0.0")]
     assert revert.reason == "undo by ana: slow"
+
+
+async def test_a_worker_that_goes_after_the_write_does_not_undo_the_undo(world: World) -> None:
+    await promoted(world, "1.0.0", "1.1.0")
+    rollbacks = Rollbacks(world.cluster.client)
+    target = Target(namespace=NAMESPACE, name="checkout")
+    chosen = await rollbacks.choose_revision(RollBackRequest(target=target))
+    put = PutBack(target=target, replica_set=chosen.replica_set, replaces=chosen.replaces)
+    for _ in range(2):
+        await rollbacks.roll_back(put)
+        assert wanted_image(world) == f"{IMAGE}:1.0.0"
+
+
+async def test_what_somebody_asked_for_meanwhile_stays(world: World) -> None:
+    watched = await promoted(world, "1.0.0", "1.1.0")
+    rollbacks = Rollbacks(world.cluster.client)
+    target = Target(namespace=NAMESPACE, name="checkout")
+    chosen = await rollbacks.choose_revision(RollBackRequest(target=target))
+    await watched.apply("1.2.0", STEPS)
+    await watched.ended()
+    with pytest.raises(ApplicationError, match="changed by somebody else meanwhile"):
+        await rollbacks.roll_back(PutBack(target=target, replica_set=chosen.replica_set, replaces=chosen.replaces))
+    assert wanted_image(world) == f"{IMAGE}:1.2.0"
+
+
+async def test_an_abort_after_the_promotion_is_refused_and_names_the_way_back(world: World) -> None:
+    await promoted(world, "1.0.0")
+    watched = Watched(world)
+    handle = await watched.apply("1.1.0", STEPS)
+    await world.until(handle, lambda status: status.phase == "Healthy")
+    with pytest.raises(RefusedError, match="to go back: tidegate undo"):
+        await TidegateClient(world.client).abort(CHECKOUT, by="ana")
+    assert (await (await watched.ended()).result()).outcome == "Healthy"

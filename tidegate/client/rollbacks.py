@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 
 from temporalio.client import Client, WorkflowFailureError
+from temporalio.exceptions import TimeoutError, WorkflowAlreadyStartedError  # noqa: A004  Temporal's
 
 from tidegate.client.errors import RefusedError, no_worker, translated
 from tidegate.client.refs import RolloutRef
@@ -36,20 +36,23 @@ class Rollbacks:
         target = Target(namespace=rollout.namespace, name=rollout.name)
         request = RollBackRequest(cluster=rollout.cluster, target=target, to_revision=to_revision, by=by, reason=reason)
         workflow_id = roll_back_id(rollout.cluster, rollout.namespace, rollout.name)
-        with translated(workflow_id):
-            handle = await self._temporal.start_workflow(
-                ROLL_BACK_WORKFLOW,
-                request,
-                id=workflow_id,
-                task_queue=RELEASES_QUEUE,
-                result_type=RolledBack,
-                static_summary=f"undo of {rollout.name}",
-            )
-            try:
-                async with asyncio.timeout(UNDO_TIMEOUT.total_seconds()):
-                    done: RolledBack = await handle.result()
-            except WorkflowFailureError as error:
-                raise RefusedError(str(getattr(error.cause, "message", "") or error.cause)) from error
-            except TimeoutError:
-                raise no_worker(workflow_id) from None
+        try:
+            with translated(workflow_id):
+                handle = await self._temporal.start_workflow(
+                    ROLL_BACK_WORKFLOW,
+                    request,
+                    id=workflow_id,
+                    task_queue=RELEASES_QUEUE,
+                    result_type=RolledBack,
+                    # What nobody answers in time is not carried out later, when it may no longer be wanted.
+                    execution_timeout=UNDO_TIMEOUT,
+                    static_summary=f"undo of {rollout.name}",
+                )
+                done: RolledBack = await handle.result()
+        except WorkflowAlreadyStartedError as error:
+            raise RefusedError(f"{workflow_id}: another undo is under way", "ask again when it has ended") from error
+        except WorkflowFailureError as error:
+            if isinstance(error.cause, TimeoutError):
+                raise no_worker(workflow_id) from error
+            raise RefusedError(str(getattr(error.cause, "message", "") or error.cause)) from error
         return done

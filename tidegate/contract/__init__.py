@@ -93,7 +93,7 @@ from tidegate.contract.release import (
     Waiting,
     WeightStatus,
 )
-from tidegate.contract.roll_back import RollBackRequest, RolledBack
+from tidegate.contract.roll_back import PutBack, RollBackRequest, RolledBack
 from tidegate.contract.rollout_object import FLAGS, SPOKEN_FIELDS, RolloutObject
 from tidegate.contract.traffic import (
     ExperimentWeight,
@@ -186,6 +186,7 @@ __all__ = [
     "Publication",
     "PublishAnalysisRun",
     "PublishEvents",
+    "PutBack",
     "Query",
     "Reconcile",
     "Reconciled",

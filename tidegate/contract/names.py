@@ -84,7 +84,8 @@ class Activity(StrEnum):
     AWAIT_CHANGE = "await_change"  # AwaitChange -> None
     REFUSE = "refuse"  # Refusal -> RolloutObject, None when there is no such object
     RESTART_PODS = "restart_pods"  # RestartPods -> None
-    ROLL_BACK = "roll_back"  # RollBackRequest -> RolledBack
+    CHOOSE_REVISION = "choose_revision"  # RollBackRequest -> RolledBack
+    ROLL_BACK = "roll_back"  # PutBack -> None
     RESTORE_STABLE = "restore_stable"  # RestoreStable -> TrafficState
     # MeasureRequest -> list[Reading]: `measure_` and the key of a provider in manifests
     MEASURE_DATADOG = "measure_datadog"

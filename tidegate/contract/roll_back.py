@@ -19,10 +19,10 @@ class RollBackRequest(Payload):
 
 
 class RolledBack(Payload):
-    """The Rollout asks for the pod template of `revision` now, which `message` says to people.
+    """The Rollout asks for the pod template of `revision`, which `message` says to people.
 
-    `images` are those of that revision by container, `before` those that were asked for until now; both the same where
-    nothing had to be changed. `rollout` is the object as it stands.
+    `images` are those of that revision by container, `before` those that were asked for until then. `rollout` is the
+    object as it stood, `replica_set` that of the revision, `replaces` the hash of the template before.
     """
 
     message: str
@@ -30,3 +30,13 @@ class RolledBack(Payload):
     images: dict[str, str] = Field(default_factory=dict)
     before: dict[str, str] = Field(default_factory=dict)
     rollout: Document = Field(default_factory=dict)
+    replica_set: str = ""
+    replaces: str = ""
+
+
+class PutBack(Payload):
+    """Let the Rollout ask for the template of `replica_set` instead of the one whose hash `replaces` is."""
+
+    target: Target
+    replica_set: str
+    replaces: str
