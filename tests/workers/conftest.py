@@ -38,7 +38,7 @@ async def temporal(server: TemporalServer) -> Client:
 
 @pytest.fixture
 def client(temporal: Client) -> TidegateClient:
-    return TidegateClient(temporal, answer_timeout=timedelta(seconds=1))
+    return TidegateClient(temporal, answer_timeout=timedelta(seconds=3))
 
 
 @pytest.fixture
