@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tidegate.contract import (
@@ -30,15 +31,13 @@ def revert_request(plan: Plan, status: ReleaseStatus, cause: str) -> RevertReque
 
     The run is part of the cause: a second try of the same revision that fails again is another one.
     """
-    images = _changes(plan)
-    if not images:
-        return None
+    stable = next((found.images for found in plan.seen.replica_sets if found.hash == plan.seen.stable_hash), {})
     return _request(
         plan.request.rollout,
         namespace=plan.request.namespace,
         rollout=plan.request.name,
         revision=plan.revision,
-        images=images,
+        images=_changes(plan_images(plan), stable),
         release=f"{status.workflow_id}/{plan.revision}",
         run=status.run_id,
         reason=cause,
@@ -48,19 +47,12 @@ def revert_request(plan: Plan, status: ReleaseStatus, cause: str) -> RevertReque
 
 def undo_request(asked: RollBackRequest, done: RolledBack, workflow_id: str, run: str) -> RevertRequest | None:
     """The revert of what a person took back; None where Git is not named, or says that already."""
-    images = tuple(
-        ImageChange(container=name, bad=image, good=done.images[name])
-        for name, image in done.before.items()
-        if image and done.images.get(name, image) not in ("", image)
-    )
-    if not images:
-        return None
     return _request(
         done.rollout,
         namespace=asked.target.namespace,
         rollout=asked.target.name,
         revision=done.revision,
-        images=images,
+        images=_changes(done.before, done.images),
         release=workflow_id,
         run=run,
         reason=f"undo{said(Message(by=asked.by, reason=asked.reason))}",
@@ -68,12 +60,13 @@ def undo_request(asked: RollBackRequest, done: RolledBack, workflow_id: str, run
     )
 
 
-def _request(manifest: Document, **of_the_release: Any) -> RevertRequest | None:
+def _request(manifest: Document, *, images: tuple[ImageChange, ...], **of_the_release: Any) -> RevertRequest | None:
     annotations = (manifest.get("metadata") or {}).get("annotations") or {}
     repository, workload = annotations.get(REPOSITORY), reference_of(manifest)
-    if not repository:
+    if not repository or not images:
         return None
     return RevertRequest(
+        images=images,
         repository=repository,
         branch=annotations.get(BRANCH) or "main",
         path=annotations.get(PATH) or ".",
@@ -83,10 +76,9 @@ def _request(manifest: Document, **of_the_release: Any) -> RevertRequest | None:
     )
 
 
-def _changes(plan: Plan) -> tuple[ImageChange, ...]:
-    stable = next((found.images for found in plan.seen.replica_sets if found.hash == plan.seen.stable_hash), {})
+def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[ImageChange, ...]:
     return tuple(
-        ImageChange(container=name, bad=image, good=stable[name])
-        for name, image in plan_images(plan).items()
-        if image and stable.get(name, image) not in ("", image)
+        ImageChange(container=name, bad=image, good=after[name])
+        for name, image in before.items()
+        if image and after.get(name, image) not in ("", image)
     )
