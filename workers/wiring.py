@@ -18,7 +18,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, cluster_queue, metrics_queue
 from workers.follow_up import follow_up_activities
 from workers.logs import LogContext
-from workers.settings import PREFIX, Role, Settings, VaultSettings
+from workers.outside_settings import VaultSettings
+from workers.settings import PREFIX, Role, Settings
 
 if TYPE_CHECKING:
     import httpx

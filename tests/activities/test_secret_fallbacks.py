@@ -22,7 +22,8 @@ from activities.secret_fallbacks import (
 )
 from tests.activities.outside import MemorySecrets, Script
 from tidegate.contract import ErrorType
-from workers.settings import SecretsSettings, Settings, VaultSettings
+from workers.outside_settings import SecretsSettings, VaultSettings
+from workers.settings import Settings
 from workers.wiring import open_secrets
 
 PATH = "secret/tidegate/git"

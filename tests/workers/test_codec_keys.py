@@ -37,7 +37,8 @@ from tidegate.client.codec import PayloadEncryption
 from tidegate.client.keyring import REREAD_SECONDS
 from workers import settings as given
 from workers.codec import open_keys, vault_keys
-from workers.settings import CodecSettings, SecretsSettings, Settings
+from workers.outside_settings import CodecSettings, SecretsSettings
+from workers.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

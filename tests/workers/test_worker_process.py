@@ -18,7 +18,8 @@ from temporalio.exceptions import ApplicationError
 from sandbox.processes import LOOPBACK, Program, free_port, until
 from sandbox.temporal import TemporalServer
 from tidegate.contract import FOLLOW_UP_QUEUE, ErrorType
-from workers.settings import GitSettings, NoticesSettings, Role, ServiceNowSettings, Settings, SettingsError
+from workers.outside_settings import GitSettings, NoticesSettings, ServiceNowSettings
+from workers.settings import Role, Settings, SettingsError
 from workers.wiring import open_workers
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

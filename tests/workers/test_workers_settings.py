@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 from tidegate.contract import RevertMode
-from workers.settings import Role, SettingsError, load_settings
+from workers.settings import Role, Settings, SettingsError, load_settings
+from workers.settings_page import page
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.startswith("TIDEGATE_"):
+        if name.startswith(("TIDEGATE_", "TEMPORAL_")):
             monkeypatch.delenv(name)
 
 
@@ -136,6 +139,10 @@ def test_the_command_line_comes_before_the_variable(monkeypatch: pytest.MonkeyPa
         ("TIDEGATE_CODEC_KEYS", "x", "TIDEGATE_CODEC_KEYS: no such setting"),
         ("TIDEGATE_VALUT__ADDRESS", "x", "TIDEGATE_VALUT__ADDRESS: no such setting"),
         ("TIDEGATE_VAULT", "{", "TIDEGATE_VAULT"),
+        ("TIDEGATE_CLUSTER", "datadog", "TIDEGATE_CLUSTER='datadog': give a cluster another name: the task queue"),
+        ("TIDEGATE_CLUSTER", "eu/1", "TIDEGATE_CLUSTER='eu/1': give 1 to 63 letters, digits"),
+        ("TIDEGATE_GRACEFUL_SHUTDOWN", "PT30S", "TIDEGATE_GRACEFUL_SHUTDOWN='PT30S': give whole seconds"),
+        ("TEMPORAL_WORKER_BUILD_ID", "v2", "set TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID, or neither"),
     ],
 )
 def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, complaint: str) -> None:
@@ -168,3 +175,24 @@ def test_places_that_stand_in_for_vault_are_set_by_variables(monkeypatch: pytest
     settings = load_settings()
     assert (str(settings.secrets.folder), settings.secrets.environment) == ("/var/run/tidegate", True)
     assert settings.has_secrets
+
+
+def test_lengths_of_time_are_seconds_or_have_a_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("90", "90s", "1m30s"):
+        monkeypatch.setenv("TIDEGATE_GRACEFUL_SHUTDOWN", text)
+        assert load_settings().graceful_shutdown == timedelta(seconds=90)
+
+
+def test_a_version_has_the_names_that_temporals_controller_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_DEPLOYMENT_NAME", "tidegate/tidegate")
+    monkeypatch.setenv("TEMPORAL_WORKER_BUILD_ID", "1.4.0-7d9c")
+    settings = load_settings()
+    assert (settings.deployment_name, settings.build_id) == ("tidegate/tidegate", "1.4.0-7d9c")
+
+
+def test_every_setting_is_on_the_page_with_a_description() -> None:
+    text = page()
+    rows = [row for row in text.splitlines() if row.startswith("| `")]
+    assert len(rows) > len(Settings.model_fields)
+    assert [row for row in rows if row.endswith("|  |")] == []
+    assert (ROOT / "docs" / "settings.md").read_text() == text, "python -m workers.settings_page > docs/settings.md"

@@ -12,6 +12,7 @@ import typer
 
 from tidegate.cli.actor import actor
 from tidegate.client import AnalysisRunRef, RolloutRef, TidegateClient
+from tidegate.contract import check_cluster
 from tidegate.manifests.durations import DURATION_HINT, parse_duration
 
 Result = TypeVar("Result")
@@ -32,10 +33,23 @@ def duration(text: str) -> timedelta:
         raise typer.BadParameter(f"{error}; give {DURATION_HINT}") from error
 
 
+def cluster(text: str) -> str:
+    """Read the name of a cluster. Raises typer.BadParameter."""
+    try:
+        return check_cluster(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r}: {error}") from error
+
+
 Name = Annotated[str, typer.Argument(help="Name of the Rollout.")]
 RunName = Annotated[str, typer.Argument(help="Name of the analysis run, as the tree shows it.")]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", envvar="TIDEGATE_NAMESPACE", help="Kubernetes namespace.")]
-Cluster = Annotated[str, typer.Option(envvar="TIDEGATE_CLUSTER", help="Kubernetes cluster, as its workers name it.")]
+Cluster = Annotated[
+    str,
+    typer.Option(
+        envvar="TIDEGATE_CLUSTER", parser=cluster, metavar="TEXT", help="Kubernetes cluster, as its workers name it."
+    ),
+]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="text, or json with a schema_version.")]
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Go on showing what changes, until it has ended.")]
 Timeout = Annotated[

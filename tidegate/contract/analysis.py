@@ -7,6 +7,7 @@ from pydantic import Field
 from tidegate.analysis.reading import Reading
 from tidegate.analysis.status import AnalysisStatus
 from tidegate.contract.jobs import Owner
+from tidegate.contract.names import ClusterName
 from tidegate.contract.payload import Document, Payload
 
 
@@ -16,7 +17,7 @@ class AnalysisRequest(Payload):
     What the run creates in the cluster goes with `owner`, where there is one.
     """
 
-    cluster: str = "default"
+    cluster: ClusterName = "default"
     namespace: str
     name: str
     spec: Document

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+from typing import Annotated
 
+from pydantic import AfterValidator
 from temporalio.common import SearchAttributeKey
 
 ROLLOUT_WORKFLOW = "Rollout"
@@ -11,21 +14,34 @@ ANALYSIS_WORKFLOW = "AnalysisRun"
 FOLLOW_UP_WORKFLOW = "FollowUp"
 ROLL_BACK_WORKFLOW = "RollBack"
 
-RELEASES_QUEUE = "tidegate-releases"  # workflows
-FOLLOW_UP_QUEUE = "tidegate-follow-up"  # ServiceNow, Git, and whatever else tells people
+RELEASES_QUEUE = "tidegate"  # workflows
+FOLLOW_UP_QUEUE = "tidegate.follow-up"  # ServiceNow, Git, and whatever else tells people
+_CLUSTER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+
+
+def check_cluster(name: str) -> str:
+    """`name` itself. Raises ValueError when it cannot be that of a cluster, whose task queue is `tidegate.<name>`."""
+    if not _CLUSTER.fullmatch(name):
+        raise ValueError("give 1 to 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends")
+    if name in ("follow-up", *(each.removeprefix("measure_") for each in Activity)):
+        raise ValueError("give a cluster another name: the task queue of this one is that of something else")
+    return name
+
+
+ClusterName = Annotated[str, AfterValidator(check_cluster)]
 
 
 def cluster_queue(cluster: str) -> str:
-    """Task queue of the activities that touch one Kubernetes cluster: `tidegate-cluster-<cluster>`."""
-    return f"tidegate-cluster-{cluster}"
+    """Task queue of the activities that touch one Kubernetes cluster: `tidegate.<cluster>`."""
+    return f"tidegate.{cluster}"
 
 
 def metrics_queue(provider: str) -> str:
-    """Task queue of the questions to one metric provider: `tidegate-metrics-<provider>`.
+    """Task queue of the questions to one metric provider: `tidegate.<provider>`.
 
     One for each, because Temporal's rate limit is one for each task queue and budgets are not shared.
     """
-    return f"tidegate-metrics-{provider}"
+    return f"tidegate.{provider}"
 
 
 def rollout_id(cluster: str, namespace: str, name: str) -> str:

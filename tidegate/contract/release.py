@@ -12,6 +12,7 @@ from tidegate.analysis.status import AnalysisStatus
 from tidegate.contract.cluster import ReplicaSetState, WorkloadTemplate
 from tidegate.contract.follow_up import IncidentRef
 from tidegate.contract.messages import Message
+from tidegate.contract.names import ClusterName
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.rollout_object import RolloutObject
 from tidegate.manifests.workload import needs_template
@@ -34,7 +35,7 @@ class ReleaseRequest(Payload):
     the rest of the spec. `workload` is what the manifest's workloadRef named, where somebody has looked.
     """
 
-    cluster: str = "default"
+    cluster: ClusterName = "default"
     namespace: str
     name: str
     rollout: Document

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from tidegate.contract.names import ClusterName
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.writes import Target
 
@@ -11,7 +12,7 @@ from tidegate.contract.writes import Target
 class RollBackRequest(Payload):
     """Bring a revision of a Rollout back; without `to_revision` the newest that is not the one that is wanted now."""
 
-    cluster: str = "default"
+    cluster: ClusterName = "default"
     target: Target
     to_revision: int | None = Field(default=None, ge=1)
     by: str = ""

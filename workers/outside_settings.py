@@ -1,0 +1,199 @@
+"""How the outside systems are reached: a group of settings for each; `workers.settings` reads them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from tidegate.contract import Column, RevertMode, Template, check_column
+from tidegate.manifests.bake import read_duration
+
+Url = Annotated[str, Field(pattern="^https?://[^/]+")]
+
+
+def _length(value: object) -> timedelta:
+    return value if isinstance(value, timedelta) else read_duration(value)
+
+
+Length = Annotated[timedelta, BeforeValidator(_length)]
+
+
+class Group(BaseModel):
+    """Base of every group: immutable, and a field that there is not is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KubernetesSettings(Group):
+    """How the cluster is reached; with neither field set, through the pod's service account."""
+
+    api_url: str = Field("", description="plain URL of an API server that asks for no credentials")
+    kubeconfig: str = Field("", description="path of a kubeconfig file")
+    context: str = Field("", description="context of the kubeconfig; its current one by default")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> KubernetesSettings:
+        if self.api_url and self.kubeconfig:
+            raise ValueError("set api_url or kubeconfig, not both")
+        return self
+
+
+class VaultSettings(Group):
+    """Where secrets are read. Kubernetes authentication in a cluster; AppRole or a token file elsewhere."""
+
+    address: Url = Field(description="such as https://vault.internal:8200")
+    namespace: str = Field("", description="Vault Enterprise namespace")
+    ca_file: Path | None = Field(None, description="CA certificates of the server; the system's by default")
+    auth: Literal["kubernetes", "approle", "token"] = Field("kubernetes", description="how the process logs in")
+    auth_mount: str = Field("", description="mount of the auth method; its own name by default")
+    role: str = Field("tidegate", description="kubernetes: the Vault role")
+    jwt_file: Path = Field(
+        Path("/var/run/secrets/kubernetes.io/serviceaccount/token"), description="kubernetes: the pod's token"
+    )
+    role_id_file: Path | None = Field(None, description="approle: file with the role id")
+    secret_id_file: Path | None = Field(None, description="approle: file with the secret id")
+    token_file: Path | None = Field(None, description="token: file with the token")
+    kubernetes_secrets: str = Field(
+        "secret/{namespace}/{name}", description="path of what manifests call the Kubernetes Secret `name`"
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> VaultSettings:
+        needed = {"approle": ("role_id_file", "secret_id_file"), "token": ("token_file",)}.get(self.auth, ())
+        missing = [name for name in needed if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"auth {self.auth} needs {' and '.join(missing)}")
+        return self
+
+
+class SecretsSettings(Group):
+    """Where a secret is looked for that Vault does not have, or while there is no Vault to ask."""
+
+    folder: Path | None = Field(None, description="mounted Secrets, a file for each key: <folder>/<path>/<key>")
+    environment: bool = Field(False, description="look into variables as well, such as SECRET__TIDEGATE__GIT__token")
+
+
+class CodecSettings(Group):
+    """Where the keys are that encrypt what Temporal stores; without this group it stores readable JSON."""
+
+    secret_path: str = Field("", description="path in Vault of the keys, such as secret/tidegate/codec")
+    key_file: Path | None = Field(None, description="JSON file with the same fields, as of a mounted Secret")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> CodecSettings:
+        if bool(self.secret_path) == (self.key_file is not None):
+            raise ValueError("set either secret_path or key_file")
+        return self
+
+
+class DatadogSettings(Group):
+    """How Datadog is asked."""
+
+    address: str = Field("https://api.datadoghq.com", description="used when the credentials name none")
+    controller_namespace: str = Field("argo-rollouts", description="namespace of a Secret that is not namespaced")
+    graph_url: str = Field(
+        "https://app.datadoghq.com/metric/explorer?exp_query={query}&from_ts={from_ts}&to_ts={to_ts}&live=false",
+        pattern=r"^(https?://[^/]+.*)?$",
+        description="page that shows a query, with places for query, from_ts and to_ts (ms); empty for no links",
+    )
+    measurements_per_second: float = Field(
+        5.0, gt=0, description="ceiling for all workers together, enforced by Temporal: the share of the rate limit"
+    )
+
+
+class PrometheusSettings(Group):
+    """How Prometheus is asked."""
+
+    address: str = Field("", description="used when neither a metric nor ARGO_ROLLOUTS_PROMETHEUS_ADDRESS names one")
+    measurements_per_second: float | None = Field(
+        None, gt=0, description="ceiling for all workers together, enforced by Temporal; none by default"
+    )
+
+
+class WebSettings(Group):
+    """How other servers that answer in JSON are asked."""
+
+    measurements_per_second: float | None = Field(
+        None, gt=0, description="ceiling for all workers together, enforced by Temporal; none by default"
+    )
+
+
+class ServiceNowSettings(Group):
+    """Where incidents and changes are opened."""
+
+    url: Url = Field(description="such as https://example.service-now.com")
+    secret_path: str = Field("secret/tidegate/servicenow", description="path in Vault of the credentials")
+    fields: dict[Column, Template] = Field(
+        default_factory=dict, description="further columns of an incident, such as FIELDS__ASSIGNMENT_GROUP"
+    )
+    allowed_fields: str | None = Field(
+        None,
+        pattern=r"^[a-z][a-z0-9_]*(,[a-z][a-z0-9_]*)*$",
+        description="columns that annotations of a Rollout may set, commas between",
+    )
+    resolve_code: str = Field("Solution provided", min_length=1, description="resolution code of incidents")
+    change_template: str = Field(
+        "", pattern=r"^([0-9a-f]{32})?$", description="sys_id of a template for standard changes"
+    )
+    change_fields: dict[Column, Template] = Field(
+        default_factory=dict, description="further columns of a change, such as CHANGE_FIELDS__ASSIGNMENT_GROUP"
+    )
+    success_code: str = Field("successful", min_length=1, description="close code of changes that went well")
+    failure_code: str = Field("unsuccessful", min_length=1, description="close code of changes that did not")
+    timeout_seconds: float = Field(15.0, gt=0, description="limit of one request")
+
+    @field_validator("allowed_fields")
+    @classmethod
+    def _columns(cls, text: str | None) -> str | None:
+        for name in text.split(",") if text else ():
+            check_column(name)
+        return text
+
+
+class GitSettings(Group):
+    """Where images are put back after an abort."""
+
+    repositories: str = Field(
+        pattern=r"^(https|ssh|file)://[^,\s]*(,(https|ssh|file)://[^,\s]*)*$",
+        description="what the address of a repository has to begin with, commas between: nothing else is asked or told",
+    )
+    secret_path: str = Field("secret/tidegate/git", description="path in Vault of username and password, or token")
+    mode: RevertMode = Field(RevertMode.PUSH, description="push: onto the branch; branch: one of its own, for review")
+    author_name: str = Field("Tidegate", min_length=1, description="name in the commits")
+    author_email: str = Field("tidegate@localhost", min_length=1, description="address in the commits")
+    ca_file: Path | None = Field(None, description="CA certificates of the server; the system's by default")
+    timeout_seconds: float = Field(60.0, gt=0, description="limit of one git command")
+
+
+class SlackSettings(Group):
+    """Where notices to channels go."""
+
+    secret_path: str = Field(min_length=1, description="path in Vault of token, or else of webhook_url")
+    api_url: Url = Field("https://slack.com/api", description="base URL of the Web API")
+
+
+class WebhookSettings(Group):
+    """Where the notices go that annotations address to this name."""
+
+    url: Url | Literal[""] = Field("", description="used when the secret names none")
+    secret_path: str = Field(min_length=1, description="path in Vault of signing_key and, if it is secret, url")
+
+
+class NoticesSettings(Group):
+    """What notices say."""
+
+    config_file: Path | None = Field(None, description="templates, in the shape of Argo's notification ConfigMap")
+
+
+class DetectionsSettings(Group):
+    """Where CrowdStrike Falcon's detections are received; nowhere without this group."""
+
+    secret_path: str = Field(min_length=1, description="path in Vault of signing_key, which Falcon signs with")
+    host: str = Field("127.0.0.1", description="0.0.0.0 where a gateway has to reach it")
+    port: int = Field(8082, ge=0, le=65535, description="0 for any free port, which the log names")
+    oldest: Length = Field(
+        timedelta(minutes=5), gt=timedelta(), description="how long after it was signed a detection is believed"
+    )
