@@ -1,4 +1,4 @@
-"""Service account tokens, issued, signed and reviewed by this server; and access reviews, which allow everything."""
+"""Service account tokens, issued, signed and reviewed by this server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import hmac
 import json
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sandbox.kubernetes_api.kinds import SERVICE_ACCOUNTS
 from sandbox.kubernetes_api.objects import Object, lookup
@@ -22,6 +22,14 @@ _SHORTEST_SECONDS, _LONGEST_SECONDS = 600, 2**32
 # Vault accepts asymmetric algorithms only, which it tells from the header; whether the signature is right it asks this
 # server. Nobody else ever needs the key, so the signature behind this header is an HMAC.
 _HEADER = {"alg": "ES256", "typ": "JWT"}
+
+
+class User(NamedTuple):
+    """Who asks: a service account by its full name, and the groups that it is in."""
+
+    name: str
+    uid: str
+    groups: tuple[str, ...]
 
 
 class Identity:
@@ -75,21 +83,29 @@ class Identity:
             status = self._status(claims, lookup(review, "spec", "audiences") or [ISSUER])
         return {**review, "metadata": review.get("metadata") or {}, "status": status}
 
+    def user_of(self, token: str) -> User | None:
+        """The service account that a token for this server stands for; None when the token is not valid."""
+        claims = self._verify(token)
+        return self._account(claims) if claims is not None and ISSUER in claims["aud"] else None
+
     def _status(self, claims: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
         audiences = [audience for audience in wanted if audience in claims["aud"]]
         if not audiences:
             return {"authenticated": False, "error": f"the token is for {claims['aud']}, not for {wanted}"}
+        user = self._account(claims)
+        if user is None:
+            return {"authenticated": False, "error": "the service account of the token does not exist any more"}
+        shown = {"username": user.name, "uid": user.uid, "groups": list(user.groups)}
+        return {"authenticated": True, "user": shown, "audiences": audiences}
+
+    def _account(self, claims: dict[str, Any]) -> User | None:
         bound = claims["kubernetes.io"]
         namespace, account = bound["namespace"], bound["serviceaccount"]
         found = self._store.get(SERVICE_ACCOUNTS, namespace, account["name"])
         if found is None or found["metadata"]["uid"] != account["uid"]:
-            return {"authenticated": False, "error": "the service account of the token does not exist any more"}
-        user = {
-            "username": claims["sub"],
-            "uid": account["uid"],
-            "groups": ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"],
-        }
-        return {"authenticated": True, "user": user, "audiences": audiences}
+            return None
+        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+        return User(claims["sub"], account["uid"], groups)
 
     def _sign(self, claims: dict[str, Any]) -> str:
         signed = ".".join(_encode(json.dumps(part, separators=(",", ":")).encode()) for part in (_HEADER, claims))
@@ -108,11 +124,6 @@ class Identity:
 
     def _signature(self, signed: str) -> bytes:
         return hmac.new(self._key, signed.encode(), hashlib.sha256).digest()
-
-
-def review_access(review: Object) -> Object:
-    """The answer to a SelfSubjectAccessReview: this server has no authorization, so everything is allowed."""
-    return {**review, "metadata": review.get("metadata") or {}, "status": {"allowed": True}}
 
 
 def _encode(raw: bytes) -> str:

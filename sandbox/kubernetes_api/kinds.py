@@ -138,6 +138,16 @@ ACCESS_REVIEWS = Kind(
     "authorization.k8s.io", _V1, "SelfSubjectAccessReview", "selfsubjectaccessreviews", False, virtual=True
 )
 
+
+def _rbac(kind: str, *, namespaced: bool) -> Kind:
+    return Kind("rbac.authorization.k8s.io", _V1, kind, f"{kind.lower()}s", namespaced)
+
+
+ROLES = _rbac("Role", namespaced=True)
+ROLE_BINDINGS = _rbac("RoleBinding", namespaced=True)
+CLUSTER_ROLES = _rbac("ClusterRole", namespaced=False)
+CLUSTER_ROLE_BINDINGS = _rbac("ClusterRoleBinding", namespaced=False)
+
 KINDS: tuple[Kind, ...] = (
     NAMESPACES,
     PODS,
@@ -161,6 +171,10 @@ KINDS: tuple[Kind, ...] = (
     _argo("ClusterAnalysisTemplate", "clusteranalysistemplates", "cat", namespaced=False),
     _argo("AnalysisRun", "analysisruns", "ar"),
     _argo("Experiment", "experiments", "exp"),
+    ROLES,
+    ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    CLUSTER_ROLE_BINDINGS,
     TOKEN_REVIEWS,
     ACCESS_REVIEWS,
 )

@@ -10,7 +10,7 @@ from aiohttp import web
 from sandbox.kubernetes_api import status
 from sandbox.kubernetes_api.bodies import decode_json, decode_yaml, read_bytes, read_object, read_options
 from sandbox.kubernetes_api.cluster import Cluster, DeleteOptions, Ref
-from sandbox.kubernetes_api.identity import Identity, review_access
+from sandbox.kubernetes_api.identity import Identity
 from sandbox.kubernetes_api.kinds import ACCESS_REVIEWS, PODS, SERVICE_ACCOUNTS, SERVICES, TOKEN_REVIEWS
 from sandbox.kubernetes_api.managed_fields import Writer
 from sandbox.kubernetes_api.objects import Object, meta
@@ -29,14 +29,17 @@ _APPLY_PATCH = "application/apply-patch+yaml"
 _PROPAGATIONS = ("Background", "Foreground", "Orphan")
 _ANSWERED_WITH_THE_OBJECT = (PODS, SERVICES, SERVICE_ACCOUNTS)  # by DELETE; all other kinds answer with a Status
 
+AccessReview = Callable[[str | None, Object], Object]
+"""Answers a SelfSubjectAccessReview of whoever sent this `Authorization` header."""
 Handler = Callable[[web.Request, ResourcePath], Awaitable[web.StreamResponse]]
 
 
 class ResourceEndpoints:
     """Answers requests for resources; every refusal is an `ApiError`."""
 
-    def __init__(self, cluster: Cluster, watches: Watches, identity: Identity) -> None:
+    def __init__(self, cluster: Cluster, watches: Watches, identity: Identity, review: AccessReview) -> None:
         self._cluster = cluster
+        self._review = review
         self._watches = watches
         self._identity = identity
         self._verbs: dict[str, Handler] = {
@@ -93,7 +96,7 @@ class ResourceEndpoints:
         if path.kind is TOKEN_REVIEWS:
             return web.json_response(self._identity.review_token(body), status=201)
         if path.kind is ACCESS_REVIEWS:
-            return web.json_response(review_access(body), status=201)
+            return web.json_response(self._review(request.headers.get("Authorization"), body), status=201)
         namespace = path.namespace if path.kind.namespaced else ""
         created = self._cluster.create(
             path.kind, body, _writer(request, path), namespace=namespace, dry_run=_dry_run(request)

@@ -6,19 +6,20 @@ import secrets
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import structlog
 from aiohttp import web
 
 from sandbox.kubernetes_api import discovery, status
+from sandbox.kubernetes_api.audit import AuditLog, Call
+from sandbox.kubernetes_api.authorization import Attributes, Authorization
 from sandbox.kubernetes_api.bodies import MAX_BYTES
 from sandbox.kubernetes_api.cluster import Cluster
 from sandbox.kubernetes_api.garbage import GarbageCollector, NamespaceLifecycle
 from sandbox.kubernetes_api.identity import Identity
 from sandbox.kubernetes_api.kinds import NAMESPACES
 from sandbox.kubernetes_api.managed_fields import Writer
-from sandbox.kubernetes_api.objects import utc_now
+from sandbox.kubernetes_api.objects import Object, utc_now
 from sandbox.kubernetes_api.paths import ResourcePath, parse_path
 from sandbox.kubernetes_api.persistence import StateFile
 from sandbox.kubernetes_api.rest import ResourceEndpoints
@@ -34,20 +35,11 @@ _USER_AGENT_LENGTH = 128
 _SHUTDOWN_SECONDS = 1.0
 
 
-class Call(NamedTuple):
-    """One kind of request, in RBAC's words."""
-
-    verb: str
-    group: str
-    resource: str
-    subresource: str
-
-
 Gate = Callable[[Call], Awaitable[None]]
 
 
 class KubernetesApi:
-    """A Kubernetes API server on 127.0.0.1, without authentication.
+    """A Kubernetes API server on 127.0.0.1. Without `rbac` it asks for no credentials and allows everything.
 
     With a state file what was written survives a restart; a watch from before it is answered 410 and has to list again.
 
@@ -69,8 +61,13 @@ class KubernetesApi:
         history: int = 4096,
         clock: Clock = utc_now,
         gate: Gate | None = None,
+        rbac: bool = False,
     ) -> None:
-        """`gate` is asked before each request for a resource: it may let it wait, or refuse it with an ApiError."""
+        """`gate` is asked before each request for a resource: it may let it wait, or refuse it with an ApiError.
+
+        With `rbac`, whoever brings the token of a service account may do what its roles allow; without credentials one
+        is the administrator.
+        """
         self._port = port
         self._gate = gate
         self._state = StateFile(state_file) if state_file is not None else None
@@ -79,8 +76,11 @@ class KubernetesApi:
         self.calls: Counter[Call] = Counter()
         self.calls_by: defaultdict[str, Counter[Call]] = defaultdict(Counter)
         signing_key = self._state.signing_key() if self._state is not None else secrets.token_bytes(32)
+        self._audit = AuditLog.from_environment()
         self._watches = Watches(self.store)
-        self._endpoints = ResourceEndpoints(self.cluster, self._watches, Identity(self.store, signing_key))
+        identity = Identity(self.store, signing_key)
+        self._authorization = Authorization(self.store, identity) if rbac else None
+        self._endpoints = ResourceEndpoints(self.cluster, self._watches, identity, self._review)
         self._documents = discovery.documents()
         self._runner: web.AppRunner | None = None
         if self._state is not None:
@@ -146,9 +146,18 @@ class KubernetesApi:
         call = Call(verb, path.kind.group, path.kind.plural, path.subresource)
         self.calls[call] += 1
         self.calls_by[request.headers.get("User-Agent", "")[:_USER_AGENT_LENGTH]][call] += 1
+        self._audit.write(request.headers.get("User-Agent", ""), call, path.namespace)
+        if self._authorization is not None:
+            user = self._authorization.user(request.headers.get("Authorization"))
+            self._authorization.check(user, Attributes.of(verb, path))
         if self._gate is not None:
             await self._gate(call)
         return await self._endpoints.serve(verb, request, path)
+
+    def _review(self, header: str | None, review: Object) -> Object:
+        if self._authorization is None:
+            return {**review, "metadata": review.get("metadata") or {}, "status": {"allowed": True}}
+        return self._authorization.review(self._authorization.user(header), review)
 
     def _answer_document(self, request: web.Request) -> web.Response:
         path = request.path.rstrip("/")
