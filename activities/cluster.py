@@ -25,6 +25,7 @@ from tidegate.contract import ErrorType, Fence
 Object = dict[str, Any]
 Operation = dict[str, Any]
 
+WORKER_AGENT = "tidegate-worker"
 FENCE_ANNOTATION = "tidegate.io/fence"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -77,11 +78,17 @@ class Cluster:
 
     @classmethod
     async def connect(
-        cls, *, url: str = "", kubeconfig: str = "", context: str = "", timeout: float = REQUEST_TIMEOUT_SECONDS
+        cls,
+        *,
+        url: str = "",
+        kubeconfig: str = "",
+        context: str = "",
+        timeout: float = REQUEST_TIMEOUT_SECONDS,
+        agent: str = WORKER_AGENT,
     ) -> Cluster:
         """Reach a server by plain URL, by a kubeconfig file, or by the pod's service account when neither is given.
 
-        `timeout` is how many seconds a request may take.
+        `timeout` is how many seconds a request may take, `agent` whom the server's audit log names.
         """
         settings = client.Configuration()
         if url:
@@ -91,7 +98,9 @@ class Cluster:
         else:
             config.load_incluster_config(client_configuration=settings)
         settings.retries = None  # False would be read as the number 0, which the client counts up to for ever
-        return cls(client.ApiClient(settings), timeout)
+        api = client.ApiClient(settings)
+        api.user_agent = agent
+        return cls(api, timeout)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -14,9 +14,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import yaml
 
+from sandbox.apply import apply
 from sandbox.controllers import Controllers, PodSimulator
 from sandbox.datadog import DatadogApi
 from sandbox.envoy import Envoy
@@ -24,30 +24,21 @@ from sandbox.git import GitRepository
 from sandbox.kubernetes_api import KubernetesApi
 from sandbox.mesh.agent import MeshAgent
 from sandbox.mesh.xds import DiscoveryFiles
-from sandbox.processes import LOOPBACK, Program, free_port
+from sandbox.processes import Program
 from sandbox.scraper import Scraper
 from sandbox.servicenow import ServiceNowApi
 from sandbox.slack import SlackApi
 from sandbox.telemetry import Telemetry
 from sandbox.temporal import NAMESPACE, TemporalServer
+from sandbox.tidegate_process import TidegateProcess
 from sandbox.vault import Vault
 
 DATADOG_SECRET = "argo-rollouts/datadog"  # noqa: S105  # a path
 SERVICENOW_SECRET = "tidegate/servicenow"  # noqa: S105  # a path
 SLACK_SECRET = "tidegate/slack"  # noqa: S105  # a path
 SLACK_CHANNEL = "releases"
-FIELD_MANAGER = "gitops"
 MANIFEST = "apps/checkout/rollout.yaml"
 TOLD = ("on-rollout-aborted", "on-rollout-completed")
-APPLY = "application/apply-patch+yaml"
-PLURALS = {
-    "Namespace": "namespaces",
-    "Rollout": "rollouts",
-    "AnalysisTemplate": "analysistemplates",
-    "Service": "services",
-    "VirtualService": "virtualservices",
-    "DestinationRule": "destinationrules",
-}
 
 
 class Part(StrEnum):
@@ -108,9 +99,8 @@ class World:
             webhook_key=self.credentials.slack_webhook_key,
             channels=(SLACK_CHANNEL,),
         )
-        self._worker_port = free_port()
         self._programs = [self.temporal.program, self.vault.program, self.envoy.program]
-        self.worker: Program | None = None
+        self.worker: TidegateProcess | None = None
         self.mesh: MeshAgent | None = None
         self._stack = AsyncExitStack()
 
@@ -184,10 +174,11 @@ class World:
     async def start_worker(self) -> Program:
         """A Tidegate worker as in production: only addresses differ. Returns its process, which may be killed."""
         if self.worker is None:
-            self.worker = self._program("worker", "workers.worker", env=self._worker_environment())
-            self._stack.push_async_callback(self.worker.stop)
-        await self.worker.start(self._worker_ready, timeout=30.0)
-        return self.worker
+            self.worker = TidegateProcess("worker", self.state, self._worker_settings())
+            self._programs.append(self.worker.program)
+            self._stack.push_async_callback(self.worker.program.stop)
+        await self.worker.start()
+        return self.worker.program
 
     async def start_load(self, rate: float, host: str = "checkout") -> Program:
         """Requests at a constant rate through Envoy until the world ends."""
@@ -196,9 +187,9 @@ class World:
         await load.start(_at_once)
         return load
 
-    def _program(self, name: str, module: str, *arguments: str, env: dict[str, str] | None = None) -> Program:
+    def _program(self, name: str, module: str, *arguments: str) -> Program:
         argv = [sys.executable, "-m", module, *arguments]
-        program = Program(name, argv, log_file=self.state / f"{name}.log", env=env)
+        program = Program(name, argv, log_file=self.state / f"{name}.log")
         self._programs.append(program)
         return program
 
@@ -213,9 +204,8 @@ class World:
             if file.exists()
         }
 
-    def _worker_environment(self) -> dict[str, str]:
+    def _worker_settings(self) -> dict[str, str]:
         return {
-            "HOME": str(self.state),
             "TEMPORAL_ADDRESS": self.temporal.address,
             "TIDEGATE_KUBERNETES__API_URL": self.kubernetes.url,
             "TIDEGATE_VAULT__ADDRESS": self.vault.address,
@@ -229,14 +219,7 @@ class World:
             "TIDEGATE_SLACK__API_URL": self.slack.url,
             "TIDEGATE_SLACK__SECRET_PATH": f"secret/{SLACK_SECRET}",
             "TIDEGATE_SERVICENOW__CHANGE_FIELDS__ASSIGNMENT_GROUP": "{namespace}",
-            "TIDEGATE_HEALTH__PORT": str(self._worker_port),
         }
-
-    async def _worker_ready(self) -> bool:
-        timeout = aiohttp.ClientTimeout(total=1.0)
-        url = f"http://{LOOPBACK}:{self._worker_port}/readyz"
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
-            return answer.status == 200
 
     # --------------------------------------------------------------------------------------------------------- its Git
 
@@ -254,29 +237,8 @@ class World:
         return pushed
 
     async def apply(self, documents: Sequence[dict[str, Any]]) -> None:
-        """Apply manifests, and the namespaces that they need, as a GitOps controller does when a commit lands.
-
-        Raises RuntimeError with the server's answer when it refuses one.
-        """
-        namespaces = sorted({document["metadata"]["namespace"] for document in documents})
-        homes = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in namespaces]
-        async with aiohttp.ClientSession() as session:
-            for document in (*homes, *documents):
-                async with session.patch(
-                    f"{self.kubernetes.url}{_path(document)}",
-                    params={"fieldManager": FIELD_MANAGER, "force": "true"},
-                    headers={"Content-Type": APPLY},
-                    json=document,
-                ) as answer:
-                    if answer.status >= 400:
-                        raise RuntimeError(f"{_path(document)}: {answer.status} {await answer.text()}")
-
-
-def _path(document: dict[str, Any]) -> str:
-    api, metadata = str(document["apiVersion"]), document["metadata"]
-    root = f"/apis/{api}" if "/" in api else f"/api/{api}"
-    scope = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
-    return f"{root}{scope}/{PLURALS[document['kind']]}/{metadata['name']}"
+        """Apply manifests to the cluster. Raises RuntimeError with the server's answer when it refuses one."""
+        await apply(self.kubernetes.url, documents)
 
 
 @asynccontextmanager

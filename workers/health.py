@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 import structlog
+from temporalio.common import MetricMeter
 
 log = structlog.get_logger(__name__)
 
@@ -19,8 +20,11 @@ MAX_REQUEST_LINE_BYTES = 2048
 class Health:
     """Whether the process can take work, and if not, why."""
 
-    def __init__(self) -> None:
+    def __init__(self, meter: MetricMeter = MetricMeter.noop) -> None:
+        """`meter` shows it as well, as the gauge `tidegate_ready`."""
         self._trouble = "starting"
+        self._gauge = meter.create_gauge("tidegate_ready", "1 while the process can take work, else 0")
+        self._gauge.set(0)
 
     @property
     def ready(self) -> bool:
@@ -32,12 +36,14 @@ class Health:
         if self._trouble:
             log.info("ready")
         self._trouble = ""
+        self._gauge.set(1)
 
     def set_not_ready(self, reason: str) -> None:
         """From now on it cannot, for a reason that fits in one line."""
         if self._trouble != reason:
             log.warning("not ready", reason=reason)
         self._trouble = reason
+        self._gauge.set(0)
 
     def answer(self, path: str) -> tuple[HTTPStatus, dict[str, object]]:
         """Status and body of a GET."""

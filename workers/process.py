@@ -42,10 +42,19 @@ Result = TypeVar("Result")
 Serve = Callable[[Settings, asyncio.Event], Awaitable[None]]
 
 
-async def connect_patiently(settings: Settings, health: Health, keys: KeySource | None) -> Client:
+def open_runtime(settings: Settings) -> Runtime:
+    """The SDK's runtime: with `telemetry` it serves its metrics and ours to Prometheus, named as is usual there."""
+    metrics = None
+    if settings.telemetry:
+        metrics = PrometheusConfig(
+            bind_address=settings.telemetry, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+        )
+    # Which process a metric is of, its pod's labels say.
+    return Runtime(telemetry=TelemetryConfig(logging=core_logging(), metrics=metrics, attach_service_name=False))
+
+
+async def connect_patiently(settings: Settings, health: Health, keys: KeySource | None, runtime: Runtime) -> Client:
     """Connect to Temporal; neither it nor the store of `keys` need be up yet: the health says what is not."""
-    metrics = PrometheusConfig(bind_address=settings.telemetry) if settings.telemetry else None
-    runtime = Runtime(telemetry=TelemetryConfig(logging=core_logging(), metrics=metrics))
     delay = FIRST_RETRY_SECONDS
     while True:
         try:

@@ -11,34 +11,36 @@ import asyncio
 import structlog
 from temporalio.client import Client
 
-from activities.cluster import Cluster
 from tidegate.client import TidegateClient
 from workers.codec import open_keys
 from workers.health import Health, serve_health
-from workers.process import check_temporal, connect_patiently, run_process, unless_stopped
+from workers.process import check_temporal, connect_patiently, open_runtime, run_process, unless_stopped
 from workers.settings import Settings
 from workers.watch_rollouts import Watch
+from workers.wiring import open_cluster
 
 log = structlog.get_logger(__name__)
+
+WATCHER_AGENT = "tidegate-watcher"
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Watch until `stop` is set. Neither Temporal nor the API server need be up: the health says what is missing."""
-    health = Health()
+    runtime = open_runtime(settings)
+    health = Health(runtime.metric_meter)
     async with (
         serve_health(health, settings.health.host, settings.health.port) as port,
         open_keys(settings) as keys,
     ):
         log.info("health", host=settings.health.host, port=port)
-        client = await unless_stopped(stop, connect_patiently(settings, health, keys))
+        client = await unless_stopped(stop, connect_patiently(settings, health, keys, runtime))
         if client is not None:
             await _watch(client, settings, stop, health)
     log.info("stopped")
 
 
 async def _watch(temporal: Client, settings: Settings, stop: asyncio.Event, health: Health) -> None:
-    reached = settings.kubernetes
-    cluster = await Cluster.connect(url=reached.api_url, kubeconfig=reached.kubeconfig, context=reached.context)
+    cluster = await open_cluster(settings, WATCHER_AGENT)
     watch = Watch(cluster, TidegateClient(temporal), settings.cluster, settings.watcher)
     checking = asyncio.create_task(check_temporal(temporal, health, watch.trouble))
     try:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, cluster_queue, metrics_queue
 from workers.follow_up import follow_up_activities
 from workers.logs import LogContext
+from workers.memory import cached_workflows, memory_limit
 from workers.outside_settings import VaultSettings
 from workers.settings import PREFIX, Role, Settings
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     import httpx
 
     from activities import vault_login
+    from activities.cluster import Cluster
     from activities.secrets import Secrets
 
 log = structlog.get_logger(__name__)
@@ -83,9 +86,32 @@ def _workflow_worker(client: Client, settings: Settings) -> Worker:
         task_queue=RELEASES_QUEUE,
         workflows=[Rollout, AnalysisRun, FollowUp, RollBack],
         workflow_runner=workflow_runner(),
+        deployment_config=_version(settings),
+        max_cached_workflows=_cached_workflows(settings),
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         graceful_shutdown_timeout=settings.graceful_shutdown,
     )
+
+
+def _version(settings: Settings) -> WorkerDeploymentConfig | None:
+    """Which version of the workflows' code this is: what begins on it ends on it, whatever is deployed meanwhile.
+
+    Activities have none: they are effects that any version asks for in the same words, which a test of recorded
+    requests holds to, and a release must never wait for a version of a cluster's worker that is gone.
+    """
+    if not settings.build_id:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(settings.deployment_name, settings.build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.PINNED,
+    )
+
+
+def _cached_workflows(settings: Settings) -> int:
+    if settings.max_cached_workflows is not None:
+        return settings.max_cached_workflows
+    return cached_workflows(memory_limit())
 
 
 def _activity_worker(
@@ -102,8 +128,18 @@ def _activity_worker(
     )
 
 
-async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Activities:
+async def open_cluster(settings: Settings, agent: str) -> Cluster:
+    """Client of the API server that the settings name; `agent` is whom its audit log names."""
     from activities.cluster import Cluster
+
+    reached = settings.kubernetes
+    return await Cluster.connect(
+        url=reached.api_url, kubeconfig=reached.kubeconfig, context=reached.context, agent=agent
+    )
+
+
+async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Activities:
+    from activities.cluster import WORKER_AGENT
     from activities.istio import IstioTraffic
     from activities.jobs import Jobs
     from activities.kubernetes import Kubernetes
@@ -111,8 +147,7 @@ async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Acti
     from activities.restarts import Restarts
     from activities.rollbacks import Rollbacks
 
-    reached = settings.kubernetes
-    cluster = await Cluster.connect(url=reached.api_url, kubeconfig=reached.kubeconfig, context=reached.context)
+    cluster = await open_cluster(settings, WORKER_AGENT)
     stack.push_async_callback(cluster.close)
     return [
         *Kubernetes(cluster, bake=settings.bake.duration or None).activities(),

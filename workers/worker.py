@@ -12,7 +12,7 @@ from temporalio.worker import Worker
 
 from workers.codec import open_keys
 from workers.health import Health, serve_health
-from workers.process import check_temporal, connect_patiently, run_process, unless_stopped
+from workers.process import check_temporal, connect_patiently, open_runtime, run_process, unless_stopped
 from workers.settings import Role, Settings
 from workers.wiring import open_workers
 
@@ -25,13 +25,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     Temporal need not be up yet, and may go away and come back: the process waits for it and says so through its health.
     Raises what makes a worker fail for good.
     """
-    health = Health()
+    runtime = open_runtime(settings)
+    health = Health(runtime.metric_meter)
     async with (
         serve_health(health, settings.health.host, settings.health.port) as port,
         open_keys(settings) as keys,
     ):
         log.info("health", host=settings.health.host, port=port)
-        client = await unless_stopped(stop, connect_patiently(settings, health, keys))
+        client = await unless_stopped(stop, connect_patiently(settings, health, keys, runtime))
         if client is not None:
             await _poll(client, settings, stop, health)
     log.info("stopped")

@@ -15,8 +15,9 @@ import pytest_asyncio
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
-from sandbox.processes import LOOPBACK, Program, free_port, until
+from sandbox.processes import LOOPBACK, free_port, until
 from sandbox.temporal import TemporalServer
+from sandbox.tidegate_process import TidegateProcess
 from tidegate.contract import FOLLOW_UP_QUEUE, ErrorType
 from workers.outside_settings import GitSettings, NoticesSettings, ServiceNowSettings
 from workers.settings import Role, Settings, SettingsError
@@ -88,30 +89,6 @@ async def test_a_worker_with_servicenow_has_the_same_activities(server: Temporal
         assert names[:5] == ["open_incident", "note_incident", "resolve_incidents", "open_change", "close_change"]
 
 
-class WorkerProcess:
-    def __init__(self, folder: Path, **settings: str) -> None:
-        self.port = free_port()
-        self.log = folder / "worker.log"
-        env = {"TIDEGATE_HEALTH__PORT": str(self.port), "HOME": str(folder), **settings}
-        self.program = Program("worker", [sys.executable, "-m", "workers.worker"], log_file=self.log, env=env)
-
-    async def status(self, path: str) -> int:
-        try:
-            async with httpx.AsyncClient() as http:
-                return (await http.get(f"http://{LOOPBACK}:{self.port}{path}")).status_code
-        except httpx.TransportError:
-            return 0
-
-    async def alive(self) -> bool:
-        return await self.status("/healthz") == 200
-
-    async def ready(self) -> bool:
-        return await self.status("/readyz") == 200
-
-    async def not_ready(self) -> bool:
-        return await self.status("/readyz") == 503
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def late_server(tmp_path: Path) -> AsyncIterator[TemporalServer]:
     """A server that a test starts when it likes."""
@@ -123,7 +100,8 @@ async def late_server(tmp_path: Path) -> AsyncIterator[TemporalServer]:
 async def test_a_worker_waits_for_temporal_and_says_so_and_goes_when_told(
     late_server: TemporalServer, tmp_path: Path
 ) -> None:
-    worker = WorkerProcess(tmp_path, TEMPORAL_ADDRESS=late_server.address, TIDEGATE_ROLE="workflows")
+    settings = {"TEMPORAL_ADDRESS": late_server.address, "TIDEGATE_ROLE": "workflows"}
+    worker = TidegateProcess("worker", tmp_path, settings)
     try:
         await worker.program.start(worker.alive)
         assert await worker.not_ready()
@@ -134,16 +112,36 @@ async def test_a_worker_waits_for_temporal_and_says_so_and_goes_when_told(
         await late_server.start()
         await until(worker.ready, 20, "the worker is ready again")
     finally:
-        await worker.program.stop(grace=20)
-    log = worker.log.read_text()
+        await worker.stop()
+    log = worker.program.log_file.read_text()
     assert "stopped" in log.splitlines()[-1], log
 
 
+async def test_a_worker_shows_its_metrics_and_the_sdks_to_prometheus(server: TemporalServer, tmp_path: Path) -> None:
+    metrics = f"{LOOPBACK}:{free_port()}"
+    settings = {
+        "TEMPORAL_ADDRESS": server.address,
+        "TIDEGATE_ROLE": "workflows",
+        "TIDEGATE_TELEMETRY": metrics,
+        "TIDEGATE_MAX_CACHED_WORKFLOWS": "7",
+    }
+    worker = TidegateProcess("worker", tmp_path, settings)
+    try:
+        await worker.start()
+        async with httpx.AsyncClient() as http:
+            text = (await http.get(f"http://{metrics}/metrics")).text
+    finally:
+        await worker.stop()
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert values["tidegate_ready"] == "1"
+    assert [value for name, value in values.items() if name.startswith("temporal_request_total{")]
+
+
 async def test_a_worker_ends_at_once_when_told_before_it_ever_reached_temporal(tmp_path: Path) -> None:
-    worker = WorkerProcess(tmp_path, TEMPORAL_ADDRESS=f"{LOOPBACK}:{free_port()}")
+    worker = TidegateProcess("worker", tmp_path, {"TEMPORAL_ADDRESS": f"{LOOPBACK}:{free_port()}"})
     await worker.program.start(worker.alive)
-    await worker.program.stop(grace=20)
-    assert "stopped" in worker.log.read_text()
+    await worker.stop()
+    assert "stopped" in worker.program.log_file.read_text()
 
 
 async def test_a_setting_that_cannot_be_used_is_named_before_anything_starts() -> None:

@@ -55,7 +55,7 @@ class Releases:
             seen[:] = [await self.client.status(CHECKOUT)]
             return holds(seen[0])
 
-        await until(_tolerant(holds_now), timeout, "the release's status")
+        await until(tolerant(holds_now), timeout, "the release's status")
         return seen[0]
 
     async def temporal_cli(self, *arguments: str) -> str:
@@ -68,7 +68,8 @@ class Releases:
         return done.stdout
 
 
-def _tolerant(condition: Callable[[], Awaitable[bool]]) -> Callable[[], Awaitable[bool]]:
+def tolerant(condition: Callable[[], Awaitable[bool]]) -> Callable[[], Awaitable[bool]]:
+    """The condition, false while nobody can answer."""
     from tidegate.client import NoWorkerError, UnreachableError
 
     async def tolerant() -> bool:

@@ -125,8 +125,8 @@ async def test_no_credential_is_in_a_history_a_log_or_a_page(releases: Releases)
 async def _killed_and_back(releases: Releases) -> bool:
     worker = releases.world.worker
     assert worker is not None
-    before = worker.pid
-    await worker.kill()
+    before = worker.program.pid
+    await worker.program.kill()
     return (await releases.world.start_worker()).pid != before
 
 

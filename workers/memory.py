@@ -1,0 +1,38 @@
+"""How many workflows a worker keeps in memory: as its memory limit allows."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+# Measured with `python -m benchmarks.workflow_cache`: what a worker of workflows is without any, and what each adds.
+EMPTY_BYTES: Final = 160 * 2**20
+WORKFLOW_BYTES: Final = 2 * 2**20
+# The rest is for what a burst of tasks needs besides.
+SHARE: Final = 0.6
+FEWEST: Final = 10
+MOST: Final = 10_000
+
+_CGROUP: Final = Path("/sys/fs/cgroup")
+
+
+def cached_workflows(limit: int) -> int:
+    """How many releases and analysis runs fit into `limit` bytes; one that does not is replayed when it is needed."""
+    return max(FEWEST, min(MOST, int((limit - EMPTY_BYTES) * SHARE) // WORKFLOW_BYTES))
+
+
+def memory_limit(cgroup: Path = _CGROUP) -> int:
+    """Bytes that this process may use: what its control group allows, or all that the machine has.
+
+    Both versions of control groups are read: https://docs.kernel.org/admin-guide/cgroup-v2.html#memory.
+    """
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            text = (cgroup / name).read_text().strip()
+        except OSError:
+            continue
+        if text.isdigit():
+            return min(machine, int(text))
+    return machine
