@@ -13,6 +13,7 @@ import yaml
 
 from sandbox.kubernetes_api.columns import columns_of
 from sandbox.kubernetes_api.kinds import KINDS
+from tests.deploy.manifests import strict
 from tidegate.manifests.analysis_template import AnalysisTemplateSpec
 from tidegate.manifests.model import Model
 from tidegate.manifests.rollout import RolloutSpec
@@ -63,20 +64,6 @@ def nodes(node: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
     for keyword, mark in (("items", "[]"), ("additionalProperties", "{}")):
         if keyword in node:
             yield from nodes(node[keyword], path + mark)
-
-
-def strict(node: Schema) -> Schema:
-    """The plain JSON Schema of a structural one, with unknown fields refused as `kubectl apply` does by default."""
-    plain = {key: value for key, value in node.items() if key not in EXTENSIONS | {"default", "format", "description"}}
-    if node.get("x-kubernetes-int-or-string"):
-        plain["type"] = ["integer", "string"]
-    for keyword in ("items", "additionalProperties"):
-        if keyword in node:
-            plain[keyword] = strict(node[keyword])
-    if "properties" in node:
-        plain["properties"] = {name: strict(child) for name, child in node["properties"].items()}
-        plain.setdefault("additionalProperties", bool(node.get("x-kubernetes-preserve-unknown-fields")))
-    return plain
 
 
 def without_nulls(value: Any) -> Any:
