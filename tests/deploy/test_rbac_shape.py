@@ -1,0 +1,63 @@
+"""What Tidegate's roles never hold, whatever else they come to hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.deploy.manifests import DEPLOY, Object, of_kind, render
+
+OVERLAY = render(DEPLOY / "kustomize" / "overlays" / "single-cluster")
+ROLES = of_kind(OVERLAY, "Role", "ClusterRole")
+# With any of these one could become somebody else, or run something on the cluster.
+NEVER = {"secrets", "serviceaccounts", "serviceaccounts/token", "nodes", "pods/exec", "pods/attach", "pods/portforward"}
+CREATES = {"replicasets", "services", "events", "analysisruns", "jobs"}
+
+
+def grants() -> Iterator[tuple[str, str, str, str]]:
+    """Role, group, resource and verb of everything that is granted."""
+    for role in ROLES:
+        for rule in role["rules"]:
+            for group in rule["apiGroups"]:
+                for resource in rule["resources"]:
+                    for verb in rule["verbs"]:
+                        yield role["metadata"]["name"], group, resource, verb
+
+
+def test_there_are_roles() -> None:
+    assert {role["metadata"]["name"] for role in ROLES} == {
+        "tidegate-cluster",
+        "tidegate-cluster-templates",
+        "tidegate-watcher",
+    }
+
+
+@pytest.mark.parametrize("grant", sorted(grants()), ids=".".join)
+def test_a_grant_is_harmless(grant: tuple[str, str, str, str]) -> None:
+    role, group, resource, verb = grant
+    assert "*" not in grant
+    assert resource not in NEVER
+    assert group != "rbac.authorization.k8s.io"
+    assert verb not in ("escalate", "bind", "impersonate", "deletecollection", "update")
+    if verb == "create":
+        assert resource in CREATES
+    if role == "tidegate-watcher":
+        assert verb in ("get", "list", "watch") or (resource, verb) == ("events", "create")
+
+
+def bound() -> list[Object]:
+    return of_kind(OVERLAY, "RoleBinding", "ClusterRoleBinding")
+
+
+def test_nothing_that_writes_is_bound_everywhere() -> None:
+    everywhere = {obj["roleRef"]["name"] for obj in bound() if obj["kind"] == "ClusterRoleBinding"}
+    assert everywhere == {"tidegate-cluster-templates"}
+    assert {verb for role, _, _, verb in grants() if role in everywhere} == {"get"}
+
+
+def test_each_role_is_bound_to_its_own_process_alone() -> None:
+    for obj in bound():
+        (subject,) = obj["subjects"]
+        assert subject["namespace"] == "tidegate"
+        assert obj["roleRef"]["name"].startswith(subject["name"])
