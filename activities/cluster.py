@@ -25,7 +25,9 @@ from tidegate.contract import ErrorType, Fence
 Object = dict[str, Any]
 Operation = dict[str, Any]
 
+# Whom the audit log of an API server names.
 WORKER_AGENT = "tidegate-worker"
+WATCHER_AGENT = "tidegate-watcher"
 FENCE_ANNOTATION = "tidegate.io/fence"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -84,7 +86,7 @@ class Cluster:
         kubeconfig: str = "",
         context: str = "",
         timeout: float = REQUEST_TIMEOUT_SECONDS,
-        agent: str = WORKER_AGENT,
+        agent: str = "tidegate",
     ) -> Cluster:
         """Reach a server by plain URL, by a kubeconfig file, or by the pod's service account when neither is given.
 

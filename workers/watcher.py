@@ -11,6 +11,7 @@ import asyncio
 import structlog
 from temporalio.client import Client
 
+from activities.cluster import WATCHER_AGENT
 from tidegate.client import TidegateClient
 from workers.codec import open_keys
 from workers.health import Health, serve_health
@@ -20,8 +21,6 @@ from workers.watch_rollouts import Watch
 from workers.wiring import open_cluster
 
 log = structlog.get_logger(__name__)
-
-WATCHER_AGENT = "tidegate-watcher"
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:

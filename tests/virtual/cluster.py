@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.cluster import Cluster
+from activities.cluster import WORKER_AGENT, Cluster
 from activities.istio import IstioTraffic
 from activities.kubernetes import Kubernetes
 from activities.passes import Passes, not_changed
@@ -91,7 +91,7 @@ class VirtualCluster(Interceptor):
     async def start(self) -> None:
         """Listen."""
         await self.api.start()
-        self._client = await Cluster.connect(url=self.api.url)
+        self._client = await Cluster.connect(url=self.api.url, agent=WORKER_AGENT)
 
     async def stop(self) -> None:
         """Close what `start` opened."""

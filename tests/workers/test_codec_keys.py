@@ -19,9 +19,9 @@ from activities.vault import VaultSettings
 from activities.vault_login import AppRoleLogin
 from sandbox.processes import until
 from sandbox.temporal import TemporalServer
+from sandbox.tidegate_process import TidegateProcess
 from sandbox.vault import Vault
 from tests.workers.scripted_provider import endless
-from tests.workers.test_worker_process import WorkerProcess
 from tidegate.client import (
     AnalysisRunRef,
     ConfigurationError,
@@ -35,9 +35,9 @@ from tidegate.client import (
 )
 from tidegate.client.codec import PayloadEncryption
 from tidegate.client.keyring import REREAD_SECONDS
-from workers import settings as given
 from workers.codec import open_keys, vault_keys
 from workers.outside_settings import CodecSettings, SecretsSettings
+from workers.outside_settings import VaultSettings as GivenVault
 from workers.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -60,8 +60,8 @@ def fields(current: str, **keys: bytes) -> dict[str, str]:
     return {"current": current, **{name: base64.b64encode(key).decode() for name, key in keys.items()}}
 
 
-def reached(store: Vault) -> given.VaultSettings:
-    return given.VaultSettings(
+def reached(store: Vault) -> GivenVault:
+    return GivenVault(
         address=store.address,
         auth="approle",
         role_id_file=store.role_id_file,
@@ -156,16 +156,16 @@ async def test_a_worker_waits_for_its_keys_and_works_with_them(
     server: TemporalServer, store: Vault, tmp_path: Path
 ) -> None:
     path = f"{PATH}-{uuid.uuid4().hex[:8]}"
-    worker = WorkerProcess(
-        tmp_path,
-        TEMPORAL_ADDRESS=server.address,
-        TIDEGATE_ROLE="workflows",
-        TIDEGATE_VAULT__ADDRESS=store.address,
-        TIDEGATE_VAULT__AUTH="approle",
-        TIDEGATE_VAULT__ROLE_ID_FILE=str(store.role_id_file),
-        TIDEGATE_VAULT__SECRET_ID_FILE=str(store.secret_id_file),
-        TIDEGATE_CODEC__SECRET_PATH=f"secret/{path}",
-    )
+    settings = {
+        "TEMPORAL_ADDRESS": server.address,
+        "TIDEGATE_ROLE": "workflows",
+        "TIDEGATE_VAULT__ADDRESS": store.address,
+        "TIDEGATE_VAULT__AUTH": "approle",
+        "TIDEGATE_VAULT__ROLE_ID_FILE": str(store.role_id_file),
+        "TIDEGATE_VAULT__SECRET_ID_FILE": str(store.secret_id_file),
+        "TIDEGATE_CODEC__SECRET_PATH": f"secret/{path}",
+    }
+    worker = TidegateProcess("worker", tmp_path, settings)
     try:
         await worker.program.start(worker.alive)
         await until(worker.not_ready, 20, "the worker says that something is missing")
@@ -180,7 +180,7 @@ async def test_a_worker_waits_for_its_keys_and_works_with_them(
         await client.terminate_analysis(run)
         await client.wait_for_analysis(run, timeout=timedelta(seconds=20))
     finally:
-        await worker.program.stop(grace=20)
-    log = worker.log.read_text()
+        await worker.stop()
+    log = worker.program.log_file.read_text()
     assert "keys of the codec" in log
     assert base64.b64encode(OLD).decode() not in log

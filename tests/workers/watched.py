@@ -14,7 +14,7 @@ from pathlib import Path
 from temporalio.client import Client, WorkflowFailureError, WorkflowHistory
 from temporalio.worker import Worker
 
-from activities.cluster import ROLLOUTS, SERVICES, VIRTUAL_SERVICES, Cluster, Object
+from activities.cluster import ROLLOUTS, SERVICES, VIRTUAL_SERVICES, WATCHER_AGENT, Cluster, Object
 from sandbox.controllers import Controllers, PodSimulator
 from sandbox.kubernetes_api import KubernetesApi
 from tests.sandbox.kubernetes.kube import Kube, serving
@@ -145,7 +145,7 @@ async def open_place(temporal: Client, home: Path, *, working: bool = True) -> A
     async with AsyncExitStack() as stack:
         kube = await stack.enter_async_context(serving(api))
         await stack.enter_async_context(Controllers(api.cluster, simulator=PodSimulator(api.cluster, ready_after=0.0)))
-        cluster = await Cluster.connect(url=api.url)
+        cluster = await Cluster.connect(url=api.url, agent=WATCHER_AGENT)
         stack.push_async_callback(cluster.close)
         settings = Settings(role=Role.CLUSTER, cluster=name, kubernetes={"api_url": api.url}, graceful_shutdown=0)
 

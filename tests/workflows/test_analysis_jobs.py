@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
-from activities.cluster import JOBS, PODS, Resource
+from activities.cluster import JOBS, PODS, WORKER_AGENT, Resource
 from activities.cluster import Cluster as Reached
 from activities.jobs import Jobs
 from sandbox.controllers import Controllers, PodSimulator
@@ -351,9 +351,11 @@ async def test_real_jobs_are_measured_and_none_is_left_behind(world: World) -> N
         cluster = await Reached.connect(url=api.url)
         stack.push_async_callback(cluster.close)
         await cluster.create(Resource("", "v1", "namespaces", "Namespace"), "", {"metadata": {"name": "payments"}})
+        worker = await Reached.connect(url=api.url, agent=WORKER_AGENT)
+        stack.push_async_callback(worker.close)
         queue = cluster_queue("embedded")
         await stack.enter_async_context(
-            Worker(world.env.client, task_queue=queue, activities=Jobs(cluster).activities())
+            Worker(world.env.client, task_queue=queue, activities=Jobs(worker).activities())
         )
         metrics = [job(name, provider=real(script)) for name, script in SCRIPTS.items()]
         request = AnalysisRequest(cluster="embedded", namespace="payments", name="run", spec={"metrics": metrics})

@@ -104,7 +104,7 @@ def wanted(tag: str) -> dict[str, Any]:
     canary = rollout["spec"]["strategy"]["canary"]
     canary.pop("analysis")
     canary["steps"] = STEPS
-    canary["scaleDownDelaySeconds"] = 1
+    canary |= {"scaleDownDelaySeconds": 1, "abortScaleDownDelaySeconds": 1}
     rollout["spec"]["replicas"] = 2
     rollout["spec"]["template"]["spec"]["containers"][0]["image"] = f"registry.internal/payments/checkout:{tag}"
     return rollout

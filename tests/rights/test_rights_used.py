@@ -1,0 +1,59 @@
+"""What the roles grant is what was used: to be run after all other tests, with the audit log that they wrote.
+
+`make test` does both. Each kind of request that a worker or a watcher made of an embedded API server is in the log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from sandbox.kubernetes_api.audit import VARIABLE
+from tests.deploy.manifests import DEPLOY, of_kind, render
+
+Right = tuple[str, str, str]
+# By the client in the audit log: the roles that its service account is bound to.
+ROLES = {
+    "tidegate-worker": {"tidegate-cluster", "tidegate-cluster-templates"},
+    "tidegate-watcher": {"tidegate-watcher"},
+}
+
+
+def used(client: str) -> set[Right]:
+    """Group, resource and verb of everything that a client asked for."""
+    named = os.environ.get(VARIABLE)
+    if not named:
+        pytest.skip(f"{VARIABLE} names no audit log: make test writes one")
+    entries = [json.loads(line) for line in Path(named).read_text().splitlines()]
+    assert entries, "nobody asked anything of an API server"
+    return {
+        (each["group"], "/".join(filter(None, (each["resource"], each["subresource"]))), each["verb"])
+        for each in entries
+        if each["client"] == client
+    }
+
+
+def granted(client: str) -> set[Right]:
+    roles = of_kind(render(DEPLOY / "kustomize" / "overlays" / "single-cluster"), "ClusterRole", "Role")
+    return {
+        (group, resource, verb)
+        for role in roles
+        if role["metadata"]["name"] in ROLES[client]
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+@pytest.mark.parametrize("client", sorted(ROLES))
+def test_what_is_used_is_granted(client: str) -> None:
+    assert used(client) - granted(client) == set()
+
+
+@pytest.mark.parametrize("client", sorted(ROLES))
+def test_what_is_granted_is_used(client: str) -> None:
+    assert granted(client) - used(client) == set()

@@ -1,0 +1,169 @@
+"""One release plane and two clusters, whose processes may do what their service accounts' roles grant, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+import yaml
+
+from sandbox.apply import apply
+from sandbox.kubernetes_api import KubernetesApi
+from sandbox.tidegate_process import WATCHER, TidegateProcess
+from tests.deploy.manifests import DEPLOY, of_kind, render
+from tests.world.planes import Plane, checkout, open_plane, wanted
+from tidegate.contract import ReleaseStatus
+
+pytestmark = [pytest.mark.world, pytest.mark.asyncio(loop_scope="module")]
+ROLES = ("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "RoleBinding")
+ACCOUNTS = "/api/v1/namespaces/tidegate/serviceaccounts"
+
+
+async def token_of(api: KubernetesApi, account: str) -> str:
+    async with (
+        aiohttp.ClientSession(raise_for_status=True) as session,
+        session.post(f"{api.url}{ACCOUNTS}/{account}/token", json={"spec": {}}) as answer,
+    ):
+        return str((await answer.json())["status"]["token"])
+
+
+async def kubeconfig(api: KubernetesApi, account: str, file: Path) -> str:
+    """What stands in a pod of this service account, as a file."""
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "it",
+        "clusters": [{"name": "it", "cluster": {"server": api.url}}],
+        "users": [{"name": "it", "user": {"token": await token_of(api, account)}}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+    }
+    await asyncio.to_thread(file.write_text, yaml.safe_dump(config))
+    return str(file)
+
+
+class Clusters:
+    """The plane, and the worker of each cluster by the cluster's name."""
+
+    def __init__(self, plane: Plane) -> None:
+        self.plane = plane
+        self.workers: dict[str, TidegateProcess] = {}
+
+    async def serve(self, name: str) -> None:
+        """Start the two processes that stand in a cluster, with the rights of the rendered roles."""
+        api = self.plane.clusters[name]
+        rights = of_kind(render(DEPLOY / "kustomize" / "overlays" / "per-cluster-worker"), *ROLES)
+        await apply(api.url, rights)
+        for process, role, module in (("cluster", {"ROLE": "cluster"}, None), ("watcher", {}, WATCHER)):
+            file = self.plane.state / f"{name}-{process}.yaml"
+            reached = {"KUBERNETES__KUBECONFIG": await kubeconfig(api, f"tidegate-{process}", file), "CLUSTER": name}
+            namespaces = {"WATCHER__NAMESPACES": "payments"}
+            started = await self.plane.start(
+                f"{name}-{process}", **({"module": module} if module else {}), **reached, **namespaces, **role
+            )
+            if process == "cluster":
+                self.workers[name] = started
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def clusters(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clusters]:
+    async with open_plane(tmp_path_factory.mktemp("plane"), "eu", "us") as plane:
+        found = Clusters(plane)
+        await plane.start("workflows", ROLE="workflows")
+        await plane.start("follow-up", ROLE="follow-up")
+        await asyncio.gather(*(found.serve(name) for name in ("eu", "us")))
+        for name in ("eu", "us"):
+            await plane.client.wait(await plane.release(name, "1.0.0"))
+        yield found
+
+
+def at_20(status: ReleaseStatus) -> bool:
+    return status.actual_weight == 20 and status.phase == "Paused"
+
+
+async def test_a_cluster_without_its_worker_delays_only_its_own_releases(clusters: Clusters) -> None:
+    plane = clusters.plane
+    in_eu, in_us = [await plane.release(name, "1.1.0") for name in ("eu", "us")]
+    for name in ("eu", "us"):
+        await plane.until(name, at_20)
+    await clusters.workers["eu"].stop()
+    for name in ("eu", "us"):
+        await plane.client.promote(checkout(name), by="a test")
+    assert (await plane.client.wait(in_us)).outcome == "Healthy"
+    delayed = await plane.client.status(checkout("eu"))
+    assert (delayed.actual_weight, delayed.finished_at) == (20, None)
+    await clusters.workers["eu"].start()
+    assert (await plane.client.wait(in_eu)).outcome == "Healthy"
+
+
+async def test_what_a_person_changes_in_a_cluster_is_released_and_aborted_with_these_rights(clusters: Clusters) -> None:
+    plane = clusters.plane
+    await apply(plane.clusters["us"].url, [wanted("1.2.0")])
+    status = await plane.until("us", lambda status: at_20(status) and "1.2.0" in str(status.images))
+    await plane.client.abort(checkout("us"), by="a test", reason="smells")
+    status = await plane.until("us", lambda status: status.finished_at is not None)
+    assert (status.phase, status.actual_weight) == ("Degraded", 0)
+
+
+async def call(api: KubernetesApi, account: str, method: str, path: str, body: Any = None) -> int:
+    headers = {"Authorization": f"Bearer {await token_of(api, account)}"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.request(method, f"{api.url}{path}", json=body) as answer,
+    ):
+        return answer.status
+
+
+PAYMENTS = "/api/v1/namespaces/payments"
+POD = {"metadata": {"name": "mine"}, "spec": {"containers": [{"name": "a", "image": "b"}]}}
+BINDING = {
+    "metadata": {"name": "mine"},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+    "subjects": [{"kind": "ServiceAccount", "name": "tidegate-cluster", "namespace": "tidegate"}],
+}
+FORBIDDEN = [
+    ("GET", f"{PAYMENTS}/secrets", None),
+    ("GET", f"{PAYMENTS}/secrets/datadog", None),
+    ("GET", "/api/v1/namespaces/argo-rollouts/secrets/datadog", None),
+    ("GET", "/api/v1/namespaces/tidegate/secrets", None),
+    ("GET", f"{PAYMENTS}/configmaps", None),
+    ("POST", f"{PAYMENTS}/pods", POD),
+    ("DELETE", f"{PAYMENTS}/pods", None),
+    ("POST", f"{PAYMENTS}/serviceaccounts/default/token", {"spec": {}}),
+    ("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", BINDING),
+    ("POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/payments/rolebindings", BINDING),
+    ("GET", "/api/v1/namespaces/kube-system/pods", None),
+    ("GET", "/apis/argoproj.io/v1alpha1/namespaces/orders/rollouts/checkout", None),
+    ("GET", "/api/v1/nodes", None),
+    ("GET", "/api/v1/namespaces", None),
+    ("POST", "/apis/argoproj.io/v1alpha1/namespaces/payments/rollouts", {}),
+    ("DELETE", "/apis/argoproj.io/v1alpha1/namespaces/payments/rollouts/checkout", None),
+    ("DELETE", "/apis/networking.istio.io/v1beta1/namespaces/payments/virtualservices/checkout-vsvc", None),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), FORBIDDEN, ids=lambda each: str(each)[:60])
+@pytest.mark.parametrize("account", ["tidegate-cluster", "tidegate-watcher"])
+async def test_a_stolen_token_is_turned_away(
+    clusters: Clusters, account: str, method: str, path: str, body: Any
+) -> None:
+    assert await call(clusters.plane.clusters["us"], account, method, path, body) == 403
+
+
+async def test_a_stolen_watchers_token_changes_nothing(clusters: Clusters) -> None:
+    api = clusters.plane.clusters["us"]
+    rollout = "/apis/argoproj.io/v1alpha1/namespaces/payments/rollouts/checkout"
+    assert await call(api, "tidegate-watcher", "GET", rollout) == 200
+    assert await call(api, "tidegate-watcher", "PATCH", rollout, []) == 403
+    assert await call(api, "tidegate-watcher", "DELETE", f"{PAYMENTS}/pods/x") == 403
+
+
+async def test_accounts_of_processes_that_ask_no_api_server_may_ask_nothing(clusters: Clusters) -> None:
+    api = clusters.plane.clusters["eu"]
+    await apply(api.url, of_kind(render(DEPLOY / "kustomize" / "overlays" / "release-plane"), "ServiceAccount"))
+    for account in ("tidegate-workflows", "tidegate-metrics", "tidegate-follow-up", "tidegate-codec"):
+        assert await call(api, account, "GET", f"{PAYMENTS}/pods") == 403
