@@ -15,6 +15,7 @@ from activities.cluster import (
     REPLICA_SETS,
     SERVICES,
     VIRTUAL_SERVICES,
+    WORKER_AGENT,
     Cluster,
     Object,
     Resource,
@@ -30,10 +31,10 @@ TARGET = Target(namespace=NAMESPACE, name="shop")
 class Mesh:
     """One API server with what stands in it, asked and edited past the activities."""
 
-    def __init__(self, api: KubernetesApi, cluster: Cluster) -> None:
+    def __init__(self, api: KubernetesApi, cluster: Cluster, worker: Cluster) -> None:
         self.api = api
         self.cluster = cluster
-        self.traffic = IstioTraffic(cluster)
+        self.traffic = IstioTraffic(worker)
         self._writes = 0
 
     def fence(self, epoch: int = 1) -> Fence:
@@ -92,11 +93,12 @@ async def serving() -> AsyncIterator[Mesh]:
     """An API server and the activities that write to it."""
     api = KubernetesApi()
     await api.start()
-    cluster = await Cluster.connect(url=api.url)
+    cluster, worker = await Cluster.connect(url=api.url), await Cluster.connect(url=api.url, agent=WORKER_AGENT)
     try:
-        yield Mesh(api, cluster)
+        yield Mesh(api, cluster, worker)
     finally:
         await cluster.close()
+        await worker.close()
         await api.stop()
 
 

@@ -10,7 +10,16 @@ import pytest
 from structlog.testing import capture_logs
 from temporalio.exceptions import ApplicationError
 
-from activities.cluster import ANALYSIS_RUNS, EVENTS, FENCE_ANNOTATION, REPLICA_SETS, ROLLOUTS, Cluster, put
+from activities.cluster import (
+    ANALYSIS_RUNS,
+    EVENTS,
+    FENCE_ANNOTATION,
+    REPLICA_SETS,
+    ROLLOUTS,
+    WORKER_AGENT,
+    Cluster,
+    put,
+)
 from activities.published import Publisher
 from sandbox.world import Part, World, open_world
 from tests.activities.outside import Script, run_activity
@@ -36,10 +45,10 @@ TOLD = (event(1, "RolloutPaused", "Rollout is paused (CanaryPauseStep)"), event(
 class Kubectl:
     """A Rollout in an embedded API, and what a release tells beside it."""
 
-    def __init__(self, world: World, cluster: Cluster, uid: str) -> None:
+    def __init__(self, world: World, cluster: Cluster, worker: Cluster, uid: str) -> None:
         self.stage = Stage(world, cluster)
         self.cluster = cluster
-        self.publisher = Publisher(cluster)
+        self.publisher = Publisher(worker)
         self.uid = uid
 
     def events(self, first: int = 1, uid: str = "") -> PublishEvents:
@@ -82,11 +91,13 @@ async def kubectl() -> AsyncIterator[Kubectl]:
     async with open_world(frozenset({Part.CLUSTER})) as world:
         await world.apply([ROLLOUT])
         cluster = await Cluster.connect(url=world.kubernetes.url)
+        worker = await Cluster.connect(url=world.kubernetes.url, agent=WORKER_AGENT)
         try:
             rollout = await cluster.get(ROLLOUTS, TARGET.namespace, TARGET.name)
-            yield Kubectl(world, cluster, rollout["metadata"]["uid"])
+            yield Kubectl(world, cluster, worker, rollout["metadata"]["uid"])
         finally:
             await cluster.close()
+            await worker.close()
 
 
 async def events_of(kubectl: Kubectl) -> list[tuple[str, str]]:
