@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from contextlib import AsyncExitStack
 
 import structlog
 from temporalio.client import Client
 
-from activities.cluster import WATCHER_AGENT
+from activities.cluster import WATCHER_AGENT, Cluster
 from tidegate.client import TidegateClient
 from workers.codec import open_keys
+from workers.detections import Detections
+from workers.detections_door import DetectionsDoor, serve_detections
 from workers.health import Health, serve_health
 from workers.process import check_temporal, connect_patiently, open_runtime, run_process, unless_stopped
 from workers.settings import Settings
 from workers.watch_rollouts import Watch
-from workers.wiring import open_cluster
+from workers.wiring import open_cluster, open_secrets
 
 log = structlog.get_logger(__name__)
 
@@ -39,16 +42,31 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _watch(temporal: Client, settings: Settings, stop: asyncio.Event, health: Health) -> None:
-    cluster = await open_cluster(settings, WATCHER_AGENT)
-    watch = Watch(cluster, TidegateClient(temporal), settings.cluster, settings.watcher)
-    checking = asyncio.create_task(check_temporal(temporal, health, watch.trouble))
-    try:
-        log.info("watching", cluster=settings.cluster, namespaces=settings.watcher.namespaces or "all")
-        await unless_stopped(stop, watch.run())
-    finally:
-        checking.cancel()
-        health.set_not_ready("stopping")
-        await cluster.close()
+    async with AsyncExitStack() as stack:
+        cluster = await open_cluster(settings, WATCHER_AGENT)
+        stack.push_async_callback(cluster.close)
+        client = TidegateClient(temporal)
+        watch = Watch(cluster, client, settings.cluster, settings.watcher)
+        await _receive_detections(settings, cluster, client, stack)
+        checking = asyncio.create_task(check_temporal(temporal, health, watch.trouble))
+        try:
+            log.info("watching", cluster=settings.cluster, namespaces=settings.watcher.namespaces or "all")
+            await unless_stopped(stop, watch.run())
+        finally:
+            checking.cancel()
+            health.set_not_ready("stopping")
+
+
+async def _receive_detections(
+    settings: Settings, cluster: Cluster, client: TidegateClient, stack: AsyncExitStack
+) -> None:
+    """Open the door for Falcon's detections, where it was asked for; `stack` closes it."""
+    if (asked := settings.detections) is None:
+        return
+    act = Detections(cluster, client, settings.cluster).act_on
+    door = DetectionsDoor(asked, open_secrets(settings, stack), act)
+    port = await stack.enter_async_context(serve_detections(door, asked.host, asked.port))
+    log.info("detections", host=asked.host, port=port)
 
 
 def main() -> None:

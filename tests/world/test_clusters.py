@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,19 @@ import yaml
 
 from sandbox.apply import apply
 from sandbox.kubernetes_api import KubernetesApi
+from sandbox.kubernetes_api.kinds import PODS
+from sandbox.processes import free_port
 from sandbox.tidegate_process import WATCHER, TidegateProcess
 from tests.deploy.manifests import DEPLOY, of_kind, render
+from tests.workers.test_detections import signed
 from tests.world.planes import Plane, checkout, open_plane, wanted
 from tidegate.contract import ReleaseStatus
+from workers.detections import HASH_LABEL
 
 pytestmark = [pytest.mark.world, pytest.mark.asyncio(loop_scope="module")]
 ROLES = ("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "RoleBinding")
+FALCON = "secret/tidegate/falcon"
+SIGNING_KEY = "f" * 40
 ACCOUNTS = "/api/v1/namespaces/tidegate/serviceaccounts"
 
 
@@ -46,19 +53,34 @@ async def kubeconfig(api: KubernetesApi, account: str, file: Path) -> str:
     return str(file)
 
 
+def _write_key(folder: Path) -> None:
+    file = folder / FALCON / "signing_key"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(SIGNING_KEY)
+
+
 class Clusters:
     """The plane, and the worker of each cluster by the cluster's name."""
 
     def __init__(self, plane: Plane) -> None:
         self.plane = plane
         self.workers: dict[str, TidegateProcess] = {}
+        self.detections: dict[str, int] = {}  # port of the watcher, by cluster
 
     async def serve(self, name: str) -> None:
         """Start the two processes that stand in a cluster, with the rights of the rendered roles."""
         api = self.plane.clusters[name]
         rights = of_kind(render(DEPLOY / "kustomize" / "overlays" / "per-cluster-worker"), *ROLES)
         await apply(api.url, rights)
-        for process, role, module in (("cluster", {"ROLE": "cluster"}, None), ("watcher", {}, WATCHER)):
+        folder = self.plane.state / "secrets"
+        await asyncio.to_thread(_write_key, folder)
+        self.detections[name] = free_port()
+        receives = {
+            "SECRETS__FOLDER": str(folder),
+            "DETECTIONS__SECRET_PATH": FALCON,
+            "DETECTIONS__PORT": str(self.detections[name]),
+        }
+        for process, role, module in (("cluster", {"ROLE": "cluster"}, None), ("watcher", receives, WATCHER)):
             file = self.plane.state / f"{name}-{process}.yaml"
             reached = {"KUBERNETES__KUBECONFIG": await kubeconfig(api, f"tidegate-{process}", file), "CLUSTER": name}
             namespaces = {"WATCHER__NAMESPACES": "payments"}
@@ -107,6 +129,35 @@ async def test_what_a_person_changes_in_a_cluster_is_released_and_aborted_with_t
     await plane.client.abort(checkout("us"), by="a test", reason="smells")
     status = await plane.until("us", lambda status: status.finished_at is not None)
     assert (status.phase, status.actual_weight) == ("Degraded", 0)
+
+
+async def test_a_detection_on_a_canary_pod_ends_its_release_with_the_detection_as_reason(clusters: Clusters) -> None:
+    plane = clusters.plane
+    api = plane.clusters["us"]
+    await plane.release("us", "1.3.0")
+    status = await plane.until("us", lambda status: at_20(status) and "1.3.0" in str(status.images))
+    pods = [pod for pod in api.store.select(PODS, "payments") if pod["status"].get("phase") == "Running"]
+    by_hash = {pod["metadata"]["labels"][HASH_LABEL]: pod["metadata"]["name"] for pod in pods}
+    answers = []
+    for hash_ in (status.stable_hash, status.desired_hash):
+        seen = {"id": "ldt:1", "namespace": "payments", "pod": by_hash[hash_], "description": "Reverse shell"}
+        body = json.dumps(seen).encode()
+        url = f"http://127.0.0.1:{clusters.detections['us']}/detections"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, data=body, headers=signed(body, SIGNING_KEY)) as answer,
+        ):
+            answers.append((answer.status, (await answer.json())["message"]))
+    assert answers[0] == (
+        200,
+        f"pod payments/{by_hash[status.stable_hash]} is not of the version that is being released",
+    )
+    assert answers[1][0] == 200
+    assert answers[1][1].startswith("release aborted")
+    status = await plane.until("us", lambda status: status.finished_at is not None)
+    assert (status.phase, status.actual_weight) == ("Degraded", 0)
+    assert f"detection ldt:1 on canary pod {by_hash[status.desired_hash]}: Reverse shell" in status.message
+    assert "CrowdStrike Falcon" in status.message
 
 
 async def call(api: KubernetesApi, account: str, method: str, path: str, body: Any = None) -> int:
