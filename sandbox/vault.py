@@ -46,6 +46,11 @@ class Vault:
         """Base URL of the API, what VAULT_ADDR holds."""
         return f"http://{LOOPBACK}:{self._port}"
 
+    @property
+    def root_token(self) -> str:
+        """The administrator's token, once started; it stands nowhere else."""
+        return self._root_token
+
     async def start(self) -> None:
         """Start and unseal it; the first time, create the engine, the policy and the AppRole.
 
