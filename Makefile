@@ -18,8 +18,14 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP)  ## three releases in the embedded world; KEEP=1 leaves it up
 	@$(BIN)/tidegate-sandbox demo $(if $(KEEP),--keep)
 
+# Two processes: most tests wait for a server and not for a processor. What was asked of the embedded API servers is
+# written down, and compared at the end with what the deployed roles grant.
+AUDIT := $(CURDIR)/.tidegate/kubernetes-audit.jsonl
+
 test: lint  ## everything that CI runs
-	$(BIN)/pytest
+	@mkdir -p $(dir $(AUDIT)) && rm -f $(AUDIT)
+	SANDBOX_KUBERNETES_AUDIT_LOG=$(AUDIT) $(BIN)/pytest --numprocesses 2 --dist loadfile --ignore tests/rights
+	SANDBOX_KUBERNETES_AUDIT_LOG=$(AUDIT) $(BIN)/pytest tests/rights
 
 unit: $(STAMP)  ## the pure rules only
 	$(BIN)/pytest tests/unit
@@ -34,10 +40,14 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: $(STAMP)  ## write requirements.lock again from pyproject.toml
+COMPILE = .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
+  --python-version 3.11
+
+lock: $(STAMP)  ## write the locks again: of everything, of what the image runs, and of what builds the image
 	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv
-	.venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --all-extras --no-header --no-emit-index-url --no-emit-find-links \
-	  --python-version 3.11 --upgrade pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade --all-extras pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade --constraint requirements.lock pyproject.toml -o requirements.runtime.lock
+	printf '%s\n' cyclonedx-bom hatchling pip | $(COMPILE) --constraint requirements.lock - -o requirements.build.lock
 	rm -rf .venv-lock
 
 clean:

@@ -1,0 +1,119 @@
+"""docker-compose.yml: valid, ordered by health, limited, without a secret; its scripts run where their tools are."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+
+from tests.deploy.manifests import ROOT, SCHEMAS
+from tidegate.client import file_keys
+from workers.settings import load_settings
+
+FILE = ROOT / "docker-compose.yml"
+COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = ("worker", "watcher", "codec")
+ONE_SHOT = {name for name, each in SERVICES.items() if str(each["restart"]).startswith("on-failure")}
+
+
+def problems(document: dict[str, Any]) -> list[str]:
+    schema = json.loads((SCHEMAS / "compose-spec.json").read_text())
+    return [f"{error.json_path}: {error.message}" for error in Draft7Validator(schema).iter_errors(document)]
+
+
+def test_it_is_valid_by_the_compose_specification() -> None:
+    assert problems(COMPOSE) == []
+
+
+def test_a_mistake_is_refused() -> None:
+    broken = json.loads(json.dumps(COMPOSE))
+    broken["services"]["worker"]["heathcheck"] = {}
+    broken["services"]["vault"]["depends_on"] = {"postgresql": {"condition": "healthy"}}
+    assert len(problems(broken)) >= 2
+
+
+@pytest.mark.skipif(
+    subprocess.run(["docker", "compose", "version"], capture_output=True).returncode != 0
+    if shutil.which("docker")
+    else True,
+    reason="the docker compose plugin is not installed",
+)
+def test_docker_compose_understands_it(tmp_path: Path) -> None:
+    env = {**os.environ, "KUBECONFIG": str(tmp_path / "config")}
+    done = subprocess.run(
+        ["docker", "compose", "-f", str(FILE), "config", "--quiet"], capture_output=True, text=True, env=env
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_waited_for_says_when_it_is_there() -> None:
+    for name, service in SERVICES.items():
+        for other, how in service.get("depends_on", {}).items():
+            expected = "service_completed_successfully" if other in ONE_SHOT else "service_healthy"
+            assert how["condition"] == expected, (name, other)
+            assert other in ONE_SHOT or "healthcheck" in SERVICES[other]
+        assert name in ONE_SHOT or "healthcheck" in service
+
+
+def test_each_service_is_limited_and_pinned() -> None:
+    for name, service in SERVICES.items():
+        assert {"cpus", "memory"} <= service["deploy"]["resources"]["limits"].keys(), name
+        assert re.search(r":\d+\.\d+\.\d+|:\d+\.\d+-", service["image"]), name
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        for port in service.get("ports", []):
+            assert port.startswith("127.0.0.1:"), "nothing is open to others than this machine"
+
+
+def test_our_own_are_read_only_and_have_no_capability() -> None:
+    for name in OURS:
+        assert SERVICES[name]["read_only"] is True
+        assert SERVICES[name]["cap_drop"] == ["ALL"]
+
+
+def test_no_secret_stands_in_the_file() -> None:
+    for name, service in SERVICES.items():
+        for variable, value in service.get("environment", {}).items():
+            if re.search(r"PASSWORD|PWD|TOKEN|KEY", variable):
+                assert str(value).startswith("/run/"), f"{name}: {variable}"
+    for secret in COMPOSE["secrets"].values():
+        assert set(secret) == {"file"}
+    assert "deploy/compose/.secrets/" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+@pytest.mark.parametrize("name", ["worker", "watcher"])
+def test_variables_are_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in SERVICES[name]["environment"].items():
+        monkeypatch.setenv(variable, value)
+    settings = load_settings()
+    assert settings.vault is not None
+    assert settings.kubernetes.kubeconfig == "/run/secrets/kubeconfig"
+
+
+def test_mounted_files_exist() -> None:
+    for name, service in SERVICES.items():
+        for argument in [*service.get("entrypoint", []), *service.get("command", [])]:
+            if str(argument).startswith("/deploy/"):
+                assert (ROOT / argument.removeprefix("/")).exists(), name
+
+
+async def test_the_secrets_are_made_once_and_can_be_used(tmp_path: Path) -> None:
+    script = shutil.copy(ROOT / "deploy" / "compose" / "secrets.sh", tmp_path)
+    for _ in range(2):
+        subprocess.run(["sh", script], check=True, timeout=30)  # noqa: ASYNC221
+        folder = tmp_path / ".secrets"
+        made = {file.name: file.read_text() for file in folder.iterdir()}
+        assert set(made) == {"postgres-password", "temporal.env", "vault.env", "codec-token", "codec-keys.json"}
+    assert made == {file.name: file.read_text() for file in folder.iterdir()}
+    assert f"POSTGRES_PWD={made['postgres-password']}\n" in made["temporal.env"]
+    assert folder.stat().st_mode & 0o077 == 0
+    keys = file_keys(folder / "codec-keys.json")
+    assert (await keys.keyring()).current == "k1"
