@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import subprocess
@@ -11,10 +12,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
+import yaml
 
 from sandbox.processes import LOOPBACK, Program, free_port
-from tests.deploy.manifests import DEPLOY
-from tidegate.contract import SEARCH_ATTRIBUTES
+from tests.deploy.manifests import DEPLOY, documents, problems
+from tidegate.contract import SEARCH_ATTRIBUTES, Query, Signal, Update
 
 BIN = Path(sysconfig.get_path("scripts"))
 TEMPORAL = DEPLOY / "temporal"
@@ -69,3 +71,58 @@ async def test_the_namespace_has_its_retention_and_attributes_and_stays_so(bare:
             "TidegateWeight": "INDEXED_VALUE_TYPE_INT",
             "TidegateRevision": "INDEXED_VALUE_TYPE_INT",
         }
+
+
+VALUES = yaml.safe_load((TEMPORAL / "values.yaml").read_text())
+SIZES = (50, 500, 5000)
+# Keys of the chart's values that are used here: https://github.com/temporalio/helm-charts, charts/temporal/values.yaml.
+SERVICES = {"frontend", "history", "matching", "worker"}
+
+
+def test_the_doors_are_all_in_the_table_of_access() -> None:
+    rows = (TEMPORAL / "access.md").read_text().splitlines()
+    named = {row.split("|")[1].strip().strip("`") for row in rows if row.startswith("| `")}
+    assert {str(door) for kind in (Signal, Update, Query) for door in kind} <= named
+
+
+def test_nobody_comes_in_without_a_certificate_and_a_token() -> None:
+    for part in ("frontend", "internode"):
+        tls = VALUES["server"]["tls"][part]
+        assert tls["enabled"]
+        assert tls["requireClientAuth"]
+    authorization = VALUES["server"]["config"]["authorization"]
+    assert (authorization["authorizer"], authorization["claimMapper"]) == ("default", "default")
+    assert VALUES["web"]["service"]["type"] == "ClusterIP"
+    assert VALUES["web"]["ingress"]["enabled"] is False
+
+
+def test_the_ui_offers_nothing_that_leaves_traffic_where_it_is() -> None:
+    env = {each["name"]: each.get("value") for each in VALUES["web"]["additionalEnv"]}
+    for guard in ("WORKFLOW_TERMINATE", "WORKFLOW_RESET", "BATCH_ACTIONS", "START_WORKFLOW"):
+        assert env[f"TEMPORAL_{guard}_DISABLED"] == "true"
+    assert env["TEMPORAL_AUTH_ENABLED"] == "true"
+    assert env["TEMPORAL_AUTH_CLIENT_SECRET"] is None, "from a Secret"
+
+
+def test_certificates_are_valid_and_are_those_that_are_mounted() -> None:
+    objects = documents(TEMPORAL / "certificates.yaml")
+    assert [problem for obj in objects for problem in problems(obj)] == []
+    made = {obj["spec"]["secretName"] for obj in objects if obj["kind"] == "Certificate"}
+    mounted = {part["secretName"] for part in VALUES["server"]["tls"].values()}
+    assert mounted | {"temporal-ui-tls", "tidegate-temporal-tls"} <= made
+    served = next(obj for obj in objects if obj["metadata"]["name"] == "temporal-frontend")
+    assert VALUES["server"]["tls"]["frontend"]["serverName"] in served["spec"]["dnsNames"]
+
+
+def test_a_larger_size_is_larger_and_never_changes_the_shards() -> None:
+    sizes = [yaml.safe_load((TEMPORAL / f"values-{size}.yaml").read_text())["server"] for size in SIZES]
+    for smaller, larger in itertools.pairwise(sizes):
+        for service in SERVICES:
+            assert smaller[service]["replicaCount"] <= larger[service]["replicaCount"]
+    for each in sizes:
+        assert set(each) == SERVICES | {"config"}
+        assert "numHistoryShards" not in each["config"]["persistence"]
+        processes = sum(each[service]["replicaCount"] for service in SERVICES)
+        stores = each["config"]["persistence"]["datastores"].values()
+        assert processes * sum(store["sql"]["maxConns"] for store in stores) <= 500
+    assert VALUES["server"]["config"]["persistence"]["numHistoryShards"] == 512
