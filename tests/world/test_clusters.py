@@ -15,9 +15,10 @@ import yaml
 
 from sandbox.apply import apply
 from sandbox.kubernetes_api import KubernetesApi
-from sandbox.kubernetes_api.kinds import PODS
-from sandbox.processes import free_port
+from sandbox.kubernetes_api.kinds import PODS, ROLLOUTS
+from sandbox.processes import free_port, until
 from sandbox.tidegate_process import WATCHER, TidegateProcess
+from tests.deploy.argocd import health
 from tests.deploy.manifests import DEPLOY, of_kind, render
 from tests.workers.test_detections import signed
 from tests.world.planes import Plane, checkout, open_plane, wanted
@@ -103,6 +104,16 @@ async def clusters(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cl
         yield found
 
 
+async def argo_cd_shows(api: KubernetesApi, expected: str) -> None:
+    """Wait until Argo CD would show this health of the Rollout."""
+
+    async def shown() -> bool:
+        found = api.store.get(ROLLOUTS, "payments", "checkout")
+        return found is not None and health(found)[0] == expected
+
+    await until(shown, 20, f"Argo CD shows {expected}")
+
+
 def at_20(status: ReleaseStatus) -> bool:
     return status.actual_weight == 20 and status.phase == "Paused"
 
@@ -112,10 +123,12 @@ async def test_a_cluster_without_its_worker_delays_only_its_own_releases(cluster
     in_eu, in_us = [await plane.release(name, "1.1.0") for name in ("eu", "us")]
     for name in ("eu", "us"):
         await plane.until(name, at_20)
+        await argo_cd_shows(plane.clusters[name], "Suspended")
     await clusters.workers["eu"].stop()
     for name in ("eu", "us"):
         await plane.client.promote(checkout(name), by="a test")
     assert (await plane.client.wait(in_us)).outcome == "Healthy"
+    await argo_cd_shows(plane.clusters["us"], "Healthy")
     delayed = await plane.client.status(checkout("eu"))
     assert (delayed.actual_weight, delayed.finished_at) == (20, None)
     await clusters.workers["eu"].start()
@@ -129,6 +142,7 @@ async def test_what_a_person_changes_in_a_cluster_is_released_and_aborted_with_t
     await plane.client.abort(checkout("us"), by="a test", reason="smells")
     status = await plane.until("us", lambda status: status.finished_at is not None)
     assert (status.phase, status.actual_weight) == ("Degraded", 0)
+    await argo_cd_shows(plane.clusters["us"], "Degraded")
 
 
 async def test_a_detection_on_a_canary_pod_ends_its_release_with_the_detection_as_reason(clusters: Clusters) -> None:
