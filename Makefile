@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test unit lint format lock clean
+.PHONY: demo test unit lint format lock audit clean
 .DEFAULT_GOAL := test
 
 # Installed again only when the lock or the project's own metadata changes.
@@ -49,6 +49,9 @@ lock: $(STAMP)  ## write the locks again: of everything, of what the image runs,
 	$(COMPILE) --upgrade --constraint requirements.lock pyproject.toml -o requirements.runtime.lock
 	printf '%s\n' cyclonedx-bom hatchling pip | $(COMPILE) --constraint requirements.lock - -o requirements.build.lock
 	rm -rf .venv-lock
+
+audit: $(STAMP)  ## known advisories for what the image holds
+	$(BIN)/pip-audit --disable-pip --requirement requirements.runtime.lock
 
 clean:
 	rm -rf $(VENV) .tidegate .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from jsonschema import Draft7Validator
+from jsonschema import Draft202012Validator
 
 from tests.deploy.manifests import ROOT, SCHEMAS
 from tidegate.client import file_keys
@@ -27,7 +27,7 @@ ONE_SHOT = {name for name, each in SERVICES.items() if str(each["restart"]).star
 
 def problems(document: dict[str, Any]) -> list[str]:
     schema = json.loads((SCHEMAS / "compose-spec.json").read_text())
-    return [f"{error.json_path}: {error.message}" for error in Draft7Validator(schema).iter_errors(document)]
+    return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(document)]
 
 
 def test_it_is_valid_by_the_compose_specification() -> None:
