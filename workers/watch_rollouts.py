@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
+from temporalio.common import MetricMeter
 from temporalio.exceptions import ApplicationError
 
 from activities.cluster import DEPLOYMENTS, ROLLOUTS, Cluster, Object
@@ -30,8 +31,15 @@ Key = tuple[str, str]
 class Watch:
     """Lists, watches, and begins again where the server forgot or went away; `trouble` says when it cannot."""
 
-    def __init__(self, cluster: Cluster, client: TidegateClient, name: str, settings: WatcherSettings) -> None:
-        """`name` is the cluster's in requests and workflow ids."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        client: TidegateClient,
+        name: str,
+        settings: WatcherSettings,
+        meter: MetricMeter = MetricMeter.noop,
+    ) -> None:
+        """`name` is the cluster's in requests and workflow ids; `meter` shows how many objects are followed."""
         self._cluster = cluster
         self._client = client
         self._name = name
@@ -39,6 +47,7 @@ class Watch:
         self._door = Door(cluster, client, name)
         self._attendants: dict[Key, _Attendant] = {}
         self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._followed = meter.create_gauge("tidegate_watched_rollouts", "Rollout objects when all were last looked at")
         self._troubles = dict.fromkeys(settings.wanted(), "not listed yet")
         self._with_workloads: set[str] = set()  # namespaces, as wanted, whose Deployments are followed
 
@@ -94,6 +103,7 @@ class Watch:
     async def _look_at_all(self, namespace: str, tasks: asyncio.TaskGroup) -> str:
         """Attend to every object, and to every release whose object may be gone; returns the version of the list."""
         objects, version = await list_all(self._cluster, ROLLOUTS, namespace)
+        self._followed.set(len(objects), {"watched": namespace or "all"})
         for found in objects:
             self._attend(tasks, _key(found), Sighting(found, recheck=True))
         listed = {_key(found) for found in objects}

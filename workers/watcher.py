@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 
 import structlog
 from temporalio.client import Client
+from temporalio.common import MetricMeter
 
 from activities.cluster import WATCHER_AGENT, Cluster
 from tidegate.client import TidegateClient
@@ -37,16 +38,16 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         log.info("health", host=settings.health.host, port=port)
         client = await unless_stopped(stop, connect_patiently(settings, health, keys, runtime))
         if client is not None:
-            await _watch(client, settings, stop, health)
+            await _watch(client, settings, stop, health, runtime.metric_meter)
     log.info("stopped")
 
 
-async def _watch(temporal: Client, settings: Settings, stop: asyncio.Event, health: Health) -> None:
+async def _watch(temporal: Client, settings: Settings, stop: asyncio.Event, health: Health, meter: MetricMeter) -> None:
     async with AsyncExitStack() as stack:
         cluster = await open_cluster(settings, WATCHER_AGENT)
         stack.push_async_callback(cluster.close)
         client = TidegateClient(temporal)
-        watch = Watch(cluster, client, settings.cluster, settings.watcher)
+        watch = Watch(cluster, client, settings.cluster, settings.watcher, meter)
         await _receive_detections(settings, cluster, client, stack)
         checking = asyncio.create_task(check_temporal(temporal, health, watch.trouble))
         try:

@@ -41,6 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.journal import A_PERSON
     from workflows.keeper import Keeper
     from workflows.messages import Doors, said
+    from workflows.metrics import count_end
     from workflows.notifier import Notifier
     from workflows.plan import Plan
     from workflows.records import Records
@@ -310,6 +311,7 @@ class Rollout(Doors):
         if self._keeper.is_complete:
             self.journal.phase("Healthy", "", finished=True)
             self._records.healthy(plan)
+            count_end("Healthy")
             self.journal.show()
         await race(self._quiet(), lambda: self.inbox.newer is not None)
         await self._follow_ups.leave(lambda: self.inbox.newer is not None)
@@ -363,4 +365,5 @@ class Rollout(Doors):
     def _failure(self, plan: Plan, cause: Aborted) -> ApplicationError:
         status = self.journal.status()
         result = describe(plan, status, outcome=cause.type)
+        count_end(cause.type)
         return ApplicationError(status.message, result, type=cause.type, non_retryable=True)
