@@ -18,9 +18,9 @@ COPY workers/ workers/
 COPY sandbox/ sandbox/
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
  && /opt/tidegate/bin/pip install --no-deps /wheels/*.whl \
- && rm -rf /opt/tidegate/lib/python3.13/site-packages/sandbox \
- && /opt/build/bin/cyclonedx-py environment --of JSON -o /opt/tidegate/sbom.cdx.json /opt/tidegate/bin/python \
- && /opt/tidegate/bin/pip uninstall --yes pip
+ && rm -rf /opt/tidegate/lib/python3.13/site-packages/sandbox /opt/tidegate/bin/tidegate-sandbox \
+ && /opt/tidegate/bin/pip uninstall --yes pip \
+ && /opt/build/bin/cyclonedx-py environment --of JSON -o /opt/tidegate/sbom.cdx.json /opt/tidegate/bin/python
 
 FROM python:3.13-slim-trixie@sha256:8d9d0b8bcf6506481eae4907c18f5e3e7902e629f5f6d684f9e7c32e85e3ddf0
 ARG VERSION=0.0.0

@@ -67,10 +67,25 @@ def problems(document: Object) -> list[str]:
         # Every object has these, which a schema need not describe.
         own = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
         plain["properties"] = plain["properties"] | own
-        return [f"{kind}{e.json_path[1:]}: {e.message}" for e in Draft202012Validator(plain).iter_errors(document)]
+        found = [f"{kind}{e.json_path[1:]}: {e.message}" for e in Draft202012Validator(plain).iter_errors(document)]
+        return found + [each for inner in _deployments(document) for each in problems(inner)]
     if "." in group and not group.endswith(".k8s.io"):
         return [f"{group}/{version} {kind}: no schema of this kind is known"]
     return [f"{kind} {document['metadata']['name']}: {each}" for each in _kubernetes(document)]
+
+
+def _deployments(document: Object) -> Iterator[Object]:
+    """What Temporal's Worker Controller will make of a WorkerDeployment, whose schema leaves the pods open."""
+    spec = document.get("spec")
+    made = spec.get("deployment") if document.get("kind") == "WorkerDeployment" and isinstance(spec, dict) else None
+    if isinstance(made, dict):
+        labels = made.get("template", {}).get("metadata", {}).get("labels", {})
+        yield {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": document["metadata"]["name"]},
+            "spec": {"selector": {"matchLabels": labels}, **made},
+        }
 
 
 def _kubernetes(document: Object) -> Iterator[str]:

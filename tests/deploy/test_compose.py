@@ -117,3 +117,31 @@ async def test_the_secrets_are_made_once_and_can_be_used(tmp_path: Path) -> None
     assert folder.stat().st_mode & 0o077 == 0
     keys = file_keys(folder / "codec-keys.json")
     assert (await keys.keyring()).current == "k1"
+
+
+def make_databases(folder: Path, tool: str) -> subprocess.CompletedProcess[str]:
+    """Run schema.sh with a script in the place of Temporal's tool."""
+    (folder / "temporal-sql-tool").write_text(f"#!/bin/sh\n{tool}\n")
+    (folder / "temporal-sql-tool").chmod(0o755)
+    env = {"PATH": f"{folder}:{os.environ['PATH']}", "POSTGRES_SEEDS": "db", "POSTGRES_USER": "u", "DB_PORT": "5432"}
+    script = str(ROOT / "deploy" / "compose" / "schema.sh")
+    return subprocess.run(["sh", script], capture_output=True, text=True, env=env, timeout=30)
+
+
+def test_the_databases_are_made_empty_and_then_brought_up_to_date(tmp_path: Path) -> None:
+    """`setup-schema` with a schema makes every table as version 0.0, which `update-schema` then finds in its way."""
+    done = make_databases(tmp_path, 'echo "$*"; case $* in *create-database*) exit 1 ;; esac')
+    assert done.returncode == 0, "that a database is there already is no error"
+    assert [line.partition(" --database ")[2] for line in done.stdout.splitlines()] == [
+        f"{database} {command}"
+        for database, schema in (("temporal", "temporal"), ("temporal_visibility", "visibility"))
+        for command in (
+            "create-database",
+            "setup-schema --version 0.0",
+            f"update-schema --schema-name postgresql/v12/{schema}",
+        )
+    ]
+
+
+def test_a_database_that_is_not_up_to_date_stops_what_waits_for_it(tmp_path: Path) -> None:
+    assert make_databases(tmp_path, "case $* in *update-schema*) exit 3 ;; esac").returncode == 3

@@ -76,3 +76,10 @@ def test_the_lock_of_the_image_is_part_of_the_lock_of_all() -> None:
     assert runtime <= pins("requirements.lock")
     assert "temporalio" in {pin.partition("==")[0] for pin in runtime}
     assert "pytest" not in {pin.partition("==")[0] for pin in runtime}
+
+
+def test_what_is_listed_is_what_is_left() -> None:
+    build = TEXT[: TEXT.rindex("\nFROM ")]
+    listed = build.index("cyclonedx-py environment")
+    assert build.index("pip uninstall") < listed
+    assert build.index("site-packages/sandbox /opt/tidegate/bin/tidegate-sandbox") < listed

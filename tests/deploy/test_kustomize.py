@@ -45,6 +45,7 @@ def test_every_object_is_valid_for_each_supported_version(objects: list[Object])
         ("NetworkPolicy", ("spec", "egress"), "all"),
         ("ServiceMonitor", ("spec", "endpoint"), []),
         ("WorkerDeployment", ("spec", "sunset"), None),
+        ("WorkerDeployment", ("spec", "deployment", "template", "spec", "contianers"), []),
         ("AuthorizationPolicy", ("spec", "action"), "PERMIT"),
     ],
 )
