@@ -71,6 +71,17 @@ resource "helm_release" "istiod" {
   depends_on = [helm_release.istio_base]
 }
 
+# Pods of restricted namespaces join the mesh without an init container of their own.
+resource "helm_release" "istio_cni" {
+  name       = "istio-cni"
+  namespace  = "istio-system"
+  repository = "https://istio-release.storage.googleapis.com/charts"
+  chart      = "cni"
+  version    = var.istio_version
+  wait       = true
+  depends_on = [helm_release.istiod]
+}
+
 resource "helm_release" "temporal" {
   name       = "temporal"
   namespace  = "temporal"

@@ -52,8 +52,8 @@ def workloads(objects: list[Object]) -> list[tuple[str, Object]]:
     """Component and pod template of everything that runs pods."""
     found = []
     for obj in of_kind(objects, "Deployment", "WorkerDeployment", "Job"):
-        spec = obj["spec"].get("deployment") or obj["spec"]
-        found.append((spec["template"]["metadata"]["labels"]["app.kubernetes.io/component"], spec["template"]))
+        template = obj["spec"]["template"]
+        found.append((template["metadata"]["labels"]["app.kubernetes.io/component"], template))
     return found
 
 
@@ -76,15 +76,14 @@ def problems(document: Object) -> list[str]:
 
 def _deployments(document: Object) -> Iterator[Object]:
     """What Temporal's Worker Controller will make of a WorkerDeployment, whose schema leaves the pods open."""
-    spec = document.get("spec")
-    made = spec.get("deployment") if document.get("kind") == "WorkerDeployment" and isinstance(spec, dict) else None
-    if isinstance(made, dict):
-        labels = made.get("template", {}).get("metadata", {}).get("labels", {})
+    if document.get("kind") == "WorkerDeployment":
+        template = document["spec"].get("template", {})
+        labels = template.get("metadata", {}).get("labels", {})
         yield {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
             "metadata": {"name": document["metadata"]["name"]},
-            "spec": {"selector": {"matchLabels": labels}, **made},
+            "spec": {"selector": {"matchLabels": labels}, "template": template},
         }
 
 

@@ -12,10 +12,16 @@ import pytest
 from tests.deploy.manifests import DEPLOY, Object, documents, of_kind, problems, render, workloads
 from workers.settings import Settings, load_settings
 
-OVERLAYS = ("single-cluster", "release-plane", "per-cluster-worker")
+ENCRYPTED = "single-cluster-encrypted"
+INJECTED = "single-cluster-injected"
+OVERLAYS = ("single-cluster", "release-plane", "per-cluster-worker", ENCRYPTED, INJECTED)
 PLANE = {"workflows", "metrics", "follow-up", "codec"}
 CLUSTER = {"cluster", "watcher"}
-HELD = {"single-cluster": PLANE | CLUSTER, "release-plane": PLANE, "per-cluster-worker": CLUSTER}
+HELD = {
+    **dict.fromkeys(("single-cluster", ENCRYPTED, INJECTED), PLANE | CLUSTER),
+    "release-plane": PLANE,
+    "per-cluster-worker": CLUSTER,
+}
 # Set by Temporal's Worker Controller in what it runs.
 BY_THE_CONTROLLER = {"TEMPORAL_DEPLOYMENT_NAME": "tidegate/tidegate", "TEMPORAL_WORKER_BUILD_ID": "7d9c"}
 
@@ -34,6 +40,20 @@ def test_an_overlay_holds_its_processes(name: str) -> None:
     assert {component for component, _ in workloads(overlay(name))} == HELD[name]
 
 
+def test_with_encryption_every_process_has_the_keys_that_the_codec_server_reads() -> None:
+    objects = overlay(ENCRYPTED)
+    files = {
+        environment(objects, template["spec"]).get("TIDEGATE_CODEC__KEY_FILE") for _, template in workloads(objects)
+    }
+    assert files == {"/etc/tidegate/codec/keys.json"}
+    for component, template in workloads(objects):
+        mounts = {each["name"]: each["mountPath"] for each in template["spec"]["containers"][0]["volumeMounts"]}
+        secrets = {
+            each["name"]: each["secret"]["secretName"] for each in template["spec"]["volumes"] if "secret" in each
+        }
+        assert (mounts["keys"], secrets["keys"]) == ("/etc/tidegate/codec", "tidegate-codec-keys"), component
+
+
 def test_every_object_is_valid_for_each_supported_version(objects: list[Object]) -> None:
     assert [problem for obj in objects for problem in problems(obj)] == []
 
@@ -45,7 +65,7 @@ def test_every_object_is_valid_for_each_supported_version(objects: list[Object])
         ("NetworkPolicy", ("spec", "egress"), "all"),
         ("ServiceMonitor", ("spec", "endpoint"), []),
         ("WorkerDeployment", ("spec", "sunset"), None),
-        ("WorkerDeployment", ("spec", "deployment", "template", "spec", "contianers"), []),
+        ("WorkerDeployment", ("spec", "template", "spec", "contianers"), []),
         ("AuthorizationPolicy", ("spec", "action"), "PERMIT"),
     ],
 )

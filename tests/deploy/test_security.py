@@ -117,7 +117,7 @@ def test_wiz_finds_nothing_in_what_is_deployed() -> None:
         ("Deployment", ("spec", "template", "spec", "securityContext", "runAsNonRoot"), False, "as root"),
         (
             "WorkerDeployment",
-            ("spec", "deployment", "template", "spec", "containers", 0, "securityContext", "readOnlyRootFilesystem"),
+            ("spec", "template", "spec", "containers", 0, "securityContext", "readOnlyRootFilesystem"),
             False,
             "can write to its image",
         ),

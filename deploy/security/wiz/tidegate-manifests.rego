@@ -16,11 +16,7 @@ currentConfiguration := concat("; ", problems)
 expectedConfiguration := "no wildcard, no right on Secrets, restricted and read-only pods, images of registry.internal"
 
 template := input.spec.template.spec if {
-	input.kind == "Deployment"
-}
-
-template := input.spec.deployment.template.spec if {
-	input.kind == "WorkerDeployment"
+	input.kind in {"Deployment", "WorkerDeployment"}
 }
 
 roles := {"Role", "ClusterRole"}
