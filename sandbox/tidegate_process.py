@@ -26,6 +26,10 @@ class TidegateProcess:
         env = {"HOME": str(state), "TIDEGATE_HEALTH__PORT": str(self._port), **settings}
         self.program = Program(name, [sys.executable, "-m", module], log_file=state / f"{name}.log", env=env, cwd=cwd)
 
+    async def begin(self) -> None:
+        """Start it, and wait until it answers at all. Raises ProgramError."""
+        await self.program.start(self.alive, timeout=_READY_SECONDS)
+
     async def start(self) -> None:
         """Start it, and wait until it can take work. Raises ProgramError."""
         await self.program.start(self.ready, timeout=_READY_SECONDS)

@@ -171,7 +171,7 @@ async def test_a_worker_waits_for_its_keys_and_works_with_them(
         return await worker.not_ready() and "keys of the codec" in worker.program.log_file.read_text()
 
     try:
-        await worker.program.start(worker.alive)
+        await worker.begin()
         await until(says_what_is_missing, 20, "the worker says that something is missing")
         await store.seed(path, fields("k1", k1=OLD))
         await until(worker.ready, 20, "the worker is ready")

@@ -29,7 +29,7 @@ async def test_a_watcher_says_when_it_sees_everything_and_goes_when_told(
         }
         watcher = TidegateProcess("watcher", tmp_path, settings, module=WATCHER)
         try:
-            await watcher.program.start(watcher.alive)
+            await watcher.begin()
             await until(watcher.ready, 20, "the watcher has listed every namespace")
             async with httpx.AsyncClient() as http:
                 text = (await http.get(f"http://{metrics}/metrics")).text

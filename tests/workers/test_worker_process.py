@@ -103,7 +103,7 @@ async def test_a_worker_waits_for_temporal_and_says_so_and_goes_when_told(
     settings = {"TEMPORAL_ADDRESS": late_server.address, "TIDEGATE_ROLE": "workflows"}
     worker = TidegateProcess("worker", tmp_path, settings)
     try:
-        await worker.program.start(worker.alive)
+        await worker.begin()
         assert await worker.not_ready()
         await late_server.start()
         await until(worker.ready, 20, "the worker is ready")
@@ -139,7 +139,7 @@ async def test_a_worker_shows_its_metrics_and_the_sdks_to_prometheus(server: Tem
 
 async def test_a_worker_ends_at_once_when_told_before_it_ever_reached_temporal(tmp_path: Path) -> None:
     worker = TidegateProcess("worker", tmp_path, {"TEMPORAL_ADDRESS": f"{LOOPBACK}:{free_port()}"})
-    await worker.program.start(worker.alive)
+    await worker.begin()
     await worker.stop()
     assert "stopped" in worker.program.log_file.read_text()
 
