@@ -34,7 +34,7 @@ ROLLOUT: dict[str, Any] = {
     "metadata": {"namespace": NAMESPACE},
     "spec": {
         "replicas": 1,
-        "strategy": {"canary": {"steps": [{"setWeight": 50}, {"pause": {}}], "scaleDownDelaySeconds": 1}},
+        "strategy": {"canary": {"steps": [{"setWeight": 50}, {"pause": {}}]}},
     },
 }
 
