@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import Phase
@@ -76,7 +76,8 @@ class Rollout(Doors):
             while newer := await self._bring_out(plan):
                 before, plan = plan, await self._admit(newer, before=plan)
                 self._records.made_way(before, plan)
-        except (Exception, asyncio.CancelledError):  # not the end of a worker, after which nothing can be awaited
+        except (FailureError, asyncio.CancelledError):
+            # Not a mistake in this code: that has to fail its task at once, where people see it, until it is mended.
             await self._close()
             raise
         await self._close()
