@@ -14,11 +14,12 @@ from workers.settings import Settings, load_settings
 
 ENCRYPTED = "single-cluster-encrypted"
 INJECTED = "single-cluster-injected"
-OVERLAYS = ("single-cluster", "release-plane", "per-cluster-worker", ENCRYPTED, INJECTED)
+FILES = "single-cluster-without-vault"
+OVERLAYS = ("single-cluster", "release-plane", "per-cluster-worker", ENCRYPTED, INJECTED, FILES)
 PLANE = {"workflows", "metrics", "follow-up", "codec"}
 CLUSTER = {"cluster", "watcher"}
 HELD = {
-    **dict.fromkeys(("single-cluster", ENCRYPTED, INJECTED), PLANE | CLUSTER),
+    **dict.fromkeys(("single-cluster", ENCRYPTED, INJECTED, FILES), PLANE | CLUSTER),
     "release-plane": PLANE,
     "per-cluster-worker": CLUSTER,
 }
@@ -52,6 +53,21 @@ def test_with_encryption_every_process_has_the_keys_that_the_codec_server_reads(
             each["name"]: each["secret"]["secretName"] for each in template["spec"]["volumes"] if "secret" in each
         }
         assert (mounts["keys"], secrets["keys"]) == ("/etc/tidegate/codec", "tidegate-codec-keys"), component
+
+
+def test_without_vault_credentials_are_files_and_nobody_has_a_right_on_secrets() -> None:
+    objects = overlay(FILES)
+    wanted = {"metrics": ["argo-rollouts/datadog"], "watcher": ["tidegate/falcon"]}
+    wanted["follow-up"] = [f"tidegate/{name}" for name in ("git", "servicenow", "slack")]
+    for component, template in workloads(objects):
+        variables, (container,) = environment(objects, template["spec"]), template["spec"]["containers"]
+        assert not any(name.startswith("TIDEGATE_VAULT__") for name in variables)
+        folder = "/etc/tidegate/secrets/secret/"
+        mounted = [each["mountPath"] for each in container["volumeMounts"] if each["mountPath"].startswith(folder)]
+        assert sorted(path.removeprefix(folder) for path in mounted) == wanted.get(component, [])
+        assert (variables.get("TIDEGATE_SECRETS__FOLDER") == "/etc/tidegate/secrets") is bool(mounted)
+    for role in of_kind(objects, "Role", "ClusterRole"):
+        assert not any("secrets" in rule["resources"] for rule in role["rules"])
 
 
 def test_every_object_is_valid_for_each_supported_version(objects: list[Object]) -> None:
