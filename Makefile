@@ -51,7 +51,7 @@ lock: $(STAMP)  ## write the locks again: of everything, of what the image runs,
 	rm -rf .venv-lock
 
 audit: $(STAMP)  ## known advisories for what the image holds
-	$(BIN)/pip-audit --disable-pip --requirement requirements.runtime.lock
+	$(BIN)/pip-audit --strict --disable-pip --requirement requirements.runtime.lock
 
 clean:
 	rm -rf $(VENV) .tidegate .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
