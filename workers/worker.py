@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from temporalio.client import Client
@@ -46,20 +46,23 @@ async def _poll(client: Client, settings: Settings, stop: asyncio.Event, health:
             return "" if all(worker.is_running for worker in workers) else "a worker does not poll"
 
         checking = asyncio.create_task(check_temporal(client, health, trouble))
-        try:
-            await _run(workers, stop)
-        finally:
+
+        def take_no_more() -> None:
             checking.cancel()
             health.set_not_ready("stopping")
 
+        await _run(workers, stop, take_no_more)
 
-async def _run(workers: Sequence[Worker], stop: asyncio.Event) -> None:
+
+async def _run(workers: Sequence[Worker], stop: asyncio.Event, take_no_more: Callable[[], None]) -> None:
+    """Poll until `stop` or the end of a worker, say so, and let what is under way come to its end."""
     running = [asyncio.create_task(worker.run()) for worker in workers]
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait([*running, stopping], return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
+        take_no_more()
         await asyncio.gather(*(worker.shutdown() for worker in workers))
     await asyncio.gather(*running)
 

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
+from sandbox.kubernetes_api import Call, KubernetesApi
 from sandbox.processes import LOOPBACK, free_port, until
 from sandbox.temporal import TemporalServer
 from sandbox.tidegate_process import TidegateProcess
-from tidegate.contract import FOLLOW_UP_QUEUE, ErrorType
+from tests.sandbox.kubernetes.kube import serving
+from tests.world.planes import wanted
+from tidegate.contract import (
+    FOLLOW_UP_QUEUE,
+    Activity,
+    ErrorType,
+    Observation,
+    ObserveRequest,
+    Target,
+    cluster_queue,
+)
 from workers.outside_settings import GitSettings, NoticesSettings, ServiceNowSettings
 from workers.settings import Role, Settings, SettingsError
 from workers.wiring import open_workers
@@ -115,6 +129,49 @@ async def test_a_worker_waits_for_temporal_and_says_so_and_goes_when_told(
         await worker.stop()
     log = worker.program.log_file.read_text()
     assert "stopped" in log.splitlines()[-1], log
+
+
+async def test_a_worker_that_is_told_to_go_finishes_what_it_does(
+    server: TemporalServer, temporal: Client, tmp_path: Path
+) -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(_: Call) -> None:
+        asked.set()
+        await go_on.wait()
+
+    async with serving(KubernetesApi(gate=hold)) as kube:
+        settings = {
+            "TEMPORAL_ADDRESS": server.address,
+            "TIDEGATE_ROLE": "cluster",
+            "TIDEGATE_CLUSTER": "draining",
+            "TIDEGATE_KUBERNETES__API_URL": kube.api.url,
+            "TIDEGATE_GRACEFUL_SHUTDOWN": "20s",
+        }
+        worker = TidegateProcess("worker", tmp_path, settings)
+        await worker.start()
+        asking = ObserveRequest(target=Target(namespace="payments", name="checkout"), rollout=wanted("1.0.0"))
+        looking = asyncio.create_task(
+            temporal.execute_activity(
+                Activity.OBSERVE,
+                asking,
+                id="a-look",
+                task_queue=cluster_queue("draining"),
+                result_type=Observation,
+                schedule_to_close_timeout=timedelta(seconds=30),
+                retry_policy=RetryPolicy(maximum_attempts=1),
+            )
+        )
+        try:
+            async with asyncio.timeout(20):
+                await asked.wait()
+            worker.program.send(signal.SIGTERM)
+            await until(worker.not_ready, 20, "the worker takes no more")
+            go_on.set()
+            assert isinstance(await looking, Observation)
+        finally:
+            await worker.stop()
+    assert "stopped" in worker.program.log_file.read_text().splitlines()[-1]
 
 
 async def test_a_worker_shows_its_metrics_and_the_sdks_to_prometheus(server: TemporalServer, tmp_path: Path) -> None:
