@@ -112,6 +112,7 @@ from tidegate.contract.traffic import (
     SubsetState,
     TrafficState,
 )
+from tidegate.contract.unreadable import Unreadable, read_leniently
 from tidegate.contract.writes import Fence, Target
 
 __all__ = [
@@ -225,6 +226,7 @@ __all__ = [
     "Tell",
     "Template",
     "TrafficState",
+    "Unreadable",
     "Update",
     "Waiting",
     "WeightStatus",
@@ -237,6 +239,7 @@ __all__ = [
     "job_name",
     "metrics_queue",
     "parse_message",
+    "read_leniently",
     "render",
     "roll_back_id",
     "rollout_id",
