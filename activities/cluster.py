@@ -19,8 +19,8 @@ from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 from temporalio.exceptions import ApplicationError
 
-from activities.errors import retry_delay
-from tidegate.contract import ErrorType, Fence
+from activities.errors import rejected, retry_delay
+from tidegate.contract import ErrorType, Fence, check_name, check_namespace
 
 Object = dict[str, Any]
 Operation = dict[str, Any]
@@ -46,7 +46,17 @@ class Resource:
     kind: str
 
     def path(self, namespace: str, name: str = "", subresource: str = "") -> str:
-        """URL path of a collection, an object or a subresource; an empty namespace means cluster scope."""
+        """URL path of a collection, an object or a subresource; an empty namespace means cluster scope.
+
+        Raises a final `Rejected` for a name that Kubernetes would not take: in a URL it could lead elsewhere.
+        """
+        try:
+            if namespace:
+                check_namespace(namespace)
+            if name:
+                check_name(name)
+        except ValueError as error:
+            raise rejected("Kubernetes", f"{self.kind} {namespace[:80]!r}/{name[:80]!r}: {error}") from error
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         scope = f"/namespaces/{namespace}" if namespace else ""
         return "/".join(part for part in (f"{root}{scope}/{self.plural}", name, subresource) if part)

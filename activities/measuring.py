@@ -22,6 +22,7 @@ from activities.secret_arguments import SecretArgumentError, SecretArguments
 from activities.secrets import NamedSecrets
 from tidegate.analysis.reading import Reading, Verdict
 from tidegate.contract import MeasureRequest
+from tidegate.manifests.plain_text import harmless, harmless_values
 
 log = structlog.get_logger(__name__)
 
@@ -208,15 +209,19 @@ def _limited_since() -> datetime | None:
 def _said(outcome: Outcome) -> dict[str, object]:
     """The fields of a reading that an outcome fills."""
     if isinstance(outcome, Failed):
-        return {"query": outcome.query, "error": outcome.error, "unresolved": outcome.unresolved}
+        return {
+            "query": harmless(outcome.query),
+            "error": harmless(outcome.error),
+            "unresolved": outcome.unresolved,
+        }
     return {
-        "query": outcome.query,
+        "query": harmless(outcome.query),
         "result": outcome.result,
-        "value": outcome.text,
+        "value": harmless(outcome.text),
         "no_data": outcome.no_data
         or (outcome.result is None and outcome.verdict is None and outcome.resume_at is None),
-        "notes": outcome.notes,
-        "metadata": outcome.metadata,
+        "notes": tuple(map(harmless, outcome.notes)),
+        "metadata": harmless_values(dict(outcome.metadata)),
         "resume_at": outcome.resume_at,
         "verdict": outcome.verdict,
     }

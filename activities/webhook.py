@@ -20,6 +20,7 @@ from activities.notice_templates import Templates
 from activities.secret_arguments import MASK
 from activities.secrets import Secrets
 from tidegate.contract import ErrorType, Notice, NoticeSent
+from tidegate.manifests.plain_text import harmless_values
 
 SIGNATURE: Final = "X-Tidegate-Signature"
 TIMESTAMP: Final = "X-Tidegate-Timestamp"
@@ -70,7 +71,7 @@ class Webhook:
     async def send(self, notice: Notice, *, repeated: bool) -> NoticeSent:
         """Send the facts with their words; what is `repeated` can only be told by the receiver, from its key."""
         text = self._templates.text(notice)
-        body = json.dumps({"text": text, **notice.model_dump(mode="json")}).encode()
+        body = json.dumps({"text": text, **harmless_values(notice.model_dump(mode="json"))}).encode()
         if len(body) > MAX_BODY_BYTES:
             raise rejected(self._system, f"the body would have {len(body)} bytes, more than {MAX_BODY_BYTES}")
         try:

@@ -28,7 +28,10 @@ _SHOWN_ERRORS = 5
 
 def parse_request(value: Any) -> ReleaseRequest:
     """Read the input of a release. Raises a non-retryable `InvalidSpec` that names field, value and what is allowed."""
-    return read_input(ReleaseRequest, value, "release request")
+    request = read_input(ReleaseRequest, value, "release request")
+    if excess := request.excess():
+        raise _invalid(request, [excess])
+    return request
 
 
 def read_manifest(request: ReleaseRequest) -> Manifest:

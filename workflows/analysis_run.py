@@ -219,7 +219,7 @@ class AnalysisRun:
 
     def _show(self, run: Run) -> None:
         self._status = run.status
-        workflow.set_current_details(analysis_details(run.status))
+        workflow.set_current_details(harmless(analysis_details(run.status)))
 
 
 def _read(request: Any) -> tuple[AnalysisRequest, RunRules]:

@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         IncidentNote,
         Signal,
     )
+    from tidegate.manifests.plain_text import harmless
     from workflows.failures import cause_of
     from workflows.inputs import read_input
 
@@ -84,7 +85,8 @@ class FollowUp:
                     return FollowedUp(name=effect.name, state=EffectState.SKIPPED, message=cause_of(error))
                 if kind != ErrorType.NOT_FOUND or workflow.now() + NOT_THERE >= self._until:
                     return FollowedUp(name=effect.name, state=EffectState.FAILED, message=cause_of(error))
-                workflow.set_current_details(f"{effect.name}: {cause_of(error)}: asked again every {NOT_THERE}")
+                told = f"{effect.name}: {cause_of(error)}: asked again every {NOT_THERE}"
+                workflow.set_current_details(harmless(told))
                 await workflow.sleep(NOT_THERE)
             else:
                 said = str(answer.get("message") or "") if isinstance(answer, dict) else ""

@@ -24,10 +24,11 @@ from tidegate.cli.options import (
 )
 from tidegate.cli.output import SCHEMA_VERSION, document, print_json, stderr, stdout
 from tidegate.cli.watch import follow_run, tell_run
-from tidegate.cli.words import marked, shown
+from tidegate.cli.words import marked
 from tidegate.client import AnalysisRunRef, StillRunningError, TidegateClient, analysis_request
 from tidegate.contract import AnalysisRequest
 from tidegate.manifests.documents import Manifests, load
+from tidegate.manifests.plain_text import harmless
 from tidegate.story import explain_run
 
 analysis = typer.Typer(no_args_is_help=True, help="Run analysis templates without a release.")
@@ -103,10 +104,10 @@ async def _carry_out(
 
 def _tell_verdict(run: AnalysisRunRef, status: AnalysisStatus) -> None:
     account = explain_run(status, run.workflow_id)
-    stdout().print(marked(status.phase) + f"  {shown(account.headline)}")
+    stdout().print(marked(status.phase) + f"  {harmless(account.headline)}")
     for gate in account.gates:
         for metric in gate.metrics:
-            stdout().print(marked(metric.metric.phase) + f"  {shown(metric.sentence)}")
+            stdout().print(marked(metric.metric.phase) + f"  {harmless(metric.sentence)}")
 
 
 def _say(run: AnalysisRunRef, what: str, output: Output) -> None:

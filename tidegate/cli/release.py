@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from tidegate.cli.actor import actor, source
 from tidegate.cli.exits import ExitCode
@@ -17,6 +18,7 @@ from tidegate.cli.options import By, Cluster, Output, OutputOption, Reason, Time
 from tidegate.cli.output import document, documents, print_json, stderr, stdout
 from tidegate.cli.watch import follow, tell
 from tidegate.client import ReleaseError, ReleaseHandle, TidegateClient
+from tidegate.client.errors import malformed
 from tidegate.contract import Accepted, ReleaseRequest, ReleaseResult, Source
 from tidegate.manifests.documents import Manifests, load
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
@@ -89,16 +91,19 @@ def _request(
     manifests: Manifests, namespace: str | None, *, cluster: str, by: str, reason: str, source: Source
 ) -> ReleaseRequest:
     rollout = manifests.rollout()
-    return ReleaseRequest(
-        cluster=cluster,
-        namespace=one_namespace([(rollout.label, rollout.metadata.namespace)], namespace),
-        name=rollout.metadata.name,
-        rollout=rollout.raw,
-        templates=tuple(template.raw for template in manifests.templates),
-        by=by,
-        reason=reason,
-        source=source,
-    )
+    try:
+        return ReleaseRequest(
+            cluster=cluster,
+            namespace=one_namespace([(rollout.label, rollout.metadata.namespace)], namespace),
+            name=rollout.metadata.name,
+            rollout=rollout.raw,
+            templates=tuple(template.raw for template in manifests.templates),
+            by=by,
+            reason=reason,
+            source=source,
+        )
+    except ValidationError as error:
+        raise malformed(error) from error
 
 
 async def _release(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tidegate.contract.payload import Payload
+from tidegate.contract.payload import Payload, Words
 from tidegate.contract.unreadable import Unreadable, read_leniently
 from tidegate.manifests.plain_text import harmless
 
@@ -19,8 +19,8 @@ class Message(Payload):
     """What a person says with promote, abort, pause or resume."""
 
     full: bool = False
-    by: str = ""
-    reason: str = ""
+    by: Words = ""
+    reason: Words = ""
 
 
 class Accepted(Payload):

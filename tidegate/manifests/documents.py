@@ -13,6 +13,7 @@ from tidegate.manifests.analysis_template import AnalysisTemplate
 from tidegate.manifests.decode import decode
 from tidegate.manifests.findings import Finding, ManifestError, Path, Severity
 from tidegate.manifests.kinds import model_for
+from tidegate.manifests.limits import excesses
 from tidegate.manifests.model import ObjectMeta
 from tidegate.manifests.network import DestinationRule, Service, VirtualService
 from tidegate.manifests.overlay import is_overlay, read_overlay
@@ -132,7 +133,14 @@ def _manifests(documents: Sequence[Document], findings: list[Finding]) -> Manife
 
 def _loaded(document: Document, model: type[M]) -> Loaded[M]:
     kind, name = str(document.value(("kind",))), document.value(("metadata", "name"))
-    decoded = decode(model, document, f"{kind}/{name or ''}")
+    label = f"{kind}/{name or ''}"
+    data, worked_through = document.data, issubclass(model, Rollout | AnalysisTemplate)
+    if too_much := list(excesses(data if isinstance(data, dict) else {}, listed=worked_through)):
+        raise ManifestError(
+            document.finding(Severity.ERROR, "too-much", path, message, remedy=remedy, object=label)
+            for path, message, remedy in too_much
+        )
+    decoded = decode(model, document, label)
     return Loaded(kind, getattr(decoded, "metadata", ObjectMeta()), decoded, document)
 
 

@@ -7,6 +7,7 @@ character at all can be neither sent nor stored.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Final
 
@@ -29,6 +30,11 @@ def harmless(text: str) -> str:
 def one_line(text: str) -> str:
     """The same on one line, for a title, a cell of a table or a field that ends with the line."""
     return " ".join(harmless(text).split())
+
+
+def harmless_json(text: str) -> str:
+    """JSON with such characters written as escapes: it means what it meant."""
+    return _HARMFUL.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def harmless_values(value: Any) -> Any:
