@@ -8,6 +8,7 @@ fence, and returns what the server stored.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 REQUEST_TIMEOUT_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 32 * 1024 * 1024
+MAX_LEVELS = 200  # of JSON; more than a release takes of an object, and far from what exhausts the stack
+_JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 CHANGE_TRIES = 5
 
 
@@ -291,7 +294,7 @@ def _decode(method: str, path: str, status: int, data: bytes, headers: Mapping[s
             non_retryable=True,
         )
     try:
-        answer = json.loads(data)
+        answer = _parsed(data)
     except ValueError as error:
         raise ApplicationError(
             f"Kubernetes API: {method} {path}: answer is not JSON", type=ErrorType.UNAVAILABLE
@@ -301,9 +304,35 @@ def _decode(method: str, path: str, status: int, data: bytes, headers: Mapping[s
     return answer
 
 
+def _parsed(data: bytes) -> Any:
+    """JSON of the API server. Raises ValueError.
+
+    What is nested so deeply that Python's reader gives up is cut down to what a release refuses as too deep: in a list
+    of all, an object of one team must not hide those of the others.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError:
+        return json.loads(_pruned(data))
+
+
+def _pruned(data: bytes) -> bytes:
+    kept, level, begin = [], 0, 0
+    for token in _JSON_TOKEN.finditer(data):
+        if token[0] in (b"[", b"{"):
+            level += 1
+            if level == MAX_LEVELS + 1:
+                kept += [data[begin : token.start()], b"null"]
+        elif token[0] in (b"]", b"}"):
+            level -= 1
+            if level == MAX_LEVELS:
+                begin = token.end()
+    return b"".join([*kept, data[begin:]])
+
+
 def _failure(method: str, path: str, status: int, body: str, headers: Mapping[str, str]) -> ApplicationError:
     try:
-        text = str(json.loads(body)["message"])
+        text = str(_parsed(body.encode("utf-8", "replace"))["message"])
     except (ValueError, KeyError, TypeError):
         text = body[:300]
     kinds: dict[int, tuple[ErrorType, bool]] = {

@@ -17,7 +17,7 @@ import structlog
 from pydantic import BaseModel, JsonValue, ValidationError
 from temporalio import activity
 
-from activities.errors import rate_limited
+from activities.errors import rate_limited, rejected
 from activities.secret_arguments import SecretArgumentError, SecretArguments
 from activities.secrets import NamedSecrets
 from tidegate.analysis.reading import Reading, Verdict
@@ -171,10 +171,13 @@ class Measuring:
             Reading.model_validate({**common, "metric": str(metric.get("name", "")), **_said(outcomes[index])})
             for index, metric in enumerate(request.metrics)
         )
-        return [
-            arguments.masked(arguments.judged(metric, reading))
-            for metric, reading in zip(request.metrics, found, strict=True)
-        ]
+        try:
+            return [
+                arguments.masked(arguments.judged(metric, reading))
+                for metric, reading in zip(request.metrics, found, strict=True)
+            ]
+        except ValueError as error:  # of the manifest with the secrets in place, which it quotes
+            raise rejected(self.key, arguments.mask(str(error))) from None
 
     async def _prepare(self, request: MeasureRequest, at: datetime) -> tuple[SecretArguments, list[Asked | Failed]]:
         try:
