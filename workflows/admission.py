@@ -12,7 +12,7 @@ from tidegate.analysis.experiments import Subject
 from tidegate.analysis.spec import SpecError
 from tidegate.contract import Observation, ReleaseRequest, ReleaseResult, ReleaseStatus
 from tidegate.manifests.bake import BAKE, BAKE_TEMPLATES, bake_analysis, bake_duration
-from tidegate.manifests.documents import from_objects
+from tidegate.manifests.documents import Manifests, from_objects, in_one_round
 from tidegate.manifests.durations import parse_duration
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
 from tidegate.manifests.lint import check_release, lint
@@ -38,10 +38,14 @@ def read_manifest(request: ReleaseRequest) -> Manifest:
     """The Rollout of a request, checked by itself. Raises `InvalidSpec` with every reason against it."""
     try:
         manifests = from_objects([request.rollout])
-        _refuse(request, lint(manifests, compile_condition=compile_condition))
+        _refuse(request, _judge(manifests))
         return manifests.rollout().model
     except ManifestError as error:
-        raise _invalid(request, [str(finding) for finding in error.findings]) from error
+        raise _invalid(request, [str(finding) for finding in in_one_round(error, _judge)]) from error
+
+
+def _judge(manifests: Manifests) -> list[Finding]:
+    return lint(manifests, compile_condition=compile_condition)
 
 
 def check(request: ReleaseRequest, manifest: Manifest, seen: Observation) -> tuple[Plan, tuple[str, ...]]:

@@ -10,7 +10,7 @@ import typer
 
 from tidegate.analysis.status import AnalysisStatus, Phase
 from tidegate.cli.exits import ExitCode, run_code
-from tidegate.cli.files import Files, GivenNamespace, checked, one_namespace
+from tidegate.cli.files import Files, GivenNamespace, checked, one_namespace, read
 from tidegate.cli.options import (
     Cluster,
     Namespace,
@@ -27,7 +27,7 @@ from tidegate.cli.watch import follow_run, tell_run
 from tidegate.cli.words import marked
 from tidegate.client import AnalysisRunRef, StillRunningError, TidegateClient, analysis_request
 from tidegate.contract import AnalysisRequest
-from tidegate.manifests.documents import Manifests, load
+from tidegate.manifests.documents import Manifests
 from tidegate.manifests.plain_text import harmless
 from tidegate.story import explain_run
 
@@ -52,7 +52,7 @@ def run_templates(
     The same --name, templates and arguments while such a run is under way are that run.
     """
     arguments = assignments(arg or [], "--arg", "NAME=VALUE, such as service-name=checkout")
-    templates = checked(Manifests(templates=load(filename).templates)).templates
+    templates = checked(Manifests(templates=read(filename).templates)).templates
     request = analysis_request(
         [template.raw for template in templates],
         arguments,
