@@ -165,7 +165,6 @@ class Passes:
         """
         begun = asyncio.get_running_loop().time()
         while (await self._views.view(request.target, request.rollout)).picture() == request.picture:
-            activity.heartbeat()
             await self._between_looks(timedelta(seconds=asyncio.get_running_loop().time() - begun))
 
     @activity.defn(name=Activity.REFUSE)

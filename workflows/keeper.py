@@ -136,6 +136,9 @@ class Keeper:
         self._passing = True
         try:
             seen = await self._commands.reconcile(self._plan, place, self._journal.traffic, account)
+        except ActivityError:
+            self._journal.page.lost(account.status)
+            raise
         finally:
             self._passing = False
         self._journal.seen(seen.model_copy(update={"traffic": None}) if self._overtaken else seen, account)
