@@ -14,11 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import Priority, RetryPolicy
+from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.contract import (
+        ABORT_PRIORITY,
+        BACKGROUND_PRIORITY,
         Account,
         Activity,
         AwaitChange,
@@ -123,6 +125,7 @@ class Commands:
             heartbeat_timeout=LOOK_HEARTBEAT_TIMEOUT,
             retry_policy=LOOK_AGAIN,
             cancellation_type=ActivityCancellationType.ABANDON,
+            priority=BACKGROUND_PRIORITY,
             summary="until something changes",
         )
         return Look(handle, picture)
@@ -203,6 +206,6 @@ class Commands:
             start_to_close_timeout=WRITE_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=CERTAIN_RETRY,
-            priority=Priority(priority_key=1),
+            priority=ABORT_PRIORITY,
             summary=summary,
         )

@@ -48,6 +48,7 @@ from tidegate.client.runs import (
     was_stopped,
 )
 from tidegate.contract import (
+    RELEASE_PRIORITY,
     RELEASES_QUEUE,
     ROLLOUT_WORKFLOW,
     SEARCH_NAMESPACE,
@@ -128,6 +129,7 @@ class TidegateClient(AnalysisRuns, Rollbacks):
             search_attributes=TypedSearchAttributes(attributes),
             static_summary=_summary(request, images),
             task_timeout=TASK_TIMEOUT,
+            priority=RELEASE_PRIORITY,
         )
         with translated(rollout.workflow_id):
             try:
