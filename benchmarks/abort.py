@@ -60,7 +60,9 @@ def manifests(name: str, tag: str, measured_at: str = "") -> list[Document]:
     hosts = ((f"{name}-stable", 100), (f"{name}-canary", 0))
     route = [{"destination": {"host": host}, "weight": weight} for host, weight in hosts]
     rollout = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template, "strategy": {"canary": canary}}
-    kinds = [("v1", "Service", host, {"selector": labels, "ports": [{"port": 80}]}) for host, _ in hosts]
+    kinds: list[tuple[str, str, str, Document]] = [
+        ("v1", "Service", host, {"selector": labels, "ports": [{"port": 80}]}) for host, _ in hosts
+    ]
     kinds.append(("networking.istio.io/v1beta1", "VirtualService", name, {"hosts": [name], "http": [{"route": route}]}))
     kinds.append(("argoproj.io/v1alpha1", "Rollout", name, rollout))
     return [
