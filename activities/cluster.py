@@ -20,13 +20,12 @@ from kubernetes.aio.client.exceptions import ApiException
 from temporalio.exceptions import ApplicationError
 
 from activities.errors import retry_delay
-from tidegate.contract import ErrorType, Fence
+from tidegate.contract import WORKER_AGENT, ErrorType, Fence
 
 Object = dict[str, Any]
 Operation = dict[str, Any]
 
-# Whom the audit log of an API server names.
-WORKER_AGENT = "tidegate-worker"
+# Whom the audit log of an API server names, beside WORKER_AGENT.
 WATCHER_AGENT = "tidegate-watcher"
 FENCE_ANNOTATION = "tidegate.io/fence"
 JSON_PATCH = "application/json-patch+json"
@@ -162,9 +161,16 @@ class Cluster:
                 raise
 
     async def merge_status(self, resource: Resource, namespace: str, name: str, status: Object) -> Object:
-        """Merge fields into the status subresource."""
+        """Merge fields into the status subresource.
+
+        The manager is named, as by it a release tells what it wrote from what others did, whoever forwards the request.
+        """
         return await self._request(
-            "PATCH", resource.path(namespace, name, "status"), body={"status": status}, content_type=MERGE_PATCH
+            "PATCH",
+            resource.path(namespace, name, "status"),
+            query=[("fieldManager", WORKER_AGENT)],
+            body={"status": status},
+            content_type=MERGE_PATCH,
         )
 
     async def change(

@@ -19,7 +19,7 @@ from sandbox.controllers import Controllers, PodSimulator
 from sandbox.kubernetes_api import KubernetesApi
 from tests.sandbox.kubernetes.kube import Kube, serving
 from tests.sandbox.kubernetes.kubectl import Kubectl
-from tests.virtual.people import ServiceNowDouble
+from tests.virtual.people import GitDouble, ServiceNowDouble
 from tidegate.client import RefusedError, RolloutRef, TidegateClient
 from tidegate.contract import (
     FOLLOW_UP_QUEUE,
@@ -31,6 +31,7 @@ from workers.settings import Role, Settings, WatcherSettings
 from workers.watch_rollouts import Watch
 from workers.wiring import open_workers, workflow_runner
 from workflows.follow_up import FollowUp
+from workflows.roll_back import RollBack
 from workflows.rollout import Rollout
 
 NAMESPACE = "default"
@@ -66,6 +67,8 @@ class Place:
     temporal: Client
     client: TidegateClient
     kubectl: Kubectl
+    servicenow: ServiceNowDouble
+    git: GitDouble
     work: Callable[[], Awaitable[None]]  # begin to carry out what releases ask for
 
     @property
@@ -158,7 +161,7 @@ async def open_place(temporal: Client, home: Path, *, working: bool = True) -> A
         releases = Worker(
             temporal,
             task_queue=RELEASES_QUEUE,
-            workflows=[Rollout, FollowUp],
+            workflows=[Rollout, FollowUp, RollBack],
             workflow_runner=workflow_runner(),
         )
         await stack.enter_async_context(releases)
@@ -172,8 +175,10 @@ async def open_place(temporal: Client, home: Path, *, working: bool = True) -> A
         http = [{"name": "primary", "route": routes}]
         body = {"metadata": {"name": "shop"}, "spec": {"hosts": ["shop"], "http": http}}
         await kube.create(VIRTUAL_SERVICES.path(NAMESPACE), body)
-        incidents = Worker(temporal, task_queue=FOLLOW_UP_QUEUE, activities=ServiceNowDouble().activities())
-        await stack.enter_async_context(incidents)
-        place = Place(name, kube, cluster, temporal, TidegateClient(temporal), Kubectl(api.url, home), work)
+        servicenow, git = ServiceNowDouble(), GitDouble()
+        effects = [*servicenow.activities(), git.revert]
+        await stack.enter_async_context(Worker(temporal, task_queue=FOLLOW_UP_QUEUE, activities=effects))
+        client, kubectl = TidegateClient(temporal), Kubectl(api.url, home)
+        place = Place(name, kube, cluster, temporal, client, kubectl, servicenow, git, work)
         yield place
         await place.end()

@@ -196,6 +196,8 @@ class ReleaseStatus(Payload):
     by: str = ""
     source: Source = Source()
     object: RolloutObject | None = None  # None: there is none, or it was not looked for yet
+    versions: int = 0  # how many this run has taken on, the one under way included
+    requests: tuple[str, ...] = ()  # ids of the updates by which this version was asked for, the newest last
 
     @property
     def aborting(self) -> bool:
