@@ -15,6 +15,8 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.exceptions import ApplicationError
 
 from activities.cluster import DEPLOYMENTS, ROLLOUTS, Object
+from sandbox.processes import until
+from tests.virtual.cluster import Hold
 from tests.workers.watched import NAMESPACE, Place, open_place, rollout
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.client import ReleaseHandle, RolledBackError, RolloutRef, SupersededError
@@ -156,9 +158,12 @@ async def test_a_version_that_comes_while_the_one_before_is_undone_comes_out(pla
         await place.set_image("shop:2")
         await place.paused_at(1)
         aborted = (await place.status()).run_id
+        slow = place.holds["patch", "virtualservices"] = Hold()
         await place.client.abort(place.ref, by="alice", reason="it smells")
         await asyncio.sleep(seconds)
         await place.set_image("shop:3")
+        await until(lambda: place.turned_down(aborted), 10, "the newer version was asked for while the abort went on")
+        slow.go_on.set()
         await held(place)
         with pytest.raises(WorkflowFailureError):
             await place.temporal.get_workflow_handle(place.ref.workflow_id, run_id=aborted).result()

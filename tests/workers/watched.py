@@ -16,9 +16,10 @@ from temporalio.worker import Worker
 
 from activities.cluster import ROLLOUTS, SERVICES, VIRTUAL_SERVICES, WATCHER_AGENT, Cluster, Object
 from sandbox.controllers import Controllers, PodSimulator
-from sandbox.kubernetes_api import KubernetesApi
+from sandbox.kubernetes_api import Call, KubernetesApi
 from tests.sandbox.kubernetes.kube import Kube, serving
 from tests.sandbox.kubernetes.kubectl import Kubectl
+from tests.virtual.cluster import Hold
 from tests.virtual.people import GitDouble, ServiceNowDouble
 from tidegate.client import RefusedError, RolloutRef, TidegateClient
 from tidegate.contract import (
@@ -69,6 +70,7 @@ class Place:
     kubectl: Kubectl
     servicenow: ServiceNowDouble
     git: GitDouble
+    holds: dict[tuple[str, str], Hold]  # by verb and kind, requests that begin and wait
     work: Callable[[], Awaitable[None]]  # begin to carry out what releases ask for
 
     @property
@@ -133,6 +135,14 @@ class Place:
     async def status(self) -> ReleaseStatus:
         return await self.client.status(self.ref)
 
+    async def turned_down(self, run_id: str) -> bool:
+        """Whether a run was asked for a newer version and did not take it."""
+        handle = self.temporal.get_workflow_handle(self.ref.workflow_id, run_id=run_id)
+        answered = (
+            e.workflow_execution_update_completed_event_attributes for e in (await handle.fetch_history()).events
+        )
+        return any(each.outcome.HasField("failure") for each in answered)
+
     async def promotions(self) -> list[str]:
         """Ids of the promotions that the newest release accepted."""
         history: WorkflowHistory = await self.temporal.get_workflow_handle(self.ref.workflow_id).fetch_history()
@@ -143,7 +153,14 @@ class Place:
 @asynccontextmanager
 async def open_place(temporal: Client, home: Path, *, working: bool = True) -> AsyncIterator[Place]:
     """A cluster of its own, which kubectl finds by a file in `home`; `working` says whether it has a worker."""
-    api = KubernetesApi()
+    holds: dict[tuple[str, str], Hold] = {}
+
+    async def gate(call: Call) -> None:
+        if (hold := holds.get((call.verb, call.resource))) is not None:
+            hold.begun.set()
+            await hold.go_on.wait()
+
+    api = KubernetesApi(gate=gate)
     name = f"c{uuid.uuid4().hex[:8]}"
     async with AsyncExitStack() as stack:
         kube = await stack.enter_async_context(serving(api))
@@ -179,6 +196,6 @@ async def open_place(temporal: Client, home: Path, *, working: bool = True) -> A
         effects = [*servicenow.activities(), git.revert]
         await stack.enter_async_context(Worker(temporal, task_queue=FOLLOW_UP_QUEUE, activities=effects))
         client, kubectl = TidegateClient(temporal), Kubectl(api.url, home)
-        place = Place(name, kube, cluster, temporal, client, kubectl, servicenow, git, work)
+        place = Place(name, kube, cluster, temporal, client, kubectl, servicenow, git, holds, work)
         yield place
         await place.end()
