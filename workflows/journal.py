@@ -63,6 +63,7 @@ class Journal:
         self._status = ReleaseStatus(
             workflow_id=info.workflow_id,
             run_id=info.run_id,
+            first_run_id=info.first_execution_run_id,
             cluster=cluster,
             namespace=namespace,
             name=name,
@@ -325,6 +326,12 @@ class Journal:
         others = tuple(a for a in self._status.analyses if a.workflow_id != reference.workflow_id)
         self._set(analyses=(*others, reference))
         self.news.stands(reference)
+
+    def not_begun(self, reference: AnalysisRef) -> None:
+        """An analysis run of that name is somebody else's: this one is begun under another."""
+        self._set(analyses=tuple(a for a in self._status.analyses if a.workflow_id != reference.workflow_id))
+        self.news.forget(reference)
+        self.event("AnalysisRunNameTaken", f"another analysis run is called {reference.name}", warning=True)
 
     def said_by(self, reference: AnalysisRef) -> AnalysisStatus:
         """The newest word of an analysis run."""

@@ -258,7 +258,7 @@ class Rollout(Doors):
 
     async def _analyse(self, plan: Plan, index: int) -> None:
         analysis = plan.step_document(index)["analysis"]
-        gate = await Gate.open(plan, self.journal, analysis, step=index, attempt=0)
+        gate = await Gate.open(plan, self.journal, analysis, step=index)
         with self.journal.waiting(f"analysis {gate.reference.name}", until=None, who="its verdict; " + A_PERSON):
             self.journal.show()
             phase = await gate.verdict()

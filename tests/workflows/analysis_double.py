@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import activity, workflow
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -121,6 +121,12 @@ class World:
                 await asyncio.sleep(0.01)
             else:
                 return handle
+
+    async def ended(self, handle: WorkflowHandle[Any, AnalysisResult]) -> AnalysisStatus:
+        """Let time pass until a run that something else started is over."""
+        while (await handle.describe()).status is WorkflowExecutionStatus.RUNNING:
+            await self.env.sleep(5)
+        return (await handle.result()).status
 
     async def status(self, request: Any, *more: Any) -> AnalysisStatus:
         return (await (await self.start(request, *more)).result()).status

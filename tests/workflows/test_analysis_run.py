@@ -263,8 +263,7 @@ async def test_a_secret_that_is_missing_ends_the_run(world: World) -> None:
 async def test_a_release_hears_of_verdicts_that_change_and_not_of_every_reading(world: World) -> None:
     world.provider.script = {"m": [0.5, 0.5, 7.0, 7.0, 0.5, 0.5]}
     asked = request(metric(interval="10s", count=6, failureLimit=3), release_id="release")
-    handle = await world.start_by("release", asked, stays=True)
-    status = (await handle.result()).status
+    status = await world.ended(await world.start_by("release", asked, stays=True))
     assert only(status).count == 6
     told = await world.client.get_workflow_handle("release").query("all_heard")
     heard = [AnalysisStatus.model_validate(each) for each in told]
@@ -275,8 +274,8 @@ async def test_a_release_hears_of_verdicts_that_change_and_not_of_every_reading(
 async def test_a_release_that_is_gone_is_no_reason_to_fail(world: World) -> None:
     world.provider.script = {"m": [0.5]}
     asked = request(metric(interval="10s", count=2), release_id="leaving")
-    handle = await world.start_by("leaving", asked, stays=False)
-    assert (await handle.result()).status.phase is Phase.SUCCESSFUL
+    status = await world.ended(await world.start_by("leaving", asked, stays=False))
+    assert status.phase is Phase.SUCCESSFUL
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,7 @@ class ReleaseStatus(Payload):
 
     workflow_id: str
     run_id: str
+    first_run_id: str = ""  # of the run that this one is a reset of: what was done before is known by it
     cluster: str
     namespace: str
     name: str
