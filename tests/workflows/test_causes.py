@@ -61,7 +61,7 @@ async def test_a_flag_that_a_late_write_of_another_release_left_is_taken_away(wo
     await world.cluster.client.merge_status(CLIENTS_ROLLOUTS, NAMESPACE, "checkout", {"abort": True})
     await watched.tell()
     await handle.signal("promote")
-    assert (await handle.result()).outcome == "Healthy"
+    assert (await (await watched.ended()).result()).outcome == "Healthy"
     assert "abort" not in watched.status()
     assert not world.servicenow.incidents
 
@@ -83,7 +83,7 @@ async def test_the_background_analysis_of_edited_steps_has_a_name_of_its_own(wor
     status = await world.until(handle, lambda status: paused(status) and len(status.analyses) == 2)
     names = [each.name for each in status.analyses]
     assert names == [names[0], f"{names[0]}.1"]
-    await handle.signal("promote")
+    await handle.signal("promote", {"full": True, "by": "ana", "reason": "seen"})
     assert (await handle.result()).outcome == "Healthy"
 
 
@@ -104,7 +104,7 @@ async def test_a_name_that_somebody_took_keeps_no_release_from_its_analysis(worl
     status = await world.until(handle, lambda status: paused(status) and bool(status.analyses))
     assert [each.name for each in status.analyses] == [f"{run.name}.1"]
     await squatter.signal("terminate")
-    await handle.signal("promote")
+    await handle.signal("promote", {"full": True, "by": "ana", "reason": "seen"})
     assert (await handle.result()).outcome == "Healthy"
 
 
