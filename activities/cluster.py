@@ -160,18 +160,18 @@ class Cluster:
             if error.type != ErrorType.NOT_FOUND:
                 raise
 
-    async def merge_status(self, resource: Resource, namespace: str, name: str, status: Object) -> Object:
-        """Merge fields into the status subresource.
+    async def merge_status(
+        self, resource: Resource, namespace: str, name: str, status: Object, *, version: str = ""
+    ) -> Object:
+        """Merge fields into the status subresource; `Conflict` where `version` is given and no longer stands.
 
-        The manager is named, as by it a release tells what it wrote from what others did, whoever forwards the request.
+        A status carries no fence, as this subresource leaves annotations alone: the version is what turns a late write
+        away. The manager is named, as by it a release tells what it wrote from what others did, whoever forwards it.
         """
-        return await self._request(
-            "PATCH",
-            resource.path(namespace, name, "status"),
-            query=[("fieldManager", WORKER_AGENT)],
-            body={"status": status},
-            content_type=MERGE_PATCH,
-        )
+        body: Object = {"status": status} | ({"metadata": {"resourceVersion": version}} if version else {})
+        path = resource.path(namespace, name, "status")
+        query = [("fieldManager", WORKER_AGENT)]
+        return await self._request("PATCH", path, query=query, body=body, content_type=MERGE_PATCH)
 
     async def change(
         self,

@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import AnalysisStatus, Phase
     from tidegate.contract import (
         ANALYSIS_WORKFLOW,
+        BACKGROUND_PRIORITY,
         AnalysisRef,
         AnalysisRequest,
         AnalysisResult,
@@ -119,6 +120,7 @@ class Gate:
                 result_type=AnalysisResult,
                 cancellation_type=ChildWorkflowCancellationType.TRY_CANCEL,
                 parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+                priority=BACKGROUND_PRIORITY,
                 static_summary=f"{kind} analysis of {plan.request.name} revision {plan.revision}",
             )
         except WorkflowAlreadyStartedError:

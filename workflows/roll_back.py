@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         follow_ups_of,
         roll_back_id,
     )
+    from workflows.commands import HEARTBEAT_TIMEOUT
     from workflows.failures import cause_of, check_id
     from workflows.reverts import undo_request
 
@@ -57,6 +58,7 @@ class RollBack:
             result_type=result_type,
             task_queue=cluster_queue(asked.cluster),
             start_to_close_timeout=timedelta(seconds=30),
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             schedule_to_close_timeout=PATIENCE,
             retry_policy=RETRY,
         )

@@ -24,6 +24,7 @@ from tidegate.client.errors import NoWorkerError, RefusedError, TidegateError, t
 from tidegate.client.refs import ReleaseHandle, RolloutRef, images_of, listed, request_digest
 from tidegate.client.runs import ended_badly, first_request, is_running, newest_run
 from tidegate.contract import (
+    RELEASE_PRIORITY,
     RELEASES_QUEUE,
     ROLLOUT_WORKFLOW,
     SEARCH_NAMESPACE,
@@ -46,6 +47,9 @@ from tidegate.manifests.workload import needs_template
 log = structlog.get_logger(__name__)
 
 UPDATE_TIMEOUT = timedelta(seconds=20)
+# After this long another worker is given a task of a release whose worker was killed or frozen with it; Temporal's
+# default is 10 s, and an abort would wait for that.
+TASK_TIMEOUT = timedelta(seconds=3)
 OBSERVE_TIMEOUT = timedelta(seconds=4)
 
 
@@ -112,6 +116,8 @@ class Starts(Asking):
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             search_attributes=TypedSearchAttributes(attributes),
             static_summary=_summary(request, images),
+            task_timeout=TASK_TIMEOUT,
+            priority=RELEASE_PRIORITY,
         )
         with translated(rollout.workflow_id):
             try:
