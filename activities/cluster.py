@@ -21,13 +21,12 @@ from kubernetes.aio.client.exceptions import ApiException
 from temporalio.exceptions import ApplicationError
 
 from activities.errors import rejected, retry_delay
-from tidegate.contract import ErrorType, Fence, check_name, check_namespace
+from tidegate.contract import WORKER_AGENT, ErrorType, Fence, check_name, check_namespace
 
 Object = dict[str, Any]
 Operation = dict[str, Any]
 
-# Whom the audit log of an API server names.
-WORKER_AGENT = "tidegate-worker"
+# Whom the audit log of an API server names, beside WORKER_AGENT.
 WATCHER_AGENT = "tidegate-watcher"
 FENCE_ANNOTATION = "tidegate.io/fence"
 JSON_PATCH = "application/json-patch+json"
@@ -180,11 +179,12 @@ class Cluster:
         """Merge fields into the status subresource; `Conflict` where `version` is given and no longer stands.
 
         A status carries no fence, as this subresource leaves annotations alone: the version is what turns a late write
-        away.
+        away. The manager is named, as by it a release tells what it wrote from what others did, whoever forwards it.
         """
         body: Object = {"status": status} | ({"metadata": {"resourceVersion": version}} if version else {})
         path = resource.path(namespace, name, "status")
-        return await self._request("PATCH", path, body=body, content_type=MERGE_PATCH)
+        query = [("fieldManager", WORKER_AGENT)]
+        return await self._request("PATCH", path, query=query, body=body, content_type=MERGE_PATCH)
 
     async def change(
         self,

@@ -126,10 +126,11 @@ class Revert:
     async def _own_branch(self) -> tuple[str, str]:
         """Name of the branch for a pull request, and what was pushed to it for this cause.
 
-        Revisions are counted anew when a Rollout is made anew, so the name may be taken by another cause.
+        Revisions are counted anew when a Rollout is made anew, so the name may be taken by another cause. The run tells
+        them apart as a whole: ids that were made in one minute begin alike.
         """
         name = f"tidegate/revert-{self._request.rollout}-{self._request.revision}"
-        for branch in (name, f"{name}-{self._request.run[:8]}"):
+        for branch in (name, f"{name}-{self._request.run}"):
             if not await self._git.text("ls-remote", "--heads", "origin", f"refs/heads/{branch}"):
                 return branch, ""
             local = "refs/tidegate/own"

@@ -22,9 +22,10 @@ NOT_NOW: Final = "NotDone"
 
 @dataclass(frozen=True)
 class Sighting:
-    """A Rollout as it was seen last; `object` is None when it was not in a list of all."""
+    """A Rollout as it was seen last; `object` is None when it is to be read, `missing` it was from a list of all."""
 
     object: Object | None
+    missing: bool = False
     deleted: bool = False
     recheck: bool = False
 
@@ -82,9 +83,11 @@ class Door:
                     await self._refuse(found, NOT_NOW, ask.about, ask.message)
         except RefusedError as error:
             if error.kind == ErrorType.INVALID_SPEC:
-                await self._refuse(found, INVALID_SPEC, str(found["metadata"].get("generation")), error.message)
+                # A generation may be refused for one thing after the other: the template of a Deployment is not its.
+                about = f"{found['metadata'].get('generation')}/{error.message}"
+                await self._refuse(found, INVALID_SPEC, about, error.message)
             elif error.kind == ErrorType.REJECTED:
-                log.info("turned down", rollout=rollout.workflow_id, why=error.message)
+                log.info("turned down, decided anew", rollout=rollout.workflow_id, why=error.message)
                 return True
             else:
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -109,7 +110,7 @@ class Watch:
         listed = {_key(found) for found in objects}
         known = {key for key in self._attendants if namespace in ("", key[0])}
         for key in (known | await self._under_release(namespace)) - listed:
-            self._attend(tasks, key, Sighting(None))
+            self._attend(tasks, key, Sighting(None, missing=True))
         return version
 
     async def _under_release(self, namespace: str) -> set[Key]:
@@ -177,17 +178,15 @@ class _Attendant:
         self._key = key
         self._at_once = at_once
         self._sighting = Sighting(None)
+        self.seen: Object | None = None  # as it was seen last
         self._news = asyncio.Event()
 
     def tell(self, sighting: Sighting) -> None:
-        """The object was seen."""
+        """The object was seen, or is to be looked at."""
         self._sighting = sighting
+        if sighting.object is not None or sighting.missing:
+            self.seen = sighting.object
         self._news.set()
-
-    @property
-    def seen(self) -> Object | None:
-        """The object as it was seen last."""
-        return self._sighting.object
 
     async def run(self) -> None:
         """Attend until the object is gone and nothing is left to say about it."""
@@ -200,8 +199,11 @@ class _Attendant:
             if again:
                 await self._wait(delay)
                 delay = min(delay * 2, LAST_DELAY_SECONDS)
+                if not self._news.is_set() and not self._sighting.deleted:
+                    # What is asked once more is asked of the object as it stands by then.
+                    self._sighting = replace(self._sighting, object=None)
             elif not self._news.is_set():
-                if self._sighting.deleted or self._sighting.object is None:
+                if self._sighting.deleted or self.seen is None:
                     return
                 await self._news.wait()
 

@@ -16,7 +16,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, cluster_queue, metrics_queue
+from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, WORKER_AGENT, cluster_queue, metrics_queue
 from workers.follow_up import follow_up_activities
 from workers.heartbeats import Heartbeats
 from workers.logs import LogContext
@@ -148,7 +148,6 @@ async def open_cluster(settings: Settings, agent: str) -> Cluster:
 
 
 async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Activities:
-    from activities.cluster import WORKER_AGENT
     from activities.istio import IstioTraffic
     from activities.jobs import Jobs
     from activities.kubernetes import Kubernetes

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 from tidegate.analysis.conditions import compile_condition
 from tidegate.analysis.experiments import Subject
 from tidegate.analysis.spec import SpecError
-from tidegate.contract import Observation, ReleaseRequest, ReleaseResult, ReleaseStatus
+from tidegate.contract import Observation, ReleaseRequest, ReleaseResult, ReleaseStatus, rollout_id
 from tidegate.manifests.bake import BAKE, BAKE_TEMPLATES, bake_analysis, bake_duration
 from tidegate.manifests.documents import Manifests, from_objects, in_one_round
 from tidegate.manifests.durations import parse_duration
@@ -20,6 +20,7 @@ from tidegate.manifests.plain_text import harmless
 from tidegate.manifests.rollout import Rollout as Manifest
 from tidegate.manifests.steps import ExperimentStep
 from tidegate.manifests.workload import needs_template
+from workflows.failures import check_id
 from workflows.inputs import invalid, read_input
 from workflows.plan import HOLD_LIMIT, BakePlan, Plan
 
@@ -32,6 +33,11 @@ def parse_request(value: Any) -> ReleaseRequest:
     if excess := request.excess():
         raise _invalid(request, [excess])
     return request
+
+
+def check_rollout(request: ReleaseRequest, workflow_id: str) -> None:
+    """Let a release be asked only for its own Rollout: the id is the lock (law 4). Raises `InvalidSpec` otherwise."""
+    check_id("release", workflow_id, rollout_id(request.cluster, request.namespace, request.name))
 
 
 def read_manifest(request: ReleaseRequest) -> Manifest:

@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
         MeasureRequest,
         Query,
         Signal,
+        analysis_id,
         cluster_queue,
         job_name,
         metrics_queue,
@@ -41,7 +42,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.manifests.support import PROVIDERS
     from tidegate.story import analysis_details
     from workflows.commands import HEARTBEAT_TIMEOUT
-    from workflows.failures import cause_of
+    from workflows.failures import cause_of, check_id
     from workflows.inputs import invalid, read_input
     from workflows.interruptions import shielded
     from workflows.measured_jobs import MeasuredJobs
@@ -227,6 +228,7 @@ def _read(request: Any) -> tuple[AnalysisRequest, RunRules]:
     """What is asked for. Raises a non-retryable `InvalidSpec` for what no run could carry out."""
     wanted = read_input(AnalysisRequest, request, "analysis request")
     try:
+        _check_ids(wanted)
         rules = RunRules.of(wanted.spec)
         for index, metric in enumerate(rules.metrics):
             if metric.provider not in PROVIDERS:
@@ -241,6 +243,14 @@ def _read(request: Any) -> tuple[AnalysisRequest, RunRules]:
     except ValueError as error:
         raise invalid(harmless(str(error))) from None
     return wanted, rules
+
+
+def _check_ids(wanted: AnalysisRequest) -> None:
+    """Refuse a run under another one's name, or one that would speak to a release that did not start it."""
+    info = workflow.info()
+    check_id("run of an analysis", info.workflow_id, analysis_id(wanted.cluster, wanted.namespace, wanted.name))
+    if wanted.release_id and (info.parent is None or info.parent.workflow_id != wanted.release_id):
+        raise invalid(f"analysis request: release_id: {wanted.release_id!r} did not start this run: leave it out")
 
 
 def _begin(wanted: AnalysisRequest, rules: RunRules, status: Any) -> Run:

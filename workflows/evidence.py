@@ -60,7 +60,12 @@ def incident_cause(plan: Plan, status: ReleaseStatus) -> str:
 
     The run is part of it: a second try of the same revision that fails again is another event.
     """
-    return f"{status.workflow_id}/{plan.revision}/{status.run_id}/aborted"
+    return f"{_cause(plan, status)}/aborted"
+
+
+def _cause(plan: Plan, status: ReleaseStatus) -> str:
+    """What records are found by again, also by a reset of the run: like the workflows that make them."""
+    return f"{status.workflow_id}/{plan.revision}/{status.first_run_id or status.run_id}"
 
 
 def traffic_note(plan: Plan, status: ReleaseStatus) -> IncidentNote:
@@ -113,7 +118,7 @@ def change_outcome(plan: Plan, status: ReleaseStatus, at: datetime, outcome: str
 
 
 def _change_cause(plan: Plan, status: ReleaseStatus) -> str:
-    return f"{status.workflow_id}/{plan.revision}/{status.run_id}/change"
+    return f"{_cause(plan, status)}/change"
 
 
 def _asked(plan: Plan) -> dict[str, str]:
@@ -168,7 +173,7 @@ def _datadog_metrics(templates: Iterable[dict[str, Any]]) -> frozenset[str]:
 def _note(plan: Plan, status: ReleaseStatus, event: str, text: str) -> IncidentNote:
     return IncidentNote(
         correlation_id=incident_cause(plan, status),
-        event=f"{status.workflow_id}/{plan.revision}/{status.run_id}/{event}",
+        event=f"{_cause(plan, status)}/{event}",
         text=f"Tidegate: {text}",
     )
 

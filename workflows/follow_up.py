@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
         FollowUpRequest,
         IncidentNote,
         Signal,
+        follow_ups_of,
     )
     from tidegate.manifests.plain_text import harmless
     from workflows.failures import cause_of
@@ -52,6 +53,7 @@ class FollowUp:
         right or that took longer than `GIVE_UP`.
         """
         asked = read_input(FollowUpRequest, request, "follow-up request")
+        _check_id(asked)
         self._asked = asked
         self._until = workflow.now() + GIVE_UP
         ended = list(await asyncio.gather(*map(self._have, asked.effects)))
@@ -103,6 +105,20 @@ class FollowUp:
             schedule_to_close_timeout=self._until - workflow.now(),
             retry_policy=RETRY,
             summary=effect.name,
+        )
+
+
+def _check_id(asked: FollowUpRequest) -> None:
+    """Effects follow from a workflow that decided, and have its name: anybody else's are refused before any is had."""
+    info = workflow.info()
+    parent = info.parent.workflow_id if info.parent is not None else ""
+    if not parent or asked.release not in ("", parent) or not info.workflow_id.startswith(follow_ups_of(parent)):
+        right = f"{follow_ups_of(asked.release or '<workflow>')}..."
+        raise ApplicationError(
+            f"workflow id {info.workflow_id!r}: what follows a decision is started as {right!r} by the workflow that "
+            "decided, or not at all",
+            type=ErrorType.INVALID_SPEC,
+            non_retryable=True,
         )
 
 

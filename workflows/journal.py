@@ -16,7 +16,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import AnalysisStatus
     from tidegate.canary.restarts import moment
-    from tidegate.canary.version import version_of
+    from tidegate.canary.version import Version, version_of
     from tidegate.contract import (
         SEARCH_PHASE,
         SEARCH_REVISION,
@@ -48,6 +48,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.status_page import StatusPage
 
 MAX_EVENTS = 200
+MAX_REQUESTS = 20
 A_PERSON = "a person: tidegate promote, or tidegate abort"
 
 
@@ -63,6 +64,7 @@ class Journal:
         self._status = ReleaseStatus(
             workflow_id=info.workflow_id,
             run_id=info.run_id,
+            first_run_id=info.first_execution_run_id,
             cluster=cluster,
             namespace=namespace,
             name=name,
@@ -82,6 +84,8 @@ class Journal:
         self.fights = 0  # passes that had to put right what somebody else had written
         self.meddler = ""
         self._restart_at: datetime | None = None
+        self._looked_at: Version | None = None
+        self._next = ""  # id of the update that asked for the newer version
 
     def status(self) -> ReleaseStatus:
         """Answer of the `status` query."""
@@ -108,6 +112,9 @@ class Journal:
     def asked_by(self, request: ReleaseRequest) -> RolloutObject:
         """A version is looked at that an object may have asked for; it need not be sound, nor the object be there."""
         asked = RolloutObject.of(request.resolved().rollout)
+        self._looked_at = asked.asks_for
+        self._set(versions=self._status.versions + 1, requests=(self._next,) if self._next else ())
+        self._next = ""
         if asked.uid:
             self.page = StatusPage(asked, before=self.page)
         return asked
@@ -142,6 +149,10 @@ class Journal:
             source=request.source,
         )
 
+    def looked_at(self, request: ReleaseRequest) -> bool:
+        """Whether this is the version that was looked at last; also of any, when none could be read."""
+        return self._looked_at in (None, version_of(request.rollout))
+
     def is_current(self, request: ReleaseRequest) -> bool:
         """Whether this is the version that the release is bringing out already."""
         current = self._current
@@ -150,8 +161,14 @@ class Journal:
             return False
         return version_of(request.rollout) == version_of(current.rollout)
 
-    def asked_again(self, request: ReleaseRequest) -> None:
+    def asked_next(self, update: str) -> None:
+        """A newer version was asked for by the update of that id."""
+        self._next = update
+
+    def asked_again(self, request: ReleaseRequest, update: str) -> None:
         """The version under way was asked for once more; what else changed is told, as it does not count yet."""
+        others = [each for each in self._status.requests if each != update]
+        self._set(requests=(*others, update)[-MAX_REQUESTS:])
         asked, known = RolloutObject.of(request.rollout), self.page.object
         if known is not None and known.uid == asked.uid:
             self.page.object = known.asked_again(asked)
@@ -160,8 +177,8 @@ class Journal:
             self._restart_at = moment(spec.get("restartAt")) or self._restart_at
             names = {*spec, *current} - {"restartAt"}
             if changed := sorted(name for name in names if spec.get(name) != current.get(name)):
-                others = ", ".join(f"spec.{name}" for name in changed)
-                self.event("RolloutUpdated", f"changed beside template and steps, for the next release: {others}")
+                fields = ", ".join(f"spec.{name}" for name in changed)
+                self.event("RolloutUpdated", f"changed beside template and steps, for the next release: {fields}")
 
     def revision(self, number: int, stable_hash: str) -> None:
         """The release got its number."""
@@ -312,6 +329,12 @@ class Journal:
         others = tuple(a for a in self._status.analyses if a.workflow_id != reference.workflow_id)
         self._set(analyses=(*others, reference))
         self.news.stands(reference)
+
+    def not_begun(self, reference: AnalysisRef) -> None:
+        """An analysis run of that name is somebody else's: this one is begun under another."""
+        self._set(analyses=tuple(a for a in self._status.analyses if a.workflow_id != reference.workflow_id))
+        self.news.forget(reference)
+        self.event("AnalysisRunNameTaken", f"another analysis run is called {reference.name}", warning=True)
 
     def said_by(self, reference: AnalysisRef) -> AnalysisStatus:
         """The newest word of an analysis run."""

@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.cluster import WORKER_AGENT, Cluster
+from activities.cluster import Cluster
 from activities.istio import IstioTraffic
 from activities.kubernetes import Kubernetes
 from activities.passes import Passes, not_changed
@@ -36,7 +36,7 @@ from sandbox.kubernetes_api.kinds import (
 from sandbox.kubernetes_api.managed_fields import Writer
 from sandbox.kubernetes_api.objects import Object, lookup, meta
 from sandbox.kubernetes_api.status import ApiError
-from tidegate.contract import Activity, Document
+from tidegate.contract import WORKER_AGENT, Activity, Document
 
 NAMESPACE = "payments"
 LOOK_AGAIN = timedelta(minutes=1)  # when nothing is known to happen earlier

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -89,7 +88,7 @@ class World:
     told: NoticesDouble
     rollout: Document
     templates: tuple[Document, ...]
-    name: str = field(default_factory=lambda: f"checkout-{uuid.uuid4().hex[:6]}")
+    name: str = "checkout"
 
     @property
     def client(self) -> Client:

@@ -20,6 +20,7 @@ from tidegate.contract.cluster import (
     WorkloadTemplate,
 )
 from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
+from tidegate.contract.field_managers import WORKER_AGENT, writers_of
 from tidegate.contract.follow_up import (
     Chart,
     Curve,
@@ -67,6 +68,7 @@ from tidegate.contract.names import (
     check_namespace,
     cluster_queue,
     follow_up_id,
+    follow_ups_of,
     metrics_queue,
     roll_back_id,
     rollout_id,
@@ -141,6 +143,7 @@ __all__ = [
     "SEARCH_SERVICE",
     "SEARCH_WEIGHT",
     "SPOKEN_FIELDS",
+    "WORKER_AGENT",
     "Accepted",
     "Account",
     "Activity",
@@ -246,6 +249,7 @@ __all__ = [
     "check_namespace",
     "cluster_queue",
     "follow_up_id",
+    "follow_ups_of",
     "job_name",
     "metrics_queue",
     "parse_message",
@@ -253,4 +257,5 @@ __all__ = [
     "render",
     "roll_back_id",
     "rollout_id",
+    "writers_of",
 ]

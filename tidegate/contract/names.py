@@ -103,7 +103,12 @@ def roll_back_id(cluster: str, namespace: str, name: str) -> str:
 
 def follow_up_id(release: str, revision: int, run_id: str, decision: str) -> str:
     """Workflow id of what follows a decision of a run of a release, whose workflow id is `release`."""
-    return f"follow-up/{release.removeprefix('rollout/')}/{revision}/{run_id}/{decision}"
+    return f"{follow_ups_of(release)}{revision}/{run_id}/{decision}"
+
+
+def follow_ups_of(workflow_id: str) -> str:
+    """What the workflow ids of all that follows from the workflow of that id begin with."""
+    return f"follow-up/{workflow_id.removeprefix('rollout/')}/"
 
 
 class Signal(StrEnum):

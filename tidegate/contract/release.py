@@ -186,6 +186,7 @@ class ReleaseStatus(Payload):
 
     workflow_id: str
     run_id: str
+    first_run_id: str = ""  # of the run that this one is a reset of: what was done before is known by it
     cluster: str
     namespace: str
     name: str
@@ -219,6 +220,8 @@ class ReleaseStatus(Payload):
     by: str = ""
     source: Source = Source()
     object: RolloutObject | None = None  # None: there is none, or it was not looked for yet
+    versions: int = 0  # how many this run has taken on, the one under way included
+    requests: tuple[str, ...] = ()  # ids of the updates by which this version was asked for, the newest last
 
     @property
     def aborting(self) -> bool:
