@@ -1,12 +1,41 @@
-"""Which Rollout manages an object: Argo's mark, set on what is taken over and respected on what is found. Pure."""
+"""Which Rollout an object belongs to: by its owner, or by Argo's mark on what is taken over. Pure.
+
+A label is no proof: whoever writes the manifest may change it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from temporalio.exceptions import ApplicationError
 
-from activities.cluster import Object, Operation, annotate
+from activities.cluster import ROLLOUTS, Object, Operation, annotate
 from tidegate.contract import ErrorType
 from tidegate.manifests.network import MANAGED_BY
+
+
+def uid_of(found: Mapping[str, Any] | None) -> str:
+    """UID of an object, empty where there is none."""
+    return str(((found or {}).get("metadata") or {}).get("uid") or "")
+
+
+def owned_by(found: Object, uid: str) -> bool:
+    """Whether an object names the one of that uid as its owner."""
+    return any(owner.get("uid") == uid for owner in _owners(found))
+
+
+def is_of(found: Object, rollout: str, uid: str, *, unowned: bool) -> bool:
+    """Whether an object belongs to a Rollout; where nobody owns it, `unowned` says so.
+
+    A Rollout of the same name that was there before is another one, unless there is none now (`uid` is empty), so that
+    the name is all that is left to compare. Other kinds of owner than a Rollout count where they control the object.
+    """
+    claims = [owner for owner in _owners(found) if owner.get("controller") or owner.get("kind") == ROLLOUTS.kind]
+    if not claims:
+        return unowned
+    mine = [owner for owner in claims if owner.get("kind") == ROLLOUTS.kind]
+    return any(owner.get("uid") == uid if uid else owner.get("name") == rollout for owner in mine)
 
 
 def claim(found: Object, kind: str, rollout: str) -> list[Operation]:
@@ -19,3 +48,7 @@ def claim(found: Object, kind: str, rollout: str) -> list[Operation]:
             non_retryable=True,
         )
     return annotate(found, {MANAGED_BY: rollout}) if owner is None else []
+
+
+def _owners(found: Object) -> list[Object]:
+    return [owner for owner in found["metadata"].get("ownerReferences") or [] if isinstance(owner, dict)]

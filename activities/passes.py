@@ -113,8 +113,10 @@ class Passes:
         an abort; and `Deleted` when the object that the release belongs to is gone: nothing is made for it any more.
         """
         done, begun = Done(request), asyncio.get_running_loop().time()
+        among: frozenset[str] | None = None
         for _ in range(MAX_MOVES):
-            view = await self._views.view(request.target, request.rollout)
+            view = await self._views.view(request.target, request.rollout, among)
+            among = view.hashes | {request.place.hash}
             if request.owner_uid and view.owner != request.owner_uid:
                 target = request.target
                 raise ApplicationError(
@@ -164,9 +166,11 @@ class Passes:
         Raises `NotChanged` after a while, so that a wait that goes on costs no history: its retries are none of it.
         """
         begun = asyncio.get_running_loop().time()
-        while (await self._views.view(request.target, request.rollout)).picture() == request.picture:
+        view = await self._views.view(request.target, request.rollout)
+        while view.picture() == request.picture:
             activity.heartbeat()
             await self._between_looks(timedelta(seconds=asyncio.get_running_loop().time() - begun))
+            view = await self._views.view(request.target, request.rollout, view.hashes)
 
     @activity.defn(name=Activity.REFUSE)
     async def refuse(self, request: Refusal) -> RolloutObject | None:
@@ -179,7 +183,7 @@ class Passes:
         hashes = (place.stable_hash,) if place.aborted else (place.hash, place.stable_hash)
         for found in filter(None, map(view.scene.of, hashes)):
             if found.available < found.wanted:
-                why = await self._kubernetes.why_not_ready(request.target, found.hash)
+                why = await self._kubernetes.why_not_ready(request.target.namespace, found.name)
                 text = f"{found.available} of {found.wanted} pods of {found.name} available"
                 return "; ".join(filter(None, (text, why)))
         return ""

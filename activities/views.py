@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from activities import replica_sets
 from activities.cluster import DESTINATION_RULES, ROLLOUTS, SERVICES, Cluster, Object
 from activities.experiments import Experiments, shares_of
 from activities.kubernetes import Kubernetes
+from activities.ownership import uid_of
 from activities.replica_sets import HASH_LABEL
+from activities.versions import Versions
 from activities.workloads import Workloads
 from tidegate.canary.experiments import ExperimentSet
 from tidegate.canary.passes import Rules
@@ -40,6 +44,11 @@ class View:
         metadata = self.live["metadata"] if self.live is not None else {}
         return "" if metadata.get("deletionTimestamp") else str(metadata.get("uid") or "")
 
+    @property
+    def hashes(self) -> frozenset[str]:
+        """Those of the versions that stand."""
+        return frozenset(each.hash for each in self.sets)
+
     def picture(self) -> str:
         """A digest of all that a decision is made from."""
         sets = [
@@ -65,11 +74,15 @@ class Views:
         self._kubernetes = kubernetes
         self._experiments = experiments
         self._workloads = Workloads(cluster)
+        self._versions = Versions(cluster)
 
-    async def view(self, target: Target, rollout: Document) -> View:
-        """The Rollout's objects as they stand; the number of replicas is the live object's, where there is one."""
+    async def view(self, target: Target, rollout: Document, among: Collection[str] | None = None) -> View:
+        """The Rollout's objects as they stand; the number of replicas is the live object's, where there is one.
+
+        `among` are the hashes of the versions that may stand; None: not known, so that all are looked for.
+        """
         live = await self._cluster.find(ROLLOUTS, target.namespace, target.name)
-        sets = await self._kubernetes.replica_sets(target, rollout)
+        sets = [replica_sets.state(each) for each in await self._versions.sets(target, uid_of(live), among)]
         istio = Istio.of(rollout)
         traffic = await self._kubernetes.traffic(target.namespace, istio) if istio else None
         rules = rules_of(rollout)
@@ -80,7 +93,7 @@ class Views:
             share = traffic.canary if traffic else 0
             led_to = next((selectors.get(name, "") for name in rules.canary), "")
             weights = Weights(share, 100 - share, led_to)
-        experiment = await self._experiments.standing(target)
+        experiment = await self._experiments.standing(target, uid_of(live))
         shares = shares_of(traffic, experiment)
         workload = await self._workloads.standing(target.namespace, live or rollout)
         last = max((each.promoted_at for each in sets if each.promoted_at is not None), default=None)

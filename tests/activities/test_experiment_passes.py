@@ -77,9 +77,10 @@ async def test_what_an_experiment_raises_is_no_version(stage: Stage) -> None:
     await complete(stage, rollout, Place(hash=hash_of(rollout), stable_hash=first, index=1, experiment=True))
     (found,) = await stage.cluster.select(REPLICA_SETS, "payments", MARK)
     found["metadata"]["ownerReferences"] = [owner("checkout", "1")]
-    assert not belongs(found, "checkout")
+    assert not belongs(found, "checkout", "1")
     found["metadata"]["labels"].pop(PART_OF_EXPERIMENT)
-    assert belongs(found, "checkout")
+    assert belongs(found, "checkout", "1")
+    assert not belongs(found, "checkout", "2"), "another Rollout of that name"
 
 
 async def test_a_weight_comes_after_the_pods_and_out_of_stables_share(stage: Stage) -> None:
