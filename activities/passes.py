@@ -168,7 +168,8 @@ class Passes:
         begun = asyncio.get_running_loop().time()
         view = await self._views.view(request.target, request.rollout)
         while view.picture() == request.picture:
-            activity.heartbeat()
+            await self._between_looks(timedelta(seconds=asyncio.get_running_loop().time() - begun))
+            view = await self._views.view(request.target, request.rollout, view.hashes)
             await self._between_looks(timedelta(seconds=asyncio.get_running_loop().time() - begun))
             view = await self._views.view(request.target, request.rollout, view.hashes)
 

@@ -18,6 +18,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, cluster_queue, metrics_queue
 from workers.follow_up import follow_up_activities
+from workers.heartbeats import Heartbeats
 from workers.logs import LogContext
 from workers.memory import cached_workflows, memory_limit
 from workers.outside_settings import VaultSettings
@@ -121,7 +122,7 @@ def _activity_worker(
         client,
         task_queue=queue,
         activities=activities,
-        interceptors=[LogContext()],
+        interceptors=[LogContext(), Heartbeats()],
         max_concurrent_activities=settings.max_concurrent_activities,
         max_task_queue_activities_per_second=per_second,
         graceful_shutdown_timeout=settings.graceful_shutdown,

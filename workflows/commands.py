@@ -1,8 +1,9 @@
 """How a release asks for activities: task queues, timeouts, retries, fences. One method for each command.
 
-Forward writes are cancelled with WAIT_CANCELLATION_COMPLETED, so that none lands after the abort that cancelled it, and
-they carry a fence for the case that the worker itself was cut off. What must not be left half done (an undo, and a
-promotion past its point of no return) is `certain`: it is retried for as long as it takes.
+Every write carries a fence that the API server's own copy of the object judges, so an abort waits for no forward write
+that is under way. What must not be left half done (an undo, and a promotion past its point of no return) is `certain`:
+it is retried for as long as it takes. A worker shows that it lives by heartbeats; one that is dead or frozen is noticed
+after `HEARTBEAT_TIMEOUT`, and another one takes its work.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ with workflow.unsafe.imports_passed_through():
 
 WRITE_TIMEOUT = timedelta(seconds=30)
 LOOK_TIMEOUT = timedelta(seconds=60)
-HEARTBEAT_TIMEOUT = timedelta(seconds=10)
+HEARTBEAT_TIMEOUT = timedelta(seconds=3)
+LOOK_HEARTBEAT_TIMEOUT = timedelta(seconds=10)  # nobody waits for the end of a look
 PATIENCE = timedelta(minutes=10)
 REFUSAL_TIMEOUT = timedelta(minutes=1)
 FORWARD_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=300), maximum_interval=timedelta(seconds=15))
@@ -82,6 +84,7 @@ class Commands:
             result_type=Observation,
             task_queue=self._queue,
             start_to_close_timeout=LOOK_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             schedule_to_close_timeout=self.patience,
             retry_policy=FORWARD_RETRY,
             summary="observe",
@@ -113,7 +116,7 @@ class Commands:
             AwaitChange(target=self._target, rollout=plan.request.rollout, picture=picture),
             task_queue=self._queue,
             start_to_close_timeout=LOOK_TIMEOUT,
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            heartbeat_timeout=LOOK_HEARTBEAT_TIMEOUT,
             retry_policy=LOOK_AGAIN,
             cancellation_type=ActivityCancellationType.ABANDON,
             summary="until something changes",
@@ -128,6 +131,7 @@ class Commands:
             result_type=RolloutObject,
             task_queue=self._queue,
             start_to_close_timeout=WRITE_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             schedule_to_close_timeout=REFUSAL_TIMEOUT,
             retry_policy=FORWARD_RETRY,
             summary="refused",
@@ -159,6 +163,7 @@ class Commands:
             result_type=result_type,
             task_queue=self._queue,
             start_to_close_timeout=WRITE_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             schedule_to_close_timeout=self.patience,
             retry_policy=FORWARD_RETRY,
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -172,6 +177,7 @@ class Commands:
             result_type=result_type,
             task_queue=self._queue,
             start_to_close_timeout=WRITE_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=CERTAIN_RETRY,
             priority=Priority(priority_key=1),
             summary=summary,
