@@ -21,6 +21,7 @@ from activities.istio import IstioTraffic
 from activities.kubernetes import Kubernetes
 from activities.moves import Done, Moves, experiment_move
 from activities.published import Publisher
+from activities.refusals import again, is_refusal, to_tell, words
 from activities.rollout_status import StatusWriter
 from activities.views import View, Views, rules_of
 from tidegate.canary import experiments
@@ -41,6 +42,7 @@ from tidegate.contract import (
     Reconciled,
     Refusal,
     RolloutObject,
+    is_known,
 )
 from tidegate.manifests.rollout import Rollout
 
@@ -106,13 +108,28 @@ class Passes:
 
     @activity.defn(name=Activity.RECONCILE)
     async def reconcile(self, request: Reconcile) -> Reconciled:
-        """Make the moves that the place asks for, one after the other, each decided on what stands then.
+        """Make the moves that the place asks for, one after the other, each decided on what stands then; then tell.
 
         A pass that was cut off is repeated from what stands; each of its moves is one that changes nothing the second
         time. Raises what the moves raise: `NotReady` when pods went between the look and the write, `StaleWrite` after
         an abort; and `Deleted` when the object that the release belongs to is gone: nothing is made for it any more.
+        What the cluster refuses is no reason not to tell, and the release hears of each cause once; after that the pass
+        fails with it, to be tried again.
         """
-        done, begun = Done(request), asyncio.get_running_loop().time()
+        done = Done(request)
+        try:
+            view = await self._make_moves(request, done)
+        except ApplicationError as error:
+            if not is_refusal(error) or (error.non_retryable and not request.place.is_certain):
+                raise
+            return await self._refused(request, error, done)
+        published, stored = await self._publish(request, view, done)
+        told = await self._publisher.tell(request, done.events)
+        return await self._outcome(request, view, done, published=published, told=told, object=stored)
+
+    async def _make_moves(self, request: Reconcile, done: Done) -> View:
+        """What stands when there is nothing more to do, or when it is enough for one pass."""
+        begun = asyncio.get_running_loop().time()
         among: frozenset[str] | None = None
         for _ in range(MAX_MOVES):
             view = await self._views.view(request.target, request.rollout, among)
@@ -122,6 +139,8 @@ class Passes:
                 raise ApplicationError(
                     f"Rollout {target.namespace}/{target.name} was deleted", type=ErrorType.DELETED, non_retryable=True
                 )
+            if not request.moves:
+                break
             at, rules = _position(request, view), rules_of(request.rollout)
             if await self._moves.routes(wanted_routes(at, view.scene, rules.canary, request.at), request, view, done):
                 continue
@@ -132,9 +151,40 @@ class Passes:
             moved = await self._moves.experiment(request, view, done)
             if not moved and not await self._linger(at, rules, view, request.at, begun):
                 break
+        return view
+
+    async def _refused(self, request: Reconcile, error: ApplicationError, done: Done) -> Reconciled:
+        """Tell what there is to be told, all the same. Raises the refusal where the release would learn nothing new."""
+        known = request.account.failing
+        is_news = to_tell(error, known)
+        if not is_news and not is_known(words(error), known):
+            raise again(error)  # it may be over in a moment
+        try:
+            view = await self._views.view(request.target, request.rollout)
+        except ApplicationError:
+            if is_news:
+                return Reconciled(at=datetime.now(UTC), events=tuple(done.events), failing=words(error), told=False)
+            raise again(error) from error
         published, stored = await self._publish(request, view, done)
         told = await self._publisher.tell(request, done.events)
-        done_all = settled(at, view.scene, rules, request.at) and experiment_move(request, view) is None
+        news = request.account.tell
+        heard = (published and bool(request.account.status)) or (told and bool(news and (news.events or news.runs)))
+        if not is_news and not heard and not done.events:
+            raise again(error)
+        outcome = await self._outcome(request, view, done, published=published, told=told, object=stored)
+        return outcome.model_copy(update={"settled": False, "failing": words(error)})
+
+    async def _outcome(
+        self,
+        request: Reconcile,
+        view: View,
+        done: Done,
+        *,
+        published: bool,
+        told: bool,
+        object: RolloutObject | None,  # noqa: A002  # as in Reconciled
+    ) -> Reconciled:
+        at, rules = _position(request, view), rules_of(request.rollout)
         return Reconciled(
             at=datetime.now(UTC),
             replicas=view.replicas,
@@ -142,7 +192,7 @@ class Passes:
             selectors=dict(view.scene.selectors),
             traffic=view.traffic,
             experiment=states(view.experiment, wanted_of(request), view.scene.experiments),
-            settled=done_all,
+            settled=settled(at, view.scene, rules, request.at) and experiment_move(request, view) is None,
             missing=await self._missing(request, view),
             resume_at=min(filter(None, (wake_at(view.scene), experiments.wake_at(view.experiment))), default=None),
             picture=view.picture(),
@@ -150,7 +200,7 @@ class Passes:
             foreign=tuple(done.foreign),
             published=published,
             told=told,
-            object=stored,
+            object=object,
         )
 
     async def _linger(self, at: Position, rules: Rules, view: View, now: datetime, begun: float) -> bool:
@@ -168,8 +218,6 @@ class Passes:
         begun = asyncio.get_running_loop().time()
         view = await self._views.view(request.target, request.rollout)
         while view.picture() == request.picture:
-            await self._between_looks(timedelta(seconds=asyncio.get_running_loop().time() - begun))
-            view = await self._views.view(request.target, request.rollout, view.hashes)
             await self._between_looks(timedelta(seconds=asyncio.get_running_loop().time() - begun))
             view = await self._views.view(request.target, request.rollout, view.hashes)
 

@@ -20,6 +20,7 @@ from tidegate.contract.cluster import (
     WorkloadTemplate,
 )
 from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
+from tidegate.contract.failing import Failing, is_known
 from tidegate.contract.follow_up import (
     Chart,
     Curve,
@@ -158,6 +159,7 @@ __all__ = [
     "ExperimentSetState",
     "ExperimentWeight",
     "Facts",
+    "Failing",
     "Fence",
     "FollowUpRequest",
     "FollowedUp",
@@ -234,6 +236,7 @@ __all__ = [
     "check_column",
     "cluster_queue",
     "follow_up_id",
+    "is_known",
     "job_name",
     "metrics_queue",
     "parse_message",
