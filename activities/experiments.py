@@ -9,8 +9,8 @@ from temporalio.exceptions import ApplicationError
 from activities import experiment_objects
 from activities.cluster import REPLICA_SETS, SERVICES, Cluster, Object, annotate
 from activities.kubernetes import Kubernetes
-from activities.ownership import is_of
-from activities.replica_sets import PART_OF_EXPERIMENT, SCALE_DOWN_DEADLINE
+from activities.ownership import PART_OF_EXPERIMENT, is_of
+from activities.replica_sets import SCALE_DOWN_DEADLINE
 from tidegate.canary.experiments import (
     UNEVEN,
     ExperimentMove,

@@ -10,9 +10,11 @@ from typing import Any
 
 from temporalio.exceptions import ApplicationError
 
-from activities.cluster import ROLLOUTS, Object, Operation, annotate
+from activities.cluster import ROLLOUTS, Object, Operation, annotate, set_keys
 from tidegate.contract import ErrorType
-from tidegate.manifests.network import MANAGED_BY
+from tidegate.manifests.network import HASH_LABEL, MANAGED_BY
+
+PART_OF_EXPERIMENT = "tidegate.io/experiment"  # label of all that belongs to the experiment of a Rollout: "true"
 
 
 def uid_of(found: Mapping[str, Any] | None) -> str:
@@ -48,6 +50,22 @@ def claim(found: Object, kind: str, rollout: str) -> list[Operation]:
             non_retryable=True,
         )
     return annotate(found, {MANAGED_BY: rollout}) if owner is None else []
+
+
+def leave(found: Object, rollout: str) -> list[Operation]:
+    """Operations that let a Service that is this Rollout's select pods of any version, as before it was claimed."""
+    if (found["metadata"].get("annotations") or {}).get(MANAGED_BY) != rollout:
+        return []
+    selector = found["spec"].get("selector") or {}
+    return [*set_keys("/spec/selector", selector, {HASH_LABEL: None}), *annotate(found, {MANAGED_BY: None})]
+
+
+def is_claimed(found: Object, rollout: str) -> bool:
+    """Whether a Service selects the pods of a version because this Rollout made it so; not those of experiments."""
+    metadata = found["metadata"]
+    marked = (metadata.get("annotations") or {}).get(MANAGED_BY) == rollout
+    beside = PART_OF_EXPERIMENT in (metadata.get("labels") or {})
+    return marked and not beside and HASH_LABEL in (found["spec"].get("selector") or {})
 
 
 def _owners(found: Object) -> list[Object]:

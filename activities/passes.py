@@ -132,7 +132,8 @@ class Passes:
         begun = asyncio.get_running_loop().time()
         among: frozenset[str] | None = None
         for _ in range(MAX_MOVES):
-            view = await self._views.view(request.target, request.rollout, among)
+            left = request.moves and request.place.hash == request.place.stable_hash
+            view = await self._views.view(request.target, request.rollout, among, left=left)
             among = view.hashes | {request.place.hash}
             if request.owner_uid and view.owner != request.owner_uid:
                 target = request.target

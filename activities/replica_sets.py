@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from activities.cluster import REPLICA_SETS, Object
-from activities.ownership import is_of
+from activities.ownership import PART_OF_EXPERIMENT, is_of
 from tidegate.contract import CreateReplicaSet, PodState, ReplicaSetState
 from tidegate.manifests.kinds import REVISION
 from tidegate.manifests.steps import PodTemplateMetadata
@@ -18,7 +18,6 @@ SCALE_DOWN_DEADLINE = "scale-down-deadline"
 PROMOTED_AT = "tidegate.io/promoted-at"
 EPHEMERAL = "rollout.argoproj.io/ephemeral-metadata"  # annotation: what its role put on the pods, as JSON
 UNFINISHED = "tidegate.io/ephemeral-metadata-unfinished"  # annotation: "true" while pods are still to follow
-PART_OF_EXPERIMENT = "tidegate.io/experiment"  # label of all that belongs to the experiment of a Rollout: "true"
 
 # Annotations of a Rollout that its ReplicaSets do not inherit (argo-rollouts, annotations copied to the ReplicaSet).
 _NOT_INHERITED = ("kubectl.kubernetes.io/last-applied-configuration", REVISION, DESIRED_REPLICAS)

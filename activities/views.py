@@ -12,7 +12,7 @@ from activities import replica_sets
 from activities.cluster import DESTINATION_RULES, ROLLOUTS, SERVICES, Cluster, Object
 from activities.experiments import Experiments, shares_of
 from activities.kubernetes import Kubernetes
-from activities.ownership import uid_of
+from activities.ownership import is_claimed, uid_of
 from activities.replica_sets import HASH_LABEL
 from activities.versions import Versions
 from activities.workloads import Workloads
@@ -76,10 +76,13 @@ class Views:
         self._workloads = Workloads(cluster)
         self._versions = Versions(cluster)
 
-    async def view(self, target: Target, rollout: Document, among: Collection[str] | None = None) -> View:
+    async def view(
+        self, target: Target, rollout: Document, among: Collection[str] | None = None, *, left: bool = False
+    ) -> View:
         """The Rollout's objects as they stand; the number of replicas is the live object's, where there is one.
 
-        `among` are the hashes of the versions that may stand; None: not known, so that all are looked for.
+        `among` are the hashes of the versions that may stand; None: not known, so that all are looked for. `left` asks
+        for the Services, too, that were the Rollout's and that it names no more.
         """
         live = await self._cluster.find(ROLLOUTS, target.namespace, target.name)
         sets = [replica_sets.state(each) for each in await self._versions.sets(target, uid_of(live), among)]
@@ -96,15 +99,21 @@ class Views:
         experiment = await self._experiments.standing(target, uid_of(live))
         shares = shares_of(traffic, experiment)
         workload = await self._workloads.standing(target.namespace, live or rollout)
+        former = await self._left(target, rules) if left else ()
         last = max((each.promoted_at for each in sets if each.promoted_at is not None), default=None)
         return View(
-            Scene(tuple(_standing(each, last) for each in sets), selectors, weights, shares, workload),
+            Scene(tuple(_standing(each, last) for each in sets), selectors, weights, shares, workload, former),
             tuple(sets),
             traffic,
             spec.wanted_replicas(),
             live,
             experiment,
         )
+
+    async def _left(self, target: Target, rules: Rules) -> tuple[str, ...]:
+        found = await self._cluster.select(SERVICES, target.namespace, {})
+        names = (each["metadata"]["name"] for each in found if is_claimed(each, target.name))
+        return tuple(sorted(name for name in names if name not in (*rules.stable, *rules.canary)))
 
     async def _selectors(self, namespace: str, rules: Rules) -> dict[str, str]:
         """The hash of each selector that exists; what is missing was refused at the start, or has gone since."""

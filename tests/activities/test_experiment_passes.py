@@ -9,7 +9,8 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.cluster import REPLICA_SETS, SERVICES, VIRTUAL_SERVICES, Object
-from activities.replica_sets import HASH_LABEL, PART_OF_EXPERIMENT, belongs, owner
+from activities.ownership import PART_OF_EXPERIMENT
+from activities.replica_sets import HASH_LABEL, belongs, owner
 from tests.activities.test_passes import Stage, hash_of, pods, version
 from tests.activities.test_passes import stage as stage  # a fixture
 from tidegate.contract import ErrorType, Place, Reconciled

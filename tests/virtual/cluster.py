@@ -14,6 +14,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from activities.cluster import WORKER_AGENT, Cluster
 from activities.istio import IstioTraffic
 from activities.kubernetes import Kubernetes
+from activities.leaving import Leaving
 from activities.passes import Passes, not_changed
 from activities.replica_sets import HASH_LABEL, PROMOTED_AT, REVISION
 from activities.restarts import Restarts
@@ -113,6 +114,7 @@ class VirtualCluster(Interceptor):
             *IstioTraffic(self.client).activities(),
             *Passes(self.client, between_looks=self._between_looks, for_pods=_never).activities(),
             *Restarts(self.client, look=timedelta()).activities(),
+            *Leaving(self.client).activities(),
             *Rollbacks(self.client).activities(),
         ]
 

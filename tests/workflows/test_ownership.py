@@ -39,14 +39,14 @@ ROLLOUT: dict[str, Any] = {
 }
 
 
-def _nothing_measured() -> Measure:
+def nothing_measured() -> Measure:
     raise AssertionError("nothing is measured here")
 
 
 @asynccontextmanager
 async def standing() -> AsyncIterator[Stage]:
     """A first version that is Healthy, with four pods."""
-    async with opened({"rollout": ROLLOUT}, lambda *_: _nothing_measured()) as stage:
+    async with opened({"rollout": ROLLOUT}, lambda *_: nothing_measured()) as stage:
         await stage.simulation.play([], 30)
         assert status(stage)["phase"] == "Healthy"
         yield stage

@@ -33,6 +33,7 @@ from tidegate.client.errors import (
     release_error,
     translated,
 )
+from tidegate.client.leaving import Leaving
 from tidegate.client.refs import AnalysisRunRef, ReleaseHandle, ReleaseSummary, RolloutRef, images_of, request_digest
 from tidegate.client.rollbacks import Rollbacks
 from tidegate.client.runs import (
@@ -76,7 +77,7 @@ UPDATE_TIMEOUT = timedelta(seconds=20)
 OBSERVE_TIMEOUT = timedelta(seconds=4)
 
 
-class TidegateClient(AnalysisRuns, Rollbacks):
+class TidegateClient(AnalysisRuns, Leaving, Rollbacks):
     """Client of the releases in one Temporal namespace. Every method may raise the errors of `tidegate.client`."""
 
     # ------------------------------------------------------------------------------------------------------------ speak

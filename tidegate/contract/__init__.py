@@ -39,11 +39,13 @@ from tidegate.contract.follow_up import (
     RevertResult,
 )
 from tidegate.contract.jobs import JOB_NAME, JOB_NAMESPACE, EndJobs, Owner, job_name
+from tidegate.contract.let_go import LeftAlone, LetGo
 from tidegate.contract.messages import PAUSED_BY_SPEC, Accepted, Message, parse_message
 from tidegate.contract.names import (
     ANALYSIS_WORKFLOW,
     FOLLOW_UP_QUEUE,
     FOLLOW_UP_WORKFLOW,
+    LET_GO_WORKFLOW,
     RELEASES_QUEUE,
     ROLL_BACK_WORKFLOW,
     ROLLOUT_WORKFLOW,
@@ -63,6 +65,7 @@ from tidegate.contract.names import (
     check_cluster,
     cluster_queue,
     follow_up_id,
+    let_go_id,
     metrics_queue,
     roll_back_id,
     rollout_id,
@@ -122,6 +125,7 @@ __all__ = [
     "FOLLOW_UP_WORKFLOW",
     "JOB_NAME",
     "JOB_NAMESPACE",
+    "LET_GO_WORKFLOW",
     "PAUSED_BY_SPEC",
     "RELEASES_QUEUE",
     "ROLLOUT_WORKFLOW",
@@ -170,6 +174,8 @@ __all__ = [
     "IncidentRef",
     "IncidentRequest",
     "Istio",
+    "LeftAlone",
+    "LetGo",
     "Limit",
     "ManagedRoute",
     "MarkStable",
@@ -238,6 +244,7 @@ __all__ = [
     "follow_up_id",
     "is_known",
     "job_name",
+    "let_go_id",
     "metrics_queue",
     "parse_message",
     "render",
