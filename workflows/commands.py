@@ -8,15 +8,19 @@ after `HEARTBEAT_TIMEOUT`, and another one takes its work.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import Priority, RetryPolicy
+from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.contract import (
+        ABORT_PRIORITY,
+        BACKGROUND_PRIORITY,
         Account,
         Activity,
         AwaitChange,
@@ -43,6 +47,8 @@ LOOK_TIMEOUT = timedelta(seconds=60)
 HEARTBEAT_TIMEOUT = timedelta(seconds=3)
 LOOK_HEARTBEAT_TIMEOUT = timedelta(seconds=10)  # nobody waits for the end of a look
 PATIENCE = timedelta(minutes=10)
+RESTORES = 3  # at most so many at a time
+ASK_AGAIN = timedelta(seconds=1)
 REFUSAL_TIMEOUT = timedelta(minutes=1)
 FORWARD_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=300), maximum_interval=timedelta(seconds=15))
 CERTAIN_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5))
@@ -123,6 +129,7 @@ class Commands:
             heartbeat_timeout=LOOK_HEARTBEAT_TIMEOUT,
             retry_policy=LOOK_AGAIN,
             cancellation_type=ActivityCancellationType.ABANDON,
+            priority=BACKGROUND_PRIORITY,
             summary="until something changes",
         )
         return Look(handle, picture)
@@ -155,10 +162,30 @@ class Commands:
         )
 
     async def restore_stable(self, istio: Istio, stable_hash: str, failing: tuple[str, ...] = ()) -> TrafficState:
-        """All traffic to stable, for as long as it takes (law 3); or what is refused, if `failing` does not name it."""
+        """All traffic to stable, for as long as it takes (law 3); or what is refused, if `failing` does not name it.
+
+        One that does not answer may have been given to a worker that is dead or frozen. Another is asked for beside it,
+        long before its heartbeats are missed: all write the same, with the same fence, and the first answer counts.
+        """
         request = RestoreStable(
             target=self._target, istio=istio, stable_hash=stable_hash, fence=self._fence(), failing=failing
         )
+        asked: list[asyncio.Task[TrafficState]] = []
+        while len(asked) < RESTORES:
+            asked.append(asyncio.create_task(self._restore(request)))
+            timeout = ASK_AGAIN if len(asked) < RESTORES else None
+            with suppress(TimeoutError):
+                await workflow.wait_condition(
+                    lambda: any(task.done() for task in asked), timeout=timeout, timeout_summary="until it answers"
+                )
+                break
+        first = next(task for task in asked if task.done())
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+        return first.result()
+
+    async def _restore(self, request: RestoreStable) -> TrafficState:
         traffic: TrafficState = await self._certain(Activity.RESTORE_STABLE, request, TrafficState, "canary 0 %")
         return traffic
 
@@ -191,6 +218,6 @@ class Commands:
             start_to_close_timeout=WRITE_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=CERTAIN_RETRY,
-            priority=Priority(priority_key=1),
+            priority=ABORT_PRIORITY,
             summary=summary,
         )

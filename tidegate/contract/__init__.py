@@ -42,10 +42,13 @@ from tidegate.contract.jobs import JOB_NAME, JOB_NAMESPACE, EndJobs, Owner, job_
 from tidegate.contract.let_go import LeftAlone, LetGo
 from tidegate.contract.messages import PAUSED_BY_SPEC, Accepted, Message, parse_message
 from tidegate.contract.names import (
+    ABORT_PRIORITY,
     ANALYSIS_WORKFLOW,
+    BACKGROUND_PRIORITY,
     FOLLOW_UP_QUEUE,
     FOLLOW_UP_WORKFLOW,
     LET_GO_WORKFLOW,
+    RELEASE_PRIORITY,
     RELEASES_QUEUE,
     ROLL_BACK_WORKFLOW,
     ROLLOUT_WORKFLOW,
@@ -119,7 +122,9 @@ from tidegate.contract.traffic import (
 from tidegate.contract.writes import Fence, Target
 
 __all__ = [
+    "ABORT_PRIORITY",
     "ANALYSIS_WORKFLOW",
+    "BACKGROUND_PRIORITY",
     "FLAGS",
     "FOLLOW_UP_QUEUE",
     "FOLLOW_UP_WORKFLOW",
@@ -128,6 +133,7 @@ __all__ = [
     "LET_GO_WORKFLOW",
     "PAUSED_BY_SPEC",
     "RELEASES_QUEUE",
+    "RELEASE_PRIORITY",
     "ROLLOUT_WORKFLOW",
     "ROLL_BACK_WORKFLOW",
     "SEARCH_ATTRIBUTES",
