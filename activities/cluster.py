@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -133,15 +133,29 @@ class Cluster:
                 return None
             raise
 
-    async def select(self, resource: Resource, namespace: str, labels: Mapping[str, str]) -> list[Object]:
-        """Read the objects that carry all of `labels`."""
-        selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-        answer = await self._request("GET", resource.path(namespace), query=[("labelSelector", selector)])
-        return list(answer.get("items") or [])
+    async def select(
+        self, resource: Resource, namespace: str, labels: Mapping[str, str | Collection[str] | None]
+    ) -> list[Object]:
+        """Read the objects that carry all of `labels`, in pages: a value, one of several, or any where it is None."""
+        selector = ",".join(_term(key, value) for key, value in sorted(labels.items()))
+        objects: list[Object] = []
+        token = ""
+        while True:
+            page = await self.page(resource, namespace, token, selector=selector)
+            objects.extend(page.get("items") or [])
+            token = str((page.get("metadata") or {}).get("continue") or "")
+            if not token:
+                return objects
 
-    async def page(self, resource: Resource, namespace: str, token: str = "", size: int = 500) -> Object:
-        """Read some of all objects, an empty namespace meaning everywhere: the list, and the `continue` token in it."""
-        query = [("limit", str(size)), *([("continue", token)] if token else [])]
+    async def page(
+        self, resource: Resource, namespace: str, token: str = "", size: int = 500, selector: str = ""
+    ) -> Object:
+        """Read some of all objects, an empty namespace meaning everywhere: the list, and the `continue` token in it.
+
+        `selector` is one of labels, as in a query of the API.
+        """
+        asked = {"labelSelector": selector, "limit": str(size), "continue": token}
+        query = [(name, value) for name, value in asked.items() if value]
         return await self._request("GET", resource.path(namespace), query=query)
 
     async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
@@ -357,6 +371,13 @@ def _failure(method: str, path: str, status: int, body: str, headers: Mapping[st
         non_retryable=final,
         next_retry_delay=retry_delay(headers, datetime.now(UTC)) if asks_to_wait else None,
     )
+
+
+def _term(key: str, value: str | Collection[str] | None) -> str:
+    """One requirement of a label selector, as in a query of the API."""
+    if value is None:
+        return key
+    return f"{key}={value}" if isinstance(value, str) else f"{key} in ({','.join(sorted(value))})"
 
 
 def _stored_fence(found: Object) -> tuple[int, int]:

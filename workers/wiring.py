@@ -84,13 +84,14 @@ def workflow_runner() -> SandboxedWorkflowRunner:
 def _workflow_worker(client: Client, settings: Settings) -> Worker:
     from workflows.analysis_run import AnalysisRun
     from workflows.follow_up import FollowUp
+    from workflows.let_go import LetGoOfObjects
     from workflows.roll_back import RollBack
     from workflows.rollout import Rollout
 
     return Worker(
         client,
         task_queue=RELEASES_QUEUE,
-        workflows=[Rollout, AnalysisRun, FollowUp, RollBack],
+        workflows=[Rollout, AnalysisRun, FollowUp, RollBack, LetGoOfObjects],
         workflow_runner=workflow_runner(),
         deployment_config=_version(settings),
         max_cached_workflows=_cached_workflows(settings),
@@ -151,6 +152,7 @@ async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Acti
     from activities.istio import IstioTraffic
     from activities.jobs import Jobs
     from activities.kubernetes import Kubernetes
+    from activities.leaving import Leaving
     from activities.passes import Passes
     from activities.restarts import Restarts
     from activities.rollbacks import Rollbacks
@@ -162,6 +164,7 @@ async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Acti
         *IstioTraffic(cluster).activities(),
         *Passes(cluster).activities(),
         *Restarts(cluster).activities(),
+        *Leaving(cluster).activities(),
         *Rollbacks(cluster).activities(),
         *Jobs(cluster).activities(),
     ]

@@ -69,7 +69,10 @@ def _cause(plan: Plan, status: ReleaseStatus) -> str:
 
 
 def traffic_note(plan: Plan, status: ReleaseStatus) -> IncidentNote:
-    """The traffic is back, which is what people wait for."""
+    """The traffic is back, which is what people wait for; or why it cannot be led back yet."""
+    if status.failing is not None:
+        text = f"the canary has {status.actual_weight} % of the traffic, and the way back is {status.failing}"
+        return _note(plan, status, "refused", text)
     return _note(plan, status, "restored", f"the canary has {status.actual_weight} % of the traffic")
 
 
@@ -204,6 +207,7 @@ def _description(plan: Plan, status: ReleaseStatus, cause: str, failed: list[Ana
         *_released(plan, status),
         f"Step: {_step(status)}; highest weight that the canary had: {highest} %",
         f"Traffic: {status.actual_weight} % on the canary now",
+        *([f"The way back is {status.failing}"] if status.failing is not None else []),
         *(line for analysis in failed for line in _measurements(analysis)),
     ]
     return "\n".join(lines)

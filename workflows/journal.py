@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         CompensationStatus,
         Document,
         Event,
+        Failing,
         FollowedUp,
         Message,
         Place,
@@ -40,6 +41,7 @@ with workflow.unsafe.imports_passed_through():
         TrafficState,
         Waiting,
         WeightStatus,
+        is_known,
     )
     from tidegate.manifests.plain_text import harmless
     from tidegate.story import details, rollout_status
@@ -49,6 +51,7 @@ with workflow.unsafe.imports_passed_through():
 
 MAX_EVENTS = 200
 MAX_REQUESTS = 20
+MAX_CAUSES = 20  # of what a cluster refuses at one time, or was told of one release
 A_PERSON = "a person: tidegate promote, or tidegate abort"
 
 
@@ -86,6 +89,8 @@ class Journal:
         self._restart_at: datetime | None = None
         self._looked_at: Version | None = None
         self._next = ""  # id of the update that asked for the newer version
+        self._causes: tuple[str, ...] = ()  # of what is refused now
+        self._told_causes: tuple[str, ...] = ()
 
     def status(self) -> ReleaseStatus:
         """Answer of the `status` query."""
@@ -95,7 +100,12 @@ class Journal:
         """What the next pass is to bring out."""
         status, message = self._unwritten(), rollout_status(self._status)["message"]
         return Account(
-            status=status, message=message, late=self.is_late, abort_cause=self.abort_cause, tell=self.news.tell()
+            status=status,
+            message=message,
+            late=self.is_late,
+            abort_cause=self.abort_cause,
+            tell=self.news.tell(),
+            failing=self._causes,
         )
 
     def _unwritten(self) -> Document:
@@ -282,7 +292,8 @@ class Journal:
 
     def seen(self, seen: Reconciled, account: Account) -> None:
         """What a pass did, and what stands after it; `account` is what it was to bring out."""
-        self.replica_sets(seen.replica_sets, seen.replicas)
+        if seen.picture:
+            self.replica_sets(seen.replica_sets, seen.replicas)
         self._add_events(*seen.events)
         if seen.told and account.tell is not None:
             self.news.was_told(account.tell)
@@ -295,6 +306,25 @@ class Journal:
             self.routed(seen.traffic, f"step {self._status.step_index}")
         if seen.published:
             self.page.wrote(account.status, seen.object)
+
+    @property
+    def failing_since(self) -> datetime | None:
+        """Since when the cluster refuses something, None while it does not."""
+        return self._status.failing.since if self._status.failing is not None else None
+
+    def refused(self, what: str) -> None:
+        """The cluster refuses something, in its own words; empty: it does no longer. Each cause is told once."""
+        if not what:
+            self._causes = ()
+            if self._status.failing is not None:
+                self._set(failing=None)
+            return
+        if not is_known(what, self._causes):
+            self._causes = (*self._causes, what)[-MAX_CAUSES:]
+            self._set(failing=Failing(what=what, since=self.failing_since or workflow.now()))
+        if not is_known(what, self._told_causes):
+            self._told_causes = (*self._told_causes, what)[-MAX_CAUSES:]
+            self.event("ReconciliationError", what, warning=True)
 
     def replica_sets(self, sets: tuple[ReplicaSetState, ...], replicas: int) -> None:
         """ReplicaSets as they were just read, newest revision first."""

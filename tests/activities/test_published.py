@@ -59,7 +59,7 @@ class Kubectl:
         return await told(self.publisher, request)
 
     async def collect(self, **more: Any) -> Publication:
-        fields = {"target": TARGET, "uid": self.uid, "selector": SELECTOR, **more}
+        fields = {"target": TARGET, "uid": self.uid, **more}
         answer: Publication = await run_activity(
             self.publisher.collect_analysis_runs, CollectAnalysisRuns.model_validate(fields)
         )

@@ -42,6 +42,7 @@ from tidegate.manifests.documents import load
 from workers.heartbeats import Heartbeats
 from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
+from workflows.let_go import LetGoOfObjects
 from workflows.roll_back import RollBack
 from workflows.rollout import Rollout
 
@@ -182,7 +183,7 @@ async def release_world(
             Worker(
                 env.client,
                 task_queue=RELEASES_QUEUE,
-                workflows=[Rollout, AnalysisRun, FollowUp, RollBack],
+                workflows=[Rollout, AnalysisRun, FollowUp, RollBack, LetGoOfObjects],
                 workflow_runner=release_runner(),
                 max_cached_workflows=cached,
                 interceptors=ends,

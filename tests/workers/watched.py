@@ -32,6 +32,7 @@ from workers.settings import Role, Settings, WatcherSettings
 from workers.watch_rollouts import Watch
 from workers.wiring import open_workers, workflow_runner
 from workflows.follow_up import FollowUp
+from workflows.let_go import LetGoOfObjects
 from workflows.roll_back import RollBack
 from workflows.rollout import Rollout
 
@@ -178,7 +179,7 @@ async def open_place(temporal: Client, home: Path, *, working: bool = True) -> A
         releases = Worker(
             temporal,
             task_queue=RELEASES_QUEUE,
-            workflows=[Rollout, FollowUp, RollBack],
+            workflows=[Rollout, FollowUp, LetGoOfObjects, RollBack],
             workflow_runner=workflow_runner(),
         )
         await stack.enter_async_context(releases)

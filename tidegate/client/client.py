@@ -26,6 +26,7 @@ from tidegate.client.errors import (
     release_error,
     translated,
 )
+from tidegate.client.leaving import Leaving
 from tidegate.client.refs import AnalysisRunRef, ReleaseHandle, ReleaseSummary, RolloutRef, listed
 from tidegate.client.rollbacks import Rollbacks
 from tidegate.client.runs import (
@@ -54,7 +55,7 @@ from tidegate.story import Explanation, explain, explain_run
 log = structlog.get_logger(__name__)
 
 
-class TidegateClient(Starts, AnalysisRuns, Rollbacks):
+class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks):
     """Client of the releases in one Temporal namespace. Every method may raise the errors of `tidegate.client`."""
 
     # ------------------------------------------------------------------------------------------------------------ speak

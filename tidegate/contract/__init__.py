@@ -20,6 +20,7 @@ from tidegate.contract.cluster import (
     WorkloadTemplate,
 )
 from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
+from tidegate.contract.failing import Failing, is_known
 from tidegate.contract.field_managers import WORKER_AGENT, writers_of
 from tidegate.contract.follow_up import (
     Chart,
@@ -39,6 +40,7 @@ from tidegate.contract.follow_up import (
     RevertResult,
 )
 from tidegate.contract.jobs import JOB_NAME, JOB_NAMESPACE, EndJobs, Owner, job_name
+from tidegate.contract.let_go import LeftAlone, LetGo
 from tidegate.contract.messages import PAUSED_BY_SPEC, Accepted, Message, parse_message
 from tidegate.contract.names import (
     ABORT_PRIORITY,
@@ -46,6 +48,7 @@ from tidegate.contract.names import (
     BACKGROUND_PRIORITY,
     FOLLOW_UP_QUEUE,
     FOLLOW_UP_WORKFLOW,
+    LET_GO_WORKFLOW,
     RELEASE_PRIORITY,
     RELEASES_QUEUE,
     ROLL_BACK_WORKFLOW,
@@ -69,6 +72,7 @@ from tidegate.contract.names import (
     cluster_queue,
     follow_up_id,
     follow_ups_of,
+    let_go_id,
     metrics_queue,
     roll_back_id,
     rollout_id,
@@ -131,6 +135,7 @@ __all__ = [
     "FOLLOW_UP_WORKFLOW",
     "JOB_NAME",
     "JOB_NAMESPACE",
+    "LET_GO_WORKFLOW",
     "PAUSED_BY_SPEC",
     "RELEASES_QUEUE",
     "RELEASE_PRIORITY",
@@ -170,6 +175,7 @@ __all__ = [
     "ExperimentSetState",
     "ExperimentWeight",
     "Facts",
+    "Failing",
     "Fence",
     "FollowUpRequest",
     "FollowedUp",
@@ -180,6 +186,8 @@ __all__ = [
     "IncidentRef",
     "IncidentRequest",
     "Istio",
+    "LeftAlone",
+    "LetGo",
     "Limit",
     "ManagedRoute",
     "MarkStable",
@@ -250,7 +258,9 @@ __all__ = [
     "cluster_queue",
     "follow_up_id",
     "follow_ups_of",
+    "is_known",
     "job_name",
+    "let_go_id",
     "metrics_queue",
     "parse_message",
     "read_leniently",

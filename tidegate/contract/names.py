@@ -13,6 +13,7 @@ ROLLOUT_WORKFLOW = "Rollout"
 ANALYSIS_WORKFLOW = "AnalysisRun"
 FOLLOW_UP_WORKFLOW = "FollowUp"
 ROLL_BACK_WORKFLOW = "RollBack"
+LET_GO_WORKFLOW = "LetGo"
 
 RELEASES_QUEUE = "tidegate"  # workflows
 FOLLOW_UP_QUEUE = "tidegate.follow-up"  # ServiceNow, Git, and whatever else tells people
@@ -101,6 +102,11 @@ def roll_back_id(cluster: str, namespace: str, name: str) -> str:
     return f"roll-back/{cluster}/{namespace}/{name}"
 
 
+def let_go_id(cluster: str, namespace: str, name: str, uid: str) -> str:
+    """Workflow id of what lets go of the objects of a Rollout that was deleted, `uid` being its object's: done once."""
+    return f"let-go/{cluster}/{namespace}/{name}/{uid}"
+
+
 def follow_up_id(release: str, revision: int, run_id: str, decision: str) -> str:
     """Workflow id of what follows a decision of a run of a release, whose workflow id is `release`."""
     return f"{follow_ups_of(release)}{revision}/{run_id}/{decision}"
@@ -149,6 +155,7 @@ class Activity(StrEnum):
     RESTART_PODS = "restart_pods"  # RestartPods -> None
     CHOOSE_REVISION = "choose_revision"  # RollBackRequest -> RolledBack
     ROLL_BACK = "roll_back"  # PutBack -> None
+    LET_GO = "let_go"  # LetGo -> LeftAlone
     RESTORE_STABLE = "restore_stable"  # RestoreStable -> TrafficState
     # MeasureRequest -> list[Reading]: `measure_` and the key of a provider in manifests
     MEASURE_DATADOG = "measure_datadog"

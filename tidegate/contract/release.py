@@ -12,6 +12,7 @@ from pydantic_core import PydanticSerializationError
 
 from tidegate.analysis.status import AnalysisStatus
 from tidegate.contract.cluster import ReplicaSetState, WorkloadTemplate
+from tidegate.contract.failing import Failing
 from tidegate.contract.follow_up import IncidentRef
 from tidegate.contract.messages import Message
 from tidegate.contract.names import ClusterName, NamespaceName, ObjectName
@@ -199,6 +200,7 @@ class ReleaseStatus(Payload):
     set_weight: int = 0
     actual_weight: int = 0
     waiting: Waiting | None = None
+    failing: Failing | None = None  # what the cluster refuses now, None while it takes what it is told
     paused_at: datetime | None = None  # begin of the pause, while the phase is Paused
     manual_pause: Message | None = None  # who asked for a pause that was not ended yet
     promoted_full: bool = False

@@ -12,8 +12,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from tidegate.canary.restarts import restart_due
-from tidegate.contract import PAUSED_BY_SPEC, ErrorType, Message, ReleaseStatus, RolloutObject, StepState, Update
-from tidegate.doorway.asks import Ask, Decision, Note, Release, RunState, Start, Tell
+from tidegate.contract import (
+    PAUSED_BY_SPEC,
+    Compensation,
+    ErrorType,
+    Message,
+    ReleaseStatus,
+    RolloutObject,
+    StepState,
+    Update,
+)
+from tidegate.doorway.asks import Ask, Decision, Leave, Note, Release, RunState, Start, Tell
 from tidegate.doorway.request import is_recorded, is_word, writer_of
 from tidegate.story import pause_conditions
 
@@ -52,12 +61,20 @@ def decide(rollout: Mapping[str, Any], release: Release | None, *, recheck: bool
 
 
 def decide_deleted(uid: str, release: Release | None) -> Decision:
-    """What follows for a release from the end of the object of that uid."""
-    known = release.known if release is not None else None
-    if release is None or known is None or not uid or known.uid != uid or not release.is_open:
+    """What follows from the end of the object of that uid: for its release, and then for what it had claimed.
+
+    A release that is being undone still writes Services until the traffic is back.
+    """
+    if not uid:
         return Decision()
-    said = Message(reason=DELETED)
-    return Decision((Tell(release.status.run_id, Update.ABORT, f"deleted-{uid}", said),))
+    known = release.known if release is not None else None
+    if release is None or known is None or known.uid != uid or release.state is not RunState.RUNNING:
+        return Decision((Leave(uid),))
+    if release.is_open:
+        said = Message(reason=DELETED)
+        return Decision((Tell(release.status.run_id, Update.ABORT, f"deleted-{uid}", said),), look_again=True)
+    back = any(each.name == Compensation.TRAFFIC and each.state != "running" for each in release.status.compensations)
+    return Decision((Leave(uid),)) if back else Decision(look_again=True)
 
 
 def _without_release(rollout: Mapping[str, Any], live: RolloutObject) -> Decision:

@@ -21,7 +21,7 @@ from tidegate.contract import (
     StepStatus,
     Update,
 )
-from tidegate.doorway import Ask, Note, Release, RunState, Start, Tell, decide, decide_deleted, release_request
+from tidegate.doorway import Ask, Note, Release, RunState, Start, Tell, decide, release_request
 from tidegate.story import rollout_status
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -354,14 +354,6 @@ def test_a_spec_that_changed_beside_the_version_is_told_so_that_it_counts_as_obs
     [ask] = decide(found, release()).asks
     assert isinstance(ask, Start)
     assert ask.key == cause(found, "in-run-1-0")
-
-
-@pytest.mark.parametrize(("state", "expected"), [(RunState.RUNNING, [("abort", False)]), (RunState.ENDED, [])])
-def test_a_deleted_rollout_ends_its_release(state: RunState, expected: list[tuple[str, bool]]) -> None:
-    assert told(decide_deleted("u1", release(state=state)).asks) == expected
-    assert told(decide_deleted("u0", release(state=state)).asks) == []
-    going = patched(rollout(), {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})
-    assert told(decide(going, release(state=state)).asks) == expected
 
 
 def test_a_new_object_of_that_name_waits_for_the_end_of_the_other_one_s_release() -> None:
