@@ -26,14 +26,22 @@ from tidegate.client.errors import (
     NoWorkerError,
     RefusedError,
     StillRunningError,
-    SupersededError,
     TidegateError,
     already_ended,
     not_found,
     release_error,
     translated,
 )
-from tidegate.client.refs import AnalysisRunRef, ReleaseHandle, ReleaseSummary, RolloutRef, images_of, request_digest
+from tidegate.client.refs import (
+    AnalysisRunRef,
+    ReleaseHandle,
+    ReleaseSummary,
+    RolloutRef,
+    ended_as_asked,
+    images_of,
+    listed,
+    request_digest,
+)
 from tidegate.client.rollbacks import Rollbacks
 from tidegate.client.runs import (
     ended_badly,
@@ -352,13 +360,7 @@ class TidegateClient(AnalysisRuns, Rollbacks):
             ) from error
         finally:
             ending.cancel()
-        if handle.images and result.status.images != handle.images:
-            raise SupersededError(
-                f"{handle.rollout.workflow_id}: a newer version took its place: {_listed(result.status.images)}",
-                "",
-                result,
-            )
-        return result
+        return ended_as_asked(handle, result)
 
     async def _raise_if_held(self, handle: ReleaseHandle) -> None:
         try:
@@ -385,8 +387,4 @@ def _paused_by_server(rollout: RolloutRef) -> RefusedError:
 
 def _summary(request: ReleaseRequest, images: dict[str, str]) -> str:
     by = f", by {request.by}" if request.by else ""
-    return one_line(f"{request.namespace}/{request.name}: {_listed(images)}{by}")[:200]
-
-
-def _listed(images: dict[str, str]) -> str:
-    return ", ".join(images.values()) or "no image"
+    return one_line(f"{request.namespace}/{request.name}: {listed(images)}{by}")[:200]

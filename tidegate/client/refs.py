@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tidegate.contract import AnalysisRequest, Payload, ReleaseRequest, analysis_id, rollout_id
+from tidegate.client.errors import SupersededError
+from tidegate.contract import AnalysisRequest, Payload, ReleaseRequest, ReleaseResult, analysis_id, rollout_id
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,20 @@ def images_of(rollout: Mapping[str, Any]) -> dict[str, str]:
         found = found.get(key) if isinstance(found, Mapping) else None
     containers = found if isinstance(found, list) else []
     return {str(entry["name"]): str(entry.get("image", "")) for entry in containers if _is_named(entry)}
+
+
+def ended_as_asked(handle: ReleaseHandle, result: ReleaseResult) -> ReleaseResult:
+    """The result of a wait, where it is of the images that were asked for. Raises SupersededError."""
+    if handle.images and result.status.images != handle.images:
+        raise SupersededError(
+            f"{handle.rollout.workflow_id}: a newer version took its place: {listed(result.status.images)}", "", result
+        )
+    return result
+
+
+def listed(images: Mapping[str, str]) -> str:
+    """Images in one line."""
+    return ", ".join(images.values()) or "no image"
 
 
 def _is_named(entry: object) -> bool:
