@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from activities.egress import NotAllowedError
 from activities.masking import mask, mask_bytes
 
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -100,6 +101,8 @@ async def exchange(
                 await response.aclose()
     except (TimeoutError, httpx.TimeoutException) as error:
         raise TransportError(f"no complete answer within {timeout:g} s") from error
+    except NotAllowedError as error:
+        raise TransportError(str(error)) from error
     except (httpx.LocalProtocolError, UnicodeEncodeError):
         # Their texts quote the header at fault, which may be a key.
         raise TransportError("the request cannot be sent: a header holds characters that HTTP does not allow") from None

@@ -5,6 +5,7 @@ Outside systems' clients are imported where they are made, so that a process tha
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -25,10 +26,9 @@ from workers.outside_settings import VaultSettings
 from workers.settings import PREFIX, Role, Settings
 
 if TYPE_CHECKING:
-    import httpx
-
     from activities import vault_login
     from activities.cluster import Cluster
+    from activities.outgoing import Outgoing
     from activities.secrets import Secrets
 
 log = structlog.get_logger(__name__)
@@ -62,15 +62,17 @@ async def open_workers(client: Client, settings: Settings) -> AsyncIterator[list
             activities = await _cluster_activities(settings, stack)
             workers.append(_activity_worker(client, settings, cluster_queue(settings.cluster), activities))
         if roles & {Role.METRICS, Role.FOLLOW_UP}:
-            import httpx
-
-            http = await stack.enter_async_context(httpx.AsyncClient(trust_env=True))
             secrets = open_secrets(settings, stack)
             if Role.METRICS in roles:
-                for provider, measured in _metric_activities(settings, http, secrets).items():
+                asking = await stack.enter_async_context(_outgoing(settings))
+                for provider, measured in _metric_activities(settings, asking, secrets).items():
                     queue = metrics_queue(provider)
                     workers.append(_activity_worker(client, settings, queue, [measured.activity], measured.per_second))
             if Role.FOLLOW_UP in roles:
+                import httpx
+
+                # Whom it asks, the settings alone say.
+                http = await stack.enter_async_context(httpx.AsyncClient(trust_env=True))
                 told = follow_up_activities(settings, http, secrets)
                 workers.append(_activity_worker(client, settings, FOLLOW_UP_QUEUE, told))
         yield workers
@@ -177,12 +179,22 @@ class _Measured(NamedTuple):
     per_second: float | None
 
 
-def _metric_activities(settings: Settings, http: httpx.AsyncClient, store: Secrets) -> dict[str, _Measured]:
+def _outgoing(settings: Settings) -> Outgoing:
+    from activities.egress import Egress
+    from activities.outgoing import Outgoing
+    from activities.prometheus_request import ADDRESS_VARIABLE
+
+    named = (settings.datadog.address, settings.prometheus.address)
+    by_variable = (os.environ.get(name, "") for name in ("DD_ADDRESS", ADDRESS_VARIABLE))
+    return Outgoing(Egress.of(settings.metrics.listed(), trusted=(*named, *by_variable)))
+
+
+def _metric_activities(settings: Settings, http: Outgoing, store: Secrets) -> dict[str, _Measured]:
     """By the provider's key in manifests."""
     from activities import datadog, prometheus, web
     from activities.secrets import NamedSecrets
 
-    secrets = NamedSecrets(store, settings.vault.kubernetes_secrets) if settings.vault else NamedSecrets(store)
+    secrets = NamedSecrets(store, settings.secrets.namespaces)
     asked = datadog.DatadogSettings(**settings.datadog.model_dump(exclude={"measurements_per_second", "graph_url"}))
     prometheus_asked = prometheus.PrometheusSettings(address=settings.prometheus.address)
     return {

@@ -19,7 +19,6 @@ from tidegate.client.errors import (
     NoWorkerError,
     RefusedError,
     StillRunningError,
-    SupersededError,
     TidegateError,
     already_ended,
     not_found,
@@ -27,7 +26,7 @@ from tidegate.client.errors import (
     translated,
 )
 from tidegate.client.leaving import Leaving
-from tidegate.client.refs import AnalysisRunRef, ReleaseHandle, ReleaseSummary, RolloutRef, listed
+from tidegate.client.refs import AnalysisRunRef, ReleaseHandle, ReleaseSummary, RolloutRef, ended_as_asked
 from tidegate.client.rollbacks import Rollbacks
 from tidegate.client.runs import (
     is_paused,
@@ -233,13 +232,7 @@ class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks):
             ) from error
         finally:
             ending.cancel()
-        if handle.is_superseded(result.status.images, result.status.desired_hash):
-            raise SupersededError(
-                f"{handle.rollout.workflow_id}: a newer version took its place: {listed(result.status.images)}",
-                "",
-                result,
-            )
-        return result
+        return ended_as_asked(handle, result)
 
     async def _raise_if_held(self, handle: ReleaseHandle) -> None:
         try:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tidegate.contract import AnalysisRequest, Payload, ReleaseRequest, analysis_id, rollout_id
+from tidegate.client.errors import SupersededError
+from tidegate.contract import AnalysisRequest, Payload, ReleaseRequest, ReleaseResult, analysis_id, rollout_id
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,17 @@ def images_of(rollout: Mapping[str, Any]) -> dict[str, str]:
     return {str(entry["name"]): str(entry.get("image", "")) for entry in containers if _is_named(entry)}
 
 
+def ended_as_asked(handle: ReleaseHandle, result: ReleaseResult) -> ReleaseResult:
+    """The result of a wait, where it is of the version that was asked for. Raises SupersededError."""
+    if handle.is_superseded(result.status.images, result.status.desired_hash):
+        raise SupersededError(
+            f"{handle.rollout.workflow_id}: a newer version took its place: {listed(result.status.images)}", "", result
+        )
+    return result
+
+
 def listed(images: Mapping[str, str]) -> str:
-    """Images for people."""
+    """Images in one line."""
     return ", ".join(images.values()) or "no image"
 
 
