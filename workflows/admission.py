@@ -63,7 +63,12 @@ def check(request: ReleaseRequest, manifest: Manifest, seen: Observation) -> tup
     plan = Plan.of(request.resolved(), manifest, seen, _hold_limit(request), _bake(request, seen))
     try:
         findings = check_release(
-            request.rollout, plan.templates, seen.services, seen.virtual_services, compile_condition=compile_condition
+            request.rollout,
+            plan.templates,
+            seen.services,
+            seen.virtual_services,
+            workload=request.workload.as_object() if request.workload is not None else None,
+            compile_condition=compile_condition,
         )
     except ManifestError as error:
         raise _invalid(request, [str(finding) for finding in error.findings]) from error

@@ -11,13 +11,15 @@ from pydantic import BaseModel, JsonValue
 
 from tidegate.manifests.analysis_template import AnalysisTemplate
 from tidegate.manifests.decode import decode
+from tidegate.manifests.deployment import Deployment
 from tidegate.manifests.findings import Finding, ManifestError, Path, Severity
 from tidegate.manifests.kinds import model_for
+from tidegate.manifests.lists import unpacked
 from tidegate.manifests.model import ObjectMeta
 from tidegate.manifests.network import DestinationRule, Service, VirtualService
 from tidegate.manifests.overlay import is_overlay, read_overlay
 from tidegate.manifests.rollout import Rollout
-from tidegate.manifests.source import Document, read_documents, read_file
+from tidegate.manifests.source import Document, read_documents, read_file, read_stdin
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -60,6 +62,7 @@ class Manifests:
     services: tuple[Loaded[Service], ...] = ()
     virtual_services: tuple[Loaded[VirtualService], ...] = ()
     destination_rules: tuple[Loaded[DestinationRule], ...] = ()
+    deployments: tuple[Loaded[Deployment], ...] = ()
     notes: tuple[Finding, ...] = ()
 
     def rollout(self) -> Loaded[Rollout]:
@@ -72,16 +75,17 @@ class Manifests:
 
 
 def load(paths: Iterable[str | FilePath]) -> Manifests:
-    """Manifests from files and folders; a folder with a kustomization.yaml is read as an overlay (see `overlay`).
+    """Manifests from files and folders, `-` being the standard input.
 
-    Raises ManifestError, holding every finding, for files that cannot be read, kinds that are unknown and fields that
-    are unknown or of another type. Nothing is checked beyond that: `lint` does.
+    A folder with a kustomization is read as an overlay (see `overlay`), a list as its items. Raises ManifestError,
+    holding every finding, for files that cannot be read, kinds that are unknown and fields that are unknown or of
+    another type. Nothing is checked beyond that: `lint` does.
     """
     documents: list[Document] = []
     findings: list[Finding] = []
     for path in paths:
         try:
-            documents.extend(_read(FilePath(path)))
+            documents.extend(unpacked(read_stdin()) if str(path) == "-" else _read(FilePath(path)))
         except ManifestError as error:
             findings.extend(error.findings)
     return _manifests(documents, findings)
@@ -89,7 +93,7 @@ def load(paths: Iterable[str | FilePath]) -> Manifests:
 
 def loads(text: str, file: str = "<text>") -> Manifests:
     """As `load`, for text; `file` is what findings call it."""
-    return _manifests(read_documents(text, file), [])
+    return _manifests([*unpacked(read_documents(text, file))], [])
 
 
 def from_objects(objects: Iterable[Mapping[str, Any]]) -> Manifests:
@@ -101,8 +105,9 @@ def _read(path: FilePath, within: tuple[FilePath, ...] = ()) -> list[Document]:
     if is_overlay(path):
         return read_overlay(path, _read, within)
     if path.is_dir():
-        return [found for file in sorted(path.iterdir()) if file.suffix in _SUFFIXES for found in read_file(file)]
-    return read_file(path)
+        files = [file for file in sorted(path.iterdir()) if file.suffix in _SUFFIXES]
+        return [found for file in files for found in unpacked(read_file(file))]
+    return [*unpacked(read_file(path))]
 
 
 def _manifests(documents: Sequence[Document], findings: list[Finding]) -> Manifests:
@@ -126,7 +131,13 @@ def _manifests(documents: Sequence[Document], findings: list[Finding]) -> Manife
         return tuple(each for each in loaded if isinstance(each.model, model))
 
     return Manifests(
-        of(Rollout), of(AnalysisTemplate), of(Service), of(VirtualService), of(DestinationRule), tuple(notes)
+        rollouts=of(Rollout),
+        templates=of(AnalysisTemplate),
+        services=of(Service),
+        virtual_services=of(VirtualService),
+        destination_rules=of(DestinationRule),
+        deployments=of(Deployment),
+        notes=tuple(notes),
     )
 
 

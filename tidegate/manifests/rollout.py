@@ -259,6 +259,11 @@ class RolloutSpec(Model):
     analysis: RunHistory | None = None
     rollback_window: RollbackWindow | None = None
 
+    @property
+    def leaves_template_open(self) -> bool:
+        """Whether the pod template is a workload's that nobody has looked at."""
+        return self.workload_ref is not None and not self.template
+
     def wanted_replicas(self) -> int:
         """Number of pods, 1 when it is not given."""
         return DEFAULT_REPLICAS if self.replicas is None else self.replicas

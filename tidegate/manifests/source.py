@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import yaml
 from pydantic import JsonValue
@@ -17,6 +18,8 @@ from tidegate.manifests.yaml_loader import BOOLEANS, MAX_DEPTH, TAG, Loader
 
 MAX_BYTES = 1024 * 1024
 MAX_NODES = 50_000
+STDIN = "<stdin>"
+"""What findings call the standard input."""
 
 
 class Place(NamedTuple):
@@ -72,6 +75,20 @@ class Document:
         """The error that refuses the document for one field."""
         return ManifestError([self.finding(Severity.ERROR, code, path, message, value=value, remedy=remedy)])
 
+    def items(self, path: Path, defaults: Mapping[str, JsonValue]) -> list[Document]:
+        """What a list at a path holds, each as a document of its own; fields that one leaves out are `defaults`."""
+        found = self.value(path)
+        items = found if isinstance(found, list) else []
+        places: list[dict[Path, Place]] = [{} for _ in items]
+        depth = len(path)
+        for at, place in self.places.items():
+            if len(at) > depth and at[:depth] == path and isinstance(at[depth], int):
+                places[at[depth]][at[depth + 1 :]] = place
+        return [
+            Document({**defaults, **item} if isinstance(item, dict) else item, where)
+            for item, where in zip(items, places, strict=True)
+        ]
+
     def replaced(self, path: Path, value: JsonValue, place: Place) -> Document:
         """The document with another value at a path that exists. Raises KeyError where it does not."""
         places = {at: found for at, found in self.places.items() if at[: len(path)] != path}
@@ -98,17 +115,36 @@ def read_documents(text: str, file: str) -> list[Document]:
 
 def read_file(path: FilePath) -> list[Document]:
     """Documents of a file. Raises ManifestError as `read_documents` does, and for a file that cannot be read."""
-    whole = Document(None, {(): Place(str(path), 1)})
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise whole.refused("too-large", (), f"the file is larger than {MAX_BYTES // 1024} KiB")
-        return read_documents(content.decode("utf-8-sig"), str(path))
+            return _read_bytes(file, str(path))
     except OSError as error:
-        raise whole.refused("unreadable", (), error.strerror or str(error)) from error
+        raise _whole(str(path)).refused("unreadable", (), error.strerror or str(error)) from error
+
+
+def read_stdin() -> list[Document]:
+    """Documents of the standard input. Raises ManifestError as `read_file` does, and where there is none.
+
+    What writes into the pipe may have failed and given nothing, which is no manifest without a fault.
+    """
+    if documents := _read_bytes(sys.stdin.buffer, STDIN):
+        return documents
+    remedy = "look at what writes into the pipe; set -o pipefail lets its failure count"
+    raise _whole(STDIN).refused("empty", (), "there is no document in the standard input", remedy=remedy)
+
+
+def _read_bytes(file: BinaryIO, name: str) -> list[Document]:
+    content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise _whole(name).refused("too-large", (), f"it is larger than {MAX_BYTES // 1024} KiB")
+    try:
+        return read_documents(content.decode("utf-8-sig"), name)
     except UnicodeDecodeError as error:
-        raise whole.refused("unreadable", (), f"no UTF-8 text at byte {error.start}") from error
+        raise _whole(name).refused("unreadable", (), f"no UTF-8 text at byte {error.start}") from error
+
+
+def _whole(name: str) -> Document:
+    return Document(None, {(): Place(name, 1)})
 
 
 class _Reader:

@@ -49,9 +49,10 @@ def _syntax(rollout: Loaded[Rollout], metadata: PodTemplateMetadata, path: Path)
 
 def _selection(rollout: Loaded[Rollout], metadata: PodTemplateMetadata, path: Path) -> Iterator[Finding]:
     """A ReplicaSet whose selector does not find its own pods is refused, and pods that leave it are made once more."""
-    selector = rollout.model.spec.selector
-    labels = {**template_labels(rollout.model.spec.template), **metadata.labels}
-    if HASH_LABEL in metadata.labels or (selector is not None and not selector.matches(labels)):
+    spec = rollout.model.spec
+    labels = {**template_labels(spec.template), **metadata.labels}
+    lost = spec.selector is not None and not spec.leaves_template_open and not spec.selector.matches(labels)
+    if HASH_LABEL in metadata.labels or lost:
         message = "with these labels pods would not belong to their ReplicaSet any more"
         remedy = f"use labels that are neither in spec.selector nor {HASH_LABEL}"
         yield rollout.finding(Severity.ERROR, CODE, (*path, "labels"), message, remedy=remedy)

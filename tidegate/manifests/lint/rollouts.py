@@ -22,23 +22,32 @@ from tidegate.manifests.workload import workload_findings
 M = TypeVar("M", bound=BaseModel)
 
 
-def rollout_findings(rollout: Loaded[Rollout], manifests: Manifests, *, complete: bool) -> Iterator[Finding]:
-    """What Argo would refuse, what Kubernetes would not read, and what a release does to Services."""
+def rollout_findings(rollout: Loaded[Rollout]) -> Iterator[Finding]:
+    """What Argo would refuse, and what Kubernetes would not read."""
     if not rollout.metadata.name:
         yield rollout.finding(Severity.ERROR, "invalid", ("metadata", "name"), "a Rollout needs a name")
     yield from field_findings(rollout, validate_rollout(rollout.model), "invalid")
     yield from pod_template_findings(rollout, rollout.model.spec.template, ("spec", "template"))
     yield from workload_findings(rollout)
     canary = rollout.model.spec.strategy.canary
+    if canary is not None:
+        yield from _threshold_findings(rollout, canary)
+
+
+def reference_findings(rollout: Loaded[Rollout], manifests: Manifests, *, complete: bool) -> Iterator[Finding]:
+    """What is wrong with the objects that a Rollout names, and what a release does to them.
+
+    Its model has the pod template that it is released with.
+    """
+    canary = rollout.model.spec.strategy.canary
     if canary is None:
         return
-    yield from _threshold_findings(rollout, canary)
     services = _observed(_service_names(canary), rollout, manifests.services, complete=complete)
     virtual_services = _observed(_virtual_services(rollout), rollout, manifests.virtual_services, complete=complete)
     errors = reference_errors(rollout.model, services, virtual_services)
     rule = canary.istio.destination_rule if canary.istio else None
-    if rule is not None and (beside := _beside(rollout, manifests.destination_rules, rule.name)):
-        errors += destination_rule_errors(rollout.model, beside.raw)
+    if rule is not None and (found := beside(rollout, manifests.destination_rules, rule.name)):
+        errors += destination_rule_errors(rollout.model, found.raw)
     yield from field_findings(rollout, errors, "reference")
     yield from _selector_notes(canary, rollout, manifests)
     yield from removed_destination_findings(rollout, virtual_services)
@@ -99,13 +108,13 @@ def _observed(
     """Objects beside the Rollout under the keys they were asked for; what is absent counts only in a complete set."""
     observed: dict[str, Mapping[str, Any] | None] = {}
     for key, (name, namespace) in wanted.items():
-        loaded = _beside(rollout, found, name, namespace)
+        loaded = beside(rollout, found, name, namespace)
         if loaded is not None or complete:
             observed[key] = None if loaded is None else loaded.raw
     return observed
 
 
-def _beside(
+def beside(
     rollout: Loaded[Rollout], found: Sequence[Loaded[M]], name: str, namespace: str | None = None
 ) -> Loaded[M] | None:
     """The object of that name in the Rollout's namespace, an object without namespace being anywhere."""
@@ -122,7 +131,7 @@ def _beside(
 
 def _selector_notes(canary: Canary, rollout: Loaded[Rollout], manifests: Manifests) -> Iterator[Finding]:
     for name in _service_names(canary):
-        service = _beside(rollout, manifests.services, name)
+        service = beside(rollout, manifests.services, name)
         if service is not None and HASH_LABEL not in service.model.spec.selector:
             message = f"the selector does not tell versions apart; a release adds {HASH_LABEL} to it"
             remedy = "nothing to do; let a GitOps tool ignore that label"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import JsonValue
 
-from tidegate.manifests.decode import nearest, unknown_field_remedy
+from tidegate.manifests.decode import nearest, quotes_remedy, unknown_field_remedy
 from tidegate.manifests.field_error import FieldError
 from tidegate.manifests.findings import Path
 from tidegate.manifests.pod_template.quantity import QUANTITY_HINT, canonical_quantity
@@ -152,7 +152,7 @@ def _single_problems(given: JsonValue, kind: str, path: Path) -> Iterator[Proble
     elif given is None:
         return
     elif not isinstance(given, _TYPES[kind]) or (isinstance(given, bool) and kind != "bool"):
-        remedy = "put the value in quotes" if kind == "string" and not isinstance(given, dict | list) else ""
+        remedy = quotes_remedy(given) if kind == "string" else ""
         yield Problem(path, f"must be {_WANTED[kind]}", remedy)
     elif kind == "Quantity":
         try:

@@ -70,7 +70,7 @@ def service_errors(rollout: Rollout, field: Path, service: Mapping[str, Any] | N
     owner = model.metadata.annotations.get(MANAGED_BY)
     if owner is not None and owner != rollout.metadata.name:
         return [_error(path, f'Service "{name}" is managed by another Rollout', f"it belongs to Rollout {owner}")]
-    if rollout.spec.workload_ref is not None:
+    if rollout.spec.leaves_template_open:
         return []
     labels = template_labels(rollout.spec.template)
     return [

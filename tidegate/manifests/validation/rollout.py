@@ -10,6 +10,7 @@ from tidegate.manifests.pod_template.check import pod_spec_errors, template_labe
 from tidegate.manifests.rollout import DEFAULT_PROGRESS_DEADLINE_SECONDS, Rollout, RolloutSpec
 from tidegate.manifests.selector import OPERATORS, LabelSelector, Requirement
 from tidegate.manifests.validation.canary import canary_errors
+from tidegate.manifests.workload import is_empty_template
 
 _SPEC: Path = ("spec",)
 _SELECTOR: Path = ("spec", "selector")
@@ -82,11 +83,16 @@ def _requirement_errors(requirement: Requirement, path: Path) -> Iterator[FieldE
 
 def _template_errors(spec: RolloutSpec) -> Iterator[FieldError]:
     if spec.workload_ref is not None:
-        if spec.template:
+        if not is_empty_template(spec.template):
             yield FieldError(
                 ("spec", "template"), "template must be empty for workload reference rollout", "InternalError"
             )
         return
+    yield from pod_template_errors(spec)
+
+
+def pod_template_errors(spec: RolloutSpec) -> Iterator[FieldError]:
+    """What is wrong with the pod template that pods are made from, a workload's included."""
     if _selector_is_valid(spec.selector) and not _selects(spec.selector, spec):
         yield FieldError(("spec", "template", "metadata", "labels"), "`selector` does not match template `labels`")
     yield from pod_spec_errors(spec.template, ("spec", "template"))
