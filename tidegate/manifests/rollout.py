@@ -62,12 +62,12 @@ class Istio(Model):
     """Istio's side of a canary: one of `virtual_service` and `virtual_services`."""
 
     virtual_service: IstioVirtualService | None = None
-    virtual_services: Items[IstioVirtualService] = ()
+    virtual_services: Items[IstioVirtualService] | None = None
     destination_rule: IstioDestinationRule | None = None
 
     def all_virtual_services(self) -> tuple[IstioVirtualService, ...]:
         """The one or the several."""
-        return (*((self.virtual_service,) if self.virtual_service else ()), *self.virtual_services)
+        return (*((self.virtual_service,) if self.virtual_service else ()), *(self.virtual_services or ()))
 
 
 class ManagedRoute(Model):

@@ -11,13 +11,13 @@ from tidegate.manifests.findings import Finding
 from tidegate.manifests.lint.analyses import analysis_findings
 from tidegate.manifests.lint.conditions import CompileCondition
 from tidegate.manifests.lint.experiments import experiment_findings
+from tidegate.manifests.lint.mesh import mesh_findings
 from tidegate.manifests.lint.metrics import metric_findings
 from tidegate.manifests.lint.named_metrics import Matches
 from tidegate.manifests.lint.pod_metadata import pod_metadata_findings
 from tidegate.manifests.lint.rollouts import (
     field_findings,
     reference_findings,
-    removed_destination_findings,
     rollout_findings,
 )
 from tidegate.manifests.lint.scope import bindings
@@ -89,7 +89,7 @@ def check_release(
     if loaded.model.spec.strategy.canary is not None:
         errors = reference_errors(loaded.model, services, virtual_services, templates)
         findings += field_findings(loaded, errors, "reference")
-        findings += removed_destination_findings(loaded, virtual_services)
+        findings += mesh_findings(loaded, virtual_services)
     return list(dict.fromkeys(each for each in findings if each.code not in _ANSWERED_BY_THE_CLUSTER))
 
 
