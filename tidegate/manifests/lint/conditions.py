@@ -63,7 +63,7 @@ def _bare_argument(filled: str) -> str:
 
 def _indexed(condition: str, filled: str, kinds: Sequence[ResultKind], compile_condition: CompileCondition) -> str:
     """The remedy where a list is compared, and its first element could be."""
-    if ResultKind.NUMBERS not in kinds:
+    if ResultKind.NUMBERS not in kinds or len(kinds) == len(ResultKind):
         return ""
     try:
         compile_condition(_RESULT.sub("result[0]", filled)).check(kinds)
