@@ -82,8 +82,9 @@ class Document:
         places: list[dict[Path, Place]] = [{} for _ in items]
         depth = len(path)
         for at, place in self.places.items():
-            if len(at) > depth and at[:depth] == path and isinstance(at[depth], int):
-                places[at[depth]][at[depth + 1 :]] = place
+            index = at[depth] if len(at) > depth and at[:depth] == path else None
+            if isinstance(index, int):
+                places[index][at[depth + 1 :]] = place
         return [
             Document({**defaults, **item} if isinstance(item, dict) else item, where)
             for item, where in zip(items, places, strict=True)

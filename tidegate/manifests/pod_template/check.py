@@ -60,7 +60,9 @@ def template_problems(template: Mapping[str, JsonValue], path: Path) -> Iterator
 def image_problems(template: Mapping[str, JsonValue], path: Path) -> Iterator[Problem]:
     """Images that Kubernetes takes in a template and in no pod."""
     spec = template.get("spec")
-    for group in _CONTAINERS if isinstance(spec, dict) else ():
+    if not isinstance(spec, dict):
+        return
+    for group in _CONTAINERS:
         for index, container in enumerate(_objects(spec.get(group))):
             image = container.get("image")
             if isinstance(image, str) and image.strip() != image:

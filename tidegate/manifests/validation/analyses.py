@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from tidegate.manifests.analysis_template import AnalysisTemplate, RolloutAnalysis
+from tidegate.manifests.analysis_template import AnalysisTemplate, AnalysisTemplateSpec, RolloutAnalysis
 from tidegate.manifests.decode import decode_object
 from tidegate.manifests.downward_api import path_problem
 from tidegate.manifests.durations import int_or_zero
@@ -92,7 +92,8 @@ def _merge_problems(
 
 def _rule_problems(templates: Sequence[AnalysisTemplate], analysis: RolloutAnalysis | None) -> Iterator[str]:
     """Two rules of one name among those of an analysis and of its templates."""
-    sources = [*([analysis] if analysis is not None else []), *(template.spec for template in templates)]
+    sources: list[RolloutAnalysis | AnalysisTemplateSpec] = [template.spec for template in templates]
+    sources = [analysis, *sources] if analysis is not None else sources
     dry_run = [rule.metric_name for source in sources for rule in source.dry_run]
     yield from (f"two Dry-Run metric rules have the same name '{name}'" for name in _twice(dry_run))
     retention = [rule.metric_name for source in sources for rule in source.measurement_retention]
