@@ -277,10 +277,10 @@ async def test_a_slow_answer_is_an_error() -> None:
         (b"[1, 2", "Could not parse JSON body"),
         (b'{"data":{"attributes":{"columns":' + b"[" * 500_000, "Could not parse JSON body"),
         (b'{"data": {"errors": ["a list"]}}', "Could not parse JSON body: data.errors"),
-        (columns(["1"]), r'could not parse numeric value "\"1\"" in column "q"'),
+        (columns(["1"]), r'could not parse numeric value "\"1\"" in column "q0"'),
         (
             columns([True]),
-            'could not parse numeric value "true" in column "q": json: cannot unmarshal bool into Go value',
+            'could not parse numeric value "true" in column "q0": json: cannot unmarshal bool into Go value',
         ),
         (b'{"data":{"attributes":{"columns":[{"values":[1e999]}]}}}', "could not parse numeric value"),
         (b'{"data":{"attributes":{"columns":[{"values":[NaN]}]}}}', "could not parse numeric value"),
