@@ -89,7 +89,8 @@ class _Session:
             method,
             url,
             timeout=request_timeout,
-            headers=headers,
+            # Argo says so of every request, of one without a body too.
+            headers={"Content-Type": "application/json", **headers},
             params=dict(query_params or ()),
             content=None if body is None else json.dumps(body),
             confidential=self._keys,

@@ -103,13 +103,17 @@ def read_question(provider: Provider) -> Question:
         raise ConfigError(contradiction.text)
     try:
         timeout = parse_duration(provider.request_timeout or DEFAULT_TIMEOUT)
-        interval = parse_duration(provider.interval or DEFAULT_INTERVAL)
     except ValueError as error:
-        raise ConfigError(f"{error}. Please review the Analysis Template.") from error
+        text = f"Could not parse the request timeout: {error}. Please review the Analysis Template."
+        raise ConfigError(text) from error
     if timeout <= timedelta(0):
         raise ConfigError(
             "Request timeout must be a positive duration (e.g. 30s). Please review the Analysis Template."
         )
+    try:
+        interval = parse_duration(provider.interval or DEFAULT_INTERVAL)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     return Question(
         queries=provider.queries or {LONE_QUERY: provider.query},
         formula=provider.formula,

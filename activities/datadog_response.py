@@ -15,10 +15,14 @@ from activities.datadog_formula import Formula, NotComputableError
 from activities.datadog_request import Columns
 from activities.http import Answer
 from activities.measuring import ResponseError, Value
+from tidegate.manifests.placeholders import go_quoted
 
 T = TypeVar("T", bound=BaseModel)
 
 GROUPS_KEPT = 100
+_LONGEST_SHOWN = 100  # characters
+# What Go calls the JSON that is no number.
+_JSON_KINDS = {str: "string", bool: "bool", dict: "object", list: "array"}
 
 
 class _Body(BaseModel):
@@ -144,7 +148,7 @@ def read_table(body: bytes) -> Table:
 
 def read_first(table: Table) -> Value:
     """Value of a metric that was asked for alone: the first column of numbers."""
-    return _value(table.groups, table.numbers[0].values if table.numbers else [])
+    return _value(table.groups, table.numbers[0] if table.numbers else NumberColumn("", []))
 
 
 def read_formula(table: Table, numbers: Sequence[NumberColumn], columns: Columns, formula: Formula | None) -> Value:
@@ -153,16 +157,17 @@ def read_formula(table: Table, numbers: Sequence[NumberColumn], columns: Columns
     Where a formula has no value, it is computed here from its queries, so that a counter that never fired, and so
     has no series, counts as 0 in a ratio whose denominator has data.
     """
-    values = list(numbers[columns.value].values)
+    asked = numbers[columns.value]
     if formula is None or not columns.queries:
-        return _value(table.groups, values)
+        return _value(table.groups, asked)
+    values = list(asked.values)
     notes: list[str] = []
     values += [None] * (max(table.rows, 1) - len(values))
     for row, value in enumerate(values):
-        operands = {name: _number(numbers[position].values, row) for name, position in columns.queries.items()}
+        operands = {name: _number(numbers[position], row) for name, position in columns.queries.items()}
         if value is None:
             values[row] = _computed(formula, operands, notes)
-    return _value(table.groups, values, tuple(dict.fromkeys(notes)))
+    return _value(table.groups, NumberColumn(asked.name, values), tuple(dict.fromkeys(notes)))
 
 
 def plain_decimal(number: float) -> str:
@@ -184,8 +189,8 @@ def _computed(formula: Formula, operands: Mapping[str, float | None], notes: lis
     return outcome.value
 
 
-def _value(groups: Sequence[Sequence[Any]], values: Sequence[Any], notes: tuple[str, ...] = ()) -> Value:
-    rows = [(index, _checked(value, index)) for index, value in enumerate(values) if value is not None]
+def _value(groups: Sequence[Sequence[Any]], column: NumberColumn, notes: tuple[str, ...] = ()) -> Value:
+    rows = [(index, _checked(value, column)) for index, value in enumerate(column.values) if value is not None]
     if not rows:
         return Value(None, "[]", notes=notes)
     if not groups:
@@ -214,17 +219,23 @@ def _label(groups: Sequence[Sequence[Any]], index: int) -> str:
     return ",".join(parts)
 
 
-def _number(values: Sequence[Any], row: int) -> float | None:
-    return _checked(values[row], row) if row < len(values) and values[row] is not None else None
+def _number(column: NumberColumn, row: int) -> float | None:
+    values = column.values
+    return _checked(values[row], column) if row < len(values) and values[row] is not None else None
 
 
-def _checked(value: Any, index: int) -> float:
+def _checked(value: Any, column: NumberColumn) -> float:
     try:
         number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise ResponseError(f"could not parse value at index {index}: {str(value)[:100]!r} is not a finite number")
+        shown = json.dumps(value, ensure_ascii=False, separators=(",", ":"))[:_LONGEST_SHOWN]
+        kind = _JSON_KINDS.get(type(value), f"number {shown}")
+        raise ResponseError(
+            f"could not parse numeric value {go_quoted(shown)} in column {go_quoted(column.name[:_LONGEST_SHOWN])}: "
+            f"json: cannot unmarshal {kind} into Go value of type float64"
+        )
     return number
 
 

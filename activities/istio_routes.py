@@ -21,6 +21,7 @@ from tidegate.manifests.routes import (
     Role,
     RouteError,
     Sides,
+    check_once,
     check_sides,
     edited_routes,
     mirror_routes,
@@ -92,6 +93,7 @@ class Routes:
         for route in self.split():
             try:
                 check_sides(route, self.sides)
+                check_once(route, self.sides)
             except RouteError as error:
                 raise invalid(f"VirtualService {self.name}: {error}") from error
 

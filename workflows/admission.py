@@ -72,6 +72,7 @@ def check(request: ReleaseRequest, manifest: Manifest, seen: Observation) -> tup
             seen.services,
             seen.virtual_services,
             standing=seen.standing,
+            workload=request.workload.as_object() if request.workload is not None else None,
             compile_condition=compile_condition,
         )
     except ManifestError as error:

@@ -277,12 +277,16 @@ async def test_a_slow_answer_is_an_error() -> None:
         (b"[1, 2", "Could not parse JSON body"),
         (b'{"data":{"attributes":{"columns":' + b"[" * 500_000, "Could not parse JSON body"),
         (b'{"data": {"errors": ["a list"]}}', "Could not parse JSON body: data.errors"),
-        (columns(["1"]), "could not parse value at index 0: '1' is not a finite number"),
-        (b'{"data":{"attributes":{"columns":[{"values":[1e999]}]}}}', "could not parse value at index 0"),
-        (b'{"data":{"attributes":{"columns":[{"values":[NaN]}]}}}', "could not parse value at index 0"),
+        (columns(["1"]), r'could not parse numeric value "\"1\"" in column "q0"'),
+        (
+            columns([True]),
+            'could not parse numeric value "true" in column "q0": json: cannot unmarshal bool into Go value',
+        ),
+        (b'{"data":{"attributes":{"columns":[{"values":[1e999]}]}}}', "could not parse numeric value"),
+        (b'{"data":{"attributes":{"columns":[{"values":[NaN]}]}}}', "could not parse numeric value"),
         (b" " * (1024 * 1024 + 1), "the answer is larger than 1048576 bytes"),
     ],
-    ids=["html", "cut", "deep", "error-list", "text", "infinite", "nan", "huge"],
+    ids=["html", "cut", "deep", "error-list", "text", "boolean", "infinite", "nan", "huge"],
 )
 async def test_garbage_is_an_error(body: Any, error: str) -> None:
     async with Script().then(200, body) as server:
@@ -316,7 +320,7 @@ async def test_metrics_that_cannot_be_measured_do_not_stop_the_others() -> None:
         )
     assert [reading.metric for reading in readings] == ["typo", "x", "other", "p99"]
     assert "provider.datadog.intervall" in readings[0].error
-    assert readings[1].error == 'time: unknown unit "x" in duration "5x". Please review the Analysis Template.'
+    assert readings[1].error == 'time: unknown unit "x" in duration "5x"'
     assert "provider.datadog is missing" in readings[2].error
     assert readings[3].result == 1
 

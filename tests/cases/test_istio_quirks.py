@@ -33,6 +33,7 @@ def case(*ops: dict[str, Any], **istio: Any) -> dict[str, Any]:
         (case({"setWeight": 30}, virtualServices=[{"name": "vs"}, {"name": "gone"}]), "half a split"),
         (case({"setWeight": 30}, virtualServices=[{"name": "vs"}]), ""),
         (case({"setWeight": 30}), ""),
+        ({**case({"setWeight": 30}), "virtualservices": [{"metadata": {"name": "vs"}, "spec": {}}]}, "without a route"),
     ],
 )
 def test_only_a_wanted_difference_is_named(given: dict[str, Any], why: str) -> None:

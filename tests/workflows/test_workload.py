@@ -98,3 +98,39 @@ async def test_a_deployment_that_is_missing_is_named(world: World) -> None:
     assert getattr(failed.value.cause, "type", "") == ErrorType.INVALID_SPEC
     assert "spec.workloadRef.name: 'legacy': no such Deployment" in str(failed.value.cause)
     assert not world.cluster.replica_sets()
+
+
+def with_role(asked: ReleaseRequest, *, own_selector: bool, **labels: str) -> ReleaseRequest:
+    """The request with labels for the canary's pods, and with the selector that the Deployment has as its own."""
+
+    def edit(rollout: dict[str, Any]) -> None:
+        rollout["spec"]["strategy"]["canary"]["canaryMetadata"] = {"labels": labels}
+        if own_selector:
+            rollout["spec"]["selector"] = {"matchLabels": {"app": "checkout"}}
+
+    return asked.model_copy(update={"rollout": edited(asked.rollout, edit)})
+
+
+@pytest.mark.parametrize("own_selector", [True, False])
+async def test_metadata_of_a_role_is_judged_with_the_template_that_is_lent(world: World, own_selector: bool) -> None:
+    deploy(world, "1.0.0")
+    asked = request(world, "never", {"setWeight": 50}, {"pause": {}})
+    assert (await (await world.start(asked)).result()).outcome == "Healthy"
+    deploy(world, "1.1.0")
+    handle = await world.start(with_role(asked, own_selector=own_selector, role="canary"))
+    await world.until(handle, lambda found: found.phase == "Paused")
+    labels = [found["spec"]["template"]["metadata"]["labels"] for found in world.cluster.replica_sets()]
+    assert [each.get("role") for each in labels if "role" in each] == ["canary"]
+    await handle.signal("abort")
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+
+
+async def test_metadata_that_takes_pods_from_the_selector_of_the_deployment_is_refused(world: World) -> None:
+    deploy(world, "1.0.0")
+    handle = await world.start(with_role(request(world, "never"), own_selector=False, app="other"))
+    with pytest.raises(WorkflowFailureError) as failed:
+        await handle.result()
+    assert getattr(failed.value.cause, "type", "") == ErrorType.INVALID_SPEC
+    assert "canaryMetadata.labels: with these labels pods would not belong" in str(failed.value.cause)
+    assert not world.cluster.replica_sets()

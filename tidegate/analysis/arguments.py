@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from tidegate.manifests.analysis_template import Metric
+from tidegate.manifests.placeholders import PlaceholderError, fill, fill_object, tags
+
+T = TypeVar("T")
 _OPEN: Final = "{{"
-_CLOSE: Final = "}}"
 _PREFIX: Final = "args."
-_LONGEST_QUOTE: Final = 500
+# In Go's order, on which it rests which of several faults is named.
+_FIELDS: Final = tuple(field.alias or name for name, field in Metric.model_fields.items())
 _SOURCES: Final = ("value", "valueFrom")
 
 Argument = Mapping[str, Any]
@@ -50,20 +54,19 @@ def substitute(metric: Mapping[str, Any], arguments: Sequence[Argument]) -> dict
 
     Raises SpecError for an argument without value, and for a placeholder that is none of the arguments.
     """
-    values = _values(arguments)
-    text = json.dumps(metric, ensure_ascii=False, separators=(",", ":"))
-    document: dict[str, Any] = json.loads(_expand(text, values, lambda value: json.dumps(value)[1:-1]))
-    return document
+    ordered = {field: metric[field] for field in (*_FIELDS, *metric) if field in metric}
+    return _filled(lambda: fill_object(ordered, _values(arguments)))
 
 
 def substitute_text(template: str, arguments: Sequence[Argument]) -> str:
     """A text with `{{args.NAME}}` replaced, once. Raises SpecError as `substitute` does."""
-    return _expand(template, _values(arguments), lambda value: value)
+    _filled(lambda: tags(template))  # what has no end is said before an argument without a value
+    return _filled(lambda: fill(template, _values(arguments)))
 
 
 def fill_text(template: str, values: Mapping[str, str]) -> str:
     """A text with each `{{name}}` replaced, once. Raises SpecError for a name that `values` do not have."""
-    return _expand(template, values, lambda value: value)
+    return _filled(lambda: fill(template, values))
 
 
 def has_placeholder(value: object) -> bool:
@@ -112,23 +115,8 @@ def _values(arguments: Sequence[Argument]) -> dict[str, str | None]:
     return values
 
 
-def _expand(template: str, values: Mapping[str, str] | Mapping[str, str | None], escape: Callable[[str], str]) -> str:
-    parts, position = [], 0
-    while (start := template.find(_OPEN, position)) >= 0:
-        end = template.find(_CLOSE, start + len(_OPEN))
-        if end < 0:
-            rest = template[start + len(_OPEN) :]
-            raise SpecError(
-                f'Cannot find end tag="{_CLOSE}" in the template="{_quote(template)}" starting from "{_quote(rest)}"'
-            )
-        tag = template[start + len(_OPEN) : end]
-        if tag.strip() not in values:
-            raise SpecError(f"failed to resolve {{{{{_quote(tag)}}}}}")
-        value = values[tag.strip()]
-        parts += [template[position:start], template[start : end + len(_CLOSE)] if value is None else escape(value)]
-        position = end + len(_CLOSE)
-    return "".join([*parts, template[position:]])
-
-
-def _quote(text: str) -> str:
-    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
+def _filled(fill_in: Callable[[], T]) -> T:
+    try:
+        return fill_in()
+    except PlaceholderError as error:
+        raise SpecError(str(error)) from error

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tidegate.analysis.arguments import SpecError
+from tidegate.manifests.downward_api import FieldPath, path_problem
 from tidegate.manifests.network import HASH_LABEL
 
-_KEYED: Final = re.compile(r"metadata\.(labels|annotations)\['([^']*)'\]")
-_METADATA_FIELDS: Final = ("name", "namespace", "uid")
-_METADATA_MAPS: Final = ("labels", "annotations")
+_INDEX: Final = re.compile(r"\+?[0-9]{1,18}")
 _SEPARATORS: Final = re.compile(r"[.\[\]]+")
 
 
@@ -28,8 +27,8 @@ def rollout_value(
     """
     source = argument.get("valueFrom") or {}
     hashes = {"Stable": stable_hash, "Latest": latest_hash}
-    if (wanted := source.get("podTemplateHashValue")) in hashes:
-        return hashes[wanted]
+    if (wanted := source.get("podTemplateHashValue")) is not None:
+        return hashes.get(wanted, str(argument.get("value") or ""))
     if reference := source.get("fieldRef"):
         return field_value(str(reference.get("fieldPath", "")), rollout, latest_hash)
     return str(argument.get("value") or "")
@@ -58,10 +57,10 @@ def _inside(found: Any, section: str, path: str) -> Any:
         return found.get(section)
     if not isinstance(found, list):
         raise SpecError(f"invalid path {path} in rollout")
-    if not section.isdecimal():
+    if not _INDEX.fullmatch(section):
         raise SpecError(f"invalid index '{section}'")
     if int(section) >= len(found):
-        raise SpecError(f"index {section} out of range")
+        raise SpecError(f"index {int(section)} out of range")
     return found[int(section)]
 
 
@@ -72,16 +71,15 @@ def _text(value: Any) -> str:
 
 
 def _metadata_value(path: str, metadata: Mapping[str, Any], latest_hash: str) -> str:
-    if keyed := _KEYED.fullmatch(path):
-        kind, key = keyed.groups()
-        values = metadata.get(kind) or {}
-        if kind == "labels" and key == HASH_LABEL and HASH_LABEL not in values:
+    if problem := path_problem(path):
+        raise SpecError(problem)
+    field, key = FieldPath.of(path)
+    found = metadata.get(field.removeprefix("metadata."))
+    if key is not None:
+        values = found or {}
+        if field == "metadata.labels" and key == HASH_LABEL and HASH_LABEL not in values:
             return latest_hash
         return str(values.get(key, ""))
-    name = path.removeprefix("metadata.")
-    if name in _METADATA_FIELDS:
-        return str(metadata.get(name, ""))
-    if name in _METADATA_MAPS:
-        pairs = sorted((metadata.get(name) or {}).items())
-        return "\n".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in pairs)
-    raise SpecError(f"unsupported fieldPath: {path}")
+    if isinstance(found, Mapping):
+        return "\n".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in sorted(found.items()))
+    return str(found or "")

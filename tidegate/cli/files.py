@@ -18,7 +18,9 @@ from tidegate.manifests.lint import lint
 
 Files = Annotated[
     list[Path],
-    typer.Option("--filename", "-f", help="File or folder with the manifests; may be repeated.", show_default=False),
+    typer.Option(
+        "--filename", "-f", help="File or folder with the manifests, - for stdin; may be repeated.", show_default=False
+    ),
 ]
 GivenNamespace = Annotated[
     str | None,

@@ -10,7 +10,7 @@ from tidegate.contract.payload import Document, Payload
 from tidegate.contract.traffic import TrafficState
 from tidegate.contract.writes import Fence, Target
 from tidegate.manifests.steps import PodTemplateMetadata
-from tidegate.manifests.workload import resolved
+from tidegate.manifests.workload import API_VERSION, KIND, resolved
 
 
 class PodState(Payload):
@@ -56,6 +56,11 @@ class WorkloadTemplate(Payload):
     def lent_to(self, rollout: Document) -> Document:
         """A Rollout that takes its pod template from here, with that template."""
         return resolved(rollout, self.template, self.selector)
+
+    def as_object(self) -> Document:
+        """The Deployment, as far as it was looked at."""
+        spec = {"template": self.template, "selector": self.selector}
+        return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": self.name}, "spec": spec}
 
 
 class ObserveRequest(Payload):

@@ -131,7 +131,7 @@ class Provider(Model):
 
 
 class Metric(Model):
-    """One measurement and what is said of it. `interval` and `initial_delay` are Go durations.
+    """One measurement and what is said of it, in Argo's order. `interval` and `initial_delay` are Go durations.
 
     Every text may hold `{{args.name}}`, which is why the numbers are int-or-string.
     """
@@ -145,8 +145,8 @@ class Metric(Model):
     failure_limit: IntOrString | None = None
     inconclusive_limit: IntOrString | None = None
     consecutive_error_limit: IntOrString | None = None
-    consecutive_success_limit: IntOrString | None = None
     provider: Provider = Provider()
+    consecutive_success_limit: IntOrString | None = None
 
 
 class AnalysisTemplateSpec(Model):

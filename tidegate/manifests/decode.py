@@ -25,7 +25,7 @@ _MESSAGES = {
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
 }
-_REMEDIES = {"string_type": "put the value in quotes", "int_type": "write it without quotes"}
+_REMEDIES = {"int_type": "write it without quotes"}
 
 
 def decode(model: type[M], document: Document, label: str) -> M:
@@ -60,12 +60,20 @@ def unknown_field_remedy(name: str, names: Sequence[str]) -> str:
     return f"did you mean {meant}?" if meant else f"known fields: {', '.join(sorted(names))}"
 
 
+def quotes_remedy(value: object) -> str:
+    """What to do where text is wanted and something else was written."""
+    if isinstance(value, dict | list):
+        return ""
+    words = ": a bare y, yes, on, n, no or off is true or false for Kubernetes" if isinstance(value, bool) else ""
+    return f"put the value in quotes{words}"
+
+
 def _finding(model: type[BaseModel], detail: ErrorDetails, document: Document, label: str) -> Finding:
     path: Path = tuple(detail["loc"])
     kind = detail["type"]
     code, value = "type", detail["input"]
     message = _MESSAGES.get(kind, detail["msg"].removeprefix("Value error, "))
-    remedy = _REMEDIES.get(kind, "")
+    remedy = quotes_remedy(value) if kind == "string_type" else _REMEDIES.get(kind, "")
     if kind == "extra_forbidden":
         code, value, message = "unknown-field", None, "unknown field"
         remedy = unknown_field_remedy(str(path[-1]), list(_known_fields(model, path[:-1])))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Any, Generic, TypeVar
 
@@ -11,14 +12,16 @@ from pydantic import BaseModel, JsonValue
 
 from tidegate.manifests.analysis_template import AnalysisTemplate
 from tidegate.manifests.decode import decode
+from tidegate.manifests.deployment import Deployment
 from tidegate.manifests.findings import Finding, ManifestError, Path, Severity, errors
 from tidegate.manifests.kinds import model_for
 from tidegate.manifests.limits import excesses
+from tidegate.manifests.lists import unpacked
 from tidegate.manifests.model import ObjectMeta
 from tidegate.manifests.network import DestinationRule, Service, VirtualService
 from tidegate.manifests.overlay import is_overlay, read_overlay
 from tidegate.manifests.rollout import Rollout
-from tidegate.manifests.source import Document, read_documents, read_file
+from tidegate.manifests.source import Document, read_documents, read_file, read_stdin
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -61,6 +64,7 @@ class Manifests:
     services: tuple[Loaded[Service], ...] = ()
     virtual_services: tuple[Loaded[VirtualService], ...] = ()
     destination_rules: tuple[Loaded[DestinationRule], ...] = ()
+    deployments: tuple[Loaded[Deployment], ...] = ()
     notes: tuple[Finding, ...] = ()
 
     def rollout(self) -> Loaded[Rollout]:
@@ -73,30 +77,23 @@ class Manifests:
 
 
 def load(paths: Iterable[str | FilePath]) -> Manifests:
-    """Manifests from files and folders; a folder with a kustomization.yaml is read as an overlay (see `overlay`).
+    """Manifests from files and folders, `-` being the standard input.
 
-    Raises ManifestError, holding every finding, for files that cannot be read, kinds that are unknown and fields that
-    are unknown or of another type. Nothing is checked beyond that: `lint` does.
+    A folder with a kustomization is read as an overlay (see `overlay`), a list as its items. Raises ManifestError,
+    holding every finding, for files that cannot be read, kinds that are unknown and fields that are unknown or of
+    another type. Nothing is checked beyond that: `lint` does.
     """
     documents: list[Document] = []
     findings: list[Finding] = []
     for path in paths:
-        try:
-            documents.extend(_read(FilePath(path)))
-        except ManifestError as error:
-            findings.extend(error.findings)
-            documents.extend(error.rest or ())
+        documents += _readable(partial(_read_path, path), findings)
     return _manifests(documents, findings)
 
 
 def loads(text: str, file: str = "<text>") -> Manifests:
     """As `load`, for text; `file` is what findings call it."""
-    try:
-        return _manifests(read_documents(text, file), [])
-    except ManifestError as error:
-        if isinstance(error.rest, list):
-            return _manifests(error.rest, list(error.findings))
-        raise
+    findings: list[Finding] = []
+    return _manifests(_readable(lambda: read_documents(text, file), findings), findings)
 
 
 def from_objects(objects: Iterable[Mapping[str, Any]]) -> Manifests:
@@ -104,12 +101,31 @@ def from_objects(objects: Iterable[Mapping[str, Any]]) -> Manifests:
     return _manifests([Document(dict(each)) for each in objects], [])
 
 
+def _readable(read: Callable[[], list[Document]], findings: list[Finding]) -> list[Document]:
+    """The documents that could be read, lists unpacked; what is wrong with the others is added to `findings`."""
+    try:
+        documents = read()
+    except ManifestError as error:
+        findings += error.findings
+        documents = error.rest if isinstance(error.rest, list) else []
+    try:
+        return [*unpacked(documents)]
+    except ManifestError as error:
+        findings += error.findings
+        return []
+
+
+def _read_path(path: str | FilePath) -> list[Document]:
+    return read_stdin() if str(path) == "-" else _read(FilePath(path))
+
+
 def _read(path: FilePath, within: tuple[FilePath, ...] = ()) -> list[Document]:
     if is_overlay(path):
         return read_overlay(path, _read, within)
     if path.is_dir():
-        return [found for file in sorted(path.iterdir()) if file.suffix in _SUFFIXES for found in read_file(file)]
-    return read_file(path)
+        files = [file for file in sorted(path.iterdir()) if file.suffix in _SUFFIXES]
+        return [found for file in files for found in unpacked(read_file(file))]
+    return [*unpacked(read_file(path))]
 
 
 def _manifests(documents: Sequence[Document], findings: list[Finding]) -> Manifests:
@@ -170,7 +186,13 @@ def _sorted(loaded: Sequence[Loaded[Any]], notes: Sequence[Finding]) -> Manifest
         return tuple(each for each in loaded if isinstance(each.model, model))
 
     return Manifests(
-        of(Rollout), of(AnalysisTemplate), of(Service), of(VirtualService), of(DestinationRule), tuple(notes)
+        rollouts=of(Rollout),
+        templates=of(AnalysisTemplate),
+        services=of(Service),
+        virtual_services=of(VirtualService),
+        destination_rules=of(DestinationRule),
+        deployments=of(Deployment),
+        notes=tuple(notes),
     )
 
 

@@ -16,10 +16,12 @@ _NANOSECONDS = {
     "m": 60 * 10**9,
     "h": 3600 * 10**9,
 }
-_MAX_NANOSECONDS = 2**63 - 1
 _MAX_INT32 = 2**31 - 1
 _TERM = re.compile(r"(?P<number>[0-9]*(?:\.[0-9]*)?)(?P<unit>[^0-9.]*)")
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")  # what is longer does not fit any of these fields, as in Go
+_MAX_INT64 = 2**63 - 1
+_LONGEST_INT64 = 19  # digits
+_DIGITS = re.compile(r"[+-]?[0-9]+")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")  # what is longer is no pause
 
 DURATION_HINT = "a number with a unit such as 90s, 5m or 1h30m; units: ns, us, ms, s, m, h"
 PAUSE_HINT = f"whole seconds, or {DURATION_HINT}"
@@ -65,10 +67,17 @@ def pause_seconds(duration: str | int | None) -> int:
 
 
 def int_or_zero(value: str | int | None) -> int:
-    """Number of an int-or-string field of a metric: text that is no integer reads as 0, as does an absent field."""
-    if isinstance(value, str):
-        return int(value) if _INTEGER.fullmatch(value) else 0
-    return value or 0
+    """Number of an int-or-string field of a metric: text that is no integer reads as 0, as does an absent field.
+
+    A number that is too large for Go is the largest that is not.
+    """
+    if not isinstance(value, str):
+        return value or 0
+    if not _DIGITS.fullmatch(value):
+        return 0
+    digits = value.lstrip("+-").lstrip("0")
+    number = int(digits or "0") if len(digits) <= _LONGEST_INT64 else _MAX_INT64 + 1
+    return max(-_MAX_INT64 - 1, -number) if value[0] == "-" else min(number, _MAX_INT64)
 
 
 def percent_or_int(value: str | int | None) -> int:
@@ -92,7 +101,7 @@ def _nanoseconds(text: str) -> int:
         total += Decimal(term["number"]) * _unit(term["unit"], text)
         position = term.end()
     nanoseconds = int(total)
-    if nanoseconds > _MAX_NANOSECONDS:
+    if nanoseconds > _MAX_INT64:
         raise _invalid(text)
     return -nanoseconds if text.startswith("-") else nanoseconds
 

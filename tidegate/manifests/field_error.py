@@ -7,7 +7,7 @@ from typing import Literal
 
 from tidegate.manifests.findings import Path, path_text
 
-Kind = Literal["Required", "Invalid", "NotSupported", "Duplicate", "InternalError"]
+Kind = Literal["Required", "Invalid", "NotSupported", "Duplicate", "Forbidden", "InternalError"]
 _EMPTY_DETAILS = {"Required": "is required", "Duplicate": "is given twice"}
 _STRATEGY: Path = ("spec", "strategy")
 _CANARY: Path = (*_STRATEGY, "canary")

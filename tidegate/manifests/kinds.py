@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from tidegate.manifests.analysis_template import AnalysisTemplate
 from tidegate.manifests.decode import nearest
+from tidegate.manifests.deployment import Deployment
 from tidegate.manifests.network import DestinationRule, Service, VirtualService
 from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.source import Document
@@ -21,6 +22,7 @@ KINDS: Mapping[tuple[str, str], type[BaseModel]] = {
     (ARGO_GROUP, "AnalysisTemplate"): AnalysisTemplate,
     (ARGO_GROUP, "ClusterAnalysisTemplate"): AnalysisTemplate,
     ("", "Service"): Service,
+    ("apps", "Deployment"): Deployment,
     (ISTIO_GROUP, "VirtualService"): VirtualService,
     (ISTIO_GROUP, "DestinationRule"): DestinationRule,
 }
@@ -28,33 +30,15 @@ _KNOWN = f"known kinds: {', '.join(sorted(kind for _, kind in KINDS))}"
 _REFUSED: Mapping[tuple[str, str], str] = {
     (ARGO_GROUP, "AnalysisRun"): "an analysis run is started by a release, from its templates",
     (ARGO_GROUP, "Experiment"): "a standalone experiment is not supported by Tidegate",
-    ("", "List"): "give the items of the list as documents of their own, separated by ---",
 }
-# Kinds of the other Argo projects share the group.
-_OTHER_ARGO_KINDS = frozenset(
-    {
-        "AppProject",
-        "Application",
-        "ApplicationSet",
-        "ClusterWorkflowTemplate",
-        "CronWorkflow",
-        "EventBus",
-        "EventSource",
-        "NotificationConfiguration",
-        "Sensor",
-        "Workflow",
-        "WorkflowEventBinding",
-        "WorkflowTemplate",
-    }
-)
 _MISSPELT = 0.85
 
 
 def model_for(document: Document) -> type[BaseModel] | None:
     """The model that reads a document; None for an object that a release neither needs nor changes.
 
-    Raises ManifestError for what is no Kubernetes object, for a kind of Argo Rollouts that does not exist, and for what
-    looks like a kind that Tidegate reads but is not spelt so.
+    Raises ManifestError for what is no Kubernetes object, for a kind that Tidegate reads in an unknown version, and for
+    what looks like such a kind but is not spelt so. The group of Argo Rollouts holds kinds of other projects, too.
     """
     if not isinstance(document.data, dict):
         raise document.refused("no-object", (), "a document must be an object with apiVersion and kind")
@@ -73,8 +57,6 @@ def model_for(document: Document) -> type[BaseModel] | None:
 
 
 def _refuse_misspelt(document: Document, api_version: str, group: str, kind: str) -> None:
-    if group == ARGO_GROUP and kind in _OTHER_ARGO_KINDS:
-        return
     owners = {known: owner for owner, known in KINDS}
     meant = nearest(kind, [known for known, owner in owners.items() if owner in (group, ARGO_GROUP)], _MISSPELT)
     if owners.get(kind) == ARGO_GROUP:
@@ -82,8 +64,8 @@ def _refuse_misspelt(document: Document, api_version: str, group: str, kind: str
         raise document.refused(
             "unknown-version", ("apiVersion",), message, value=api_version, remedy=f"write {ARGO_VERSION}"
         )
-    if group == ARGO_GROUP or meant:
-        remedy = f"did you mean {meant}? {_KNOWN}" if meant else _KNOWN
+    if meant:
+        remedy = f"did you mean {meant}? {_KNOWN}"
         raise document.refused("unknown-kind", ("kind",), "unknown kind", value=kind, remedy=remedy)
 
 

@@ -46,10 +46,18 @@ class L4Match(OpenModel):
     sni_hosts: Items[str] = ()
 
 
+class Delegate(OpenModel):
+    """Another VirtualService that a route leads to, in the namespace of the first where it names none."""
+
+    name: str = ""
+    namespace: str = ""
+
+
 class HttpRoute(OpenModel):
     """An HTTP route; `name` is what a Rollout refers to, `mirror` where copies of its requests go."""
 
     name: str = ""
+    delegate: Delegate | None = None
     route: Items[RouteDestination] = ()
     mirror: Mapping[str, JsonValue] | None = None
 

@@ -8,20 +8,23 @@ render it, and its output is a manifest like any other.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import Literal, TypeAlias
 
 from pydantic import JsonValue, RootModel
 
 from tidegate.manifests.decode import decode
-from tidegate.manifests.findings import Path
+from tidegate.manifests.findings import ManifestError, Path
 from tidegate.manifests.model import Items, Model
-from tidegate.manifests.source import Document, read_file
+from tidegate.manifests.source import Document, Place, read_file
 
 Read: TypeAlias = Callable[[FilePath, tuple[FilePath, ...]], list[Document]]
 
-FILE_NAME = "kustomization.yaml"
+FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+"""What kustomize looks for in a folder, in its order."""
 
 
 class Target(Model):
@@ -65,7 +68,7 @@ class Kustomization(Model):
 
 def is_overlay(path: FilePath) -> bool:
     """Whether a path is a kustomization or a folder that holds one."""
-    return path.name == FILE_NAME or (path / FILE_NAME).is_file()
+    return path.name in FILE_NAMES or _file_in(path) is not None
 
 
 def read_overlay(path: FilePath, read: Read, within: tuple[FilePath, ...] = ()) -> list[Document]:
@@ -74,25 +77,55 @@ def read_overlay(path: FilePath, read: Read, within: tuple[FilePath, ...] = ()) 
     `read` reads a resource, being told the overlays that it is part of. Raises ManifestError for what is not
     understood, a target that does not exist, a path that is not there, and an overlay that is part of itself.
     """
-    file = path if path.name == FILE_NAME else path / FILE_NAME
+    file = path if path.name in FILE_NAMES else _file_in(path) or path / FILE_NAMES[0]
     found = read_file(file)
-    document = found[0] if found else Document({})
+    document = found[0] if found else Document({}, {(): Place(str(file), 1)})
     if len(found) > 1:
         raise found[1].refused("overlay", (), "one object is expected in this file")
     if file.resolve() in within:
         raise document.refused("overlay", (), "the overlay is part of itself")
-    kustomization = decode(Kustomization, document, FILE_NAME)
+    with _rendered_instead(file.parent):
+        kustomization = decode(Kustomization, document, file.name)
     inside = (*within, file.resolve())
-    resources = [FilePath(os.path.normpath(file.parent / resource)) for resource in kustomization.resources]
-    documents = [each for resource in resources for each in read(resource, inside)]
+    documents = [each for name in kustomization.resources for each in _resource(name, file.parent, read, inside)]
     for patch in kustomization.patches:
         for source in read_file(file.parent / patch.path):
-            documents = _patched(documents, patch.target, source)
+            with _rendered_instead(file.parent):
+                operations = decode(PatchFile, source, file.name)
+            documents = _patched(documents, patch.target, operations, source)
     return documents
 
 
-def _patched(documents: list[Document], target: Target, source: Document) -> list[Document]:
-    patch = decode(PatchFile, source, FILE_NAME)
+def _file_in(folder: FilePath) -> FilePath | None:
+    return next((folder / name for name in FILE_NAMES if (folder / name).is_file()), None)
+
+
+def _resource(name: str, folder: FilePath, read: Read, inside: tuple[FilePath, ...]) -> list[Document]:
+    path = FilePath(os.path.normpath(folder / name))
+    if path.exists():
+        return read(path, inside)
+    with _rendered_instead(folder):  # it may be an address of something far away
+        return read(path, inside)
+
+
+@contextmanager
+def _rendered_instead(folder: FilePath) -> Iterator[None]:
+    """Say of everything that is not understood who understands it."""
+    try:
+        yield
+    except ManifestError as error:
+        render = f"let kustomize build it: kubectl kustomize {shlex.quote(str(folder))} | tidegate lint -f -"
+        raise ManifestError(
+            finding.model_copy(update={"remedy": f"{_meant(finding.remedy)}{render}"}) for finding in error.findings
+        ) from error
+
+
+def _meant(remedy: str) -> str:
+    """The remedy for a word that was misspelt; what else there is is of no use to whom kustomize builds for."""
+    return f"{remedy} Else " if remedy.startswith("did you mean") else ""
+
+
+def _patched(documents: list[Document], target: Target, patch: PatchFile, source: Document) -> list[Document]:
     if not any(map(target.names, documents)):
         raise source.refused("overlay", (), f"the overlay has no {target.kind} {target.name!r} to patch")
     return [_patched_document(found, patch, source) if target.names(found) else found for found in documents]

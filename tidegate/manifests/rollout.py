@@ -62,12 +62,12 @@ class Istio(Model):
     """Istio's side of a canary: one of `virtual_service` and `virtual_services`."""
 
     virtual_service: IstioVirtualService | None = None
-    virtual_services: Items[IstioVirtualService] = ()
+    virtual_services: Items[IstioVirtualService] | None = None
     destination_rule: IstioDestinationRule | None = None
 
     def all_virtual_services(self) -> tuple[IstioVirtualService, ...]:
         """The one or the several."""
-        return (*((self.virtual_service,) if self.virtual_service else ()), *self.virtual_services)
+        return (*((self.virtual_service,) if self.virtual_service else ()), *(self.virtual_services or ()))
 
 
 class ManagedRoute(Model):
@@ -258,6 +258,11 @@ class RolloutSpec(Model):
     restart_at: str | None = None
     analysis: RunHistory | None = None
     rollback_window: RollbackWindow | None = None
+
+    @property
+    def leaves_template_open(self) -> bool:
+        """Whether the pod template is a workload's that nobody has looked at."""
+        return self.workload_ref is not None and not self.template
 
     def wanted_replicas(self) -> int:
         """Number of pods, 1 when it is not given."""

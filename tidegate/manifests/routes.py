@@ -89,21 +89,27 @@ def edited_routes(
     routes = [route for route in _routes(spec, protocol) if not route.name or route.name not in managed]
     if not routes:
         return []
-    if protocol == "http" and setting.routes:
-        return _distinct(_named(routes, name) for name in setting.routes)
-    if protocol == "tls" and setting.tls_routes:
-        chosen = [(wanted.port, wanted.sni_hosts) for wanted in setting.tls_routes]
-        return _distinct(route for port, hosts in chosen for route in _matching(routes, spec.tls, port, hosts))
-    if protocol == "tcp" and setting.tcp_routes:
-        return _distinct(
-            route for wanted in setting.tcp_routes for route in _matching(routes, spec.tcp, wanted.port, None)
-        )
+    if chosen := _chosen(setting, spec, protocol, routes):
+        return chosen
     if len(routes) > 1:
         raise RouteError(
             f"spec.{protocol}[] should be set in VirtualService and it must have exactly one route when omitting "
             f"spec.strategy.canary.trafficRouting.istio.virtualService.{_SETTING[protocol]}"
         )
     return routes
+
+
+def judged_routes(setting: IstioVirtualService, spec: VirtualServiceSpec, protocol: Protocol) -> list[EditedRoute]:
+    """Routes of one protocol in which Argo looks for both sides, before it asks whether it is clear which are meant.
+
+    Those that the Rollout names, or the only one where it names none, or the first one without a name. Raises
+    RouteError for a name that does not exist.
+    """
+    routes = list(_routes(spec, protocol))
+    if chosen := _chosen(setting, spec, protocol, routes):
+        return chosen
+    unnamed = [route for route in routes if protocol != "http" or not route.name]
+    return routes if len(routes) == 1 else unnamed[:1]
 
 
 def managed_names(canary: Canary) -> list[str]:
@@ -122,7 +128,7 @@ def mirror_routes(spec: VirtualServiceSpec, managed: Collection[str]) -> list[Ed
 
 
 def check_sides(route: EditedRoute, sides: Sides) -> None:
-    """Raises RouteError for a route that lacks the stable or the canary side, or leads to one of them twice."""
+    """Raises RouteError for a route that lacks the stable or the canary side."""
     if (rule := sides.rule) is not None:
         found = {each.destination.subset for each in route.destinations}
         names = (("Canary", rule.canary_subset_name), ("Stable", rule.stable_subset_name))
@@ -132,8 +138,12 @@ def check_sides(route: EditedRoute, sides: Sides) -> None:
         names = (("Canary", sides.canary_service), ("Stable", sides.stable_service))
         thing = "Service"
     for side, name in names:
-        if name not in found:
+        if not name or name not in found:
             raise RouteError(f"{side} {thing} '{name}' not found in route")
+
+
+def check_once(route: EditedRoute, sides: Sides) -> None:
+    """Raises RouteError for a route that leads to a side twice; Argo gives each of the two the whole share."""
     roles = [sides.role(each.destination) for each in route.destinations]
     for role in (Role.CANARY, Role.STABLE):
         if roles.count(role) > 1:
@@ -147,6 +157,18 @@ def _routes(spec: VirtualServiceSpec, protocol: Protocol) -> Iterator[EditedRout
     else:
         for index, l4_route in enumerate(spec.tls if protocol == "tls" else spec.tcp):
             yield EditedRoute(protocol, index, "", l4_route.route)
+
+
+def _chosen(
+    setting: IstioVirtualService, spec: VirtualServiceSpec, protocol: Protocol, routes: Sequence[EditedRoute]
+) -> list[EditedRoute]:
+    """Those of the routes that the Rollout names; none where it leaves them out."""
+    if protocol == "http":
+        return _distinct(_named(routes, name) for name in setting.routes)
+    if protocol == "tls":
+        chosen = [(wanted.port, wanted.sni_hosts) for wanted in setting.tls_routes]
+        return _distinct(route for port, hosts in chosen for route in _matching(routes, spec.tls, port, hosts))
+    return _distinct(route for wanted in setting.tcp_routes for route in _matching(routes, spec.tcp, wanted.port, None))
 
 
 def _distinct(routes: Iterable[EditedRoute]) -> list[EditedRoute]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
-import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import yaml
 from pydantic import JsonValue
 
 from tidegate.manifests.findings import Finding, ManifestError, Path, Severity, path_text, value_text
+from tidegate.manifests.yaml_loader import BOOLEANS, MAX_DEPTH, TAG, Loader
 
 MAX_BYTES = 1024 * 1024
 MAX_NODES = 50_000
-MAX_DEPTH = 64
+STDIN = "<stdin>"
+"""What findings call the standard input."""
 
 
 class Place(NamedTuple):
@@ -82,6 +85,21 @@ class Document:
         kept = {key: value for key, value in held.items() if key != path[-1]}
         return replace(self, data=_replaced(self.data, path[:-1], kept))
 
+    def items(self, path: Path, defaults: Mapping[str, JsonValue]) -> list[Document]:
+        """What a list at a path holds, each as a document of its own; fields that one leaves out are `defaults`."""
+        found = self.value(path)
+        items = found if isinstance(found, list) else []
+        places: list[dict[Path, Place]] = [{} for _ in items]
+        depth = len(path)
+        for at, place in self.places.items():
+            index = at[depth] if len(at) > depth and at[:depth] == path else None
+            if isinstance(index, int):
+                places[index][at[depth + 1 :]] = place
+        return [
+            Document({**defaults, **item} if isinstance(item, dict) else item, where)
+            for item, where in zip(items, places, strict=True)
+        ]
+
     def replaced(self, path: Path, value: JsonValue, place: Place) -> Document:
         """The document with another value at a path that exists. Raises KeyError where it does not."""
         places = {at: found for at, found in self.places.items() if at[: len(path)] != path}
@@ -91,15 +109,14 @@ class Document:
 def read_documents(text: str, file: str) -> list[Document]:
     """Documents of a YAML or JSON text; empty ones are left out.
 
-    Scalars mean what they mean to Kubernetes: no dates, no sixty-based numbers. Raises ManifestError for text that is
-    no YAML, for a key given twice, for tags, and for what exceeds MAX_NODES or MAX_DEPTH once anchors are followed.
+    Scalars mean what they mean to Kubernetes: no dates, no sixty-based numbers, and `y` is true. Raises ManifestError
+    for text that is no YAML, for a key given twice, for tags, and for what exceeds MAX_NODES or MAX_DEPTH once anchors
+    are followed.
     """
-    # A tab cannot stand inside a JSON string, and YAML takes none between tokens.
-    text = text.replace("\t", " ") if file.endswith(".json") else text
     documents: list[Document] = []
     findings: list[Finding] = []
     try:
-        for node in yaml.compose_all(text, _Loader):
+        for node in yaml.compose_all(text, Loader):
             if node is not None and not _is_null(node):
                 try:
                     documents.append(_Reader(file).document(node))
@@ -118,51 +135,36 @@ def read_documents(text: str, file: str) -> list[Document]:
 
 def read_file(path: FilePath) -> list[Document]:
     """Documents of a file. Raises ManifestError as `read_documents` does, and for a file that cannot be read."""
-    whole = Document(None, {(): Place(str(path), 1)})
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise whole.refused("too-large", (), f"the file is larger than {MAX_BYTES // 1024} KiB")
-        return read_documents(content.decode("utf-8-sig"), str(path))
+            return _read_bytes(file, str(path))
     except OSError as error:
-        raise whole.refused("unreadable", (), error.strerror or str(error)) from error
+        raise _whole(str(path)).refused("unreadable", (), error.strerror or str(error)) from error
+
+
+def read_stdin() -> list[Document]:
+    """Documents of the standard input. Raises ManifestError as `read_file` does, and where there is none.
+
+    What writes into the pipe may have failed and given nothing, which is no manifest without a fault.
+    """
+    if documents := _read_bytes(sys.stdin.buffer, STDIN):
+        return documents
+    remedy = "look at what writes into the pipe; set -o pipefail lets its failure count"
+    raise _whole(STDIN).refused("empty", (), "there is no document in the standard input", remedy=remedy)
+
+
+def _read_bytes(file: BinaryIO, name: str) -> list[Document]:
+    content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise _whole(name).refused("too-large", (), f"it is larger than {MAX_BYTES // 1024} KiB")
+    try:
+        return read_documents(content.decode("utf-8-sig"), name)
     except UnicodeDecodeError as error:
-        raise whole.refused("unreadable", (), f"no UTF-8 text at byte {error.start}") from error
+        raise _whole(name).refused("unreadable", (), f"no UTF-8 text at byte {error.start}") from error
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML's reader with the scalars of Kubernetes instead of YAML 1.1's."""
-
-    _depth = 0
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML reads it here
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Next node; the depth is limited before the text can exhaust the stack."""
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            mark = parent.start_mark if parent else None
-            raise yaml.composer.ComposerError(None, None, f"nested deeper than {MAX_DEPTH} levels", mark)
-        node = super().compose_node(parent, index)
-        self._depth -= 1
-        return node
-
-
-_INT = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]*|[1-9][0-9_]*)")
-_FLOAT = re.compile(
-    r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
-)
-_NULL = re.compile(r"~|null|Null|NULL|")
-_BOOL = re.compile(r"yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF")
-_TAG = "tag:yaml.org,2002:"
-for _name, _pattern in (
-    ("null", _NULL),
-    ("bool", _BOOL),
-    ("int", _INT),
-    ("float", _FLOAT),
-    ("merge", re.compile("<<")),
-):
-    _Loader.add_implicit_resolver(_TAG + _name, re.compile(f"(?:{_pattern.pattern})$"), None)
+def _whole(name: str) -> Document:
+    return Document(None, {(): Place(name, 1)})
 
 
 class _Reader:
@@ -184,9 +186,9 @@ class _Reader:
             raise _refused(self._place(node), "too-large", f"more than {MAX_NODES} values in one document")
         if len(path) > MAX_DEPTH:
             raise self._too_deep(node)
-        if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
+        if isinstance(node, yaml.MappingNode) and node.tag == TAG + "map":
             return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
+        if isinstance(node, yaml.SequenceNode) and node.tag == TAG + "seq":
             return [self._item(item, (*path, index)) for index, item in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
@@ -204,13 +206,13 @@ class _Reader:
         merged: dict[str, JsonValue] = {}
         own: dict[str, JsonValue] = {}
         for key_node, value_node in node.value:
-            if key_node.tag == _TAG + "merge":
+            if key_node.tag == TAG + "merge":
                 for source in self._merge_sources(value_node):
                     merged = {**self._mapping(source, path), **merged}
                 continue
             key = self._key(key_node)
             if key in own:
-                raise _refused(self._place(key_node), "duplicate-key", f'key "{key}" is given twice', (*path, key))
+                raise self._given_twice(key_node, self.places[*path, key], (*path, key))
             self.places[(*path, key)] = self._place(key_node)
             own[key] = self._value(value_node, (*path, key))
         self.mappings -= 1
@@ -227,18 +229,20 @@ class _Reader:
         if not isinstance(node, yaml.ScalarNode):
             raise _refused(self._place(node), "yaml", "a key must be text")
         value = self._scalar(node)
-        # Kubernetes turns a key such as 8080 or yes into text as well.
-        return value if isinstance(value, str) else str(node.value)
+        if value is None:
+            raise _refused(self._place(node), "yaml", "a key must be text")
+        # As Kubernetes makes text of a key such as 8080 or yes.
+        return value if isinstance(value, str) else json.dumps(value)
 
     def _scalar(self, node: yaml.ScalarNode) -> JsonValue:
         text = str(node.value)
-        match node.tag.removeprefix(_TAG):
+        match node.tag.removeprefix(TAG):
             case "str" | "merge":
                 return self._text(node, text)
             case "null":
                 return None
             case "bool":
-                return text.lower() in ("yes", "true", "on")
+                return BOOLEANS[text.lower()]
             case "int":
                 return self._integer(node, text.replace("_", ""))
             case "float":
@@ -270,6 +274,13 @@ class _Reader:
         # In JSON, which Kubernetes goes through, 10.0 and 10 are one number.
         return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
+    def _given_twice(self, node: yaml.Node, first: Place, path: Path) -> ManifestError:
+        """One reader takes the last of two, a strict one takes neither: nobody is to guess which is meant."""
+        place = self._place(node)
+        message = f'key "{path[-1]}" is given twice, in lines {first.line} and {place.line}'
+        remedy = f"keep one of them; kubectl takes that of line {place.line}, a strict reader neither"
+        return _refused(place, "duplicate-key", message, path, remedy)
+
     def _too_deep(self, node: yaml.Node) -> ManifestError:
         return _refused(self._place(node), "too-deep", f"nested deeper than {MAX_DEPTH} levels")
 
@@ -278,7 +289,7 @@ class _Reader:
 
 
 def _is_null(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.tag == _TAG + "null"
+    return isinstance(node, yaml.ScalarNode) and node.tag == TAG + "null"
 
 
 def _replaced(data: Any, path: Path, value: JsonValue) -> JsonValue:
@@ -292,7 +303,7 @@ def _replaced(data: Any, path: Path, value: JsonValue) -> JsonValue:
     raise KeyError(head)
 
 
-def _refused(place: Place, code: str, message: str, path: Path = ()) -> ManifestError:
+def _refused(place: Place, code: str, message: str, path: Path = (), remedy: str = "") -> ManifestError:
     return ManifestError(
         [
             Finding(
@@ -302,6 +313,7 @@ def _refused(place: Place, code: str, message: str, path: Path = ()) -> Manifest
                 file=place.file,
                 line=place.line,
                 path=path_text(path),
+                remedy=remedy,
             )
         ]
     )

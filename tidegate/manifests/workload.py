@@ -21,7 +21,16 @@ SCALE_DOWNS: Final = (NEVER, ON_SUCCESS, PROGRESSIVELY)
 def needs_template(rollout: Mapping[str, Any]) -> bool:
     """Whether a Rollout leaves its pod template to a workload; never raises."""
     spec = rollout.get("spec")
-    return isinstance(spec, Mapping) and bool(spec.get("workloadRef")) and not spec.get("template")
+    return isinstance(spec, Mapping) and bool(spec.get("workloadRef")) and is_empty_template(spec.get("template"))
+
+
+def is_empty_template(template: object) -> bool:
+    """Whether a pod template says nothing: it has neither labels nor annotations, by which Argo judges; never raises.
+
+    Argo's controller writes `{metadata: {}, spec: {containers: null}}` in the place of none.
+    """
+    metadata = template.get("metadata") if isinstance(template, Mapping) else None
+    return not (isinstance(metadata, Mapping) and (metadata.get("labels") or metadata.get("annotations")))
 
 
 def reference_of(rollout: Mapping[str, Any]) -> WorkloadRef | None:

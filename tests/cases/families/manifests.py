@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from tests.cases.family import Answer, Family, Input, equal
 from tidegate.manifests.analysis_template import AnalysisTemplate, RolloutAnalysis
 from tidegate.manifests.field_error import FieldError
-from tidegate.manifests.rollout import Rollout
+from tidegate.manifests.rollout import Istio, Rollout
 from tidegate.manifests.steps import CanaryStep, PauseStep, step_text
 from tidegate.manifests.validation.analyses import analysis_errors
-from tidegate.manifests.validation.references import reference_errors, service_errors, virtual_service_errors
+from tidegate.manifests.validation.references import (
+    reference_errors,
+    service_errors,
+    virtual_service_errors,
+    virtual_service_settings,
+)
 from tidegate.manifests.validation.rollout import validate_rollout
 
-SERVICE_FIELDS: Final = {"StableService": ("stableService",), "CanaryService": ("canaryService",)}
+SERVICE_FIELDS: Final = {
+    "StableService": ("stableService",),
+    "CanaryService": ("canaryService",),
+    "PingService": ("pingPong", "pingService"),
+    "PongService": ("pingPong", "pongService"),
+}
 
 
 def in_argos_form(errors: list[FieldError]) -> list[dict[str, str]]:
@@ -50,16 +60,29 @@ def reference_validation(given: Input) -> Answer:
     for each in given.get("services", []):
         errors += service_errors(rollout, SERVICE_FIELDS[each["type"]], each["service"])
     for each in given.get("virtualservices", []):
-        istio = rollout.canary.istio
-        settings = istio.all_virtual_services() if istio else ()
-        [setting] = [one for one in settings if one.name == each["metadata"]["name"]]
-        errors += virtual_service_errors(rollout, setting, each)
+        istio = rollout.canary.istio or Istio()
+        settings = virtual_service_settings(istio)
+        named = next(((path, one) for path, one in settings if one.located("")[0] == each["metadata"]["name"]), None)
+        if named is not None:
+            errors += virtual_service_errors(rollout, named[1], each, named[0])
     for each in given.get("analyses", []):
-        templates = [*each.get("templates", []), *each.get("clusterTemplates", [])]
-        models = [AnalysisTemplate.model_validate(template) for template in templates]
-        analysis = RolloutAnalysis.model_validate({"args": each.get("args")})
-        errors += analysis_errors(models, analysis, each["step"] if each["type"] == "InlineAnalysis" else None)
+        groups = {"AnalysisTemplate": "templates", "ClusterAnalysisTemplate": "clusterTemplates"}
+        models = [
+            AnalysisTemplate.model_validate({"kind": kind, **template})
+            for kind, key in groups.items()
+            for template in each.get(key) or []
+        ]
+        step = each["step"] if each["type"] == "InlineAnalysis" else None
+        errors += analysis_errors(models, analysis_of(rollout, step, each.get("args")), step)
     return {"accepted": not errors, "errors": in_argos_form(errors)}
+
+
+def analysis_of(rollout: Rollout, step: int | None, args: Any) -> RolloutAnalysis:
+    """The analysis at a step of the Rollout, or its background analysis, with these arguments."""
+    found = rollout.canary.analysis if step is None else rollout.canary.steps[step].analysis
+    given = found.to_wire() if found is not None else {}
+    given.pop("startingStep", None)
+    return RolloutAnalysis.model_validate(given | {"args": args})
 
 
 def step_string(given: Input) -> Answer:

@@ -26,7 +26,7 @@ def rules(*metrics: dict[str, Any], **spec: Any) -> RunRules:
     ("fields", "problem"),
     [
         ({"consecutiveSuccessLimit": -1}, "consecutiveSuccessLimit must be >= 0"),
-        ({"failureLimit": -2}, "failureLimit must be >= -1"),
+        ({"failureLimit": -2}, "failureLimit must be >= 0, or -1 to be disabled"),
         ({"failureLimit": -1}, "failureLimit and consecutiveSuccessLimit cannot both be disabled"),
         ({"inconclusiveLimit": -1}, "inconclusiveLimit must be >= 0"),
         ({"consecutiveErrorLimit": "-1"}, "consecutiveErrorLimit must be >= 0"),

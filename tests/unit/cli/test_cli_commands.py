@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -41,6 +43,54 @@ def test_lint_explains_the_seed_and_lets_it_pass(tidegate: Tidegate, capsys: pyt
     *findings, tally = capsys.readouterr().out.splitlines()
     assert tally.startswith("0 errors, ")
     assert any("analysis-template.yaml:" in finding and ": warning: " in finding for finding in findings)
+
+
+@pytest.fixture
+def piped(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
+    """Puts something into the standard input."""
+
+    def pipe(content: bytes) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+    return pipe
+
+
+@pytest.mark.parametrize("command", ["lint", "start"])
+def test_manifests_come_from_the_standard_input(
+    tidegate: Tidegate,
+    overweight: Path,
+    piped: Callable[[bytes], None],
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    piped(overweight.read_bytes())
+    assert tidegate(command, "-f", "-") == 5
+    [finding] = [line for line in "".join(capsys.readouterr()).splitlines() if ": error: " in line]
+    assert finding.startswith("<stdin>:")
+    assert "120" in finding
+
+
+def test_templates_come_from_the_standard_input(
+    tidegate: Tidegate, piped: Callable[[bytes], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    piped(b"apiVersion: argoproj.io/v1alpha1\nkind: AnalysisTemplate\nmetadata: {name: t}\nspec: {metrics: []}\n")
+    assert tidegate("analysis", "run", "-f", "-") == 5
+    assert "<stdin>:4: error: spec.metrics: no metrics specified" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("content", "code"), [(b"", "empty"), (b"# nothing\n", "empty"), (b"a: \xff", "unreadable")])
+def test_a_pipe_that_gave_nothing_is_no_manifest_without_a_fault(
+    tidegate: Tidegate,
+    piped: Callable[[bytes], None],
+    capsys: pytest.CaptureFixture[str],
+    content: bytes,
+    code: str,
+) -> None:
+    piped(content)
+    assert tidegate("lint", "-f", "-") == 5
+    [finding, _] = capsys.readouterr().out.splitlines()
+    assert finding.startswith("<stdin>:1: error: ")
+    assert finding.endswith(f"[{code}]")
 
 
 def test_lint_names_file_field_and_value(

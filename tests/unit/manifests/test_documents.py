@@ -69,13 +69,15 @@ def test_every_field_that_does_not_fit_is_named() -> None:
         ("apiVersion: v1", "no-kind", "kind", "known kinds"),
         ("- 1", "no-object", "", ""),
         ("apiVersion: argoproj.io/v1alpha1\nkind: Rolout", "unknown-kind", "kind", "did you mean Rollout?"),
-        ("apiVersion: argoproj.io/v1alpha1\nkind: Gadget", "unknown-kind", "kind", "known kinds"),
         ("apiVersion: v1\nkind: Services", "unknown-kind", "kind", "did you mean Service?"),
         ("apiVersion: networking.istio.io/v1\nkind: VirtualServise", "unknown-kind", "kind", "VirtualService"),
         ("apiVersion: argoproj.io/v1\nkind: Rollout", "unknown-version", "apiVersion", "argoproj.io/v1alpha1"),
         ("apiVersion: argo.io/v1alpha1\nkind: Rollout", "unknown-version", "apiVersion", "argoproj.io/v1alpha1"),
         ("apiVersion: argoproj.io/v1alpha1\nkind: Experiment", "refused-kind", "kind", "not supported by Tidegate"),
-        ("apiVersion: v1\nkind: List", "refused-kind", "kind", "---"),
+        ("apiVersion: apps/v1\nkind: Deploymnt", "unknown-kind", "kind", "did you mean Deployment?"),
+        ("apiVersion: v1\nkind: List\nitems: {}", "type", "items", ""),
+        ("apiVersion: v1\nkind: List\nitems: [{kind: Rollout}]", "no-kind", "apiVersion", "known kinds"),
+        ("apiVersion: argoproj.io/v1\nkind: RolloutList\nitems: [{}]", "unknown-version", "apiVersion", "v1alpha1"),
     ],
 )
 def test_a_kind_that_cannot_be_meant_is_refused(text: str, code: str, path: str, hint: str) -> None:
@@ -92,12 +94,47 @@ def test_a_kind_that_cannot_be_meant_is_refused(text: str, code: str, path: str,
         "apiVersion: networking.istio.io/v1\nkind: ServiceEntry",
         "apiVersion: serving.knative.dev/v1\nkind: Service",
         "apiVersion: argoproj.io/v1alpha1\nkind: Application",
+        "apiVersion: argoproj.io/v1alpha1\nkind: RolloutManager",
+        "apiVersion: argoproj.io/v1beta1\nkind: ArgoCD",
+        "apiVersion: argoproj.io/v1alpha1\nkind: Workflow",
+        "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: ConfigMap}]",
         "apiVersion: secrets.hashicorp.com/v1beta1\nkind: VaultStaticSecret",
     ],
 )
 def test_what_a_release_does_not_need_is_left_alone_and_said(text: str) -> None:
     [note] = loads(text).notes
     assert (note.severity, note.code) == (Severity.NOTE, "not-read")
+
+
+ITEM = ROLLOUT.split("\n", 2)[2]  # without apiVersion and kind
+LISTS = {
+    "List": "apiVersion: v1\nkind: List\nitems:\n- " + ROLLOUT.replace("\n", "\n  "),
+    "List in a List": "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items:\n  - "
+    + ROLLOUT.replace("\n", "\n    "),
+    "RolloutList": "apiVersion: argoproj.io/v1alpha1\nkind: RolloutList\nitems:\n- " + ITEM.replace("\n", "\n  "),
+}
+
+
+@pytest.mark.parametrize("text", LISTS.values(), ids=LISTS)
+def test_a_list_is_its_items_and_each_field_knows_its_line(text: str) -> None:
+    rollout = loads(text, "f.yaml").rollout()
+    assert rollout.label == "Rollout/checkout"
+    line = 1 + text.splitlines().index(next(each for each in text.splitlines() if "setWeight" in each))
+    assert rollout.document.place(("spec", "strategy", "canary", "steps", 0, "setWeight")).line == line
+    [finding] = refused(text.replace("setWeight", "setWieght"))
+    assert (finding.path, finding.line) == ("spec.strategy.canary.steps[0].setWieght", line)
+
+
+def test_a_list_of_many_items_is_read_in_one_go() -> None:
+    items = "\n".join(f"- {{metadata: {{name: r{n}}}}}" for n in range(5_000))
+    manifests = loads(f"apiVersion: argoproj.io/v1alpha1\nkind: AnalysisTemplateList\nitems:\n{items}")
+    assert [each.metadata.name for each in manifests.templates] == [f"r{n}" for n in range(5_000)]
+
+
+def test_a_boolean_where_text_is_wanted_is_to_be_put_in_quotes() -> None:
+    [finding] = refused(ROLLOUT.replace("namespace: payments", "annotations: {a: y}"))
+    assert finding.path == "metadata.annotations.a"
+    assert finding.remedy.startswith("put the value in quotes: a bare y, yes,")
 
 
 def test_one_object_given_twice_is_refused() -> None:

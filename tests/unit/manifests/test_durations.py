@@ -88,7 +88,17 @@ def test_any_text_has_a_pause_or_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "number"), [("3", 3), ("{{args.n}}", 0), (None, 0), (4, 4), ("1.5", 0), ("9" * 30, 0)]
+    ("value", "number"),
+    [
+        ("3", 3),
+        ("{{args.n}}", 0),
+        (None, 0),
+        (4, 4),
+        ("1.5", 0),
+        ("9" * 30, 2**63 - 1),
+        ("-" + "9" * 200, -(2**63)),
+        ("0" * 200 + "5", 5),
+    ],
 )
 def test_text_that_is_no_number_counts_as_nothing(value: str | int | None, number: int) -> None:
     assert int_or_zero(value) == number

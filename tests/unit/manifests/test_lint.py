@@ -381,7 +381,7 @@ class TestCheckRelease:
             ("VirtualService/checkout-vsvc", 'virtualservices.networking.istio.io "checkout-vsvc" not found'),
             (
                 "AnalysisTemplate/checkout-canary-datadog",
-                'AnalysisTemplate "checkout-canary-datadog" not found',
+                "AnalysisTemplate 'checkout-canary-datadog' not found",
             ),
         ],
     )

@@ -39,6 +39,34 @@ def test_an_overlay_of_an_overlay_is_read(folder: Path) -> None:
     assert service.document.value(("spec", "ports", 0, "port")) == 8080
 
 
+@pytest.mark.parametrize("name", ["kustomization.yml", "Kustomization"])
+def test_kustomize_has_three_names_for_its_file(folder: Path, name: str) -> None:
+    (folder / "kustomization.yaml").rename(folder / name)
+    for path in (folder, folder / name):
+        [service] = load([path]).services
+        assert service.document.value(("spec", "ports", 0, "port")) == 8080
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("kustomization.yaml", HEAD + "namespace: shop\n"),
+        ("kustomization.yaml", HEAD + "images: [{name: shop, newTag: '2'}]\n"),
+        ("kustomization.yaml", HEAD + "patches: [{target: {kind: Service, name: web}, patch: '- {}'}]\n"),
+        ("kustomization.yaml", HEAD + "resource: [x.yaml]\n"),
+        ("patch.yaml", "- {op: add, path: /spec/x, value: 1}"),
+        ("patch.yaml", "{apiVersion: v1, kind: Service, metadata: {name: web}}"),
+    ],
+)
+def test_what_is_not_understood_names_who_understands_it(folder: Path, file: str, content: str) -> None:
+    (folder / file).write_text(content)
+    with pytest.raises(ManifestError) as caught:
+        load([folder])
+    assert caught.value.findings
+    for finding in caught.value.findings:
+        assert f"kubectl kustomize {folder} | tidegate lint -f -" in finding.remedy
+
+
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
@@ -52,6 +80,7 @@ def test_an_overlay_of_an_overlay_is_read(folder: Path) -> None:
         ("kustomization.yaml", HEAD.replace("service.yaml", "gone.yaml"), "No such file"),
         ("kustomization.yaml", f"{HEAD}---\n{HEAD}", "one object is expected"),
         ("kustomization.yaml", "", "Field required"),
+        ("kustomization.yaml", HEAD.replace("service.yaml", "https://example.com/base"), "kubectl kustomize"),
     ],
 )
 def test_refuses_what_it_does_not_understand(folder: Path, file: str, content: str, message: str) -> None:

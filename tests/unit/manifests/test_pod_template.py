@@ -100,7 +100,17 @@ def test_a_sound_template_has_no_problems() -> None:
         ({"containers": [{"name": "C_", "image": "i"}]}, "spec.containers[0].name", "Invalid"),
         ({"containers": [{"name": "c" * 64, "image": "i"}]}, "spec.containers[0].name", "Invalid"),
         ({"containers": [{"name": "c", "image": "i"}] * 2}, "spec.containers[1].name", "Duplicate"),
-        ({"containers": [{"name": "c", "image": " i"}]}, "spec.containers[0].image", "Invalid"),
+        ({"containers": [{"name": "a.b", "image": "i"}]}, "spec.containers[0].name", "Invalid"),
+        (
+            {"containers": [{"name": "c", "image": "i"}], "initContainers": [{"name": "c", "image": "i"}]},
+            "spec.initContainers[0].name",
+            "Duplicate",
+        ),
+        (
+            {"containers": [{"name": "c", "image": "i"}], "activeDeadlineSeconds": 5},
+            "spec.activeDeadlineSeconds",
+            "Forbidden",
+        ),
         (
             {"containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never"},
             "spec.restartPolicy",

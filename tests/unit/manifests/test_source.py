@@ -34,6 +34,13 @@ def only(text: str, file: str = "f.yaml") -> Document:
         (".5", 0.5),
         ("yes", True),
         ("Off", False),
+        ("y", True),
+        ("Y", True),
+        ("n", False),
+        ("N", False),
+        ("on", True),
+        ("tRue", "tRue"),
+        ("'y'", "y"),
         ("~", None),
         ("", None),
         ('"5"', "5"),
@@ -60,12 +67,68 @@ def test_every_field_knows_its_line_in_its_own_document() -> None:
 
 
 def test_merge_keys_are_followed_and_own_keys_win() -> None:
-    document = only("base: &base {x: 1, y: 1}\nuse:\n  <<: *base\n  y: 2\n")
-    assert document.value(("use",)) == {"x": 1, "y": 2}
+    document = only("base: &base {v: 1, w: 1}\nuse:\n  <<: *base\n  w: 2\n")
+    assert document.value(("use",)) == {"v": 1, "w": 2}
 
 
 def test_json_may_be_indented_with_tabs() -> None:
-    assert only('{\n\t"a": [1,\n\t2]\n}', "f.json").data == {"a": [1, 2]}
+    assert only('{\n\t"a": [1,\n\t2]\n}\t\n').data == {"a": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("a:\tb", {"a": "b"}),
+        ("a\t: b", {"a": "b"}),
+        ("a: 3\t# three", {"a": 3}),
+        ("a: b\t\nc: d", {"a": "b", "c": "d"}),
+        ("a:\t\n  b: c", {"a": {"b": "c"}}),
+        ('a: "x"\t# quoted', {"a": "x"}),
+        ("a: x\ty", {"a": "x\ty"}),
+        ("a: &x\tb\nc: *x\t", {"a": "b", "c": "b"}),
+        ("a:\t|\n  x", {"a": "x"}),
+        ("a: >-\t\n  x", {"a": "x"}),
+        ("a: |2+ # text\n  x\n\n", {"a": "x\n\n"}),
+        ("a: {b:\t1,\tc: [1,\t2]}", {"a": {"b": 1, "c": [1, 2]}}),
+        ("---\t\na: b\n...\t\n", {"a": "b"}),
+    ],
+)
+def test_tabs_stand_where_kubernetes_takes_them(text: str, data: object) -> None:
+    """Answers of sigs.k8s.io/yaml 1.6.0."""
+    assert only(text).data == data
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a:\n\tb: c", 2),
+        ("a:\n  - x\n\t- y", 3),
+        ("a: x\n\ty", 2),
+        ("-\ta: b", 1),
+        ("? a\n:\tb", 2),
+        ("a: |\n  x\n\ty\n", 3),
+        ("a: |x\n  y", 1),
+        ("a: b\n\t# comment", 2),
+    ],
+)
+def test_a_tab_is_no_indentation(text: str, line: int) -> None:
+    with pytest.raises(ManifestError) as caught:
+        read_documents(text, "f.yaml")
+    [finding] = caught.value.findings
+    assert (finding.code, finding.line) == ("yaml", line)
+
+
+def test_a_key_is_the_text_that_kubernetes_makes_of_it() -> None:
+    assert only("y: 1\n8080: 2\n0x10: 3\n1.50: 4\n'n': 5").data == {"true": 1, "8080": 2, "16": 3, "1.5": 4, "n": 5}
+
+
+def test_of_a_key_given_twice_both_places_are_named() -> None:
+    with pytest.raises(ManifestError) as caught:
+        read_documents("a:\n  b: 1\n  c: 2\n  b: 3\n", "f.yaml")
+    [finding] = caught.value.findings
+    assert (finding.code, finding.path, finding.line) == ("duplicate-key", "a.b", 4)
+    assert "lines 2 and 4" in finding.message
+    assert "keep one of them" in finding.remedy
 
 
 @pytest.mark.parametrize(
@@ -79,6 +142,7 @@ def test_json_may_be_indented_with_tabs() -> None:
         ('a: "\\ud83d"', "yaml", 1),
         ("a: \x07", "yaml", 1),
         ("? [1]\n: 2", "yaml", 1),
+        ("~: 2", "yaml", 1),
         ("a: 1\n<<: 5", "yaml", 2),
         ("a: !!python/name:os.system x", "yaml-tag", 1),
         ("a: !own {b: c}", "yaml-tag", 1),

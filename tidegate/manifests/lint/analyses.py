@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from tidegate.manifests.analysis_template import AnalysisTemplate, RolloutAnalysis
 from tidegate.manifests.documents import Loaded
 from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.lint.arguments import argument_value_findings
 from tidegate.manifests.lint.named_metrics import Matches, rule_findings
 from tidegate.manifests.lint.rollouts import field_findings
 from tidegate.manifests.network import HASH_LABEL
 from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.templates import TemplateKey, used_templates
-from tidegate.manifests.validation.analyses import analysis_errors, analysis_path
+from tidegate.manifests.validation.analyses import analysis_errors, analysis_path, run_problems
 
 Templates = Mapping[TemplateKey, Loaded[AnalysisTemplate]]
 
@@ -36,6 +37,8 @@ def analysis_findings(
         yield from field_findings(rollout, analysis_errors(found, analysis, step), "analysis")
         yield from _arguments(rollout, step, analysis)
         if not used.missing:
+            if step is None:
+                yield from _found_by_a_run(rollout, analysis, found)
             yield from _unused_arguments(rollout, step, analysis, found)
             names = [metric.name for template in found for metric in template.spec.metrics]
             yield from rule_findings(rollout, analysis, analysis_path(step)[:-1], [names], matches)
@@ -61,9 +64,16 @@ def missing_template(rollout: Loaded[Rollout], key: TemplateKey, path: Path, *, 
 def _arguments(rollout: Loaded[Rollout], step: int | None, analysis: RolloutAnalysis) -> Iterator[Finding]:
     for index, argument in enumerate(analysis.args):
         path: Path = (*analysis_path(step)[:-1], "args", index)
+        yield from argument_value_findings(rollout, argument.value, (*path, "value"))
         source = argument.value_from
         if source is None:
             continue
+        if argument.value is not None:
+            message, remedy = (
+                f"args.{argument.name} has a value and a valueFrom: valueFrom is used",
+                "leave one of them out",
+            )
+            yield rollout.finding(Severity.WARNING, "argument", path, message, value=argument.value, remedy=remedy)
         chosen = source.pod_template_hash_value
         if chosen is not None and chosen not in _HASHES:
             at = (*path, "valueFrom", "podTemplateHashValue")
@@ -77,6 +87,14 @@ def _arguments(rollout: Loaded[Rollout], step: int | None, analysis: RolloutAnal
             )
             remedy = "write valueFrom: {podTemplateHashValue: Latest}"
             yield rollout.finding(Severity.WARNING, "hash-from-rollout-label", at, message, remedy=remedy)
+
+
+def _found_by_a_run(
+    rollout: Loaded[Rollout], analysis: RolloutAnalysis, templates: list[AnalysisTemplate]
+) -> Iterator[Finding]:
+    """What Argo says of a background analysis only when it runs, which is when the version has traffic."""
+    for problem in run_problems(templates, analysis):
+        yield rollout.finding(Severity.ERROR, "analysis-run", analysis_path(None), problem)
 
 
 def _takes_absent_hash(field_path: str, rollout: Loaded[Rollout]) -> bool:

@@ -11,13 +11,19 @@ from tidegate.manifests.findings import Finding
 from tidegate.manifests.lint.analyses import analysis_findings
 from tidegate.manifests.lint.conditions import CompileCondition
 from tidegate.manifests.lint.experiments import experiment_findings
+from tidegate.manifests.lint.mesh import mesh_findings
 from tidegate.manifests.lint.metrics import metric_findings
 from tidegate.manifests.lint.named_metrics import Matches
 from tidegate.manifests.lint.pod_metadata import pod_metadata_findings
-from tidegate.manifests.lint.rollouts import field_findings, removed_destination_findings, rollout_findings
+from tidegate.manifests.lint.rollouts import (
+    field_findings,
+    reference_findings,
+    rollout_findings,
+)
 from tidegate.manifests.lint.scope import bindings
 from tidegate.manifests.lint.selectors import changed_selector_findings, left_behind_findings
 from tidegate.manifests.lint.templates import template_findings
+from tidegate.manifests.lint.workloads import lender_of, lent_template_findings, with_lent_template
 from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.support import unsupported, unsupported_providers
 from tidegate.manifests.templates import template_key, used_templates
@@ -43,10 +49,14 @@ def lint(
     """
     templates = {template_key(template.model): template for template in manifests.templates}
     findings: list[Finding] = []
-    for rollout in manifests.rollouts:
-        findings += rollout_findings(rollout, manifests, complete=complete)
-        findings += changed_selector_findings(rollout)
-        findings += unsupported(rollout)
+    for written in manifests.rollouts:
+        findings += rollout_findings(written)
+        findings += changed_selector_findings(written)
+        findings += unsupported(written)
+        lender = lender_of(written, manifests.deployments)
+        rollout = with_lent_template(written, lender)
+        findings += lent_template_findings(rollout, lender, complete=complete)
+        findings += reference_findings(rollout, manifests, complete=complete)
         findings += pod_metadata_findings(rollout)
         findings += experiment_findings(rollout, templates, complete=complete)
         findings += analysis_findings(rollout, templates, matches, complete=complete)
@@ -64,24 +74,27 @@ def check_release(
     services: Observed,
     virtual_services: Observed,
     *,
+    workload: Mapping[str, Any] | None = None,
     standing: Mapping[str, Mapping[str, str]] | None = None,
     compile_condition: CompileCondition | None = None,
 ) -> list[Finding]:
     """As `lint`, for a release that is about to start, against what was observed in the cluster.
 
     `templates` are all that there are for the Rollout, those that it does not use being left alone; `services` are by
-    name and `virtual_services` by `name.namespace`, None standing for what was looked for and not found;
-    `standing` the labels of the pods of each ReplicaSet of the Rollout that has some, by its name.
+    name and `virtual_services` by `name.namespace`, None standing for what was looked for and not found. `workload` is
+    the Deployment that lends the pod template, None where the Rollout has its own; `standing` the labels of the pods of
+    each ReplicaSet of the Rollout that has some, by its name.
     Raises ManifestError for an object that cannot be read.
     """
-    manifests = from_objects([rollout, *templates])
-    loaded = manifests.rollout()
-    findings = lint(_with_used_templates(manifests, loaded), compile_condition=compile_condition)
+    manifests = from_objects([rollout, *templates, *([workload] if workload is not None else [])])
+    written = manifests.rollout()
+    loaded = with_lent_template(written, lender_of(written, manifests.deployments))
+    findings = lint(_with_used_templates(manifests, written), compile_condition=compile_condition)
     findings += left_behind_findings(loaded, standing or {})
     if loaded.model.spec.strategy.canary is not None:
         errors = reference_errors(loaded.model, services, virtual_services, templates)
         findings += field_findings(loaded, errors, "reference")
-        findings += removed_destination_findings(loaded, virtual_services)
+        findings += mesh_findings(loaded, virtual_services)
     return list(dict.fromkeys(each for each in findings if each.code not in _ANSWERED_BY_THE_CLUSTER))
 
 

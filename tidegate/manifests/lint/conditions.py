@@ -23,6 +23,9 @@ class Compiled(Protocol):
 CompileCondition = Callable[[str], Compiled]
 
 _PLACEHOLDER: Final = re.compile(r"\{\{.*?\}\}")
+_ARGUMENT: Final = re.compile(r"\bargs\.[\w-]+")
+_QUOTED: Final = re.compile(r"\"[^\"]*\"|'[^']*'")
+_RESULT: Final = re.compile(r"\bresult\b(?!\s*\[)")
 
 
 def condition_findings(
@@ -47,9 +50,30 @@ def condition_findings(
         try:
             compile_condition(filled).check(kinds)
         except ValueError as error:
-            remedy = "" if len(kinds) == len(ResultKind) else f"the result of this metric is {' or '.join(kinds)}"
+            remedy = _bare_argument(filled) or _indexed(condition, filled, kinds, compile_condition) or _told(kinds)
             at = (*path, name)
             yield template.finding(Severity.ERROR, "condition", at, str(error), value=condition, remedy=remedy)
+
+
+def _bare_argument(filled: str) -> str:
+    """The remedy where an argument is named like a field."""
+    found = _ARGUMENT.search(_QUOTED.sub("", filled))
+    return f"write {{{{{found[0]}}}}}: arguments are filled in before a condition is read" if found else ""
+
+
+def _indexed(condition: str, filled: str, kinds: Sequence[ResultKind], compile_condition: CompileCondition) -> str:
+    """The remedy where a list is compared, and its first element could be."""
+    if ResultKind.NUMBERS not in kinds or len(kinds) == len(ResultKind):
+        return ""
+    try:
+        compile_condition(_RESULT.sub("result[0]", filled)).check(kinds)
+    except ValueError:
+        return ""
+    return f"write {_RESULT.sub('result[0]', condition)}: the result of this metric is {ResultKind.NUMBERS}"
+
+
+def _told(kinds: Sequence[ResultKind]) -> str:
+    return "" if len(kinds) == len(ResultKind) else f"the result of this metric is {' or '.join(kinds)}"
 
 
 def _filled(placeholder: str, defaults: Mapping[str, str]) -> str:

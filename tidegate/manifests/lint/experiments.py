@@ -78,6 +78,8 @@ def _selector(rollout: Loaded[Rollout], template: ExperimentTemplate, path: Path
     own = rollout.model.spec.template.get("metadata")
     labels = own.get("labels") if isinstance(own, dict) else None
     given = {str(key): str(value) for key, value in (labels if isinstance(labels, dict) else {}).items()}
+    if rollout.model.spec.leaves_template_open:
+        return
     if template.selector is not None and not template.selector.matches({**given, **template.metadata.labels}):
         message = "the pods of the template do not have these labels"
         remedy = "add them to metadata.labels of the template"

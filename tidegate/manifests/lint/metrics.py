@@ -10,6 +10,7 @@ from tidegate.manifests.documents import Loaded
 from tidegate.manifests.durations import DURATION_HINT, parse_duration
 from tidegate.manifests.findings import Finding, Path, Severity
 from tidegate.manifests.lint.conditions import CompileCondition, condition_findings
+from tidegate.manifests.lint.datadog import datadog_findings
 from tidegate.manifests.lint.job import job_findings
 from tidegate.manifests.lint.prometheus import prometheus_findings
 from tidegate.manifests.lint.scope import Binding, Scope, open_scope, scope_of
@@ -37,8 +38,8 @@ def metric_findings(
         yield from _durations(template, metric, path)
         yield from condition_findings(template, metric, path, compile_condition)
         yield from _provider(template, metric, path)
+        yield from datadog_findings(template, metric, path)
         if metric.provider.datadog is not None:
-            yield from _datadog(template, metric.provider.datadog, (*path, "provider", "datadog"))
             yield from _scopes(template, metric, (*path, "provider", "datadog"), bound)
         yield from prometheus_findings(template, metric, path, bound, compile_condition)
         yield from web_findings(template, metric, path)
@@ -75,13 +76,6 @@ def _provider(template: Loaded[AnalysisTemplate], metric: Metric, path: Path) ->
     elif len(names) > 1:
         message = f"multiple providers specified: {', '.join(names)}"
         yield template.finding(Severity.ERROR, "provider", at, message, remedy="write a metric for each")
-
-
-def _datadog(template: Loaded[AnalysisTemplate], datadog: Datadog, path: Path) -> Iterator[Finding]:
-    for field, text, remedy in datadog.contradictions():
-        value = template.document.value((*path, field))
-        shown = value if isinstance(value, str) else None
-        yield template.finding(Severity.ERROR, "datadog", (*path, field), text, value=shown, remedy=remedy)
 
 
 def _scopes(

@@ -9,6 +9,11 @@ from tidegate.manifests.analysis_template import MAX_RETENTION, AnalysisTemplate
 from tidegate.manifests.documents import Loaded
 from tidegate.manifests.findings import Finding, Path, Severity
 
+_TWICE = {
+    "dryRun": "two Dry-Run metric rules",
+    "measurementRetention": "two Measurement Retention metric rules",
+}
+
 Matches = Callable[[str, str], bool]
 """Whether a regular expression is found in the name of a metric; one that is none is found in no name."""
 
@@ -30,7 +35,12 @@ def rule_findings(
         "measurementRetention": [rule.metric_name for rule in given.measurement_retention],
     }
     for field, rules in patterns.items():
+        first: dict[str, int] = {}
         for index, pattern in enumerate(rules):
+            if first.setdefault(pattern, index) != index:
+                message, at = f"{_TWICE[field]} have the same name '{pattern}'", (*path, field, index, "metricName")
+                remedy = f"keep one of them, the first is {field}[{first[pattern]}]"
+                yield loaded.finding(Severity.ERROR, "rule-twice", at, message, value=pattern, remedy=remedy)
             for names in runs:
                 if matches is None or any(matches(pattern, name) for name in names):
                     continue

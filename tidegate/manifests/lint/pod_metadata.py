@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from tidegate.manifests.documents import Loaded
 from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.labels import key_problems, value_problems
 from tidegate.manifests.network import HASH_LABEL
 from tidegate.manifests.pod_template.check import template_labels
 from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.steps import PodTemplateMetadata
 
 CODE = "pod-metadata"
-
-# Kubernetes, "Labels and Selectors", syntax and character set; annotations have keys of the same form.
-_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-_PREFIX = r"(?=.{1,253}/)[a-z0-9]([-a-z0-9.]*[a-z0-9])?/"
-_KEY = re.compile(rf"({_PREFIX})?{_NAME}")
-_VALUE = re.compile(rf"({_NAME})?")
-_KEY_HINT = "up to 63 letters, digits, hyphens, underscores and dots, after an optional DNS name and a slash"
-_VALUE_HINT = "up to 63 letters, digits, hyphens, underscores and dots"
 
 
 def pod_metadata_findings(rollout: Loaded[Rollout]) -> Iterator[Finding]:
@@ -40,18 +32,18 @@ def _syntax(rollout: Loaded[Rollout], metadata: PodTemplateMetadata, path: Path)
     for section, given in (("labels", metadata.labels), ("annotations", metadata.annotations)):
         for key, value in given.items():
             at = (*path, section, key)
-            if not _KEY.fullmatch(key):
-                yield rollout.finding(Severity.ERROR, CODE, at, "no valid key", value=key, remedy=_KEY_HINT)
-            elif section == "labels" and not _VALUE.fullmatch(value):
-                message = "no valid value of a label"
-                yield rollout.finding(Severity.ERROR, CODE, at, message, value=value, remedy=_VALUE_HINT)
+            for problem in key_problems(key):
+                yield rollout.finding(Severity.ERROR, CODE, at, problem, value=key)
+            for problem in value_problems(value) if section == "labels" else ():
+                yield rollout.finding(Severity.ERROR, CODE, at, problem, value=value)
 
 
 def _selection(rollout: Loaded[Rollout], metadata: PodTemplateMetadata, path: Path) -> Iterator[Finding]:
     """A ReplicaSet whose selector does not find its own pods is refused, and pods that leave it are made once more."""
-    selector = rollout.model.spec.selector
-    labels = {**template_labels(rollout.model.spec.template), **metadata.labels}
-    if HASH_LABEL in metadata.labels or (selector is not None and not selector.matches(labels)):
+    spec = rollout.model.spec
+    labels = {**template_labels(spec.template), **metadata.labels}
+    lost = spec.selector is not None and not spec.leaves_template_open and not spec.selector.matches(labels)
+    if HASH_LABEL in metadata.labels or lost:
         message = "with these labels pods would not belong to their ReplicaSet any more"
         remedy = f"use labels that are neither in spec.selector nor {HASH_LABEL}"
         yield rollout.finding(Severity.ERROR, CODE, (*path, "labels"), message, remedy=remedy)

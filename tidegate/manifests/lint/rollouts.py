@@ -7,14 +7,13 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, JsonValue
 
-from tidegate.manifests.decode import decode_object
 from tidegate.manifests.documents import Loaded, Manifests
 from tidegate.manifests.field_error import FieldError
-from tidegate.manifests.findings import Finding, ManifestError, Path, Severity
-from tidegate.manifests.network import HASH_LABEL, VirtualService
-from tidegate.manifests.pod_template.check import template_problems
-from tidegate.manifests.rollout import MAX_WEIGHT, Canary, IstioVirtualService, Rollout
-from tidegate.manifests.routes import PROTOCOLS, EditedRoute, Role, RouteError, Sides, edited_routes, managed_names
+from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.lint.mesh import mesh_findings
+from tidegate.manifests.network import HASH_LABEL
+from tidegate.manifests.pod_template.check import image_problems, template_problems
+from tidegate.manifests.rollout import MAX_WEIGHT, Canary, Rollout
 from tidegate.manifests.validation.references import destination_rule_errors, reference_errors
 from tidegate.manifests.validation.rollout import validate_rollout
 from tidegate.manifests.workload import workload_findings
@@ -22,26 +21,35 @@ from tidegate.manifests.workload import workload_findings
 M = TypeVar("M", bound=BaseModel)
 
 
-def rollout_findings(rollout: Loaded[Rollout], manifests: Manifests, *, complete: bool) -> Iterator[Finding]:
-    """What Argo would refuse, what Kubernetes would not read, and what a release does to Services."""
+def rollout_findings(rollout: Loaded[Rollout]) -> Iterator[Finding]:
+    """What Argo would refuse, and what Kubernetes would not read."""
     if not rollout.metadata.name:
         yield rollout.finding(Severity.ERROR, "invalid", ("metadata", "name"), "a Rollout needs a name")
     yield from field_findings(rollout, validate_rollout(rollout.model), "invalid")
     yield from pod_template_findings(rollout, rollout.model.spec.template, ("spec", "template"))
     yield from workload_findings(rollout)
     canary = rollout.model.spec.strategy.canary
+    if canary is not None:
+        yield from _threshold_findings(rollout, canary)
+
+
+def reference_findings(rollout: Loaded[Rollout], manifests: Manifests, *, complete: bool) -> Iterator[Finding]:
+    """What is wrong with the objects that a Rollout names, and what a release does to them.
+
+    Its model has the pod template that it is released with.
+    """
+    canary = rollout.model.spec.strategy.canary
     if canary is None:
         return
-    yield from _threshold_findings(rollout, canary)
     services = _observed(_service_names(canary), rollout, manifests.services, complete=complete)
     virtual_services = _observed(_virtual_services(rollout), rollout, manifests.virtual_services, complete=complete)
     errors = reference_errors(rollout.model, services, virtual_services)
     rule = canary.istio.destination_rule if canary.istio else None
-    if rule is not None and (beside := _beside(rollout, manifests.destination_rules, rule.name)):
-        errors += destination_rule_errors(rollout.model, beside.raw)
+    if rule is not None and (found := beside(rollout, manifests.destination_rules, rule.name)):
+        errors += destination_rule_errors(rollout.model, found.raw)
     yield from field_findings(rollout, errors, "reference")
     yield from _selector_notes(canary, rollout, manifests)
-    yield from removed_destination_findings(rollout, virtual_services)
+    yield from mesh_findings(rollout, virtual_services)
 
 
 def _threshold_findings(rollout: Loaded[Rollout], canary: Canary) -> Iterator[Finding]:
@@ -63,7 +71,7 @@ def _threshold_findings(rollout: Loaded[Rollout], canary: Canary) -> Iterator[Fi
 
 def pod_template_findings(loaded: Loaded[Any], template: Mapping[str, JsonValue], path: Path) -> Iterator[Finding]:
     """What Kubernetes would not read of a pod template at `path`."""
-    for problem in template_problems(template, path):
+    for problem in (*template_problems(template, path), *image_problems(template, path)):
         severity = Severity.ERROR if problem.certain else Severity.WARNING
         value = None if isinstance(found := loaded.document.value(problem.path), dict | list) else found
         yield loaded.finding(
@@ -99,13 +107,13 @@ def _observed(
     """Objects beside the Rollout under the keys they were asked for; what is absent counts only in a complete set."""
     observed: dict[str, Mapping[str, Any] | None] = {}
     for key, (name, namespace) in wanted.items():
-        loaded = _beside(rollout, found, name, namespace)
+        loaded = beside(rollout, found, name, namespace)
         if loaded is not None or complete:
             observed[key] = None if loaded is None else loaded.raw
     return observed
 
 
-def _beside(
+def beside(
     rollout: Loaded[Rollout], found: Sequence[Loaded[M]], name: str, namespace: str | None = None
 ) -> Loaded[M] | None:
     """The object of that name in the Rollout's namespace, an object without namespace being anywhere."""
@@ -122,39 +130,8 @@ def _beside(
 
 def _selector_notes(canary: Canary, rollout: Loaded[Rollout], manifests: Manifests) -> Iterator[Finding]:
     for name in _service_names(canary):
-        service = _beside(rollout, manifests.services, name)
+        service = beside(rollout, manifests.services, name)
         if service is not None and HASH_LABEL not in service.model.spec.selector:
             message = f"the selector does not tell versions apart; a release adds {HASH_LABEL} to it"
             remedy = "nothing to do; let a GitOps tool ignore that label"
             yield service.finding(Severity.NOTE, "service-selector", ("spec", "selector"), message, remedy=remedy)
-
-
-def removed_destination_findings(
-    rollout: Loaded[Rollout], virtual_services: Mapping[str, Mapping[str, Any] | None]
-) -> Iterator[Finding]:
-    """Destinations with traffic that a release deletes, as Argo does: neither side nor an additional subset."""
-    canary = rollout.model.canary
-    sides = Sides.of(canary)
-    for setting in canary.istio.all_virtual_services() if canary.istio else ():
-        key = ".".join(setting.located(rollout.metadata.namespace))
-        for route in _edited(setting, virtual_services.get(key), managed_names(canary)):
-            for each in route.destinations:
-                if each.weight and sides.role(each.destination) is Role.OTHER:
-                    message = (
-                        f"route {route.label} of VirtualService {setting.name} also leads to {each.destination.host} "
-                        f"with {each.weight} %; the first weight of a release removes that"
-                    )
-                    remedy = "give it a route of its own, or name its subset in destinationRule.additionalSubsetNames"
-                    path = ("spec", "strategy", "canary", "trafficRouting", "istio")
-                    yield rollout.finding(Severity.WARNING, "destination-removed", path, message, remedy=remedy)
-
-
-def _edited(
-    setting: IstioVirtualService, virtual_service: Mapping[str, Any] | None, managed: Sequence[str]
-) -> list[EditedRoute]:
-    """Routes whose weights a release sets; none where the references are refused anyway."""
-    try:
-        spec = decode_object(VirtualService, virtual_service or {}, f"VirtualService/{setting.name}").spec
-        return [route for protocol in PROTOCOLS for route in edited_routes(setting, spec, protocol, managed)]
-    except (ManifestError, RouteError):
-        return []

@@ -12,10 +12,11 @@ from pydantic import JsonValue
 from tidegate.manifests.analysis_template import AnalysisTemplate, Metric
 from tidegate.manifests.documents import Loaded
 from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.lint.arguments import argument_value_findings
 from tidegate.manifests.lint.named_metrics import Matches, rule_findings
 from tidegate.manifests.lint.scope import Binding
+from tidegate.manifests.placeholders import PlaceholderError, names_in, tags
 from tidegate.manifests.templates import TemplateKey, template_key, used_templates
-from tidegate.manifests.validation.analyses import placeholders
 from tidegate.manifests.validation.metrics import metric_problems
 
 _NUMBERS: Final = {
@@ -48,6 +49,7 @@ def template_findings(
     for index, metric in enumerate(template.model.spec.metrics):
         path: Path = ("spec", "metrics", index)
         yield from _limits(template, metric, path)
+        yield from _open_ends(template, metric, path)
         if not used.missing:
             yield from _placeholders(template, metric, path, inner, used_elsewhere=bool(bound))
     yield from _names(template, inner)
@@ -91,6 +93,7 @@ def _arguments(template: Loaded[AnalysisTemplate]) -> Iterator[Finding]:
             message = f"args.{argument.name} has a value and a valueFrom: the Secret is used"
             remedy = "leave one of them out"
             yield template.finding(Severity.WARNING, "argument", path, message, value=argument.value, remedy=remedy)
+        yield from argument_value_findings(template, argument.value, (*path, "value"))
 
 
 def _limits(template: Loaded[AnalysisTemplate], metric: Metric, path: Path) -> Iterator[Finding]:
@@ -133,18 +136,34 @@ def _placeholders(
             yield template.finding(Severity.ERROR, "placeholder", at, message, value=value, remedy=remedy)
 
 
+def _open_ends(template: Loaded[AnalysisTemplate], metric: Metric, path: Path) -> Iterator[Finding]:
+    """Texts with a `{{` whose end stands in another field, or nowhere."""
+    for at, text in _texts(metric.to_wire(), path):
+        try:
+            tags(text)
+        except PlaceholderError as error:
+            remedy = "close it with }}, as in {{args.NAME}}"
+            yield template.finding(Severity.ERROR, "placeholder", at, str(error), value=text, remedy=remedy)
+
+
 def _placed(value: JsonValue, path: Path) -> Iterator[tuple[Path, str]]:
     """Each placeholder with the field in which it stands."""
-    if isinstance(value, Mapping):
+    for at, text in _texts(value, path):
+        for found in names_in(text):
+            yield at, found
+
+
+def _texts(value: JsonValue, path: Path) -> Iterator[tuple[Path, str]]:
+    """Each text with the field in which it stands, keys included."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _placed(key, (*path, key))
-            yield from _placed(item, (*path, key))
+            yield (*path, key), key
+            yield from _texts(item, (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _placed(item, (*path, index))
-    else:
-        for found in placeholders(value):
-            yield path, found
+            yield from _texts(item, (*path, index))
 
 
 def _names(template: Loaded[AnalysisTemplate], inner: Sequence[AnalysisTemplate]) -> Iterator[Finding]:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import JsonValue
 
-from tidegate.manifests.decode import nearest, unknown_field_remedy
+from tidegate.manifests.decode import nearest, quotes_remedy, unknown_field_remedy
 from tidegate.manifests.field_error import FieldError
 from tidegate.manifests.findings import Path
+from tidegate.manifests.labels import dns_label_problems, key_problems, value_problems
 from tidegate.manifests.model import INT32, INT64, out_of_range
 from tidegate.manifests.pod_template.quantity import QUANTITY_HINT, canonical_quantity
 from tidegate.manifests.pod_template.types import KUBERNETES_VERSION, ROOT, SCALARS, Field, fields_of
 
-_DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
-_DNS_LABEL_TEXT = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
-    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-)
-_LONGEST_LABEL = 63
+_CONTAINERS = ("containers", "initContainers")
+_RESTARTS = ("Always", "OnFailure", "Never")
 # The fields of a pod template that are int64 in k8s.io/api/core/v1; all other numbers are int32.
 _INT64_FIELDS = frozenset(
     (
@@ -81,25 +76,57 @@ def template_problems(template: Mapping[str, JsonValue], path: Path) -> Iterator
     yield from _struct_problems(template, ROOT, path)
 
 
+def image_problems(template: Mapping[str, JsonValue], path: Path) -> Iterator[Problem]:
+    """Images that Kubernetes takes in a template and in no pod."""
+    spec = template.get("spec")
+    if not isinstance(spec, dict):
+        return
+    for group in _CONTAINERS:
+        for index, container in enumerate(_objects(spec.get(group))):
+            image = container.get("image")
+            if isinstance(image, str) and image.strip() != image:
+                at = (*path, "spec", group, index, "image")
+                yield Problem(at, "must not have leading or trailing whitespace", "leave the whitespace out")
+
+
 def pod_spec_errors(
     template: Mapping[str, JsonValue], path: Path, restarts: Sequence[str] = ("Always",)
 ) -> Iterator[FieldError]:
-    """The main rules of Kubernetes for pods: containers, their names and images, restarts.
+    """The main rules of Kubernetes for pods: labels, containers, their names and images, restarts.
 
     `restarts` are the restart policies that the owner of the pods may have; those of a ReplicaSet by default.
     """
+    yield from _metadata_errors(template, path)
     spec = template.get("spec")
     spec = spec if isinstance(spec, dict) else {}
     at = (*path, "spec")
     if not _objects(spec.get("containers")):
         yield FieldError((*at, "containers"), "", "Required", "at least one container")
     seen: set[JsonValue] = set()
-    for group in ("initContainers", "containers"):
+    for group in _CONTAINERS:
         for index, container in enumerate(_objects(spec.get(group))):
             yield from _container_errors(container, (*at, group, index), seen)
-    if (spec.get("restartPolicy") or "Always") not in restarts:
-        supported = ", ".join(f'"{each}"' for each in restarts)
-        yield FieldError((*at, "restartPolicy"), f"supported values: {supported}", "NotSupported")
+    policy = spec.get("restartPolicy") or "Always"
+    for supported in (_RESTARTS, restarts):
+        if policy not in supported:
+            text = ", ".join(f'"{each}"' for each in supported)
+            yield FieldError((*at, "restartPolicy"), f"supported values: {text}", "NotSupported")
+    if "Always" in restarts and spec.get("activeDeadlineSeconds") is not None:
+        detail = "activeDeadlineSeconds in ReplicaSet is not Supported"
+        yield FieldError((*at, "activeDeadlineSeconds"), detail, "Forbidden", "leave it out")
+
+
+def _metadata_errors(template: Mapping[str, JsonValue], path: Path) -> Iterator[FieldError]:
+    metadata = template.get("metadata")
+    for section in ("labels", "annotations"):
+        given = metadata.get(section) if isinstance(metadata, dict) else None
+        for key, value in given.items() if isinstance(given, dict) else ():
+            at = (*path, "metadata", section, key)
+            problems = key_problems(key)
+            if section == "labels" and isinstance(value, str):
+                problems += value_problems(value)
+            # Kubernetes leaves `metadata` out of these paths.
+            yield from (FieldError(at, problem, argo_path=(*path, section)) for problem in problems)
 
 
 def _container_errors(container: Mapping[str, Any], path: Path, seen: set[JsonValue]) -> Iterator[FieldError]:
@@ -107,17 +134,12 @@ def _container_errors(container: Mapping[str, Any], path: Path, seen: set[JsonVa
     if not name:
         yield FieldError((*path, "name"), "", "Required")
     elif isinstance(name, str):
-        if not _DNS_LABEL.fullmatch(name):
-            yield FieldError((*path, "name"), _DNS_LABEL_TEXT)
-        if len(name) > _LONGEST_LABEL:
-            yield FieldError((*path, "name"), f"must be no more than {_LONGEST_LABEL} characters")
+        yield from (FieldError((*path, "name"), problem) for problem in dns_label_problems(name))
         if name in seen:
             yield FieldError((*path, "name"), "", "Duplicate", "every container needs a name of its own")
         seen.add(name)
     if not image:
         yield FieldError((*path, "image"), "", "Required")
-    elif isinstance(image, str) and image.strip() != image:
-        yield FieldError((*path, "image"), "must not have leading or trailing whitespace")
 
 
 def _objects(value: JsonValue) -> list[dict[str, JsonValue]]:
@@ -176,7 +198,7 @@ def _single_problems(given: JsonValue, kind: str, path: Path) -> Iterator[Proble
     elif given is None:
         return
     elif not isinstance(given, _TYPES[kind]) or (isinstance(given, bool) and kind != "bool"):
-        remedy = "put the value in quotes" if kind == "string" and not isinstance(given, dict | list) else ""
+        remedy = quotes_remedy(given) if kind == "string" else ""
         yield Problem(path, f"must be {_WANTED[kind]}", remedy)
     elif isinstance(given, int) and kind in ("int", "IntOrString"):
         if problem := out_of_range(given, INT64 if _name(path) in _INT64_FIELDS else INT32):

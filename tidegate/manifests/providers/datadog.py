@@ -65,7 +65,7 @@ class Datadog(Model):
             text = "When multiple queries are provided you must include a formula."
             yield Contradiction("queries", text, "such as formula: errors / hits")
         if version == "v1" and self.aggregator:
-            text = f"Aggregator is only valid with API Version v2.{_REVIEW}"
+            text = f"Aggregator is not supported in v1.{_REVIEW}"
             yield Contradiction("aggregator", text, "write apiVersion: v2")
         elif self.aggregator and self.aggregator not in _AGGREGATORS:
             text = f"aggregator {self.aggregator!r} is not known.{_REVIEW}"

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
-from pydantic import JsonValue
-
-from tidegate.manifests.analysis_template import AnalysisTemplate, Metric, RolloutAnalysis
+from tidegate.manifests.analysis_template import AnalysisTemplate, AnalysisTemplateSpec, RolloutAnalysis
 from tidegate.manifests.decode import decode_object
+from tidegate.manifests.downward_api import path_problem
 from tidegate.manifests.durations import int_or_zero
 from tidegate.manifests.field_error import FieldError
 from tidegate.manifests.findings import Path
+from tidegate.manifests.placeholders import PlaceholderError, fill_object
 from tidegate.manifests.rollout import Rollout
-from tidegate.manifests.templates import template_key, used_templates
+from tidegate.manifests.templates import TemplateKey, template_key, used_templates
 
 _CANARY: Path = ("spec", "strategy", "canary")
-_PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_PREFIX: Final = "args."
 # What Argo fills in for an argument while it validates a template.
-_DUMMY = "dummy-value"
+_DUMMY: Final = "dummy-value"
 
 
 def analysis_reference_errors(rollout: Rollout, templates: Sequence[Mapping[str, Any]]) -> list[FieldError]:
@@ -33,12 +33,11 @@ def analysis_reference_errors(rollout: Rollout, templates: Sequence[Mapping[str,
     for step, analysis in rollout.canary.analyses():
         path = analysis_path(step)
         used = used_templates(analysis.templates, known)
-        errors += (
-            FieldError(
-                path, f'{key.kind} "{key.name}" not found', remedy=f"create {key.kind} {key.name}", argo_path=path
-            )
-            for key in used.missing
-        )
+        named = {TemplateKey(each.cluster_scope, each.template_name) for each in analysis.templates}
+        for key in used.missing:
+            detail, remedy = f"{key.kind} '{key.name}' not found", f"create {key.kind} {key.name}"
+            argo_path = path if key in named else ("spec", "templates")
+            errors.append(FieldError(path, detail, remedy=remedy, argo_path=argo_path))
         errors += analysis_errors([known[key] for key in used.found], analysis, step)
     return errors
 
@@ -53,87 +52,118 @@ def analysis_errors(
 ) -> list[FieldError]:
     """What Argo finds wrong with the templates of one analysis, as far as they are given.
 
-    The analysis of a step must end by itself; the background analysis (`step` None) need not.
+    The analysis of a step must end by itself, and each of its templates declare what it uses; the background analysis
+    (`step` None) need not.
     """
     path = analysis_path(step)
-    details = [*_argument_problems(templates, analysis), *_metric_problems(templates)]
-    if step is not None and not details:
-        details += _endless_metrics(templates)
+    ordered = sorted(templates, key=lambda template: template.cluster_scope)
+    rules = None if step is None else analysis
+    if problem := next(_merge_problems(ordered, analysis, rules), ""):
+        details = [problem]
+    elif step is None:
+        details = [*_background_problems(ordered, analysis)]
+    else:
+        details = [detail for template in ordered for detail in _step_problems(template)]
     return [FieldError(path, detail, argo_path=path) for detail in details]
 
 
-def unresolved_arguments(templates: Iterable[AnalysisTemplate], analysis: RolloutAnalysis) -> list[str]:
-    """Names of the arguments that templates declare and nobody gives a value."""
-    supplied = {argument.name for argument in analysis.args}
-    declared: dict[str, bool] = {}
-    for template in templates:
-        for argument in template.spec.args:
-            given = argument.value is not None or argument.value_from is not None
-            declared[argument.name] = declared.get(argument.name, False) or given
-    return [name for name, given in declared.items() if not given and name not in supplied]
-
-
-def runs_for_ever(metric: Metric) -> bool:
-    """Whether a metric has an interval and no count, so that only somebody else can end it."""
-    return bool(metric.interval) and int_or_zero(_filled(metric.count)) == 0
-
-
-def placeholders(value: JsonValue) -> Iterator[str]:
-    """What stands between `{{` and `}}` anywhere in a metric."""
-    if isinstance(value, str):
-        yield from (found.strip() for found in _PLACEHOLDER.findall(value))
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from placeholders(key)
-            yield from placeholders(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from placeholders(item)
-
-
-def _argument_problems(templates: Sequence[AnalysisTemplate], analysis: RolloutAnalysis) -> Iterator[str]:
-    values: dict[str, str] = {}
-    for template in templates:
-        for argument in template.spec.args:
-            if argument.value is None:
-                continue
-            first = values.setdefault(argument.name, argument.value)
-            if first != argument.value:
-                yield (
-                    f"Argument `{argument.name}` specified multiple times with different values: "
-                    f"'{first}', '{argument.value}'"
-                )
-    for name in unresolved_arguments(templates, analysis):
-        yield f"args.{name} was not resolved"
-    for supplied in analysis.args:
-        if supplied.value is not None and supplied.value_from is not None:
-            yield f"args.{supplied.name} has both a value and a valueFrom"
-
-
-def _metric_problems(templates: Sequence[AnalysisTemplate]) -> Iterator[str]:
-    declared = {f"args.{argument.name}" for template in templates for argument in template.spec.args}
-    seen: set[str] = set()
+def run_problems(templates: Sequence[AnalysisTemplate], analysis: RolloutAnalysis) -> Iterator[str]:
+    """What Argo finds out only when a background analysis runs: rules given twice, and placeholders left open."""
+    yield from islice(_rule_problems(templates, analysis), 1)
+    names = {f"{_PREFIX}{argument.name}": "" for template in templates for argument in template.spec.args}
     for metric in (metric for template in templates for metric in template.spec.metrics):
-        if metric.name in seen:
-            yield f"two metrics have the same name '{metric.name}'"
-        seen.add(metric.name)
-        for found in placeholders(metric.to_wire()):
-            if found not in declared:
-                yield f"failed to resolve {{{{{found}}}}}"
+        try:
+            fill_object(metric.to_wire(), names)
+        except PlaceholderError as error:
+            yield str(error)
 
 
-def _endless_metrics(templates: Sequence[AnalysisTemplate]) -> Iterator[str]:
-    for template in templates:
-        for metric in filter(runs_for_ever, template.spec.metrics):
-            count = "<nil>" if metric.count is None else _filled(metric.count)
+def _merge_problems(
+    templates: Sequence[AnalysisTemplate], analysis: RolloutAnalysis, rules: RolloutAnalysis | None
+) -> Iterator[str]:
+    """Why no run can be made of the templates and the arguments, in the order in which Argo looks."""
+    names = [metric.name for template in templates for metric in template.spec.metrics]
+    yield from (f"two metrics have the same name '{name}'" for name in _twice(names))
+    yield from _rule_problems(templates, None)
+    yield from _conflicts(templates)
+    yield from (f"args.{name} was not resolved" for name in _unresolved(templates, analysis))
+    yield from _rule_problems(templates, rules)
+
+
+def _rule_problems(templates: Sequence[AnalysisTemplate], analysis: RolloutAnalysis | None) -> Iterator[str]:
+    """Two rules of one name among those of an analysis and of its templates."""
+    sources: list[RolloutAnalysis | AnalysisTemplateSpec] = [template.spec for template in templates]
+    sources = [analysis, *sources] if analysis is not None else sources
+    dry_run = [rule.metric_name for source in sources for rule in source.dry_run]
+    yield from (f"two Dry-Run metric rules have the same name '{name}'" for name in _twice(dry_run))
+    retention = [rule.metric_name for source in sources for rule in source.measurement_retention]
+    yield from (f"two Measurement Retention metric rules have the same name '{name}'" for name in _twice(retention))
+
+
+def _conflicts(templates: Sequence[AnalysisTemplate]) -> Iterator[str]:
+    values: dict[str, str] = {}
+    for argument in (argument for template in templates for argument in template.spec.args):
+        if argument.value is None:
+            continue
+        first = values.setdefault(argument.name, argument.value)
+        if first != argument.value:
             yield (
-                f"AnalysisTemplate {template.metadata.name} has metric {metric.name} which runs indefinitely. "
-                f"Invalid value for count: {count}"
+                f"Argument `{argument.name}` specified multiple times with different values: "
+                f"'{first}', '{argument.value}'"
             )
 
 
-def _filled(value: int | str | None) -> int | str | None:
-    return _PLACEHOLDER.sub(_DUMMY, value) if isinstance(value, str) else value
+def _unresolved(templates: Sequence[AnalysisTemplate], analysis: RolloutAnalysis) -> Iterator[str]:
+    """Names of the arguments that templates declare and nobody gives a value."""
+    sources = [argument.value_from for argument in analysis.args]
+    paths = [source.field_ref.field_path for source in sources if source is not None and source.field_ref is not None]
+    # One path that leads nowhere takes all arguments of the Rollout away.
+    lost = any(path.startswith("metadata") and path_problem(path) for path in paths)
+    supplied = set() if lost else {argument.name for argument in analysis.args}
+    declared: dict[str, bool] = {}
+    for argument in (argument for template in templates for argument in template.spec.args):
+        given = argument.value is not None or argument.value_from is not None
+        declared[argument.name] = declared.get(argument.name, False) or given
+    return (name for name, given in declared.items() if not given and name not in supplied)
+
+
+def _background_problems(templates: Sequence[AnalysisTemplate], analysis: RolloutAnalysis) -> Iterator[str]:
+    """Arguments that a template leaves open and the Rollout does not supply, although another template would."""
+    supplied = {argument.name for argument in analysis.args}
+    for argument in (argument for template in templates for argument in template.spec.args):
+        if argument.value is None and argument.value_from is None and argument.name not in supplied:
+            yield argument.name if supplied else "missing analysis arguments in rollout spec"
+
+
+def _step_problems(template: AnalysisTemplate) -> Iterator[str]:
+    """What is wrong with one template of a step's analysis by itself, a stand-in filled in for each open argument."""
+    name = template.metadata.name
+    values: dict[str, str | None] = {}
+    for argument in template.spec.args:
+        if argument.value is not None and argument.value_from is not None:
+            yield f"AnalysisTemplate {name}: arg '{argument.name}' has both Value and ValueFrom fields"
+            return
+        values[_PREFIX + argument.name] = _DUMMY if argument.value is None else argument.value
+    try:
+        metrics = [fill_object(metric.to_wire(), values) for metric in template.spec.metrics]
+    except PlaceholderError as error:
+        yield f"AnalysisTemplate {name}: {error}"
+        return
+    for metric in metrics:
+        count = metric.get("count")
+        if metric.get("interval") and int_or_zero(count) == 0:
+            yield (
+                f"AnalysisTemplate {name} has metric {metric.get('name', '')} which runs indefinitely. "
+                f"Invalid value for count: {'<nil>' if count is None else count}"
+            )
+
+
+def _twice(names: Iterable[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            yield name
+        seen.add(name)
 
 
 def _label(template: Mapping[str, Any]) -> str:

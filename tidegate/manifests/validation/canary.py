@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
-from tidegate.manifests.durations import percent_or_int
+from tidegate.manifests.durations import int_or_zero
 from tidegate.manifests.field_error import FieldError
 from tidegate.manifests.findings import Path
 from tidegate.manifests.rollout import AntiAffinity, Canary, PingPong, TrafficRouting
@@ -16,6 +18,7 @@ _PING_PONG_SERVICES = "Ping service and Pong service must to be set to use Ping-
 _SAME_SERVICES = (
     "This rollout uses the same service for the {} and {} services, but two different services are required."
 )
+_PERCENT: Final = re.compile(r"[0-9]{1,18}%")
 # The routers that split traffic between Services; Istio only when it splits by host.
 _SERVICE_ROUTERS = ("smi", "nginx", "ambassador", "app_mesh", "traefik", "apisix")
 
@@ -27,19 +30,27 @@ def canary_errors(canary: Canary) -> Iterator[FieldError]:
         yield FieldError((*_CANARY, "stableService"), _SAME_SERVICES.format("stable", "canary"))
     if canary.ping_pong is not None:
         yield from _ping_pong_errors(canary.ping_pong, canary.traffic_routing)
-    if canary.traffic_routing is not None:
+    if canary.traffic_routing is None:
+        yield from _unrouted_errors(canary)
+    else:
         yield from _routing_errors(canary, canary.traffic_routing)
     for index, step in enumerate(canary.steps):
         yield from step_errors(step, (*_CANARY, "steps", index), canary.traffic_routing, canary.max_weight())
-    yield from _delay_errors(canary)
     if canary.anti_affinity is not None:
         yield from _anti_affinity_errors(canary.anti_affinity)
 
 
 def _surge_errors(canary: Canary) -> Iterator[FieldError]:
-    if percent_or_int(canary.surge()) == 0 and percent_or_int(canary.unavailable()) == 0:
+    if _as_argo_reads(canary.surge()) == 0 and _as_argo_reads(canary.unavailable()) == 0:
         remedy = "a whole number or a percentage above 0 for one of them"
         yield FieldError((*_CANARY, "maxSurge"), "MaxSurge and MaxUnavailable both can not be zero", remedy=remedy)
+
+
+def _as_argo_reads(setting: int | str) -> int:
+    """A percentage is its number, a number in quotes is one, too, although Argo takes it for 0 when it counts pods."""
+    if isinstance(setting, str) and _PERCENT.fullmatch(setting):
+        return int(setting[:-1])
+    return int_or_zero(setting)
 
 
 def _routing_errors(canary: Canary, routing: TrafficRouting) -> Iterator[FieldError]:
@@ -47,6 +58,9 @@ def _routing_errors(canary: Canary, routing: TrafficRouting) -> Iterator[FieldEr
         for name, service in (("stableService", canary.stable_service), ("canaryService", canary.canary_service)):
             if not service:
                 yield FieldError((*_CANARY, name), _BOTH_SERVICES, remedy=f"name the Service in {name}")
+    if canary.scale_down_delay_seconds is not None and canary.dynamic_stable_scale:
+        detail = "Canary dynamicStableScale cannot be used with scaleDownDelaySeconds"
+        yield FieldError((*_CANARY, "dynamicStableScale"), detail)
     if routing.max_traffic_weight is not None and routing.nginx is None and not routing.plugins:
         detail = "Canary maxTrafficWeight in traffic routing only supported in Nginx and Plugins"
         yield FieldError((*_CANARY, "trafficRouting", "maxTrafficWeight"), detail)
@@ -75,16 +89,13 @@ def _ping_pong_errors(ping_pong: PingPong, routing: TrafficRouting | None) -> It
         yield FieldError((*_CANARY, "trafficRouting", "alb", "rootService"), detail)
 
 
-def _delay_errors(canary: Canary) -> Iterator[FieldError]:
-    if canary.traffic_routing is None and canary.scale_down_delay_seconds is not None:
+def _unrouted_errors(canary: Canary) -> Iterator[FieldError]:
+    if canary.scale_down_delay_seconds is not None:
         detail = "Canary scaleDownDelaySeconds can only be used with traffic routing"
         yield FieldError((*_CANARY, "scaleDownDelaySeconds"), detail)
     if canary.dynamic_stable_scale:
-        path = (*_CANARY, "dynamicStableScale")
-        if canary.traffic_routing is None:
-            yield FieldError(path, "Canary dynamicStableScale can only be used with traffic routing")
-        if canary.scale_down_delay_seconds is not None:
-            yield FieldError(path, "Canary dynamicStableScale cannot be used with scaleDownDelaySeconds")
+        detail = "Canary dynamicStableScale can only be used with traffic routing"
+        yield FieldError((*_CANARY, "dynamicStableScale"), detail)
 
 
 def _anti_affinity_errors(anti_affinity: AntiAffinity) -> Iterator[FieldError]:
@@ -95,4 +106,5 @@ def _anti_affinity_errors(anti_affinity: AntiAffinity) -> Iterator[FieldError]:
         yield FieldError(path, "AntiAffinity must have exactly one strategy listed")
     if preferred is not None and not 1 <= preferred.weight <= 100:
         at = (*path, "preferredDuringSchedulingIgnoredDuringExecution", "weight")
-        yield FieldError(at, "AntiAffinity weight must be between 1-100")
+        argo_path = ("spec", "strategy", "antiAffinity", "weight")
+        yield FieldError(at, "AntiAffinity weight must be between 1-100", argo_path=argo_path)

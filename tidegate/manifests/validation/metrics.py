@@ -22,7 +22,8 @@ def metric_problems(metric: Metric) -> Iterator[MetricProblem]:
     yield from _count_problems(metric)
     yield from _duration_problem("interval", "invalid interval string", metric.interval)
     yield from _duration_problem("initialDelay", "invalid startDelay string", metric.initial_delay)
-    providers = len(metric.provider.names()) + max(0, len(metric.provider.plugin or ()) - 1)
+    named = [name for name in metric.provider.names() if name != "plugin"]
+    providers = len(named) + len(metric.provider.plugin or ())  # each plugin is a provider
     if providers == 0:
         yield MetricProblem("provider", "no provider specified")
     elif providers > 1:
@@ -34,7 +35,7 @@ def _limit_problems(metric: Metric) -> Iterator[MetricProblem]:
     if streak < 0:
         yield MetricProblem("consecutiveSuccessLimit", "consecutiveSuccessLimit must be >= 0")
     if failures < -1:
-        yield MetricProblem("failureLimit", "failureLimit must be >= -1")
+        yield MetricProblem("failureLimit", "failureLimit must be >= 0, or -1 to be disabled")
     if streak == 0 and failures == -1:
         yield MetricProblem("failureLimit", "failureLimit and consecutiveSuccessLimit cannot both be disabled")
     if int_or_zero(metric.inconclusive_limit) < 0:

@@ -18,11 +18,19 @@ from tidegate.manifests.network import (
     DestinationRule,
     Service,
     VirtualService,
-    VirtualServiceSpec,
 )
 from tidegate.manifests.pod_template.check import template_labels
 from tidegate.manifests.rollout import Istio, IstioVirtualService, Rollout
-from tidegate.manifests.routes import PROTOCOLS, RouteError, Sides, check_sides, edited_routes, managed_names
+from tidegate.manifests.routes import (
+    PROTOCOLS,
+    Protocol,
+    RouteError,
+    Sides,
+    check_sides,
+    edited_routes,
+    judged_routes,
+    managed_names,
+)
 from tidegate.manifests.validation.analyses import analysis_reference_errors
 
 Observed = Mapping[str, Mapping[str, Any] | None]
@@ -67,47 +75,77 @@ def service_errors(rollout: Rollout, field: Path, service: Mapping[str, Any] | N
         model = decode_object(Service, service, f"Service/{name}")
     except ManifestError as error:
         return [_error(path, f'Service "{name}" cannot be read: {error}')]
-    owner = model.metadata.annotations.get(MANAGED_BY)
-    if owner is not None and owner != rollout.metadata.name:
-        return [_error(path, f'Service "{name}" is managed by another Rollout', f"it belongs to Rollout {owner}")]
-    if rollout.spec.workload_ref is not None:
-        return []
     labels = template_labels(rollout.spec.template)
-    return [
+    selector = {} if rollout.spec.leaves_template_open else model.spec.selector
+    errors = [
         _error(path, f'Service "{name}" has unmatch label "{key}" in rollout', f"the selector wants {key}={value}")
-        for key, value in model.spec.selector.items()
+        for key, value in selector.items()
         if key != HASH_LABEL and labels.get(key) != value
     ]
+    owner = model.metadata.annotations.get(MANAGED_BY)
+    if owner is not None and owner != rollout.metadata.name:
+        errors.append(_error(path, f'Service "{name}" is managed by another Rollout', f"it belongs to Rollout {owner}"))
+    return errors
 
 
 def _istio_errors(rollout: Rollout, istio: Istio, virtual_services: Observed) -> Iterator[FieldError]:
-    if (istio.virtual_service is None) == (not istio.virtual_services):
-        detail = "Internal error: either VirtualService or VirtualServices must be configured"
-        yield FieldError(_ISTIO, detail, "InternalError", argo_path=_ISTIO)
+    if (istio.virtual_service is None) == (istio.virtual_services is None):
+        detail = "either VirtualService or VirtualServices must be configured"
+        yield FieldError(_ISTIO, f"Internal error: {detail}", "InternalError", argo_path=_ISTIO)
         return
-    for index, setting in enumerate(istio.all_virtual_services()):
-        at: Path = ("virtualService",) if istio.virtual_service else ("virtualServices", index)
+    for path, setting in virtual_service_settings(istio):
         key = ".".join(setting.located(rollout.metadata.namespace))
         if key in virtual_services:
-            yield from virtual_service_errors(rollout, setting, virtual_services[key], (*_ISTIO, *at, "name"))
+            yield from virtual_service_errors(rollout, setting, virtual_services[key], path)
+
+
+def virtual_service_settings(istio: Istio) -> Iterator[tuple[Path, IstioVirtualService]]:
+    """The settings of VirtualServices, each with the path of its name."""
+    if istio.virtual_service is not None:
+        yield (*_ISTIO, "virtualService", "name"), istio.virtual_service
+    for index, setting in enumerate(istio.virtual_services or ()):
+        yield (*_ISTIO, "virtualServices", index, "name"), setting
 
 
 def virtual_service_errors(
-    rollout: Rollout,
-    setting: IstioVirtualService,
-    virtual_service: Mapping[str, Any] | None,
-    path: Path = (*_ISTIO, "virtualService", "name"),
+    rollout: Rollout, setting: IstioVirtualService, virtual_service: Mapping[str, Any] | None, path: Path
 ) -> list[FieldError]:
     """What is wrong with the VirtualService that a Rollout's setting at `path` names; None: it is missing."""
+    name, namespace = setting.located(rollout.metadata.namespace)
     if virtual_service is None:
-        return [_error(path, f'virtualservices.networking.istio.io "{setting.name}" not found')]
+        remedy = f"create it in namespace {namespace}" if namespace else "create it beside the Rollout"
+        details = [(f'virtualservices.networking.istio.io "{name}" not found', remedy)]
+    else:
+        spec = virtual_service.get("spec")
+        given = {key: value for key, value in spec.items() if isinstance(value, list)} if isinstance(spec, dict) else {}
+        details = [
+            detail
+            for protocol in PROTOCOLS
+            if protocol in given
+            for detail in _route_problems(rollout, setting, protocol, given[protocol])
+        ]
+        if not any(protocol in given for protocol in PROTOCOLS):
+            detail = "Unable to get any of the HTTP, TCP or TLS routes for the Istio VirtualService"
+            details.append((detail, "give it a route to the stable and the canary side"))
+    # Argo leaves out which of several VirtualServices it speaks of.
+    argo_path = tuple(part for part in path if isinstance(part, str))
+    return [FieldError(path, detail, remedy=remedy, argo_path=argo_path) for detail, remedy in details]
+
+
+def _route_problems(
+    rollout: Rollout, setting: IstioVirtualService, protocol: Protocol, routes: Sequence[Any]
+) -> Iterator[tuple[str, str]]:
+    """What is wrong with the routes of one protocol, and what helps."""
+    kind = protocol.upper()
     try:
-        spec = decode_object(VirtualService, virtual_service, f"VirtualService/{setting.name}").spec
+        spec = decode_object(VirtualService, {"spec": {protocol: routes}}, f"VirtualService/{setting.name}").spec
+        for route in judged_routes(setting, spec, protocol):
+            check_sides(route, Sides.of(rollout.canary))
+        edited_routes(setting, spec, protocol, managed_names(rollout.canary))
     except ManifestError as error:
-        return [_error(path, f'Istio VirtualService "{setting.name}" cannot be read: {error}')]
-    if not (spec.http or spec.tls or spec.tcp):
-        return [_error(path, "Unable to get HTTP, TLS and/or TCP routes for Istio VirtualService")]
-    return list(_route_errors(rollout, setting, spec, path))
+        yield f"Unable to get {kind} routes for Istio VirtualService", str(error)
+    except RouteError as error:
+        yield f"Istio VirtualService has invalid {kind} routes. Error: {error}", ""
 
 
 def destination_rule_errors(rollout: Rollout, rule: Mapping[str, Any]) -> list[FieldError]:
@@ -128,19 +166,6 @@ def destination_rule_errors(rollout: Rollout, rule: Mapping[str, Any]) -> list[F
         for field, name in wanted
         if name not in found
     ]
-
-
-def _route_errors(
-    rollout: Rollout, setting: IstioVirtualService, spec: VirtualServiceSpec, path: Path
-) -> Iterator[FieldError]:
-    managed = managed_names(rollout.canary)
-    sides = Sides.of(rollout.canary)
-    for protocol in PROTOCOLS:
-        try:
-            for route in edited_routes(setting, spec, protocol, managed):
-                check_sides(route, sides)
-        except RouteError as error:
-            yield _error(path, f"Istio VirtualService has invalid {protocol.upper()} routes. Error: {error}")
 
 
 def _error(path: Path, detail: str, remedy: str = "") -> FieldError:

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from tidegate.manifests.field_error import FieldError
 from tidegate.manifests.findings import Path
+from tidegate.manifests.labels import key_problems, value_problems
 from tidegate.manifests.pod_template.check import pod_spec_errors, template_labels
 from tidegate.manifests.rollout import DEFAULT_PROGRESS_DEADLINE_SECONDS, Rollout, RolloutSpec
 from tidegate.manifests.selector import OPERATORS, LabelSelector, Requirement
 from tidegate.manifests.validation.canary import canary_errors
+from tidegate.manifests.workload import is_empty_template
 
 _SPEC: Path = ("spec",)
 _SELECTOR: Path = ("spec", "selector")
@@ -49,22 +51,27 @@ def _deadline_errors(spec: RolloutSpec) -> Iterator[FieldError]:
 
 
 def _selector_errors(spec: RolloutSpec) -> Iterator[FieldError]:
-    selector = spec.selector
-    if selector is None:
-        if spec.workload_ref is None:
-            yield FieldError(_SELECTOR, "Rollout has missing field '.spec.selector'", "Required")
+    if spec.workload_ref is not None:
         return
+    if spec.selector is None:
+        yield FieldError(_SELECTOR, "Rollout has missing field '.spec.selector'", "Required")
+        return
+    yield from _label_errors(spec.selector)
+    if spec.selector.empty:
+        remedy = "name labels of the pod template"
+        yield FieldError(_SELECTOR, "empty selector is invalid for deployment", remedy=remedy)
+
+
+def _label_errors(selector: LabelSelector) -> Iterator[FieldError]:
+    labels: Path = (*_SELECTOR, "matchLabels")
+    for key, value in selector.match_labels.items():
+        for problem in (*key_problems(key), *value_problems(value)):
+            yield FieldError((*labels, key), problem, argo_path=labels)
     for index, requirement in enumerate(selector.match_expressions):
         yield from _requirement_errors(requirement, (*_SELECTOR, "matchExpressions", index))
-    if selector.empty and spec.workload_ref is None:
-        yield FieldError(
-            _SELECTOR, "empty selector is invalid for deployment", remedy="name labels of the pod template"
-        )
 
 
 def _requirement_errors(requirement: Requirement, path: Path) -> Iterator[FieldError]:
-    if not requirement.key:
-        yield FieldError((*path, "key"), "name part must be non-empty")
     match requirement.operator:
         case "In" | "NotIn":
             if not requirement.values:
@@ -72,33 +79,40 @@ def _requirement_errors(requirement: Requirement, path: Path) -> Iterator[FieldE
                 yield FieldError((*path, "values"), detail, "Required")
         case "Exists" | "DoesNotExist":
             if requirement.values:
-                yield FieldError(
-                    (*path, "values"), "may not be specified when `operator` is 'Exists' or 'DoesNotExist'", "Invalid"
-                )
+                detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+                yield FieldError((*path, "values"), detail, "Forbidden")
         case _:
             remedy = f"known operators: {', '.join(OPERATORS)}"
             yield FieldError((*path, "operator"), "not a valid selector operator", remedy=remedy)
+    yield from (FieldError((*path, "key"), problem) for problem in key_problems(requirement.key))
+    for index, value in enumerate(requirement.values):
+        yield from (FieldError((*path, "values", index), problem) for problem in value_problems(value))
 
 
 def _template_errors(spec: RolloutSpec) -> Iterator[FieldError]:
-    if spec.workload_ref is not None:
-        if spec.template:
-            yield FieldError(
-                ("spec", "template"), "template must be empty for workload reference rollout", "InternalError"
-            )
+    if spec.workload_ref is None:
+        yield from pod_template_errors(spec)
         return
-    if _selector_is_valid(spec.selector) and not _selects(spec.selector, spec):
+    if not is_empty_template(spec.template):
+        detail = "template must be empty for workload reference rollout"
+        yield FieldError(("spec", "template"), detail, "InternalError", "leave out the template, or the workloadRef")
+    yield from _unreadable_selector(spec.selector)
+
+
+def pod_template_errors(spec: RolloutSpec) -> Iterator[FieldError]:
+    """What is wrong with the pod template that pods are made from, a workload's included."""
+    if unreadable := list(_unreadable_selector(spec.selector)):
+        yield from unreadable
+        return
+    if spec.selector is None or not spec.selector.matches(template_labels(spec.template)):
         yield FieldError(("spec", "template", "metadata", "labels"), "`selector` does not match template `labels`")
     yield from pod_spec_errors(spec.template, ("spec", "template"))
 
 
-def _selects(selector: LabelSelector | None, spec: RolloutSpec) -> bool:
-    """Whether the selector finds the template's pods; an absent one finds nothing."""
-    return selector is not None and selector.matches(template_labels(spec.template))
-
-
-def _selector_is_valid(selector: LabelSelector | None) -> bool:
-    return selector is None or all(each.operator in OPERATORS for each in selector.match_expressions)
+def _unreadable_selector(selector: LabelSelector | None) -> Iterator[FieldError]:
+    """The one error for a selector that cannot be put to labels, whatever is wrong with it."""
+    if selector is not None and any(_label_errors(selector)):
+        yield FieldError(_SELECTOR, "invalid label selector")
 
 
 def _strategy_errors(rollout: Rollout) -> Iterator[FieldError]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from tidegate.manifests.analysis_template import RolloutArgument
+from tidegate.manifests.downward_api import path_problem
 from tidegate.manifests.durations import PAUSE_HINT
 from tidegate.manifests.field_error import FieldError
 from tidegate.manifests.findings import Path
-from tidegate.manifests.rollout import TrafficRouting
+from tidegate.manifests.rollout import ManagedRoute, TrafficRouting
 from tidegate.manifests.steps import CanaryStep, ExperimentStep, SetHeaderRoute, SetMirrorRoute, StringMatch
 
 _ONE_KIND = "Step must have one of the following set: experiment, setWeight, setCanaryScale, plugin or pause"
@@ -17,7 +17,6 @@ _ONE_KIND = "Step must have one of the following set: experiment, setWeight, set
 _EXCLUSIVE = frozenset({"setWeight", "pause", "experiment", "analysis"})
 _STRING_MATCH_MISSED = "StringMatch value missed, match value must have one of the following: exact, regex, prefix"
 _STRING_MATCH_SEVERAL = "StringMatch match value must have exactly one of the following: exact, regex, prefix"
-_DOWNWARD_API = re.compile(r"metadata\.(?:name|namespace|uid|labels|annotations|(?:labels|annotations)\['[^']+'\])")
 _WEIGHTED_ROUTERS = ("smi", "alb", "istio")
 
 
@@ -31,13 +30,17 @@ def step_errors(step: CanaryStep, path: Path, routing: TrafficRouting | None, la
     if step.pause is not None and (step.pause.seconds() or 0) < 0:
         yield FieldError((*path, "pause", "duration"), "Duration needs to be greater than 0", remedy=PAUSE_HINT)
     if step.set_canary_scale is not None and routing is None:
-        yield FieldError((*path, "setCanaryScale"), "SetCanaryScale requires TrafficRouting to be set")
-    if step.experiment is not None:
-        yield from _experiment_errors(step.experiment, (*path, "experiment"), routing)
+        detail = "SetCanaryScale requires TrafficRouting to be set"
+        argo_path = ("spec", "strategy", "trafficRouting")
+        yield FieldError((*path, "setCanaryScale"), detail, "Required", argo_path=argo_path)
     if step.set_header_route is not None:
         yield from _header_errors(step.set_header_route, (*path, "setHeaderRoute"), routing)
     if step.set_mirror_route is not None:
         yield from _mirror_errors(step.set_mirror_route, (*path, "setMirrorRoute"), routing)
+    if routing is not None:
+        yield from _managed_route_errors(step, path, routing.managed_routes)
+    if step.experiment is not None:
+        yield from _experiment_errors(step.experiment, (*path, "experiment"), routing)
     yield from _argument_errors(step, path)
 
 
@@ -62,24 +65,22 @@ def _header_errors(step: SetHeaderRoute, path: Path, routing: TrafficRouting | N
     else:
         for index, match in enumerate(step.match):
             at = (*path, "match", index)
-            errors = list(_string_match_errors(match.header_value, at))
-            if not errors and routing.alb and match.header_value and not match.header_value.exact:
-                errors = [FieldError(at, "SetHeaderRoute match value invalid. ALB supports 'exact' value only")]
-            yield from errors
-    yield from _managed_route_errors(step.name, path, routing)
+            value = match.header_value
+            if routing.alb is not None and value is not None:
+                if value.given() != ["exact"]:
+                    yield FieldError(at, "SetHeaderRoute match value invalid. ALB supports 'exact' value only")
+            else:
+                yield from _string_match_errors(value, at)
 
 
 def _mirror_errors(step: SetMirrorRoute, path: Path, routing: TrafficRouting | None) -> Iterator[FieldError]:
     if routing is None or not (routing.istio or routing.plugins):
         yield FieldError(path, "SetMirrorRoute requires TrafficRouting, supports Istio and Plugins")
-    else:
-        for index, match in enumerate(step.match):
-            at = (*path, "match", index)
-            # Argo looks at the method twice.
-            for value in (match.method, match.method, match.path):
-                if value is not None:
-                    yield from _string_match_errors(value, at)
-    yield from _managed_route_errors(step.name, path, routing)
+    for index, match in enumerate(step.match):
+        # Argo looks at the method twice.
+        for value in (match.method, match.path, match.method):
+            if value is not None:
+                yield from _string_match_errors(value, (*path, "match", index))
 
 
 def _string_match_errors(value: StringMatch | None, path: Path) -> Iterator[FieldError]:
@@ -90,16 +91,19 @@ def _string_match_errors(value: StringMatch | None, path: Path) -> Iterator[Fiel
         yield FieldError(path, _STRING_MATCH_SEVERAL, remedy=f"found: {', '.join(given)}")
 
 
-def _managed_route_errors(name: str, path: Path, routing: TrafficRouting | None) -> Iterator[FieldError]:
-    if routing is None:
-        return
-    at = (*path[: path.index("steps")], "trafficRouting", "managedRoutes")
-    if routing.managed_routes is None:
+def _managed_route_errors(step: CanaryStep, path: Path, managed: Sequence[ManagedRoute] | None) -> Iterator[FieldError]:
+    given = {"setHeaderRoute": step.set_header_route, "setMirrorRoute": step.set_mirror_route}
+    wanted = {field: route.name for field, route in given.items() if route is not None}
+    if wanted and managed is None:
+        at = (*path[: path.index("steps")], "trafficRouting", "managedRoutes")
         detail = "Rollout has missing field 'spec.strategy.canary.trafficRouting.managedRoutes'"
-        yield FieldError(at, detail, "Required")
-    elif name not in (managed := [route.name for route in routing.managed_routes]):
-        detail = "Steps define a route that does not exist in spec.strategy.canary.trafficRouting.managedRoutes"
-        yield FieldError(path, detail, remedy=f"managed routes: {', '.join(managed) or 'none'}")
+        yield FieldError(at, detail, "Required", f"name {', '.join(dict.fromkeys(wanted.values()))} there")
+        return
+    known = [route.name for route in managed or ()]
+    for field, name in wanted.items():
+        if name not in known:
+            detail = "Steps define a route that does not exist in spec.strategy.canary.trafficRouting.managedRoutes"
+            yield FieldError((*path, field), detail, remedy=f"managed routes: {', '.join(known) or 'none'}")
 
 
 def _argument_errors(step: CanaryStep, path: Path) -> Iterator[FieldError]:
@@ -108,9 +112,7 @@ def _argument_errors(step: CanaryStep, path: Path) -> Iterator[FieldError]:
     )
     for argument in (*experiment, *(step.analysis.args if step.analysis else ())):
         reference = argument.value_from.field_ref if argument.value_from else None
-        if reference is None or not reference.field_path.startswith("metadata"):
-            continue
-        if not _DOWNWARD_API.fullmatch(reference.field_path):
+        if reference is not None and reference.field_path.startswith("metadata") and path_problem(reference.field_path):
             yield FieldError(
                 (*path, "experiment" if step.experiment else "analysis"),
                 "Analyses arguments must refer to valid object metadata supported by downwardAPI",
