@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test unit lint format lock audit clean
+.PHONY: demo test unit chaos lint format lock audit clean
 .DEFAULT_GOAL := test
 
 # Installed again only when the lock or the project's own metadata changes.
@@ -29,6 +29,11 @@ test: lint  ## everything that CI runs
 
 unit: $(STAMP)  ## the pure rules only
 	$(BIN)/pytest tests/unit
+
+# Each failing round prints what makes it come again, and leaves histories, journal and logs in .tidegate/chaos.
+N ?= 10
+chaos: $(STAMP)  ## releases among killed and frozen processes and failing links: N rounds, SEED=... for the same again
+	$(BIN)/python -m tests.chaos --rounds $(N) $(if $(SEED),--seed $(SEED)) $(if $(FIRST),--first $(FIRST))
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
     python -m tests.chaos --rounds 50 --seed 7 [--first 12]
 
-Prints a line for each round, and everything about a round in which something was broken, of which histories, journal and
+Prints a line for each round, and everything about one in which something was broken, of which histories, journal and
 logs are kept in `.tidegate/chaos/`. Ends with 1 when anything was broken.
 """
 

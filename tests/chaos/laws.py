@@ -131,10 +131,10 @@ class Life:
         promoted = [each for each in self.sets.values() if _annotation(each, PROMOTED_AT)]
         return hash_of(max(promoted, key=lambda each: _annotation(each, PROMOTED_AT))) if promoted else ""
 
-    @property
-    def canary_share(self) -> int:
-        """Percent of the traffic that is not on the stable version."""
-        return sum(share for hash_, share in self.share_of().items() if hash_ != self.stable)
+    def canary(self) -> dict[str, int]:
+        """The shares of the versions that are not stable."""
+        stable = self.stable
+        return {hash_: share for hash_, share in self.share_of().items() if hash_ != stable}
 
     # ------------------------------------------------------------------------------------------------------ one write
 
@@ -215,7 +215,8 @@ class Life:
         wanted = 0 if line.type == "DELETED" else int(line.object["spec"]["replicas"])
         share = self.share_of().get(hash_of(line.object), 0)
         if wanted < int(old["spec"]["replicas"]) and wanted < math.floor(share * min(self._replicas[-2:]) / 100):
-            self._break(line, f"law 2: {self._named(hash_of(line.object))} to {wanted} pods with {share} % of traffic")
+            named = f"{tag_of(line.object)} ({hash_of(line.object)})"
+            self._break(line, f"law 2: {named} to {wanted} pods with {share} % of the traffic")
 
     def _named(self, hash_: str) -> str:
         return f"{self.tag(hash_) or 'a version without ReplicaSet'} ({hash_})"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import aiohttp
 from temporalio.client import Client
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 from sandbox.envoy import Envoy
 from sandbox.git import GitRepository
@@ -32,6 +33,8 @@ ROOT = Path(__file__).parents[2]
 WORKERS = ("worker1", "worker2")
 TIDEGATE = (*WORKERS, "watcher")
 SERVERS = ("temporal", "api")
+# A server that is away is what a round wants, and no news.
+_QUIET = TelemetryFilter(core_level="ERROR", other_level="ERROR")
 PLENTY = 1_000_000  # of requests: how people's systems limit them is tested elsewhere
 
 
@@ -122,7 +125,8 @@ class Plane:
         stack.push_async_callback(mesh.stop)
         await mesh.start()
         stack.push_async_callback(self.traffic.stop)
-        self.people = await Client.connect(self.temporal.address, data_converter=data_converter())
+        runtime = Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=_QUIET)))
+        self.people = await Client.connect(self.temporal.address, data_converter=data_converter(), runtime=runtime)
         self.client = TidegateClient(self.people)
 
     async def _open_links(self, stack: AsyncExitStack) -> None:

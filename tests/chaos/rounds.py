@@ -6,7 +6,7 @@ import asyncio
 import random
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,22 +14,24 @@ from pathlib import Path
 from temporalio.client import WorkflowExecution
 from temporalio.service import RPCError
 
-from sandbox.processes import until
+from sandbox.processes import Ready, until
 from tests.chaos import effects, workflows
 from tests.chaos.faults import Fault, Faults, draw_faults
 from tests.chaos.manifests import around, rollout
 from tests.chaos.people import People
 from tests.chaos.plane import Plane
 from tests.chaos.scenes import SCENES, Outcome, Scene, Wanted
-from tests.chaos.stands import complaints
+from tests.chaos.stands import complaints, in_git
 from tidegate.client import TidegateError
+from tidegate.contract import FOLLOW_UP_WORKFLOW
 
 SERVICES = 5
 SCENE_SECONDS = 60.0  # for what people do once everything is healed
 SETTLE_SECONDS = 60.0
+STILL_SECONDS = 20.0  # of standing still, after which nothing more is expected: the watcher looks at all every 15
+LOOK_SECONDS = 0.3
+SLOW_SECONDS = 12.0
 FOLLOW_UP_SECONDS = 180.0  # an attempt that went with its worker is noticed after a minute
-
-Act = Callable[[Scene], object]
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Report:
     seconds: float = 0.0
     settled: float = 0.0  # seconds from the healing until everything stood still
     requests: int = 0
-    aborts: list[effects.Abort] = field(default_factory=list)
+    slow: dict[str, float] = field(default_factory=dict)  # by scene, what took long to settle
     broken: list[str] = field(default_factory=list)
 
     def lines(self, seed: int) -> list[str]:
@@ -64,7 +66,8 @@ class Report:
         plan = self.plan
         said = "BROKEN" if self.broken else "ok"
         numbers = f"{self.seconds:.1f} s, settled after {self.settled:.1f} s, {self.requests} requests"
-        first = f"round {plan.number}: {said}: {numbers}, {len(plan.faults)} faults, {', '.join(plan.scenes)}"
+        slow = "".join(f"; {scene} took {seconds:.0f} s" for scene, seconds in self.slow.items())
+        first = f"round {plan.number}: {said}: {numbers}, {len(plan.faults)} faults, {', '.join(plan.scenes)}{slow}"
         if not self.broken:
             return [first]
         again = f"  seed {seed}, round {plan.number}; the same again: make chaos SEED={seed} FIRST={plan.number} N=1"
@@ -107,8 +110,10 @@ class Rounds:
         healed = time.monotonic()
         report.broken += faults.failed
         wanted = await self._wanted(acting, report)
-        unsettled = await self._settled(people, wanted, moment)
+        unsettled, since = await self._settled(people, wanted, moment)
         report.settled = time.monotonic() - healed
+        scene_of = dict(zip(self._names, plan.scenes, strict=True))
+        report.slow = {scene_of[name]: at - healed for name, at in since.items() if at - healed > SLOW_SECONDS}
         await self._judge(report, wanted, unsettled, moment)
         report.seconds = time.monotonic() - began
         if report.broken:
@@ -127,14 +132,15 @@ class Rounds:
 
         async def ended() -> bool:
             runs[:] = [run for name in names for run in await workflows.since(self._plane.people, name, first)]
-            return not [run for run in workflows.running(runs, follow_ups=True) if run.workflow_type == "FollowUp"]
+            return not [
+                run for run in workflows.running(runs, follow_ups=True) if run.workflow_type == FOLLOW_UP_WORKFLOW
+            ]
 
         try:
             await until(ended, FOLLOW_UP_SECONDS, "what follows the decisions")
         except TimeoutError:
-            for run in workflows.running(runs, follow_ups=True):
-                if run.workflow_type == "FollowUp":
-                    wrong.append(await workflows.why_running(self._plane.people, self._plane.client, run))
+            left = [run for run in workflows.running(runs, follow_ups=True) if run.workflow_type == FOLLOW_UP_WORKFLOW]
+            wrong += [await workflows.why_running(self._plane.people, self._plane.client, run) for run in left]
         aborts = await effects.aborts_of(self._plane.people, runs)
         heard = await asyncio.to_thread(effects.Heard.of, self._plane)
         return wrong + effects.judge(aborts, heard)
@@ -160,32 +166,38 @@ class Rounds:
                 report.broken.append(f"{task.get_name()}: {error!r}")
         return {name: task.result() for name, task in acting.items() if task in done and task.exception() is None}
 
-    async def _settled(self, people: People, wanted: dict[str, Wanted], moment: datetime) -> dict[str, list[str]]:
-        """Wait until everything is as asked for; what is not, by Rollout."""
-        left: dict[str, list[str]] = {}
+    async def _settled(
+        self, people: People, wanted: dict[str, Wanted], moment: datetime
+    ) -> tuple[dict[str, list[str]], dict[str, float]]:
+        """Wait until everything is as asked for; what is not, by Rollout, and since when what is so was looked for."""
+        left = {name: ["nobody could look"] for name in wanted}
+        since: dict[str, float] = {}
+        still = Still()
 
         async def settled() -> bool:
             self._plane.look()
-            left.clear()
             for name in wanted:
-                wrong = complaints(self._plane.judge.lives[name], wanted[name])
-                runs = workflows.running(await workflows.since(self._plane.people, name, moment))
-                if wrong or runs:
-                    left[name] = [*wrong, *(f"{run.id} runs" for run in runs)]
+                left[name] = await self._left(name, wanted[name], moment)
+                if left[name]:
+                    since[name] = time.monotonic()
                     await self._attend(people, name, wanted[name])
-            if left:
-                await asyncio.sleep(0.3)
-            return not left
+            await asyncio.sleep(LOOK_SECONDS if any(left.values()) else 0)
+            return not any(left.values()) or still.since(repr(left)) > STILL_SECONDS
 
-        try:
+        with suppress(TimeoutError):
             await until(_patient(settled), SETTLE_SECONDS, "everything stands as asked for")
-        except TimeoutError:
-            for name in left:
-                runs = workflows.running(await workflows.since(self._plane.people, name, moment))
-                for run in runs:
-                    left[name].append(await workflows.why_running(self._plane.people, self._plane.client, run))
-            return left
-        return {}
+        left = {name: wrong for name, wrong in left.items() if wrong}
+        for name in left:
+            for run in workflows.running(await workflows.since(self._plane.people, name, moment)):
+                left[name].append(await workflows.why_running(self._plane.people, self._plane.client, run))
+        return left, since
+
+    async def _left(self, name: str, wanted: Wanted, moment: datetime) -> list[str]:
+        """What is missing until a Rollout stands as asked for."""
+        life = self._plane.judge.lives[name]
+        runs = workflows.running(await workflows.since(self._plane.people, name, moment))
+        wrong = [*complaints(life, wanted), *(f"{run.id} runs" for run in runs)]
+        return wrong or await asyncio.to_thread(in_git, self._plane.git, life)
 
     async def _attend(self, people: People, name: str, wanted: Wanted) -> None:
         """Whoever may decide does so where a release waits for a person, and may become healthy."""
@@ -221,16 +233,14 @@ class Rounds:
         moment = datetime.now(UTC) - timedelta(seconds=1)
         wanted = {}
         for name in new:
+            tag = self._new_tag(number)
+            document = rollout(name, tag, self._plane.git.url)
             await people.apply(*around(name, self._plane.links["provider"].url))
-            document = rollout(name, self._new_tag(number), self._plane.git.url)
             await people.push(document)
             await people.apply(document)
-            self._plane.judge.take([])
-            wanted[name] = Wanted.of(
-                document["spec"]["template"]["spec"]["containers"][0]["image"].rpartition(":")[2], Outcome.HEALTHY
-            )
+            wanted[name] = Wanted.of(tag, Outcome.HEALTHY)
         self._plane.look()
-        left = await self._settled(people, wanted, moment)
+        left, _ = await self._settled(people, wanted, moment)
         if left:
             raise RuntimeError(f"first versions did not come up: {left}")
         self._names += new
@@ -239,10 +249,24 @@ class Rounds:
     async def _keep(self, report: Report, moment: datetime) -> None:
         folder = self._kept / f"seed-{self._seed}" / f"round-{report.plan.number}"
         await asyncio.to_thread(_copy, self._plane.state, folder)
-        (folder / "report.txt").write_text("\n".join(report.lines(self._seed)) + "\n")
+        await asyncio.to_thread((folder / "report.txt").write_text, "\n".join(report.lines(self._seed)) + "\n")
         for name in self._names:
             runs = await workflows.since(self._plane.people, name, moment)
             await workflows.keep(self._plane.people, runs, folder / "histories")
+
+
+class Still:
+    """How long something has been as it is."""
+
+    def __init__(self) -> None:
+        self._what = ""
+        self._began = time.monotonic()
+
+    def since(self, what: str) -> float:
+        """Seconds since it became `what`."""
+        if what != self._what:
+            self._what, self._began = what, time.monotonic()
+        return time.monotonic() - self._began
 
 
 async def _act(scene: Scene, name: str) -> Wanted:
@@ -255,10 +279,12 @@ def _last(plan: Plan) -> float:
     return max((fault.at + fault.lasts for fault in plan.faults), default=0.0)
 
 
-def _patient(condition: Callable[[], object]) -> Callable[[], object]:
+def _patient(condition: Ready) -> Ready:
+    """The condition, false while nobody can tell."""
+
     async def patient() -> bool:
         try:
-            return bool(await condition())  # type: ignore[misc]
+            return await condition()
         except (RPCError, TidegateError):
             return False
 
@@ -270,8 +296,3 @@ def _copy(state: Path, folder: Path) -> None:
     for file in (*state.glob("*.log"), state / "journal.jsonl"):
         if file.exists():
             shutil.copy(file, folder / file.name)
-
-
-def names_of(plans: Sequence[Plan]) -> set[str]:
-    """The scenes of some plans."""
-    return {name for plan in plans for name in plan.scenes}

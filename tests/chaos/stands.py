@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import yaml
+
+from sandbox.git import GitRepository
 from tests.chaos.laws import BAD, Life, hash_of, tag_of
-from tests.chaos.manifests import REPLICAS
+from tests.chaos.manifests import REPLICAS, manifest_path
 from tests.chaos.scenes import Outcome, Wanted
+
+
+def in_git(repository: GitRepository, life: Life) -> list[str]:
+    """What is wrong with Git: it names the version that is stable, whatever was tried. Blocks."""
+    said = yaml.safe_load(repository.file(manifest_path(life.name)))
+    stable = life.tag(life.stable)
+    return [] if tag_of(said) == stable else [f"Git asks for {tag_of(said)} while {stable} is stable"]
 
 
 def complaints(life: Life, wanted: Wanted) -> list[str]:

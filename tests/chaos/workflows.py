@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from datetime import datetime
@@ -87,8 +88,12 @@ async def replayed(client: Client, runs: Sequence[WorkflowExecution]) -> list[st
 
 async def keep(client: Client, runs: Sequence[WorkflowExecution], folder: Path) -> None:
     """Write the histories of runs into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     for run in runs:
-        history: WorkflowHistory = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
+        history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
         name = f"{run.id.replace('/', '_')}-{run.run_id[:8]}.json"
-        (folder / name[-200:]).write_text(json.dumps(history.to_json_dict(), indent=1))
+        await asyncio.to_thread(_write, folder / name[-200:], history)
+
+
+def _write(file: Path, history: WorkflowHistory) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(history.to_json_dict(), indent=1))
