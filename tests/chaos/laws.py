@@ -173,7 +173,7 @@ class Life:
         if line.type == "DELETED":
             return
         self._replicas.append(int(line.object["spec"].get("replicas", 1)))
-        if (line.object.get("status") or {}).get("abort") and not (old.get("status") or {}).get("abort"):
+        if given_up(line.object) and not given_up(old):
             self.aborted_at = line.at
 
     def _judge_fence(self, line: Line) -> None:
@@ -198,8 +198,8 @@ class Life:
             needed = math.ceil(share * min(self._replicas[-2:], default=0) / 100)
             if available < needed:
                 self._break(line, f"law 1: {share} % to {self._named(hash_)} with {available} of {needed} pods")
-            aborted = status.get("abort") and status.get("currentPodHash") == hash_
-            if told and aborted and not self._is_newer(line):
+            over = given_up(self.rollout) and status.get("currentPodHash") == hash_
+            if told and over and not self._is_newer(line):
                 self._break(line, f"law 3: {share} % to {self._named(hash_)} after its abort")
             if share == 100 and stable and self.tag(hash_).endswith(BAD) and self.tag(hash_) not in self.by_hand:
                 self._break(line, f"law 4: all of the traffic to {self._named(hash_)}, whose gate fails")
@@ -300,6 +300,12 @@ def hash_of(found: Object) -> str:
 def tag_of(found: Object) -> str:
     """Image tag of the first container of a ReplicaSet or a Rollout."""
     return str(found["spec"]["template"]["spec"]["containers"][0]["image"]).rpartition(":")[2]
+
+
+def given_up(rollout: Object) -> bool:
+    """Whether the version was aborted, as the release said once the traffic was back. The flag alone may be the wish of a person."""
+    status = rollout.get("status") or {}
+    return bool(status.get("abort")) and status.get("phase") == "Degraded"
 
 
 def _annotation(found: Object, name: str) -> str:

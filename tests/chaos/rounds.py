@@ -20,7 +20,8 @@ from tests.chaos.faults import Fault, Faults, draw_faults
 from tests.chaos.manifests import around, rollout
 from tests.chaos.people import People
 from tests.chaos.plane import Plane
-from tests.chaos.scenes import SCENES, Outcome, Scene, Wanted
+from tests.chaos.scene import Outcome, Scene, Wanted
+from tests.chaos.scenes import SCENES
 from tests.chaos.stands import complaints, in_git
 from tidegate.client import TidegateError
 from tidegate.contract import FOLLOW_UP_WORKFLOW
@@ -215,7 +216,8 @@ class Rounds:
         self._plane.look()
         report.broken += self._plane.judge.broken()
         for name, wrong in unsettled.items():
-            report.broken.append(f"{name}: wanted {wanted[name]}: {'; '.join(wrong)}")
+            scene = report.plan.scenes[self._names.index(name)]
+            report.broken.append(f"{name} ({scene}): wanted {wanted[name]}: {'; '.join(wrong)}")
         requests = self._plane.traffic.taken()
         report.requests = len(requests)
         report.broken += self._plane.judge.judge_requests(requests, self._plane.deaf)

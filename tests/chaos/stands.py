@@ -7,7 +7,7 @@ import yaml
 from sandbox.git import GitRepository
 from tests.chaos.laws import BAD, Life, hash_of, tag_of
 from tests.chaos.manifests import REPLICAS, manifest_path
-from tests.chaos.scenes import Outcome, Wanted
+from tests.chaos.scene import Outcome, Wanted
 
 
 def in_git(repository: GitRepository, life: Life) -> list[str]:

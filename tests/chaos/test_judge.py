@@ -14,7 +14,7 @@ from tests.chaos.effects import Abort, Heard
 from tests.chaos.effects import judge as judge_effects
 from tests.chaos.laws import Judge, Line, Reader, Request
 from tests.chaos.manifests import NAMESPACE, around, rollout
-from tests.chaos.scenes import Outcome, Wanted
+from tests.chaos.scene import Outcome, Wanted
 from tests.chaos.stands import complaints
 
 NAME, STABLE, CANARY = "svc0", "aaa", "bbb"
@@ -162,6 +162,14 @@ def test_a_newer_release_may_bring_an_aborted_version_out_again() -> None:
     aborted(forger)
     forger.set(CANARY, forger.tag, 3)
     forger.weigh(20, epoch=forger.at + 1, sequence=1)
+    assert forger.judged().broken() == []
+
+
+def test_a_person_who_asks_for_an_abort_may_be_heard_a_moment_later() -> None:
+    forger = Forger()
+    forger.weigh(20)
+    forger.say(abort=True, phase="Progressing")
+    forger.weigh(60)
     assert forger.judged().broken() == []
 
 
