@@ -303,7 +303,7 @@ def tag_of(found: Object) -> str:
 
 
 def given_up(rollout: Object) -> bool:
-    """Whether the version was aborted, as the release said once the traffic was back. The flag alone may be the wish of a person."""
+    """Whether the release said that it aborted its version. The flag alone may be the wish of a person."""
     status = rollout.get("status") or {}
     return bool(status.get("abort")) and status.get("phase") == "Degraded"
 

@@ -198,7 +198,9 @@ class Rounds:
         life = self._plane.judge.lives[name]
         runs = workflows.running(await workflows.since(self._plane.people, name, moment))
         wrong = [*complaints(life, wanted), *(f"{run.id} runs" for run in runs)]
-        return wrong or await asyncio.to_thread(in_git, self._plane.git, life)
+        if wrong or not wanted.in_git:
+            return wrong
+        return await asyncio.to_thread(in_git, self._plane.git, life)
 
     async def _attend(self, people: People, name: str, wanted: Wanted) -> None:
         """Whoever may decide does so where a release waits for a person, and may become healthy."""

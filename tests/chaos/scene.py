@@ -27,15 +27,19 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Wanted:
-    """The version that was asked for last, and what may have become of it."""
+    """The version that was asked for last, and what may have become of it.
+
+    `in_git` says whether Git names what is stable then: not where somebody tried again what was taken back there.
+    """
 
     tag: str
     outcomes: frozenset[Outcome]
+    in_git: bool = True
 
     @classmethod
-    def of(cls, tag: str, *outcomes: Outcome) -> Wanted:
+    def of(cls, tag: str, *outcomes: Outcome, in_git: bool = True) -> Wanted:
         """A version with the outcomes that are right."""
-        return cls(tag, frozenset(outcomes))
+        return cls(tag, frozenset(outcomes), in_git)
 
     def __str__(self) -> str:
         """`1.2.0 Healthy or aborted`."""

@@ -219,10 +219,10 @@ async def retried(scene: Scene) -> Wanted:
     await scene.canary(tag)
     await scene.people.abort(scene.name)
     if not await scene.so(lambda: _is_given_up(scene), PATIENT_SECONDS):
-        return Wanted.of(tag, *EITHER)
+        return Wanted.of(tag, *EITHER, in_git=False)
     await scene.people.patch_status(scene.name, abort=False)
     await scene.promoted(tag)
-    return Wanted.of(tag, HEALTHY)
+    return Wanted.of(tag, HEALTHY, in_git=False)
 
 
 async def _is_given_up(scene: Scene) -> bool:

@@ -19,7 +19,7 @@ from tests.virtual.lingering import Lingering
 from tests.virtual.people import ServiceNowDouble
 from tests.virtual.releases import search_attributes
 from tests.virtual.simulation import Simulation, TimeStandsStillError
-from tests.virtual.time_skipping import release_runner, time_skipping
+from tests.virtual.time_skipping import release_runner, served, time_skipping
 from tidegate.analysis.reading import Reading
 from tidegate.client import TidegateClient
 from tidegate.contract import (
@@ -145,7 +145,7 @@ class Theatre:
             await cluster.start()
             stack.push_async_callback(cluster.stop)
             cluster.apply(*_surroundings(rollout), *map(_template, given.get("templates") or []))
-            await stack.enter_async_context(_cluster_worker(env.client, cluster, name))
+            await stack.enter_async_context(served(env, _cluster_worker(env.client, cluster, name)))
             door = Door(cluster.client, TidegateClient(env.client), name)
             yield Stage(env, cluster, Simulation(env, cluster, door, rollout), name)
 
@@ -158,8 +158,9 @@ async def theatre() -> AsyncIterator[Theatre]:
         await env.client.operator_service.add_search_attributes(search_attributes())
         provider = Provider()
         for worker in _outside_workers(env.client, provider):
-            await stack.enter_async_context(worker)
-        releases = await stack.enter_async_context(Running(lambda: _release_worker(env.client, cached=0)))
+            await stack.enter_async_context(served(env, worker))
+        running = Running(lambda: _release_worker(env.client, cached=0))
+        releases = await stack.enter_async_context(served(env, running))
         yield Theatre(env, provider, releases)
 
 
