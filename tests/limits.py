@@ -1,7 +1,7 @@
 """How long a test may take: it fails when its time is over, and a process in which something then hangs is ended.
 
-A test that is stopped by an exception out of nowhere leaves its workers running, and an event loop that is closed over a
-running worker may wait for ever. So a coroutine is cancelled instead, which lets everything in it end in order. What
+A test that is stopped by an exception out of nowhere leaves its workers running, and closing the event loop under a
+worker may take for ever. So a coroutine is cancelled instead, which lets everything in it end in order. What
 does not even end then (or a fixture, or a test that is no coroutine) ends its process, which says all stacks before;
 another one goes on with the tests that are left when there are several.
 
