@@ -37,40 +37,34 @@ def around(name: str, provider: str) -> list[Document]:
             "metadata": {"name": name, "namespace": NAMESPACE},
             "spec": {"hosts": [name], "http": [{"name": "primary", "route": route}]},
         },
-        {
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "AnalysisTemplate",
-            "metadata": {"name": f"{name}-gate", "namespace": NAMESPACE},
-            "spec": {
-                "args": [{"name": "hash"}],
-                "metrics": [
-                    {
-                        "name": "ok",
-                        "interval": "1s",
-                        "count": 2,
-                        "successCondition": "result == true",
-                        "failureLimit": 0,
-                        "consecutiveErrorLimit": 10_000,  # a provider that is away says nothing of a version
-                        "provider": {
-                            "web": {
-                                "url": provider + "/verdict/{{args.hash}}",
-                                "timeoutSeconds": 1,
-                                "jsonPath": "{$.ok}",
-                            }
-                        },
-                    }
-                ],
-            },
-        },
+        _template(f"{name}-gate", provider, count=2),
+        _template(f"{name}-guard", provider),
     ]
 
 
-def rollout(name: str, tag: str, repository: str, *, held: bool = False) -> Document:
-    """A Rollout; with `held` it waits at 60 % for a person."""
-    gate = {
-        "templates": [{"templateName": f"{name}-gate"}],
-        "args": [{"name": "hash", "valueFrom": {"podTemplateHashValue": "Latest"}}],
+def _template(name: str, provider: str, **metric: int) -> Document:
+    """An analysis that asks every second; without a `count` it goes on until somebody ends it."""
+    web = {"url": provider + "/verdict/{{args.hash}}", "timeoutSeconds": 1, "jsonPath": "{$.ok}"}
+    asked = {
+        "name": "ok",
+        "interval": "1s",
+        "successCondition": "result == true",
+        "failureLimit": 0,
+        "consecutiveErrorLimit": 10_000,  # a provider that is away says nothing of a version
+        "provider": {"web": web},
     }
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "AnalysisTemplate",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"args": [{"name": "hash"}], "metrics": [asked | metric]},
+    }
+
+
+def rollout(name: str, tag: str, repository: str, *, held: bool = False, guarded: bool = False) -> Document:
+    """A Rollout; with `held` it waits at 60 % for a person, with `guarded` it is analysed in the background as well."""
+    arguments = [{"name": "hash", "valueFrom": {"podTemplateHashValue": "Latest"}}]
+    gate, guard = ({"templates": [{"templateName": f"{name}-{kind}"}], "args": arguments} for kind in ("gate", "guard"))
     steps = [
         {"setWeight": 20},
         {"pause": {"duration": "1s"}},
@@ -85,6 +79,7 @@ def rollout(name: str, tag: str, repository: str, *, held: bool = False) -> Docu
         "abortScaleDownDelaySeconds": 1,
         "trafficRouting": {"istio": {"virtualService": {"name": name, "routes": ["primary"]}}},
         "steps": steps,
+        **({"analysis": {"startingStep": 1, **guard}} if guarded else {}),
     }
     probe = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 5}
     container = {

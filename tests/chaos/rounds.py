@@ -14,9 +14,11 @@ from pathlib import Path
 from temporalio.client import WorkflowExecution
 from temporalio.service import RPCError
 
+from sandbox.machine import patience
 from sandbox.processes import Ready, until
 from tests.chaos import effects, workflows
 from tests.chaos.faults import Fault, Faults, draw_faults
+from tests.chaos.laws import GRACE_SECONDS
 from tests.chaos.manifests import around, rollout
 from tests.chaos.people import People
 from tests.chaos.plane import Plane
@@ -98,7 +100,7 @@ class Rounds:
         plan = draw(self._seed, number, self._services)
         report, began, moment = Report(plan), time.monotonic(), datetime.now(UTC) - timedelta(seconds=1)
         self._plane.deaf.clear()
-        people = People(self._plane, SCENE_SECONDS)
+        people = People(self._plane, patience(SCENE_SECONDS))
         scenes = {name: self._scene(people, name, number) for name in self._names}
         acting = {
             name: asyncio.create_task(_act(scenes[name], act), name=f"{name} {act}")
@@ -157,10 +159,11 @@ class Rounds:
 
     async def _wanted(self, acting: dict[str, asyncio.Task[Wanted]], report: Report) -> dict[str, Wanted]:
         """What the scenes ended with, once people have said everything."""
-        done, late = await asyncio.wait(acting.values(), timeout=2 * SCENE_SECONDS)
+        limit = patience(2 * SCENE_SECONDS)
+        done, late = await asyncio.wait(acting.values(), timeout=limit)
         for task in late:
             task.cancel()
-            report.broken.append(f"{task.get_name()}: people were not done after {2 * SCENE_SECONDS:g} s")
+            report.broken.append(f"{task.get_name()}: people were not done after {limit:.0f} s")
         await asyncio.gather(*late, return_exceptions=True)
         for task in done:
             if (error := task.exception()) is not None:
@@ -183,7 +186,7 @@ class Rounds:
                     since[name] = time.monotonic()
                     await self._attend(people, name, wanted[name])
             await asyncio.sleep(LOOK_SECONDS if any(left.values()) else 0)
-            return not any(left.values()) or still.since(repr(left)) > STILL_SECONDS
+            return not any(left.values()) or still.since(repr(left)) > patience(STILL_SECONDS)
 
         with suppress(TimeoutError):
             await until(_patient(settled), SETTLE_SECONDS, "everything stands as asked for")
@@ -222,14 +225,14 @@ class Rounds:
             report.broken.append(f"{name} ({scene}): wanted {wanted[name]}: {'; '.join(wrong)}")
         requests = self._plane.traffic.taken()
         report.requests = len(requests)
-        report.broken += self._plane.judge.judge_requests(requests, self._plane.deaf)
+        report.broken += self._plane.judge.judge_requests(requests, self._plane.deaf, patience(GRACE_SECONDS))
         for name in self._names:
             runs = await workflows.since(self._plane.people, name, moment)
             report.broken += await workflows.replayed(self._plane.people, runs)
 
     async def _replace(self, number: int) -> None:
         """Bring up Rollouts until there are as many as there have to be."""
-        people = People(self._plane, SCENE_SECONDS)
+        people = People(self._plane, patience(SCENE_SECONDS))
         new = []
         while len(self._names) + len(new) < self._services:
             new.append(f"svc{self._made}")

@@ -73,9 +73,9 @@ class Scene:
         """Let some time pass, as the seed says."""
         await asyncio.sleep(self._random * at_most)
 
-    async def deliver(self, tag: str, *, held: bool = False) -> tuple[Document, str]:
+    async def deliver(self, tag: str, *, held: bool = False, guarded: bool = False) -> tuple[Document, str]:
         """Bring a version into Git and into the cluster; what was applied, and the commit."""
-        document = rollout(self.name, tag, self._plane.git.url, held=held)
+        document = rollout(self.name, tag, self._plane.git.url, held=held, guarded=guarded)
         commit = await self.people.push(document)
         await self.people.apply(document)
         return document, commit

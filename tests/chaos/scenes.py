@@ -57,6 +57,20 @@ async def bad_by_ci(scene: Scene) -> Wanted:
     return Wanted.of(tag, ABORTED)
 
 
+async def good_guarded(scene: Scene) -> Wanted:
+    """A good version with an analysis in the background. What it cannot measure is for a person to decide."""
+    tag = scene.new_tag()
+    await scene.deliver(tag, guarded=True)
+    return Wanted.of(tag, HEALTHY)
+
+
+async def bad_guarded(scene: Scene) -> Wanted:
+    """A bad version with an analysis in the background, while somebody waits at a pause."""
+    tag = scene.new_tag() + BAD
+    await scene.deliver(tag, held=True, guarded=True)
+    return Wanted.of(tag, ABORTED)
+
+
 # ------------------------------------------------------------------------------------------------ a word about it
 
 
@@ -268,6 +282,8 @@ SCENES: tuple[Callable[[Scene], Awaitable[Wanted]], ...] = (
     good_asked_twice,
     bad,
     bad_by_ci,
+    good_guarded,
+    bad_guarded,
     aborted,
     aborted_by_patch,
     aborted_by_signal,

@@ -14,6 +14,7 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from sandbox.machine import patience
 from tests.virtual.cluster import NAMESPACE, VirtualCluster
 from tests.virtual.lingering import Lingering
 from tests.virtual.people import ServiceNowDouble
@@ -36,7 +37,7 @@ from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
 from workflows.rollout import Rollout
 
-LONGEST_SECONDS = 120  # of real time
+LONGEST_SECONDS = 120  # of real time, on an idle machine
 Measure = Callable[[str, Mapping[str, Any], datetime], Reading]  # of a run, by its name
 
 
@@ -77,7 +78,7 @@ async def simulate(given: Mapping[str, Any], measure: Callable[[], Measure]) -> 
 
 
 async def _play(given: Mapping[str, Any], measure: Measure) -> list[dict[str, Any]]:
-    async with opened(given, measure) as stage, asyncio.timeout(LONGEST_SECONDS):
+    async with opened(given, measure) as stage, asyncio.timeout(patience(LONGEST_SECONDS)):
         return await stage.simulation.play(given.get("actions") or [], float(given.get("until", 600)))
 
 
