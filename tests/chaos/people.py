@@ -58,7 +58,7 @@ class People:
 
     async def apply(self, *documents: Document) -> None:
         """Apply manifests as a GitOps tool does, again and again while the API server is away."""
-        await self._until_answered(lambda: apply(self.plane.api.url, documents), (RuntimeError,))
+        await self._until_answered(lambda: apply(self.plane.api.url, documents))
 
     async def release(self, rollout: Document, commit: str = "") -> Answer:
         """Ask for a release as a CI job does."""
@@ -117,7 +117,7 @@ class People:
             ):
                 answer.raise_for_status()
 
-        await self._until_answered(patch, ())
+        await self._until_answered(patch)
 
     # ------------------------------------------------------------------------------------------- what Temporal's UI can
 
@@ -177,12 +177,12 @@ class People:
                 return Answer.UNCLEAR if lost or sent else Answer.TAKEN
         return Answer.UNCLEAR
 
-    async def _until_answered(self, attempt: Callable[[], Awaitable[None]], also: tuple[type[Exception], ...]) -> None:
+    async def _until_answered(self, attempt: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
                 async with asyncio.timeout(ATTEMPT_SECONDS):
                     return await attempt()
-            except (aiohttp.ClientError, OSError, TimeoutError, *also):
+            except (aiohttp.ClientError, OSError, TimeoutError, RuntimeError):  # the last with an answer such as 503
                 await asyncio.sleep(AGAIN_SECONDS)
 
 

@@ -21,7 +21,7 @@ from sandbox.processes import LOOPBACK, Program, free_port
 from sandbox.servicenow import ServiceNowApi
 from sandbox.slack import SlackApi
 from sandbox.temporal import TemporalServer
-from sandbox.tidegate_process import WATCHER, TidegateProcess
+from sandbox.tidegate_process import WATCHER, WORKER, TidegateProcess
 from tests.chaos.laws import Judge, Reader
 from tests.chaos.links import Link
 from tests.chaos.manifests import CHANNEL
@@ -156,8 +156,7 @@ class Plane:
             "TIDEGATE_WATCHER__RESYNC": "15s",
             "TIDEGATE_WATCHER__STOPPED_EVERY": "1s",
         }
-        module = {"module": WATCHER} if name == "watcher" else {}
-        return TidegateProcess(name, self.state, settings, **module)
+        return TidegateProcess(name, self.state, settings, module=WATCHER if name == "watcher" else WORKER)
 
     def program(self, name: str) -> Program:
         """The program of a server or a process of Tidegate."""

@@ -229,11 +229,12 @@ class Rounds:
         for name in self._names:
             runs = await workflows.since(self._plane.people, name, moment)
             report.broken += await workflows.replayed(self._plane.people, runs)
+            report.broken += await workflows.mistakes(self._plane.people, runs)
 
     async def _replace(self, number: int) -> None:
         """Bring up Rollouts until there are as many as there have to be."""
         people = People(self._plane, patience(SCENE_SECONDS))
-        new = []
+        new: list[str] = []
         while len(self._names) + len(new) < self._services:
             new.append(f"svc{self._made}")
             self._made += 1

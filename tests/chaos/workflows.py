@@ -8,13 +8,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowHistory
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHistory,
+)
 from temporalio.service import RPCError
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from tests.chaos.manifests import NAMESPACE
 from tidegate.client import RolloutRef, TidegateClient, TidegateError, data_converter
-from tidegate.contract import FOLLOW_UP_WORKFLOW
+from tidegate.contract import FOLLOW_UP_WORKFLOW, ErrorType
 from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
 from workflows.roll_back import RollBack
@@ -83,6 +89,19 @@ async def replayed(client: Client, runs: Sequence[WorkflowExecution]) -> list[st
         result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
         if result.replay_failure is not None:
             wrong.append(f"law 9: {run.id} ({run.run_id}) does not replay: {result.replay_failure}")
+    return wrong
+
+
+async def mistakes(client: Client, runs: Sequence[WorkflowExecution]) -> list[str]:
+    """Which workflows failed by something that nobody raised on purpose: no code of theirs undid anything."""
+    wrong = []
+    for run in runs:
+        if run.status is WorkflowExecutionStatus.FAILED:
+            try:
+                await client.get_workflow_handle(run.id, run_id=run.run_id).result()
+            except WorkflowFailureError as error:
+                if getattr(error.cause, "type", None) not in list(ErrorType):
+                    wrong.append(f"{run.id} ({run.run_id}) failed by mistake: {error.cause!r}")
     return wrong
 
 
