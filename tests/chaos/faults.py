@@ -77,6 +77,7 @@ class Faults:
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
         self._tasks: set[asyncio.Task[None]] = set()
+        self._healing = asyncio.Event()
         self.failed: list[str] = []  # what did not come up again
 
     async def carry_out(self, faults: list[Fault]) -> None:
@@ -90,9 +91,10 @@ class Faults:
 
     async def heal(self) -> None:
         """End what goes on, and start what does not run."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._healing.set()
+        for problem in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if problem is not None:
+                self.failed.append(repr(problem))
         for link in self._plane.links.values():
             await link.heal()
         for name in (*SERVERS, *TIDEGATE):
@@ -107,7 +109,7 @@ class Faults:
         if fault.harm in list(Trouble):
             link = self._plane.links[fault.target]
             await link.suffer(Trouble(fault.harm))
-            await asyncio.sleep(fault.lasts)
+            await self._last(fault)
             await link.heal()
             return
         program = self._plane.program(fault.target)
@@ -116,15 +118,20 @@ class Faults:
         with self._deaf() if fault.target == "api" else contextlib.nullcontext():
             if fault.harm == Harm.FREEZE:
                 program.send(signal.SIGSTOP)
-                await asyncio.sleep(fault.lasts)
+                await self._last(fault)
                 program.send(signal.SIGCONT)
             elif fault.harm == Harm.TERM:
                 await program.stop(TERM_GRACE_SECONDS)
                 await self._start(fault.target)
             else:
                 await program.kill()
-                await asyncio.sleep(fault.lasts)
+                await self._last(fault)
                 await self._start(fault.target)
+
+    async def _last(self, fault: Fault) -> None:
+        """Let it last, or end with everything else."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._healing.wait(), fault.lasts)
 
     @contextlib.contextmanager
     def _deaf(self) -> Iterator[None]:

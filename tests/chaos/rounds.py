@@ -92,8 +92,9 @@ class Rounds:
         self._late: list[tuple[Report, list[str], datetime]] = []  # rounds whose follow-ups are still to be judged
 
     async def prepare(self) -> None:
-        """The first versions of all Rollouts, and the load on them."""
-        await self._replace(0)
+        """The first versions of all Rollouts, and the load on them. Raises RuntimeError when they do not come up."""
+        if left := await self._replace(0):
+            raise RuntimeError("\n".join(left))
 
     async def play(self, number: int) -> Report:
         """One round."""
@@ -101,10 +102,10 @@ class Rounds:
         report, began, moment = Report(plan), time.monotonic(), datetime.now(UTC) - timedelta(seconds=1)
         self._plane.deaf.clear()
         people = People(self._plane, patience(SCENE_SECONDS))
+        scene_of = dict(zip(self._names, plan.scenes, strict=False))  # fewer where one did not come up
         scenes = {name: self._scene(people, name, number) for name in self._names}
         acting = {
-            name: asyncio.create_task(_act(scenes[name], act), name=f"{name} {act}")
-            for name, act in zip(self._names, plan.scenes, strict=True)
+            name: asyncio.create_task(_act(scenes[name], act), name=f"{name} {act}") for name, act in scene_of.items()
         }
         faults = Faults(self._plane)
         await faults.carry_out(list(plan.faults))
@@ -115,7 +116,6 @@ class Rounds:
         wanted = await self._wanted(acting, report)
         unsettled, since = await self._settled(people, wanted, moment)
         report.settled = time.monotonic() - healed
-        scene_of = dict(zip(self._names, plan.scenes, strict=True))
         report.slow = {scene_of[name]: at - healed for name, at in since.items() if at - healed > SLOW_SECONDS}
         await self._judge(report, wanted, unsettled, moment)
         report.seconds = time.monotonic() - began
@@ -123,7 +123,7 @@ class Rounds:
             await self._keep(report, moment)
         self._late.append((report, list(self._names), moment))
         self._names = [name for name in self._names if name not in unsettled]
-        await self._replace(number)
+        report.broken += await self._replace(number)
         return report
 
     async def finish(self) -> list[str]:
@@ -231,8 +231,8 @@ class Rounds:
             report.broken += await workflows.replayed(self._plane.people, runs)
             report.broken += await workflows.mistakes(self._plane.people, runs)
 
-    async def _replace(self, number: int) -> None:
-        """Bring up Rollouts until there are as many as there have to be."""
+    async def _replace(self, number: int) -> list[str]:
+        """Bring up Rollouts so that there are as many as there have to be; those that did not come up, and why."""
         people = People(self._plane, patience(SCENE_SECONDS))
         new: list[str] = []
         while len(self._names) + len(new) < self._services:
@@ -249,10 +249,9 @@ class Rounds:
             wanted[name] = Wanted.of(tag, Outcome.HEALTHY)
         self._plane.look()
         left, _ = await self._settled(people, wanted, moment)
-        if left:
-            raise RuntimeError(f"first versions did not come up: {left}")
-        self._names += new
+        self._names += [name for name in new if name not in left]
         self._plane.traffic.begin(self._names)
+        return [f"{name} (first version): {'; '.join(wrong)}" for name, wrong in left.items()]
 
     async def _keep(self, report: Report, moment: datetime) -> None:
         folder = self._kept / f"seed-{self._seed}" / f"round-{report.plan.number}"
