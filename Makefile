@@ -19,12 +19,13 @@ demo: $(STAMP)  ## three releases in the embedded world; KEEP=1 leaves it up
 	@$(BIN)/tidegate-sandbox demo $(if $(KEEP),--keep)
 
 # Two processes: most tests wait for a server and not for a processor. What was asked of the embedded API servers is
-# written down, and compared at the end with what the deployed roles grant.
+# written down, and compared at the end with what the deployed roles grant. A process that something hangs in is ended,
+# and what it was at is tried twice more.
 AUDIT := $(CURDIR)/.tidegate/kubernetes-audit.jsonl
 
 test: lint  ## everything that CI runs
 	@mkdir -p $(dir $(AUDIT)) && rm -f $(AUDIT)
-	SANDBOX_KUBERNETES_AUDIT_LOG=$(AUDIT) $(BIN)/pytest --numprocesses 2 --dist loadfile --ignore tests/rights
+	SANDBOX_KUBERNETES_AUDIT_LOG=$(AUDIT) $(BIN)/pytest --numprocesses 2 --dist loadfile --max-worker-restart 2 --ignore tests/rights
 	SANDBOX_KUBERNETES_AUDIT_LOG=$(AUDIT) $(BIN)/pytest tests/rights
 
 unit: $(STAMP)  ## the pure rules only

@@ -122,7 +122,7 @@ class Rounds:
         if report.broken:
             await self._keep(report, moment)
         self._late.append((report, list(self._names), moment))
-        self._names = [name for name in self._names if name not in unsettled]
+        self._names = [name for name in self._names if name in wanted and name not in unsettled]
         report.broken += await self._replace(number)
         return report
 

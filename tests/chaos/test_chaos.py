@@ -11,7 +11,7 @@ from tests.chaos.plane import SERVERS, TIDEGATE
 from tests.chaos.rounds import draw
 from tests.chaos.scenes import SCENES
 
-SEED = 1
+SEED = 372  # rounds in which both servers and all processes of Tidegate suffer
 ROUNDS = 2
 MANY = 200
 
