@@ -8,6 +8,7 @@ fence, and returns what the server stored.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 from temporalio.exceptions import ApplicationError
 
-from activities.errors import retry_delay
-from tidegate.contract import ErrorType, Fence
+from activities.errors import rejected, retry_delay
+from tidegate.contract import ErrorType, Fence, check_name, check_namespace
 
 Object = dict[str, Any]
 Operation = dict[str, Any]
@@ -33,6 +34,8 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 REQUEST_TIMEOUT_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 32 * 1024 * 1024
+MAX_LEVELS = 200  # of JSON; more than a release takes of an object, and far from what exhausts the stack
+_JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 CHANGE_TRIES = 5
 
 
@@ -46,7 +49,17 @@ class Resource:
     kind: str
 
     def path(self, namespace: str, name: str = "", subresource: str = "") -> str:
-        """URL path of a collection, an object or a subresource; an empty namespace means cluster scope."""
+        """URL path of a collection, an object or a subresource; an empty namespace means cluster scope.
+
+        Raises a final `Rejected` for a name that Kubernetes would not take: in a URL it could lead elsewhere.
+        """
+        try:
+            if namespace:
+                check_namespace(namespace)
+            if name:
+                check_name(name)
+        except ValueError as error:
+            raise rejected("Kubernetes", f"{self.kind} {namespace[:80]!r}/{name[:80]!r}: {error}") from error
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         scope = f"/namespaces/{namespace}" if namespace else ""
         return "/".join(part for part in (f"{root}{scope}/{self.plural}", name, subresource) if part)
@@ -287,7 +300,7 @@ def _decode(method: str, path: str, status: int, data: bytes, headers: Mapping[s
             non_retryable=True,
         )
     try:
-        answer = json.loads(data)
+        answer = _parsed(data)
     except ValueError as error:
         raise ApplicationError(
             f"Kubernetes API: {method} {path}: answer is not JSON", type=ErrorType.UNAVAILABLE
@@ -297,9 +310,35 @@ def _decode(method: str, path: str, status: int, data: bytes, headers: Mapping[s
     return answer
 
 
+def _parsed(data: bytes) -> Any:
+    """JSON of the API server. Raises ValueError.
+
+    What is nested so deeply that Python's reader gives up is cut down to what a release refuses as too deep: in a list
+    of all, an object of one team must not hide those of the others.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError:
+        return json.loads(_pruned(data))
+
+
+def _pruned(data: bytes) -> bytes:
+    kept, level, begin = [], 0, 0
+    for token in _JSON_TOKEN.finditer(data):
+        if token[0] in (b"[", b"{"):
+            level += 1
+            if level == MAX_LEVELS + 1:
+                kept += [data[begin : token.start()], b"null"]
+        elif token[0] in (b"]", b"}"):
+            level -= 1
+            if level == MAX_LEVELS:
+                begin = token.end()
+    return b"".join([*kept, data[begin:]])
+
+
 def _failure(method: str, path: str, status: int, body: str, headers: Mapping[str, str]) -> ApplicationError:
     try:
-        text = str(json.loads(body)["message"])
+        text = str(_parsed(body.encode("utf-8", "replace"))["message"])
     except (ValueError, KeyError, TypeError):
         text = body[:300]
     kinds: dict[int, tuple[ErrorType, bool]] = {

@@ -113,5 +113,4 @@ class Datadog:
         return answer
 
     async def _exchange(self, due: Due, credentials: Credentials, ask: Ask) -> Answer:
-        answer = await ask(DatadogClient(self._http, credentials, due.question.timeout))
-        return replace(answer, body=credentials.mask(answer.body))
+        return await ask(DatadogClient(self._http, credentials, due.question.timeout))

@@ -17,6 +17,7 @@ from activities.errors import rejected
 from activities.git_command import Git, GitError, TooMuchOutputError
 from activities.git_images import KUSTOMIZATIONS, Found, NotEditableError, edited, is_manifest, look
 from tidegate.contract import ErrorType, RevertMode, RevertRequest, RevertResult
+from tidegate.manifests.plain_text import harmless, one_line
 
 SYSTEM = "Git"
 DEPTH = 50  # commits that are looked at
@@ -235,7 +236,7 @@ class Revert:
         why = f"Revision {request.revision} was rolled back: {_line(request.reason)}"
         built = [f"It was built from {_line(request.commit)}."] if request.commit else []
         trailers = f"{RELEASE_TRAILER}: {request.release}\n{RUN_TRAILER}: {request.run}\n"
-        return "\n\n".join([*title, why, *built, trailers])
+        return harmless("\n\n".join([*title, why, *built, trailers]))
 
     async def _commit(self, head: str, wrong: Mapping[str, _File], message: str) -> str:
         """A commit on `head` that differs from it in these files alone."""
@@ -264,7 +265,7 @@ class Revert:
 
 def _line(text: str) -> str:
     """One line, and no longer than a person reads."""
-    return " ".join(text.split())[:_MAX_REASON]
+    return one_line(text)[:_MAX_REASON]
 
 
 def _not_found(detail: str) -> ApplicationError:

@@ -27,6 +27,7 @@ from activities.cluster import (
     escape,
     put,
 )
+from activities.errors import rejected
 from activities.ownership import claim
 from activities.replica_sets import HASH_LABEL, PROMOTED_AT, SCALE_DOWN_DEADLINE
 from activities.workloads import Workloads, with_template
@@ -46,6 +47,7 @@ from tidegate.contract import (
 )
 from tidegate.manifests.bake import bake_templates
 from tidegate.manifests.kinds import REVISION
+from tidegate.manifests.limits import excess_text, excesses
 
 
 class Kubernetes:
@@ -191,6 +193,8 @@ class Kubernetes:
             resource, where = (CLUSTER_ANALYSIS_TEMPLATES, "") if key[0] else (ANALYSIS_TEMPLATES, namespace)
             template = await self._cluster.find(resource, where, key[1])
             if template is not None:
+                for excess in excesses({"spec": template.get("spec")}):
+                    raise rejected("Kubernetes", f"{resource.kind} '{key[1]}': {excess_text(excess)}")
                 found[key] = template
                 wanted.extend(template["spec"].get("templates") or [])
         return list(found.values())

@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.cluster import PODS, ROLLOUTS, Cluster, Object
 from activities.kubernetes import Kubernetes
+from activities.views import spec_of
 from tidegate.canary.restarts import OldPod, may_go, moment
 from tidegate.contract import Activity, ErrorType, RestartPods
 from tidegate.manifests.rollout import Rollout
@@ -55,15 +56,16 @@ class Restarts:
         """Delete what may go now; returns whether older pods were left."""
         target = request.target
         live = await self._cluster.find(ROLLOUTS, target.namespace, target.name)
-        rollout = Rollout.model_validate(live or request.rollout)
+        spec = spec_of(live, request.rollout)
+        canary = spec.strategy.canary or Rollout.model_validate(request.rollout).canary
         sets = await self._kubernetes.replica_sets(target, request.rollout)
         names = {found.name for found in sets}
-        labels = rollout.spec.selector.match_labels if rollout.spec.selector else {}
+        labels = spec.selector.match_labels if spec.selector else {}
         pods = [pod for pod in await self._cluster.select(PODS, target.namespace, labels) if _owner(pod) in names]
         old = {found.uid: (found, pod) for pod in pods if (found := _before(pod, request)) is not None}
         missing = sum(max(0, each.desired - each.available) for each in sets)
-        replicas = rollout.spec.wanted_replicas()
-        for going in may_go([found for found, _ in old.values()], missing, rollout.canary, replicas):
+        replicas = spec.wanted_replicas()
+        for going in may_go([found for found, _ in old.values()], missing, canary, replicas):
             name = old[going.uid][1]["metadata"]["name"]
             await self._delete(target.namespace, name, going.uid)
             log.info("pod_restarted", namespace=target.namespace, rollout=target.name, pod=name)

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import ValidationError
+
 from activities.cluster import DESTINATION_RULES, ROLLOUTS, SERVICES, Cluster, Object
 from activities.experiments import Experiments, shares_of
 from activities.kubernetes import Kubernetes
@@ -17,7 +19,8 @@ from tidegate.canary.passes import Rules
 from tidegate.canary.position import Weights
 from tidegate.canary.scene import Scene, Standing
 from tidegate.contract import Document, Istio, ReplicaSetState, Target, TrafficState
-from tidegate.manifests.rollout import Rollout
+from tidegate.manifests.model import INT32
+from tidegate.manifests.rollout import Rollout, RolloutSpec
 
 RAMP = "tidegate.io/ramp"  # annotation: "true" lets a canary grow by no more than maxSurge at a time
 SUBSET = "/"  # between a DestinationRule and its subset, in the name of a selector
@@ -74,7 +77,7 @@ class Views:
         traffic = await self._kubernetes.traffic(target.namespace, istio) if istio else None
         rules = rules_of(rollout)
         selectors = await self._selectors(target.namespace, rules)
-        spec = Rollout.model_validate(live or rollout).spec
+        spec = spec_of(live, rollout)
         weights = None
         if istio is not None:
             share = traffic.canary if traffic else 0
@@ -105,6 +108,23 @@ class Views:
             elif (service := await self._cluster.find(SERVICES, namespace, name)) is not None:
                 found[name] = str((service["spec"].get("selector") or {}).get(HASH_LABEL, ""))
         return found
+
+
+def spec_of(live: Object | None, rollout: Document) -> RolloutSpec:
+    """The spec as it stands in the cluster; `rollout` is the release's own manifest.
+
+    A newer version that no release takes, and that cannot be read, keeps the one under way from nothing: what it says
+    of the number of replicas counts, and for the rest the release's own.
+    """
+    own = Rollout.model_validate(rollout).spec
+    if live is None:
+        return own
+    try:
+        return Rollout.model_validate(live).spec
+    except ValidationError:
+        replicas = live["spec"].get("replicas")
+        known = isinstance(replicas, int) and not isinstance(replicas, bool) and 0 <= replicas < INT32.stop
+        return own.model_copy(update={"replicas": replicas}) if known else own
 
 
 def rules_of(rollout: Document) -> Rules:

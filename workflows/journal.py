@@ -41,6 +41,7 @@ with workflow.unsafe.imports_passed_through():
         Waiting,
         WeightStatus,
     )
+    from tidegate.manifests.plain_text import harmless
     from tidegate.story import details, rollout_status
     from workflows.accounts import account_of
     from workflows.news import News
@@ -193,10 +194,12 @@ class Journal:
 
     def skip_steps(self) -> None:
         """The steps that are left are not taken."""
-        for step in self._status.steps:
-            if step.state in (StepState.PENDING, StepState.RUNNING, StepState.FAILED):
-                self._mark(step.index, state=StepState.SKIPPED)
-        self._set(step_index=len(self._status.steps) or None, promoted_full=True)
+        left = (StepState.PENDING, StepState.RUNNING, StepState.FAILED)
+        steps = tuple(
+            step.model_copy(update={"state": StepState.SKIPPED}) if step.state in left else step
+            for step in self._status.steps
+        )
+        self._set(steps=steps, step_index=len(steps) or None, promoted_full=True)
 
     def _mark(self, index: int, **changes: object) -> None:
         steps = list(self._status.steps)
@@ -218,7 +221,7 @@ class Journal:
     def still_waiting(self, who: str, what: str, until: datetime | None) -> None:
         """What is waited for became clearer; nothing where nobody waits for `who`."""
         if (waiting := self._status.waiting) is not None and waiting.who == who:
-            self._set(waiting=waiting.model_copy(update={"what": what, "until": until}))
+            self._set(waiting=waiting.model_copy(update={"what": harmless(what), "until": until}))
 
     @contextmanager
     def paused(self, reason: str, *, analysis: str = "") -> Iterator[None]:
@@ -324,7 +327,7 @@ class Journal:
     def compensation(self, name: str, state: str, detail: str = "") -> None:
         """Something that follows an abort was begun, done or given up."""
         rows = {row.name: row for row in self._status.compensations}
-        rows[name] = CompensationStatus(name=name, state=state, detail=detail, at=workflow.now())
+        rows[name] = CompensationStatus(name=name, state=state, detail=harmless(detail), at=workflow.now())
         self._set(compensations=tuple(rows.values()))
 
     def followed_up(self, told: FollowedUp) -> None:
@@ -352,19 +355,21 @@ class Journal:
 
     def phase(self, phase: str, message: str, *, finished: bool = False) -> None:
         """The release as a whole stands so."""
-        self._set(phase=phase, message=message, finished_at=workflow.now() if finished else None)
+        self._set(phase=phase, message=harmless(message), finished_at=workflow.now() if finished else None)
 
     def event(self, reason: str, message: str, *, warning: bool = False, analysis: str = "") -> None:
         """Something happened that a person would want to know; `reason` in Argo's event words.
 
         `analysis` is the name of the analysis run that it is about, or whose verdict brought it about.
         """
-        row = Event(at=workflow.now(), reason=reason, message=message, warning=warning, analysis=analysis)
+        text = harmless(message)
+        row = Event(at=workflow.now(), reason=reason, message=text, warning=warning, analysis=analysis)
         self._add_events(row)
         if self.page.object is not None:
             self.news.event(row)
 
-    def _add_events(self, *events: Event) -> None:
+    def _add_events(self, *told: Event) -> None:
+        events = [event.model_copy(update={"message": harmless(event.message)}) for event in told]
         self._set(events=(*self._status.events, *events)[-MAX_EVENTS:])
         for number, event in enumerate(events, self._events):
             self.tell(event, number)
@@ -372,7 +377,7 @@ class Journal:
 
     def show(self) -> None:
         """Bring live details and search attributes up to date; called by the run wherever it may write to history."""
-        workflow.set_current_details(details(self._status))
+        workflow.set_current_details(harmless(details(self._status)))
         now = (self._status.phase, self._status.actual_weight, self._status.revision)
         if now != self._attributes:
             self._attributes = now

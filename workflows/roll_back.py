@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.commands import HEARTBEAT_TIMEOUT
     from workflows.failures import cause_of
+    from workflows.inputs import read_input
     from workflows.reverts import undo_request
 
 PATIENCE = timedelta(minutes=1)
@@ -37,8 +38,9 @@ class RollBack:
     """Started by a person; one at a time for a Rollout."""
 
     @workflow.run
-    async def run(self, asked: RollBackRequest) -> RolledBack:
+    async def run(self, request: Any = None, *more: Any) -> RolledBack:
         """Change what is asked for. Fails with what a person has to put right, having changed nothing."""
+        asked = read_input(RollBackRequest, request, "request to roll back")
         try:
             chosen: RolledBack = await self._ask(asked, Activity.CHOOSE_REVISION, asked, RolledBack)
             put = PutBack(target=asked.target, replica_set=chosen.replica_set, replaces=chosen.replaces)

@@ -54,7 +54,7 @@ class Rollout(Doors):
     """One release of a Rollout; the doors by which it is spoken to are inherited."""
 
     @workflow.init
-    def __init__(self, request: Any = None) -> None:
+    def __init__(self, request: Any = None, *more: Any) -> None:
         super().__init__()
         self._commands: Commands
         self._keeper: Keeper
@@ -66,7 +66,7 @@ class Rollout(Doors):
         self._holds: Holds
 
     @workflow.run
-    async def run(self, request: Any = None) -> ReleaseResult:
+    async def run(self, request: Any = None, *more: Any) -> ReleaseResult:
         """Bring one version out, or put everything back and fail with the reason."""
         try:
             plan = await self._admit(request)

@@ -9,16 +9,18 @@ from datetime import timedelta
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from tidegate.cli.actor import actor, source
 from tidegate.cli.exits import ExitCode
-from tidegate.cli.files import Files, GivenNamespace, checked, findings_of, one_namespace
+from tidegate.cli.files import Files, GivenNamespace, checked, findings_of, one_namespace, read
 from tidegate.cli.options import By, Cluster, Output, OutputOption, Reason, Timeout, assignments, with_client
 from tidegate.cli.output import document, documents, print_json, stderr, stdout
 from tidegate.cli.watch import follow, tell
 from tidegate.client import ReleaseError, ReleaseHandle, TidegateClient
+from tidegate.client.errors import malformed
 from tidegate.contract import Accepted, ReleaseRequest, ReleaseResult, Source
-from tidegate.manifests.documents import Manifests, load
+from tidegate.manifests.documents import Manifests
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
 from tidegate.manifests.images import apply_images
 
@@ -26,7 +28,7 @@ from tidegate.manifests.images import apply_images
 def lint(filename: Files, output: OutputOption = Output.TEXT) -> int:
     """Check manifests: what a release would refuse, and what it would do otherwise than the manifest says."""
     try:
-        manifests = load(filename)
+        manifests = read(filename)
         findings: Sequence[Finding] = [*manifests.notes, *findings_of(manifests)]
     except ManifestError as error:
         findings = error.findings
@@ -58,7 +60,7 @@ def start(
     output: OutputOption = Output.TEXT,
 ) -> int:
     """Release what the manifests say. The same call twice is one release; after a failed release it is a retry."""
-    images, manifests = _images(image or []), load(filename)
+    images, manifests = _images(image or []), read(filename)
     manifests = checked(apply_images(manifests, images) if images else manifests)
     job = source()
     request = _request(
@@ -89,16 +91,19 @@ def _request(
     manifests: Manifests, namespace: str | None, *, cluster: str, by: str, reason: str, source: Source
 ) -> ReleaseRequest:
     rollout = manifests.rollout()
-    return ReleaseRequest(
-        cluster=cluster,
-        namespace=one_namespace([(rollout.label, rollout.metadata.namespace)], namespace),
-        name=rollout.metadata.name,
-        rollout=rollout.raw,
-        templates=tuple(template.raw for template in manifests.templates),
-        by=by,
-        reason=reason,
-        source=source,
-    )
+    try:
+        return ReleaseRequest(
+            cluster=cluster,
+            namespace=one_namespace([(rollout.label, rollout.metadata.namespace)], namespace),
+            name=rollout.metadata.name,
+            rollout=rollout.raw,
+            templates=tuple(template.raw for template in manifests.templates),
+            by=by,
+            reason=reason,
+            source=source,
+        )
+    except ValidationError as error:
+        raise malformed(error) from error
 
 
 async def _release(

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus
 from tidegate.cli.analysis import measurements_since
-from tidegate.cli.output import document, print_json
+from tidegate.cli.output import document, made_harmless, print_json
 from tidegate.cli.overview import current_step
 from tidegate.cli.tree import counts
 from tidegate.cli.words import WARNING, marked
@@ -176,5 +176,5 @@ async def draw(console: Console, blocks: AsyncIterator[list[Text]]) -> None:
     # Transient, and written once more at the end: a view taller than the terminal is cropped while it is live.
     with Live(console=console, auto_refresh=False, transient=True, vertical_overflow="crop") as live:
         async for block in blocks:
-            live.update(Text("\n").join(block), refresh=True)
+            live.update(made_harmless(Text("\n").join(block)), refresh=True)
     console.print(Text("\n").join(block))

@@ -68,7 +68,9 @@ from tidegate.contract import (
     Update,
     cluster_queue,
 )
+from tidegate.contract.release import LIMITS_REMEDY
 from tidegate.doorway import Release, RunState, Tell
+from tidegate.manifests.plain_text import harmless, one_line
 from tidegate.story import Explanation, explain, explain_run
 
 log = structlog.get_logger(__name__)
@@ -94,9 +96,13 @@ class TidegateClient(AnalysisRuns, Rollbacks):
         ended badly the same request is a retry: a new one. `key` is what makes two requests the same; by default that
         is all that is asked for.
 
-        Raises `RefusedError` when the release does not accept it, and `NoWorkerError` when no worker answers within
-        `timeout`: Temporal keeps the request then.
+        Raises `RefusedError` when the release does not accept it, or when it is more than a release takes, and
+        `NoWorkerError` when no worker answers within `timeout`: Temporal keeps the request then.
         """
+        if excess := request.excess():
+            raise RefusedError(
+                f"{request.namespace}/{request.name}: {harmless(excess)}", LIMITS_REMEDY, ErrorType.INVALID_SPEC
+            )
         rollout = RolloutRef.of(request)
         before = await newest_run(self._temporal, rollout.workflow_id)
         # Temporal answers a repeated update from the history of a closed run, too: right for one that succeeded.
@@ -379,7 +385,7 @@ def _paused_by_server(rollout: RolloutRef) -> RefusedError:
 
 def _summary(request: ReleaseRequest, images: dict[str, str]) -> str:
     by = f", by {request.by}" if request.by else ""
-    return f"{request.namespace}/{request.name}: {_listed(images)}{by}"[:200]
+    return one_line(f"{request.namespace}/{request.name}: {_listed(images)}{by}")[:200]
 
 
 def _listed(images: dict[str, str]) -> str:

@@ -63,6 +63,8 @@ from tidegate.contract.names import (
     Update,
     analysis_id,
     check_cluster,
+    check_name,
+    check_namespace,
     cluster_queue,
     follow_up_id,
     metrics_queue,
@@ -115,6 +117,7 @@ from tidegate.contract.traffic import (
     SubsetState,
     TrafficState,
 )
+from tidegate.contract.unreadable import Unreadable, read_leniently
 from tidegate.contract.writes import Fence, Target
 
 __all__ = [
@@ -231,6 +234,7 @@ __all__ = [
     "Tell",
     "Template",
     "TrafficState",
+    "Unreadable",
     "Update",
     "Waiting",
     "WeightStatus",
@@ -238,11 +242,14 @@ __all__ = [
     "analysis_id",
     "check_cluster",
     "check_column",
+    "check_name",
+    "check_namespace",
     "cluster_queue",
     "follow_up_id",
     "job_name",
     "metrics_queue",
     "parse_message",
+    "read_leniently",
     "render",
     "roll_back_id",
     "rollout_id",

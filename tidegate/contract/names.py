@@ -16,6 +16,10 @@ ROLL_BACK_WORKFLOW = "RollBack"
 
 RELEASES_QUEUE = "tidegate"  # workflows
 FOLLOW_UP_QUEUE = "tidegate.follow-up"  # ServiceNow, Git, and whatever else tells people
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LONGEST_LABEL = 63
+_LONGEST_SUBDOMAIN = 253
 # Temporal hands out the tasks of a queue in this order: what an abort needs, what releases do, what may wait for that.
 ABORT_PRIORITY = Priority(priority_key=1)
 RELEASE_PRIORITY = Priority(priority_key=2)
@@ -33,6 +37,40 @@ def check_cluster(name: str) -> str:
 
 
 ClusterName = Annotated[str, AfterValidator(check_cluster)]
+
+
+def check_namespace(name: str) -> str:
+    """`name` itself. Raises ValueError when no Kubernetes namespace can have it (RFC 1123, label)."""
+    if not _LABEL.fullmatch(name) or len(name) > _LONGEST_LABEL:
+        raise ValueError(
+            f"give the name of a Kubernetes namespace: 1 to {_LONGEST_LABEL} lower case letters, digits and '-', "
+            "with a letter or digit at both ends"
+        )
+    return name
+
+
+def check_name(name: str) -> str:
+    """`name` itself. Raises ValueError when no Rollout or analysis run can have it (RFC 1123, subdomain)."""
+    if not _SUBDOMAIN.fullmatch(name) or len(name) > _LONGEST_SUBDOMAIN:
+        raise ValueError(
+            f"give the name of a Kubernetes object: 1 to {_LONGEST_SUBDOMAIN} lower case letters, digits, '-' and '.', "
+            "with a letter or digit at both ends and around each '.'"
+        )
+    return name
+
+
+NamespaceName = Annotated[str, AfterValidator(check_namespace)]
+ObjectName = Annotated[str, AfterValidator(check_name)]
+
+
+def _check_run(name: str) -> str:
+    # A run's name begins with that of its Rollout and is longer; what is too long for an object has no object.
+    if not _SUBDOMAIN.fullmatch(name) or len(name) > 2 * _LONGEST_SUBDOMAIN:
+        check_name(name)
+    return name
+
+
+RunName = Annotated[str, AfterValidator(_check_run)]
 
 
 def cluster_queue(cluster: str) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 
 from tidegate.contract import Document, Event, Target
 from tidegate.manifests.kinds import ARGO_VERSION
+from tidegate.manifests.plain_text import harmless
 from tidegate.story.moments import rfc3339
 
 COMPONENT: Final = "tidegate"
@@ -43,7 +44,7 @@ def kubernetes_event(event: Event, *, target: Target, uid: str, run: str, number
             "uid": uid,
         },
         "reason": event.reason,
-        "message": _shortened(event.message),
+        "message": _shortened(harmless(event.message)),
         "type": "Warning" if event.warning else "Normal",
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,
