@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test unit lint format lock client-lock audit clean
+.PHONY: demo test unit chaos lint format lock client-lock audit clean
 .DEFAULT_GOAL := test
 
 # Installed again only when the lock or the project's own metadata changes.
@@ -19,16 +19,22 @@ demo: $(STAMP)  ## three releases in the embedded world; KEEP=1 leaves it up
 	@$(BIN)/tidegate-sandbox demo $(if $(KEEP),--keep)
 
 # Two processes: most tests wait for a server and not for a processor. What was asked of the embedded API servers is
-# written down, and compared at the end with what the deployed roles grant.
+# written down, and compared at the end with what the deployed roles grant. A process that something hangs in is ended,
+# and what it was at is tried twice more.
 AUDIT := $(CURDIR)/.tidegate/kubernetes-audit.jsonl
 
 test: lint  ## everything that CI runs
 	@mkdir -p $(dir $(AUDIT)) && rm -f $(AUDIT)
-	SANDBOX_KUBERNETES_AUDIT_LOG=$(AUDIT) $(BIN)/pytest --numprocesses 2 --dist loadfile --ignore tests/rights
+	SANDBOX_KUBERNETES_AUDIT_LOG=$(AUDIT) $(BIN)/pytest --numprocesses 2 --dist loadfile --max-worker-restart 2 --ignore tests/rights
 	SANDBOX_KUBERNETES_AUDIT_LOG=$(AUDIT) $(BIN)/pytest tests/rights
 
 unit: $(STAMP)  ## the pure rules only
 	$(BIN)/pytest tests/unit
+
+# Each failing round prints what makes it come again, and leaves histories, journal and logs in .tidegate/chaos.
+N ?= 10
+chaos: $(STAMP)  ## releases among killed and frozen processes and failing links: N rounds, SEED=... for the same again
+	$(BIN)/python -m tests.chaos --rounds $(N) $(if $(SEED),--seed $(SEED)) $(if $(FIRST),--first $(FIRST))
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

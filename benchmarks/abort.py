@@ -207,6 +207,7 @@ async def open_plane() -> AsyncIterator[Plane]:
                 "TEMPORAL_ADDRESS": server.address,
                 "TIDEGATE_GRACEFUL_SHUTDOWN": "1",
                 "TIDEGATE_KUBERNETES__API_URL": api.url,
+                "TIDEGATE_METRICS__HOSTS": "localhost,127.0.0.0/8",
             }
             worker = TidegateProcess(f"worker-{number}", state, settings)
             stack.push_async_callback(worker.stop)

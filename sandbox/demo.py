@@ -17,10 +17,12 @@ from rich.text import Text
 from temporalio.client import Client
 
 from sandbox.account import account
+from sandbox.machine import slowness
 from sandbox.world import SLACK_CHANNEL, World, open_world
 from tidegate.cli.overview import overview
 from tidegate.cli.watch import Frame, draw, follow, tell
 from tidegate.client import ReleaseError, ReleaseHandle, TidegateClient, data_converter
+from tidegate.client.starts import UPDATE_TIMEOUT
 from tidegate.contract import Compensation, ReleaseRequest, ReleaseStatus, Source
 from tidegate.manifests.documents import Manifests, load
 from tidegate.manifests.images import apply_images
@@ -62,13 +64,13 @@ class Demo:
         """The stable version, and load on it."""
         await self._world.apply(network_of(self._manifests))
         await self.release(FIRST)
-        await self._world.start_load(RATE)
+        await self._world.start_load(RATE / slowness())  # what a slow machine sends, and answers, in time
 
     async def release(self, scenario: Scenario) -> dict[str, Any]:
         """Commit the image, start the release as a CI job would, show the tree until it ends, and account for it."""
         self._console.rule(f"{scenario.name}: {IMAGE}:{scenario.tag}")
         request = await deliver(self._world, self._manifests, scenario.tag, "the demonstration")
-        handle = await self._client.start(request)
+        handle = await self._client.start(request, timeout=UPDATE_TIMEOUT * slowness())
         watching = asyncio.create_task(self._watch(handle))
         try:
             status, outcome = await self._ended(handle)

@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from sandbox.machine import patience
+
 HORIZON_SECONDS = 3600.0
 PRUNE_EVERY = 512  # samples
 
@@ -177,12 +179,15 @@ class Telemetry:
         return result
 
     async def flushed(self, timeout: float = 5.0) -> None:
-        """Wait until everything that the proxy has counted up to now is here. Raises TimeoutError without a scraper."""
+        """Wait until everything that the proxy has counted up to now is here. Raises TimeoutError without a scraper.
+
+        The seconds of `timeout` are those of an idle machine.
+        """
         done = asyncio.Event()
         waiting = (time.monotonic(), done)
         self._waiting.append(waiting)
         try:
-            await asyncio.wait_for(done.wait(), timeout)
+            await asyncio.wait_for(done.wait(), patience(timeout))
         finally:
             self._waiting.remove(waiting)
 

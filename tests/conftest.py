@@ -1,4 +1,4 @@
-"""What all tests share: how property tests search.
+"""What all tests share: how property tests search, and how long a test may take.
 
 On a developer's machine they look somewhere new each time. In CI they look where they looked before, so that a change
 is judged by itself; what a developer's run finds becomes an explicit example.
@@ -9,6 +9,10 @@ from __future__ import annotations
 import os
 
 from hypothesis import settings
+
+from tests.limits import pytest_collection_modifyitems, pytest_runtest_call
+
+__all__ = ["pytest_collection_modifyitems", "pytest_runtest_call"]
 
 EXAMPLES = 40
 

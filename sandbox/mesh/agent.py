@@ -9,6 +9,7 @@ import aiohttp
 import structlog
 
 from sandbox.envoy import Envoy
+from sandbox.machine import patience
 from sandbox.mesh.apply import LINGER_SECONDS, Applier, MeshError
 from sandbox.mesh.snapshot import Snapshot
 from sandbox.mesh.translate import MeshConfig, translate
@@ -66,9 +67,10 @@ class MeshAgent:
     async def synced(self, timeout: float = 10.0) -> None:
         """Wait until Envoy does what the API server holds at this moment.
 
-        Raises MeshError when Envoy refused the update, TimeoutError after `timeout` seconds.
+        Raises MeshError when Envoy refused the update, TimeoutError after `timeout` seconds of an
+        idle machine.
         """
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(patience(timeout)):
             await asyncio.gather(*(reflector.caught_up() for reflector in self._reflectors))
             await self._idle.wait()
         if self._problem:

@@ -19,7 +19,7 @@ from temporalio.worker import Interceptor, Worker
 from tests.virtual.cluster import NAMESPACE, VirtualCluster
 from tests.virtual.lingering import Lingering
 from tests.virtual.people import GitDouble, NoticesDouble, ServiceNowDouble
-from tests.virtual.time_skipping import release_runner, time_skipping
+from tests.virtual.time_skipping import release_runner, served, time_skipping
 from tidegate.analysis.reading import Reading
 from tidegate.client import KeySource
 from tidegate.contract import (
@@ -202,7 +202,7 @@ async def release_world(
                 interceptors=interceptors,
             ),
         ):
-            await stack.enter_async_context(worker)
+            await stack.enter_async_context(served(env, worker))
         yield World(
             env=env,
             cluster=cluster,

@@ -14,12 +14,13 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from sandbox.machine import patience
 from tests.virtual.cluster import NAMESPACE, VirtualCluster
 from tests.virtual.lingering import Lingering
 from tests.virtual.people import ServiceNowDouble
 from tests.virtual.releases import search_attributes
 from tests.virtual.simulation import Simulation, TimeStandsStillError
-from tests.virtual.time_skipping import release_runner, time_skipping
+from tests.virtual.time_skipping import release_runner, served, time_skipping
 from tidegate.analysis.reading import Reading
 from tidegate.client import RolloutRef, TidegateClient
 from tidegate.contract import (
@@ -38,7 +39,7 @@ from workflows.follow_up import FollowUp
 from workflows.let_go import LetGoOfObjects
 from workflows.rollout import Rollout
 
-LONGEST_SECONDS = 120  # of real time
+LONGEST_SECONDS = 120  # of real time, on an idle machine
 Measure = Callable[[str, Mapping[str, Any], datetime], Reading]  # of a run, by its name
 
 
@@ -79,7 +80,7 @@ async def simulate(given: Mapping[str, Any], measure: Callable[[], Measure]) -> 
 
 
 async def _play(given: Mapping[str, Any], measure: Measure) -> list[dict[str, Any]]:
-    async with opened(given, measure) as stage, asyncio.timeout(LONGEST_SECONDS):
+    async with opened(given, measure) as stage, asyncio.timeout(patience(LONGEST_SECONDS)):
         return await stage.simulation.play(given.get("actions") or [], float(given.get("until", 600)))
 
 
@@ -151,7 +152,7 @@ class Theatre:
             await cluster.start()
             stack.push_async_callback(cluster.stop)
             cluster.apply(*_surroundings(rollout), *map(_template, given.get("templates") or []))
-            await stack.enter_async_context(_cluster_worker(env.client, cluster, name))
+            await stack.enter_async_context(served(env, _cluster_worker(env.client, cluster, name)))
             door = Door(cluster.client, TidegateClient(env.client), name)
             yield Stage(env, cluster, Simulation(env, cluster, door, rollout), name)
 
@@ -164,8 +165,9 @@ async def theatre() -> AsyncIterator[Theatre]:
         await env.client.operator_service.add_search_attributes(search_attributes())
         provider = Provider()
         for worker in _outside_workers(env.client, provider):
-            await stack.enter_async_context(worker)
-        releases = await stack.enter_async_context(Running(lambda: _release_worker(env.client, cached=0)))
+            await stack.enter_async_context(served(env, worker))
+        running = Running(lambda: _release_worker(env.client, cached=0))
+        releases = await stack.enter_async_context(served(env, running))
         yield Theatre(env, provider, releases)
 
 

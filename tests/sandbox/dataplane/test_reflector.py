@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from sandbox.documents import Document, Key
+from sandbox.machine import patience
 from sandbox.processes import LOOPBACK, free_port, until
 from sandbox.reflector import Reflector
 
@@ -176,7 +177,7 @@ async def test_caught_up_waits_for_what_the_server_holds(watched: Watched) -> No
     await until(asked, 5.0, "the server was asked")
     assert not waiting.done()
     watched.collection.emit("ADDED", pod("b", 2))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(patience(5)):
         await waiting
 
 
@@ -191,6 +192,6 @@ async def test_caught_up_sees_a_deletion_through(watched: Watched) -> None:
     await until(asked, 5.0, "the server was asked")
     assert not waiting.done()
     watched.collection.emit("DELETED", pod("a", 2))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(patience(5)):
         await waiting
     assert watched.names == set()

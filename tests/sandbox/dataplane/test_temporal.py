@@ -13,6 +13,7 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import Worker
 
+from sandbox.machine import patience
 from sandbox.temporal import TemporalServer
 from tidegate.contract import SEARCH_SERVICE, SEARCH_WEIGHT
 
@@ -53,7 +54,7 @@ async def test_a_killed_server_goes_on_where_it_was(tmp_path: Path) -> None:
         await server.start()
         client = await Client.connect(server.address)
         async with Worker(client, task_queue="q", workflows=[Waits]):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(patience(30)):
                 assert await client.get_workflow_handle("waits").result() == "before the kill"
         found = [
             each.id async for each in client.list_workflows("TidegateService = 'checkout' AND TidegateWeight = 10")

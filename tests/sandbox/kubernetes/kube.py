@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from sandbox.kubernetes_api import KubernetesApi
+from sandbox.machine import patience
 
 Object = dict[str, Any]
 
@@ -100,7 +101,7 @@ class Kube:
         written = asyncio.Event()
         unsubscribe = self.api.store.subscribe(lambda _: written.set())
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(patience(10)):
                 while True:
                     written.clear()
                     code, found = await self.call("GET", path)

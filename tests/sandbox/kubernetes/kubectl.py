@@ -9,6 +9,8 @@ from pathlib import Path
 
 import yaml
 
+from sandbox.machine import patience
+
 KUBECTL = Path(sys.executable).with_name("kubectl")
 
 
@@ -17,7 +19,7 @@ async def run(*command: str, **environment: str) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         *command, env={**os.environ, **environment}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    output, _ = await asyncio.wait_for(process.communicate(), 60)
+    output, _ = await asyncio.wait_for(process.communicate(), patience(60))
     return process.returncode or 0, output.decode()
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from sandbox.controllers import Controllers, PodSimulator
 from sandbox.kubernetes_api import KubernetesApi, serve_api
+from sandbox.machine import patience
 from sandbox.processes import free_port
 from tests.sandbox.kubernetes.kube import APPS, Kube, serving, virtual_service, workload
 from tests.sandbox.kubernetes.kubectl import KUBECTL, Kubectl, run
@@ -32,7 +33,7 @@ async def test_the_server_runs_alone_with_its_controllers_and_goes_on_from_its_f
         server = asyncio.create_task(serve_api(port, tmp_path / "state.db"))
         patient = httpx.AsyncHTTPTransport(retries=8)  # to connect: until it listens
         async with (
-            asyncio.timeout(20),
+            asyncio.timeout(patience(20)),
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", transport=patient) as http,
         ):
             codes.append((await http.post(f"{APPS}/replicasets", json=workload("ReplicaSet", "web"))).status_code)

@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from sandbox.kubernetes_api import KubernetesApi
+from sandbox.machine import patience
 from tests.sandbox.kubernetes.kube import CORE, Kube, pod, serving
 
 PODS = f"{CORE}/pods"
 
 
 async def take(events: AsyncIterator[dict[str, Any]], count: int) -> list[tuple[str, str]]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(patience(10)):
         return [
             (event["type"], event["object"]["metadata"].get("name", ""))
             for _ in range(count)

@@ -1,0 +1,305 @@
+"""What people and pipelines want of one Rollout in a round, and what must come of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from tests.chaos.laws import BAD, given_up
+from tests.chaos.people import Answer
+from tests.chaos.scene import Outcome, Scene, Wanted
+
+HEALTHY, ABORTED = Outcome.HEALTHY, Outcome.ABORTED
+EITHER = (HEALTHY, ABORTED)
+PATIENT_SECONDS = 75.0  # for what may have to wait for a dead worker
+
+
+# -------------------------------------------------------------------------------------------------- one version
+
+
+async def good(scene: Scene) -> Wanted:
+    """A good version, of which the watcher alone hears."""
+    tag = scene.new_tag()
+    await scene.deliver(tag)
+    return Wanted.of(tag, HEALTHY)
+
+
+async def good_by_ci(scene: Scene) -> Wanted:
+    """A good version, for which CI asks beside the watcher."""
+    tag = scene.new_tag()
+    document, commit = await scene.deliver(tag)
+    await scene.people.release(document, commit)
+    return Wanted.of(tag, HEALTHY)
+
+
+async def good_asked_twice(scene: Scene) -> Wanted:
+    """The same request twice at once, and again a moment later."""
+    tag = scene.new_tag()
+    document, commit = await scene.deliver(tag)
+    await asyncio.gather(*(scene.people.release(document, commit) for _ in range(2)))
+    await scene.moment(2.0)
+    await scene.people.release(document, commit)
+    return Wanted.of(tag, HEALTHY)
+
+
+async def bad(scene: Scene) -> Wanted:
+    """A bad version: its gate fails."""
+    tag = scene.new_tag() + BAD
+    await scene.deliver(tag)
+    return Wanted.of(tag, ABORTED)
+
+
+async def bad_by_ci(scene: Scene) -> Wanted:
+    """A bad version, for which CI asks beside the watcher."""
+    tag = scene.new_tag() + BAD
+    document, commit = await scene.deliver(tag)
+    await scene.people.release(document, commit)
+    return Wanted.of(tag, ABORTED)
+
+
+async def good_guarded(scene: Scene) -> Wanted:
+    """A good version with an analysis in the background. What it cannot measure is for a person to decide."""
+    tag = scene.new_tag()
+    await scene.deliver(tag, guarded=True)
+    return Wanted.of(tag, HEALTHY)
+
+
+async def bad_guarded(scene: Scene) -> Wanted:
+    """A bad version with an analysis in the background, while somebody waits at a pause."""
+    tag = scene.new_tag() + BAD
+    await scene.deliver(tag, held=True, guarded=True)
+    return Wanted.of(tag, ABORTED)
+
+
+# ------------------------------------------------------------------------------------------------ a word about it
+
+
+async def aborted(scene: Scene) -> Wanted:
+    """Somebody aborts a version that waits for a person."""
+    tag = scene.new_tag()
+    await scene.deliver(tag, held=True)
+    await scene.canary(tag)
+    await scene.moment(3.0)
+    answer = await scene.people.abort(scene.name)
+    return Wanted.of(tag, ABORTED, *(() if answer is Answer.TAKEN else (HEALTHY,)))
+
+
+async def aborted_by_patch(scene: Scene) -> Wanted:
+    """Somebody patches `status.abort` once the version has traffic."""
+    tag = scene.new_tag()
+    await scene.deliver(tag, held=True)
+    seen = await scene.canary(tag)
+    await scene.people.patch_status(scene.name, abort=True)
+    if not seen:  # a flag that stood before the release is none of a person's
+        await scene.promoted(tag)
+        return Wanted.of(tag, *EITHER)
+    return Wanted.of(tag, ABORTED)
+
+
+async def aborted_by_signal(scene: Scene) -> Wanted:
+    """A bare signal `abort` to a version that has traffic."""
+    tag = scene.new_tag()
+    await scene.deliver(tag, held=True)
+    seen = await scene.canary(tag)
+    answer = await scene.people.signal(scene.name, "abort")
+    if not seen or answer is not Answer.TAKEN:
+        await scene.people.abort(scene.name)
+        return Wanted.of(tag, *EITHER)
+    return Wanted.of(tag, ABORTED)
+
+
+async def cancelled(scene: Scene) -> Wanted:
+    """Somebody cancels the workflow."""
+    tag = scene.new_tag()
+    await scene.deliver(tag, held=True)
+    seen = await scene.canary(tag)
+    answer = await scene.people.cancel(scene.name)
+    if not seen or answer is not Answer.TAKEN:
+        await scene.people.abort(scene.name)
+        return Wanted.of(tag, *EITHER)
+    return Wanted.of(tag, ABORTED)
+
+
+async def promoted(scene: Scene) -> Wanted:
+    """Somebody promotes a version that waits for a person."""
+    tag = scene.new_tag()
+    await scene.deliver(tag, held=True)
+    await scene.promoted(tag)
+    return Wanted.of(tag, HEALTHY)
+
+
+async def promoted_fully(scene: Scene) -> Wanted:
+    """Somebody promotes a version past all of its steps."""
+    tag = scene.new_tag()
+    await scene.deliver(tag, held=True)
+    await scene.canary(tag)
+    scene.life.by_hand.add(tag)
+    await scene.people.promote(scene.name, full=True)
+    await scene.promoted(tag)
+    return Wanted.of(tag, HEALTHY)
+
+
+async def bad_by_hand(scene: Scene) -> Wanted:
+    """A named person promotes a bad version past its gate, which may be faster."""
+    tag = scene.new_tag() + BAD
+    scene.life.by_hand.add(tag)
+    await scene.deliver(tag)
+    await scene.canary(tag)
+    await scene.people.promote(scene.name, full=True)
+    return Wanted.of(tag, *EITHER)
+
+
+async def paused(scene: Scene) -> Wanted:
+    """Somebody pauses, and somebody resumes."""
+    tag = scene.new_tag()
+    await scene.deliver(tag)
+    await scene.canary(tag)
+    await scene.people.pause(scene.name)
+    await scene.moment(2.0)
+    await scene.people.resume(scene.name)
+    await scene.promoted(tag)
+    return Wanted.of(tag, HEALTHY)
+
+
+# ---------------------------------------------------------------------------------------------- one after the other
+
+
+async def newer(scene: Scene) -> Wanted:
+    """A newer version comes while one has traffic."""
+    first, second = scene.new_tag(), scene.new_tag()
+    await scene.deliver(first)
+    await scene.canary(first)
+    await scene.moment(3.0)
+    await scene.deliver(second)
+    return Wanted.of(second, HEALTHY)
+
+
+async def newer_is_bad(scene: Scene) -> Wanted:
+    """A bad version comes while a good one has traffic, CI asking for both."""
+    first, second = scene.new_tag(), scene.new_tag() + BAD
+    await scene.people.release(*await scene.deliver(first))
+    await scene.canary(first)
+    await scene.people.release(*await scene.deliver(second))
+    return Wanted.of(second, ABORTED)
+
+
+async def fixed(scene: Scene) -> Wanted:
+    """The fix of a bad version comes while the bad one has traffic, or is going down."""
+    first, second = scene.new_tag() + BAD, scene.new_tag()
+    await scene.deliver(first)
+    await scene.canary(first)
+    await scene.moment(4.0)
+    await scene.deliver(second)
+    return Wanted.of(second, HEALTHY)
+
+
+async def fixed_after_abort(scene: Scene) -> Wanted:
+    """Somebody aborts a version, and its fix comes within a second."""
+    first, second = scene.new_tag(), scene.new_tag()
+    await scene.deliver(first, held=True)
+    await scene.canary(first)
+    answer = await scene.people.abort(scene.name)
+    await scene.moment(1.0)
+    await scene.deliver(second)
+    # A word that was only sent may be heard after the newer version came, and is about that one then.
+    return Wanted.of(second, HEALTHY, *((ABORTED,) if answer is Answer.UNCLEAR else ()))
+
+
+async def back(scene: Scene) -> Wanted:
+    """Git goes back to the stable version while another one has traffic."""
+    stable, tag = scene.stable_tag, scene.new_tag()
+    await scene.deliver(tag, held=True)
+    await scene.canary(tag)
+    await scene.deliver(stable)
+    return Wanted.of(stable, HEALTHY)
+
+
+async def undone(scene: Scene) -> Wanted:
+    """A version becomes stable, and somebody undoes it."""
+    before, tag = scene.stable_tag, scene.new_tag()
+    await scene.deliver(tag)
+    await scene.promoted(tag)
+    answer = await scene.people.undo(scene.name)
+    if answer is not Answer.TAKEN:  # undone once more it would be as before: Git says it, when no undo can follow
+        await scene.people.until_no_undo(scene.name)
+        await scene.deliver(before)
+    return Wanted.of(before, HEALTHY)
+
+
+async def retried(scene: Scene) -> Wanted:
+    """Somebody aborts a version and tries it again."""
+    tag = scene.new_tag()
+    await scene.deliver(tag, held=True)
+    await scene.canary(tag)
+    await scene.people.abort(scene.name)
+    if not await scene.so(lambda: _is_given_up(scene), PATIENT_SECONDS):
+        return Wanted.of(tag, *EITHER, in_git=False)
+    await scene.people.patch_status(scene.name, abort=False)
+    await scene.promoted(tag)
+    return Wanted.of(tag, HEALTHY, in_git=False)
+
+
+async def _is_given_up(scene: Scene) -> bool:
+    return given_up(scene.life.rollout)
+
+
+# ------------------------------------------------------------------------------------------------ over its head
+
+
+async def terminated(scene: Scene) -> Wanted:
+    """Somebody terminates a release that has traffic: the watcher recovers it."""
+    tag = scene.new_tag()
+    await scene.deliver(tag, held=True)
+    await scene.canary(tag)
+    await scene.people.terminate(scene.name)
+    await scene.promoted(tag)
+    return Wanted.of(tag, HEALTHY)
+
+
+async def terminated_bad(scene: Scene) -> Wanted:
+    """The same with a bad version."""
+    tag = scene.new_tag() + BAD
+    await scene.deliver(tag)
+    await scene.canary(tag)
+    await scene.people.terminate(scene.name)
+    return Wanted.of(tag, ABORTED)
+
+
+async def reset(scene: Scene) -> Wanted:
+    """Somebody resets a release that has traffic."""
+    tag = scene.new_tag()
+    await scene.deliver(tag, held=True)
+    await scene.canary(tag)
+    await scene.moment(2.0)
+    await scene.people.reset(scene.name)
+    await scene.promoted(tag)
+    return Wanted.of(tag, HEALTHY)
+
+
+SCENES: tuple[Callable[[Scene], Awaitable[Wanted]], ...] = (
+    good,
+    good_by_ci,
+    good_asked_twice,
+    bad,
+    bad_by_ci,
+    good_guarded,
+    bad_guarded,
+    aborted,
+    aborted_by_patch,
+    aborted_by_signal,
+    cancelled,
+    promoted,
+    promoted_fully,
+    bad_by_hand,
+    paused,
+    newer,
+    newer_is_bad,
+    fixed,
+    fixed_after_abort,
+    back,
+    undone,
+    retried,
+    terminated,
+    terminated_bad,
+    reset,
+)
