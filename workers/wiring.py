@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import structlog
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import Worker, WorkerDeploymentConfig
+from temporalio.worker import Worker, WorkerDeploymentConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, cluster_queue, metrics_queue
+from workers.activations import OneByOneRunner
 from workers.follow_up import follow_up_activities
 from workers.logs import LogContext
 from workers.memory import cached_workflows, memory_limit
@@ -70,9 +71,10 @@ async def open_workers(client: Client, settings: Settings) -> AsyncIterator[list
         yield workers
 
 
-def workflow_runner() -> SandboxedWorkflowRunner:
-    """The runner of workflows: isolated from everything that could make a replay differ."""
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH))
+def workflow_runner() -> WorkflowRunner:
+    """The runner of workflows: isolated from everything that could make a replay differ, one event after the other."""
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH)
+    return OneByOneRunner(SandboxedWorkflowRunner(restrictions=restrictions))
 
 
 def _workflow_worker(client: Client, settings: Settings) -> Worker:

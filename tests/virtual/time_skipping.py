@@ -10,6 +10,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
 
 from tidegate.client import KeySource, data_converter
+from workers.activations import OneByOneRunner
 
 # The server lacks a capability that the SDK warns of for each worker.
 _QUIET = Runtime(
@@ -30,4 +31,4 @@ def release_runner() -> WorkflowRunner:
 
     What that would refuse is found where recorded turns are replayed, and in the embedded world.
     """
-    return UnsandboxedWorkflowRunner()
+    return OneByOneRunner(UnsandboxedWorkflowRunner())
