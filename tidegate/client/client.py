@@ -28,6 +28,7 @@ from tidegate.client.errors import (
     StillRunningError,
     SupersededError,
     TidegateError,
+    UnusableAnswerError,
     already_ended,
     not_found,
     release_error,
@@ -47,6 +48,7 @@ from tidegate.client.runs import (
     stopped_releases,
     was_stopped,
 )
+from tidegate.client.stuck import StuckRuns, silent
 from tidegate.contract import (
     RELEASES_QUEUE,
     ROLLOUT_WORKFLOW,
@@ -76,7 +78,7 @@ UPDATE_TIMEOUT = timedelta(seconds=20)
 OBSERVE_TIMEOUT = timedelta(seconds=4)
 
 
-class TidegateClient(AnalysisRuns, Rollbacks):
+class TidegateClient(AnalysisRuns, Rollbacks, StuckRuns):
     """Client of the releases in one Temporal namespace. Every method may raise the errors of `tidegate.client`."""
 
     # ------------------------------------------------------------------------------------------------------------ speak
@@ -222,7 +224,14 @@ class TidegateClient(AnalysisRuns, Rollbacks):
             raise _paused_by_server(rollout)
         ended = RunState.STOPPED if was_stopped(run) else RunState.ENDED
         state = RunState.RUNNING if is_running(run) else ended
-        return Release(state, await self._ask(rollout.workflow_id, run.execution.run_id, ReleaseStatus))
+        try:
+            status = await self._ask(rollout.workflow_id, run.execution.run_id, ReleaseStatus)
+        except (NoWorkerError, UnusableAnswerError):
+            if state is not RunState.STOPPED:
+                raise
+            # It may never answer again, if it was stopped because its code fails. What follows needs no word of it.
+            status = silent(run)
+        return Release(state, status)
 
     async def observe(self, rollout: RolloutRef, *, timeout: timedelta = OBSERVE_TIMEOUT) -> Observation | None:
         """Look at the cluster now, pods included; None when the cluster's worker does not answer within `timeout`."""

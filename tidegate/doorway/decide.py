@@ -17,6 +17,7 @@ from tidegate.doorway.request import writer_of
 from tidegate.story import pause_conditions
 
 DELETED: Final = "the Rollout was deleted"
+STOPPED: Final = "recovery: its release was stopped from outside and could not undo anything"
 
 
 def decide(rollout: Mapping[str, Any], release: Release | None, *, recheck: bool = False) -> Decision:
@@ -36,13 +37,13 @@ def decide(rollout: Mapping[str, Any], release: Release | None, *, recheck: bool
             return Decision(decide_deleted(known.uid, release).asks, look_again=True)
         return _start(live, "a new Rollout of that name")
     if known is None:
-        return _beside_unknown(live, release)
+        return _beside_unknown(live, release) if release.state is not RunState.STOPPED else _start(live, STOPPED)
     if live.generation < known.generation:
         return Decision()  # an older sighting than the release has had itself
     if live.asks_for != known.asks_for:
         return _start(live, "another pod template or other steps")
     if release.state is RunState.STOPPED:
-        return _start(live, "recovery: its release was stopped from outside and could not undo anything")
+        return _start(live, STOPPED)
     if release.state is RunState.ENDED:
         return _after(rollout, live, known, release.status, recheck)
     return Decision(tuple(_to_running(rollout, live, known, release)))
