@@ -54,6 +54,11 @@ class Batch:
     length: int
     events: list[Event] = field(default_factory=list)
 
+    @property
+    def names(self) -> tuple[int, int]:
+        """What commands call the task that gave them: its completion, or, on the time-skipping server, its start."""
+        return self.number, self.length
+
 
 @dataclass(frozen=True)
 class Recorded:
