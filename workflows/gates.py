@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import AnalysisStatus, Phase
     from tidegate.contract import (
         ANALYSIS_WORKFLOW,
+        BACKGROUND_PRIORITY,
         AnalysisRef,
         AnalysisRequest,
         AnalysisResult,
@@ -21,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
         Signal,
         analysis_id,
     )
+    from workflows.interruptions import let_go
     from workflows.journal import Journal
     from workflows.plan import Plan
 
@@ -107,6 +109,7 @@ class Gate:
                 result_type=AnalysisResult,
                 cancellation_type=ChildWorkflowCancellationType.TRY_CANCEL,
                 parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+                priority=BACKGROUND_PRIORITY,
                 static_summary=f"{kind} analysis of {plan.request.name} revision {plan.revision}",
             )
         )
@@ -121,14 +124,13 @@ class Gate:
     async def verdict(self) -> Phase:
         """Wait for the end. A run that could not be carried out is an Error, which is never a success (law 4).
 
-        Whoever is cancelled here asks the run to end and does not wait until it was asked: the SDK would say so itself
-        within the same workflow task, after the events that this one brought, and so in no order of theirs.
+        Whoever is cancelled here asks the run to end.
         """
         try:
             await workflow.wait([self._handle])
             status = self._handle.result().status
         except asyncio.CancelledError:
-            _end(self._handle)
+            let_go(self._handle)
             _left_without_verdict(self.reference, self._journal)
             raise
         except ChildWorkflowError as error:
@@ -156,15 +158,9 @@ class Gate:
         await self._handle.signal(Signal.TERMINATE)
 
 
-def _end(run: Run) -> None:
-    """Ask a run to end. Nobody waits for what comes of it."""
-    run.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())  # read, if only once
-    run.cancel()
-
-
 def _end_as_soon_as_started(starting: asyncio.Task[Run]) -> None:
     if not starting.cancelled() and starting.exception() is None:
-        _end(starting.result())
+        let_go(starting.result())
 
 
 def _left_without_verdict(reference: AnalysisRef, journal: Journal) -> None:

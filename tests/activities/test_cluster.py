@@ -10,7 +10,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities import replica_sets
-from activities.cluster import FENCE_ANNOTATION, REPLICA_SETS, SERVICES, Cluster, put
+from activities.cluster import FENCE_ANNOTATION, REPLICA_SETS, ROLLOUTS, SERVICES, Cluster, put
 from activities.kubernetes import Kubernetes
 from sandbox.processes import until
 from sandbox.world import Part, World, open_world
@@ -137,6 +137,16 @@ async def test_the_rollout_object_is_told(stage: Stage) -> None:
     seen = await stage.kubernetes.observe(ObserveRequest(target=TARGET))
     assert seen.rollout is not None
     assert seen.rollout["status"]["stableRS"] == HASH
+
+
+async def test_a_status_that_comes_late_is_turned_away(stage: Stage) -> None:
+    await stage.world.apply([ROLLOUT])
+    seen = await stage.cluster.get(ROLLOUTS, "payments", "checkout")
+    await stage.cluster.merge_status(ROLLOUTS, "payments", "checkout", {"phase": "Degraded"})
+    version = seen["metadata"]["resourceVersion"]
+    late = stage.cluster.merge_status(ROLLOUTS, "payments", "checkout", {"phase": "Progressing"}, version=version)
+    await refused(lambda: late, ErrorType.CONFLICT)
+    assert (await stage.cluster.get(ROLLOUTS, "payments", "checkout"))["status"]["phase"] == "Degraded"
 
 
 async def test_a_server_that_is_away_is_worth_a_retry() -> None:
