@@ -38,6 +38,10 @@ class NoWorkerError(TidegateError):
     """Temporal answers, but no Tidegate worker does."""
 
 
+class UnusableAnswerError(TidegateError):
+    """A worker answered what cannot be read, or that it cannot tell."""
+
+
 class NotFoundError(TidegateError):
     """Temporal knows of nothing by that name: there never was such a thing, or its retention is over."""
 
@@ -207,6 +211,11 @@ def _rpc_error(subject: str, error: RPCError) -> TidegateError:
             return not_found(subject)
         case RPCStatusCode.UNAVAILABLE:
             return UnreachableError(f"Temporal is not available: {text}", "try again, or check TEMPORAL_ADDRESS")
+        case RPCStatusCode.FAILED_PRECONDITION if "failed state" in text:
+            return NoWorkerError(
+                f"{subject}: the workers' code fails on it, it hears nothing: {text}",
+                "see the workers' logs; the watcher terminates it after TIDEGATE_WATCHER__STUCK_LIMIT and recovers",
+            )
         case RPCStatusCode.CANCELLED | RPCStatusCode.DEADLINE_EXCEEDED | RPCStatusCode.FAILED_PRECONDITION:
             return no_worker(subject)
         case RPCStatusCode.PERMISSION_DENIED | RPCStatusCode.UNAUTHENTICATED:
