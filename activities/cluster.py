@@ -226,12 +226,18 @@ class Cluster:
     ) -> Object:
         headers = {"Accept": "application/json", "Content-Type": content_type}
         with _failures(method, path):
-            prepared = await self._api.param_serialize(
-                method, path, query_params=query or [], header_params=headers, body=body, auth_settings=["BearerToken"]
-            )
-            response = await self._api.call_api(*prepared, _request_timeout=self._timeout)
-            data = await response.read()
-        return _decode(method, path, response.status, data, response.headers)
+            status, data, answered = await self._exchange(method, path, query or [], headers, body)
+        return _decode(method, path, status, data, answered)
+
+    async def _exchange(
+        self, method: str, path: str, query: list[tuple[str, str]], headers: dict[str, str], body: Any
+    ) -> tuple[int, bytes, Mapping[str, str]]:
+        """One request on the wire: status, body and headers of the answer."""
+        prepared = await self._api.param_serialize(
+            method, path, query_params=query, header_params=headers, body=body, auth_settings=["BearerToken"]
+        )
+        response = await self._api.call_api(*prepared, _request_timeout=self._timeout)
+        return response.status, await response.read(), response.headers
 
     async def stream(self, path: str, query: list[tuple[str, str]], seconds: float) -> AsyncIterator[Object]:
         """Read objects, one on each line, for at most `seconds`; the end of the stream is no error.
