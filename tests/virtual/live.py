@@ -30,7 +30,7 @@ class LiveCluster(VirtualCluster):
     def __init__(self, chances: Chances, **fields: Any) -> None:
         super().__init__(running().now(), **fields)
         self._chances = chances
-        self._changed: set[asyncio.Event] = set()
+        self._changed: dict[asyncio.Event, None] = {}  # in the order of waiting
         self._changes = 0
         self._seen: dict[Any, int] = {}  # by the task of an attempt, how many changes there were at its last look
         self._alarm: asyncio.TimerHandle | None = None
@@ -72,7 +72,7 @@ class LiveCluster(VirtualCluster):
     def _wake(self, change: Change) -> None:
         if change.kind.kind not in UNSEEN:
             self._changes += 1
-            for event in self._changed:
+            for event in list(self._changed):
                 event.set()
         self._set_alarm()
 
@@ -99,12 +99,12 @@ class LiveCluster(VirtualCluster):
     async def _change(self, seconds: float) -> bool:
         """Wait for a change; returns whether there was one."""
         event = asyncio.Event()
-        self._changed.add(event)
+        self._changed[event] = None
         try:
             async with asyncio.timeout(seconds):
                 await event.wait()
         except TimeoutError:
             return False
         finally:
-            self._changed.discard(event)
+            self._changed.pop(event, None)
         return True

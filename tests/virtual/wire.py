@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp import StreamReader, web
 from aiohttp.http import HttpVersion11, RawRequestMessage
 from multidict import CIMultiDict, CIMultiDictProxy
+from temporalio.exceptions import ApplicationError
 from yarl import URL
 
 from activities.cluster import REQUEST_TIMEOUT_SECONDS, Cluster
@@ -20,6 +21,7 @@ from sandbox.kubernetes_api import Change, KubernetesApi
 from sandbox.kubernetes_api.objects import Object, meta
 from sandbox.kubernetes_api.paths import parse_path
 from tests.virtual.temporal.chances import Chances
+from tidegate.contract import ErrorType
 
 _PROTOCOL = SimpleNamespace(
     transport=None, ssl_context=None, peername=None, sockname=None, _reading_paused=False, resume_reading=lambda **_: None
@@ -51,6 +53,8 @@ class Wire(Cluster):
     ) -> tuple[int, bytes, Mapping[str, str]]:
         chances = self._chances
         await asyncio.sleep(chances.latency(0.004))
+        if chances.strikes("connection refused"):
+            raise aiohttp.ClientConnectionError("connection refused")
         sending = self._send(method, path, query, headers, body)
         if chances.strikes("request late"):
             self._later(sending, chances.seconds(REQUEST_TIMEOUT_SECONDS, LATEST_SECONDS))
@@ -105,7 +109,7 @@ class Wire(Cluster):
                     continue
                 await asyncio.sleep(self._chances.latency(self._lag()))
                 if self._chances.strikes("watch cut off"):
-                    raise aiohttp.ClientPayloadError("Response payload is not completed")
+                    raise ApplicationError("Kubernetes API: WATCH: cut off", type=ErrorType.UNAVAILABLE)
                 yield {"type": change.type, "object": json.loads(json.dumps(change.object))}
         finally:
             unsubscribe()

@@ -86,6 +86,7 @@ class ActivityTask:
         self, function: Callable[..., Any], environment: ActivityEnvironment, attempt: int, *, answers: bool
     ) -> None:
         run, now, converter = self._run, running().now(), self._server.converter
+        generation = self._server.generation
         environment.payload_converter = converter.payload_converter
         environment.on_heartbeat = lambda *_: self._beat(environment, attempt)
         environment.info = replace(
@@ -117,9 +118,9 @@ class ActivityTask:
             failure = failures.cancelled()
         except Exception as error:  # of any kind: it is the answer of the attempt
             converter.failure_converter.to_failure(error, converter.payload_converter, failure)
-        if answers:
+        if answers and generation == self._server.generation:
             await asyncio.sleep(self._server.chances.latency())
-            if attempt == self.attempt and self._environment is environment and not self._over:
+            if attempt == self.attempt and not self._over:
                 self._answered(result, failure)
 
     def _beat(self, environment: ActivityEnvironment, attempt: int) -> None:

@@ -72,6 +72,7 @@ class Execution:
         self._instance: Instance | None = None
         self._scheduled: asyncio.TimerHandle | None = None
         self._busy = False
+        self._settled: set[tuple[str, int]] = set()
         self._seed = self.server.chances.random.getrandbits(63)
         self.add(WorkflowActivationJob(initialize_workflow=self._initialize()))
 
@@ -157,27 +158,30 @@ class Execution:
             self._stop(error)
             return
         self._busy = True
-        running().call_later(self.server.chances.latency(0.005), lambda: self._completed(turns))
+        instance = self._instance
+        running().call_later(self.server.chances.latency(0.005), lambda: self._completed(turns, instance))
 
     def _play(self, turn: Turn) -> list[Turn]:
         instance, flags = self._alive(), self._flags()
+        self._settled = set(self.commands.settled)
         turns = [instance.play(turn, flags)]
         while jobs := self.commands.answered_at_once(_commands(turns), turns[-1].commands):
             turns.append(instance.play(Turn(turn.at, jobs, length=turn.length), flags))
         return turns
 
-    def _completed(self, turns: list[Turn]) -> None:
-        """The server takes what the worker answered."""
+    def _completed(self, turns: list[Turn], instance: Instance | None) -> None:
+        """The server takes what the worker answered, unless that has gone meanwhile."""
         self._busy = False
         if self.closed:
+            return
+        if instance is not self._instance:
+            self._again(turns, TASK_TIMEOUT_SECONDS)
             return
         commands = _commands(turns)
         ends = [command for command in commands if command.WhichOneof("variant") in ENDS]
         if ends and any(not job.HasField("do_update") for job in self._jobs):
             # It cannot end while there is something that it has not heard of: the task is done again with that.
-            self.forget()
-            self._jobs = [*turns[0].jobs, *self._jobs]
-            self._wake(0.0)
+            self._again(turns, 0.0)
             return
         refused = _refused(commands, self.updates)
         self.turns += filter(None, (_recorded(turn, refused) for turn in turns))
@@ -185,6 +189,13 @@ class Execution:
         if ends:
             self._end(ends[0])
         self._wake(self.server.chances.latency())
+
+    def _again(self, turns: list[Turn], delay: float) -> None:
+        """That task counts for nothing: what it was told is told again, with what has happened since."""
+        self.forget()
+        self.commands.settled = self._settled
+        self._jobs = [*turns[0].jobs, *self._jobs]
+        self._wake(delay)
 
     def _alive(self) -> Instance:
         if self._instance is None:

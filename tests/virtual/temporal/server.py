@@ -33,6 +33,7 @@ class VirtualTemporal:
 
     Attributes:
         runs: by workflow id, the oldest first.
+        generation: of workers; what an earlier one carries out is answered by nobody.
         replays: how often a run was rebuilt from its history.
         troubles: what no workflow may do: fail a task, or do otherwise in a replay.
     """
@@ -42,6 +43,8 @@ class VirtualTemporal:
         self.converter = converter
         self.runs: dict[str, list[Execution]] = {}
         self.replays = 0
+        self.generation = 0
+        self._signals = 0
         self.troubles: list[str] = []
         self._definitions = {str(_named(each).name): _named(each) for each in workflows}
         self._activities: dict[str, dict[str, Work]] = {}
@@ -71,6 +74,14 @@ class VirtualTemporal:
         task = running().create_task(attempt)
         self._working.add(task)
         task.add_done_callback(self._working.discard)
+
+    def lose_workers(self) -> None:
+        """Every worker goes at once and others come: attempts end in the middle, and nothing is kept in memory."""
+        self.generation += 1
+        for task in list(self._working):
+            task.cancel()
+        for run in self.all_runs():
+            run.forget()
 
     def definition(self, workflow_type: str) -> _Definition:
         """The code of a workflow."""
@@ -142,7 +153,8 @@ class VirtualTemporal:
         if run is None or run.closed:
             return False
         job = WorkflowActivationJob()
-        job.signal_workflow.signal_name = name
+        self._signals += 1
+        job.signal_workflow.signal_name, job.signal_workflow.originating_event_id = name, self._signals
         job.signal_workflow.input.extend(arguments)
         run.add(job)
         return True
