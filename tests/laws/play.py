@@ -177,6 +177,7 @@ class Play:
     def _terminate(self, _: Any) -> None:
         if (run := self._life.release()) is not None:
             self._cut = True
+            self.witness.lost += 1
             run.terminate()
 
     def _cancel(self, _: Any) -> None:
