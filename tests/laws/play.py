@@ -16,7 +16,7 @@ from tests.laws.life import DEMO, Life, hash_of, tag_of
 from tests.laws.schedules import Event, Schedule
 from tests.laws.shapes import STEPS
 from tests.laws.witness import Witness
-from tests.virtual.temporal.loop import VirtualLoop, running
+from tests.virtual.temporal.loop import StandstillError, VirtualLoop, running
 from tidegate.contract import Activity, ReleaseRequest, ReleaseStatus
 
 BEGINNING_SECONDS = 20.0
@@ -41,8 +41,11 @@ class Played:
 def play(schedule: Schedule) -> Played:
     """Play one schedule in a loop of its own."""
     random.seed(schedule.seed)  # of the API server: uids and generated names
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(_play(schedule))
+    try:
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            return runner.run(_play(schedule))
+    except StandstillError:
+        return Played("everybody waits, and for nothing that could ever happen", 0.0, 0, 0, Counter())
 
 
 async def _play(schedule: Schedule) -> Played:
@@ -190,6 +193,8 @@ class Play:
         if live is None:
             return
         self._spec, self._cut = copy.deepcopy(live["spec"]), True
+        self.witness.lost += 1
+        self.witness.was_deleted = True
         with self.witness.looking_elsewhere():
             self._cluster.delete(ROLLOUTS, "demo")
         running().call_later(seconds + 0.01, self._bring_back)

@@ -37,6 +37,7 @@ class Witness:
         exempt: tags whose promotion needs no evidence: a person promoted them, or nothing in their spec judges them.
         promotes: how often a person promoted.
         lost: how often something was lost that a pass had told of deeds, which its release then never hears of.
+        was_deleted: whether somebody has deleted the Rollout, and with it all that it owns.
         broken: what was seen to be against a law.
     """
 
@@ -54,6 +55,7 @@ class Witness:
         self.exempt: set[str] = set()
         self.promotes = 0
         self.lost = 0
+        self.was_deleted = False
         self.broken: list[str] = []
         cluster.api.store.subscribe(self._judge)
 
@@ -113,6 +115,8 @@ class Witness:
         for hash_, share in after.items():
             if not hash_ or share <= self._before.get(hash_, 0) or hash_ == self._cluster.stable_hash:
                 continue
+            if self.was_deleted and hash_ not in self._available:
+                continue  # what it led to went with a Rollout that somebody deleted
             needed = 1 if self._shape.is_scaled else math.ceil(share * self._fewest_replicas() / 100)
             if self._available.get(hash_, 0) < needed:
                 self._breaks(f"law 1: {share} % to {hash_} with {self._available.get(hash_, 0)} pods")

@@ -107,15 +107,13 @@ class Wire(Cluster):
                     return
                 if change.kind is not found.kind or found.namespace not in ("", meta(change.object).get("namespace")):
                     continue
-                await asyncio.sleep(self._chances.latency(self._lag()))
+                late = self._chances.seconds(0.5, 12.0) if self._chances.strikes("stale") else 0.0
+                await asyncio.sleep(late + self._chances.latency(0.05))
                 if self._chances.strikes("watch cut off"):
                     raise ApplicationError("Kubernetes API: WATCH: cut off", type=ErrorType.UNAVAILABLE)
                 yield {"type": change.type, "object": json.loads(json.dumps(change.object))}
         finally:
             unsubscribe()
-
-    def _lag(self) -> float:
-        return 10.0 if self._chances.strikes("stale") else 0.05
 
 
 def _request(
