@@ -24,7 +24,15 @@ LONGEST_SECONDS = 1800.0  # of virtual time, until all agree on the version that
 GLANCE_SECONDS = 5.0
 SILENT_SECONDS = 10.0  # for which a release may say nothing of what it waits for: it is doing something
 OVERDUE_SECONDS = 20.0
-LOSSES = ("attempt lost", "answer lost", "no answer", "answer cut off", "request late", "request lost", "workflow task lost")
+LOSSES = (
+    "attempt lost",
+    "answer lost",
+    "no answer",
+    "answer cut off",
+    "request late",
+    "request lost",
+    "workflow task lost",
+)
 
 
 @dataclass
@@ -36,20 +44,28 @@ class Played:
     runs: int
     replays: int
     happened: Counter[str]
+    writes: tuple[tuple[float, str, str], ...] = ()  # when which object was written
 
 
 def play(schedule: Schedule) -> Played:
     """Play one schedule in a loop of its own."""
+    state = random.getstate()
     random.seed(schedule.seed)  # of the API server: uids and generated names
     try:
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
             return runner.run(_play(schedule))
     except StandstillError:
         return Played("everybody waits, and for nothing that could ever happen", 0.0, 0, 0, Counter())
+    finally:
+        random.setstate(state)
 
 
 async def _play(schedule: Schedule) -> Played:
     life, failure = Life(schedule), ""
+    writes: list[tuple[float, str, str]] = []
+    life.cluster.api.store.subscribe(
+        lambda change: writes.append((running().time(), change.kind.kind, meta(change.object)["name"]))
+    )
     this = Play(life, schedule)
     try:
         await this.through()
@@ -60,7 +76,7 @@ async def _play(schedule: Schedule) -> Played:
     broken = [*life.temporal.troubles, *this.witness.broken]
     failure = "\n".join(filter(None, [*broken, failure]))
     runs = life.temporal.all_runs()
-    return Played(failure, running().time(), len(runs), life.temporal.replays, life.chances.happened)
+    return Played(failure, running().time(), len(runs), life.temporal.replays, life.chances.happened, tuple(writes))
 
 
 class Play:
@@ -324,11 +340,15 @@ class Play:
         if waiting is None:
             self._silent_since = self._silent_since if self._silent_since is not None else running().time()
             silent = running().time() - self._silent_since
-            assert silent < SILENT_SECONDS, f"law 5: waits for nothing: {status.phase} {status.message} {status.compensations}"
+            assert silent < SILENT_SECONDS, (
+                f"law 5: waits for nothing: {status.phase} {status.message} {status.compensations}"
+            )
             return
         assert waiting.what, f"law 5: {waiting}"
         assert waiting.who, f"law 5: {waiting}"
-        assert (waiting.since - now).total_seconds() <= OVERDUE_SECONDS, f"law 5: waits since {waiting.since}, now {now}"
+        assert (waiting.since - now).total_seconds() <= OVERDUE_SECONDS, (
+            f"law 5: waits since {waiting.since}, now {now}"
+        )
         if waiting.until is None:
             by_hand = any(word in waiting.who for word in ("a person", "tidegate ", "a newer version", "worker"))
             assert by_hand, f"law 5: neither a time nor a person: {waiting}"
@@ -367,7 +387,8 @@ class Play:
         rollout = self._cluster.find(ROLLOUTS, "demo") or {}
         status = rollout.get("status") or {}
         if status.get("phase") != "Healthy":
-            return f"{status.get('phase')} {status.get('message')} abort={status.get('abort')} step={status.get('currentStepIndex')}"
+            said = {name: status.get(name) for name in ("phase", "message", "abort", "currentStepIndex")}
+            return str(said)
         stable = status["stableRS"]
         if stable != status["currentPodHash"]:
             return "stable is not current"
@@ -382,7 +403,10 @@ class Play:
         if self._shape.routing != "none" and shares != {stable: 100}:
             return f"traffic {shares}, stable is {stable}"
         if self._shape.routing != "subset":
-            selectors = {self._cluster.selector(meta(each)["name"]) for each in self._cluster.api.store.select(SERVICES, DEMO.namespace)}
+            selectors = {
+                self._cluster.selector(meta(each)["name"])
+                for each in self._cluster.api.store.select(SERVICES, DEMO.namespace)
+            }
             if selectors != {stable}:
                 return f"Services select {selectors}, stable is {stable}"
         return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from tests.laws.shapes import TAGS, Shape
@@ -68,12 +68,29 @@ class Schedule:
         events = tuple((chance.choice(_WAITS), _event(chance, shape)) for _ in range(chance.randint(1, 7)))
         return cls(seed, shape, events, weather, watchers=2 if chance.random() < 0.1 else 1)
 
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Schedule:
+        """One that was spelled out as `as_json` does."""
+        events = tuple(
+            (wait, (what, tuple(value) if isinstance(value, list) else value))
+            for wait, what, value in document["events"]
+        )
+        return cls(document["seed"], Shape(**document["shape"]), events, document["weather"], document["watchers"])
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, so that it stays what it is when other lives are drawn from the same number."""
+        events = [[wait, what, value] for wait, (what, value) in self.events]
+        rest = {"weather": self.weather, "watchers": self.watchers, "events": events}
+        return {"seed": self.seed, "shape": asdict(self.shape), **rest}
+
     def without(self, index: int) -> Schedule:
         """The same with one event less."""
         return replace(self, events=self.events[:index] + self.events[index + 1 :])
 
     def __str__(self) -> str:
-        events = "".join(f"\n  {wait:>3} s  {what} {value if value is not True else ''}" for wait, (what, value) in self.events)
+        events = "".join(
+            f"\n  {wait:>3} s  {what} {value if value is not True else ''}" for wait, (what, value) in self.events
+        )
         return f"Schedule {self.seed}: {self.weather}, {self.watchers} watcher(s), {self.shape}{events}"
 
 
@@ -108,7 +125,9 @@ _KINDS: dict[str, _Kind] = {
     "terminate": _Kind(3),
     "cancel": _Kind(2),
     "delete": _Kind(2, (0, 3, 25)),
-    "requests fail": _Kind(8, tuple((*kind, code, times) for kind in REQUESTS for code in (409, 503) for times in (1, 3))),
+    "requests fail": _Kind(
+        8, tuple((*kind, code, times) for kind in REQUESTS for code in (409, 503) for times in (1, 3))
+    ),
     "somebody routes": _Kind(4, (0, 7, 50, 100), frozenset({"host", "subset"})),
     "cut off": _Kind(6, (1, 2, 3, 4, 5)),  # the worker of the cluster goes after so many writes
     "workers go": _Kind(4),

@@ -142,13 +142,12 @@ class Witness:
     def _judge_promotion(self, new: Object, old: Object) -> None:
         promoted, before = (str((meta(each).get("annotations") or {}).get(PROMOTED_AT, "")) for each in (new, old))
         others = [each for each in self._cluster.replica_sets() if hash_of(each) != hash_of(new)]
-        if promoted != before and any((meta(each).get("annotations") or {}).get(PROMOTED_AT) for each in others):
-            if self._is_unproven(hash_of(new), is_stable=False):
-                self._breaks(f"law 4: {tag_of(new)} is stable, whose analysis was not successful")
+        had_stable = any((meta(each).get("annotations") or {}).get(PROMOTED_AT) for each in others)
+        if promoted != before and had_stable and tag_of(new) in UNPROVEN - self.exempt:
+            self._breaks(f"law 4: {tag_of(new)} is stable, whose analysis was not successful")
 
-    def _is_unproven(self, hash_: str, *, is_stable: bool | None = None) -> bool:
-        has_stable = bool(self._cluster.stable_hash) if is_stable is None else True
-        return has_stable and self._tag(hash_) in UNPROVEN - self.exempt
+    def _is_unproven(self, hash_: str) -> bool:
+        return bool(self._cluster.stable_hash) and self._tag(hash_) in UNPROVEN - self.exempt
 
     def _tag(self, hash_: str) -> str:
         found = [each for each in self._cluster.replica_sets() if hash_of(each) == hash_]

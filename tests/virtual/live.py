@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from temporalio import activity
+
 from activities.cluster import WATCHER_AGENT, WORKER_AGENT
 from activities.istio import IstioTraffic
 from activities.kubernetes import Kubernetes
@@ -14,7 +16,6 @@ from activities.passes import LINGER, LOOK, LOOK_AGAIN_SECONDS, Passes, not_chan
 from activities.restarts import Restarts
 from activities.rollbacks import Rollbacks
 from sandbox.kubernetes_api import Call, Change
-from temporalio import activity
 from tests.virtual.cluster import VirtualCluster
 from tests.virtual.temporal.chances import Chances
 from tests.virtual.temporal.loop import running
@@ -46,7 +47,7 @@ class LiveCluster(VirtualCluster):
         await self.watcher.close()
 
     def activities(self) -> list[Callable[..., Any]]:
-        """The real ones; only whoever waits for a change looks again when there was one, and not four times a second."""
+        """The real ones; whoever waits for a change looks again when there was one, not four times a second."""
         return [
             *Kubernetes(self.worker, bake=self._bake).activities(),
             *IstioTraffic(self.worker).activities(),

@@ -1,4 +1,4 @@
-"""The way between the product's client of a cluster and the embedded API, without a socket; it may lose what travels."""
+"""The way from the product's client of a cluster to the embedded API, without a socket; it may lose what travels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,12 @@ from tests.virtual.temporal.chances import Chances
 from tidegate.contract import ErrorType
 
 _PROTOCOL = SimpleNamespace(
-    transport=None, ssl_context=None, peername=None, sockname=None, _reading_paused=False, resume_reading=lambda **_: None
+    transport=None,
+    ssl_context=None,
+    peername=None,
+    sockname=None,
+    _reading_paused=False,
+    resume_reading=lambda **_: None,
 )
 LATEST_SECONDS = 45.0  # after which a request that was held up on its way arrives at last
 
@@ -116,9 +121,7 @@ class Wire(Cluster):
             unsubscribe()
 
 
-def _request(
-    method: str, path: str, query: list[tuple[str, str]], headers: dict[str, str], body: Any
-) -> web.Request:
+def _request(method: str, path: str, query: list[tuple[str, str]], headers: dict[str, str], body: Any) -> web.Request:
     """A request as the server's own parser would have made it."""
     sent = CIMultiDict(headers)
     payload = StreamReader(cast("Any", _PROTOCOL), 2**16, loop=asyncio.get_running_loop())

@@ -1,4 +1,4 @@
-"""An activity that a workflow asked for: its attempts in a worker, their time limits, and what the server makes of them."""
+"""An activity that a workflow asked for: its attempts in a worker, their limits, and what the server makes of them."""
 
 from __future__ import annotations
 

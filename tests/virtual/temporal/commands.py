@@ -1,4 +1,4 @@
-"""What a workflow's commands do on the server, and which of them the SDK's core answers before any server hears of it."""
+"""What a workflow's commands do on the server, and which of them the SDK's core answers before it hears of them."""
 
 from __future__ import annotations
 

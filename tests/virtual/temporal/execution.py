@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from tests.virtual.temporal.server import VirtualTemporal
 
 TASK_TIMEOUT_SECONDS = 10.0  # until a workflow task is given to another worker
-_QUERY_STEP_SECONDS = 0.01
 
 
 @dataclass
@@ -72,6 +71,7 @@ class Execution:
         self._instance: Instance | None = None
         self._scheduled: asyncio.TimerHandle | None = None
         self._busy = False
+        self._resting: list[asyncio.Future[None]] = []
         self._settled: set[tuple[str, int]] = set()
         self._seed = self.server.chances.random.getrandbits(63)
         self.add(WorkflowActivationJob(initialize_workflow=self._initialize()))
@@ -135,6 +135,11 @@ class Execution:
     # ------------------------------------------------------------------------------------------------- workflow tasks
 
     def _wake(self, delay: float) -> None:
+        if self.closed or self.stuck or self.is_resting:
+            resting, self._resting = self._resting, []
+            for rested in resting:
+                if not rested.done():
+                    rested.set_result(None)
         if self._scheduled is None and not self._busy and not self.stuck and self._jobs:
             self._scheduled = running().call_later(delay, self._task)
 
@@ -202,7 +207,9 @@ class Execution:
             init = self._initialize()
             first = self.turns[0].at if self.turns else running().now()
             info = info_of(init, self.run_id, self.task_queue, first)
-            self._instance = Instance(self.server.definition(self.workflow_type), self.server.converter, info, self._seed)
+            self._instance = Instance(
+                self.server.definition(self.workflow_type), self.server.converter, info, self._seed
+            )
             self.server.replays += bool(self.turns)
             replay(self._instance, self.turns)
         return self._instance
@@ -213,6 +220,7 @@ class Execution:
     def _stop(self, error: AssertionError) -> None:
         """Its code cannot go on: on a real server its task would be tried again for ever."""
         self.stuck = True
+        self._wake(0.0)
         self.server.troubles.append(f"{self.workflow_id}: {error}")
 
     def forget(self) -> None:
@@ -225,8 +233,7 @@ class Execution:
 
     async def query(self, name: str, arguments: Sequence[Payload]) -> Any:
         """Ask it, after it has heard of all that happened before."""
-        while not self.closed and not self.is_resting and not self.stuck:
-            await asyncio.sleep(_QUERY_STEP_SECONDS)
+        await self._rested()
         if self.stuck:
             raise RPCError("Workflow Task in failed state", RPCStatusCode.FAILED_PRECONDITION, b"")
         job = WorkflowActivationJob()
@@ -235,6 +242,13 @@ class Execution:
         now = self.closed_at or running().now()
         [answer] = self._alive().play(Turn(now, [job]), self._flags(), replaying=self.closed).commands
         return answer.respond_to_query
+
+    async def _rested(self) -> None:
+        """Wait until there is nothing to tell it, or it hears nothing any more."""
+        while not (self.closed or self.is_resting or self.stuck):
+            rested = running().create_future()
+            self._resting.append(rested)
+            await rested
 
     def update(self, update_id: str, name: str, arguments: Sequence[Payload], meta: Any) -> Update:
         """Admit an update, or find the one of that id."""
@@ -290,6 +304,7 @@ class Execution:
         self.status, self.closed_at = status, running().now()
         self.result, self.failure = result or self.result, failure or self.failure
         self._jobs.clear()
+        self._wake(0.0)
         self.commands.close()
         for update_id, update in list(self.updates.items()):
             if not update.outcome.done():

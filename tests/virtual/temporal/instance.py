@@ -6,8 +6,8 @@ The instance is private to the SDK, and this is the only place that touches it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from temporalio.api.common.v1 import Payload, Payloads
@@ -37,8 +37,8 @@ class ReplayError(AssertionError):
 class Turn:
     """One activation and the commands that answered it.
 
-    `flags` are the SDK's marks of its own behaviour, which a replay is told of; `alone` is false for an activation that
-    belongs to the same workflow task as the one before.
+    `flags` are the SDK's marks of its own behaviour, which a replay is told of; `length` counts the events by then, and
+    `long` says whether the server suggests to continue as new.
     """
 
     at: datetime
@@ -97,7 +97,7 @@ class Instance:
         job.remove_from_cache.SetInParent()
         self._activate(WorkflowActivation(run_id=self._run_id, jobs=[job]))
 
-    def _activate(self, activation: WorkflowActivation):  # noqa: ANN202
+    def _activate(self, activation: WorkflowActivation):
         loop = asyncio.get_running_loop()
         try:
             return self._instance.activate(activation)
@@ -108,7 +108,7 @@ class Instance:
 def replay(instance: Instance, turns: Sequence[Turn]) -> None:
     """Feed a new instance with what happened so far. Raises ReplayError when it does not do the same."""
     flags: set[int] = set()
-    for number, turn in enumerate(turns):
+    for number, turn in enumerate(_merged(turns)):
         flags.update(turn.flags)
         again = instance.play(_as_recorded(turn), sorted(flags), replaying=True)
         if again.commands != turn.commands:
@@ -116,6 +116,23 @@ def replay(instance: Instance, turns: Sequence[Turn]) -> None:
                 f"turn {number} of {len(turns)}: {kinds(turn.jobs)} led to {kinds(turn.commands)} "
                 f"and in a replay to {kinds(again.commands)}"
             )
+
+
+def _merged(turns: Sequence[Turn]) -> Iterator[Turn]:
+    """The turns as the SDK's core finds them in a history.
+
+    A task that came to no command, and is followed by one for updates alone, leaves nothing by which it could tell the
+    two apart (temporalio/sdk-core, history_update.rs, find_end_index_of_next_wft_seq).
+    """
+    before: Turn | None = None
+    for turn in turns:
+        if before is not None and not before.commands and all(job.HasField("do_update") for job in turn.jobs):
+            turn = replace(turn, jobs=[*before.jobs, *turn.jobs])
+        elif before is not None:
+            yield before
+        before = turn
+    if before is not None:
+        yield before
 
 
 def _as_recorded(turn: Turn) -> Turn:
