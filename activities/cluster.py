@@ -133,9 +133,19 @@ class Cluster:
         return await self._request("GET", resource.path(namespace), query=query)
 
     async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
-        """Create an object, or read the one of that name when it stands already."""
-        created = await self.add(resource, namespace, body)
-        return await self.get(resource, namespace, body["metadata"]["name"]) if created is None else created
+        """Create an object, or read the one of that name when it stands already.
+
+        A conflict need not be about the name: a quota that others write to is one, too. It is raised where nothing
+        stands.
+        """
+        try:
+            return await self._request("POST", resource.path(namespace), body=body)
+        except ApplicationError as error:
+            if error.type != ErrorType.CONFLICT:
+                raise
+            if (found := await self.find(resource, namespace, body["metadata"]["name"])) is None:
+                raise
+            return found
 
     async def add(self, resource: Resource, namespace: str, body: Object) -> Object | None:
         """Create an object; None when one of that name stands already, which needs no right to read it."""

@@ -14,7 +14,7 @@ from sandbox.kubernetes_api.kinds import PODS, ROLLOUTS, SERVICES, VIRTUAL_SERVI
 from sandbox.kubernetes_api.objects import Object, lookup, meta
 from tests.laws.life import DEMO, Life, hash_of, tag_of
 from tests.laws.schedules import Event, Schedule
-from tests.laws.shapes import STEPS
+from tests.laws.shapes import BAD, STEPS
 from tests.laws.witness import Witness
 from tests.virtual.temporal.loop import StandstillError, VirtualLoop, running
 from tidegate.contract import Activity, ReleaseRequest, ReleaseStatus
@@ -287,6 +287,9 @@ class Play:
         self._tag, self._steps = tag, steps
         if not self._shape.is_judged(steps):
             self.witness.exempt.add(tag)
+        if steps == "compared" and tag not in BAD:
+            # As in Argo, an experiment that has lasted for its time succeeds although a run of it goes on.
+            self.witness.exempt.add(tag)
 
     def _promotes(self) -> None:
         """A person promotes what the object asks for, or what its release is about, which may be one behind."""
@@ -352,7 +355,7 @@ class Play:
         if waiting.until is None:
             by_hand = any(word in waiting.who for word in ("a person", "tidegate ", "a newer version", "worker"))
             assert by_hand, f"law 5: neither a time nor a person: {waiting}"
-        elif self._schedule.weather == "calm":
+        elif self._schedule.is_undisturbed:
             late = (now - waiting.until).total_seconds()
             assert late < OVERDUE_SECONDS, f"law 5: an end that has passed at {now}: {waiting}"
 

@@ -83,6 +83,11 @@ class Schedule:
         rest = {"weather": self.weather, "watchers": self.watchers, "events": events}
         return {"seed": self.seed, "shape": asdict(self.shape), **rest}
 
+    @property
+    def is_undisturbed(self) -> bool:
+        """Whether every process and every request does what it should, so that nothing is late."""
+        return self.weather == "calm" and not any(what in _DISTURBING for _, (what, _) in self.events)
+
     def without(self, index: int) -> Schedule:
         """The same with one event less."""
         return replace(self, events=self.events[:index] + self.events[index + 1 :])
@@ -94,6 +99,7 @@ class Schedule:
         return f"Schedule {self.seed}: {self.weather}, {self.watchers} watcher(s), {self.shape}{events}"
 
 
+_DISTURBING = ("requests fail", "cut off", "workers go", "watchers go", "api away", "temporal away")
 _WAITS = (0, 1, 1, 2, 3, 5, 8, 13, 20, 30, 40)
 
 

@@ -23,7 +23,14 @@ from workers.watch_door import INVALID_SPEC, NOT_NOW
 
 _Words = tuple[str, str]  # reason and message of an Event
 # Of a pass, which tells of them itself.
-DEEDS = ("NewReplicaSetCreated", "ScalingReplicaSet", "SwitchService", "TrafficWeightUpdated", "ManagedRoutesUpdated")
+DEEDS = (
+    "Experiment",
+    "NewReplicaSetCreated",
+    "ScalingReplicaSet",
+    "SwitchService",
+    "TrafficWeightUpdated",
+    "ManagedRoutesUpdated",
+)
 DESTINATION_RULES = next(kind for kind in KINDS if kind.kind == "DestinationRule")
 TRAFFIC = (VIRTUAL_SERVICES, SERVICES, DESTINATION_RULES)
 # A release may still act on a number of replicas that it read before somebody changed it.
@@ -122,7 +129,8 @@ class Witness:
                 self._breaks(f"law 1: {share} % to {hash_} with {self._available.get(hash_, 0)} pods")
             told = status.get("observedGeneration") == str(meta(rollout).get("generation"))
             aborted = status.get("abort") and status.get("currentPodHash") == hash_
-            if told and aborted and not self._is_of_a_newer_release(written):
+            back = bool(self._cluster.stable_hash)  # a first version has none to go back to
+            if told and aborted and back and not self._is_of_a_newer_release(written):
                 self._breaks(f"law 3: {share} % to {hash_} after its abort")
             if share == 100 and self._is_unproven(hash_):
                 self._breaks(f"law 4: all of the traffic to {self._tag(hash_)}, whose analysis was not successful")
