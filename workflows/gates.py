@@ -70,7 +70,7 @@ class Gate:
     @classmethod
     async def of_experiment(cls, plan: Plan, journal: Journal, analysis: Document, *, name: str, step: int) -> Gate:
         """Start a run of the experiment of a step; `name` is what the experiment calls the analysis."""
-        return await cls._start(plan, journal, analysis, f"{plan.analysis_name(step, 0)}-{name}", EXPERIMENT, step)
+        return await cls._start(plan, journal, analysis, plan.analysis_name(f"{step}-{name}", 0), EXPERIMENT, step)
 
     @classmethod
     async def _start(

@@ -31,6 +31,7 @@ DEEDS = (
     "TrafficWeightUpdated",
     "ManagedRoutesUpdated",
 )
+WISHES = ("RolloutAborted", "RolloutPromoted", "RolloutPaused", "RolloutResumed")
 DESTINATION_RULES = next(kind for kind in KINDS if kind.kind == "DestinationRule")
 TRAFFIC = (VIRTUAL_SERVICES, SERVICES, DESTINATION_RULES)
 # A release may still act on a number of replicas that it read before somebody changed it.
@@ -194,6 +195,9 @@ class Witness:
         promoted = sum(event.reason == "RolloutPromoted" for event in happened)
         if promoted > self.promotes:
             self._breaks(f"law 6: promoted {promoted} times, asked for {self.promotes} times")
+        own = [event.message for event in happened if "by tidegate-worker" in event.message and event.reason in WISHES]
+        if own:
+            self._breaks(f"law 12: what the release wrote was taken for somebody's wish: {own}")
         again = [name for name, times in self._runs.items() if times > 1]
         if again or not set(self._runs) <= set(attempts) or len(set(attempts)) != len(attempts):
             self._breaks(f"law 6: AnalysisRun objects {dict(self._runs)} of the attempts {attempts}")
