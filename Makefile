@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test unit lint format lock audit clean
+.PHONY: demo test unit schedules lint format lock audit clean
 .DEFAULT_GOAL := test
 
 # Installed again only when the lock or the project's own metadata changes.
@@ -29,6 +29,9 @@ test: lint  ## everything that CI runs
 
 unit: $(STAMP)  ## the pure rules only
 	$(BIN)/pytest tests/unit
+
+schedules: $(STAMP)  ## N random lives of a Rollout that nobody has played before, or from SEED=... on
+	TIDEGATE_SCHEDULES=$(or $(N),1000) $(if $(SEED),TIDEGATE_SEED=$(SEED)) $(BIN)/pytest tests/laws/test_releases.py -k new
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

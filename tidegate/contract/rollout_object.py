@@ -55,9 +55,13 @@ class RolloutObject(Payload):
         """The live object beside which a release begins that was asked for with this one, or without any.
 
         A release that the object asked for goes by what it was asked with: the live one may be newer, and is then asked
-        for by itself; so is what was patched since.
+        for by itself; so is what was patched since. Where the object that asked is gone, and another one of that name has
+        come, it goes by the version that was asked for: the live one asks for its own by itself.
         """
-        return self if self.uid == live.uid else live
+        if self.uid == live.uid:
+            return self
+        asked = {"generation": 0, "pod_hash": self.pod_hash, "step_hash": self.step_hash}
+        return live.model_copy(update=asked) if self.uid else live
 
     def asked_again(self, asked: RolloutObject) -> RolloutObject:
         """After the same version was asked for with another spec around it."""
