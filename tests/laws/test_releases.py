@@ -2,7 +2,7 @@
 
 What runs here by itself is fixed: a first run on another machine plays what was played before. `TIDEGATE_SCHEDULES=1000
 pytest tests/laws/test_releases.py` plays so many new ones on all cores, from `TIDEGATE_SEED` on where that is given;
-`make chaos` and CI's nightly job do so. A failure prints its schedule, and what it was plays again from its number.
+`make schedules` and CI's nightly job do so. A failure prints its schedule, and what it was plays again from its number.
 What broke a law once stands in `found.json`, spelled out, as the same number may come to mean something else.
 """
 

@@ -121,17 +121,19 @@ def replay(instance: Instance, turns: Sequence[Turn]) -> None:
 def _merged(turns: Sequence[Turn]) -> Iterator[Turn]:
     """The turns as the SDK's core finds them in a history.
 
-    A task that came to no command, and is followed by one for updates alone, leaves nothing by which it could tell the
-    two apart (temporalio/sdk-core, history_update.rs, find_end_index_of_next_wft_seq).
+    Where two tasks in a row came to no command, and the next one is for updates alone, nothing in between tells the
+    second and the third apart (temporalio/sdk-core, history_update.rs, find_end_index_of_next_wft_seq).
     """
-    before: Turn | None = None
+    silent, before = False, Turn(datetime.min.replace(tzinfo=UTC), [])
     for turn in turns:
-        if before is not None and not before.commands and all(job.HasField("do_update") for job in turn.jobs):
-            turn = replace(turn, jobs=[*before.jobs, *turn.jobs])
-        elif before is not None:
+        if before.jobs and silent and not before.commands and all(job.HasField("do_update") for job in turn.jobs):
+            before = replace(turn, jobs=[*before.jobs, *turn.jobs])
+            continue
+        if before.jobs:
             yield before
+            silent = not before.commands
         before = turn
-    if before is not None:
+    if before.jobs:
         yield before
 
 
