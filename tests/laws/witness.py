@@ -129,7 +129,10 @@ class Witness:
             if self._available.get(hash_, 0) < needed:
                 self._breaks(f"law 1: {share} % to {hash_} with {self._available.get(hash_, 0)} pods")
             told = status.get("observedGeneration") == str(meta(rollout).get("generation"))
-            aborted = status.get("abort") and status.get("currentPodHash") == hash_
+            # The phase is the release's own word: until it has heard of the abort, it goes on.
+            aborted = (
+                status.get("abort") and status.get("phase") == "Degraded" and status.get("currentPodHash") == hash_
+            )
             back = bool(self._cluster.stable_hash)  # a first version has none to go back to
             if told and aborted and back and not self._is_of_a_newer_release(written):
                 self._breaks(f"law 3: {share} % to {hash_} after its abort")
@@ -190,7 +193,7 @@ class Witness:
         notices = [name for name, times in self._notices.items() if times > 1]
         more = self._told - causes
         unheard = Counter({words: min(self.lost, more[words]) for words in more if words[0] in DEEDS})
-        if notices or more - unheard:
+        if (notices or more - unheard) and not self.was_deleted:  # a new object is told all of it again
             self._breaks(f"law 6: told more often than they happened: {more - unheard} {notices}")
         promoted = sum(event.reason == "RolloutPromoted" for event in happened)
         if promoted > self.promotes:

@@ -55,8 +55,8 @@ class RolloutObject(Payload):
         """The live object beside which a release begins that was asked for with this one, or without any.
 
         A release that the object asked for goes by what it was asked with: the live one may be newer, and is then asked
-        for by itself; so is what was patched since. Where the object that asked is gone, and another one of that name has
-        come, it goes by the version that was asked for: the live one asks for its own by itself.
+        for by itself; so is what was patched since. Where the object that asked is gone and another one of its name has
+        come, it goes by the version that was asked for: the live one asks for its own.
         """
         if self.uid == live.uid:
             return self
