@@ -171,11 +171,17 @@ class Cluster:
             if error.type != ErrorType.NOT_FOUND:
                 raise
 
-    async def merge_status(self, resource: Resource, namespace: str, name: str, status: Object) -> Object:
-        """Merge fields into the status subresource."""
-        return await self._request(
-            "PATCH", resource.path(namespace, name, "status"), body={"status": status}, content_type=MERGE_PATCH
-        )
+    async def merge_status(
+        self, resource: Resource, namespace: str, name: str, status: Object, *, version: str = ""
+    ) -> Object:
+        """Merge fields into the status subresource; `Conflict` where `version` is given and no longer stands.
+
+        A status carries no fence, as this subresource leaves annotations alone: the version is what turns a late write
+        away.
+        """
+        body: Object = {"status": status} | ({"metadata": {"resourceVersion": version}} if version else {})
+        path = resource.path(namespace, name, "status")
+        return await self._request("PATCH", path, body=body, content_type=MERGE_PATCH)
 
     async def change(
         self,

@@ -11,7 +11,7 @@ import os
 import re
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,6 @@ from activities.secret_arguments import MASK
 
 MAX_OUTPUT = 4 * 1024 * 1024  # bytes that one command may say
 MAX_COMPLAINT = 500  # characters of it that an error quotes
-BEAT = 5.0  # seconds
 
 _CONFIGURATION = (
     "core.hooksPath=/dev/null",
@@ -133,22 +132,10 @@ class Git:
 
 
 @asynccontextmanager
-async def open_git(
-    author: Author, login: Login, *, ca_file: Path | None, timeout: float, beat: Callable[[], None]
-) -> AsyncIterator[Git]:
-    """A place for one clone, which is gone in the end. `beat` is called every few seconds until then."""
+async def open_git(author: Author, login: Login, *, ca_file: Path | None, timeout: float) -> AsyncIterator[Git]:
+    """A place for one clone, which is gone in the end."""
     with tempfile.TemporaryDirectory(prefix="tidegate-git-", ignore_cleanup_errors=True) as folder:
-        beating = asyncio.create_task(_beat(beat))
-        try:
-            yield Git(Path(folder), author, login, ca_file, timeout)
-        finally:
-            beating.cancel()
-
-
-async def _beat(beat: Callable[[], None]) -> None:
-    while True:
-        beat()
-        await asyncio.sleep(BEAT)
+        yield Git(Path(folder), author, login, ca_file, timeout)
 
 
 def _environment(folder: Path, author: Author, login: Login, ca_file: Path | None) -> dict[str, str]:

@@ -89,7 +89,6 @@ class GitOps:
                     login,
                     ca_file=settings.ca_file,
                     timeout=settings.timeout_seconds,
-                    beat=activity.heartbeat,
                 ) as git:
                     return await Revert(git, request, mode).carry_out()
             except MovedOnError:

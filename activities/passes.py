@@ -49,6 +49,7 @@ log = structlog.get_logger(__name__)
 MAX_MOVES = 40  # of one pass; what is left is done by the next one
 LOOK = timedelta(seconds=20)  # as long as one attempt of a wait lasts
 LOOK_AGAIN_SECONDS = 0.25
+LOOK_SELDOM_SECONDS = 1.0
 
 
 LINGER = timedelta(seconds=1)  # an abort may have to wait for so long, and no longer
@@ -67,10 +68,13 @@ def not_changed(look_again: timedelta | None = None) -> ApplicationError:
 
 
 async def wait_a_moment(elapsed: timedelta) -> None:
-    """Wait until it is time to look again; raises `NotChanged` when the attempt has lasted for long enough."""
+    """Wait until it is time to look again; raises `NotChanged` when the attempt has lasted for long enough.
+
+    What did not change during a whole attempt is looked at less often: most releases wait for a person or for time.
+    """
     if elapsed >= LOOK:
         raise not_changed()
-    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+    await asyncio.sleep(LOOK_AGAIN_SECONDS if activity.info().attempt == 1 else LOOK_SELDOM_SECONDS)
 
 
 async def wait_for_pods(elapsed: timedelta) -> bool:
@@ -165,7 +169,6 @@ class Passes:
         """
         begun = asyncio.get_running_loop().time()
         while (await self._views.view(request.target, request.rollout)).picture() == request.picture:
-            activity.heartbeat()
             await self._between_looks(timedelta(seconds=asyncio.get_running_loop().time() - begun))
 
     @activity.defn(name=Activity.REFUSE)

@@ -45,7 +45,6 @@ class Restarts:
         """
         end = asyncio.get_running_loop().time() + self._look.total_seconds()
         while await self._replace_some(request):
-            activity.heartbeat()
             if asyncio.get_running_loop().time() >= end:
                 raise ApplicationError(
                     "older pods are left", type=ErrorType.NOT_CHANGED, category=ApplicationErrorCategory.BENIGN

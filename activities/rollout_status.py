@@ -34,7 +34,10 @@ log = structlog.get_logger(__name__)
 
 
 class StatusWriter:
-    """Writes `.status` in one cluster. Raises the ApplicationError of a server that is away or refuses."""
+    """Writes `.status` in one cluster, of an object that still stands as it was read.
+
+    Raises the ApplicationError of a server that is away or refuses, `Conflict` when the object was written meanwhile.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -49,30 +52,34 @@ class StatusWriter:
         target, live = request.target, view.live
         if live is None:
             return None
+        version = str(live["metadata"]["resourceVersion"])
         workload = await self._workloads.template(target.namespace, live)
         whole = with_template(live, workload)
         fields = _fields(whole, request, view)
         if workload is not None and pod_template_hash(workload.template) == request.place.hash:
             fields["workloadObservedGeneration"] = str(workload.generation)
-            await self._note_workload(live, str(workload.generation), request)
+            version = await self._note_workload(live, str(workload.generation), request)
         fields |= _derived(whole, fields, request, created=created)
         changed = _changed(live.get("status") or {}, fields)
-        return await self._merge(target, changed, workload) if changed or request.account.status else None
+        if not changed and not request.account.status:
+            return None
+        return await self._merge(target, changed, workload, version)
 
-    async def _note_workload(self, live: Object, generation: str, request: Reconcile) -> None:
-        """Put the generation of the workload that is brought out into an annotation, too.
+    async def _note_workload(self, live: Object, generation: str, request: Reconcile) -> str:
+        """Put the generation of the workload that is brought out into an annotation, too; the object's version then.
 
         Clients compare it with the status (argo-rollouts, utils/rollout), and another controller may have left one.
         """
         if (live["metadata"].get("annotations") or {}).get(WORKLOAD_GENERATION) == generation:
-            return
-        await self._cluster.change(
+            return str(live["metadata"]["resourceVersion"])
+        changed = await self._cluster.change(
             ROLLOUTS,
             request.target.namespace,
             request.target.name,
             request.fence,
             lambda found: annotate(found, {WORKLOAD_GENERATION: generation}),
         )
+        return str(changed["metadata"]["resourceVersion"])
 
     async def refuse(self, request: Refusal) -> RolloutObject | None:
         """Say why a spec is not released, unless the object says something else by now."""
@@ -88,10 +95,13 @@ class StatusWriter:
             log.warning("conditions_not_written", rollout=target.name, error=str(error))
         if request.generation:
             fields["observedGeneration"] = str(request.generation)
-        return await self._merge(target, fields, await self._workloads.template(target.namespace, live))
+        workload = await self._workloads.template(target.namespace, live)
+        return await self._merge(target, fields, workload, str(live["metadata"]["resourceVersion"]))
 
-    async def _merge(self, target: Target, fields: Document, workload: WorkloadTemplate | None) -> RolloutObject:
-        stored = await self._cluster.merge_status(ROLLOUTS, target.namespace, target.name, fields)
+    async def _merge(
+        self, target: Target, fields: Document, workload: WorkloadTemplate | None, version: str
+    ) -> RolloutObject:
+        stored = await self._cluster.merge_status(ROLLOUTS, target.namespace, target.name, fields, version=version)
         return RolloutObject.of(with_template(stored, workload))
 
 

@@ -127,11 +127,8 @@ class ServiceNow:
         What people resolved, closed or canceled stays as it is, and so does what they opened again after this.
         """
         mark = _mark(f"{request.release}/{request.revision}/{request.run_id}/healthy")
-        numbers = []
-        for row in await self._left_open(request):
-            activity.heartbeat()
-            if await self._resolve(row, request.text, mark):
-                numbers.append(row.number)
+        left = await self._left_open(request)
+        numbers = [row.number for row in left if await self._resolve(row, request.text, mark)]
         if not numbers:
             return ResolvedIncidents(message="no incident was left open")
         log.info("incidents resolved", numbers=numbers)
@@ -192,7 +189,6 @@ class ServiceNow:
         return frozenset(file.file_name for file in files if file.table_sys_id == row.sys_id)
 
     async def _attach(self, row: Row, name: str, body: Body) -> None:
-        activity.heartbeat()
         where = {"table_name": "incident", "table_sys_id": row.sys_id, "file_name": name}
         await self._session.call("POST", f"{ATTACHMENTS}/file", where, body)
 

@@ -123,7 +123,6 @@ class Changes:
     async def _advance(self, row: Row, target: str, body: dict[str, str]) -> Row:
         """Move through the states one by one, as the platform asks; the last move brings `body` along."""
         while row.state in PROGRESS and (reached := PROGRESS.index(row.state)) < PROGRESS.index(target):
-            activity.heartbeat()
             following = PROGRESS[reached + 1]
             more = body if following == target else {}
             moved = await self._changes.update(row.sys_id, {"state": following, **more})

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import structlog
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import Worker, WorkerDeploymentConfig
+from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, cluster_queue, metrics_queue
 from workers.follow_up import follow_up_activities
+from workers.heartbeats import Heartbeats
 from workers.logs import LogContext
 from workers.memory import cached_workflows, memory_limit
 from workers.outside_settings import VaultSettings
@@ -36,6 +37,11 @@ Activities = Sequence[Callable[..., Any]]
 
 # How long an abort waits for a worker that was killed with the release in its cache; the SDK's default is 10 s.
 STICKY_TIMEOUT = timedelta(seconds=2)
+# What a poll is given after its process was frozen is lost until a timeout: no more are open than the load needs.
+FEW_POLLS = PollerBehaviorAutoscaling(minimum=1, maximum=10, initial=1)
+# Tasks share one interpreter. The rest wait on the server, which gives out those of releases before those of
+# measurements, and gives them to other workers.
+CONCURRENT_WORKFLOW_TASKS = 8
 # Free of side effects at import: our rules and payloads, and what they stand on.
 _PASSED_THROUGH = ("tidegate", "pydantic", "pydantic_core", "annotated_types", "lark", "yaml", "structlog")
 _ROLES = {
@@ -88,6 +94,8 @@ def _workflow_worker(client: Client, settings: Settings) -> Worker:
         workflow_runner=workflow_runner(),
         deployment_config=_version(settings),
         max_cached_workflows=_cached_workflows(settings),
+        max_concurrent_workflow_tasks=CONCURRENT_WORKFLOW_TASKS,
+        workflow_task_poller_behavior=FEW_POLLS,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         graceful_shutdown_timeout=settings.graceful_shutdown,
     )
@@ -121,8 +129,9 @@ def _activity_worker(
         client,
         task_queue=queue,
         activities=activities,
-        interceptors=[LogContext()],
+        interceptors=[LogContext(), Heartbeats()],
         max_concurrent_activities=settings.max_concurrent_activities,
+        activity_task_poller_behavior=FEW_POLLS,
         max_task_queue_activities_per_second=per_second,
         graceful_shutdown_timeout=settings.graceful_shutdown,
     )

@@ -41,6 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.manifests.providers.job import KEY as JOB
     from tidegate.manifests.support import PROVIDERS
     from tidegate.story import analysis_details
+    from workflows.commands import HEARTBEAT_TIMEOUT
     from workflows.failures import cause_of
     from workflows.interruptions import shielded
     from workflows.measured_jobs import MeasuredJobs
@@ -267,6 +268,7 @@ async def _execute(cluster: str, provider: str, asked: MeasureRequest) -> list[R
         result_type=list[Reading],
         task_queue=cluster_queue(cluster) if is_job else metrics_queue(provider),
         start_to_close_timeout=ATTEMPT_TIMEOUT,
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
         schedule_to_close_timeout=MEASURE_TIMEOUT,
         retry_policy=RETRY,
         # A Job that is being created is waited for, so that it cannot appear after it was deleted.

@@ -1,21 +1,26 @@
 """How a release asks for activities: task queues, timeouts, retries, fences. One method for each command.
 
-Forward writes are cancelled with WAIT_CANCELLATION_COMPLETED, so that none lands after the abort that cancelled it, and
-they carry a fence for the case that the worker itself was cut off. What must not be left half done (an undo, and a
-promotion past its point of no return) is `certain`: it is retried for as long as it takes.
+Every write carries a fence that the API server's own copy of the object judges, so an abort waits for no forward write
+that is under way. What must not be left half done (an undo, and a promotion past its point of no return) is `certain`:
+it is retried for as long as it takes. A worker shows that it lives by heartbeats; one that is dead or frozen is noticed
+after `HEARTBEAT_TIMEOUT`, and another one takes its work.
 """
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import Priority, RetryPolicy
+from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.contract import (
+        ABORT_PRIORITY,
+        BACKGROUND_PRIORITY,
         Account,
         Activity,
         AwaitChange,
@@ -39,8 +44,11 @@ with workflow.unsafe.imports_passed_through():
 
 WRITE_TIMEOUT = timedelta(seconds=30)
 LOOK_TIMEOUT = timedelta(seconds=60)
-HEARTBEAT_TIMEOUT = timedelta(seconds=10)
+HEARTBEAT_TIMEOUT = timedelta(seconds=3)
+LOOK_HEARTBEAT_TIMEOUT = timedelta(seconds=10)  # nobody waits for the end of a look
 PATIENCE = timedelta(minutes=10)
+RESTORES = 3  # at most so many at a time
+ASK_AGAIN = timedelta(seconds=1)
 REFUSAL_TIMEOUT = timedelta(minutes=1)
 FORWARD_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=300), maximum_interval=timedelta(seconds=15))
 CERTAIN_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5))
@@ -82,6 +90,7 @@ class Commands:
             result_type=Observation,
             task_queue=self._queue,
             start_to_close_timeout=LOOK_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             schedule_to_close_timeout=self.patience,
             retry_policy=FORWARD_RETRY,
             summary="observe",
@@ -113,9 +122,10 @@ class Commands:
             AwaitChange(target=self._target, rollout=plan.request.rollout, picture=picture),
             task_queue=self._queue,
             start_to_close_timeout=LOOK_TIMEOUT,
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            heartbeat_timeout=LOOK_HEARTBEAT_TIMEOUT,
             retry_policy=LOOK_AGAIN,
             cancellation_type=ActivityCancellationType.ABANDON,
+            priority=BACKGROUND_PRIORITY,
             summary="until something changes",
         )
         return Look(handle, picture)
@@ -128,6 +138,7 @@ class Commands:
             result_type=RolloutObject,
             task_queue=self._queue,
             start_to_close_timeout=WRITE_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             schedule_to_close_timeout=REFUSAL_TIMEOUT,
             retry_policy=FORWARD_RETRY,
             summary="refused",
@@ -147,8 +158,28 @@ class Commands:
         )
 
     async def restore_stable(self, istio: Istio, stable_hash: str) -> TrafficState:
-        """All traffic to stable, for as long as it takes (law 3)."""
+        """All traffic to stable, for as long as it takes (law 3).
+
+        One that does not answer may have been given to a worker that is dead or frozen. Another is asked for beside it,
+        long before its heartbeats are missed: all write the same, with the same fence, and the first answer counts.
+        """
         request = RestoreStable(target=self._target, istio=istio, stable_hash=stable_hash, fence=self._fence())
+        asked: list[asyncio.Task[TrafficState]] = []
+        while len(asked) < RESTORES:
+            asked.append(asyncio.create_task(self._restore(request)))
+            timeout = ASK_AGAIN if len(asked) < RESTORES else None
+            with suppress(TimeoutError):
+                await workflow.wait_condition(
+                    lambda: any(task.done() for task in asked), timeout=timeout, timeout_summary="until it answers"
+                )
+                break
+        first = next(task for task in asked if task.done())
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+        return first.result()
+
+    async def _restore(self, request: RestoreStable) -> TrafficState:
         traffic: TrafficState = await self._certain(Activity.RESTORE_STABLE, request, TrafficState, "canary 0 %")
         return traffic
 
@@ -159,6 +190,7 @@ class Commands:
             result_type=result_type,
             task_queue=self._queue,
             start_to_close_timeout=WRITE_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             schedule_to_close_timeout=self.patience,
             retry_policy=FORWARD_RETRY,
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -172,7 +204,8 @@ class Commands:
             result_type=result_type,
             task_queue=self._queue,
             start_to_close_timeout=WRITE_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=CERTAIN_RETRY,
-            priority=Priority(priority_key=1),
+            priority=ABORT_PRIORITY,
             summary=summary,
         )

@@ -35,7 +35,7 @@ NOT_THERE = timedelta(minutes=5)
 RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 ATTEMPT_TIMEOUT = timedelta(minutes=1)
 REVERT_TIMEOUT = timedelta(minutes=5)  # for one attempt, which may clone several times
-REVERT_HEARTBEAT_TIMEOUT = timedelta(seconds=30)
+HEARTBEAT_TIMEOUT = timedelta(seconds=10)  # longer than that of what a release waits for
 
 
 @workflow.defn(name=FOLLOW_UP_WORKFLOW)
@@ -94,7 +94,7 @@ class FollowUp:
             effect.request,
             task_queue=FOLLOW_UP_QUEUE,
             start_to_close_timeout=REVERT_TIMEOUT if reverts else ATTEMPT_TIMEOUT,
-            heartbeat_timeout=REVERT_HEARTBEAT_TIMEOUT if reverts else None,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             schedule_to_close_timeout=self._until - workflow.now(),
             retry_policy=RETRY,
             summary=effect.name,

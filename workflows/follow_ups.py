@@ -14,6 +14,7 @@ from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHand
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.contract import (
+        BACKGROUND_PRIORITY,
         FOLLOW_UP_WORKFLOW,
         Activity,
         Compensation,
@@ -92,6 +93,7 @@ class FollowUps:
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             parent_close_policy=ParentClosePolicy.ABANDON,
             cancellation_type=ChildWorkflowCancellationType.ABANDON,
+            priority=BACKGROUND_PRIORITY,
             static_summary=summary,
         )
 

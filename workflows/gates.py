@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import AnalysisStatus, Phase
     from tidegate.contract import (
         ANALYSIS_WORKFLOW,
+        BACKGROUND_PRIORITY,
         AnalysisRef,
         AnalysisRequest,
         AnalysisResult,
@@ -106,6 +107,7 @@ class Gate:
             result_type=AnalysisResult,
             cancellation_type=ChildWorkflowCancellationType.TRY_CANCEL,
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+            priority=BACKGROUND_PRIORITY,
             static_summary=f"{kind} analysis of {plan.request.name} revision {plan.revision}",
         )
         return cls(handle, reference, journal)

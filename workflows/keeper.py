@@ -46,11 +46,16 @@ class Keeper:
         self._passing = False
         self._unheard = 0  # passes in a row that could not tell all
         self._stopping = False  # a pass that completes although it was cancelled has to be told
+        self._overtaken = False
 
     def start(self) -> None:
         """Begin, or go on after `stop`."""
-        self.failed, self._reached, self._stopping = None, None, False
+        self.failed, self._reached, self._stopping, self._overtaken = None, None, False, False
         self._task = asyncio.create_task(self._guard())
+
+    def overtake(self) -> None:
+        """Begin no other pass. A later write decides on the traffic; what the pass under way says of it is old."""
+        self._stopping = self._overtaken = True
 
     async def stop(self) -> None:
         """Come to rest: no write of this keeper follows."""
@@ -131,9 +136,12 @@ class Keeper:
         self._passing = True
         try:
             seen = await self._commands.reconcile(self._plan, place, self._journal.traffic, account)
+        except ActivityError:
+            self._journal.page.lost(account.status)
+            raise
         finally:
             self._passing = False
-        self._journal.seen(seen, account)
+        self._journal.seen(seen.model_copy(update={"traffic": None}) if self._overtaken else seen, account)
         self._unheard = 0 if seen.published and seen.told else self._unheard + 1
         self._seen = seen
         self._reached = place if seen.settled else None

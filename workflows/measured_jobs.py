@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.reading import Reading
     from tidegate.analysis.status import AnalysisStatus, Phase
     from tidegate.contract import JOB_NAME, Activity, AnalysisRequest, EndJobs, cluster_queue
+    from workflows.commands import HEARTBEAT_TIMEOUT
     from workflows.failures import cause_of
 
 # A release waits for the verdict of its analysis: deleting what is left must not take its time.
@@ -58,6 +59,7 @@ class MeasuredJobs:
                 request,
                 task_queue=cluster_queue(self._request.cluster),
                 start_to_close_timeout=ATTEMPT_TIMEOUT,
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
                 schedule_to_close_timeout=END_TIMEOUT,
                 retry_policy=RETRY,
                 summary=", ".join(names)[:200],

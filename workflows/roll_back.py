@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
         RolledBack,
         cluster_queue,
     )
+    from workflows.commands import HEARTBEAT_TIMEOUT
     from workflows.failures import cause_of
     from workflows.reverts import undo_request
 
@@ -53,6 +54,7 @@ class RollBack:
             result_type=result_type,
             task_queue=cluster_queue(asked.cluster),
             start_to_close_timeout=timedelta(seconds=30),
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             schedule_to_close_timeout=PATIENCE,
             retry_policy=RETRY,
         )

@@ -340,7 +340,6 @@ class Rollout(Doors):
         self.journal.abort_cause = str(cause)
         self.journal.asks_for(0)
         self.journal.phase("Degraded", f"{cause.type}: {message}")
-        await self._keeper.stop()
         undo = self._undo(plan)
         await undo.restore_traffic()
         self.journal.show()

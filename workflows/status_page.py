@@ -35,6 +35,13 @@ class StatusPage:
         """The fields of `.status` that do not stand there yet."""
         return {name: value for name, value in document.items() if self._written.get(name, _ABSENT) != value}
 
+    def lost(self, changes: Document) -> None:
+        """Forget what a pass was to write that never said whether it did, so that it is written again.
+
+        Not the flags: to take one away a second time could take away what a person set meanwhile.
+        """
+        self._written = {name: value for name, value in self._written.items() if name in FLAGS or name not in changes}
+
     def wrote(self, changes: Document, stored: RolloutObject | None) -> None:
         """Take note of a write, `stored` being the object then; None where there was none to write to."""
         if self.object is None and stored is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from temporalio import workflow
@@ -19,6 +20,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.plan import Plan
 
 
+THE_CLUSTER = "the cluster's worker, which tries until it succeeds"
+
+
 class Undo:
     """The compensations of one release."""
 
@@ -32,18 +36,26 @@ class Undo:
     async def restore_traffic(self) -> None:
         """All weight on stable, read back. Waits for nothing but Kubernetes and is repeated until it succeeds.
 
+        A pass that is under way is not waited for, as its worker may be dead: the fence of this write turns away what
+        it still writes to the routes and Services. The keeper goes on once that pass has ended, or its heartbeats have.
         A first revision has no stable to go back to: its traffic stays where it is. A stable that shrank while the
         canary grew has to grow first: there the keeper goes back weight by weight.
         """
         plan = self._plan
         if plan.is_first or plan.is_stable:
+            await self._keeper.stop()
             self._keeper.start()  # which still has to tell how it ended
             return
         self._keeper.move(aborted=True, full=False, index=None if self._keeper.place.index is None else 0)
         if plan.istio is not None and not plan.manifest.canary.dynamic_stable_scale:
-            await self._carry_out(Compensation.TRAFFIC, self._restore())
+            self._keeper.overtake()
+            stopping = asyncio.create_task(self._keeper.stop())
+            with self._journal.waiting("all traffic on stable", until=None, who=THE_CLUSTER):
+                await self._carry_out(Compensation.TRAFFIC, self._restore())
+            await stopping
             self._keeper.start()
         else:
+            await self._keeper.stop()
             self._keeper.start()
             await self._carry_out(Compensation.TRAFFIC, self._walk_back())
 

@@ -11,7 +11,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities import replica_sets
-from activities.cluster import FENCE_ANNOTATION, REPLICA_SETS, SERVICES, Cluster, put
+from activities.cluster import FENCE_ANNOTATION, REPLICA_SETS, ROLLOUTS, SERVICES, Cluster, put
 from activities.kubernetes import Kubernetes
 from sandbox.processes import until
 from sandbox.world import Part, World, open_world
@@ -155,6 +155,16 @@ async def test_a_conflict_about_something_else_than_the_name_is_worth_a_retry() 
         assert (await Kubernetes(cluster.client).create_replica_set(request)).hash == HASH
     finally:
         await cluster.stop()
+
+
+async def test_a_status_that_comes_late_is_turned_away(stage: Stage) -> None:
+    await stage.world.apply([ROLLOUT])
+    seen = await stage.cluster.get(ROLLOUTS, "payments", "checkout")
+    await stage.cluster.merge_status(ROLLOUTS, "payments", "checkout", {"phase": "Degraded"})
+    version = seen["metadata"]["resourceVersion"]
+    late = stage.cluster.merge_status(ROLLOUTS, "payments", "checkout", {"phase": "Progressing"}, version=version)
+    await refused(lambda: late, ErrorType.CONFLICT)
+    assert (await stage.cluster.get(ROLLOUTS, "payments", "checkout"))["status"]["phase"] == "Degraded"
 
 
 async def test_a_server_that_is_away_is_worth_a_retry() -> None:

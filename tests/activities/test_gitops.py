@@ -88,12 +88,10 @@ def request(repository: str, **changes: Any) -> RevertRequest:
     return RevertRequest(**{**fields, **changes})
 
 
-async def revert(
-    asked: RevertRequest, secrets: MemorySecrets | None = None, heartbeats: list[Any] | None = None, **settings: Any
-) -> RevertResult:
+async def revert(asked: RevertRequest, secrets: MemorySecrets | None = None, **settings: Any) -> RevertResult:
     settings = {"repositories": ("file:///",), **settings}
     git = GitOps(secrets or MemorySecrets(), GitSettings(**settings))
-    result: RevertResult = await run_activity(git.revert_commit, asked, heartbeats=heartbeats)
+    result: RevertResult = await run_activity(git.revert_commit, asked)
     return result
 
 
@@ -106,8 +104,7 @@ async def error_of(asked: RevertRequest, secrets: MemorySecrets | None = None, *
 async def test_a_commit_that_only_brought_the_image_is_reverted(repository: GitRepository) -> None:
     repository.commit("checkout 1.0.0", apps__checkout__rollout_yaml=manifest(GOOD))
     bump = repository.commit("checkout 1.1.1-bad", apps__checkout__rollout_yaml=manifest(BAD))
-    beats: list[Any] = []
-    result = await revert(request(repository.url, commit="abc123"), heartbeats=beats)
+    result = await revert(request(repository.url, commit="abc123"))
     assert result.created
     assert result.commit == repository.head()
     assert result.branch == "main"
@@ -120,7 +117,6 @@ async def test_a_commit_that_only_brought_the_image_is_reverted(repository: GitR
         "\n\nTidegate-Release: rollout/default/payments/checkout/7\nTidegate-Run: 0199a1b2-run"
     )
     assert git(repository.bare, "log", "-n1", "--format=%an <%ae>").decode() == "Tidegate <tidegate@localhost>\n"
-    assert beats, "Temporal hears that it is alive"
 
 
 async def test_of_a_commit_that_did_more_only_the_image_goes(repository: GitRepository) -> None:

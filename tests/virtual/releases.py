@@ -40,6 +40,7 @@ from tidegate.contract import (
     rollout_id,
 )
 from tidegate.manifests.documents import load
+from workers.heartbeats import Heartbeats
 from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
 from workflows.roll_back import RollBack
@@ -191,7 +192,7 @@ async def release_world(
                 env.client,
                 task_queue=cluster_queue("default"),
                 activities=cluster.activities(),
-                interceptors=[*interceptors, cluster],
+                interceptors=[*interceptors, Heartbeats(), cluster],
             ),
             Worker(env.client, task_queue=metrics_queue("datadog"), activities=[datadog.measure]),
             Worker(

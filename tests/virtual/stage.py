@@ -31,6 +31,7 @@ from tidegate.contract import (
     cluster_queue,
     metrics_queue,
 )
+from workers.heartbeats import Heartbeats
 from workers.watch_door import Door
 from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
@@ -175,7 +176,8 @@ def _release_worker(client: Client, cached: int) -> Worker:
 
 
 def _cluster_worker(client: Client, cluster: VirtualCluster, name: str) -> Worker:
-    return Worker(client, task_queue=cluster_queue(name), activities=cluster.activities(), interceptors=[cluster])
+    interceptors = [Heartbeats(), cluster]
+    return Worker(client, task_queue=cluster_queue(name), activities=cluster.activities(), interceptors=interceptors)
 
 
 def _outside_workers(client: Client, provider: Provider) -> list[Worker]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 
 from tests.virtual.releases import IMAGE, World
 from tidegate.cli.schema import Kind, schema_of
-from tidegate.contract import Accepted, ErrorType, ReleaseResult, ReleaseStatus, StepState
+from tidegate.contract import Accepted, Compensation, ErrorType, ReleaseResult, ReleaseStatus, StepState
 
 GOOD = {"error-rate": [0.001], "p99-latency": [0.2]}
 
@@ -181,8 +182,21 @@ async def test_no_forward_write_lands_after_the_abort(world: World) -> None:
 async def test_an_abort_while_a_command_completes_is_not_lost(world: World) -> None:
     error, result = await aborted_during(world, "create", "replicasets")
     assert error.type == ErrorType.ROLLOUT_ABORTED
-    assert world.cluster.weights() == [10, 0], "the pass that was under way ended, then came the way back"
+    assert world.cluster.weights() == [], "what the pass would have written next was turned away"
     assert StepState.DONE not in {step.state for step in result.status.steps}
+
+
+async def test_an_abort_does_not_wait_for_a_pass_that_does_not_end(world: World) -> None:
+    await world.deploy_stable()
+    hold = world.cluster.hold("create", "replicasets")
+    handle = await world.start(world.request("1.1.0"))
+    await hold.begun.wait()
+    await handle.signal("abort")
+    async with asyncio.timeout(60):
+        await world.until(handle, _has_restored_traffic, between_passes=False)
+    hold.go_on.set()
+    await failure(handle)
+    assert world.cluster.weights() == []
 
 
 async def test_the_way_back_is_retried_for_as_long_as_it_takes(world: World) -> None:
@@ -291,6 +305,10 @@ async def test_an_unknown_signal_is_recorded_and_hurts_nothing(world: World) -> 
 
 def _indefinite_pause(rollout: dict[str, Any]) -> None:
     rollout["spec"]["strategy"]["canary"]["steps"][1] = {"pause": {}}
+
+
+def _has_restored_traffic(status: ReleaseStatus) -> bool:
+    return {row.name: row.state for row in status.compensations}.get(Compensation.TRAFFIC) == "done"
 
 
 async def _refusal(handle: WorkflowHandle[Any, Any]) -> tuple[ApplicationError, None]:

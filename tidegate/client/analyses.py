@@ -16,6 +16,7 @@ from tidegate.client.refs import AnalysisRunRef, AnalysisSummary
 from tidegate.client.runs import first_request, is_running, newest_analyses, newest_run
 from tidegate.contract import (
     ANALYSIS_WORKFLOW,
+    BACKGROUND_PRIORITY,
     RELEASES_QUEUE,
     AnalysisRequest,
     AnalysisResult,
@@ -46,6 +47,7 @@ class AnalysisRuns(Asking):
                     id=run.workflow_id,
                     task_queue=RELEASES_QUEUE,
                     id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                    priority=BACKGROUND_PRIORITY,
                     static_summary=f"{request.namespace}/{request.name}: analysis without a release",
                     rpc_timeout=CALL_TIMEOUT,
                 )

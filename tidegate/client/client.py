@@ -48,6 +48,7 @@ from tidegate.client.runs import (
     was_stopped,
 )
 from tidegate.contract import (
+    RELEASE_PRIORITY,
     RELEASES_QUEUE,
     ROLLOUT_WORKFLOW,
     SEARCH_NAMESPACE,
@@ -73,6 +74,9 @@ from tidegate.story import Explanation, explain, explain_run
 log = structlog.get_logger(__name__)
 
 UPDATE_TIMEOUT = timedelta(seconds=20)
+# After this long another worker is given a task of a release whose worker was killed or frozen with it; Temporal's
+# default is 10 s, and an abort would wait for that.
+TASK_TIMEOUT = timedelta(seconds=3)
 OBSERVE_TIMEOUT = timedelta(seconds=4)
 
 
@@ -124,6 +128,8 @@ class TidegateClient(AnalysisRuns, Rollbacks):
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             search_attributes=TypedSearchAttributes(attributes),
             static_summary=_summary(request, images),
+            task_timeout=TASK_TIMEOUT,
+            priority=RELEASE_PRIORITY,
         )
         with translated(rollout.workflow_id):
             try:

@@ -40,9 +40,12 @@ from tidegate.contract.follow_up import (
 from tidegate.contract.jobs import JOB_NAME, JOB_NAMESPACE, EndJobs, Owner, job_name
 from tidegate.contract.messages import PAUSED_BY_SPEC, Accepted, Message, parse_message
 from tidegate.contract.names import (
+    ABORT_PRIORITY,
     ANALYSIS_WORKFLOW,
+    BACKGROUND_PRIORITY,
     FOLLOW_UP_QUEUE,
     FOLLOW_UP_WORKFLOW,
+    RELEASE_PRIORITY,
     RELEASES_QUEUE,
     ROLL_BACK_WORKFLOW,
     ROLLOUT_WORKFLOW,
@@ -115,7 +118,9 @@ from tidegate.contract.traffic import (
 from tidegate.contract.writes import Fence, Target
 
 __all__ = [
+    "ABORT_PRIORITY",
     "ANALYSIS_WORKFLOW",
+    "BACKGROUND_PRIORITY",
     "FLAGS",
     "FOLLOW_UP_QUEUE",
     "FOLLOW_UP_WORKFLOW",
@@ -123,6 +128,7 @@ __all__ = [
     "JOB_NAMESPACE",
     "PAUSED_BY_SPEC",
     "RELEASES_QUEUE",
+    "RELEASE_PRIORITY",
     "ROLLOUT_WORKFLOW",
     "ROLL_BACK_WORKFLOW",
     "SEARCH_ATTRIBUTES",

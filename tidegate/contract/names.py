@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator
-from temporalio.common import SearchAttributeKey
+from temporalio.common import Priority, SearchAttributeKey
 
 ROLLOUT_WORKFLOW = "Rollout"
 ANALYSIS_WORKFLOW = "AnalysisRun"
@@ -16,6 +16,10 @@ ROLL_BACK_WORKFLOW = "RollBack"
 
 RELEASES_QUEUE = "tidegate"  # workflows
 FOLLOW_UP_QUEUE = "tidegate.follow-up"  # ServiceNow, Git, and whatever else tells people
+# Temporal hands out the tasks of a queue in this order: what an abort needs, what releases do, what may wait for that.
+ABORT_PRIORITY = Priority(priority_key=1)
+RELEASE_PRIORITY = Priority(priority_key=2)
+BACKGROUND_PRIORITY = Priority(priority_key=4)
 _CLUSTER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
