@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test unit schedules lint format lock audit clean
+.PHONY: demo test unit schedules lint format lock client-lock audit clean
 .DEFAULT_GOAL := test
 
 # Installed again only when the lock or the project's own metadata changes.
@@ -52,6 +52,10 @@ lock: $(STAMP)  ## write the locks again: of everything, of what the image runs,
 	$(COMPILE) --upgrade --constraint requirements.lock pyproject.toml -o requirements.runtime.lock
 	printf '%s\n' cyclonedx-bom hatchling pip | $(COMPILE) --constraint requirements.lock - -o requirements.build.lock
 	rm -rf .venv-lock
+
+client-lock: $(STAMP)  ## what a pipeline installs: the wheel of this version and all that it stands on, each with its hash
+	rm -rf dist && $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	$(BIN)/python -c 'import hashlib, pathlib; [w] = pathlib.Path("dist").glob("tidegate-*.whl"); lock = pathlib.Path("requirements.runtime.lock").read_text(); print(f"{lock}tidegate==" + w.name.split("-")[1], "--hash=sha256:" + hashlib.sha256(w.read_bytes()).hexdigest())' >dist/tidegate.lock
 
 audit: $(STAMP)  ## known advisories for what the image holds
 	$(BIN)/pip-audit --strict --disable-pip --requirement requirements.runtime.lock

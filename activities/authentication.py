@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import httpx
@@ -11,8 +12,7 @@ import httpx
 from activities.errors import retry_delay
 from activities.http import Answer
 from activities.measuring import ConfigError, RateLimitedError
-from activities.oauth2 import ClientCredentials, Send, TokenError, Tokens, basic
-from activities.secret_arguments import MASK
+from activities.oauth2 import ClientCredentials, Send, TokenError, Tokens, basic, credential, masking
 from tidegate.manifests.providers.authentication import Authentication, BasicAuth, Header, OAuth2
 
 # Go's client leaves these out of what a manifest gives: they belong to the connection, and the client writes them.
@@ -60,7 +60,7 @@ class Authorizer:
         """
         try:
             if access.oauth2 is None:
-                answer = _masked(await send(access.account), access.account)
+                answer = await masking(send, access.account, _secrets(access.account))
             else:
                 answer = await self._tokens.exchange(
                     http, access.oauth2, lambda token: send(f"Bearer {token}"), timeout=timeout
@@ -93,6 +93,9 @@ def _client(given: OAuth2) -> ClientCredentials | None:
     return ClientCredentials(given.token_url, given.client_id, given.client_secret, given.scopes)
 
 
-def _masked(answer: Answer, authorization: str) -> Answer:
-    credential = authorization.rpartition(" ")[2].encode()
-    return replace(answer, body=answer.body.replace(credential, MASK.encode())) if credential else answer
+def _secrets(authorization: str) -> tuple[str, ...]:
+    """What of an Authorization header must not be shown: all behind its scheme, and the password in it."""
+    given = credential(authorization)
+    if not authorization.startswith("Basic "):
+        return (given,)
+    return given, base64.b64decode(given).decode().partition(":")[2]

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from tidegate.analysis.status import Phase
 from tidegate.contract import Chart, Curve
+from tidegate.manifests.plain_text import one_line
 
 MAX_CURVES = 12  # more are named, not drawn: nobody reads a picture that is metres long
 WIDTH_INCHES, CURVE_INCHES, WEIGHTS_INCHES, DPI = 10.0, 2.0, 1.6, 100
@@ -77,4 +78,4 @@ def _day(moment: datetime) -> float:
 def _plain(text: str) -> str:
     """Names and conditions are somebody else's: no formula is made of them (matplotlib, mathtext)."""
     short = text if len(text) <= MAX_NAME else f"{text[: MAX_NAME - 3]}..."
-    return "".join(each if each.isprintable() else " " for each in short).replace("$", r"\$")
+    return one_line(short).replace("$", r"\$")

@@ -8,7 +8,8 @@ fence, and returns what the server stored.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,20 +20,21 @@ from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 from temporalio.exceptions import ApplicationError
 
-from activities.errors import retry_delay
-from tidegate.contract import ErrorType, Fence
+from activities.errors import rejected, retry_delay
+from tidegate.contract import WORKER_AGENT, ErrorType, Fence, check_name, check_namespace
 
 Object = dict[str, Any]
 Operation = dict[str, Any]
 
-# Whom the audit log of an API server names.
-WORKER_AGENT = "tidegate-worker"
+# Whom the audit log of an API server names, beside WORKER_AGENT.
 WATCHER_AGENT = "tidegate-watcher"
 FENCE_ANNOTATION = "tidegate.io/fence"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 REQUEST_TIMEOUT_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 32 * 1024 * 1024
+MAX_LEVELS = 200  # of JSON; more than a release takes of an object, and far from what exhausts the stack
+_JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 CHANGE_TRIES = 5
 
 
@@ -46,7 +48,17 @@ class Resource:
     kind: str
 
     def path(self, namespace: str, name: str = "", subresource: str = "") -> str:
-        """URL path of a collection, an object or a subresource; an empty namespace means cluster scope."""
+        """URL path of a collection, an object or a subresource; an empty namespace means cluster scope.
+
+        Raises a final `Rejected` for a name that Kubernetes would not take: in a URL it could lead elsewhere.
+        """
+        try:
+            if namespace:
+                check_namespace(namespace)
+            if name:
+                check_name(name)
+        except ValueError as error:
+            raise rejected("Kubernetes", f"{self.kind} {namespace[:80]!r}/{name[:80]!r}: {error}") from error
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         scope = f"/namespaces/{namespace}" if namespace else ""
         return "/".join(part for part in (f"{root}{scope}/{self.plural}", name, subresource) if part)
@@ -121,15 +133,29 @@ class Cluster:
                 return None
             raise
 
-    async def select(self, resource: Resource, namespace: str, labels: Mapping[str, str]) -> list[Object]:
-        """Read the objects that carry all of `labels`."""
-        selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-        answer = await self._request("GET", resource.path(namespace), query=[("labelSelector", selector)])
-        return list(answer.get("items") or [])
+    async def select(
+        self, resource: Resource, namespace: str, labels: Mapping[str, str | Collection[str] | None]
+    ) -> list[Object]:
+        """Read the objects that carry all of `labels`, in pages: a value, one of several, or any where it is None."""
+        selector = ",".join(_term(key, value) for key, value in sorted(labels.items()))
+        objects: list[Object] = []
+        token = ""
+        while True:
+            page = await self.page(resource, namespace, token, selector=selector)
+            objects.extend(page.get("items") or [])
+            token = str((page.get("metadata") or {}).get("continue") or "")
+            if not token:
+                return objects
 
-    async def page(self, resource: Resource, namespace: str, token: str = "", size: int = 500) -> Object:
-        """Read some of all objects, an empty namespace meaning everywhere: the list, and the `continue` token in it."""
-        query = [("limit", str(size)), *([("continue", token)] if token else [])]
+    async def page(
+        self, resource: Resource, namespace: str, token: str = "", size: int = 500, selector: str = ""
+    ) -> Object:
+        """Read some of all objects, an empty namespace meaning everywhere: the list, and the `continue` token in it.
+
+        `selector` is one of labels, as in a query of the API.
+        """
+        asked = {"labelSelector": selector, "limit": str(size), "continue": token}
+        query = [(name, value) for name, value in asked.items() if value]
         return await self._request("GET", resource.path(namespace), query=query)
 
     async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
@@ -177,11 +203,12 @@ class Cluster:
         """Merge fields into the status subresource; `Conflict` where `version` is given and no longer stands.
 
         A status carries no fence, as this subresource leaves annotations alone: the version is what turns a late write
-        away.
+        away. The manager is named, as by it a release tells what it wrote from what others did, whoever forwards it.
         """
         body: Object = {"status": status} | ({"metadata": {"resourceVersion": version}} if version else {})
         path = resource.path(namespace, name, "status")
-        return await self._request("PATCH", path, body=body, content_type=MERGE_PATCH)
+        query = [("fieldManager", WORKER_AGENT)]
+        return await self._request("PATCH", path, query=query, body=body, content_type=MERGE_PATCH)
 
     async def change(
         self,
@@ -303,7 +330,7 @@ def _decode(method: str, path: str, status: int, data: bytes, headers: Mapping[s
             non_retryable=True,
         )
     try:
-        answer = json.loads(data)
+        answer = _parsed(data)
     except ValueError as error:
         raise ApplicationError(
             f"Kubernetes API: {method} {path}: answer is not JSON", type=ErrorType.UNAVAILABLE
@@ -313,9 +340,35 @@ def _decode(method: str, path: str, status: int, data: bytes, headers: Mapping[s
     return answer
 
 
+def _parsed(data: bytes) -> Any:
+    """JSON of the API server. Raises ValueError.
+
+    What is nested so deeply that Python's reader gives up is cut down to what a release refuses as too deep: in a list
+    of all, an object of one team must not hide those of the others.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError:
+        return json.loads(_pruned(data))
+
+
+def _pruned(data: bytes) -> bytes:
+    kept, level, begin = [], 0, 0
+    for token in _JSON_TOKEN.finditer(data):
+        if token[0] in (b"[", b"{"):
+            level += 1
+            if level == MAX_LEVELS + 1:
+                kept += [data[begin : token.start()], b"null"]
+        elif token[0] in (b"]", b"}"):
+            level -= 1
+            if level == MAX_LEVELS:
+                begin = token.end()
+    return b"".join([*kept, data[begin:]])
+
+
 def _failure(method: str, path: str, status: int, body: str, headers: Mapping[str, str]) -> ApplicationError:
     try:
-        text = str(json.loads(body)["message"])
+        text = str(_parsed(body.encode("utf-8", "replace"))["message"])
     except (ValueError, KeyError, TypeError):
         text = body[:300]
     kinds: dict[int, tuple[ErrorType, bool]] = {
@@ -334,6 +387,13 @@ def _failure(method: str, path: str, status: int, body: str, headers: Mapping[st
         non_retryable=final,
         next_retry_delay=retry_delay(headers, datetime.now(UTC)) if asks_to_wait else None,
     )
+
+
+def _term(key: str, value: str | Collection[str] | None) -> str:
+    """One requirement of a label selector, as in a query of the API."""
+    if value is None:
+        return key
+    return f"{key}={value}" if isinstance(value, str) else f"{key} in ({','.join(sorted(value))})"
 
 
 def _stored_fence(found: Object) -> tuple[int, int]:

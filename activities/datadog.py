@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import httpx
 from pydantic import BaseModel, ConfigDict
 from temporalio import activity
 
@@ -20,6 +19,7 @@ from activities.datadog_request import read_question
 from activities.errors import retry_delay
 from activities.http import Answer
 from activities.measuring import Asked, ConfigError, Failed, Measuring, Outcome, RateLimitedError
+from activities.outgoing import Outgoing
 from activities.secrets import NamedSecrets
 from tidegate.analysis.reading import Reading
 from tidegate.contract import Activity, MeasureRequest
@@ -29,12 +29,12 @@ KEY = "datadog"
 
 
 class DatadogSettings(BaseModel):
-    """Where queries go when the credentials name no address, and the namespace where Argo's controller would run."""
+    """Where queries go when the credentials name no address, and the path above Tidegate's own credentials."""
 
     model_config = ConfigDict(frozen=True)
 
     address: str = "https://api.datadoghq.com"
-    controller_namespace: str = "argo-rollouts"
+    credentials_path: str = "secret/argo-rollouts"
 
 
 class Datadog:
@@ -43,7 +43,7 @@ class Datadog:
     def __init__(
         self,
         secrets: NamedSecrets,
-        http: httpx.AsyncClient,
+        http: Outgoing,
         settings: DatadogSettings | None = None,
         *,
         environment: Mapping[str, str] = os.environ,
@@ -54,7 +54,7 @@ class Datadog:
         self._http = http
         self._clock = clock
         self._measuring = Measuring(KEY, secrets, clock)
-        self._finder = CredentialsFinder(secrets, settings.controller_namespace, settings.address, environment)
+        self._finder = CredentialsFinder(secrets, settings.credentials_path, settings.address, environment)
 
     @activity.defn(name=Activity.MEASURE_DATADOG)
     async def measure(self, request: MeasureRequest) -> list[Reading]:
@@ -113,5 +113,4 @@ class Datadog:
         return answer
 
     async def _exchange(self, due: Due, credentials: Credentials, ask: Ask) -> Answer:
-        answer = await ask(DatadogClient(self._http, credentials, due.question.timeout))
-        return replace(answer, body=credentials.mask(answer.body))
+        return await ask(DatadogClient(self._http, credentials, due.question.timeout))

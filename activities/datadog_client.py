@@ -39,7 +39,7 @@ class DatadogClient:
             preload_content=False,
             check_input_type=False,
         )
-        client = _Client(configuration, http)
+        client = _Client(configuration, http, (credentials.api_key, credentials.app_key))
         self._v1 = _metrics_v1(client)
         self._v2 = _metrics_v2(client)
 
@@ -57,19 +57,21 @@ class DatadogClient:
 class _Client(AsyncApiClient):
     """The client on top of httpx: its own sessions follow redirects with the keys on, and read without limit."""
 
-    def __init__(self, configuration: Configuration, http: httpx.AsyncClient) -> None:
+    def __init__(self, configuration: Configuration, http: httpx.AsyncClient, keys: tuple[str, str]) -> None:
         self._http = http
+        self._keys = keys
         super().__init__(configuration)
 
     def _build_rest_client(self) -> _Session:
-        return _Session(self._http)
+        return _Session(self._http, self._keys)
 
 
 class _Session:
     """What the client expects of a session: one method."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: httpx.AsyncClient, keys: tuple[str, str]) -> None:
         self._http = http
+        self._keys = keys
 
     async def request(
         self,
@@ -90,4 +92,5 @@ class _Session:
             headers=headers,
             params=dict(query_params or ()),
             content=None if body is None else json.dumps(body),
+            confidential=self._keys,
         )

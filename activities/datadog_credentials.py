@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 
 from temporalio.exceptions import ApplicationError
 
-from activities.secrets import NamedSecrets
+from activities.secrets import NamedSecrets, check_name
 from tidegate.contract import ErrorType
 from tidegate.manifests.providers.datadog import SecretRef
 
-MASK = b"*****"
 NOT_FOUND = "failed to find the credentials for datadog metrics provider"
 _DEFAULT_SECRET = "datadog"  # noqa: S105  the name of a secret, not one
 
@@ -28,24 +27,19 @@ class Credentials:
     api_key: str = field(repr=False)
     app_key: str = field(repr=False)
 
-    def mask(self, body: bytes) -> bytes:
-        """`body` without the keys: a server may send back what it was sent."""
-        for key in (self.api_key, self.app_key):
-            body = body.replace(key.encode(), MASK)
-        return body
-
 
 @dataclass(frozen=True)
 class CredentialsFinder:
     """Finds the credentials that a metric names.
 
-    A `secretRef` names a Secret, in the run's namespace if `namespaced`, else in the controller's; without one it is
-    the environment (DD_API_KEY, DD_APP_KEY and DD_ADDRESS, all three set), then the Secret `datadog` of the
-    controller's namespace. `address` is used where the credentials name none.
+    A `secretRef` names a Secret, in the run's namespace if `namespaced`, else one of Tidegate's own, which stand in the
+    place of those in the controller's namespace: below `own`, where there is nothing but credentials for Datadog.
+    Without one it is the environment (DD_API_KEY, DD_APP_KEY and DD_ADDRESS, all three set), then `datadog` below
+    `own`. `address` is used where the credentials name none.
     """
 
     secrets: NamedSecrets
-    controller_namespace: str
+    own: str
     address: str
     environment: Mapping[str, str]
 
@@ -56,12 +50,19 @@ class CredentialsFinder:
             raise CredentialsError("secret name is required for namespaced credentials")
         if not named and (found := self._from_environment()):
             return found
-        owner = namespace if ref is not None and ref.namespaced else self.controller_namespace
         try:
-            secret = await self.secrets.read(owner, named or _DEFAULT_SECRET, fresh=fresh)
+            if ref is not None and ref.namespaced:
+                secret = await self.secrets.read(namespace, named, fresh=fresh)
+            else:
+                secret = await self._read_own(named or _DEFAULT_SECRET, fresh=fresh)
         except ApplicationError as error:
             raise CredentialsError(NOT_FOUND if error.type == ErrorType.NOT_FOUND else error.message) from error
         return self._from_secret(secret)
+
+    async def _read_own(self, name: str, *, fresh: bool) -> Mapping[str, str]:
+        check_name(name, name)
+        path, store = f"{self.own}/{name}", self.secrets.store
+        return await (store.refresh(path) if fresh else store.read(path))
 
     def _from_environment(self) -> Credentials | None:
         variables = [self.environment.get(name) for name in ("DD_ADDRESS", "DD_API_KEY", "DD_APP_KEY")]

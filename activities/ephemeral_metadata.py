@@ -11,13 +11,13 @@ import structlog
 from temporalio.exceptions import ApplicationError
 
 from activities.cluster import PODS, REPLICA_SETS, Cluster, Object, Operation, annotate, put, set_keys
+from activities.ownership import owned_by
 from activities.replica_sets import (
     EPHEMERAL,
     HASH_LABEL,
     UNFINISHED,
     hash_of,
     is_observed,
-    owned_by,
     remembered,
 )
 from tidegate.contract import ErrorType, Fence

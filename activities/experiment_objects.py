@@ -10,7 +10,8 @@ from copy import deepcopy
 
 from activities import replica_sets
 from activities.cluster import REPLICA_SETS, SERVICES, Object
-from activities.replica_sets import HASH_LABEL, PART_OF_EXPERIMENT
+from activities.ownership import PART_OF_EXPERIMENT
+from activities.replica_sets import HASH_LABEL
 from tidegate.canary.experiments import ExperimentSet, WantedSet
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.contract import Reconcile

@@ -9,7 +9,8 @@ from temporalio.exceptions import ApplicationError
 from activities import experiment_objects
 from activities.cluster import REPLICA_SETS, SERVICES, Cluster, Object, annotate
 from activities.kubernetes import Kubernetes
-from activities.replica_sets import PART_OF_EXPERIMENT, SCALE_DOWN_DEADLINE
+from activities.ownership import PART_OF_EXPERIMENT, is_of
+from activities.replica_sets import SCALE_DOWN_DEADLINE
 from tidegate.canary.experiments import (
     UNEVEN,
     ExperimentMove,
@@ -47,11 +48,12 @@ class Experiments:
         self._cluster = cluster
         self._kubernetes = kubernetes
 
-    async def standing(self, target: Target) -> tuple[ExperimentSet, ...]:
-        """What stands of a Rollout's experiments, whichever release made it."""
+    async def standing(self, target: Target, uid: str) -> tuple[ExperimentSet, ...]:
+        """What stands of a Rollout's experiments, whichever release made it; `uid` is empty where it has no object."""
         labels = {PART_OF_EXPERIMENT: "true"}
         found = await self._cluster.select(REPLICA_SETS, target.namespace, labels)
-        mine = [each for each in found if experiment_objects.belongs(each, target.name)]
+        marked = [each for each in found if experiment_objects.belongs(each, target.name)]
+        mine = [each for each in marked if is_of(each, target.name, uid, unowned=True)]
         sets = [experiment_objects.standing(each, exposed=await self._is_exposed(each, target)) for each in mine]
         return tuple(sorted(sets, key=lambda each: each.name))
 

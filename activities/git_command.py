@@ -16,7 +16,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from activities.secret_arguments import MASK
+from activities.masking import MASK, mask
+from activities.oauth2 import basic, credential
 
 MAX_OUTPUT = 4 * 1024 * 1024  # bytes that one command may say
 MAX_COMPLAINT = 500  # characters of it that an error quotes
@@ -126,7 +127,7 @@ class Git:
 
     def _masked(self, text: str) -> str:
         if self._login.password:
-            text = text.replace(self._login.password, MASK)
+            text = mask(text, (self._login.password, credential(basic(self._login.username, self._login.password))))
         text = _IN_ADDRESS.sub(f"{MASK}@", text).strip()
         return text if len(text) <= MAX_COMPLAINT else f"...{text[-MAX_COMPLAINT:]}"  # the cause comes last
 

@@ -5,32 +5,20 @@ An edit changes the image's own characters; every other byte of the file stays.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import yaml
 
+from activities.yaml_edits import Edit, NotEditableError, Setting, documents, edited, edits_of
 from tidegate.contract import ImageChange, RevertRequest
+
+__all__ = ["KUSTOMIZATIONS", "Edit", "Found", "NotEditableError", "edited", "is_manifest", "look"]
 
 MAX_CHARACTERS = 256 * 1024  # of one file
 KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
 _ENDINGS = (".yaml", ".yml")
-# What YAML of any version takes for a number where no quotes say otherwise.
-_NUMBER = re.compile(r"[-+]?(0[xob][0-9a-fA-F_]+|(\.[0-9]+|[0-9][0-9_]*(\.[0-9]*)?)([eE][-+]?[0-9]+)?)")
-
-
-class NotEditableError(ValueError):
-    """The bad image stands where the good one cannot be written; the text says what is in the way."""
-
-
-@dataclass(frozen=True)
-class Edit:
-    """`text` in the place of the characters from `start` to before `end`."""
-
-    start: int
-    end: int
-    text: str
 
 
 @dataclass(frozen=True)
@@ -49,32 +37,25 @@ def is_manifest(name: str) -> bool:
 def look(name: str, text: str, request: RevertRequest) -> Found | None:
     """What the file `name` says; None if it has nothing to say, or is no YAML (templates of Helm are none).
 
-    Raises NotEditableError.
+    The edits were tried and their result was read: nothing but the images differs. Raises NotEditableError.
     """
     if len(text) > MAX_CHARACTERS:
         return None
+    read = _kustomized if name in KUSTOMIZATIONS else _contained
+
+    def settings(found: Sequence[yaml.Node]) -> Iterator[Setting]:
+        for document in found:
+            for _, changes in read(document, request):
+                yield from changes
+
     try:
-        documents = [node for node in yaml.compose_all(text, yaml.SafeLoader) if node is not None]
+        images = [image for document in documents(text) for image, _ in read(document, request)]
+        return Found(tuple(dict.fromkeys(images)), edits_of(text, settings)) if images else None
     except (yaml.YAMLError, RecursionError):
         return None
-    read = _kustomized if name in KUSTOMIZATIONS else _contained
-    images: list[str] = []
-    edits: dict[int, Edit] = {}  # by where they begin: an anchor may be used more than once
-    for document in documents:
-        for image, found in read(document, request):
-            images.append(image)
-            edits.update({edit.start: edit for edit in found})
-    return Found(tuple(dict.fromkeys(images)), tuple(edits[start] for start in sorted(edits))) if images else None
 
 
-def edited(text: str, edits: Sequence[Edit]) -> str:
-    """The text with all edits made."""
-    for edit in sorted(edits, key=lambda each: each.start, reverse=True):
-        text = text[: edit.start] + edit.text + text[edit.end :]
-    return text
-
-
-_Read = Iterator[tuple[str, tuple[Edit, ...]]]
+_Read = Iterator[tuple[str, tuple[Setting, ...]]]
 
 
 def _contained(document: yaml.Node, request: RevertRequest) -> _Read:
@@ -88,57 +69,71 @@ def _contained(document: yaml.Node, request: RevertRequest) -> _Read:
     for container in _items(_get(document, "spec", "template", "spec", "containers")):
         change, image = changes.get(_text(_get(container, "name"))), _get(container, "image")
         if change is not None and isinstance(image, yaml.ScalarNode):
-            yield image.value, (_edit(image, change.good),) if image.value == change.bad else ()
+            yield image.value, ((image, change.good),) if image.value == change.bad else ()
 
 
 def _kustomized(document: yaml.Node, request: RevertRequest) -> _Read:
     """The images that a kustomization sets, where they are those of the containers."""
     for entry in _items(_get(document, "images")):
-        image = _outcome(entry)
+        outcomes = _outcomes(entry)
         for change in request.images:
-            if image == change.bad:
-                yield image, _entry_edits(entry, change)
-            elif image and _parts(image)[0] == _parts(change.bad)[0]:
-                yield image, ()
+            if change.bad in outcomes:
+                yield change.bad, _entry_settings(entry, change)
+            elif outcomes and _parts(outcomes[0]).name == _parts(change.bad).name:
+                yield outcomes[0], ()
 
 
-def _outcome(entry: yaml.Node) -> str:
-    """The image that an entry of a kustomization leads to; empty where it leaves the tag to the manifests."""
+def _outcomes(entry: yaml.Node) -> tuple[str, ...]:
+    """The image that an entry of a kustomization leads to; none where it leaves the tag to the manifests.
+
+    Of a tag and a digest side by side, kustomize writes both; before 5.0 it left the tag out.
+    """
     name = _text(_get(entry, "newName")) or _text(_get(entry, "name"))
     tag, digest = _text(_get(entry, "newTag")), _text(_get(entry, "digest"))
-    return f"{name}@{digest}" if digest else f"{name}:{tag}" if tag else ""
+    if tag and digest:
+        return f"{name}:{tag}@{digest}", f"{name}@{digest}"
+    return (f"{name}@{digest}",) if digest else (f"{name}:{tag}",) if tag else ()
 
 
-def _entry_edits(entry: yaml.Node, change: ImageChange) -> tuple[Edit, ...]:
-    (bad, mark, _), (good, good_mark, version) = _parts(change.bad), _parts(change.good)
-    new_name, field = _get(entry, "newName"), _get(entry, "digest" if mark == "@" else "newTag")
-    if mark != good_mark or not isinstance(field, yaml.ScalarNode):
-        raise NotEditableError(f"{change.good} cannot be written where {change.bad} stands: one is a digest")
-    if bad == good:
-        return (_edit(field, version),)
-    if not isinstance(new_name, yaml.ScalarNode):
-        raise NotEditableError(f"{change.good} cannot be written where {change.bad} stands: there is no newName")
-    return (_edit(new_name, good), _edit(field, version))
+def _entry_settings(entry: yaml.Node, change: ImageChange) -> tuple[Setting, ...]:
+    bad, good = _parts(change.bad), _parts(change.good)
+    tag, digest, new_name = _get(entry, "newTag"), _get(entry, "digest"), _get(entry, "newName")
+    settings: list[Setting] = []
+    if bad.name != good.name:
+        if not isinstance(new_name, yaml.ScalarNode):
+            raise _not_there(change, "there is no newName")
+        settings.append((new_name, good.name))
+    if isinstance(tag, yaml.ScalarNode) and isinstance(digest, yaml.ScalarNode):
+        if bool(bad.tag) != bool(good.tag) or not good.digest:
+            raise _not_there(change, "the entry has a newTag and a digest")
+        settings += [(tag, good.tag)] if good.tag else []
+        settings.append((digest, good.digest))
+    elif isinstance(tag, yaml.ScalarNode):
+        if not good.tag:
+            raise _not_there(change, "one is a digest, and the entry has a newTag")
+        settings.append((tag, f"{good.tag}@{good.digest}" if good.digest else good.tag))
+    elif isinstance(digest, yaml.ScalarNode):
+        if good.tag or not good.digest:
+            raise _not_there(change, "the entry has a digest and no newTag")
+        settings.append((digest, good.digest))
+    return tuple(settings)
 
 
-def _parts(image: str) -> tuple[str, str, str]:
-    """Name, '@' or ':' or nothing, and what follows it; the port of a registry belongs to the name."""
-    name, at, digest = image.partition("@")
-    if at:
-        return name, at, digest
-    head, colon, tag = image.rpartition(":")
-    return (head, colon, tag) if colon and "/" not in tag else (image, "", "")
+def _not_there(change: ImageChange, why: str) -> NotEditableError:
+    return NotEditableError(f"{change.good} cannot be written where {change.bad} stands: {why}")
 
 
-def _edit(node: yaml.ScalarNode, value: str) -> Edit:
-    if node.style in ("|", ">"):
-        raise NotEditableError(f"line {node.start_mark.line + 1}: an image in a block of text")
-    quote = node.style or ("" if _is_plain(value) else '"')
-    return Edit(node.start_mark.index, node.end_mark.index, f"{quote}{value}{quote}")
+class _Parts(NamedTuple):
+    name: str
+    tag: str
+    digest: str
 
 
-def _is_plain(value: str) -> bool:
-    return isinstance(yaml.safe_load(value), str) and not _NUMBER.fullmatch(value)
+def _parts(image: str) -> _Parts:
+    """What an image is made of; the port of a registry belongs to the name."""
+    reference, _, digest = image.partition("@")
+    head, colon, tag = reference.rpartition(":")
+    return _Parts(head, tag, digest) if colon and "/" not in tag else _Parts(reference, "", digest)
 
 
 def _get(node: yaml.Node | None, *keys: str) -> yaml.Node | None:

@@ -17,6 +17,7 @@ from activities.errors import rejected
 from activities.git_command import Git, GitError, TooMuchOutputError
 from activities.git_images import KUSTOMIZATIONS, Found, NotEditableError, edited, is_manifest, look
 from tidegate.contract import ErrorType, RevertMode, RevertRequest, RevertResult
+from tidegate.manifests.plain_text import harmless, one_line
 
 SYSTEM = "Git"
 DEPTH = 50  # commits that are looked at
@@ -125,10 +126,11 @@ class Revert:
     async def _own_branch(self) -> tuple[str, str]:
         """Name of the branch for a pull request, and what was pushed to it for this cause.
 
-        Revisions are counted anew when a Rollout is made anew, so the name may be taken by another cause.
+        Revisions are counted anew when a Rollout is made anew, so the name may be taken by another cause. The run tells
+        them apart as a whole: ids that were made in one minute begin alike.
         """
         name = f"tidegate/revert-{self._request.rollout}-{self._request.revision}"
-        for branch in (name, f"{name}-{self._request.run[:8]}"):
+        for branch in (name, f"{name}-{self._request.run}"):
             if not await self._git.text("ls-remote", "--heads", "origin", f"refs/heads/{branch}"):
                 return branch, ""
             local = "refs/tidegate/own"
@@ -235,7 +237,7 @@ class Revert:
         why = f"Revision {request.revision} was rolled back: {_line(request.reason)}"
         built = [f"It was built from {_line(request.commit)}."] if request.commit else []
         trailers = f"{RELEASE_TRAILER}: {request.release}\n{RUN_TRAILER}: {request.run}\n"
-        return "\n\n".join([*title, why, *built, trailers])
+        return harmless("\n\n".join([*title, why, *built, trailers]))
 
     async def _commit(self, head: str, wrong: Mapping[str, _File], message: str) -> str:
         """A commit on `head` that differs from it in these files alone."""
@@ -264,7 +266,7 @@ class Revert:
 
 def _line(text: str) -> str:
     """One line, and no longer than a person reads."""
-    return " ".join(text.split())[:_MAX_REASON]
+    return one_line(text)[:_MAX_REASON]
 
 
 def _not_found(detail: str) -> ApplicationError:

@@ -113,7 +113,7 @@ class GitOps:
     def _check(self, request: RevertRequest) -> RevertMode:
         """Refuse what git could take for something else than it is meant as. All of it was written by people."""
         self._check_repository(request.repository)
-        own = f"{request.rollout}-{request.revision}-{request.run[:8]}"
+        own = f"{request.rollout}-{request.revision}-{request.run}"
         named = {"branch": request.branch, "rollout, revision and run": own}
         for what, value in named.items():
             _match(_REF, what, value, "the name of a branch")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+
+from activities.egress import NotAllowedError
+from activities.masking import mask, mask_bytes
 
 MAX_ANSWER_BYTES = 1024 * 1024
 MAX_QUOTED_CHARACTERS = 2000
@@ -32,6 +35,13 @@ class Answer:
         """The body as text for a message, cut to a length that a history can hold."""
         text = self.body.decode(errors="replace")
         return text if len(text) <= MAX_QUOTED_CHARACTERS else f"{text[:MAX_QUOTED_CHARACTERS]}..."
+
+    def masked(self, secrets: Collection[str]) -> Answer:
+        """The answer without them: a server may send back what it was sent."""
+        if not any(secrets):
+            return self
+        shown = httpx.Headers([(name, mask(value, secrets)) for name, value in self.headers.multi_items()])
+        return Answer(self.status, shown, mask_bytes(self.body, secrets))
 
     def document(self) -> Any:
         """The body as JSON. Raises ValueError."""
@@ -65,11 +75,13 @@ async def exchange(
     params: Mapping[str, str] | None = None,
     content: str | bytes | None = None,
     auth: httpx.Auth | None = None,
+    confidential: Collection[str] = (),
 ) -> Answer:
     """Send one request and read its answer: `timeout` seconds for all of it, at most `limit` bytes of body.
 
     Redirects are answers like any other, so that credentials never travel to another host. The body comes as sent:
-    compression is refused beforehand, because a small answer could otherwise become a large one.
+    compression is refused beforehand, because a small answer could otherwise become a large one. What is `confidential`
+    is masked in the answer and in the error, whoever says it.
 
     Raises TransportError.
     """
@@ -83,16 +95,20 @@ async def exchange(
         async with asyncio.timeout(timeout):
             response = await http.send(request, stream=True, follow_redirects=False, auth=auth)
             try:
-                return Answer(response.status_code, response.headers, await _read(response, limit))
+                answer = Answer(response.status_code, response.headers, await _read(response, limit))
+                return answer.masked(confidential)
             finally:
                 await response.aclose()
     except (TimeoutError, httpx.TimeoutException) as error:
         raise TransportError(f"no complete answer within {timeout:g} s") from error
+    except NotAllowedError as error:
+        raise TransportError(str(error)) from error
     except (httpx.LocalProtocolError, UnicodeEncodeError):
         # Their texts quote the header at fault, which may be a key.
         raise TransportError("the request cannot be sent: a header holds characters that HTTP does not allow") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise TransportError(f"{type(error).__name__}: {error}") from error
+        # Its text may quote what the server sent, and with it what the server was sent.
+        raise TransportError(mask(f"{type(error).__name__}: {error}", confidential)) from None
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:

@@ -25,6 +25,7 @@ from activities.istio_fights import foreign_edits, last_editor
 from activities.istio_routes import Change, Routes, invalid, located, traffic_state
 from activities.istio_subsets import SubsetChange, label_subsets, not_available
 from activities.kubernetes import select_hash
+from activities.refusals import again, is_definite, is_refusal, to_tell, words
 from tidegate.contract import (
     Activity,
     Document,
@@ -91,7 +92,9 @@ class IstioTraffic:
         Asks nothing outside Kubernetes (law 3). A VirtualService that cannot be written does not keep the others from
         it, and one that is gone sends nobody anywhere. The selector comes last: while it still selects the canary's
         pods, weights that a proxy has not yet seen do no harm that they did not do before. Where a VirtualService
-        cannot be understood, the selector is what is left to move its traffic; the error is raised after that.
+        cannot be understood, or is refused for good, the selector is what is left to move its traffic. What the cluster
+        refuses is answered once for each cause, with the routes as they stand: people need not wait for it. After that
+        it is raised, to be tried again. Where all traffic is on stable already, any refusal is answered at once.
         """
         references = request.istio.virtual_services
         results = await asyncio.gather(
@@ -101,6 +104,7 @@ class IstioTraffic:
         written: list[_Written] = []
         missing: list[str] = []
         invalid_specs: list[ApplicationError] = []
+        refused: list[ApplicationError] = []
         for reference, result in zip(references, results, strict=True):
             if isinstance(result, _Written):
                 written.append(result)
@@ -108,12 +112,44 @@ class IstioTraffic:
                 missing.append(".".join(located(reference, request.target.namespace)))
             elif isinstance(result, ApplicationError) and result.type == ErrorType.INVALID_SPEC:
                 invalid_specs.append(result)
+            elif isinstance(result, ApplicationError) and is_refusal(result):
+                refused.append(result)
             else:
                 raise result
-        await self._select_stable(request)
+        if all(map(is_definite, refused)):
+            try:
+                await self._select_stable(request)
+            except ApplicationError as error:
+                if not is_refusal(error):
+                    raise
+                refused.append(error)
         if invalid_specs:
             raise invalid_specs[0]
+        if refused:
+            return await self._refused(request, refused[0])
         return _state(written).model_copy(update={"missing": tuple(missing)})
+
+    async def _refused(self, request: RestoreStable, error: ApplicationError) -> TrafficState:
+        """What stands although the way back is refused. Raises the refusal where the release would learn nothing."""
+        try:
+            stands, back = await self._as_it_stands(request)
+        except ApplicationError:
+            stands, back = None, False
+        if not to_tell(error, request.failing, at_once=back):
+            raise again(error)
+        known = stands or TrafficState(canary=request.last.canary if request.last else 0)
+        return known.model_copy(update={"refused": words(error)})
+
+    async def _as_it_stands(self, request: RestoreStable) -> tuple[TrafficState, bool]:
+        """The routes, and whether all of them lead to stable alone."""
+        read: list[Routes] = []
+        back = True
+        for reference in request.istio.virtual_services:
+            name, namespace = located(reference, request.target.namespace)
+            if (found := await self._cluster.find(VIRTUAL_SERVICES, namespace, name)) is not None:
+                read.append(Routes.read(found, reference, request.istio))
+                back = back and not istio_weights.restore(found, reference, request.istio).operations
+        return traffic_state(read), back
 
     async def set_managed_route(self, request: SetManagedRoute) -> TrafficState:
         """Add, replace or remove the header or mirror route of a step; adding one needs canary pods (law 1)."""

@@ -15,7 +15,6 @@ from activities.cluster import (
     ANALYSIS_RUNS,
     ANALYSIS_TEMPLATES,
     CLUSTER_ANALYSIS_TEMPLATES,
-    PODS,
     REPLICA_SETS,
     ROLLOUTS,
     SERVICES,
@@ -27,8 +26,10 @@ from activities.cluster import (
     escape,
     put,
 )
-from activities.ownership import claim
+from activities.errors import rejected
+from activities.ownership import claim, owned_by, uid_of
 from activities.replica_sets import HASH_LABEL, PROMOTED_AT, SCALE_DOWN_DEADLINE
+from activities.versions import Versions, pods_of
 from activities.workloads import Workloads, with_template
 from tidegate.contract import (
     Activity,
@@ -41,11 +42,11 @@ from tidegate.contract import (
     PointServices,
     ReplicaSetState,
     ScaleReplicaSet,
-    Target,
     TrafficState,
 )
 from tidegate.manifests.bake import bake_templates
 from tidegate.manifests.kinds import REVISION
+from tidegate.manifests.limits import excess_text, excesses
 
 
 class Kubernetes:
@@ -56,6 +57,7 @@ class Kubernetes:
         self._cluster = cluster
         self._bake = bake
         self._workloads = Workloads(cluster)
+        self._versions = Versions(cluster)
 
     def activities(self) -> list[Callable[..., Any]]:
         """What a worker registers."""
@@ -75,7 +77,9 @@ class Kubernetes:
             )
         workload = await self._workloads.template(namespace, rollout)
         rollout = with_template(rollout, workload)
-        sets = await self.replica_sets(request.target, rollout, pods=request.pods)
+        found = await self._versions.sets(request.target, uid_of(live))
+        pods = await self._versions.pods(namespace, found) if request.pods else []
+        sets = [replica_sets.state(each, pods_of(each, pods)) for each in found]
         canary = (rollout["spec"].get("strategy") or {}).get("canary") or {}
         istio = Istio.of(rollout)
         services = {
@@ -90,6 +94,7 @@ class Kubernetes:
             workload=workload,
             stable_hash=_stable_hash(live, sets),
             replica_sets=tuple(sets),
+            standing={each["metadata"]["name"]: _pod_labels(each) for each in found if _has_pods(each)},
             services=services,
             virtual_services={f"{found}.{where}": document for (found, where), document in virtual.items()},
             templates=tuple(await self._templates(namespace, canary, _bake_templates(rollout))),
@@ -103,7 +108,12 @@ class Kubernetes:
         body = replica_sets.build(request)
         namespace, name = request.target.namespace, body["metadata"]["name"]
         found = await self._cluster.create(REPLICA_SETS, namespace, body)
-        if not replica_sets.belongs(found, request.target.name):
+        if not replica_sets.belongs(found, request.target.name, request.owner_uid):
+            if replica_sets.belongs(found, request.target.name, ""):
+                raise ApplicationError(
+                    f"ReplicaSet {namespace}/{name} still belongs to a Rollout {request.target.name} that was deleted",
+                    type=ErrorType.CONFLICT,
+                )
             raise ApplicationError(
                 f"ReplicaSet {namespace}/{name} exists and does not belong to Rollout {request.target.name}: "
                 "delete or rename it",
@@ -153,20 +163,6 @@ class Kubernetes:
         if await self._cluster.find(ROLLOUTS, namespace, name) is not None:
             await self._cluster.merge_status(ROLLOUTS, namespace, name, {"stableRS": request.hash})
 
-    async def replica_sets(
-        self, target: Target, rollout: Mapping[str, Any], *, pods: bool = False
-    ) -> list[ReplicaSetState]:
-        """The ReplicaSets of a Rollout, newest revision first, with their pods when asked for."""
-        selector = ((rollout.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
-        found = await self._cluster.select(REPLICA_SETS, target.namespace, selector)
-        mine = [s for s in found if replica_sets.belongs(s, target.name)]
-        by_hash: dict[str, list[Object]] = {}
-        if pods:
-            for pod in await self._cluster.select(PODS, target.namespace, selector):
-                by_hash.setdefault(replica_sets.hash_of(pod), []).append(pod)
-        states = [replica_sets.state(s, by_hash.get(replica_sets.hash_of(s))) for s in mine]
-        return sorted(states, key=lambda s: s.revision, reverse=True)
-
     async def traffic(self, namespace: str, istio: Istio) -> TrafficState | None:
         """What the VirtualServices of a Rollout say; None where one is missing or cannot be understood."""
         return istio_routes.read_traffic(await self._virtual_services(namespace, istio), istio, namespace)
@@ -191,27 +187,33 @@ class Kubernetes:
             resource, where = (CLUSTER_ANALYSIS_TEMPLATES, "") if key[0] else (ANALYSIS_TEMPLATES, namespace)
             template = await self._cluster.find(resource, where, key[1])
             if template is not None:
+                for excess in excesses({"spec": template.get("spec")}):
+                    raise rejected("Kubernetes", f"{resource.kind} '{key[1]}': {excess_text(excess)}")
                 found[key] = template
                 wanted.extend(template["spec"].get("templates") or [])
         return list(found.values())
 
     async def _analysis_runs(self, live: Object) -> tuple[str, ...]:
         """Names of the AnalysisRun objects of a Rollout; none in a cluster that does not know the kind."""
-        metadata, selector = live["metadata"], (live["spec"].get("selector") or {}).get("matchLabels") or {}
         try:
-            found = await self._cluster.select(ANALYSIS_RUNS, metadata["namespace"], selector)
+            found = await self._cluster.select(ANALYSIS_RUNS, live["metadata"]["namespace"], {HASH_LABEL: None})
         except ApplicationError as error:
             if error.type not in (ErrorType.NOT_FOUND, ErrorType.UNAUTHORIZED):
                 raise
             return ()
-        owned = [run for run in found if replica_sets.owned_by(run, metadata["uid"])]
+        owned = [run for run in found if owned_by(run, uid_of(live))]
         return tuple(sorted(run["metadata"]["name"] for run in owned))
 
-    async def why_not_ready(self, target: Target, hash_: str) -> str:
-        """What the first pod that is not ready says, empty when nothing is known."""
-        pods = await self._cluster.select(PODS, target.namespace, {HASH_LABEL: hash_})
+    async def why_not_ready(self, namespace: str, replica_set: str) -> str:
+        """What the first of its pods that is not ready says, or why it cannot make any; empty when nothing is known."""
+        found = await self._cluster.find(REPLICA_SETS, namespace, replica_set)
+        if found is None:
+            return ""
+        pods = await self._versions.pods(namespace, [found])
         waiting = [pod for pod in replica_sets.pod_states(pods) if not pod.ready]
-        return f"pod {waiting[0].name}: {waiting[0].phase} {waiting[0].message}".rstrip() if waiting else ""
+        if waiting:
+            return f"pod {waiting[0].name}: {waiting[0].phase} {waiting[0].message}".rstrip()
+        return replica_sets.cannot_create(found)
 
 
 def select_hash(rollout: str, hash_: str) -> Callable[[Object], list[Operation]]:
@@ -227,6 +229,14 @@ def select_hash(rollout: str, hash_: str) -> Callable[[Object], list[Operation]]
         return operations
 
     return edit
+
+
+def _has_pods(found: Object) -> bool:
+    return bool(found["spec"].get("replicas", 1) or (found.get("status") or {}).get("replicas"))
+
+
+def _pod_labels(found: Object) -> dict[str, str]:
+    return dict((found["spec"]["template"].get("metadata") or {}).get("labels") or {})
 
 
 def _bake_templates(rollout: Mapping[str, Any]) -> list[Object]:

@@ -17,11 +17,12 @@ import structlog
 from pydantic import BaseModel, JsonValue, ValidationError
 from temporalio import activity
 
-from activities.errors import rate_limited
+from activities.errors import rate_limited, rejected
 from activities.secret_arguments import SecretArgumentError, SecretArguments
 from activities.secrets import NamedSecrets
 from tidegate.analysis.reading import Reading, Verdict
 from tidegate.contract import MeasureRequest
+from tidegate.manifests.plain_text import harmless, harmless_values
 
 log = structlog.get_logger(__name__)
 
@@ -170,10 +171,13 @@ class Measuring:
             Reading.model_validate({**common, "metric": str(metric.get("name", "")), **_said(outcomes[index])})
             for index, metric in enumerate(request.metrics)
         )
-        return [
-            arguments.masked(arguments.judged(metric, reading))
-            for metric, reading in zip(request.metrics, found, strict=True)
-        ]
+        try:
+            return [
+                arguments.masked(arguments.judged(metric, reading))
+                for metric, reading in zip(request.metrics, found, strict=True)
+            ]
+        except ValueError as error:  # of the manifest with the secrets in place, which it quotes
+            raise rejected(self.key, arguments.mask(str(error))) from None
 
     async def _prepare(self, request: MeasureRequest, at: datetime) -> tuple[SecretArguments, list[Asked | Failed]]:
         try:
@@ -208,15 +212,19 @@ def _limited_since() -> datetime | None:
 def _said(outcome: Outcome) -> dict[str, object]:
     """The fields of a reading that an outcome fills."""
     if isinstance(outcome, Failed):
-        return {"query": outcome.query, "error": outcome.error, "unresolved": outcome.unresolved}
+        return {
+            "query": harmless(outcome.query),
+            "error": harmless(outcome.error),
+            "unresolved": outcome.unresolved,
+        }
     return {
-        "query": outcome.query,
+        "query": harmless(outcome.query),
         "result": outcome.result,
-        "value": outcome.text,
+        "value": harmless(outcome.text),
         "no_data": outcome.no_data
         or (outcome.result is None and outcome.verdict is None and outcome.resume_at is None),
-        "notes": outcome.notes,
-        "metadata": outcome.metadata,
+        "notes": tuple(map(harmless, outcome.notes)),
+        "metadata": harmless_values(dict(outcome.metadata)),
         "resume_at": outcome.resume_at,
         "verdict": outcome.verdict,
     }

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 from temporalio.exceptions import ApplicationError
 
-from activities.cluster import REPLICA_SETS, Cluster
+from activities.cluster import REPLICA_SETS, SERVICES, Cluster
 from activities.ephemeral_metadata import EphemeralMetadata
 from activities.experiments import Experiments, experiment_weights, wanted_of
 from activities.istio import IstioTraffic
 from activities.kubernetes import Kubernetes
+from activities.ownership import leave
 from activities.views import SUBSET, View
 from activities.workloads import Workloads
 from tidegate.canary import experiments
@@ -18,6 +19,7 @@ from tidegate.canary.experiments import ExperimentMove
 from tidegate.canary.passes import (
     Create,
     Delete,
+    Leave,
     Mark,
     Move,
     Scale,
@@ -100,8 +102,13 @@ class Moves:
             )
         elif isinstance(move, SetMetadata):
             await self._metadata.put_on(target.namespace, move.name, move.metadata, fence)
+        elif isinstance(move, Leave):
+            await self._cluster.change(
+                SERVICES, target.namespace, move.service, fence, lambda found: leave(found, target.name)
+            )
+            done.event("SwitchService", f"Service '{move.service}' is named no more: its selector lost the hash")
         elif isinstance(move, ScaleWorkload):
-            await self._workloads.scale(target.namespace, move.name, move.replicas, fence)
+            await self._workloads.scale(target, move.name, move.replicas, fence)
             done.event("ScalingReplicaSet", f"Scaled Deployment {move.name} to {move.replicas}")
         elif isinstance(move, Delete):
             await self._cluster.delete(REPLICA_SETS, target.namespace, move.name)

@@ -17,6 +17,7 @@ import structlog
 import yaml
 
 from tidegate.contract import Notice
+from tidegate.manifests.plain_text import harmless
 from tidegate.story.notices import TRIGGERS
 
 log = structlog.get_logger(__name__)
@@ -87,7 +88,7 @@ class Templates:
         """What to say; `escape` is applied to each fact, and no fact is read as a template."""
         template = self.texts.get(notice.trigger) or _DEFAULTS.get(notice.trigger, _ANY)
         told = facts(notice, self.temporal_ui)
-        return _PLACE.sub(lambda place: escape(told.get(place[1], "")), template).strip()
+        return _PLACE.sub(lambda place: escape(harmless(told.get(place[1], ""))), template).strip()
 
 
 def read_templates(file: Path) -> dict[str, str]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import quote_plus, urlencode
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from activities.http import Answer, TransportError, exchange
-from activities.secret_arguments import MASK
+from activities.masking import mask
 
 # A token is replaced before it ends, so that it does not end on the way.
 MARGIN_SECONDS = 60.0
@@ -36,6 +36,11 @@ class ClientCredentials:
     client_secret: str = field(repr=False)
     scopes: tuple[str, ...] = ()
     in_form: bool = False
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What of them must never be shown."""
+        return self.client_secret, credential(basic(quote_plus(self.client_id), quote_plus(self.client_secret)))
 
     def request(self, *, in_form: bool) -> tuple[dict[str, str], str]:
         """Headers and body of the request for a token."""
@@ -91,15 +96,16 @@ class Tokens:
     ) -> Answer:
         """What `send` brings with a token; one that is refused (401) is replaced and tried once more.
 
-        The token is masked in the body of the answer. `timeout` limits the fetch of a token, in seconds.
+        The token is masked in the answer, and in the error that there is none. `timeout` limits the fetch of a token,
+        in seconds.
         Raises TokenError, TransportError and whatever `send` raises.
         """
         token = await self.token(http, credentials, timeout=timeout)
-        answer = await send(token)
+        answer = await masking(send, token, (token,))
         if answer.status == 401:
             token = await self.token(http, credentials, timeout=timeout, refused=token)
-            answer = await send(token)
-        return replace(answer, body=answer.body.replace(token.encode(), MASK.encode()))
+            answer = await masking(send, token, (token,))
+        return answer
 
     async def token(
         self, http: httpx.AsyncClient, credentials: ClientCredentials, *, timeout: float, refused: str = ""
@@ -144,9 +150,25 @@ class Tokens:
         headers, content = credentials.request(in_form=in_form)
         url = credentials.token_url
         try:
-            return await exchange(http, "POST", url, timeout=timeout, headers=headers, content=content)
+            return await exchange(
+                http, "POST", url, timeout=timeout, headers=headers, content=content, confidential=credentials.secrets
+            )
         except TransportError as error:
-            raise TransportError(f"oauth2: cannot fetch token: {error}") from error
+            raise TransportError(f"oauth2: cannot fetch token: {error}") from None
+
+
+async def masking(send: Send, given: str, secrets: Collection[str]) -> Answer:
+    """What `send` brings when it is given that, without the secrets. Raises what it raises, without them, too."""
+    try:
+        answer = await send(given)
+    except TransportError as error:
+        raise TransportError(mask(str(error), secrets)) from None
+    return answer.masked(secrets)
+
+
+def credential(authorization: str) -> str:
+    """What stands behind the scheme in an Authorization header."""
+    return authorization.rpartition(" ")[2]
 
 
 def basic(user: str, password: str) -> str:

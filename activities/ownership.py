@@ -1,12 +1,43 @@
-"""Which Rollout manages an object: Argo's mark, set on what is taken over and respected on what is found. Pure."""
+"""Which Rollout an object belongs to: by its owner, or by Argo's mark on what is taken over. Pure.
+
+A label is no proof: whoever writes the manifest may change it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from temporalio.exceptions import ApplicationError
 
-from activities.cluster import Object, Operation, annotate
+from activities.cluster import ROLLOUTS, Object, Operation, annotate, set_keys
 from tidegate.contract import ErrorType
-from tidegate.manifests.network import MANAGED_BY
+from tidegate.manifests.network import HASH_LABEL, MANAGED_BY
+
+PART_OF_EXPERIMENT = "tidegate.io/experiment"  # label of all that belongs to the experiment of a Rollout: "true"
+
+
+def uid_of(found: Mapping[str, Any] | None) -> str:
+    """UID of an object, empty where there is none."""
+    return str(((found or {}).get("metadata") or {}).get("uid") or "")
+
+
+def owned_by(found: Object, uid: str) -> bool:
+    """Whether an object names the one of that uid as its owner."""
+    return any(owner.get("uid") == uid for owner in _owners(found))
+
+
+def is_of(found: Object, rollout: str, uid: str, *, unowned: bool) -> bool:
+    """Whether an object belongs to a Rollout; where nobody owns it, `unowned` says so.
+
+    A Rollout of the same name that was there before is another one, unless there is none now (`uid` is empty), so that
+    the name is all that is left to compare. Other kinds of owner than a Rollout count where they control the object.
+    """
+    claims = [owner for owner in _owners(found) if owner.get("controller") or owner.get("kind") == ROLLOUTS.kind]
+    if not claims:
+        return unowned
+    mine = [owner for owner in claims if owner.get("kind") == ROLLOUTS.kind]
+    return any(owner.get("uid") == uid if uid else owner.get("name") == rollout for owner in mine)
 
 
 def claim(found: Object, kind: str, rollout: str) -> list[Operation]:
@@ -19,3 +50,23 @@ def claim(found: Object, kind: str, rollout: str) -> list[Operation]:
             non_retryable=True,
         )
     return annotate(found, {MANAGED_BY: rollout}) if owner is None else []
+
+
+def leave(found: Object, rollout: str) -> list[Operation]:
+    """Operations that let a Service that is this Rollout's select pods of any version, as before it was claimed."""
+    if (found["metadata"].get("annotations") or {}).get(MANAGED_BY) != rollout:
+        return []
+    selector = found["spec"].get("selector") or {}
+    return [*set_keys("/spec/selector", selector, {HASH_LABEL: None}), *annotate(found, {MANAGED_BY: None})]
+
+
+def is_claimed(found: Object, rollout: str) -> bool:
+    """Whether a Service selects the pods of a version because this Rollout made it so; not those of experiments."""
+    metadata = found["metadata"]
+    marked = (metadata.get("annotations") or {}).get(MANAGED_BY) == rollout
+    beside = PART_OF_EXPERIMENT in (metadata.get("labels") or {})
+    return marked and not beside and HASH_LABEL in (found["spec"].get("selector") or {})
+
+
+def _owners(found: Object) -> list[Object]:
+    return [owner for owner in found["metadata"].get("ownerReferences") or [] if isinstance(owner, dict)]

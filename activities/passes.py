@@ -21,6 +21,7 @@ from activities.istio import IstioTraffic
 from activities.kubernetes import Kubernetes
 from activities.moves import Done, Moves, experiment_move
 from activities.published import Publisher
+from activities.refusals import again, is_refusal, to_tell, words
 from activities.rollout_status import StatusWriter
 from activities.views import View, Views, rules_of
 from tidegate.canary import experiments
@@ -41,6 +42,7 @@ from tidegate.contract import (
     Reconciled,
     Refusal,
     RolloutObject,
+    is_known,
 )
 from tidegate.manifests.rollout import Rollout
 
@@ -110,20 +112,40 @@ class Passes:
 
     @activity.defn(name=Activity.RECONCILE)
     async def reconcile(self, request: Reconcile) -> Reconciled:
-        """Make the moves that the place asks for, one after the other, each decided on what stands then.
+        """Make the moves that the place asks for, one after the other, each decided on what stands then; then tell.
 
         A pass that was cut off is repeated from what stands; each of its moves is one that changes nothing the second
         time. Raises what the moves raise: `NotReady` when pods went between the look and the write, `StaleWrite` after
         an abort; and `Deleted` when the object that the release belongs to is gone: nothing is made for it any more.
+        What the cluster refuses is no reason not to tell, and the release hears of each cause once; after that the pass
+        fails with it, to be tried again.
         """
-        done, begun = Done(request), asyncio.get_running_loop().time()
+        done = Done(request)
+        try:
+            view = await self._make_moves(request, done)
+        except ApplicationError as error:
+            if not is_refusal(error) or (error.non_retryable and not request.place.is_certain):
+                raise
+            return await self._refused(request, error, done)
+        published, stored = await self._publish(request, view, done)
+        told = await self._publisher.tell(request, done.events)
+        return await self._outcome(request, view, done, published=published, told=told, object=stored)
+
+    async def _make_moves(self, request: Reconcile, done: Done) -> View:
+        """What stands when there is nothing more to do, or when it is enough for one pass."""
+        begun = asyncio.get_running_loop().time()
+        among: frozenset[str] | None = None
         for _ in range(MAX_MOVES):
-            view = await self._views.view(request.target, request.rollout)
+            left = request.moves and request.place.hash == request.place.stable_hash
+            view = await self._views.view(request.target, request.rollout, among, left=left)
+            among = view.hashes | {request.place.hash}
             if request.owner_uid and view.owner != request.owner_uid:
                 target = request.target
                 raise ApplicationError(
                     f"Rollout {target.namespace}/{target.name} was deleted", type=ErrorType.DELETED, non_retryable=True
                 )
+            if not request.moves:
+                break
             at, rules = _position(request, view), rules_of(request.rollout)
             if await self._moves.routes(wanted_routes(at, view.scene, rules.canary, request.at), request, view, done):
                 continue
@@ -134,9 +156,40 @@ class Passes:
             moved = await self._moves.experiment(request, view, done)
             if not moved and not await self._linger(at, rules, view, request.at, begun):
                 break
+        return view
+
+    async def _refused(self, request: Reconcile, error: ApplicationError, done: Done) -> Reconciled:
+        """Tell what there is to be told, all the same. Raises the refusal where the release would learn nothing new."""
+        known = request.account.failing
+        is_news = to_tell(error, known)
+        if not is_news and not is_known(words(error), known):
+            raise again(error)  # it may be over in a moment
+        try:
+            view = await self._views.view(request.target, request.rollout)
+        except ApplicationError:
+            if is_news:
+                return Reconciled(at=datetime.now(UTC), events=tuple(done.events), failing=words(error), told=False)
+            raise again(error) from error
         published, stored = await self._publish(request, view, done)
         told = await self._publisher.tell(request, done.events)
-        done_all = settled(at, view.scene, rules, request.at) and experiment_move(request, view) is None
+        news = request.account.tell
+        heard = (published and bool(request.account.status)) or (told and bool(news and (news.events or news.runs)))
+        if not is_news and not heard and not done.events:
+            raise again(error)
+        outcome = await self._outcome(request, view, done, published=published, told=told, object=stored)
+        return outcome.model_copy(update={"settled": False, "failing": words(error)})
+
+    async def _outcome(
+        self,
+        request: Reconcile,
+        view: View,
+        done: Done,
+        *,
+        published: bool,
+        told: bool,
+        object: RolloutObject | None,  # noqa: A002  # as in Reconciled
+    ) -> Reconciled:
+        at, rules = _position(request, view), rules_of(request.rollout)
         return Reconciled(
             at=datetime.now(UTC),
             replicas=view.replicas,
@@ -144,7 +197,7 @@ class Passes:
             selectors=dict(view.scene.selectors),
             traffic=view.traffic,
             experiment=states(view.experiment, wanted_of(request), view.scene.experiments),
-            settled=done_all,
+            settled=settled(at, view.scene, rules, request.at) and experiment_move(request, view) is None,
             missing=await self._missing(request, view),
             resume_at=min(filter(None, (wake_at(view.scene), experiments.wake_at(view.experiment))), default=None),
             picture=view.picture(),
@@ -152,7 +205,7 @@ class Passes:
             foreign=tuple(done.foreign),
             published=published,
             told=told,
-            object=stored,
+            object=object,
         )
 
     async def _linger(self, at: Position, rules: Rules, view: View, now: datetime, begun: float) -> bool:
@@ -168,8 +221,10 @@ class Passes:
         Raises `NotChanged` after a while, so that a wait that goes on costs no history: its retries are none of it.
         """
         begun = asyncio.get_running_loop().time()
-        while (await self._views.view(request.target, request.rollout)).picture() == request.picture:
+        view = await self._views.view(request.target, request.rollout)
+        while view.picture() == request.picture:
             await self._between_looks(timedelta(seconds=asyncio.get_running_loop().time() - begun))
+            view = await self._views.view(request.target, request.rollout, view.hashes)
 
     @activity.defn(name=Activity.REFUSE)
     async def refuse(self, request: Refusal) -> RolloutObject | None:
@@ -182,7 +237,7 @@ class Passes:
         hashes = (place.stable_hash,) if place.aborted else (place.hash, place.stable_hash)
         for found in filter(None, map(view.scene.of, hashes)):
             if found.available < found.wanted:
-                why = await self._kubernetes.why_not_ready(request.target, found.hash)
+                why = await self._kubernetes.why_not_ready(request.target.namespace, found.name)
                 text = f"{found.available} of {found.wanted} pods of {found.name} available"
                 return "; ".join(filter(None, (text, why)))
         return ""

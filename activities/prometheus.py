@@ -14,6 +14,7 @@ from temporalio import activity
 from activities.authentication import Authorizer
 from activities.http import Answer, exchange
 from activities.measuring import Asked, Measuring, Outcome, ResponseError, Value, answer_each
+from activities.outgoing import Outgoing
 from activities.over_http import outcome
 from activities.prometheus_request import ADDRESS_VARIABLE, Question, read_question
 from activities.prometheus_response import read_value
@@ -46,7 +47,7 @@ class Prometheus:
     def __init__(
         self,
         secrets: NamedSecrets,
-        http: httpx.AsyncClient,
+        http: Outgoing,
         settings: PrometheusSettings | None = None,
         *,
         environment: Mapping[str, str] = os.environ,

@@ -12,12 +12,10 @@ from typing import Any, Final
 import structlog
 from temporalio.exceptions import ApplicationError
 
-from activities import replica_sets
 from activities.cluster import (
     ANALYSIS_RUNS,
     EVENTS,
     FENCE_ANNOTATION,
-    REPLICA_SETS,
     Cluster,
     Object,
     Operation,
@@ -25,6 +23,9 @@ from activities.cluster import (
     escape,
     put,
 )
+from activities.ownership import owned_by
+from activities.replica_sets import HASH_LABEL, hash_of
+from activities.versions import Versions
 from tidegate.analysis.history import StoredRun, surplus
 from tidegate.contract import (
     CollectAnalysisRuns,
@@ -54,6 +55,7 @@ class Publisher:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self._versions = Versions(cluster)
 
     async def tell(self, request: Reconcile, events: Sequence[Event]) -> bool:
         """Tell what a pass was given, and what it did itself; False when it has to be told again."""
@@ -107,7 +109,7 @@ class Publisher:
         namespace, name = request.target.namespace, request.run.name
 
         def edit(found: Object) -> list[Operation]:
-            if not replica_sets.owned_by(found, request.uid):
+            if not owned_by(found, request.uid):
                 raise ApplicationError(
                     f"AnalysisRun {namespace}/{name} exists and does not belong to Rollout {request.target.name}: "
                     "delete or rename it",
@@ -128,15 +130,13 @@ class Publisher:
 
     async def _garbage(self, request: CollectAnalysisRuns) -> list[StoredRun]:
         namespace = request.target.namespace
-        found = await self._cluster.select(ANALYSIS_RUNS, namespace, request.selector)
-        runs = [
-            StoredRun.of(run) for run in found if replica_sets.owned_by(run, request.uid) and not _being_deleted(run)
-        ]
-        sets = await self._cluster.select(REPLICA_SETS, namespace, request.selector)
-        staying = [s for s in sets if replica_sets.belongs(s, request.target.name) and not _being_deleted(s)]
+        found = await self._cluster.select(ANALYSIS_RUNS, namespace, {HASH_LABEL: None})
+        runs = [StoredRun.of(run) for run in found if owned_by(run, request.uid) and not _being_deleted(run)]
+        sets = await self._versions.sets(request.target, request.uid)
+        staying = [each for each in sets if not _being_deleted(each)]
         return surplus(
             runs,
-            hashes={replica_sets.hash_of(each) for each in staying},
+            hashes={hash_of(each) for each in staying},
             current=request.current,
             successful=request.successful,
             unsuccessful=request.unsuccessful,
@@ -176,7 +176,6 @@ def _collection(request: Reconcile, current: tuple[str, ...]) -> CollectAnalysis
     return CollectAnalysisRuns(
         target=request.target,
         uid=request.owner_uid,
-        selector=_selector(request),
         current=current,
         successful=limits.successful_kept(),
         unsuccessful=limits.unsuccessful_kept(),

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from activities.cluster import REPLICA_SETS, Object
+from activities.ownership import PART_OF_EXPERIMENT, is_of
 from tidegate.contract import CreateReplicaSet, PodState, ReplicaSetState
 from tidegate.manifests.kinds import REVISION
 from tidegate.manifests.steps import PodTemplateMetadata
@@ -17,7 +18,6 @@ SCALE_DOWN_DEADLINE = "scale-down-deadline"
 PROMOTED_AT = "tidegate.io/promoted-at"
 EPHEMERAL = "rollout.argoproj.io/ephemeral-metadata"  # annotation: what its role put on the pods, as JSON
 UNFINISHED = "tidegate.io/ephemeral-metadata-unfinished"  # annotation: "true" while pods are still to follow
-PART_OF_EXPERIMENT = "tidegate.io/experiment"  # label of all that belongs to the experiment of a Rollout: "true"
 
 # Annotations of a Rollout that its ReplicaSets do not inherit (argo-rollouts, annotations copied to the ReplicaSet).
 _NOT_INHERITED = ("kubectl.kubernetes.io/last-applied-configuration", REVISION, DESIRED_REPLICAS)
@@ -76,24 +76,16 @@ def _inherited(annotations: dict[str, str]) -> dict[str, str]:
     }
 
 
-def belongs(found: Object, rollout: str) -> bool:
+def belongs(found: Object, rollout: str, uid: str) -> bool:
     """Whether a ReplicaSet is a version of this Rollout: owned by it, or without an owner and named after it.
 
-    Those of experiments are owned by it too, and are no versions.
+    `uid` is the object's, empty where there is none: then the name in the owner's reference is what is left. What
+    selects the pods plays no part: the Rollout's writer may change it. Those of experiments are no versions.
     """
-    owners = found["metadata"].get("ownerReferences") or []
     hash_ = hash_of(found)
     if not hash_ or PART_OF_EXPERIMENT in found["metadata"]["labels"]:
         return False
-    if owners:
-        return any(owner.get("kind") == "Rollout" and owner.get("name") == rollout for owner in owners)
-    return bool(found["metadata"]["name"] == f"{rollout}-{hash_}")
-
-
-def owned_by(found: Object, uid: str) -> bool:
-    """Whether an object names the one of that uid as its owner."""
-    owners = found["metadata"].get("ownerReferences") or []
-    return any(owner.get("uid") == uid for owner in owners)
+    return is_of(found, rollout, uid, unowned=found["metadata"]["name"] == f"{rollout}-{hash_}")
 
 
 def hash_of(found: Object) -> str:
@@ -139,6 +131,13 @@ def is_observed(found: Object) -> bool:
     """Whether the status of a ReplicaSet is of its newest spec."""
     seen = (found.get("status") or {}).get("observedGeneration", 0)
     return int(seen) >= int(found["metadata"].get("generation", 0))
+
+
+def cannot_create(found: Object) -> str:
+    """Why the controller cannot make the pods of a ReplicaSet, in the server's words; empty when it can."""
+    conditions = (found.get("status") or {}).get("conditions") or []
+    failed = [each for each in conditions if each.get("type") == "ReplicaFailure" and each.get("status") == "True"]
+    return f"{failed[0].get('reason', '')}: {failed[0].get('message', '')}"[:1000] if failed else ""
 
 
 def remembered(found: Object) -> PodTemplateMetadata:

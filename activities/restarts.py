@@ -11,8 +11,11 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities import replica_sets
 from activities.cluster import PODS, ROLLOUTS, Cluster, Object
-from activities.kubernetes import Kubernetes
+from activities.ownership import uid_of
+from activities.versions import Versions
+from activities.views import spec_of
 from tidegate.canary.restarts import OldPod, may_go, moment
 from tidegate.contract import Activity, ErrorType, RestartPods
 from tidegate.manifests.rollout import Rollout
@@ -29,7 +32,7 @@ class Restarts:
     def __init__(self, cluster: Cluster, *, look: timedelta = LOOK) -> None:
         """`look` is how long one attempt goes on."""
         self._cluster = cluster
-        self._kubernetes = Kubernetes(cluster)
+        self._versions = Versions(cluster)
         self._look = look
 
     def activities(self) -> list[Callable[..., Any]]:
@@ -55,15 +58,15 @@ class Restarts:
         """Delete what may go now; returns whether older pods were left."""
         target = request.target
         live = await self._cluster.find(ROLLOUTS, target.namespace, target.name)
-        rollout = Rollout.model_validate(live or request.rollout)
-        sets = await self._kubernetes.replica_sets(target, request.rollout)
-        names = {found.name for found in sets}
-        labels = rollout.spec.selector.match_labels if rollout.spec.selector else {}
-        pods = [pod for pod in await self._cluster.select(PODS, target.namespace, labels) if _owner(pod) in names]
+        spec = spec_of(live, request.rollout)
+        canary = spec.strategy.canary or Rollout.model_validate(request.rollout).canary
+        found_sets = await self._versions.sets(target, uid_of(live))
+        sets = [replica_sets.state(each) for each in found_sets]
+        pods = await self._versions.pods(target.namespace, found_sets)
         old = {found.uid: (found, pod) for pod in pods if (found := _before(pod, request)) is not None}
         missing = sum(max(0, each.desired - each.available) for each in sets)
-        replicas = rollout.spec.wanted_replicas()
-        for going in may_go([found for found, _ in old.values()], missing, rollout.canary, replicas):
+        replicas = spec.wanted_replicas()
+        for going in may_go([found for found, _ in old.values()], missing, canary, replicas):
             name = old[going.uid][1]["metadata"]["name"]
             await self._delete(target.namespace, name, going.uid)
             log.info("pod_restarted", namespace=target.namespace, rollout=target.name, pod=name)
@@ -86,9 +89,3 @@ def _before(pod: Object, request: RestartPods) -> OldPod | None:
     conditions = (pod.get("status") or {}).get("conditions") or []
     ready = any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
     return OldPod(str(metadata.get("uid")), created, ready)
-
-
-def _owner(pod: Object) -> str:
-    """Name of the ReplicaSet that made a pod, empty where none did."""
-    owners = pod["metadata"].get("ownerReferences") or []
-    return next((str(each.get("name")) for each in owners if each.get("kind") == "ReplicaSet"), "")

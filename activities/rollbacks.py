@@ -14,7 +14,9 @@ from temporalio import activity
 from activities import replica_sets
 from activities.cluster import DEPLOYMENTS, REPLICA_SETS, ROLLOUTS, Cluster, Object, Operation, put
 from activities.errors import rejected
+from activities.ownership import uid_of
 from activities.replica_sets import HASH_LABEL
+from activities.versions import Versions
 from activities.workloads import Workloads, with_template
 from tidegate.canary.as_asked import as_asked
 from tidegate.canary.template_hash import pod_template_hash
@@ -30,6 +32,7 @@ class Rollbacks:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._workloads = Workloads(cluster)
+        self._versions = Versions(cluster)
 
     def activities(self) -> list[Callable[..., Any]]:
         """What a worker registers."""
@@ -44,7 +47,7 @@ class Rollbacks:
         """
         live, workload = await self._read(request.target, request.cluster)
         now = with_template(live, workload)["spec"].get("template") or {}
-        found = _chosen(await self._sets(request.target, live), pod_template_hash(now), request)
+        found = _chosen(await self._versions.sets(request.target, uid_of(live)), pod_template_hash(now), request)
         template = as_asked(_template_of(found), now, replica_sets.hash_of(found))
         revision, images = replica_sets.state(found).revision, _images(template)
         if pod_template_hash(now) == pod_template_hash(template):
@@ -93,13 +96,6 @@ class Rollbacks:
         if workload is None and needs_template(live):
             raise rejected(SYSTEM, f"spec.workloadRef of Rollout {target.namespace}/{target.name}: no such Deployment")
         return live, workload
-
-    async def _sets(self, target: Target, live: Object) -> list[Object]:
-        """The ReplicaSets of a Rollout, the newest revision first."""
-        selector = (live["spec"].get("selector") or {}).get("matchLabels") or {}
-        found = await self._cluster.select(REPLICA_SETS, target.namespace, selector)
-        mine = [each for each in found if replica_sets.belongs(each, target.name)]
-        return sorted(mine, key=lambda each: replica_sets.state(each).revision, reverse=True)
 
 
 def _chosen(sets: list[Object], now: str, request: RollBackRequest) -> Object:

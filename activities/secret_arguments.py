@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from temporalio.exceptions import ApplicationError
 
+from activities.masking import SHORTEST, mask
 from activities.secrets import NamedSecrets
 from tidegate.analysis.arguments import SpecError, substitute
 from tidegate.analysis.assess import judged_with_secrets
 from tidegate.analysis.reading import Reading
-from tidegate.contract import ErrorType
+from tidegate.contract import JOB_NAME, JOB_NAMESPACE, ErrorType
 
-MASK = "*****"
-
-
+_OUR_METADATA = (JOB_NAME, JOB_NAMESPACE)
 # Answers of the store that stay as they are until a person changes something.
 _FINAL = (ErrorType.NOT_FOUND, ErrorType.REJECTED)
 
@@ -75,17 +73,32 @@ class SecretArguments:
         return judged_with_secrets(metric, self.put_into(metric), reading)
 
     def masked(self, reading: Reading) -> Reading:
-        """The reading without the values: a server may send back what it was sent."""
-        return Reading.model_validate(self._masked(reading.model_dump())) if self.values else reading
+        """The reading without the values: a server may send back what it was sent.
+
+        What the reading itself is made of stays: its fields, the metric that it is of, and the names of Jobs.
+        """
+        if not self.values:
+            return reading
+        kept = {name: reading.metadata[name] for name in _OUR_METADATA if name in reading.metadata}
+        told = {name: self._masked(getattr(reading, name)) for name in ("value", "error", "query", "notes", "result")}
+        verdict = reading.verdict
+        if verdict is not None:
+            words = {"message": self.mask(verdict.message), "reason": self.mask(verdict.reason)}
+            verdict = verdict.model_copy(update=words)
+        metadata = {**self._masked(reading.metadata), **kept}
+        return reading.model_copy(update={**told, "verdict": verdict, "metadata": metadata})
+
+    def mask(self, text: str) -> str:
+        """A text without the values."""
+        return mask(text, self.values.values())
 
     def _masked(self, value: Any) -> Any:
         if isinstance(value, dict):
-            return {self._masked(key): self._masked(item) for key, item in value.items()}
+            return {self._key(key): self._masked(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
-            return [self._masked(item) for item in value]
-        return self._mask(value) if isinstance(value, str) and not isinstance(value, StrEnum) else value
+            return type(value)(self._masked(item) for item in value)
+        return self.mask(value) if isinstance(value, str) else value
 
-    def _mask(self, text: str) -> str:
-        for value in sorted(self.values.values(), key=len, reverse=True):
-            text = text.replace(value, MASK) if value else text
-        return text
+    def _key(self, key: str) -> str:
+        # A secret of a letter is a part of every second word: keys that conditions ask for would be torn.
+        return mask(key, (value for value in self.values.values() if len(value) >= SHORTEST))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ import structlog
 from temporalio.exceptions import ApplicationError
 
 from activities.errors import failure, rejected
-from activities.secrets import Secrets, check_path
+from activities.secrets import Secrets, check_path, variable
 from tidegate.contract import ErrorType
 
 log = structlog.get_logger(__name__)
@@ -79,7 +78,7 @@ class FolderSecrets:
     """Secrets as files, `<folder>/<path>/<key>`, read anew each time; implements the port `Secrets`."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder` holds mounted Secrets; what its links lead to has to be within it, too."""
+        """`folder` holds mounted Secrets; what the links of one lead to has to be within that one."""
         self._folder = folder
 
     async def read(self, path: str) -> Mapping[str, str]:
@@ -95,12 +94,12 @@ class FolderSecrets:
             place = (root / path).resolve()
             # All files of one version, though the link be exchanged in between.
             version = (place / _DATA).resolve() if (place / _DATA).is_dir() else place
-            if not version.is_relative_to(root):
+            if not version.is_relative_to(root / path):
                 raise rejected(str(self._folder), f"{path}: it leads out of the folder")
             if not version.is_dir():
                 raise _absent(str(self._folder), path)
             secret = {
-                file.name: self._text(root, file, path)
+                file.name: self._text(root / path, file, path)
                 for file in sorted(version.iterdir())
                 if not file.name.startswith(".") and file.is_file()
             }
@@ -110,8 +109,8 @@ class FolderSecrets:
             raise _absent(str(self._folder), path)
         return secret
 
-    def _text(self, root: Path, file: Path, path: str) -> str:
-        if not file.resolve().is_relative_to(root):
+    def _text(self, own: Path, file: Path, path: str) -> str:
+        if not file.resolve().is_relative_to(own):
             raise rejected(str(self._folder), f"{path}/{file.name}: it leads out of the folder")
         with file.open("rb") as opened:
             content = opened.read(MAX_SECRET_BYTES + 1)
@@ -149,11 +148,6 @@ class EnvironmentSecrets:
         return secret
 
     refresh = read
-
-
-def variable(path: str, key: str) -> str:
-    """Name of the variable that holds a key of the secret at `path`."""
-    return "__".join([*(re.sub(r"[^A-Z0-9]", "_", part.upper()) for part in path.split("/")), key])
 
 
 def _absent(where: str, path: str) -> ApplicationError:

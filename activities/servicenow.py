@@ -40,6 +40,7 @@ from tidegate.contract import (
     ResolvedIncidents,
     ResolveIncidents,
 )
+from tidegate.manifests.plain_text import harmless_json
 
 log = structlog.get_logger(__name__)
 
@@ -179,7 +180,7 @@ class ServiceNow:
         there = await self._attached(row) if wanted else frozenset()
         for name, document in request.attachments.items():
             if name not in there:
-                await self._attach(row, name, Body(json.dumps(document, indent=2, ensure_ascii=False)))
+                await self._attach(row, name, Body(harmless_json(json.dumps(document, indent=2, ensure_ascii=False))))
         if request.chart is not None and CHART not in there:
             await self._attach(row, CHART, Body(await asyncio.to_thread(draw, request.chart), "image/png"))
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from temporalio import activity
 
 from activities.errors import unavailable
-from activities.servicenow_fields import Columns, ServiceNowSettings, columns_of, cut, described, links
+from activities.servicenow_fields import Columns, ServiceNowSettings, columns_of, cut, described, links, plain_columns
 from activities.servicenow_session import SYSTEM, Body, Session
 from activities.servicenow_tables import (
     DISPLAY,
@@ -117,7 +117,7 @@ class Changes:
         if not self._settings.change_template:
             return await self._changes.create(body, columns)
         path = f"{STANDARD}/{self._settings.change_template}"
-        made = parse(_FromTemplate, await self._session.call("POST", path, {}, Body(json.dumps(body))))
+        made = parse(_FromTemplate, await self._session.call("POST", path, {}, Body(json.dumps(plain_columns(body)))))
         return await self._changes.read(made.sys_id.value)
 
     async def _advance(self, row: Row, target: str, body: dict[str, str]) -> Row:

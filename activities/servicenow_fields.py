@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -9,7 +10,10 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field
 
 from tidegate.contract import Column, Facts, Graph, Template, check_column, render
+from tidegate.manifests.plain_text import harmless
 
+_CODE = re.compile(r"\[\s*(/?)\s*code\s*\]", re.IGNORECASE)
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
 MAX_VALUE = 1000
 MAX_COMPLAINT = 200
 LEVELS = ("1", "2", "3")
@@ -78,6 +82,14 @@ def columns_of(templates: Mapping[str, str], asked: Mapping[str, str], allowed: 
 def described(description: str, complaints: Iterable[str], length: int) -> str:
     """The description with the complaints in front, where no cut reaches them, at most `length` characters long."""
     return cut("\n".join([*complaints, description]), length)
+
+
+def plain_columns(body: Mapping[str, str]) -> dict[str, str]:
+    """Columns as they are sent: nothing in them acts on a reader.
+
+    A journal shows what stands between `[code]` as HTML, and mails show all of it so: neither begins in a text of ours.
+    """
+    return {name: _TAG.sub("\u2039", _CODE.sub(r"(\1code)", harmless(text))) for name, text in body.items()}
 
 
 def cut(text: str, length: int) -> str:

@@ -12,8 +12,8 @@ from temporalio.exceptions import ApplicationError
 
 from activities.errors import failure, rejected, unavailable
 from activities.http import Answer, TransportError, exchange
-from activities.oauth2 import ClientCredentials, TokenError, Tokens, basic
-from activities.secret_arguments import MASK
+from activities.masking import mask
+from activities.oauth2 import ClientCredentials, TokenError, Tokens, basic, credential
 from activities.secrets import Secrets
 from tidegate.contract import ErrorType
 
@@ -29,11 +29,6 @@ class _Access:
     url: str
     authorization: str = field(repr=False)
     confidential: tuple[str, ...] = field(repr=False)
-
-    def mask(self, text: str) -> str:
-        for secret in self.confidential:
-            text = text.replace(secret, MASK)
-        return text
 
 
 @dataclass(frozen=True)
@@ -93,10 +88,16 @@ class Session:
         what, sent = f"{method} {path}", body or Body(None)
         access = await self._access(renew=renew)
         headers = {"Authorization": access.authorization, "Accept": JSON_TYPE, "Content-Type": sent.type}
-        answer = await self._exchange(method, f"{access.url}{path}", headers, query, sent.content)
+        secrets = (*access.confidential, credential(access.authorization))
+        answer = await self._exchange(method, f"{access.url}{path}", headers, query, sent.content, secrets)
         if answer.status not in (200, 201):
-            detail = access.mask(f"{what}: {_reason(answer)}")
-            raise failure(SYSTEM, answer.status, detail, answer.headers, datetime.fromtimestamp(self._clock(), UTC))
+            raise failure(
+                SYSTEM,
+                answer.status,
+                f"{what}: {_reason(answer.masked(secrets))}",
+                answer.headers,
+                datetime.fromtimestamp(self._clock(), UTC),
+            )
         try:
             return answer.document()["result"]
         except (ValueError, KeyError, TypeError) as error:
@@ -110,6 +111,7 @@ class Session:
         headers: Mapping[str, str],
         query: Mapping[str, str] | None,
         content: str | bytes | None,
+        secrets: tuple[str, ...],
     ) -> Answer:
         try:
             return await exchange(
@@ -122,7 +124,7 @@ class Session:
                 content=content,
             )
         except TransportError as error:
-            raise unavailable(SYSTEM, error) from error
+            raise unavailable(SYSTEM, mask(str(error), secrets)) from None
 
     async def _access(self, *, renew: bool = False) -> _Access:
         path = self._path

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from temporalio.exceptions import ApplicationError
 
 from activities.errors import rejected, unavailable
-from activities.servicenow_fields import Columns, described
+from activities.servicenow_fields import Columns, described, plain_columns
 from activities.servicenow_session import SYSTEM, Body, Session
 from tidegate.contract import ErrorType
 
@@ -103,14 +103,14 @@ class Table:
         return row
 
     async def _create(self, body: Mapping[str, str]) -> Row:
-        return parse(Row, await self._session.call("POST", self._path, _INPUT, Body(json.dumps(dict(body)))))
+        return parse(Row, await self._session.call("POST", self._path, _INPUT, Body(json.dumps(plain_columns(body)))))
 
     async def update(self, sys_id: str, body: Mapping[str, str], *, displayed: bool = False) -> Row:
         """Change a row; it is answered as it is afterwards.
 
         `displayed`: names of groups and people are as displayed. Times would then be those of the user's zone.
         """
-        path, content = f"{self._path}/{sys_id}", Body(json.dumps(dict(body)))
+        path, content = f"{self._path}/{sys_id}", Body(json.dumps(plain_columns(body)))
         query = {**(_INPUT if displayed else {}), "sysparm_fields": _FIELDS}
         return parse(Row, await self._session.call("PATCH", path, query, content))
 

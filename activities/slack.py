@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 import structlog
@@ -18,7 +19,6 @@ from temporalio.exceptions import ApplicationError
 from activities.errors import failure, rate_limited, rejected, retry_delay, unavailable
 from activities.http import Answer, TransportError, exchange
 from activities.notice_templates import Templates
-from activities.secret_arguments import MASK
 from activities.secrets import Secrets
 from tidegate.contract import ErrorType, Notice, NoticeSent
 
@@ -64,10 +64,10 @@ class _Access:
     token: str = field(repr=False)
     webhook_url: str = field(repr=False)
 
-    def mask(self, text: str) -> str:
-        for secret in filter(None, (self.token, self.webhook_url)):
-            text = text.replace(secret, MASK)
-        return text
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What of it must never be shown; who knows the path of a webhook may post."""
+        return self.token, self.webhook_url, urlsplit(self.webhook_url).path.strip("/")
 
 
 def escaped(text: str) -> str:
@@ -204,7 +204,7 @@ class Slack:
     async def _post_to_webhook(self, access: _Access, text: str) -> None:
         what, headers = "incoming webhook", {"Content-Type": "application/json"}
         answer = await self._exchange(access, "POST", access.webhook_url, headers, None, json.dumps({"text": text}))
-        said = access.mask(answer.quoted.strip())[:_MAX_DETAIL]
+        said = answer.quoted.strip()[:_MAX_DETAIL]
         if answer.status == 200:
             # Anything but a bare "ok" comes from something that stands in between.
             if said != "ok":
@@ -226,18 +226,25 @@ class Slack:
         timeout = self._settings.timeout_seconds
         try:
             return await exchange(
-                self._http, method, url, timeout=timeout, headers=headers, params=query, content=content
+                self._http,
+                method,
+                url,
+                timeout=timeout,
+                headers=headers,
+                params=query,
+                content=content,
+                confidential=access.secrets,
             )
         except TransportError as error:
-            raise unavailable(SYSTEM, access.mask(str(error))) from None
+            raise unavailable(SYSTEM, error) from None
 
     def _failure(self, access: _Access, what: str, answer: Answer) -> ApplicationError:
-        quoted = access.mask(answer.quoted)[:_MAX_DETAIL]
+        quoted = answer.quoted[:_MAX_DETAIL]
         return failure(SYSTEM, answer.status, f"{what}: {quoted}", answer.headers, self._now())
 
     def _refused(self, access: _Access, what: str, error: str, answer: Answer) -> ApplicationError:
         """The failure for one of Slack's own words for what went wrong."""
-        message = f"{SYSTEM}: {what}: {access.mask(error)}"
+        message = f"{SYSTEM}: {what}: {error}"
         if error in _RATE_LIMITED:
             return rate_limited(message, retry_delay(answer.headers, self._now()))
         if error in _UNAUTHORIZED | _DEAD_WEBHOOK or answer.status == 401:

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
+from activities.outgoing import Outgoing
 
 
 class TrustError(ValueError):
@@ -14,10 +14,8 @@ class TrustError(ValueError):
 
 
 @asynccontextmanager
-async def trusting(
-    http: httpx.AsyncClient, *, insecure: bool = False, authorities: str = ""
-) -> AsyncIterator[httpx.AsyncClient]:
-    """`http` itself, or one that trusts otherwise and is closed in the end.
+async def trusting(http: Outgoing, *, insecure: bool = False, authorities: str = "") -> AsyncIterator[Outgoing]:
+    """`http` itself, or one that trusts otherwise, asks no more hosts than it, and is closed in the end.
 
     `authorities` are certificates in PEM that take the place of the system's; `insecure` checks nothing and comes
     before them. A client of its own is cheap here: what takes time is loading the system's authorities.
@@ -36,5 +34,5 @@ async def trusting(
             context.load_verify_locations(cadata=authorities)
         except (ssl.SSLError, TypeError, ValueError) as error:
             raise TrustError("no certificate in PEM") from error
-    async with httpx.AsyncClient(verify=context) as client:
+    async with http.trusting(context) as client:
         yield client

@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from temporalio.exceptions import ApplicationError
 
 from activities.errors import failure, rejected, unavailable
+from activities.masking import mask
 from activities.secrets import check_path
 from activities.vault_login import Lease, Login
 from tidegate.contract import ErrorType
@@ -34,6 +35,7 @@ _RENEW_FROM = 2 / 3
 _TOO_LITTLE = 1 / 3
 # A secret of which the store cannot be asked now is used on for so long before the store is asked again.
 _AGAIN_SECONDS = 10.0
+_LONGEST_DETAIL = 500
 _AWAY = (ErrorType.UNAVAILABLE, ErrorType.RATE_LIMITED)
 _STATUS: dict[type[exceptions.VaultError], int] = {
     exceptions.InvalidRequest: 400,
@@ -167,7 +169,7 @@ class _Store:
                 return self._read(path)
             except ApplicationError as error:
                 # Expired and revoked tokens look like a policy that forbids.
-                if fresh or not isinstance(error.__cause__, exceptions.Forbidden):
+                if fresh or error.type != ErrorType.UNAUTHORIZED:
                     raise
             self._log_in()
             return self._read(path)
@@ -199,7 +201,7 @@ class _Store:
         try:
             lease = Lease.of(self._client.auth.token.renew_self())
         except requests.RequestException as error:
-            raise unavailable(SYSTEM, f"renewal of the token: {type(error).__name__}") from error
+            raise unavailable(SYSTEM, f"renewal of the token: {type(error).__name__}") from None
         except (exceptions.VaultError, TypeError, KeyError, ValueError) as error:
             log.info("vault token not renewed", error=type(error).__name__)
             return False
@@ -221,12 +223,13 @@ class _Store:
             lease = self._login.obtain(self._client)
         except OSError as error:
             if isinstance(error, requests.RequestException):
-                raise unavailable(SYSTEM, f"login by {method}: {type(error).__name__}") from error
+                raise unavailable(SYSTEM, f"login by {method}: {type(error).__name__}") from None
             raise rejected(SYSTEM, f"login by {method}: {error.filename}: {error.strerror}") from error
         except exceptions.VaultError as error:
             status = _STATUS.get(type(error), 503)
             # Vault answers 400 to a wrong role id, secret id or JWT.
-            raise _failure(401 if status == 400 else status, f"login by {method}", error) from error
+            failed = _failure(401 if status == 400 else status, f"login by {method}", error, self._login.secrets())
+            raise failed from None
         except (TypeError, KeyError, ValueError) as error:
             raise unavailable(SYSTEM, f"login by {method}: the answer is not Vault's") from error
         self._wanted_seconds = lease.seconds
@@ -238,9 +241,10 @@ class _Store:
         try:
             secret = self._read_mounted(path)
         except requests.RequestException as error:
-            raise unavailable(SYSTEM, f"{path}: {type(error).__name__}") from error
+            # requests quotes the header that it finds fault with, which is the token.
+            raise unavailable(SYSTEM, f"{path}: {type(error).__name__}") from None
         except exceptions.VaultError as error:
-            raise _failure(_STATUS.get(type(error), 503), path, error) from error
+            raise _failure(_STATUS.get(type(error), 503), path, error, (self._client.token,)) from None
         except (TypeError, KeyError, ValueError) as error:
             raise unavailable(SYSTEM, f"{path}: the answer is not Vault's") from error
         return {str(key): value if isinstance(value, str) else json.dumps(value) for key, value in secret.items()}
@@ -257,6 +261,7 @@ class _Store:
         return dict(key_value.v1.read_secret(path=below, mount_point=mount)["data"])
 
 
-def _failure(status: int, what: str, error: exceptions.VaultError) -> ApplicationError:
-    detail = f"{what}: {', '.join(map(str, error.errors or ())) or type(error).__name__}"
-    return failure(SYSTEM, status, detail, {}, datetime.now(UTC))
+def _failure(status: int, what: str, error: exceptions.VaultError, secrets: Iterable[str]) -> ApplicationError:
+    """The failure in Vault's own words, or those of what stands before it, which may repeat what it was sent."""
+    said = mask(", ".join(map(str, error.errors or ())), secrets)[:_LONGEST_DETAIL]
+    return failure(SYSTEM, status, f"{what}: {said or type(error).__name__}", {}, datetime.now(UTC))

@@ -40,6 +40,10 @@ class TokenLogin(_Login):
         _require("token", self.token, self.token_file)
         return self
 
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown; what cannot be read was not sent."""
+        return _readable(self.token, self.token_file)
+
     def obtain(self, client: Any) -> Lease:
         """The token, as one that is not renewed here. Raises OSError for a file that cannot be read."""
         return Lease(_value(self.token, self.token_file))
@@ -61,6 +65,10 @@ class AppRoleLogin(_Login):
         _require("secret_id", self.secret_id, self.secret_id_file)
         return self
 
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown; what cannot be read was not sent."""
+        return _readable(self.role_id, self.role_id_file) + _readable(self.secret_id, self.secret_id_file)
+
     def obtain(self, client: Any) -> Lease:
         """A token from the auth method at `mount`. Raises OSError, hvac's errors, and what `Lease.of` raises."""
         answer = client.auth.approle.login(
@@ -80,6 +88,10 @@ class KubernetesLogin(_Login):
     jwt_file: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
     mount: str = "kubernetes"
 
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown; what cannot be read was not sent."""
+        return _readable(SecretStr(""), self.jwt_file)
+
     def obtain(self, client: Any) -> Lease:
         """A token from the auth method at `mount`. Raises OSError, hvac's errors, and what `Lease.of` raises."""
         jwt = self.jwt_file.read_text().strip()
@@ -88,6 +100,13 @@ class KubernetesLogin(_Login):
 
 
 Login = Annotated[TokenLogin | AppRoleLogin | KubernetesLogin, Field(discriminator="method")]
+
+
+def _readable(given: SecretStr, file: Path | None) -> tuple[str, ...]:
+    try:
+        return (_value(given, file),)
+    except OSError:
+        return ()
 
 
 def _require(name: str, value: SecretStr, file: Path | None) -> None:

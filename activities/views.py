@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import ValidationError
+
+from activities import replica_sets
 from activities.cluster import DESTINATION_RULES, ROLLOUTS, SERVICES, Cluster, Object
 from activities.experiments import Experiments, shares_of
 from activities.kubernetes import Kubernetes
+from activities.ownership import is_claimed, uid_of
 from activities.replica_sets import HASH_LABEL
+from activities.versions import Versions
 from activities.workloads import Workloads
 from tidegate.canary.experiments import ExperimentSet
 from tidegate.canary.passes import Rules
 from tidegate.canary.position import Weights
 from tidegate.canary.scene import Scene, Standing
 from tidegate.contract import Document, Istio, ReplicaSetState, Target, TrafficState
-from tidegate.manifests.rollout import Rollout
+from tidegate.manifests.model import INT32
+from tidegate.manifests.rollout import Rollout, RolloutSpec
 
 RAMP = "tidegate.io/ramp"  # annotation: "true" lets a canary grow by no more than maxSurge at a time
 SUBSET = "/"  # between a DestinationRule and its subset, in the name of a selector
@@ -39,6 +46,11 @@ class View:
         """UID of the Rollout object, empty where there is none or it is being deleted."""
         metadata = self.live["metadata"] if self.live is not None else {}
         return "" if metadata.get("deletionTimestamp") else str(metadata.get("uid") or "")
+
+    @property
+    def hashes(self) -> frozenset[str]:
+        """Those of the versions that stand."""
+        return frozenset(each.hash for each in self.sets)
 
     def picture(self) -> str:
         """A digest of all that a decision is made from."""
@@ -65,33 +77,46 @@ class Views:
         self._kubernetes = kubernetes
         self._experiments = experiments
         self._workloads = Workloads(cluster)
+        self._versions = Versions(cluster)
 
-    async def view(self, target: Target, rollout: Document) -> View:
-        """The Rollout's objects as they stand; the number of replicas is the live object's, where there is one."""
+    async def view(
+        self, target: Target, rollout: Document, among: Collection[str] | None = None, *, left: bool = False
+    ) -> View:
+        """The Rollout's objects as they stand; the number of replicas is the live object's, where there is one.
+
+        `among` are the hashes of the versions that may stand; None: not known, so that all are looked for. `left` asks
+        for the Services, too, that were the Rollout's and that it names no more.
+        """
         live = await self._cluster.find(ROLLOUTS, target.namespace, target.name)
-        sets = await self._kubernetes.replica_sets(target, rollout)
+        sets = [replica_sets.state(each) for each in await self._versions.sets(target, uid_of(live), among)]
         istio = Istio.of(rollout)
         traffic = await self._kubernetes.traffic(target.namespace, istio) if istio else None
         rules = rules_of(rollout)
         selectors = await self._selectors(target.namespace, rules)
-        spec = Rollout.model_validate(live or rollout).spec
+        spec = spec_of(live, rollout)
         weights = None
         if istio is not None:
             share = traffic.canary if traffic else 0
             led_to = next((selectors.get(name, "") for name in rules.canary), "")
             weights = Weights(share, 100 - share, led_to)
-        experiment = await self._experiments.standing(target)
+        experiment = await self._experiments.standing(target, uid_of(live))
         shares = shares_of(traffic, experiment)
         workload = await self._workloads.standing(target.namespace, live or rollout)
+        former = await self._left(target, rules) if left else ()
         last = max((each.promoted_at for each in sets if each.promoted_at is not None), default=None)
         return View(
-            Scene(tuple(_standing(each, last) for each in sets), selectors, weights, shares, workload),
+            Scene(tuple(_standing(each, last) for each in sets), selectors, weights, shares, workload, former),
             tuple(sets),
             traffic,
             spec.wanted_replicas(),
             live,
             experiment,
         )
+
+    async def _left(self, target: Target, rules: Rules) -> tuple[str, ...]:
+        found = await self._cluster.select(SERVICES, target.namespace, {})
+        names = (each["metadata"]["name"] for each in found if is_claimed(each, target.name))
+        return tuple(sorted(name for name in names if name not in (*rules.stable, *rules.canary)))
 
     async def _selectors(self, namespace: str, rules: Rules) -> dict[str, str]:
         """The hash of each selector that exists; what is missing was refused at the start, or has gone since."""
@@ -105,6 +130,23 @@ class Views:
             elif (service := await self._cluster.find(SERVICES, namespace, name)) is not None:
                 found[name] = str((service["spec"].get("selector") or {}).get(HASH_LABEL, ""))
         return found
+
+
+def spec_of(live: Object | None, rollout: Document) -> RolloutSpec:
+    """The spec as it stands in the cluster; `rollout` is the release's own manifest.
+
+    A newer version that no release takes, and that cannot be read, keeps the one under way from nothing: what it says
+    of the number of replicas counts, and for the rest the release's own.
+    """
+    own = Rollout.model_validate(rollout).spec
+    if live is None:
+        return own
+    try:
+        return Rollout.model_validate(live).spec
+    except ValidationError:
+        replicas = live["spec"].get("replicas")
+        known = isinstance(replicas, int) and not isinstance(replicas, bool) and 0 <= replicas < INT32.stop
+        return own.model_copy(update={"replicas": replicas}) if known else own
 
 
 def rules_of(rollout: Document) -> Rules:

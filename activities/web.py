@@ -11,6 +11,7 @@ from temporalio import activity
 from activities.authentication import Authorizer
 from activities.http import Answer, exchange
 from activities.measuring import Asked, Measuring, Outcome, Value, answer_each
+from activities.outgoing import Outgoing
 from activities.over_http import outcome
 from activities.secrets import NamedSecrets
 from activities.tls import trusting
@@ -31,9 +32,7 @@ class Web:
     (Argo reads it for Prometheus only, and asks without it here).
     """
 
-    def __init__(
-        self, secrets: NamedSecrets, http: httpx.AsyncClient, *, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, secrets: NamedSecrets, http: Outgoing, *, clock: Callable[[], float] = time.time) -> None:
         """`clock` gives unix seconds."""
         self._http = http
         self._authorizer = Authorizer(clock)

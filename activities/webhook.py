@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,9 +18,9 @@ from temporalio.exceptions import ApplicationError
 from activities.errors import failure, rejected, unavailable
 from activities.http import Answer, TransportError, exchange, redirect_refused
 from activities.notice_templates import Templates
-from activities.secret_arguments import MASK
 from activities.secrets import Secrets
 from tidegate.contract import ErrorType, Notice, NoticeSent
+from tidegate.manifests.plain_text import harmless_values
 
 SIGNATURE: Final = "X-Tidegate-Signature"
 TIMESTAMP: Final = "X-Tidegate-Timestamp"
@@ -70,7 +71,7 @@ class Webhook:
     async def send(self, notice: Notice, *, repeated: bool) -> NoticeSent:
         """Send the facts with their words; what is `repeated` can only be told by the receiver, from its key."""
         text = self._templates.text(notice)
-        body = json.dumps({"text": text, **notice.model_dump(mode="json")}).encode()
+        body = json.dumps({"text": text, **harmless_values(notice.model_dump(mode="json"))}).encode()
         if len(body) > MAX_BODY_BYTES:
             raise rejected(self._system, f"the body would have {len(body)} bytes, more than {MAX_BODY_BYTES}")
         try:
@@ -106,9 +107,10 @@ class Webhook:
                 limit=_MAX_ANSWER_BYTES,
                 headers=headers,
                 content=body,
+                confidential=(key, url, urlsplit(url).path.strip("/")),
             )
         except TransportError as error:
-            raise unavailable(self._system, str(error).replace(url, MASK)) from None
+            raise unavailable(self._system, error) from None
         if not 200 <= answer.status < 300:
             raise self._refused(answer, url, key, now)
 
@@ -117,5 +119,5 @@ class Webhook:
             where = redirect_refused(answer, httpx.URL(url), "the url of the webhook")
             # An address from the secret store is a secret, and a redirect often repeats a part of it.
             return rejected(self._system, where if self._settings.url else where.partition(":")[0])
-        quoted = answer.quoted.replace(key, MASK).replace(url, MASK)[:_MAX_DETAIL]
+        quoted = answer.quoted[:_MAX_DETAIL]
         return failure(self._system, answer.status, quoted, answer.headers, datetime.fromtimestamp(now, UTC))

@@ -33,6 +33,7 @@ from tidegate.contract import (
     AnalysisRequest,
     AnalysisResult,
     MeasureRequest,
+    analysis_id,
     metrics_queue,
 )
 from workers.wiring import workflow_runner
@@ -131,7 +132,7 @@ async def measured(metrics: int, measurements: int) -> Figures:
         handle = await client.start_workflow(
             ANALYSIS_WORKFLOW,
             AnalysisRequest(namespace="payments", name="long", spec=_spec(metrics, rounds)),
-            id="analysis/long",
+            id=analysis_id("default", "payments", "long"),
             task_queue=RELEASES_QUEUE,
             result_type=AnalysisResult,
         )

@@ -212,6 +212,8 @@ class World:
             "TIDEGATE_VAULT__AUTH": "approle",
             "TIDEGATE_VAULT__ROLE_ID_FILE": str(self.vault.role_id_file),
             "TIDEGATE_VAULT__SECRET_ID_FILE": str(self.vault.secret_id_file),
+            # The embedded APIs stand on this machine, where no manifest leads in production.
+            "TIDEGATE_METRICS__HOSTS": "localhost,127.0.0.0/8",
             "TIDEGATE_DATADOG__MEASUREMENTS_PER_SECOND": "50",
             "TIDEGATE_TEMPORAL_UI": f"{self.temporal.ui_url}/namespaces/{NAMESPACE}",
             "TIDEGATE_GIT__REPOSITORIES": self.git.url,

@@ -6,8 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from activities.egress import Egress
+from activities.secrets import own_path, users_tree
 from tidegate.contract import Column, RevertMode, Template, check_column
 from tidegate.manifests.bake import read_duration
 
@@ -19,6 +21,10 @@ def _length(value: object) -> timedelta:
 
 
 Length = Annotated[timedelta, BeforeValidator(_length)]
+
+
+# Where a secret of Tidegate's own stands: never where Secrets stand that a manifest can name.
+OwnPath = Annotated[str, AfterValidator(own_path)]
 
 
 class Group(BaseModel):
@@ -56,9 +62,6 @@ class VaultSettings(Group):
     role_id_file: Path | None = Field(None, description="approle: file with the role id")
     secret_id_file: Path | None = Field(None, description="approle: file with the secret id")
     token_file: Path | None = Field(None, description="token: file with the token")
-    kubernetes_secrets: str = Field(
-        "secret/{namespace}/{name}", description="path of what manifests call the Kubernetes Secret `name`"
-    )
 
     @model_validator(mode="after")
     def _complete(self) -> VaultSettings:
@@ -70,16 +73,26 @@ class VaultSettings(Group):
 
 
 class SecretsSettings(Group):
-    """Where a secret is looked for that Vault does not have, or while there is no Vault to ask."""
+    """Where Secrets of manifests stand, and where a secret is looked for that no Vault gives."""
 
+    namespaces: Annotated[str, AfterValidator(users_tree)] = Field(
+        "secret/namespaces",
+        description="path above what manifests call the Kubernetes Secret `name`: <namespaces>/<namespace>/<name>",
+    )
     folder: Path | None = Field(None, description="mounted Secrets, a file for each key: <folder>/<path>/<key>")
     environment: bool = Field(False, description="look into variables as well, such as SECRET__TIDEGATE__GIT__token")
+
+
+def _own_or_none(path: str) -> str:
+    return own_path(path) if path else ""
 
 
 class CodecSettings(Group):
     """Where the keys are that encrypt what Temporal stores; without this group it stores readable JSON."""
 
-    secret_path: str = Field("", description="path in Vault of the keys, such as secret/tidegate/codec")
+    secret_path: Annotated[str, AfterValidator(_own_or_none)] = Field(
+        "", description="path in Vault of the keys, such as secret/tidegate/codec"
+    )
     key_file: Path | None = Field(None, description="JSON file with the same fields, as of a mounted Secret")
 
     @model_validator(mode="after")
@@ -89,11 +102,37 @@ class CodecSettings(Group):
         return self
 
 
+def _hosts(text: str) -> str:
+    Egress.of(filter(None, text.split(",")))
+    return text
+
+
+class MetricsSettings(Group):
+    """Where manifests may lead the metric providers.
+
+    With no list, to every host but the addresses of a machine itself, of a link and of a cloud's metadata; through a
+    proxy to none. What these settings themselves name (addresses of Datadog and Prometheus) may always be asked.
+    """
+
+    hosts: Annotated[str, AfterValidator(_hosts)] = Field(
+        "",
+        description="what may be asked, commas between: hosts, `.internal` for all below, `*` for all names, networks "
+        "such as 10.0.0.0/8",
+    )
+
+    def listed(self) -> tuple[str, ...]:
+        """The entries of the list."""
+        return tuple(filter(None, self.hosts.split(",")))
+
+
 class DatadogSettings(Group):
     """How Datadog is asked."""
 
     address: str = Field("https://api.datadoghq.com", description="used when the credentials name none")
-    controller_namespace: str = Field("argo-rollouts", description="namespace of a Secret that is not namespaced")
+    credentials_path: OwnPath = Field(
+        "secret/argo-rollouts",
+        description="path above Tidegate's own credentials: `datadog`, and what a `secretRef` names without namespaced",
+    )
     graph_url: str = Field(
         "https://app.datadoghq.com/metric/explorer?exp_query={query}&from_ts={from_ts}&to_ts={to_ts}&live=false",
         pattern=r"^(https?://[^/]+.*)?$",
@@ -125,7 +164,7 @@ class ServiceNowSettings(Group):
     """Where incidents and changes are opened."""
 
     url: Url = Field(description="such as https://example.service-now.com")
-    secret_path: str = Field("secret/tidegate/servicenow", description="path in Vault of the credentials")
+    secret_path: OwnPath = Field("secret/tidegate/servicenow", description="path in Vault of the credentials")
     fields: dict[Column, Template] = Field(
         default_factory=dict, description="further columns of an incident, such as FIELDS__ASSIGNMENT_GROUP"
     )
@@ -160,7 +199,7 @@ class GitSettings(Group):
         pattern=r"^(https|ssh|file)://[^,\s]*(,(https|ssh|file)://[^,\s]*)*$",
         description="what the address of a repository has to begin with, commas between: nothing else is asked or told",
     )
-    secret_path: str = Field("secret/tidegate/git", description="path in Vault of username and password, or token")
+    secret_path: OwnPath = Field("secret/tidegate/git", description="path in Vault of username and password, or token")
     mode: RevertMode = Field(RevertMode.PUSH, description="push: onto the branch; branch: one of its own, for review")
     author_name: str = Field("Tidegate", min_length=1, description="name in the commits")
     author_email: str = Field("tidegate@localhost", min_length=1, description="address in the commits")
@@ -171,7 +210,7 @@ class GitSettings(Group):
 class SlackSettings(Group):
     """Where notices to channels go."""
 
-    secret_path: str = Field(min_length=1, description="path in Vault of token, or else of webhook_url")
+    secret_path: OwnPath = Field(min_length=1, description="path in Vault of token, or else of webhook_url")
     api_url: Url = Field("https://slack.com/api", description="base URL of the Web API")
 
 
@@ -179,7 +218,7 @@ class WebhookSettings(Group):
     """Where the notices go that annotations address to this name."""
 
     url: Url | Literal[""] = Field("", description="used when the secret names none")
-    secret_path: str = Field(min_length=1, description="path in Vault of signing_key and, if it is secret, url")
+    secret_path: OwnPath = Field(min_length=1, description="path in Vault of signing_key and, if it is secret, url")
 
 
 class NoticesSettings(Group):
@@ -191,9 +230,20 @@ class NoticesSettings(Group):
 class DetectionsSettings(Group):
     """Where CrowdStrike Falcon's detections are received; nowhere without this group."""
 
-    secret_path: str = Field(min_length=1, description="path in Vault of signing_key, which Falcon signs with")
+    secret_path: OwnPath = Field(min_length=1, description="path in Vault of signing_key, which Falcon signs with")
     host: str = Field("127.0.0.1", description="0.0.0.0 where a gateway has to reach it")
     port: int = Field(8082, ge=0, le=65535, description="0 for any free port, which the log names")
     oldest: Length = Field(
         timedelta(minutes=5), gt=timedelta(), description="how long after it was signed a detection is believed"
     )
+
+
+class GatewaySettings(Group):
+    """Whose tokens may start releases by way of `tidegate-gateway`; without this group it does not start."""
+
+    issuer: Url = Field(description="`iss` of the tokens, such as https://token.actions.githubusercontent.com")
+    audience: str = Field("tidegate", min_length=1, description="`aud` of the tokens")
+    keys_url: Url = Field(description="where the issuer publishes its keys (`jwks_uri`)")
+    callers_file: Path = Field(description="rules: which claims may start which Rollouts; read at each request")
+    host: str = Field("127.0.0.1", description="0.0.0.0 where a gateway with TLS has to reach it")
+    port: int = Field(8083, ge=0, le=65535, description="0 for any free port, which the log names")

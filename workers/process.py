@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
+from pathlib import Path
 from typing import Final, TypeVar
 
 import structlog
@@ -61,21 +62,51 @@ async def connect_patiently(settings: Settings, health: Health, keys: KeySource 
             if keys is not None:
                 await keys.keyring()  # here, so that no task is taken before its payloads can be read
             return await connect_temporal(
-                identity=f"{os.getpid()}@{socket.gethostname()}", converter=data_converter(keys), runtime=runtime
+                identity=f"{os.getpid()}@{socket.gethostname()}",
+                converter=data_converter(keys),
+                runtime=runtime,
+                api_key=await read_token(settings.temporal_token_file),
             )
-        except (UnreachableError, KeysUnavailableError) as error:
+        except (UnreachableError, KeysUnavailableError, TokenFileError) as error:
             health.set_not_ready(error.message)
             await asyncio.sleep(delay)
             delay = min(delay * 2, settings.reconnect_at_most.total_seconds())
 
 
-async def check_temporal(client: Client, health: Health, trouble: Callable[[], str]) -> None:
-    """Keep the health up to date for ever; `trouble` says what else is in the way, empty when nothing is."""
+class TokenFileError(TidegateError):
+    """The file of the process's token for Temporal holds none now."""
+
+
+async def read_token(file: Path | None) -> str | None:
+    """The token for Temporal as it stands in its file now; None where there is no such file. Raises TokenFileError."""
+    if file is None:
+        return None
+    try:
+        token = (await asyncio.to_thread(file.read_text, encoding="ascii")).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TokenFileError(f"token for Temporal: {file}: {error}") from error
+    if len(token.split()) != 1:
+        raise TokenFileError(f"token for Temporal: {file}: it holds no token")
+    return token
+
+
+async def check_temporal(
+    client: Client, health: Health, trouble: Callable[[], str], token_file: Path | None = None
+) -> None:
+    """Keep the health up to date for ever, and the client's token as it stands in its file.
+
+    `trouble` says what else is in the way, empty when nothing is.
+    """
     while True:
         try:
+            if (token := await read_token(token_file)) is not None and token != client.api_key:
+                client.api_key = token
+                log.info("token for temporal read anew")
             await client.service_client.check_health(timeout=CHECK_TIMEOUT)
         except RPCError as error:
             health.set_not_ready(f"Temporal does not answer: {error.message}")
+        except TokenFileError as error:  # the one from before goes on until it ends
+            health.set_not_ready(error.message)
         else:
             if reason := trouble():
                 health.set_not_ready(reason)

@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
@@ -24,10 +25,12 @@ from workers.outside_settings import (
     CodecSettings,
     DatadogSettings,
     DetectionsSettings,
+    GatewaySettings,
     GitSettings,
     Group,
     KubernetesSettings,
     Length,
+    MetricsSettings,
     NoticesSettings,
     PrometheusSettings,
     SecretsSettings,
@@ -42,7 +45,7 @@ from workers.outside_settings import (
 PREFIX = "TIDEGATE_"
 SEPARATOR = "__"
 # Defaults of the commands' options; they may stand in an environment that a worker shares.
-_OF_THE_COMMANDS = frozenset({"namespace"})
+_OF_THE_COMMANDS = frozenset({"namespace", "server", "token_file", "audience"})
 
 
 class SettingsError(Exception):
@@ -119,6 +122,7 @@ class Settings(BaseSettings):
     vault: VaultSettings | None = None
     secrets: SecretsSettings = SecretsSettings()
     codec: CodecSettings | None = None
+    metrics: MetricsSettings = MetricsSettings()
     datadog: DatadogSettings = DatadogSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
     web: WebSettings = WebSettings()
@@ -132,10 +136,14 @@ class Settings(BaseSettings):
     bake: BakeSettings = BakeSettings()
     watcher: WatcherSettings = WatcherSettings()
     detections: DetectionsSettings | None = None
+    gateway: GatewaySettings | None = None
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()
     temporal_ui: Url | Literal[""] = Field(
         "", description="Temporal UI with its namespace, such as https://temporal.internal/namespaces/default"
+    )
+    temporal_token_file: Path | None = Field(
+        None, description="file with the token for Temporal, read again as it is renewed; before TEMPORAL_API_KEY"
     )
     telemetry: str = Field("", description="address such as 0.0.0.0:9464 for Prometheus; no metrics by default")
     graceful_shutdown: Length = Field(timedelta(seconds=30), description="time for running activities after SIGTERM")
@@ -169,6 +177,16 @@ class Settings(BaseSettings):
     def _named_version(self) -> Settings:
         if bool(self.deployment_name) != bool(self.build_id):
             raise ValueError("set TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID, or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _only_credentials_for_datadog(self) -> Settings:
+        """A metric picks credentials for Datadog by their name: nothing else may stand where it picks."""
+        tree = f"{self.datadog.credentials_path}/"
+        given = (self.codec, self.servicenow, self.git, self.slack, self.detections, *self.webhooks.values())
+        for path in (each.secret_path for each in given if each is not None):
+            if path.startswith(tree):
+                raise ValueError(f"{path} stands below TIDEGATE_DATADOG__CREDENTIALS_PATH: put it elsewhere")
         return self
 
     @field_validator("webhooks")

@@ -7,11 +7,24 @@ from typing import Final
 
 import structlog
 
-from activities.cluster import ROLLOUTS, Cluster, Object
+from activities.cluster import ROLLOUTS, SERVICES, Cluster, Object
 from activities.workloads import Workloads, with_template
 from tidegate.client import RefusedError, RolloutRef, TidegateClient
 from tidegate.contract import ErrorType, WorkloadTemplate
-from tidegate.doorway import Ask, Note, Start, Tell, decide, decide_deleted, release_request
+from tidegate.doorway import (
+    Ask,
+    Decision,
+    Leave,
+    Note,
+    RunState,
+    Start,
+    Tell,
+    decide,
+    decide_deleted,
+    decide_services,
+    release_request,
+    service_names,
+)
 from workers.watch_notices import notice
 
 log = structlog.get_logger(__name__)
@@ -22,9 +35,10 @@ NOT_NOW: Final = "NotDone"
 
 @dataclass(frozen=True)
 class Sighting:
-    """A Rollout as it was seen last; `object` is None when it was not in a list of all."""
+    """A Rollout as it was seen last; `object` is None when it is to be read, `missing` it was from a list of all."""
 
     object: Object | None
+    missing: bool = False
     deleted: bool = False
     recheck: bool = False
 
@@ -58,10 +72,17 @@ class Door:
         else:
             workload = await self._workloads.template(namespace, found)
             decision = decide(with_template(found, workload), release, recheck=sighting.recheck)
+            if decision == Decision() and (release is None or release.state is RunState.ENDED):
+                decision = decide_services(found, release, await self._services(namespace, found))
         again = decision.look_again
         for ask in decision.asks:
             again |= await self._say(rollout, found or {}, workload, ask)
         return again
+
+    async def _services(self, namespace: str, rollout: Object) -> dict[str, Object]:
+        """The Services that a Rollout names, as far as they exist."""
+        found = {name: await self._cluster.find(SERVICES, namespace, name) for name in service_names(rollout)}
+        return {name: service for name, service in found.items() if service is not None}
 
     async def _say(self, rollout: RolloutRef, found: Object, workload: WorkloadTemplate | None, ask: Ask) -> bool:
         """Say one thing; returns whether what follows from it has to be looked at."""
@@ -78,13 +99,18 @@ class Door:
                     log.info(
                         "asked", ask=ask.update, rollout=rollout.workflow_id, why=ask.message.reason, answer=answer
                     )
+                case Leave():
+                    if await self._client.let_go(rollout, ask.uid):
+                        log.info("asked", ask="let go", rollout=rollout.workflow_id, why="the Rollout was deleted")
                 case Note():
                     await self._refuse(found, NOT_NOW, ask.about, ask.message)
         except RefusedError as error:
             if error.kind == ErrorType.INVALID_SPEC:
-                await self._refuse(found, INVALID_SPEC, str(found["metadata"].get("generation")), error.message)
+                # A generation may be refused for one thing after the other: the template of a Deployment is not its.
+                about = f"{found['metadata'].get('generation')}/{error.message}"
+                await self._refuse(found, INVALID_SPEC, about, error.message)
             elif error.kind == ErrorType.REJECTED:
-                log.info("turned down", rollout=rollout.workflow_id, why=error.message)
+                log.info("turned down, decided anew", rollout=rollout.workflow_id, why=error.message)
                 return True
             else:
                 raise

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from activities.cluster import EVENTS, ROLLOUTS, Cluster, Object
+from tidegate.manifests.plain_text import harmless
 
 COMPONENT = "tidegate-watcher"
 _LONGEST_MESSAGE = 1000  # bytes; the API server takes 1024
@@ -47,7 +48,7 @@ def _event(rollout: Mapping[str, Any], reason: str, about: str, message: str, no
         },
         "type": "Warning",
         "reason": reason,
-        "message": message.encode()[:_LONGEST_MESSAGE].decode(errors="ignore"),
+        "message": harmless(message).encode()[:_LONGEST_MESSAGE].decode(errors="ignore"),
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,
         "firstTimestamp": moment,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -63,11 +64,11 @@ class Watch:
             tasks.create_task(self._look_for_stopped(tasks))
 
     async def _follow(self, namespace: str, tasks: asyncio.TaskGroup) -> None:
-        delay = FIRST_DELAY_SECONDS
+        delay, first = FIRST_DELAY_SECONDS, True
         while True:
             try:
-                version = await self._look_at_all(namespace, tasks)
-                self._troubles[namespace] = ""
+                version = await self._look_at_all(namespace, tasks, first=first)
+                self._troubles[namespace], first = "", False
                 delay = FIRST_DELAY_SECONDS
                 await self._look_at_changes(namespace, version, tasks)
             except ApplicationError as error:
@@ -100,19 +101,22 @@ class Watch:
             if reference is not None and reference.name == workload[1]:
                 self._attend(tasks, key, Sighting(found))
 
-    async def _look_at_all(self, namespace: str, tasks: asyncio.TaskGroup) -> str:
-        """Attend to every object, and to every release whose object may be gone; returns the version of the list."""
+    async def _look_at_all(self, namespace: str, tasks: asyncio.TaskGroup, *, first: bool) -> str:
+        """Attend to every object, and to every release whose object may be gone; returns the version of the list.
+
+        At the `first` look those that have ended count, too: their objects may have gone while nobody looked.
+        """
         objects, version = await list_all(self._cluster, ROLLOUTS, namespace)
         self._followed.set(len(objects), {"watched": namespace or "all"})
         for found in objects:
             self._attend(tasks, _key(found), Sighting(found, recheck=True))
         listed = {_key(found) for found in objects}
         known = {key for key in self._attendants if namespace in ("", key[0])}
-        for key in (known | await self._under_release(namespace)) - listed:
-            self._attend(tasks, key, Sighting(None))
+        for key in (known | await self._released(namespace, ended=first)) - listed:
+            self._attend(tasks, key, Sighting(None, missing=True))
         return version
 
-    async def _under_release(self, namespace: str) -> set[Key]:
+    async def _released(self, namespace: str, *, ended: bool) -> set[Key]:
         try:
             releases = await self._client.list(namespace or None, cluster=self._name)
         except TidegateError as error:
@@ -120,7 +124,7 @@ class Watch:
                 "releases not listed: one whose Rollout is gone may go on until the next time", why=error.message
             )
             return set()
-        return {(each.namespace, each.name) for each in releases if each.state == RUNNING}
+        return {(each.namespace, each.name) for each in releases if ended or each.state == RUNNING}
 
     async def _look_for_stopped(self, tasks: asyncio.TaskGroup) -> None:
         """Attend to every Rollout whose release was terminated: nothing changes in the object then.
@@ -177,17 +181,15 @@ class _Attendant:
         self._key = key
         self._at_once = at_once
         self._sighting = Sighting(None)
+        self.seen: Object | None = None  # as it was seen last
         self._news = asyncio.Event()
 
     def tell(self, sighting: Sighting) -> None:
-        """The object was seen."""
+        """The object was seen, or is to be looked at."""
         self._sighting = sighting
+        if sighting.object is not None or sighting.missing:
+            self.seen = sighting.object
         self._news.set()
-
-    @property
-    def seen(self) -> Object | None:
-        """The object as it was seen last."""
-        return self._sighting.object
 
     async def run(self) -> None:
         """Attend until the object is gone and nothing is left to say about it."""
@@ -200,8 +202,11 @@ class _Attendant:
             if again:
                 await self._wait(delay)
                 delay = min(delay * 2, LAST_DELAY_SECONDS)
+                if not self._news.is_set() and not self._sighting.deleted:
+                    # What is asked once more is asked of the object as it stands by then.
+                    self._sighting = replace(self._sighting, object=None)
             elif not self._news.is_set():
-                if self._sighting.deleted or self._sighting.object is None:
+                if self._sighting.deleted or self.seen is None:
                     return
                 await self._news.wait()
 

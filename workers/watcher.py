@@ -49,7 +49,7 @@ async def _watch(temporal: Client, settings: Settings, stop: asyncio.Event, heal
         client = TidegateClient(temporal)
         watch = Watch(cluster, client, settings.cluster, settings.watcher, meter)
         await _receive_detections(settings, cluster, client, stack)
-        checking = asyncio.create_task(check_temporal(temporal, health, watch.trouble))
+        checking = asyncio.create_task(check_temporal(temporal, health, watch.trouble, settings.temporal_token_file))
         try:
             log.info("watching", cluster=settings.cluster, namespaces=settings.watcher.namespaces or "all")
             await unless_stopped(stop, watch.run())

@@ -5,6 +5,7 @@ Outside systems' clients are imported where they are made, so that a process tha
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -16,7 +17,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, cluster_queue, metrics_queue
+from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, WORKER_AGENT, cluster_queue, metrics_queue
 from workers.follow_up import follow_up_activities
 from workers.heartbeats import Heartbeats
 from workers.logs import LogContext
@@ -25,10 +26,9 @@ from workers.outside_settings import VaultSettings
 from workers.settings import PREFIX, Role, Settings
 
 if TYPE_CHECKING:
-    import httpx
-
     from activities import vault_login
     from activities.cluster import Cluster
+    from activities.outgoing import Outgoing
     from activities.secrets import Secrets
 
 log = structlog.get_logger(__name__)
@@ -62,15 +62,17 @@ async def open_workers(client: Client, settings: Settings) -> AsyncIterator[list
             activities = await _cluster_activities(settings, stack)
             workers.append(_activity_worker(client, settings, cluster_queue(settings.cluster), activities))
         if roles & {Role.METRICS, Role.FOLLOW_UP}:
-            import httpx
-
-            http = await stack.enter_async_context(httpx.AsyncClient(trust_env=True))
             secrets = open_secrets(settings, stack)
             if Role.METRICS in roles:
-                for provider, measured in _metric_activities(settings, http, secrets).items():
+                asking = await stack.enter_async_context(_outgoing(settings))
+                for provider, measured in _metric_activities(settings, asking, secrets).items():
                     queue = metrics_queue(provider)
                     workers.append(_activity_worker(client, settings, queue, [measured.activity], measured.per_second))
             if Role.FOLLOW_UP in roles:
+                import httpx
+
+                # Whom it asks, the settings alone say.
+                http = await stack.enter_async_context(httpx.AsyncClient(trust_env=True))
                 told = follow_up_activities(settings, http, secrets)
                 workers.append(_activity_worker(client, settings, FOLLOW_UP_QUEUE, told))
         yield workers
@@ -84,13 +86,14 @@ def workflow_runner() -> SandboxedWorkflowRunner:
 def _workflow_worker(client: Client, settings: Settings) -> Worker:
     from workflows.analysis_run import AnalysisRun
     from workflows.follow_up import FollowUp
+    from workflows.let_go import LetGoOfObjects
     from workflows.roll_back import RollBack
     from workflows.rollout import Rollout
 
     return Worker(
         client,
         task_queue=RELEASES_QUEUE,
-        workflows=[Rollout, AnalysisRun, FollowUp, RollBack],
+        workflows=[Rollout, AnalysisRun, FollowUp, RollBack, LetGoOfObjects],
         workflow_runner=workflow_runner(),
         deployment_config=_version(settings),
         max_cached_workflows=_cached_workflows(settings),
@@ -148,10 +151,10 @@ async def open_cluster(settings: Settings, agent: str) -> Cluster:
 
 
 async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Activities:
-    from activities.cluster import WORKER_AGENT
     from activities.istio import IstioTraffic
     from activities.jobs import Jobs
     from activities.kubernetes import Kubernetes
+    from activities.leaving import Leaving
     from activities.passes import Passes
     from activities.restarts import Restarts
     from activities.rollbacks import Rollbacks
@@ -163,6 +166,7 @@ async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Acti
         *IstioTraffic(cluster).activities(),
         *Passes(cluster).activities(),
         *Restarts(cluster).activities(),
+        *Leaving(cluster).activities(),
         *Rollbacks(cluster).activities(),
         *Jobs(cluster).activities(),
     ]
@@ -175,12 +179,22 @@ class _Measured(NamedTuple):
     per_second: float | None
 
 
-def _metric_activities(settings: Settings, http: httpx.AsyncClient, store: Secrets) -> dict[str, _Measured]:
+def _outgoing(settings: Settings) -> Outgoing:
+    from activities.egress import Egress
+    from activities.outgoing import Outgoing
+    from activities.prometheus_request import ADDRESS_VARIABLE
+
+    named = (settings.datadog.address, settings.prometheus.address)
+    by_variable = (os.environ.get(name, "") for name in ("DD_ADDRESS", ADDRESS_VARIABLE))
+    return Outgoing(Egress.of(settings.metrics.listed(), trusted=(*named, *by_variable)))
+
+
+def _metric_activities(settings: Settings, http: Outgoing, store: Secrets) -> dict[str, _Measured]:
     """By the provider's key in manifests."""
     from activities import datadog, prometheus, web
     from activities.secrets import NamedSecrets
 
-    secrets = NamedSecrets(store, settings.vault.kubernetes_secrets) if settings.vault else NamedSecrets(store)
+    secrets = NamedSecrets(store, settings.secrets.namespaces)
     asked = datadog.DatadogSettings(**settings.datadog.model_dump(exclude={"measurements_per_second", "graph_url"}))
     prometheus_asked = prometheus.PrometheusSettings(address=settings.prometheus.address)
     return {

@@ -45,7 +45,7 @@ async def _poll(client: Client, settings: Settings, stop: asyncio.Event, health:
         def trouble() -> str:
             return "" if all(worker.is_running for worker in workers) else "a worker does not poll"
 
-        checking = asyncio.create_task(check_temporal(client, health, trouble))
+        checking = asyncio.create_task(check_temporal(client, health, trouble, settings.temporal_token_file))
 
         def take_no_more() -> None:
             checking.cancel()

@@ -5,21 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from pydantic import ValidationError
 from temporalio.exceptions import ApplicationError
 
 from tidegate.analysis.conditions import compile_condition
 from tidegate.analysis.experiments import Subject
 from tidegate.analysis.spec import SpecError
-from tidegate.contract import ErrorType, Observation, ReleaseRequest, ReleaseResult, ReleaseStatus
+from tidegate.contract import Observation, ReleaseRequest, ReleaseResult, ReleaseStatus, rollout_id
 from tidegate.manifests.bake import BAKE, BAKE_TEMPLATES, bake_analysis, bake_duration
-from tidegate.manifests.documents import from_objects
+from tidegate.manifests.documents import Manifests, from_objects, in_one_round
 from tidegate.manifests.durations import parse_duration
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
 from tidegate.manifests.lint import check_release, lint
+from tidegate.manifests.plain_text import harmless
 from tidegate.manifests.rollout import Rollout as Manifest
 from tidegate.manifests.steps import ExperimentStep
 from tidegate.manifests.workload import needs_template
+from workflows.failures import check_id
+from workflows.inputs import invalid, read_input
 from workflows.plan import HOLD_LIMIT, BakePlan, Plan
 
 _SHOWN_ERRORS = 5
@@ -27,27 +29,29 @@ _SHOWN_ERRORS = 5
 
 def parse_request(value: Any) -> ReleaseRequest:
     """Read the input of a release. Raises a non-retryable `InvalidSpec` that names field, value and what is allowed."""
-    if isinstance(value, ReleaseRequest):
-        return value
-    try:
-        return ReleaseRequest.model_validate(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the input"
-        shown = repr(first.get("input"))[:200]
-        raise ApplicationError(
-            f"release request: {where}: {shown}: {first['msg']}", type=ErrorType.INVALID_SPEC, non_retryable=True
-        ) from error
+    request = read_input(ReleaseRequest, value, "release request")
+    if excess := request.excess():
+        raise _invalid(request, [excess])
+    return request
+
+
+def check_rollout(request: ReleaseRequest, workflow_id: str) -> None:
+    """Let a release be asked only for its own Rollout: the id is the lock (law 4). Raises `InvalidSpec` otherwise."""
+    check_id("release", workflow_id, rollout_id(request.cluster, request.namespace, request.name))
 
 
 def read_manifest(request: ReleaseRequest) -> Manifest:
     """The Rollout of a request, checked by itself. Raises `InvalidSpec` with every reason against it."""
     try:
         manifests = from_objects([request.rollout])
-        _refuse(request, lint(manifests, compile_condition=compile_condition))
+        _refuse(request, _judge(manifests))
         return manifests.rollout().model
     except ManifestError as error:
-        raise _invalid(request, [str(finding) for finding in error.findings]) from error
+        raise _invalid(request, [str(finding) for finding in in_one_round(error, _judge)]) from error
+
+
+def _judge(manifests: Manifests) -> list[Finding]:
+    return lint(manifests, compile_condition=compile_condition)
 
 
 def check(request: ReleaseRequest, manifest: Manifest, seen: Observation) -> tuple[Plan, tuple[str, ...]]:
@@ -63,7 +67,12 @@ def check(request: ReleaseRequest, manifest: Manifest, seen: Observation) -> tup
     plan = Plan.of(request.resolved(), manifest, seen, _hold_limit(request), _bake(request, seen))
     try:
         findings = check_release(
-            request.rollout, plan.templates, seen.services, seen.virtual_services, compile_condition=compile_condition
+            request.rollout,
+            plan.templates,
+            seen.services,
+            seen.virtual_services,
+            standing=seen.standing,
+            compile_condition=compile_condition,
         )
     except ManifestError as error:
         raise _invalid(request, [str(finding) for finding in error.findings]) from error
@@ -153,4 +162,4 @@ def _refuse(request: ReleaseRequest, findings: list[Finding]) -> None:
 def _invalid(request: ReleaseRequest, problems: list[str]) -> ApplicationError:
     more = f" (and {len(problems) - _SHOWN_ERRORS} more)" if len(problems) > _SHOWN_ERRORS else ""
     text = "; ".join(problems[:_SHOWN_ERRORS])
-    return ApplicationError(f"Rollout/{request.name}: {text}{more}", type=ErrorType.INVALID_SPEC, non_retryable=True)
+    return invalid(harmless(f"Rollout/{request.name}: {text}{more}"))

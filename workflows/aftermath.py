@@ -34,6 +34,11 @@ def abort_effects(plan: Plan, status: ReleaseStatus, cause: str, at: datetime) -
     return incident, reverted, *closed
 
 
+def restored_effect(plan: Plan, status: ReleaseStatus) -> Effect:
+    """What follows when the traffic is back after all, which was refused when people heard of the abort."""
+    return Effect.of("note restored", Activity.NOTE_INCIDENT, traffic_note(plan, status))
+
+
 def scaled_effect(plan: Plan, status: ReleaseStatus) -> Effect:
     """What follows when the pods of an aborted version are gone."""
     return Effect.of("note", Activity.NOTE_INCIDENT, scale_note(plan, status))

@@ -16,8 +16,6 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import ValidationError
-
     from tidegate.analysis.arguments import SpecError, has_placeholder
     from tidegate.analysis.metric import MetricRules
     from tidegate.analysis.reading import Reading
@@ -33,16 +31,19 @@ with workflow.unsafe.imports_passed_through():
         MeasureRequest,
         Query,
         Signal,
+        analysis_id,
         cluster_queue,
         job_name,
         metrics_queue,
     )
+    from tidegate.manifests.plain_text import harmless
     from tidegate.manifests.providers.job import CONFIDENTIAL_REMEDY, NOT_CONFIDENTIAL
     from tidegate.manifests.providers.job import KEY as JOB
     from tidegate.manifests.support import PROVIDERS
     from tidegate.story import analysis_details
     from workflows.commands import HEARTBEAT_TIMEOUT
-    from workflows.failures import cause_of
+    from workflows.failures import cause_of, check_id
+    from workflows.inputs import invalid, read_input
     from workflows.interruptions import shielded
     from workflows.measured_jobs import MeasuredJobs
 
@@ -65,7 +66,7 @@ class AnalysisRun:
     """An execution of templates against their providers. A failed gate is a result, not a failure of the workflow."""
 
     @workflow.init
-    def __init__(self, request: Any = None, status: Any = None) -> None:
+    def __init__(self, request: Any = None, status: Any = None, *more: Any) -> None:
         self._status = AnalysisStatus(name="", phase=Phase.PENDING)
         self._asked_to_end = False
         self._told: tuple[str, ...] = ()
@@ -74,7 +75,7 @@ class AnalysisRun:
         self._jobs: MeasuredJobs
 
     @workflow.run
-    async def run(self, request: Any = None, status: Any = None) -> AnalysisResult:
+    async def run(self, request: Any = None, status: Any = None, *more: Any) -> AnalysisResult:
         """Measure and judge until the run is over; `status` is where an earlier part of the same run stopped."""
         wanted, rules = _read(request)
         run = _begin(wanted, rules, status)
@@ -115,7 +116,7 @@ class AnalysisRun:
         workflow.logger.warning("unknown signal %s: known is terminate", name[:80])
 
     @workflow.query(name=Query.STATUS, description="Metrics, measurements and verdicts")
-    def status(self, argument: Any = None) -> AnalysisStatus:
+    def status(self, *arguments: Any) -> AnalysisStatus:
         """What was measured and what it means."""
         return self._status
 
@@ -220,13 +221,14 @@ class AnalysisRun:
 
     def _show(self, run: Run) -> None:
         self._status = run.status
-        workflow.set_current_details(analysis_details(run.status))
+        workflow.set_current_details(harmless(analysis_details(run.status)))
 
 
 def _read(request: Any) -> tuple[AnalysisRequest, RunRules]:
     """What is asked for. Raises a non-retryable `InvalidSpec` for what no run could carry out."""
+    wanted = read_input(AnalysisRequest, request, "analysis request")
     try:
-        wanted = AnalysisRequest.model_validate(request)
+        _check_ids(wanted)
         rules = RunRules.of(wanted.spec)
         for index, metric in enumerate(rules.metrics):
             if metric.provider not in PROVIDERS:
@@ -238,13 +240,17 @@ def _read(request: Any) -> tuple[AnalysisRequest, RunRules]:
                 raise SpecError(
                     f"Analysis spec invalid: metrics[{index}].provider.job: {NOT_CONFIDENTIAL} ({CONFIDENTIAL_REMEDY})"
                 )
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the input"
-        raise _invalid(f"analysis request: {where}: {first['msg']}") from None
     except ValueError as error:
-        raise _invalid(str(error)) from None
+        raise invalid(harmless(str(error))) from None
     return wanted, rules
+
+
+def _check_ids(wanted: AnalysisRequest) -> None:
+    """Refuse a run under another one's name, or one that would speak to a release that did not start it."""
+    info = workflow.info()
+    check_id("run of an analysis", info.workflow_id, analysis_id(wanted.cluster, wanted.namespace, wanted.name))
+    if wanted.release_id and (info.parent is None or info.parent.workflow_id != wanted.release_id):
+        raise invalid(f"analysis request: release_id: {wanted.release_id!r} did not start this run: leave it out")
 
 
 def _begin(wanted: AnalysisRequest, rules: RunRules, status: Any) -> Run:
@@ -253,11 +259,7 @@ def _begin(wanted: AnalysisRequest, rules: RunRules, status: Any) -> Run:
     try:
         return Run.resume(rules, AnalysisStatus.model_validate(status))
     except ValueError:
-        raise _invalid("analysis run: the status of its earlier part is not one of this spec") from None
-
-
-def _invalid(message: str) -> ApplicationError:
-    return ApplicationError(message, type=ErrorType.INVALID_SPEC, non_retryable=True)
+        raise invalid("analysis run: the status of its earlier part is not one of this spec") from None
 
 
 async def _execute(cluster: str, provider: str, asked: MeasureRequest) -> list[Reading]:

@@ -75,6 +75,7 @@ class Commands:
         self._queue = cluster_queue(cluster)
         self._target = target
         self.patience = PATIENCE  # how long a forward command may fail before the release gives up on it
+        self.failing_since: datetime | None = None
         self._epoch = int(workflow.info().start_time.timestamp() * 1000)
         self._sequence = 0
 
@@ -97,7 +98,9 @@ class Commands:
         )
         return observation
 
-    async def reconcile(self, plan: Plan, place: Place, traffic: TrafficState | None, account: Account) -> Reconciled:
+    async def reconcile(
+        self, plan: Plan, place: Place, traffic: TrafficState | None, account: Account, *, moves: bool = True
+    ) -> Reconciled:
         """One pass. A way back, or past the point of no return, is tried for as long as it takes."""
         request = Reconcile(
             target=self._target,
@@ -108,9 +111,10 @@ class Commands:
             owner_uid=plan.owner_uid,
             traffic=traffic,
             account=account if plan.owner_uid else account.model_copy(update={"tell": None}),
+            moves=moves,
             fence=self._fence(),
         )
-        write = self._certain if place.aborted or place.hash == place.stable_hash else self._forward
+        write = self._certain if place.is_certain else self._forward
         where = "" if place.index is None else f"step {place.index}"
         seen: Reconciled = await write(Activity.RECONCILE, request, Reconciled, "way back" if place.aborted else where)
         return seen
@@ -157,13 +161,15 @@ class Commands:
             summary="new pods",
         )
 
-    async def restore_stable(self, istio: Istio, stable_hash: str) -> TrafficState:
-        """All traffic to stable, for as long as it takes (law 3).
+    async def restore_stable(self, istio: Istio, stable_hash: str, failing: tuple[str, ...] = ()) -> TrafficState:
+        """All traffic to stable, for as long as it takes (law 3); or what is refused, if `failing` does not name it.
 
         One that does not answer may have been given to a worker that is dead or frozen. Another is asked for beside it,
         long before its heartbeats are missed: all write the same, with the same fence, and the first answer counts.
         """
-        request = RestoreStable(target=self._target, istio=istio, stable_hash=stable_hash, fence=self._fence())
+        request = RestoreStable(
+            target=self._target, istio=istio, stable_hash=stable_hash, fence=self._fence(), failing=failing
+        )
         asked: list[asyncio.Task[TrafficState]] = []
         while len(asked) < RESTORES:
             asked.append(asyncio.create_task(self._restore(request)))
@@ -183,6 +189,12 @@ class Commands:
         traffic: TrafficState = await self._certain(Activity.RESTORE_STABLE, request, TrafficState, "canary 0 %")
         return traffic
 
+    @property
+    def _patience_left(self) -> timedelta:
+        """How long it may fail from now on: what was refused before counts, whatever was refused."""
+        spent = workflow.now() - self.failing_since if self.failing_since is not None else timedelta()
+        return max(self.patience - spent, timedelta(seconds=1))
+
     async def _forward(self, name: Activity, request: Any, result_type: type[Any] | None, summary: str) -> Any:
         return await workflow.execute_activity(
             name,
@@ -191,7 +203,7 @@ class Commands:
             task_queue=self._queue,
             start_to_close_timeout=WRITE_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            schedule_to_close_timeout=self.patience,
+            schedule_to_close_timeout=self._patience_left,
             retry_policy=FORWARD_RETRY,
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=summary,

@@ -60,11 +60,19 @@ def incident_cause(plan: Plan, status: ReleaseStatus) -> str:
 
     The run is part of it: a second try of the same revision that fails again is another event.
     """
-    return f"{status.workflow_id}/{plan.revision}/{status.run_id}/aborted"
+    return f"{_cause(plan, status)}/aborted"
+
+
+def _cause(plan: Plan, status: ReleaseStatus) -> str:
+    """What records are found by again, also by a reset of the run: like the workflows that make them."""
+    return f"{status.workflow_id}/{plan.revision}/{status.first_run_id or status.run_id}"
 
 
 def traffic_note(plan: Plan, status: ReleaseStatus) -> IncidentNote:
-    """The traffic is back, which is what people wait for."""
+    """The traffic is back, which is what people wait for; or why it cannot be led back yet."""
+    if status.failing is not None:
+        text = f"the canary has {status.actual_weight} % of the traffic, and the way back is {status.failing}"
+        return _note(plan, status, "refused", text)
     return _note(plan, status, "restored", f"the canary has {status.actual_weight} % of the traffic")
 
 
@@ -113,7 +121,7 @@ def change_outcome(plan: Plan, status: ReleaseStatus, at: datetime, outcome: str
 
 
 def _change_cause(plan: Plan, status: ReleaseStatus) -> str:
-    return f"{status.workflow_id}/{plan.revision}/{status.run_id}/change"
+    return f"{_cause(plan, status)}/change"
 
 
 def _asked(plan: Plan) -> dict[str, str]:
@@ -168,7 +176,7 @@ def _datadog_metrics(templates: Iterable[dict[str, Any]]) -> frozenset[str]:
 def _note(plan: Plan, status: ReleaseStatus, event: str, text: str) -> IncidentNote:
     return IncidentNote(
         correlation_id=incident_cause(plan, status),
-        event=f"{status.workflow_id}/{plan.revision}/{status.run_id}/{event}",
+        event=f"{_cause(plan, status)}/{event}",
         text=f"Tidegate: {text}",
     )
 
@@ -199,6 +207,7 @@ def _description(plan: Plan, status: ReleaseStatus, cause: str, failed: list[Ana
         *_released(plan, status),
         f"Step: {_step(status)}; highest weight that the canary had: {highest} %",
         f"Traffic: {status.actual_weight} % on the canary now",
+        *([f"The way back is {status.failing}"] if status.failing is not None else []),
         *(line for analysis in failed for line in _measurements(analysis)),
     ]
     return "\n".join(lines)

@@ -35,7 +35,7 @@ class Experiment:
         self._journal = journal
         self._index = index
         self._step = step
-        self._name = plan.analysis_name(index, 0)
+        self._name = next(plan.analysis_names(index))
         self._runs: dict[str, asyncio.Task[Phase]] = {}
         self._undecided = ""
         self._progress: dict[str, tuple[ExperimentSetState | None, datetime]] = {}

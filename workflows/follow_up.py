@@ -25,8 +25,11 @@ with workflow.unsafe.imports_passed_through():
         FollowUpRequest,
         IncidentNote,
         Signal,
+        follow_ups_of,
     )
+    from tidegate.manifests.plain_text import harmless
     from workflows.failures import cause_of
+    from workflows.inputs import read_input
 
 GIVE_UP = timedelta(days=7)
 # What is not there is asked for again, too: proxies say so in the name of servers that are away, and forges of
@@ -43,11 +46,14 @@ class FollowUp:
     """Started by a release for each decision, under an id of its own: it is begun once."""
 
     @workflow.run
-    async def run(self, asked: FollowUpRequest) -> list[FollowedUp]:
+    async def run(self, request: Any = None, *more: Any) -> list[FollowedUp]:
         """Have every effect, side by side; the release hears of each while it is there.
 
-        Fails, once all have ended, with those that a person has to put right or that took longer than `GIVE_UP`.
+        Fails at once with an input that cannot be read; else, once all have ended, with those that a person has to put
+        right or that took longer than `GIVE_UP`.
         """
+        asked = read_input(FollowUpRequest, request, "follow-up request")
+        _check_id(asked)
         self._asked = asked
         self._until = workflow.now() + GIVE_UP
         ended = list(await asyncio.gather(*map(self._have, asked.effects)))
@@ -81,7 +87,8 @@ class FollowUp:
                     return FollowedUp(name=effect.name, state=EffectState.SKIPPED, message=cause_of(error))
                 if kind != ErrorType.NOT_FOUND or workflow.now() + NOT_THERE >= self._until:
                     return FollowedUp(name=effect.name, state=EffectState.FAILED, message=cause_of(error))
-                workflow.set_current_details(f"{effect.name}: {cause_of(error)}: asked again every {NOT_THERE}")
+                told = f"{effect.name}: {cause_of(error)}: asked again every {NOT_THERE}"
+                workflow.set_current_details(harmless(told))
                 await workflow.sleep(NOT_THERE)
             else:
                 said = str(answer.get("message") or "") if isinstance(answer, dict) else ""
@@ -98,6 +105,20 @@ class FollowUp:
             schedule_to_close_timeout=self._until - workflow.now(),
             retry_policy=RETRY,
             summary=effect.name,
+        )
+
+
+def _check_id(asked: FollowUpRequest) -> None:
+    """Effects follow from a workflow that decided, and have its name: anybody else's are refused before any is had."""
+    info = workflow.info()
+    parent = info.parent.workflow_id if info.parent is not None else ""
+    if not parent or asked.release not in ("", parent) or not info.workflow_id.startswith(follow_ups_of(parent)):
+        right = f"{follow_ups_of(asked.release or '<workflow>')}..."
+        raise ApplicationError(
+            f"workflow id {info.workflow_id!r}: what follows a decision is started as {right!r} by the workflow that "
+            "decided, or not at all",
+            type=ErrorType.INVALID_SPEC,
+            non_retryable=True,
         )
 
 

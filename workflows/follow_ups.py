@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -28,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.failures import cause_of
     from workflows.journal import Journal
 
+DIGEST_LENGTH = 12
 PATIENCE = timedelta(minutes=1)  # with people's systems, once everything else is done
 
 
@@ -52,8 +55,11 @@ class FollowUps:
 
     def tell(self, number: int, notices: Sequence[Notice]) -> None:
         """Ask for the notices of the event of that number; nobody waits until they were sent."""
-        for index, notice in enumerate(notices):
-            self._begin(f"event-{number}-{index}", (Effect.of(notice.trigger, Activity.SEND_NOTICE, notice),))
+        for notice in notices:
+            # After a reset the event of that number may be another one.
+            told = [notice.service, notice.recipient, notice.reason, notice.message]
+            digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:DIGEST_LENGTH]
+            self._begin(f"event-{number}-{digest}", (Effect.of(notice.trigger, Activity.SEND_NOTICE, notice),))
 
     def _begin(self, decision: str, effects: tuple[Effect, ...]) -> asyncio.Task[list[FollowedUp]]:
         info, status = workflow.info(), self._journal.status()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from temporalio import workflow
-from temporalio.exceptions import ChildWorkflowError, is_cancelled_exception
+from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError, is_cancelled_exception
 from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -57,25 +58,36 @@ class Gate:
         self.reference = reference
 
     @classmethod
-    async def open(cls, plan: Plan, journal: Journal, analysis: Document, *, step: int | None, attempt: int) -> Gate:
+    async def open(cls, plan: Plan, journal: Journal, analysis: Document, *, step: int | None) -> Gate:
         """Start the run of a step (`step` its index) or of the background (None)."""
-        name = plan.analysis_name(step, attempt)
-        return await cls._start(plan, journal, analysis, name, BACKGROUND if step is None else STEP, step)
+        kind = BACKGROUND if step is None else STEP
+        return await cls._start(plan, journal, analysis, plan.analysis_names(step), kind, step)
 
     @classmethod
     async def of_bake(cls, plan: Plan, journal: Journal, analysis: Document) -> Gate:
         """Start the run of the bake."""
-        name = plan.analysis_name(BAKE.lower(), attempt=0)
-        return await cls._start(plan, journal, analysis, name, BAKE, None)
+        return await cls._start(plan, journal, analysis, plan.analysis_names(BAKE.lower()), BAKE, None)
 
     @classmethod
     async def of_experiment(cls, plan: Plan, journal: Journal, analysis: Document, *, name: str, step: int) -> Gate:
         """Start a run of the experiment of a step; `name` is what the experiment calls the analysis."""
-        return await cls._start(plan, journal, analysis, plan.analysis_name(f"{step}-{name}", 0), EXPERIMENT, step)
+        names = (f"{each}-{name}" for each in plan.analysis_names(step))
+        return await cls._start(plan, journal, analysis, names, EXPERIMENT, step)
 
     @classmethod
     async def _start(
-        cls, plan: Plan, journal: Journal, analysis: Document, name: str, kind: str, step: int | None
+        cls, plan: Plan, journal: Journal, analysis: Document, names: Iterator[str], kind: str, step: int | None
+    ) -> Gate:
+        """Start it under the first name that is free: a name is one run, whatever else was measured under it."""
+        known = {each.name for each in journal.status().analyses}
+        for name in (each for each in names if each not in known):
+            with suppress(WorkflowAlreadyStartedError):  # by somebody else, or not over yet
+                return await cls._start_as(name, plan, journal, analysis, kind, step)
+        raise RuntimeError("names of analysis runs have no end")
+
+    @classmethod
+    async def _start_as(
+        cls, name: str, plan: Plan, journal: Journal, analysis: Document, kind: str, step: int | None
     ) -> Gate:
         workflow_id = analysis_id(plan.request.cluster, plan.request.namespace, name)
         reference = AnalysisRef(
@@ -100,16 +112,20 @@ class Gate:
         journal.event("AnalysisRunRunning", text, analysis=name)
         if plan.owner_uid:
             journal.news.begun(reference, request.spec, analysis.get("analysisRunMetadata") or {})
-        handle: ChildWorkflowHandle[object, AnalysisResult] = await workflow.start_child_workflow(
-            ANALYSIS_WORKFLOW,
-            request,
-            id=workflow_id,
-            result_type=AnalysisResult,
-            cancellation_type=ChildWorkflowCancellationType.TRY_CANCEL,
-            parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-            priority=BACKGROUND_PRIORITY,
-            static_summary=f"{kind} analysis of {plan.request.name} revision {plan.revision}",
-        )
+        try:
+            handle: ChildWorkflowHandle[object, AnalysisResult] = await workflow.start_child_workflow(
+                ANALYSIS_WORKFLOW,
+                request,
+                id=workflow_id,
+                result_type=AnalysisResult,
+                cancellation_type=ChildWorkflowCancellationType.TRY_CANCEL,
+                parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+                priority=BACKGROUND_PRIORITY,
+                static_summary=f"{kind} analysis of {plan.request.name} revision {plan.revision}",
+            )
+        except WorkflowAlreadyStartedError:
+            journal.not_begun(reference)
+            raise
         return cls(handle, reference, journal)
 
     async def verdict(self) -> Phase:
@@ -164,16 +180,14 @@ class Background:
         self._journal = journal
         self._task: asyncio.Task[None] | None = None
         self._gate: Gate | None = None
-        self._attempt = 0
         self.failed: GateFailed | None = None
         self.inconclusive = ""
 
     def start(self) -> None:
         """Begin, or begin again after an end; without a background analysis nothing happens."""
         if self._plan.background is not None and (self._task is None or self._task.done()):
-            analysis, attempt = self._plan.background, self._attempt
-            self._begin(lambda: Gate.open(self._plan, self._journal, analysis, step=None, attempt=attempt))
-            self._attempt += 1
+            analysis = self._plan.background
+            self._begin(lambda: Gate.open(self._plan, self._journal, analysis, step=None))
 
     def start_bake(self, analysis: Document) -> None:
         """Begin to watch a version that has all of the traffic; a run beside the steps has ended before."""

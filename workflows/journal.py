@@ -16,7 +16,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import AnalysisStatus
     from tidegate.canary.restarts import moment
-    from tidegate.canary.version import version_of
+    from tidegate.canary.version import Version, version_of
     from tidegate.contract import (
         SEARCH_PHASE,
         SEARCH_REVISION,
@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         CompensationStatus,
         Document,
         Event,
+        Failing,
         FollowedUp,
         Message,
         Place,
@@ -40,13 +41,17 @@ with workflow.unsafe.imports_passed_through():
         TrafficState,
         Waiting,
         WeightStatus,
+        is_known,
     )
+    from tidegate.manifests.plain_text import harmless
     from tidegate.story import details, rollout_status
     from workflows.accounts import account_of
     from workflows.news import News
     from workflows.status_page import StatusPage
 
 MAX_EVENTS = 200
+MAX_REQUESTS = 20
+MAX_CAUSES = 20  # of what a cluster refuses at one time, or was told of one release
 A_PERSON = "a person: tidegate promote, or tidegate abort"
 
 
@@ -62,6 +67,7 @@ class Journal:
         self._status = ReleaseStatus(
             workflow_id=info.workflow_id,
             run_id=info.run_id,
+            first_run_id=info.first_execution_run_id,
             cluster=cluster,
             namespace=namespace,
             name=name,
@@ -81,6 +87,10 @@ class Journal:
         self.fights = 0  # passes that had to put right what somebody else had written
         self.meddler = ""
         self._restart_at: datetime | None = None
+        self._looked_at: Version | None = None
+        self._next = ""  # id of the update that asked for the newer version
+        self._causes: tuple[str, ...] = ()  # of what is refused now
+        self._told_causes: tuple[str, ...] = ()
 
     def status(self) -> ReleaseStatus:
         """Answer of the `status` query."""
@@ -90,7 +100,12 @@ class Journal:
         """What the next pass is to bring out."""
         status, message = self._unwritten(), rollout_status(self._status)["message"]
         return Account(
-            status=status, message=message, late=self.is_late, abort_cause=self.abort_cause, tell=self.news.tell()
+            status=status,
+            message=message,
+            late=self.is_late,
+            abort_cause=self.abort_cause,
+            tell=self.news.tell(),
+            failing=self._causes,
         )
 
     def _unwritten(self) -> Document:
@@ -107,6 +122,9 @@ class Journal:
     def asked_by(self, request: ReleaseRequest) -> RolloutObject:
         """A version is looked at that an object may have asked for; it need not be sound, nor the object be there."""
         asked = RolloutObject.of(request.resolved().rollout)
+        self._looked_at = asked.asks_for
+        self._set(versions=self._status.versions + 1, requests=(self._next,) if self._next else ())
+        self._next = ""
         if asked.uid:
             self.page = StatusPage(asked, before=self.page)
         return asked
@@ -142,6 +160,10 @@ class Journal:
             source=request.source,
         )
 
+    def looked_at(self, request: ReleaseRequest) -> bool:
+        """Whether this is the version that was looked at last; also of any, when none could be read."""
+        return self._looked_at in (None, version_of(request.rollout))
+
     def is_current(self, request: ReleaseRequest) -> bool:
         """Whether this is the version that the release is bringing out already."""
         current = self._current
@@ -150,8 +172,14 @@ class Journal:
             return False
         return version_of(request.rollout) == version_of(current.rollout)
 
-    def asked_again(self, request: ReleaseRequest) -> None:
+    def asked_next(self, update: str) -> None:
+        """A newer version was asked for by the update of that id."""
+        self._next = update
+
+    def asked_again(self, request: ReleaseRequest, update: str) -> None:
         """The version under way was asked for once more; what else changed is told, as it does not count yet."""
+        others = [each for each in self._status.requests if each != update]
+        self._set(requests=(*others, update)[-MAX_REQUESTS:])
         asked, known = RolloutObject.of(request.rollout), self.page.object
         if known is not None and known.uid == asked.uid:
             self.page.object = known.asked_again(asked)
@@ -160,8 +188,8 @@ class Journal:
             self._restart_at = moment(spec.get("restartAt")) or self._restart_at
             names = {*spec, *current} - {"restartAt"}
             if changed := sorted(name for name in names if spec.get(name) != current.get(name)):
-                others = ", ".join(f"spec.{name}" for name in changed)
-                self.event("RolloutUpdated", f"changed beside template and steps, for the next release: {others}")
+                fields = ", ".join(f"spec.{name}" for name in changed)
+                self.event("RolloutUpdated", f"changed beside template and steps, for the next release: {fields}")
 
     def revision(self, number: int, stable_hash: str) -> None:
         """The release got its number."""
@@ -194,10 +222,12 @@ class Journal:
 
     def skip_steps(self) -> None:
         """The steps that are left are not taken."""
-        for step in self._status.steps:
-            if step.state in (StepState.PENDING, StepState.RUNNING, StepState.FAILED):
-                self._mark(step.index, state=StepState.SKIPPED)
-        self._set(step_index=len(self._status.steps) or None, promoted_full=True)
+        left = (StepState.PENDING, StepState.RUNNING, StepState.FAILED)
+        steps = tuple(
+            step.model_copy(update={"state": StepState.SKIPPED}) if step.state in left else step
+            for step in self._status.steps
+        )
+        self._set(steps=steps, step_index=len(steps) or None, promoted_full=True)
 
     def _mark(self, index: int, **changes: object) -> None:
         steps = list(self._status.steps)
@@ -219,7 +249,7 @@ class Journal:
     def still_waiting(self, who: str, what: str, until: datetime | None) -> None:
         """What is waited for became clearer; nothing where nobody waits for `who`."""
         if (waiting := self._status.waiting) is not None and waiting.who == who:
-            self._set(waiting=waiting.model_copy(update={"what": what, "until": until}))
+            self._set(waiting=waiting.model_copy(update={"what": harmless(what), "until": until}))
 
     @contextmanager
     def paused(self, reason: str, *, analysis: str = "") -> Iterator[None]:
@@ -263,7 +293,8 @@ class Journal:
 
     def seen(self, seen: Reconciled, account: Account) -> None:
         """What a pass did, and what stands after it; `account` is what it was to bring out."""
-        self.replica_sets(seen.replica_sets, seen.replicas)
+        if seen.picture:
+            self.replica_sets(seen.replica_sets, seen.replicas)
         self._add_events(*seen.events)
         if seen.told and account.tell is not None:
             self.news.was_told(account.tell)
@@ -276,6 +307,25 @@ class Journal:
             self.routed(seen.traffic, f"step {self._status.step_index}")
         if seen.published:
             self.page.wrote(account.status, seen.object)
+
+    @property
+    def failing_since(self) -> datetime | None:
+        """Since when the cluster refuses something, None while it does not."""
+        return self._status.failing.since if self._status.failing is not None else None
+
+    def refused(self, what: str) -> None:
+        """The cluster refuses something, in its own words; empty: it does no longer. Each cause is told once."""
+        if not what:
+            self._causes = ()
+            if self._status.failing is not None:
+                self._set(failing=None)
+            return
+        if not is_known(what, self._causes):
+            self._causes = (*self._causes, what)[-MAX_CAUSES:]
+            self._set(failing=Failing(what=what, since=self.failing_since or workflow.now()))
+        if not is_known(what, self._told_causes):
+            self._told_causes = (*self._told_causes, what)[-MAX_CAUSES:]
+            self.event("ReconciliationError", what, warning=True)
 
     def replica_sets(self, sets: tuple[ReplicaSetState, ...], replicas: int) -> None:
         """ReplicaSets as they were just read, newest revision first."""
@@ -311,6 +361,12 @@ class Journal:
         self._set(analyses=(*others, reference))
         self.news.stands(reference)
 
+    def not_begun(self, reference: AnalysisRef) -> None:
+        """An analysis run of that name is somebody else's: this one is begun under another."""
+        self._set(analyses=tuple(a for a in self._status.analyses if a.workflow_id != reference.workflow_id))
+        self.news.forget(reference)
+        self.event("AnalysisRunNameTaken", f"another analysis run is called {reference.name}", warning=True)
+
     def said_by(self, reference: AnalysisRef) -> AnalysisStatus:
         """The newest word of an analysis run."""
         known = {each.workflow_id: each.status for each in self._status.analyses}
@@ -325,7 +381,7 @@ class Journal:
     def compensation(self, name: str, state: str, detail: str = "") -> None:
         """Something that follows an abort was begun, done or given up."""
         rows = {row.name: row for row in self._status.compensations}
-        rows[name] = CompensationStatus(name=name, state=state, detail=detail, at=workflow.now())
+        rows[name] = CompensationStatus(name=name, state=state, detail=harmless(detail), at=workflow.now())
         self._set(compensations=tuple(rows.values()))
 
     def followed_up(self, told: FollowedUp) -> None:
@@ -353,19 +409,21 @@ class Journal:
 
     def phase(self, phase: str, message: str, *, finished: bool = False) -> None:
         """The release as a whole stands so."""
-        self._set(phase=phase, message=message, finished_at=workflow.now() if finished else None)
+        self._set(phase=phase, message=harmless(message), finished_at=workflow.now() if finished else None)
 
     def event(self, reason: str, message: str, *, warning: bool = False, analysis: str = "") -> None:
         """Something happened that a person would want to know; `reason` in Argo's event words.
 
         `analysis` is the name of the analysis run that it is about, or whose verdict brought it about.
         """
-        row = Event(at=workflow.now(), reason=reason, message=message, warning=warning, analysis=analysis)
+        text = harmless(message)
+        row = Event(at=workflow.now(), reason=reason, message=text, warning=warning, analysis=analysis)
         self._add_events(row)
         if self.page.object is not None:
             self.news.event(row)
 
-    def _add_events(self, *events: Event) -> None:
+    def _add_events(self, *told: Event) -> None:
+        events = [event.model_copy(update={"message": harmless(event.message)}) for event in told]
         self._set(events=(*self._status.events, *events)[-MAX_EVENTS:])
         for number, event in enumerate(events, self._events):
             self.tell(event, number)
@@ -373,7 +431,7 @@ class Journal:
 
     def show(self) -> None:
         """Bring live details and search attributes up to date; called by the run wherever it may write to history."""
-        workflow.set_current_details(details(self._status))
+        workflow.set_current_details(harmless(details(self._status)))
         now = (self._status.phase, self._status.actual_weight, self._status.revision)
         if now != self._attributes:
             self._attributes = now

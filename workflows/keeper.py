@@ -47,9 +47,11 @@ class Keeper:
         self._unheard = 0  # passes in a row that could not tell all
         self._stopping = False  # a pass that completes although it was cancelled has to be told
         self._overtaken = False
+        self._moves = True
 
-    def start(self) -> None:
-        """Begin, or go on after `stop`."""
+    def start(self, *, moves: bool = True) -> None:
+        """Begin, or go on after `stop`; without `moves` it only looks and tells."""
+        self._moves = moves
         self.failed, self._reached, self._stopping, self._overtaken = None, None, False, False
         self._task = asyncio.create_task(self._guard())
 
@@ -135,7 +137,7 @@ class Keeper:
         place, account = self.place, self._journal.account()
         self._passing = True
         try:
-            seen = await self._commands.reconcile(self._plan, place, self._journal.traffic, account)
+            seen = await self._commands.reconcile(self._plan, place, self._journal.traffic, account, moves=self._moves)
         except ActivityError:
             self._journal.page.lost(account.status)
             raise
@@ -143,11 +145,16 @@ class Keeper:
             self._passing = False
         self._journal.seen(seen.model_copy(update={"traffic": None}) if self._overtaken else seen, account)
         self._unheard = 0 if seen.published and seen.told else self._unheard + 1
-        self._seen = seen
-        self._reached = place if seen.settled else None
-        self._note_progress(seen)
+        if self._moves:
+            self._journal.refused(seen.failing)
+            self._commands.failing_since = self._journal.failing_since
+        self._reached = place if seen.settled and self._moves else None
+        if seen.picture:
+            self._seen = seen
+            self._note_progress(seen)
         for who in (THE_PODS, THE_LAST_PODS):
-            self._journal.still_waiting(who, seen.missing or "traffic and pods", self._deadline(seen))
+            what = seen.failing or seen.missing or "traffic and pods"
+            self._journal.still_waiting(who, what, self._deadline(seen))
         self._journal.still_waiting(THE_DELAY, THE_LAST_DEADLINE, seen.resume_at)
         if not self._stopping:
             await _let_others_go_first()
@@ -156,7 +163,7 @@ class Keeper:
 
     async def _until_needed(self, place: Place, seen: Reconciled) -> None:
         """Wait until another pass can make a difference."""
-        if self._is_needed(place):
+        if self._is_needed(place) or seen.failing:  # what is refused is tried again until it is not
             return
         before, look = self._look, self._keep_looking(seen.picture)
         if look is before:
@@ -205,7 +212,7 @@ class Keeper:
 
         An experiment has deadlines of its own.
         """
-        if self.place.aborted or self.place.experiment or self._progress is None:
+        if self.place.aborted or self.place.experiment or self._progress is None or not self._moves:
             return None
         if seen.settled and (self.place.hash != self.place.stable_hash or self._has_all_pods(seen)):
             return None

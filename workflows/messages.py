@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
         Update,
         parse_message,
     )
-    from workflows.admission import parse_request, read_manifest
+    from workflows.admission import check_rollout, parse_request, read_manifest
     from workflows.journal import Journal
 
 
@@ -116,24 +116,29 @@ class Doors:
     async def release(self, *arguments: Any) -> Accepted:
         """Answer once the request was checked; refused with `InvalidSpec`, it leaves nothing touched."""
         request = parse_request(_first(arguments))
-        version = request.resolved()
-        if self.inbox.admitted is None and not self.inbox.refused:
+        check_rollout(request, workflow.info().workflow_id)
+        version, begins = request.resolved(), self.inbox.admitted is None and not self.inbox.refused
+        if begins:
             await workflow.wait_condition(lambda: self._is_decided)
-        if self.inbox.refused:
+        if self.inbox.refused and self.journal.looked_at(version):
             raise ApplicationError(self.inbox.refused, type=ErrorType.INVALID_SPEC, non_retryable=True)
-        if self.inbox.ended:  # which it also has when somebody cancelled it before it was admitted
+        # The version that the run began with may have been given up since: that is not to be done again.
+        same = self.journal.is_current(version) or (begins and self.journal.looked_at(version))
+        joins = self.inbox.admitted is not None and self.inbox.newer is None and same
+        if (self.inbox.ended or self.inbox.refused) and not (begins and joins):
             self.inbox.awaited = True
             raise ApplicationError(
                 f"{self.inbox.closing or 'this release has ended'}; ask again in a moment",
                 type=ErrorType.REJECTED,
                 non_retryable=True,
             )
-        if self.inbox.admitted is not None and self.inbox.newer is None and self.journal.is_current(version):
-            self.journal.asked_again(version)
+        if joins and self.inbox.admitted is not None:
+            self.journal.asked_again(version, _update_id())
             self._promote_if_asked(request)
             return self.inbox.admitted
         read_manifest(request)
         self.inbox.newer = request
+        self.journal.asked_next(_update_id())
         self.journal.event("RolloutUpdated", f"a newer version was asked for by {request.by or 'somebody'}")
         return Accepted(message="the release under way goes over to this version", run_id=workflow.info().run_id)
 
@@ -237,6 +242,11 @@ class Doors:
     def _refuse_when_closing(self) -> None:
         if self.inbox.closing:
             raise ApplicationError(self.inbox.closing, type=ErrorType.REJECTED, non_retryable=True)
+
+
+def _update_id() -> str:
+    update = workflow.current_update_info()
+    return update.id if update is not None else ""
 
 
 def _first(arguments: Sequence[Any]) -> Any:

@@ -38,6 +38,11 @@ class News:
         if (known := self._specs.get(run.name)) is not None:
             self._runs[run.name] = known.model_copy(update={"run": run})
 
+    def forget(self, run: AnalysisRef) -> None:
+        """An analysis run did not begin."""
+        self._specs.pop(run.name, None)
+        self._runs.pop(run.name, None)
+
     def tell(self) -> Tell:
         """What a pass is to tell."""
         return Tell(

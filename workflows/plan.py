@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import count, islice
+from itertools import count
 
 from tidegate.analysis.experiments import Subject, analysis_block
 from tidegate.analysis.spec import build_run_spec
@@ -223,16 +223,15 @@ class Plan:
         step = self.steps[index].experiment or ExperimentStep()
         return {analysis.name: analysis_block(step, analysis, subjects) for analysis in step.analyses}
 
-    def analysis_name(self, step: int | str | None, attempt: int) -> str:
-        """Argo's name of an analysis run: `<rollout>-<hash>-<revision>[-<step>][.<attempt>]`.
+    def analysis_names(self, step: int | str | None) -> Iterator[str]:
+        """Argo's names of an analysis run, the first one first: `<rollout>-<hash>-<revision>[-<step>][.<attempt>]`.
 
         That of the bake has its name for the step. Attempts of a release that was retried are counted on.
         """
         where = "" if step is None else f"-{step}"
         first = f"{self.request.name}-{self.hash}-{self.revision}{where}"
         names = (f"{first}.{number}" if number else first for number in count())
-        free = (name for name in names if name not in self.seen.analysis_runs)
-        return next(islice(free, attempt, None))
+        return (name for name in names if name not in self.seen.analysis_runs)
 
 
 def plan_hash(request: ReleaseRequest) -> str:

@@ -23,9 +23,12 @@ with workflow.unsafe.imports_passed_through():
         RollBackRequest,
         RolledBack,
         cluster_queue,
+        follow_ups_of,
+        roll_back_id,
     )
     from workflows.commands import HEARTBEAT_TIMEOUT
-    from workflows.failures import cause_of
+    from workflows.failures import cause_of, check_id
+    from workflows.inputs import read_input
     from workflows.reverts import undo_request
 
 PATIENCE = timedelta(minutes=1)
@@ -37,8 +40,11 @@ class RollBack:
     """Started by a person; one at a time for a Rollout."""
 
     @workflow.run
-    async def run(self, asked: RollBackRequest) -> RolledBack:
+    async def run(self, request: Any = None, *more: Any) -> RolledBack:
         """Change what is asked for. Fails with what a person has to put right, having changed nothing."""
+        asked = read_input(RollBackRequest, request, "request to roll back")
+        own_id = roll_back_id(asked.cluster, asked.target.namespace, asked.target.name)
+        check_id("roll-back", workflow.info().workflow_id, own_id)
         try:
             chosen: RolledBack = await self._ask(asked, Activity.CHOOSE_REVISION, asked, RolledBack)
             put = PutBack(target=asked.target, replica_set=chosen.replica_set, replaces=chosen.replaces)
@@ -65,7 +71,7 @@ class RollBack:
         request = undo_request(asked, done, info.workflow_id, info.first_execution_run_id)
         if request is None:
             return done
-        follow_up = f"follow-up/{info.workflow_id}/{info.first_execution_run_id}"
+        follow_up = f"{follow_ups_of(info.workflow_id)}{info.first_execution_run_id}"
         await workflow.start_child_workflow(
             FOLLOW_UP_WORKFLOW,
             FollowUpRequest(effects=(Effect.of(Compensation.REVERT, Activity.REVERT_COMMIT, request),)),

@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
         Target,
     )
     from tidegate.manifests.steps import ExperimentStep
-    from workflows.admission import check, describe, parse_request, read_manifest
+    from workflows.admission import check, check_rollout, describe, parse_request, read_manifest
     from workflows.bake import Bake
     from workflows.commands import Commands
     from workflows.experiment import Experiment
@@ -54,7 +54,7 @@ class Rollout(Doors):
     """One release of a Rollout; the doors by which it is spoken to are inherited."""
 
     @workflow.init
-    def __init__(self, request: Any = None) -> None:
+    def __init__(self, request: Any = None, *more: Any) -> None:
         super().__init__()
         self._commands: Commands
         self._keeper: Keeper
@@ -66,7 +66,7 @@ class Rollout(Doors):
         self._holds: Holds
 
     @workflow.run
-    async def run(self, request: Any = None) -> ReleaseResult:
+    async def run(self, request: Any = None, *more: Any) -> ReleaseResult:
         """Bring one version out, or put everything back and fail with the reason."""
         try:
             plan = await self._admit(request)
@@ -96,6 +96,7 @@ class Rollout(Doors):
         asked = RolloutObject()
         try:
             wanted = parse_request(request)
+            check_rollout(wanted, workflow.info().workflow_id)
             asked = self.journal.asked_by(wanted)
             if before is None:
                 self._commands = Commands(wanted.cluster, Target(namespace=wanted.namespace, name=wanted.name))
@@ -257,7 +258,7 @@ class Rollout(Doors):
 
     async def _analyse(self, plan: Plan, index: int) -> None:
         analysis = plan.step_document(index)["analysis"]
-        gate = await Gate.open(plan, self.journal, analysis, step=index, attempt=0)
+        gate = await Gate.open(plan, self.journal, analysis, step=index)
         with self.journal.waiting(f"analysis {gate.reference.name}", until=None, who="its verdict; " + A_PERSON):
             self.journal.show()
             phase = await gate.verdict()

@@ -50,3 +50,5 @@ class StatusPage:
         self._written = {**self._written, **changes}
         if self.object is not None and stored is not None:
             self.object = self.object.written(changes, stored)
+            # What a late write of another release left is taken away by the next pass.
+            self._written |= dict.fromkeys(stored.own_flags, True)

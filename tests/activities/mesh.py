@@ -15,14 +15,13 @@ from activities.cluster import (
     REPLICA_SETS,
     SERVICES,
     VIRTUAL_SERVICES,
-    WORKER_AGENT,
     Cluster,
     Object,
     Resource,
 )
 from activities.istio import IstioTraffic
 from sandbox.kubernetes_api import KubernetesApi
-from tidegate.contract import Fence, Target
+from tidegate.contract import WORKER_AGENT, Fence, Target
 
 NAMESPACE = "default"
 TARGET = Target(namespace=NAMESPACE, name="shop")

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from activities.egress import Egress
+from activities.outgoing import Outgoing
 from tidegate.contract import ErrorType
 
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -127,9 +128,13 @@ async def run_activity(
     return await environment.run(method, *args)
 
 
-def http_client() -> httpx.AsyncClient:
+# Of stand-ins on this machine; a worker in production would refuse them.
+LOOPBACK = Egress.of(["*", "127.0.0.0/8", "::1"])
+
+
+def http_client(egress: Egress = LOOPBACK) -> Outgoing:
     """A client like the worker's, without the time that loading the system's certificates takes."""
-    return httpx.AsyncClient(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    return Outgoing(egress, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
 def self_signed(folder: Path) -> tuple[Path, Path]:

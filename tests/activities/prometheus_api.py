@@ -30,7 +30,7 @@ def vector(*values: str) -> dict[str, Any]:
 
 async def measure(server: Script, *metrics: dict[str, Any], **request: Any) -> list[Reading]:
     async with http_client() as http:
-        store = MemorySecrets({"secret/payments/team": {"token": "tenant-4711"}})
+        store = MemorySecrets({"secret/namespaces/payments/team": {"token": "tenant-4711"}})
         settings = PrometheusSettings(address=server.url)
         provider = Prometheus(NamedSecrets(store), http, settings, environment={}, clock=lambda: NOW)
         asked = MeasureRequest(namespace="payments", run="checkout-1", metrics=metrics, **request)

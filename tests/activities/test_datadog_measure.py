@@ -331,7 +331,7 @@ SCOPED = metric("scoped", query="sum:h{tenant:{{args.tenant}}}")
 async def measure_scoped(
     server: Script, secret: dict[str, str], references: Any = None, scoped: dict[str, Any] = SCOPED
 ) -> Reading:
-    store = MemorySecrets({PATH: {**KEYS, "address": server.url}, "secret/payments/team": secret})
+    store = MemorySecrets({PATH: {**KEYS, "address": server.url}, "secret/namespaces/payments/team": secret})
     async with http_client() as http:
         request = MeasureRequest(
             namespace="payments", run="r", metrics=(scoped,), secret_args=TENANT if references is None else references
@@ -354,7 +354,7 @@ async def test_an_argument_from_a_secret_is_sent_and_not_kept() -> None:
     ("secret", "references", "error"),
     [
         ({"other": "x"}, None, "key 'id' does not exist in secret 'team'"),
-        ({}, {"tenant": {"name": "absent", "key": "id"}}, "secret/payments/absent is not there"),
+        ({}, {"tenant": {"name": "absent", "key": "id"}}, "secret/namespaces/payments/absent is not there"),
         ({}, {"tenant": {"name": "../argo-rollouts/datadog", "key": "apiKey"}}, "is no name"),
         ({"id": "x"}, {"another": {"name": "team", "key": "id"}}, "failed to resolve {{args.tenant}}"),
     ],

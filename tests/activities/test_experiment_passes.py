@@ -9,7 +9,8 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.cluster import REPLICA_SETS, SERVICES, VIRTUAL_SERVICES, Object
-from activities.replica_sets import HASH_LABEL, PART_OF_EXPERIMENT, belongs, owner
+from activities.ownership import PART_OF_EXPERIMENT
+from activities.replica_sets import HASH_LABEL, belongs, owner
 from tests.activities.test_passes import Stage, hash_of, pods, version
 from tests.activities.test_passes import stage as stage  # a fixture
 from tidegate.contract import ErrorType, Place, Reconciled
@@ -77,9 +78,10 @@ async def test_what_an_experiment_raises_is_no_version(stage: Stage) -> None:
     await complete(stage, rollout, Place(hash=hash_of(rollout), stable_hash=first, index=1, experiment=True))
     (found,) = await stage.cluster.select(REPLICA_SETS, "payments", MARK)
     found["metadata"]["ownerReferences"] = [owner("checkout", "1")]
-    assert not belongs(found, "checkout")
+    assert not belongs(found, "checkout", "1")
     found["metadata"]["labels"].pop(PART_OF_EXPERIMENT)
-    assert belongs(found, "checkout")
+    assert belongs(found, "checkout", "1")
+    assert not belongs(found, "checkout", "2"), "another Rollout of that name"
 
 
 async def test_a_weight_comes_after_the_pods_and_out_of_stables_share(stage: Stage) -> None:

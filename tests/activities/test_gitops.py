@@ -191,7 +191,9 @@ async def test_a_branch_of_its_own_leaves_the_branch_alone(repository: GitReposi
     again = await revert(asked, mode=RevertMode.BRANCH)
     assert (again.commit, again.created) == (result.commit, False)
     other = await revert(asked.model_copy(update={"run": "0200-another"}), mode=RevertMode.BRANCH)
-    assert other.branch == "tidegate/revert-checkout-7-0200-ano", "what another release pushed is not touched"
+    assert other.branch == "tidegate/revert-checkout-7-0200-another", "what another release pushed is not touched"
+    alike = await revert(asked.model_copy(update={"run": "0200-anotter"}), mode=RevertMode.BRANCH)
+    assert alike.branch == "tidegate/revert-checkout-7-0200-anotter", "ids that were made in one minute begin alike"
     assert repository.head("tidegate/revert-checkout-7") == result.commit
 
 

@@ -16,7 +16,6 @@ from activities.cluster import (
     FENCE_ANNOTATION,
     REPLICA_SETS,
     ROLLOUTS,
-    WORKER_AGENT,
     Cluster,
     put,
 )
@@ -27,6 +26,7 @@ from tests.activities.test_cluster import HASH, ROLLOUT, SET, TARGET, Stage
 from tests.unit.story.accounts import event, gate
 from tidegate.analysis.status import Phase
 from tidegate.contract import (
+    WORKER_AGENT,
     AnalysisRef,
     CollectAnalysisRuns,
     ErrorType,
@@ -59,7 +59,7 @@ class Kubectl:
         return await told(self.publisher, request)
 
     async def collect(self, **more: Any) -> Publication:
-        fields = {"target": TARGET, "uid": self.uid, "selector": SELECTOR, **more}
+        fields = {"target": TARGET, "uid": self.uid, **more}
         answer: Publication = await run_activity(
             self.publisher.collect_analysis_runs, CollectAnalysisRuns.model_validate(fields)
         )

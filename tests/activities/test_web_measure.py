@@ -29,7 +29,7 @@ def metric(server: Script, name: str = "m", **settings: Any) -> dict[str, Any]:
 
 async def measure(*metrics: dict[str, Any], **request: Any) -> list[Reading]:
     async with http_client() as http:
-        store = MemorySecrets({"secret/payments/team": {"token": "tenant-4711"}})
+        store = MemorySecrets({"secret/namespaces/payments/team": {"token": "tenant-4711"}})
         provider = Web(NamedSecrets(store), http, clock=lambda: NOW)
         asked = MeasureRequest(namespace="payments", run="checkout-1", metrics=metrics, **request)
         readings: list[Reading] = await run_activity(provider.measure, asked)

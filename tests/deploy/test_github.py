@@ -209,11 +209,18 @@ def test_an_image_is_built_gated_bumped_and_released(runner: Runner) -> None:
         f"docker push {tagged}",
         "wizcli iac scan --path ./deploy --policy tidegate-manifests",
         f"wizcli docker scan --image {tagged}",
-        "pip install --quiet --disable-pip-version-check tidegate",
+        "pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: "
+        "--index-url https://registry.internal/pypi/simple -r .github/tidegate.lock",
         f"tidegate start -f {runner.folder}/temp/config/checkout --image checkout={tagged} --wait --timeout 3h",
     ]
     assert runner.pushed() == f"spec:\n  image: {tagged} # the version\n  sidecar: other:1\n"
     assert runner.log()[0] == f"checkout {SHA[:8]}"
+
+
+def test_everything_that_is_installed_is_pinned_by_hash() -> None:
+    for file in WORKFLOWS:
+        for step in (step for step in steps(file) if "pip install" in step.get("run", "")):
+            assert "--require-hashes" in step["run"], (file, step)
 
 
 def test_a_gate_that_says_no_stops_everything_after_it(runner: Runner) -> None:

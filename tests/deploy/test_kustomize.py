@@ -16,7 +16,7 @@ ENCRYPTED = "single-cluster-encrypted"
 INJECTED = "single-cluster-injected"
 FILES = "single-cluster-without-vault"
 OVERLAYS = ("single-cluster", "release-plane", "per-cluster-worker", ENCRYPTED, INJECTED, FILES)
-PLANE = {"workflows", "metrics", "follow-up", "codec"}
+PLANE = {"workflows", "metrics", "follow-up", "gateway", "codec"}
 CLUSTER = {"cluster", "watcher"}
 HELD = {
     **dict.fromkeys(("single-cluster", ENCRYPTED, INJECTED, FILES), PLANE | CLUSTER),

@@ -15,10 +15,10 @@ def ours(component: str) -> Pod:
     return Pod("tidegate", {"app.kubernetes.io/name": "tidegate", "app.kubernetes.io/component": component})
 
 
-WORKFLOWS, METRICS, FOLLOW_UP, CODEC, CLUSTER, WATCHER = map(
-    ours, ("workflows", "metrics", "follow-up", "codec", "cluster", "watcher")
+WORKFLOWS, METRICS, FOLLOW_UP, PIPELINES, CODEC, CLUSTER, WATCHER = map(
+    ours, ("workflows", "metrics", "follow-up", "gateway", "codec", "cluster", "watcher")
 )
-EVERYBODY = (WORKFLOWS, METRICS, FOLLOW_UP, CODEC, CLUSTER, WATCHER)
+EVERYBODY = (WORKFLOWS, METRICS, FOLLOW_UP, PIPELINES, CODEC, CLUSTER, WATCHER)
 TEMPORAL = Pod("temporal", {"app.kubernetes.io/name": "temporal", "app.kubernetes.io/component": "frontend"})
 HISTORY = Pod("temporal", {"app.kubernetes.io/name": "temporal", "app.kubernetes.io/component": "history"})
 DNS = Pod("kube-system", {"k8s-app": "kube-dns"})
@@ -36,10 +36,11 @@ CLOUD_METADATA, INTERNET = "169.254.169.254", "93.184.216.34"
         *((each, TEMPORAL, 7233) for each in EVERYBODY if each is not CODEC),
         *((each, VAULT, 8200) for each in (METRICS, FOLLOW_UP, WATCHER)),
         *((each, API_SERVER, 6443) for each in (CLUSTER, WATCHER)),
-        *((each, PROXY, 3128) for each in (METRICS, FOLLOW_UP)),
+        *((each, PROXY, 3128) for each in (METRICS, FOLLOW_UP, PIPELINES)),
         *((PROMETHEUS, each, 9464) for each in EVERYBODY if each is not CODEC),
         (GATEWAY, CODEC, 8234),
         (GATEWAY, WATCHER, 8082),
+        (GATEWAY, PIPELINES, 8083),
     ],
 )
 def test_what_is_needed_passes(source: Peer, target: Peer, port: int) -> None:
@@ -53,14 +54,15 @@ def test_what_is_needed_passes(source: Peer, target: Peer, port: int) -> None:
         *((each, CHECKOUT, 8080) for each in EVERYBODY),
         *((each, HISTORY, 7234) for each in EVERYBODY),
         *((each, other, 8081) for each in EVERYBODY for other in EVERYBODY),
-        *((each, VAULT, 8200) for each in (WORKFLOWS, CLUSTER, CODEC)),
-        *((each, API_SERVER, 6443) for each in (WORKFLOWS, METRICS, FOLLOW_UP, CODEC)),
+        *((each, VAULT, 8200) for each in (WORKFLOWS, CLUSTER, CODEC, PIPELINES)),
+        *((each, API_SERVER, 6443) for each in (WORKFLOWS, METRICS, FOLLOW_UP, CODEC, PIPELINES)),
         *((each, PROXY, 3128) for each in (WORKFLOWS, CLUSTER, WATCHER, CODEC)),
         (CODEC, TEMPORAL, 7233),
         (CLUSTER, "10.10.0.1", 22),
         (METRICS, "10.20.0.11", 8200),
         (CHECKOUT, CODEC, 8234),
         (CHECKOUT, WATCHER, 8082),
+        (CHECKOUT, PIPELINES, 8083),
         (CHECKOUT, METRICS, 9464),
         (PROMETHEUS, CODEC, 8234),
         (GATEWAY, CLUSTER, 8081),

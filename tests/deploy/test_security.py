@@ -134,6 +134,76 @@ def test_wiz_would_find_it(kind: str, path: tuple[Any, ...], value: Any, found: 
     assert found in text
 
 
+def patched(change: Any, user: str = "system:serviceaccount:tidegate:tidegate-cluster") -> list[str]:
+    """The messages of what a patch of a running pod fails, evaluated as CEL; empty when it is let through."""
+    (policy,) = of_kind(OVERLAY, "ValidatingAdmissionPolicy")
+    before = {
+        "metadata": {"labels": {"role": "canary"}, "ownerReferences": [{"uid": "1"}]},
+        "spec": {"containers": [{"image": "registry.internal/a:1"}], "nodeName": "n"},
+        "status": {"phase": "Running"},
+    }
+    after = copy.deepcopy(before)
+    change(after)
+    environment = celpy.Environment()
+    request = {"userInfo": {"username": user}}
+    given = {"object": celpy.json_to_cel(after), "oldObject": celpy.json_to_cel(before)}
+    given["request"] = celpy.json_to_cel(request)
+
+    def holds(expression: str) -> bool:
+        return bool(environment.program(environment.compile(expression)).evaluate(given))
+
+    if not all(holds(each["expression"]) for each in policy["spec"]["matchConditions"]):
+        return []
+    return [each["message"] for each in policy["spec"]["validations"] if not holds(each["expression"])]
+
+
+def test_the_cluster_worker_patches_metadata_of_pods_and_nothing_else() -> None:
+    def with_image(pod: Object) -> None:
+        pod["spec"]["containers"][0]["image"] = "registry.internal/evil:1"
+
+    assert patched(lambda pod: pod["metadata"].update(labels={"role": "stable"}, annotations={"a": "b"})) == []
+    assert "nothing of its spec" in patched(with_image)[0]
+    assert patched(lambda pod: pod["spec"].update(activeDeadlineSeconds=1))
+    assert patched(lambda pod: pod["spec"].update(ephemeralContainers=[{"image": "x"}]))
+    assert patched(lambda pod: pod["status"].update(phase="Failed"))
+    assert patched(lambda pod: pod.pop("status"))
+    assert patched(lambda pod: pod["metadata"].update(ownerReferences=[]))
+    assert patched(lambda pod: pod["metadata"].pop("ownerReferences"))
+    assert patched(with_image, user="system:serviceaccount:kube-system:replicaset-controller") == []
+
+
+def test_the_policy_of_pods_holds_everywhere_and_names_the_account_that_may_patch_them() -> None:
+    (policy,) = of_kind(OVERLAY, "ValidatingAdmissionPolicy")
+    (binding,) = of_kind(OVERLAY, "ValidatingAdmissionPolicyBinding")
+    assert binding["spec"] == {"policyName": policy["metadata"]["name"], "validationActions": ["Deny", "Audit"]}
+    assert (policy["spec"]["failurePolicy"], "namespace" in policy["metadata"]) == ("Fail", False)
+    (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
+    assert ("pods" in rule["resources"], rule["operations"]) == (True, ["UPDATE"])
+    patchers = {
+        role["metadata"]["name"]
+        for role in of_kind(OVERLAY, "ClusterRole", "Role")
+        for each in role["rules"]
+        if "pods" in each["resources"] and "patch" in each["verbs"]
+    }
+    assert patchers == {"tidegate-cluster"}
+    (condition,) = policy["spec"]["matchConditions"]
+    (account,) = [each for each in of_kind(OVERLAY, "ServiceAccount") if each["metadata"]["name"] == "tidegate-cluster"]
+    named = f"system:serviceaccount:{account['metadata']['namespace']}:{account['metadata']['name']}"
+    assert f"'{named}'" in condition["expression"]
+
+
+def test_pipelines_are_led_to_start_and_wait_alone() -> None:
+    (route,) = of_kind(documents(SECURITY / "pipeline-gateway.yaml"), "VirtualService")
+    (http,) = route["spec"]["http"]
+    assert {(next(iter(each["uri"].values())), each["method"]["exact"]) for each in http["match"]} == {
+        ("/v1/releases", "POST"),
+        ("/v1/releases/", "GET"),
+    }
+    target = http["route"][0]["destination"]
+    (service,) = [obj for obj in of_kind(OVERLAY, "Service") if obj["metadata"]["name"] == target["host"]]
+    assert service["spec"]["ports"][0]["port"] == target["port"]["number"]
+
+
 def test_the_gateway_leads_to_the_watchers_door_alone() -> None:
     (route,) = of_kind(documents(SECURITY / "detections-gateway.yaml"), "VirtualService")
     (http,) = route["spec"]["http"]

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import os
+import re
 import subprocess
 import sysconfig
 from collections.abc import AsyncIterator
@@ -15,8 +16,9 @@ import pytest_asyncio
 import yaml
 
 from sandbox.processes import LOOPBACK, Program, free_port
-from tests.deploy.manifests import DEPLOY, documents, problems
+from tests.deploy.manifests import DEPLOY, documents, problems, render, workloads
 from tidegate.contract import SEARCH_ATTRIBUTES, Query, Signal, Update
+from workers.callers import Callers
 
 BIN = Path(sysconfig.get_path("scripts"))
 TEMPORAL = DEPLOY / "temporal"
@@ -73,8 +75,10 @@ async def test_the_namespace_has_its_retention_and_attributes_and_stays_so(bare:
         }
 
 
+OVERLAY = render(DEPLOY / "kustomize" / "overlays" / "single-cluster")
 VALUES = yaml.safe_load((TEMPORAL / "values.yaml").read_text())
 SIZES = (50, 500, 5000)
+ROLES = ("workflows", "cluster", "metrics", "follow-up", "watcher", "gateway")
 # Keys of the chart's values that are used here: https://github.com/temporalio/helm-charts, charts/temporal/values.yaml.
 SERVICES = {"frontend", "history", "matching", "worker"}
 
@@ -109,7 +113,9 @@ def test_certificates_are_valid_and_are_those_that_are_mounted() -> None:
     assert [problem for obj in objects for problem in problems(obj)] == []
     made = {obj["spec"]["secretName"] for obj in objects if obj["kind"] == "Certificate"}
     mounted = {part["secretName"] for part in VALUES["server"]["tls"].values()}
-    assert mounted | {"temporal-ui-tls", "tidegate-temporal-tls"} <= made
+    # One for each process, and none that two of them share.
+    own = {f"tidegate-{role}-temporal-tls" for role in ROLES}
+    assert mounted | own | {"temporal-ui-tls"} == made - {"temporal-authority"}
     served = next(obj for obj in objects if obj["metadata"]["name"] == "temporal-frontend")
     assert VALUES["server"]["tls"]["frontend"]["serverName"] in served["spec"]["dnsNames"]
 
@@ -126,3 +132,41 @@ def test_a_larger_size_is_larger_and_never_changes_the_shards() -> None:
         stores = each["config"]["persistence"]["datastores"].values()
         assert processes * sum(store["sql"]["maxConns"] for store in stores) <= 500
     assert VALUES["server"]["config"]["persistence"]["numHistoryShards"] == 512
+
+
+def test_pipelines_have_no_way_to_temporal_and_each_process_is_somebody_of_its_own() -> None:
+    text = (TEMPORAL / "access.md").read_text()
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in text.splitlines() if row.startswith("| ")]
+    granted = {row[0]: row[2] for row in rows if len(row) == 3 and "`rollouts:" in row[2]}
+    assert not any("pipeline" in who for who in granted), "a role in Temporal would be every door"
+    processes = {match for who in granted for match in re.findall(r"`tidegate-([a-z-]+)`", who)}
+    assert processes == set(ROLES)
+    for role in ROLES:
+        (secrets,) = {
+            frozenset(each["secret"]["secretName"] for each in template["spec"]["volumes"] if "secret" in each)
+            for component, template in workloads(OVERLAY)
+            if component == role
+        }
+        own = {f"tidegate-{role}-temporal-token", f"tidegate-{role}-temporal-tls"}
+        # The controller gives the workflow workers their certificate by the connection.
+        assert {each for each in secrets if "-temporal-" in each} == own - (
+            {"tidegate-workflows-temporal-tls"} if role == "workflows" else set()
+        )
+
+
+def test_the_pipelines_file_names_the_gateway_and_neither_temporal_nor_its_token() -> None:
+    pipeline = (DEPLOY / "github" / "release.yml").read_text()
+    assert "TEMPORAL_" not in pipeline
+    assert "TIDEGATE_SERVER: https://tidegate.internal" in pipeline
+    (route,) = [
+        obj for obj in documents(DEPLOY / "security" / "pipeline-gateway.yaml") if obj["kind"] == "VirtualService"
+    ]
+    assert route["spec"]["hosts"] == ["tidegate.internal"]
+
+
+async def test_the_rules_of_callers_can_be_read_and_name_the_pipelines_repository_and_branch() -> None:
+    rules = await Callers(DEPLOY / "kustomize" / "base" / "release-plane" / "callers.yaml").rules()
+    assert rules
+    for rule in rules:
+        assert {"repository", "ref"} <= rule.claims.keys()
+        assert not rule.any_manifest

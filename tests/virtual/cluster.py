@@ -11,9 +11,10 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.cluster import WORKER_AGENT, Cluster
+from activities.cluster import Cluster
 from activities.istio import IstioTraffic
 from activities.kubernetes import Kubernetes
+from activities.leaving import Leaving
 from activities.passes import Passes, not_changed
 from activities.replica_sets import HASH_LABEL, PROMOTED_AT, REVISION
 from activities.restarts import Restarts
@@ -36,7 +37,7 @@ from sandbox.kubernetes_api.kinds import (
 from sandbox.kubernetes_api.managed_fields import Writer
 from sandbox.kubernetes_api.objects import Object, lookup, meta
 from sandbox.kubernetes_api.status import ApiError
-from tidegate.contract import Activity, Document
+from tidegate.contract import WORKER_AGENT, Activity, Document
 
 NAMESPACE = "payments"
 LOOK_AGAIN = timedelta(minutes=1)  # when nothing is known to happen earlier
@@ -84,6 +85,7 @@ class VirtualCluster(Interceptor):
         cluster.create(NAMESPACES, {"metadata": {"name": NAMESPACE}}, _SOMEBODY)
         self._holds: dict[tuple[str, str], Hold] = {}
         self._failures: dict[tuple[str, str], tuple[int, int]] = {}
+        self._denials: dict[tuple[str, str], tuple[int, str]] = {}
         self._writes_until_cut = 0
         self._pass: asyncio.Task[Any] | None = None
         self._client: Cluster | None = None
@@ -112,6 +114,7 @@ class VirtualCluster(Interceptor):
             *IstioTraffic(self.client).activities(),
             *Passes(self.client, between_looks=self._between_looks, for_pods=_never).activities(),
             *Restarts(self.client, look=timedelta()).activities(),
+            *Leaving(self.client).activities(),
             *Rollbacks(self.client).activities(),
         ]
 
@@ -161,6 +164,10 @@ class VirtualCluster(Interceptor):
         """Answer the next requests of this kind with 503, or as in `ANSWERS`."""
         self._failures[verb, plural] = (times, code)
 
+    def deny(self, verb: str, plural: str, message: str, code: int = 403) -> None:
+        """Refuse requests of this kind, as an admission webhook or a quota does; an empty message ends it."""
+        self._denials[verb, plural] = (code, message)
+
     def cut_off(self, writes: int) -> None:
         """Let the worker go at the end of so many writes: that pass never hears of its last one, and is tried again."""
         self._writes_until_cut = writes
@@ -186,6 +193,9 @@ class VirtualCluster(Interceptor):
         if (hold := self._holds.get(key)) is not None:
             hold.begun.set()
             await hold.go_on.wait()
+        denied, message = self._denials.get(key, (0, ""))
+        if message:
+            raise ApiError(denied, "Forbidden" if denied == 403 else "Invalid", message)
         times, code = self._failures.get(key, (0, 0))
         if times:
             self._failures[key] = (times - 1, code)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -43,6 +42,7 @@ from tidegate.manifests.documents import load
 from workers.heartbeats import Heartbeats
 from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
+from workflows.let_go import LetGoOfObjects
 from workflows.roll_back import RollBack
 from workflows.rollout import Rollout
 
@@ -89,7 +89,7 @@ class World:
     told: NoticesDouble
     rollout: Document
     templates: tuple[Document, ...]
-    name: str = field(default_factory=lambda: f"checkout-{uuid.uuid4().hex[:6]}")
+    name: str = "checkout"
 
     @property
     def client(self) -> Client:
@@ -183,7 +183,7 @@ async def release_world(
             Worker(
                 env.client,
                 task_queue=RELEASES_QUEUE,
-                workflows=[Rollout, AnalysisRun, FollowUp, RollBack],
+                workflows=[Rollout, AnalysisRun, FollowUp, RollBack, LetGoOfObjects],
                 workflow_runner=release_runner(),
                 max_cached_workflows=cached,
                 interceptors=ends,

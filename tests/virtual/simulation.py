@@ -157,7 +157,7 @@ class Simulation:
         self._cluster.look_at([moment + timedelta(milliseconds=300) for moment in unsaid])
         self.trace.act("create")
         self._cluster.apply(self._rollout)
-        await self._tell()
+        await self.look()
         for action, moment in zip(actions, moments, strict=True):
             await self.sleep_until(moment)
             [(what, value)] = [(key, value) for key, value in action.items() if key != "at"]
@@ -171,7 +171,7 @@ class Simulation:
         self.trace.act(_worded(what, value))
         self._do(what, value)
         self.trace.acted()
-        await self._tell()
+        await self.look()
 
     async def sleep_until(self, moment: datetime) -> None:
         """Let time pass. Raises TimeStandsStillError when it does not."""
@@ -185,7 +185,7 @@ class Simulation:
             raise TimeStandsStillError(f"{left} before {moment}") from error
         self._cluster.advance(await self._env.get_current_time())
 
-    async def _tell(self) -> None:
+    async def look(self) -> None:
         """What the watcher does when an object changed; again for as long as the door wants to look again."""
         while await self._look_again():
             await self._env.sleep(0.02)

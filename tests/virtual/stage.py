@@ -21,7 +21,7 @@ from tests.virtual.releases import search_attributes
 from tests.virtual.simulation import Simulation, TimeStandsStillError
 from tests.virtual.time_skipping import release_runner, time_skipping
 from tidegate.analysis.reading import Reading
-from tidegate.client import TidegateClient
+from tidegate.client import RolloutRef, TidegateClient
 from tidegate.contract import (
     FOLLOW_UP_QUEUE,
     RELEASES_QUEUE,
@@ -35,6 +35,7 @@ from workers.heartbeats import Heartbeats
 from workers.watch_door import Door
 from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
+from workflows.let_go import LetGoOfObjects
 from workflows.rollout import Rollout
 
 LONGEST_SECONDS = 120  # of real time
@@ -119,6 +120,10 @@ class Stage:
     simulation: Simulation
     name: str
 
+    async def let_go(self, rollout: str, uid: str) -> None:
+        """What the watcher asks for when the object of that uid was deleted."""
+        await TidegateClient(self.env.client).let_go(RolloutRef(NAMESPACE, rollout, self.name), uid)
+
 
 @dataclass
 class Theatre:
@@ -168,7 +173,7 @@ def _release_worker(client: Client, cached: int) -> Worker:
     return Worker(
         client,
         task_queue=RELEASES_QUEUE,
-        workflows=[Rollout, AnalysisRun, FollowUp],
+        workflows=[Rollout, AnalysisRun, FollowUp, LetGoOfObjects],
         workflow_runner=release_runner(),
         interceptors=[Lingering()],
         max_cached_workflows=cached,

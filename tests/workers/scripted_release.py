@@ -49,8 +49,10 @@ class ScriptedRelease:
 
     @workflow.init
     def __init__(self, request: ReleaseRequest) -> None:
-        self.request = request
+        self.first = self.request = request
         self.said: list[str] = []
+        self.requests: list[str] = []
+        self.versions = 1
         self.ending = ""
         self.hold: Waiting | None = None
 
@@ -68,10 +70,15 @@ class ScriptedRelease:
     async def release(self, request: ReleaseRequest) -> Accepted:
         if request.reason == "refuse":
             raise ApplicationError("weight 120", type=ErrorType.INVALID_SPEC, non_retryable=True)
-        if request.reason == "too late" and "too late" not in self.said:
-            self.said.append("too late")
+        if request.reason == "too late" and self.first.reason != "too late":
+            self.ending = "too late"
             raise ApplicationError("ending; ask again", type=ErrorType.REJECTED, non_retryable=True)
+        update = workflow.current_update_info()
+        assert update is not None
+        if images_of(request.rollout) != images_of(self.request.rollout):
+            self.versions, self.requests = self.versions + 1, []
         self.request = request
+        self.requests.append(update.id)
         self.said.append("release")
         return Accepted(message=f"release {len(self.said)}", run_id=workflow.info().run_id)
 
@@ -111,6 +118,8 @@ class ScriptedRelease:
             waiting=self.hold,
             events=tuple(Event(at=info.start_time, reason=said, message="") for said in self.said),
             compensations=(failed,) if self.ending == "undo failed" else (),
+            versions=self.versions,
+            requests=tuple(self.requests),
         )
 
 

@@ -60,6 +60,17 @@ async def test_another_version_is_told_to_the_release_under_way(
         await client.wait(handle)
 
 
+async def test_a_version_that_is_asked_for_again_after_another_one_is_told_once_more(
+    client: TidegateClient, handle: ReleaseHandle, rollout: RolloutRef
+) -> None:
+    await client.start(request(name=rollout.name, image="checkout:2"))
+    back = await client.start(request(name=rollout.name))
+    again = await client.start(request(name=rollout.name))
+    assert (back.message, again) == ("release 3", back)
+    await client.promote(rollout)
+    assert (await client.wait(back)).status.images == {"checkout": "checkout:1"}
+
+
 async def test_after_a_failure_the_same_request_is_a_retry(
     client: TidegateClient, handle: ReleaseHandle, rollout: RolloutRef
 ) -> None:
@@ -84,8 +95,9 @@ async def test_a_request_that_comes_while_a_release_is_ending_is_asked_again(
     client: TidegateClient, answering: Answering, rollout: RolloutRef
 ) -> None:
     async with answering():
-        handle = await client.start(request(name=rollout.name, reason="too late"))
-        assert handle.message == "release 2"
+        before = await client.start(request(name=rollout.name))
+        handle = await client.start(request(name=rollout.name, image="checkout:2", reason="too late"))
+        assert (handle.message, handle.run_id != before.run_id) == ("release 1", True)
 
 
 async def test_a_refused_request_says_why(client: TidegateClient, answering: Answering, rollout: RolloutRef) -> None:

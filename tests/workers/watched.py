@@ -16,10 +16,11 @@ from temporalio.worker import Worker
 
 from activities.cluster import ROLLOUTS, SERVICES, VIRTUAL_SERVICES, WATCHER_AGENT, Cluster, Object
 from sandbox.controllers import Controllers, PodSimulator
-from sandbox.kubernetes_api import KubernetesApi
+from sandbox.kubernetes_api import Call, KubernetesApi
 from tests.sandbox.kubernetes.kube import Kube, serving
 from tests.sandbox.kubernetes.kubectl import Kubectl
-from tests.virtual.people import ServiceNowDouble
+from tests.virtual.cluster import Hold
+from tests.virtual.people import GitDouble, ServiceNowDouble
 from tidegate.client import RefusedError, RolloutRef, TidegateClient
 from tidegate.contract import (
     FOLLOW_UP_QUEUE,
@@ -31,6 +32,8 @@ from workers.settings import Role, Settings, WatcherSettings
 from workers.watch_rollouts import Watch
 from workers.wiring import open_workers, workflow_runner
 from workflows.follow_up import FollowUp
+from workflows.let_go import LetGoOfObjects
+from workflows.roll_back import RollBack
 from workflows.rollout import Rollout
 
 NAMESPACE = "default"
@@ -66,6 +69,9 @@ class Place:
     temporal: Client
     client: TidegateClient
     kubectl: Kubectl
+    servicenow: ServiceNowDouble
+    git: GitDouble
+    holds: dict[tuple[str, str], Hold]  # by verb and kind, requests that begin and wait
     work: Callable[[], Awaitable[None]]  # begin to carry out what releases ask for
 
     @property
@@ -130,6 +136,14 @@ class Place:
     async def status(self) -> ReleaseStatus:
         return await self.client.status(self.ref)
 
+    async def turned_down(self, run_id: str) -> bool:
+        """Whether a run was asked for a newer version and did not take it."""
+        handle = self.temporal.get_workflow_handle(self.ref.workflow_id, run_id=run_id)
+        answered = (
+            e.workflow_execution_update_completed_event_attributes for e in (await handle.fetch_history()).events
+        )
+        return any(each.outcome.HasField("failure") for each in answered)
+
     async def promotions(self) -> list[str]:
         """Ids of the promotions that the newest release accepted."""
         history: WorkflowHistory = await self.temporal.get_workflow_handle(self.ref.workflow_id).fetch_history()
@@ -140,7 +154,14 @@ class Place:
 @asynccontextmanager
 async def open_place(temporal: Client, home: Path, *, working: bool = True) -> AsyncIterator[Place]:
     """A cluster of its own, which kubectl finds by a file in `home`; `working` says whether it has a worker."""
-    api = KubernetesApi()
+    holds: dict[tuple[str, str], Hold] = {}
+
+    async def gate(call: Call) -> None:
+        if (hold := holds.get((call.verb, call.resource))) is not None:
+            hold.begun.set()
+            await hold.go_on.wait()
+
+    api = KubernetesApi(gate=gate)
     name = f"c{uuid.uuid4().hex[:8]}"
     async with AsyncExitStack() as stack:
         kube = await stack.enter_async_context(serving(api))
@@ -158,7 +179,7 @@ async def open_place(temporal: Client, home: Path, *, working: bool = True) -> A
         releases = Worker(
             temporal,
             task_queue=RELEASES_QUEUE,
-            workflows=[Rollout, FollowUp],
+            workflows=[Rollout, FollowUp, LetGoOfObjects, RollBack],
             workflow_runner=workflow_runner(),
         )
         await stack.enter_async_context(releases)
@@ -172,8 +193,10 @@ async def open_place(temporal: Client, home: Path, *, working: bool = True) -> A
         http = [{"name": "primary", "route": routes}]
         body = {"metadata": {"name": "shop"}, "spec": {"hosts": ["shop"], "http": http}}
         await kube.create(VIRTUAL_SERVICES.path(NAMESPACE), body)
-        incidents = Worker(temporal, task_queue=FOLLOW_UP_QUEUE, activities=ServiceNowDouble().activities())
-        await stack.enter_async_context(incidents)
-        place = Place(name, kube, cluster, temporal, TidegateClient(temporal), Kubectl(api.url, home), work)
+        servicenow, git = ServiceNowDouble(), GitDouble()
+        effects = [*servicenow.activities(), git.revert]
+        await stack.enter_async_context(Worker(temporal, task_queue=FOLLOW_UP_QUEUE, activities=effects))
+        client, kubectl = TidegateClient(temporal), Kubectl(api.url, home)
+        place = Place(name, kube, cluster, temporal, client, kubectl, servicenow, git, holds, work)
         yield place
         await place.end()

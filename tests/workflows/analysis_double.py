@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import activity, workflow
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
+from temporalio.workflow import ParentClosePolicy
 
 from tidegate.analysis.reading import Reading
 from tidegate.analysis.status import AnalysisStatus, MetricStatus
@@ -23,6 +24,7 @@ from tidegate.contract import (
     AnalysisRequest,
     AnalysisResult,
     MeasureRequest,
+    analysis_id,
     metrics_queue,
 )
 from workers.wiring import workflow_runner
@@ -75,8 +77,11 @@ class Listener:
         self.heard: list[Any] = []
 
     @workflow.run
-    async def run(self) -> None:
-        await workflow.wait_condition(lambda: False)
+    async def run(self, request: AnalysisRequest, stays: bool) -> None:
+        await workflow.start_child_workflow(
+            ANALYSIS_WORKFLOW, request, id=own_id(request), parent_close_policy=ParentClosePolicy.ABANDON
+        )
+        await workflow.wait_condition(lambda: not stays)
 
     @workflow.signal
     def measured(self, status: Any = None) -> None:
@@ -100,10 +105,28 @@ class World:
         return await self.client.start_workflow(
             ANALYSIS_WORKFLOW,
             args=[request, *more],
-            id=f"analysis/{uuid.uuid4().hex}",
+            id=own_id(request),
             task_queue=RELEASES_QUEUE,
             result_type=AnalysisResult,
         )
+
+    async def start_by(self, release: str, request: Any, *, stays: bool) -> WorkflowHandle[Any, AnalysisResult]:
+        """A run that the release of that workflow id starts, which may end at once."""
+        await self.client.start_workflow("Listener", args=[request, stays], id=release, task_queue=RELEASES_QUEUE)
+        handle = self.client.get_workflow_handle(own_id(request), result_type=AnalysisResult)
+        while True:
+            try:
+                await handle.describe()
+            except RPCError:
+                await asyncio.sleep(0.01)
+            else:
+                return handle
+
+    async def ended(self, handle: WorkflowHandle[Any, AnalysisResult]) -> AnalysisStatus:
+        """Let time pass until a run that something else started is over."""
+        while (await handle.describe()).status is WorkflowExecutionStatus.RUNNING:
+            await self.env.sleep(5)
+        return (await handle.result()).status
 
     async def status(self, request: Any, *more: Any) -> AnalysisStatus:
         return (await (await self.start(request, *more)).result()).status
@@ -116,6 +139,13 @@ class World:
                 return status
             await asyncio.sleep(0.01)
         raise AssertionError(f"never came: {status}")
+
+
+def own_id(request: Any) -> str:
+    """The id of the run that a request asks for, readable or not."""
+    fields = request.model_dump() if isinstance(request, AnalysisRequest) else request
+    given = fields if isinstance(fields, dict) else {}
+    return analysis_id(*(str(given.get(key) or "default") for key in ("cluster", "namespace", "name")))
 
 
 def workflow_worker(client: Client) -> Worker:

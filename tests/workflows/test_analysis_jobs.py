@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
-from activities.cluster import JOBS, PODS, WORKER_AGENT, Resource
+from activities.cluster import JOBS, PODS, Resource
 from activities.cluster import Cluster as Reached
 from activities.jobs import Jobs
 from sandbox.controllers import Controllers, PodSimulator
@@ -31,6 +30,7 @@ from tidegate.client import data_converter
 from tidegate.contract import (
     ANALYSIS_WORKFLOW,
     RELEASES_QUEUE,
+    WORKER_AGENT,
     Activity,
     AnalysisRequest,
     AnalysisResult,
@@ -40,6 +40,7 @@ from tidegate.contract import (
     Observation,
     Owner,
     ReleaseRequest,
+    analysis_id,
     cluster_queue,
     job_name,
     metrics_queue,
@@ -122,7 +123,7 @@ class World:
         return await self.env.client.start_workflow(
             ANALYSIS_WORKFLOW,
             request,
-            id=f"analysis/{uuid.uuid4().hex}",
+            id=analysis_id("default", "payments", "run"),
             task_queue=RELEASES_QUEUE,
             result_type=AnalysisResult,
         )
@@ -360,7 +361,11 @@ async def test_real_jobs_are_measured_and_none_is_left_behind(world: World) -> N
         metrics = [job(name, provider=real(script)) for name, script in SCRIPTS.items()]
         request = AnalysisRequest(cluster="embedded", namespace="payments", name="run", spec={"metrics": metrics})
         handle = await world.env.client.start_workflow(
-            ANALYSIS_WORKFLOW, request, id="embedded", task_queue=RELEASES_QUEUE, result_type=AnalysisResult
+            ANALYSIS_WORKFLOW,
+            request,
+            id=analysis_id("embedded", "payments", "run"),
+            task_queue=RELEASES_QUEUE,
+            result_type=AnalysisResult,
         )
         status = (await handle.result()).status
         await until_left(cluster, {"good", "bad"})

@@ -23,6 +23,7 @@ from tests.workflows.analysis_double import (
     measuring_worker,
     metric,
     only,
+    own_id,
     request,
     seconds,
     workflow_worker,
@@ -31,6 +32,7 @@ from tidegate.analysis.spec import build_run_spec
 from tidegate.analysis.status import AnalysisStatus, Phase
 from tidegate.client import data_converter
 from tidegate.contract import (
+    ANALYSIS_WORKFLOW,
     RELEASES_QUEUE,
     AnalysisRequest,
     ErrorType,
@@ -259,20 +261,45 @@ async def test_a_secret_that_is_missing_ends_the_run(world: World) -> None:
 
 
 async def test_a_release_hears_of_verdicts_that_change_and_not_of_every_reading(world: World) -> None:
-    listener = await world.client.start_workflow("Listener", id="release", task_queue=RELEASES_QUEUE)
     world.provider.script = {"m": [0.5, 0.5, 7.0, 7.0, 0.5, 0.5]}
-    handle = await world.start(request(metric(interval="10s", count=6, failureLimit=3), release_id="release"))
-    status = (await handle.result()).status
+    asked = request(metric(interval="10s", count=6, failureLimit=3), release_id="release")
+    status = await world.ended(await world.start_by("release", asked, stays=True))
     assert only(status).count == 6
-    heard = [AnalysisStatus.model_validate(each) for each in await listener.query("all_heard")]
+    told = await world.client.get_workflow_handle("release").query("all_heard")
+    heard = [AnalysisStatus.model_validate(each) for each in told]
     assert [each.metrics[0].measurements[-1].phase for each in heard] == ["Failed", "Successful"]
     assert [each.metrics[0].count for each in heard] == [3, 5]
 
 
 async def test_a_release_that_is_gone_is_no_reason_to_fail(world: World) -> None:
     world.provider.script = {"m": [0.5]}
-    status = await world.status(request(metric(interval="10s", count=2), release_id="nobody"))
+    asked = request(metric(interval="10s", count=2), release_id="leaving")
+    status = await world.ended(await world.start_by("leaving", asked, stays=False))
     assert status.phase is Phase.SUCCESSFUL
+
+
+@pytest.mark.parametrize(
+    ("workflow_id", "fields", "expected"),
+    [
+        ("evil", {}, "start it as 'analysis/default/payments/run'"),
+        ("analysis/default/payments/other", {}, "start it as 'analysis/default/payments/run'"),
+        (None, {"release_id": "rollout/default/payments/shop"}, "did not start this run"),
+    ],
+)
+async def test_a_run_under_another_id_or_in_the_name_of_a_release_is_refused(
+    world: World, workflow_id: str | None, fields: dict[str, Any], expected: str
+) -> None:
+    asked = request(metric(), **fields)
+    handle = await world.client.start_workflow(
+        ANALYSIS_WORKFLOW, asked, id=workflow_id or own_id(asked), task_queue=RELEASES_QUEUE
+    )
+    with pytest.raises(WorkflowFailureError) as failed:
+        await handle.result()
+    cause = failed.value.cause
+    assert isinstance(cause, ApplicationError)
+    assert (cause.type, cause.non_retryable) == (ErrorType.INVALID_SPEC, True)
+    assert expected in cause.message
+    assert world.provider.asked == []
 
 
 async def test_a_run_goes_on_where_its_earlier_part_stopped(world: World) -> None:

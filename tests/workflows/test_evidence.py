@@ -13,7 +13,7 @@ from tests.unit.story.accounts import START, at, failed, gate, measured, metric,
 from tidegate.analysis.status import Phase
 from tidegate.contract import Observation, ReleaseRequest, ReleaseStatus, Source
 from tidegate.manifests.documents import load
-from workflows.evidence import change_outcome, change_request, incident_request, resolve_request
+from workflows.evidence import change_outcome, change_request, incident_request, resolve_request, traffic_note
 from workflows.plan import Plan
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"
@@ -114,3 +114,16 @@ def test_only_a_rollout_that_wants_a_change_has_one(annotations: dict[str, Any])
     plan = planned(**annotations)
     assert change_request(plan, known()) is None
     assert change_outcome(plan, known(), at(9), "Healthy", good=True) is None
+
+
+def test_a_run_and_its_reset_know_records_by_the_same_name() -> None:
+    """Of what was begun before a reset nothing is begun again: what follows has to find it."""
+    plan = planned(change="true")
+    first, reset = known(run_id="r1", first_run_id="r1"), known(run_id="r2", first_run_id="r1")
+    opened = [change_request(plan, status) for status in (first, reset)]
+    assert opened[0] is not None
+    assert opened[1] is not None
+    assert opened[0].correlation_id == opened[1].correlation_id
+    incidents = [incident_request(plan, status, CAUSE).correlation_id for status in (first, reset)]
+    noted = [traffic_note(plan, status).correlation_id for status in (first, reset)]
+    assert len({*incidents, *noted}) == 1

@@ -9,7 +9,7 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-from activities.replica_sets import PART_OF_EXPERIMENT
+from activities.ownership import PART_OF_EXPERIMENT
 from sandbox.kubernetes_api.kinds import REPLICA_SETS, SERVICES, VIRTUAL_SERVICES
 from sandbox.kubernetes_api.objects import lookup, meta
 from tests.virtual.cluster import NAMESPACE

@@ -28,7 +28,6 @@ class Watched:
     def __init__(self, world: World) -> None:
         self._world = world
         self._door = Door(world.cluster.client, TidegateClient(world.client), "default")
-        world.name = "checkout"  # by which the door knows the release of that object
 
     async def tell(self) -> None:
         """What the watcher does when the object changed; again for as long as the door wants to look again."""

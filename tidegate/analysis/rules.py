@@ -20,6 +20,7 @@ from tidegate.manifests.analysis_template import (
     TemplateArgument,
 )
 from tidegate.manifests.decode import decode_object
+from tidegate.manifests.limits import excess_text, excesses
 from tidegate.manifests.model import Items, Model
 
 _LABEL: Final = "AnalysisRun"
@@ -62,6 +63,8 @@ class RunRules:
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> RunRules:
         """Read a spec. Raises SpecError, with Argo's text where it has one, or ManifestError for a malformed one."""
+        for excess in excesses({"spec": spec}):
+            raise SpecError(f"Analysis spec invalid: {excess_text(excess)}")
         run = decode_object(RunSpec, spec, _LABEL)
         metrics = _resolved(run)
         try:

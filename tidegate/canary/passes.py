@@ -84,6 +84,13 @@ class SetMetadata:
 
 
 @dataclass(frozen=True)
+class Leave:
+    """Let a Service that is named no more select pods of any version again."""
+
+    service: str
+
+
+@dataclass(frozen=True)
 class ScaleWorkload:
     """Give the Deployment whose place the Rollout takes another number of pods."""
 
@@ -91,7 +98,7 @@ class ScaleWorkload:
     replicas: int
 
 
-Move = Create | Select | Shift | Mark | Scale | Schedule | Delete | SetMetadata | ScaleWorkload
+Move = Create | Select | Shift | Mark | Scale | Schedule | Delete | SetMetadata | ScaleWorkload | Leave
 
 
 @dataclass(frozen=True)
@@ -239,6 +246,8 @@ def _rest(at: Position, scene: Scene, rules: Rules, sets: ReplicaSets, now: date
         and at.enough(canary.available, at.replicas)
     ):
         yield Mark(canary.name)
+    if at.fully_promoted:  # before the pods go that they lead to; until then these are all of the stable version
+        yield from map(Leave, scene.left)
     yield from _deadlines(at, scene, sets, now)
     yield from _pods(at, sets, ramp=rules.ramp)
     if scene.workload is not None and (size := workload_size(at, sets, scene.workload)) != scene.workload.replicas:

@@ -54,7 +54,8 @@ class Scene:
 
     A selector is a Service, or a subset of a DestinationRule; one that selects no hash has an empty one. `weights` is
     None without a router. `experiments` are the shares of an experiment's Services in percent, -1 where routes differ.
-    `workload` is None where no Deployment makes way.
+    `workload` is None where no Deployment makes way. `left` are Services that are marked as the Rollout's and that it
+    names no more.
     """
 
     sets: tuple[Standing, ...]
@@ -62,6 +63,7 @@ class Scene:
     weights: Weights | None = None
     experiments: Mapping[str, int] = field(default_factory=dict)
     workload: Workload | None = None
+    left: tuple[str, ...] = ()
 
     @property
     def counted(self) -> bool:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Mapping
 
 from tidegate.contract import Source
+from tidegate.manifests.plain_text import one_line
 
 _CI_ACTORS = {
     "GITHUB_ACTOR": "github",
@@ -22,12 +23,12 @@ def actor(environment: Mapping[str, str] = os.environ) -> str:
     """`person@place`: the CI system's actor, else the login name on this host."""
     for variable, place in _CI_ACTORS.items():
         if environment.get(variable):
-            return f"{environment[variable]}@{place}"
+            return one_line(f"{environment[variable]}@{place}")
     try:
         person = getpass.getuser()
     except (KeyError, OSError):  # a container whose user id has no name
         person = f"uid{os.getuid()}"
-    return f"{person}@{socket.gethostname()}"
+    return one_line(f"{person}@{socket.gethostname()}")
 
 
 def source(environment: Mapping[str, str] = os.environ) -> Source:

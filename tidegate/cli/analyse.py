@@ -10,7 +10,7 @@ import typer
 
 from tidegate.analysis.status import AnalysisStatus, Phase
 from tidegate.cli.exits import ExitCode, run_code
-from tidegate.cli.files import Files, GivenNamespace, checked, one_namespace
+from tidegate.cli.files import Files, GivenNamespace, checked, one_namespace, read
 from tidegate.cli.options import (
     Cluster,
     Namespace,
@@ -24,10 +24,11 @@ from tidegate.cli.options import (
 )
 from tidegate.cli.output import SCHEMA_VERSION, document, print_json, stderr, stdout
 from tidegate.cli.watch import follow_run, tell_run
-from tidegate.cli.words import marked, shown
+from tidegate.cli.words import marked
 from tidegate.client import AnalysisRunRef, StillRunningError, TidegateClient, analysis_request
 from tidegate.contract import AnalysisRequest
-from tidegate.manifests.documents import Manifests, load
+from tidegate.manifests.documents import Manifests
+from tidegate.manifests.plain_text import harmless
 from tidegate.story import explain_run
 
 analysis = typer.Typer(no_args_is_help=True, help="Run analysis templates without a release.")
@@ -51,7 +52,7 @@ def run_templates(
     The same --name, templates and arguments while such a run is under way are that run.
     """
     arguments = assignments(arg or [], "--arg", "NAME=VALUE, such as service-name=checkout")
-    templates = checked(Manifests(templates=load(filename).templates)).templates
+    templates = checked(Manifests(templates=read(filename).templates)).templates
     request = analysis_request(
         [template.raw for template in templates],
         arguments,
@@ -103,10 +104,10 @@ async def _carry_out(
 
 def _tell_verdict(run: AnalysisRunRef, status: AnalysisStatus) -> None:
     account = explain_run(status, run.workflow_id)
-    stdout().print(marked(status.phase) + f"  {shown(account.headline)}")
+    stdout().print(marked(status.phase) + f"  {harmless(account.headline)}")
     for gate in account.gates:
         for metric in gate.metrics:
-            stdout().print(marked(metric.metric.phase) + f"  {shown(metric.sentence)}")
+            stdout().print(marked(metric.metric.phase) + f"  {harmless(metric.sentence)}")
 
 
 def _say(run: AnalysisRunRef, what: str, output: Output) -> None:

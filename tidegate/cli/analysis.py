@@ -9,14 +9,15 @@ from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus
 from tidegate.cli.tree import counts, tally
-from tidegate.cli.words import WARNING, clock, columns, dated, indented, labelled, marked, shown
+from tidegate.cli.words import WARNING, clock, columns, dated, indented, labelled, marked
+from tidegate.manifests.plain_text import harmless
 
 
 def analysis_view(status: AnalysisStatus, now: datetime) -> list[Text]:
     """The whole view of one analysis run, as lines."""
     lines = [labelled("Name:", status.name), labelled("Status:", marked(status.phase))]
     if status.message:
-        lines.append(labelled("Message:", shown(status.message)))
+        lines.append(labelled("Message:", harmless(status.message)))
     if status.started_at is not None:
         lines.append(labelled("Started:", dated(status.started_at, now)))
     if status.completed_at is not None:
@@ -41,7 +42,7 @@ def metric_lines(metric: MetricStatus, indent: int) -> list[Text]:
         "success": metric.success_condition,
         "failure": metric.failure_condition,
     }
-    lines = [Text(f"{space}{name}: {shown(text)}") for name, text in facts.items() if text]
+    lines = [Text(f"{space}{name}: {harmless(text)}") for name, text in facts.items() if text]
     queries = {each.query for each in metric.measurements}
     if len(queries) == 1 and (query := next(iter(queries))):
         lines += [Text(f"{space}query:"), *indented(query, indent + 2)]
@@ -53,7 +54,7 @@ def metric_lines(metric: MetricStatus, indent: int) -> list[Text]:
 
 def measurement_row(each: Measurement) -> Sequence[str | Text]:
     """The cells of one measurement: when, verdict, value, and why."""
-    return (_time(each), marked(each.phase), shown(each.value), shown(each.reason or each.message))
+    return (_time(each), marked(each.phase), harmless(each.value), harmless(each.reason or each.message))
 
 
 def _title(metric: MetricStatus) -> Text:
@@ -76,7 +77,7 @@ def _details(each: Measurement, indent: int, *, query: bool) -> Iterator[Text]:
         yield from [Text(" " * indent + "query:"), *indented(each.query, indent + 2)]
     for name, text in each.metadata.items():
         first, *more = [line.plain for line in indented(text, 0)] or [""]
-        yield Text(f"{' ' * indent}{shown(name)}: {first}")
+        yield Text(f"{' ' * indent}{harmless(name)}: {first}")
         yield from (Text(" " * (indent + 2) + line) for line in more)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import platform
 import sys
@@ -18,6 +19,7 @@ from tidegate.cli.options import Output, OutputOption
 from tidegate.cli.output import SCHEMA_VERSION, print_json, stderr, stdout
 from tidegate.client import TidegateClient, TidegateError
 from tidegate.manifests.findings import ManifestError, errors
+from tidegate.manifests.plain_text import harmless_values
 
 EPILOG = (
     "The connection to Temporal is configured as for the `temporal` command: TEMPORAL_PROFILE, TEMPORAL_ADDRESS, "
@@ -66,7 +68,9 @@ def version(output: OutputOption = Output.TEXT) -> int:
 
 def run(arguments: Sequence[str], program: str = "tidegate") -> int:
     """Run one command and return its exit code; expected errors are a block on stderr, never a traceback."""
+    *prepared, rendered = structlog.get_config()["processors"]
     structlog.configure(
+        processors=[*prepared, lambda _, __, event: harmless_values(event), rendered],
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
@@ -91,5 +95,8 @@ def run(arguments: Sequence[str], program: str = "tidegate") -> int:
 
 def main() -> None:
     """Entry point of the installed commands."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what this terminal has no character for is no reason to fail
     program = Path(sys.argv[0]).name
     sys.exit(run(sys.argv[1:], program.replace("kubectl-", "kubectl ", 1)))

@@ -12,7 +12,8 @@ from tidegate.cli.analysis import metric_lines
 from tidegate.cli.exits import ExitCode
 from tidegate.cli.options import Cluster, Namespace, Output, OutputOption, rollout_ref, run_ref, with_client
 from tidegate.cli.output import document, print_json, print_lines
-from tidegate.cli.words import BAD, clock, mark, marked, shown
+from tidegate.cli.words import BAD, clock, mark, marked
+from tidegate.manifests.plain_text import harmless
 from tidegate.story import Deed, Explanation, GateAccount
 
 _RUN_PREFIXES = ("analysisrun/", "ar/")
@@ -41,7 +42,7 @@ def explain(
 
 def explanation_view(account: Explanation) -> list[Text]:
     """The account as lines: first what became of it and the one reason, then gate by gate."""
-    lines = [Text.assemble((mark(account.phase), ""), f" {shown(account.headline)}", style="bold")]
+    lines = [Text.assemble((mark(account.phase), ""), f" {harmless(account.headline)}", style="bold")]
     for gate in account.gates:
         lines += [Text(), *_gate(gate)]
     told = any(gate.name == account.decided_by for gate in account.gates)
@@ -55,9 +56,9 @@ def explanation_view(account: Explanation) -> list[Text]:
 def _gate(gate: GateAccount) -> list[Text]:
     lines = [Text.assemble((_where(gate), "bold"), "  ", marked(gate.phase), _when(gate))]
     if gate.message and not gate.metrics:
-        lines.append(Text(f"  {shown(gate.message)}"))
+        lines.append(Text(f"  {harmless(gate.message)}"))
     for each in gate.metrics:
-        sentence = marked(shown(each.sentence), mark(each.metric.phase))
+        sentence = marked(harmless(each.sentence), mark(each.metric.phase))
         # The sentence says what message and limit would say again.
         facts = each.metric.model_copy(update={"message": "", "exceeded": ""})
         lines += [Text("  ") + sentence, *metric_lines(facts, 4)]
@@ -86,6 +87,6 @@ def _deeds(deeds: Sequence[Deed], indent: int) -> list[Text]:
     lines = []
     for deed in deeds:
         when = clock(deed.at) if deed.at is not None else " " * 8
-        text = marked(shown(deed.text), BAD) if deed.bad else Text(shown(deed.text))
+        text = marked(harmless(deed.text), BAD) if deed.bad else Text(harmless(deed.text))
         lines.append(Text(" " * indent + f"{when}  ") + text)
     return lines

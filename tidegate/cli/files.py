@@ -12,7 +12,7 @@ from tidegate.analysis.conditions import compile_condition
 from tidegate.analysis.rules import is_meant
 from tidegate.cli.output import stderr
 from tidegate.client import RefusedError
-from tidegate.manifests.documents import Manifests
+from tidegate.manifests.documents import Manifests, in_one_round, load
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
 from tidegate.manifests.lint import lint
 
@@ -29,6 +29,14 @@ GivenNamespace = Annotated[
 def findings_of(manifests: Manifests) -> list[Finding]:
     """Everything that `lint` says of manifests."""
     return lint(manifests, compile_condition=compile_condition, matches=is_meant)
+
+
+def read(paths: Sequence[Path]) -> Manifests:
+    """As `load`; a ManifestError holds what `lint` says of the rest as well, so that all is mended in one round."""
+    try:
+        return load(paths)
+    except ManifestError as error:
+        raise ManifestError(in_one_round(error, findings_of)) from None
 
 
 def checked(manifests: Manifests) -> Manifests:

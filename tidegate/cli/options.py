@@ -12,7 +12,7 @@ import typer
 
 from tidegate.cli.actor import actor
 from tidegate.client import AnalysisRunRef, RolloutRef, TidegateClient
-from tidegate.contract import check_cluster
+from tidegate.contract import check_cluster, check_name, check_namespace
 from tidegate.manifests.durations import DURATION_HINT, parse_duration
 
 Result = TypeVar("Result")
@@ -62,12 +62,25 @@ Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 
 def rollout_ref(name: str, namespace: str, cluster: str) -> RolloutRef:
     """Address of the Rollout that was named; `rollout/NAME` is understood as well, as kubectl does."""
-    return RolloutRef(namespace, name.removeprefix("rollout/"), cluster)
+    name = name.removeprefix("rollout/")
+    _check(check_name, name)
+    _check(check_namespace, namespace)
+    return RolloutRef(namespace, name, cluster)
 
 
 def run_ref(name: str, namespace: str, cluster: str) -> AnalysisRunRef:
     """Address of the analysis run that was named; `analysisrun/NAME` is understood as well."""
-    return AnalysisRunRef(namespace, name.removeprefix("analysisrun/"), cluster)
+    name = name.removeprefix("analysisrun/")
+    _check(check_name, name)
+    _check(check_namespace, namespace)
+    return AnalysisRunRef(namespace, name, cluster)
+
+
+def _check(check: Callable[[str], str], name: str) -> None:
+    try:
+        check(name)
+    except ValueError as error:
+        raise typer.BadParameter(f"{name!r}: {error}") from error
 
 
 def assignments(options: Iterable[str], option: str, form: str) -> dict[str, str]:

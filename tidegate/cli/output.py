@@ -10,17 +10,36 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.text import Text
 
+from tidegate.manifests.plain_text import harmless, harmless_json
+
 SCHEMA_VERSION = 1
+
+
+class HarmlessConsole(Console):
+    """A console that a text from outside cannot steer: whatever is printed is made harmless here, at the exit."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich does."""
+        super().print(*map(made_harmless, objects), **options)
+
+
+def made_harmless(value: Any) -> Any:
+    """A text, also one of rich, as it may be printed; anything else as it is."""
+    if isinstance(value, Text):
+        value = value.copy()
+        value.plain = harmless(value.plain)
+        return value
+    return harmless(value) if isinstance(value, str) else value
 
 
 def stdout() -> Console:
     """Console of results. Made at every call: a test or a caller may have replaced the stream."""
-    return Console(highlight=False, markup=False, soft_wrap=True)
+    return HarmlessConsole(highlight=False, markup=False, soft_wrap=True)
 
 
 def stderr() -> Console:
     """Console of errors, warnings and progress."""
-    return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    return HarmlessConsole(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_lines(lines: Iterable[Text]) -> None:
@@ -40,4 +59,4 @@ def documents(models: Iterable[BaseModel]) -> dict[str, Any]:
 
 def print_json(value: dict[str, Any], *, indent: int | None = 2) -> None:
     """Write one JSON document to stdout; `indent` None puts it on one line."""
-    stdout().print(Text(json.dumps(value, indent=indent, ensure_ascii=False)))
+    stdout().print(Text(harmless_json(json.dumps(value, indent=indent, ensure_ascii=False))))

@@ -29,6 +29,8 @@ def header(status: ReleaseStatus, observation: Observation | None, now: datetime
     lines.append(labelled("Status:", marked(status.phase)))
     if status.message:
         lines.append(labelled("Message:", status.message))
+    if status.failing is not None:
+        lines.append(labelled("Failing:", str(status.failing)))
     lines += [labelled("Strategy:", "Canary"), *_progress(status)]
     if status.waiting is not None:
         lines += _waiting(status.waiting, now)

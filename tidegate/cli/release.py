@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from tidegate.cli.actor import actor, source
 from tidegate.cli.exits import ExitCode
-from tidegate.cli.files import Files, GivenNamespace, checked, findings_of, one_namespace
+from tidegate.cli.files import Files, GivenNamespace, checked, findings_of, one_namespace, read
 from tidegate.cli.options import By, Cluster, Output, OutputOption, Reason, Timeout, assignments, with_client
 from tidegate.cli.output import document, documents, print_json, stderr, stdout
-from tidegate.cli.watch import follow, tell
-from tidegate.client import ReleaseError, ReleaseHandle, TidegateClient
+from tidegate.cli.watch import follow_release, tell
+from tidegate.client import ReleaseError, ReleaseHandle
+from tidegate.client.errors import malformed
+from tidegate.client.gateway import Releases, open_gateway
 from tidegate.contract import Accepted, ReleaseRequest, ReleaseResult, Source
-from tidegate.manifests.documents import Manifests, load
+from tidegate.manifests.documents import Manifests
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
 from tidegate.manifests.images import apply_images
 
@@ -26,7 +30,7 @@ from tidegate.manifests.images import apply_images
 def lint(filename: Files, output: OutputOption = Output.TEXT) -> int:
     """Check manifests: what a release would refuse, and what it would do otherwise than the manifest says."""
     try:
-        manifests = load(filename)
+        manifests = read(filename)
         findings: Sequence[Finding] = [*manifests.notes, *findings_of(manifests)]
     except ManifestError as error:
         findings = error.findings
@@ -55,10 +59,13 @@ def start(
     repository: Annotated[str, typer.Option(help="Repository of the change; by default the CI job's.")] = "",
     commit: Annotated[str, typer.Option(help="Commit of the change; by default the CI job's.")] = "",
     ci_url: Annotated[str, typer.Option(help="Page of the CI run; by default the CI job's.")] = "",
+    server: Annotated[
+        str, typer.Option(envvar="TIDEGATE_SERVER", help="URL of a gateway, for a caller with a token; else Temporal.")
+    ] = "",
     output: OutputOption = Output.TEXT,
 ) -> int:
     """Release what the manifests say. The same call twice is one release; after a failed release it is a retry."""
-    images, manifests = _images(image or []), load(filename)
+    images, manifests = _images(image or []), read(filename)
     manifests = checked(apply_images(manifests, images) if images else manifests)
     job = source()
     request = _request(
@@ -71,8 +78,23 @@ def start(
             repository=repository or job.repository, commit=commit or job.commit, ci_url=ci_url or job.ci_url
         ),
     )
-    with_client(lambda client: _release(client, request, output, wait=wait, timeout=timeout))
+
+    async def act(client: Releases) -> None:
+        await _release(client, request, output, wait=wait, timeout=timeout)
+
+    if server:
+        _by_gateway(server, act)
+    else:
+        with_client(act)
     return ExitCode.OK
+
+
+def _by_gateway(server: str, act: Callable[[Releases], Awaitable[None]]) -> None:
+    async def connected() -> None:
+        async with open_gateway(server, os.environ) as client:
+            await act(client)
+
+    asyncio.run(connected())
 
 
 def _images(options: Sequence[str]) -> dict[str, str]:
@@ -89,20 +111,23 @@ def _request(
     manifests: Manifests, namespace: str | None, *, cluster: str, by: str, reason: str, source: Source
 ) -> ReleaseRequest:
     rollout = manifests.rollout()
-    return ReleaseRequest(
-        cluster=cluster,
-        namespace=one_namespace([(rollout.label, rollout.metadata.namespace)], namespace),
-        name=rollout.metadata.name,
-        rollout=rollout.raw,
-        templates=tuple(template.raw for template in manifests.templates),
-        by=by,
-        reason=reason,
-        source=source,
-    )
+    try:
+        return ReleaseRequest(
+            cluster=cluster,
+            namespace=one_namespace([(rollout.label, rollout.metadata.namespace)], namespace),
+            name=rollout.metadata.name,
+            rollout=rollout.raw,
+            templates=tuple(template.raw for template in manifests.templates),
+            by=by,
+            reason=reason,
+            source=source,
+        )
+    except ValidationError as error:
+        raise malformed(error) from error
 
 
 async def _release(
-    client: TidegateClient, request: ReleaseRequest, output: Output, *, wait: bool, timeout: timedelta | None
+    client: Releases, request: ReleaseRequest, output: Output, *, wait: bool, timeout: timedelta | None
 ) -> None:
     handle = await client.start(request)
     if not wait:
@@ -125,8 +150,8 @@ async def _release(
         stdout().print(f"rollout '{request.name}' {result.outcome}: {result.message} (revision {result.revision})")
 
 
-async def _end(client: TidegateClient, handle: ReleaseHandle, timeout: timedelta | None) -> ReleaseResult:
-    telling = asyncio.create_task(tell(stderr(), follow(client, handle.rollout, run_id=handle.run_id)))
+async def _end(client: Releases, handle: ReleaseHandle, timeout: timedelta | None) -> ReleaseResult:
+    telling = asyncio.create_task(tell(stderr(), follow_release(client, handle)))
     try:
         return await client.wait(handle, timeout=timeout, until_held=True)
     finally:

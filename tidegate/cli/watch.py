@@ -14,11 +14,12 @@ from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus
 from tidegate.cli.analysis import measurements_since
-from tidegate.cli.output import document, print_json
+from tidegate.cli.output import document, made_harmless, print_json
 from tidegate.cli.overview import current_step
 from tidegate.cli.tree import counts
 from tidegate.cli.words import WARNING, marked
-from tidegate.client import AnalysisRunRef, NoWorkerError, RolloutRef, TidegateClient, UnreachableError
+from tidegate.client import AnalysisRunRef, NoWorkerError, ReleaseHandle, RolloutRef, TidegateClient, UnreachableError
+from tidegate.client.gateway import Releases
 from tidegate.contract import Event, Observation, ReleaseStatus
 
 FRAME_SECONDS = 1.0
@@ -82,6 +83,13 @@ async def follow(
         if looking is not None:
             looking.cancel()
         await frames.aclose()
+
+
+def follow_release(client: Releases, handle: ReleaseHandle) -> AsyncGenerator[Frame[ReleaseStatus], None]:
+    """Frames of a release that was just started, until it has ended."""
+    return answers(
+        lambda: client.status(handle.rollout, run_id=handle.run_id), lambda status: status.finished_at is not None
+    )
 
 
 def follow_run(
@@ -176,5 +184,5 @@ async def draw(console: Console, blocks: AsyncIterator[list[Text]]) -> None:
     # Transient, and written once more at the end: a view taller than the terminal is cropped while it is live.
     with Live(console=console, auto_refresh=False, transient=True, vertical_overflow="crop") as live:
         async for block in blocks:
-            live.update(Text("\n").join(block), refresh=True)
+            live.update(made_harmless(Text("\n").join(block)), refresh=True)
     console.print(Text("\n").join(block))

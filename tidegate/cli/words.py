@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 from rich.text import Text
 
+from tidegate.manifests.plain_text import harmless
+
 OK, BAD, PROGRESSING, PAUSED, WARNING, UNKNOWN, NEUTRAL, WAITING = "✔", "✖", "◌", "॥", "⚠", "?", "•", "◷"
 
 _LABEL_WIDTH = 17
@@ -74,17 +76,12 @@ def mark(word: str) -> str:
 def marked(word: str, icon: str | None = None) -> Text:
     """A phase behind its icon, coloured; empty for no phase."""
     icon = icon or mark(word)
-    return Text.assemble((icon, _STYLES.get(icon, "")), f" {word}") if word else Text()
+    return Text.assemble((icon, _STYLES.get(icon, "")), f" {harmless(word)}") if word else Text()
 
 
 def labelled(label: str, value: str | Text) -> Text:
     """One line of a header block."""
-    return Text.assemble(label.ljust(_LABEL_WIDTH), value)
-
-
-def shown(text: str) -> str:
-    """Text from outside without the control characters that a terminal would obey; line ends and tabs stay."""
-    return "".join(each if each.isprintable() or each in "\n\t" else "\ufffd" for each in text)
+    return Text.assemble(label.ljust(_LABEL_WIDTH), harmless(value) if isinstance(value, str) else value)
 
 
 def clock(moment: datetime) -> str:
@@ -99,15 +96,20 @@ def dated(moment: datetime, now: datetime) -> str:
 
 def indented(text: str, by: int) -> list[Text]:
     """The lines of a text from outside, each `by` spaces to the right."""
-    return [Text(" " * by + line) for line in shown(text).rstrip().splitlines()]
+    return [Text(" " * by + line) for line in harmless(text).rstrip().splitlines()]
 
 
 def columns(rows: Sequence[Sequence[str | Text]], indent: str = "") -> list[Text]:
     """Lines with the cells of each column under each other, two spaces apart, nothing behind the last."""
-    cells = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
+    cells = [[cell if isinstance(cell, Text) else Text(_cell(cell)) for cell in row] for row in rows]
     count = max(map(len, cells), default=0)
     widths = [max((len(row[index]) for row in cells if index < len(row)), default=0) for index in range(count)]
     return [_line(row, widths, indent) for row in cells]
+
+
+def _cell(text: str) -> str:
+    """A line end in a cell would tear the table."""
+    return harmless(text).replace("\n", " ").replace("\t", " ")
 
 
 def _line(row: Sequence[Text], widths: Sequence[int], indent: str) -> Text:

@@ -23,6 +23,8 @@ from tidegate.contract import (
     ErrorType,
     Signal,
 )
+from tidegate.contract.release import LIMITS_REMEDY
+from tidegate.manifests.plain_text import harmless
 
 CALL_TIMEOUT = timedelta(seconds=20)
 _LONGEST_CAUSE = 500
@@ -39,6 +41,8 @@ class AnalysisRuns(Asking):
         other content is under way. No worker need be up: Temporal keeps the request.
         """
         run = AnalysisRunRef.of(request)
+        if excess := request.excess():
+            raise RefusedError(f"{run.workflow_id}: {harmless(excess)}", LIMITS_REMEDY, ErrorType.INVALID_SPEC)
         try:
             with translated(run.workflow_id):
                 await self._temporal.start_workflow(

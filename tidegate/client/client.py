@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from datetime import datetime, timedelta
 
 import structlog
-from pydantic import ValidationError
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.client import (
-    ActivityFailureError,
-    WithStartWorkflowOperation,
     WorkflowFailureError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
-from temporalio.service import RPCError
 
 from tidegate.client.analyses import AnalysisRuns
 from tidegate.client.asking import POLL_SECONDS
@@ -26,18 +19,16 @@ from tidegate.client.errors import (
     NoWorkerError,
     RefusedError,
     StillRunningError,
-    SupersededError,
     TidegateError,
     already_ended,
     not_found,
     release_error,
     translated,
 )
-from tidegate.client.refs import AnalysisRunRef, ReleaseHandle, ReleaseSummary, RolloutRef, images_of, request_digest
+from tidegate.client.leaving import Leaving
+from tidegate.client.refs import AnalysisRunRef, ReleaseHandle, ReleaseSummary, RolloutRef, ended_as_asked
 from tidegate.client.rollbacks import Rollbacks
 from tidegate.client.runs import (
-    ended_badly,
-    first_request,
     is_paused,
     is_running,
     newest_releases,
@@ -47,106 +38,26 @@ from tidegate.client.runs import (
     stopped_releases,
     was_stopped,
 )
+from tidegate.client.starts import UPDATE_TIMEOUT, Starts
 from tidegate.contract import (
-    RELEASE_PRIORITY,
-    RELEASES_QUEUE,
-    ROLLOUT_WORKFLOW,
-    SEARCH_NAMESPACE,
-    SEARCH_SERVICE,
     Accepted,
-    Activity,
     AnalysisRef,
-    ErrorType,
     Message,
-    Observation,
-    ObserveRequest,
-    ReleaseRequest,
     ReleaseResult,
     ReleaseStatus,
     Signal,
-    Target,
     Update,
-    cluster_queue,
 )
 from tidegate.doorway import Release, RunState, Tell
 from tidegate.story import Explanation, explain, explain_run
 
 log = structlog.get_logger(__name__)
 
-UPDATE_TIMEOUT = timedelta(seconds=20)
-# After this long another worker is given a task of a release whose worker was killed or frozen with it; Temporal's
-# default is 10 s, and an abort would wait for that.
-TASK_TIMEOUT = timedelta(seconds=3)
-OBSERVE_TIMEOUT = timedelta(seconds=4)
 
-
-class TidegateClient(AnalysisRuns, Rollbacks):
+class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks):
     """Client of the releases in one Temporal namespace. Every method may raise the errors of `tidegate.client`."""
 
     # ------------------------------------------------------------------------------------------------------------ speak
-
-    async def start(
-        self, request: ReleaseRequest, *, timeout: timedelta = UPDATE_TIMEOUT, key: str = ""
-    ) -> ReleaseHandle:
-        """Start a release, or tell the one under way of a newer version; returns when it was accepted.
-
-        The same request twice is one release, so a call whose answer was lost can be repeated. After a release that
-        ended badly the same request is a retry: a new one. `key` is what makes two requests the same; by default that
-        is all that is asked for.
-
-        Raises `RefusedError` when the release does not accept it, and `NoWorkerError` when no worker answers within
-        `timeout`: Temporal keeps the request then.
-        """
-        rollout = RolloutRef.of(request)
-        before = await newest_run(self._temporal, rollout.workflow_id)
-        # Temporal answers a repeated update from the history of a closed run, too: right for one that succeeded.
-        retry = f"-after-{before.execution.run_id}" if before is not None and ended_badly(before) else ""
-        update_id = f"release-{key or request_digest(request)}{retry}"
-        deadline = asyncio.get_running_loop().time() + timeout.total_seconds()
-        attempt = 0
-        while True:
-            try:
-                return await self._release(request, f"{update_id}-{attempt}", timeout)
-            except RefusedError as error:
-                # It came just when the release before it was ending, which is a matter of seconds.
-                if error.kind != ErrorType.REJECTED or asyncio.get_running_loop().time() > deadline:
-                    raise
-                attempt += 1
-                await asyncio.sleep(POLL_SECONDS)
-
-    async def _release(self, request: ReleaseRequest, update_id: str, timeout: timedelta) -> ReleaseHandle:
-        rollout, images = RolloutRef.of(request), images_of(request.rollout)
-        attributes = [
-            SearchAttributePair(SEARCH_NAMESPACE, request.namespace),
-            SearchAttributePair(SEARCH_SERVICE, request.name),
-        ]
-        operation: WithStartWorkflowOperation[object, ReleaseResult] = WithStartWorkflowOperation(
-            ROLLOUT_WORKFLOW,
-            request,
-            id=rollout.workflow_id,
-            task_queue=RELEASES_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            search_attributes=TypedSearchAttributes(attributes),
-            static_summary=_summary(request, images),
-            task_timeout=TASK_TIMEOUT,
-            priority=RELEASE_PRIORITY,
-        )
-        with translated(rollout.workflow_id):
-            try:
-                accepted: Accepted = await self._temporal.execute_update_with_start_workflow(
-                    Update.RELEASE,
-                    request,
-                    start_workflow_operation=operation,
-                    id=update_id,
-                    result_type=Accepted,
-                    rpc_timeout=timeout,
-                )
-            except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
-                # The operation's future holds the same failure; unread, asyncio would report it at exit.
-                await asyncio.gather(operation.workflow_handle(), return_exceptions=True)
-                raise
-        workflow = await operation.workflow_handle()
-        return ReleaseHandle(rollout, workflow.result_run_id or accepted.run_id, accepted.message, images)
 
     async def promote(self, rollout: RolloutRef, *, full: bool = False, by: str = "", reason: str = "") -> Accepted:
         """Go on now: skip the wait of the current step, or with `full` everything up to 100 %."""
@@ -229,31 +140,6 @@ class TidegateClient(AnalysisRuns, Rollbacks):
         ended = RunState.STOPPED if was_stopped(run) else RunState.ENDED
         state = RunState.RUNNING if is_running(run) else ended
         return Release(state, await self._ask(rollout.workflow_id, run.execution.run_id, ReleaseStatus))
-
-    async def observe(self, rollout: RolloutRef, *, timeout: timedelta = OBSERVE_TIMEOUT) -> Observation | None:
-        """Look at the cluster now, pods included; None when the cluster's worker does not answer within `timeout`."""
-        asked = await first_request(self._temporal, rollout.workflow_id, ReleaseRequest)
-        request = ObserveRequest(
-            target=Target(namespace=rollout.namespace, name=rollout.name),
-            rollout=asked.rollout if asked is not None else {},  # the cluster need not hold the Rollout itself
-            pods=True,
-        )
-        try:
-            async with asyncio.timeout(timeout.total_seconds()):
-                observation: Observation = await self._temporal.execute_activity(
-                    Activity.OBSERVE,
-                    request,
-                    id=f"look/{rollout.workflow_id}/{uuid.uuid4()}",
-                    task_queue=cluster_queue(rollout.cluster),
-                    result_type=Observation,
-                    schedule_to_close_timeout=timeout,
-                    retry_policy=RetryPolicy(maximum_attempts=1),
-                    summary=f"a look at {rollout.namespace}/{rollout.name}",
-                )
-        except (ActivityFailureError, RPCError, TimeoutError, ValidationError) as error:
-            log.debug("cluster not observed", rollout=rollout.workflow_id, error=str(error.__cause__ or error))
-            return None
-        return observation
 
     async def list(
         self, namespace: str | None = None, *, cluster: str | None = None, limit: int = 1000
@@ -346,13 +232,7 @@ class TidegateClient(AnalysisRuns, Rollbacks):
             ) from error
         finally:
             ending.cancel()
-        if handle.images and result.status.images != handle.images:
-            raise SupersededError(
-                f"{handle.rollout.workflow_id}: a newer version took its place: {_listed(result.status.images)}",
-                "",
-                result,
-            )
-        return result
+        return ended_as_asked(handle, result)
 
     async def _raise_if_held(self, handle: ReleaseHandle) -> None:
         try:
@@ -375,12 +255,3 @@ def _paused_by_server(rollout: RolloutRef) -> RefusedError:
         f"{rollout.workflow_id}: paused on the Temporal server, where not even an abort gets through",
         f"temporal workflow unpause --workflow-id {rollout.workflow_id}",
     )
-
-
-def _summary(request: ReleaseRequest, images: dict[str, str]) -> str:
-    by = f", by {request.by}" if request.by else ""
-    return f"{request.namespace}/{request.name}: {_listed(images)}{by}"[:200]
-
-
-def _listed(images: dict[str, str]) -> str:
-    return ", ".join(images.values()) or "no image"

@@ -1,21 +1,25 @@
 """What Temporal stores of a payload: JSON by pydantic, and with keys encrypted with AES-256-GCM.
 
-A payload that cannot be decrypted is left as it is, and the error comes where its value is asked for. So a message
-that nobody can read neither blocks a release nor is lost (an unreadable abort is an abort), while a result that
-cannot be read stops whoever needs it, with the key's id.
+A payload that cannot be decrypted is left as it is, and the error comes where its value is asked for. Where any value
+will do, as in the arguments of a signal, an update or a start, there is no error but an `Unreadable` in its place: the
+SDK drops a message and repeats the task of a start for ever when decoding fails. So a message that nobody can read
+neither blocks a release nor is lost (an unreadable abort is an abort), while a result that cannot be read stops
+whoever needs it.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from google.protobuf.message import DecodeError
+from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import (
@@ -28,6 +32,8 @@ from temporalio.converter import (
 
 from tidegate.client.errors import TidegateError
 from tidegate.client.keyring import Keyring, KeySource, keys_from_environment
+from tidegate.contract import Unreadable
+from tidegate.manifests.plain_text import harmless
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +42,11 @@ CIPHER: Final = b"AES-256-GCM"
 NONCE_BYTES: Final = 12
 # Twice what a Temporal server takes by default: nothing larger can have come from a history.
 MAX_ENCRYPTED_BYTES: Final = 4 * 1024 * 1024
+# What the SDK's external storage marks its references with (temporalio 1.35, converter/_extstore.py).
+_REFERENCE_MARKER: Final = "__temporal_external_storage_reference"
+_REFERENCE_ENCODING: Final = b"json/external-storage-reference"
+_REFERENCE_MESSAGE: Final = b".ExternalStorageReference"
+_LONGEST_WHY: Final = 300
 _ENCODING_FIELD: Final = "encoding"
 _CIPHER_FIELD: Final = "encryption-cipher"
 _KEY_FIELD: Final = "encryption-key-id"
@@ -43,13 +54,6 @@ _KEY_FIELD: Final = "encryption-key-id"
 
 class UnreadablePayloadError(TidegateError):
     """A payload is encrypted and cannot be decrypted. The text names the key's id, never a key or a content."""
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """The value of an encrypted payload where any value will do, as in the argument of a signal."""
-
-    key_id: str
 
 
 class PayloadEncryption(PayloadCodec):
@@ -112,10 +116,36 @@ class _EncryptedPayloads(EncodingPayloadConverter):
 
 
 class Payloads(CompositePayloadConverter):
-    """Values as JSON by pydantic, and a clear error for what is encrypted."""
+    """Values as JSON by pydantic; `Unreadable` for what cannot be read and may be anything, a clear error otherwise."""
 
     def __init__(self) -> None:
         super().__init__(*PydanticPayloadConverter().converters.values(), _EncryptedPayloads())
+
+    def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
+        """The values. Raises what the converters raise for a payload of which a type is expected."""
+        hints = itertools.chain(type_hints or (), itertools.repeat(None))
+        return [self._value(payload, hint) for payload, hint in zip(payloads, hints, strict=False)]
+
+    def _value(self, payload: Payload, hint: Any) -> Any:
+        may_be_anything = hint is None or hint is Any
+        try:
+            [value] = super().from_payloads([payload], None if may_be_anything else [hint])
+        except Exception as error:  # whatever the converters of all encodings make of what anybody may send
+            if not may_be_anything:
+                raise
+            return Unreadable(why=_why(payload, error), data=payload.data)
+        return value
+
+
+class _Converter(DataConverter):
+    """A converter for which no payload is kept elsewhere, whatever it says of itself.
+
+    The SDK raises for a payload that refers to an external storage when none is set up, before any handler is asked,
+    at each attempt of the task: with one such signal anybody could stop a release for good.
+    """
+
+    async def _decode_reference_payload_sequence(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return [Payload(data=each.data) if _refers_elsewhere(each) else each for each in payloads]
 
 
 def data_converter(keys: KeySource | None = None) -> DataConverter:
@@ -123,7 +153,7 @@ def data_converter(keys: KeySource | None = None) -> DataConverter:
 
     With keys, failures are encrypted as well: their messages and stack traces quote manifests and measurements.
     """
-    plain = DataConverter(payload_converter_class=Payloads)
+    plain = _Converter(payload_converter_class=Payloads)
     if keys is None:
         return plain
     return replace(
@@ -144,6 +174,18 @@ def unreadable(payload: Payload, why: str) -> UnreadablePayloadError:
         f"a payload is encrypted with key {_key_id(payload)!r}: {why}",
         "give this process the key under that id; docs/secrets.md says where",
     )
+
+
+def _why(payload: Payload, error: Exception) -> str:
+    encoding = payload.metadata.get(_ENCODING_FIELD, b"").decode("utf-8", "replace")[:64]
+    text = error.errors(include_url=False, include_input=False)[0]["msg"] if isinstance(error, ValidationError) else ""
+    what = f"{len(payload.data)} bytes with the encoding {encoding!r}" if encoding else "a payload without an encoding"
+    return harmless(f"{what}: {text or type(error).__name__}")[:_LONGEST_WHY]
+
+
+def _refers_elsewhere(payload: Payload) -> bool:
+    encoding, kind = payload.metadata.get(_ENCODING_FIELD, b""), payload.metadata.get("messageType", b"")
+    return _REFERENCE_MARKER in payload.metadata or encoding == _REFERENCE_ENCODING or kind.endswith(_REFERENCE_MESSAGE)
 
 
 def _encrypted(payload: Payload, ring: Keyring) -> Payload:

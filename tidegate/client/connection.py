@@ -24,14 +24,18 @@ async def connect_temporal(
     converter: DataConverter | None = None,
     interceptors: Sequence[Interceptor] = (),
     runtime: Runtime | None = None,
+    api_key: str | None = None,
 ) -> Client:
     """Connect with the settings of `profile` (default: `TEMPORAL_PROFILE`, else `default`).
 
     `identity` is what Temporal records beside every call, `converter` comes from `data_converter` (by default, with the
-    keys of the environment). Raises `ConfigurationError` for a profile or keys that cannot be used and
-    `UnreachableError` when no server answers at its address.
+    keys of the environment); `api_key` comes before TEMPORAL_API_KEY, and may be set anew on the client. Raises
+    `ConfigurationError` for a profile or keys that cannot be used and `UnreachableError` when no server answers at its
+    address.
     """
     settings = _load(profile)
+    if api_key is not None:
+        settings["api_key"] = api_key
     address = settings.setdefault("target_host", DEFAULT_ADDRESS)
     try:
         return await Client.connect(

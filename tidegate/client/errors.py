@@ -13,6 +13,9 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
 from tidegate.contract import SEARCH_ATTRIBUTES, ErrorType, ReleaseResult, Waiting
+from tidegate.manifests.plain_text import harmless
+
+_SHOWN = 80
 
 
 class TidegateError(Exception):
@@ -54,6 +57,15 @@ class RefusedError(TidegateError):
     def __init__(self, message: str, remedy: str = "", kind: str = "") -> None:
         super().__init__(message, remedy)
         self.kind = kind
+
+
+def malformed(error: ValidationError) -> RefusedError:
+    """The error for a request that cannot be made: field, value and what is allowed."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the request"
+    shown = first["input"] if isinstance(first["input"], str) else ""
+    message = f"{where}: {shown[:_SHOWN]!r} cannot be asked for"
+    return RefusedError(harmless(message), first["msg"].removeprefix("Value error, "), ErrorType.INVALID_SPEC)
 
 
 class StillRunningError(TidegateError):

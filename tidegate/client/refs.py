@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tidegate.contract import AnalysisRequest, Payload, ReleaseRequest, analysis_id, rollout_id
+from tidegate.client.errors import SupersededError
+from tidegate.contract import AnalysisRequest, Payload, ReleaseRequest, ReleaseResult, analysis_id, rollout_id
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,21 @@ def _parts(kind: str, workflow_id: str) -> tuple[str, str, str] | None:
 
 @dataclass(frozen=True)
 class ReleaseHandle:
-    """A release that was accepted. `images` are those asked for, by container: what a wait compares the end with."""
+    """A release that was accepted. `images`, by container, and `pod_hash` are of the version that was asked for.
+
+    A wait compares the end with them: a newer version may have taken its place.
+    """
 
     rollout: RolloutRef
     run_id: str
     message: str
     images: Mapping[str, str] = field(default_factory=dict)
+    pod_hash: str = ""
+
+    def is_superseded(self, images: Mapping[str, str], pod_hash: str) -> bool:
+        """Whether what came out is another version."""
+        other = bool(self.pod_hash and pod_hash and self.pod_hash != pod_hash)
+        return other or bool(self.images and self.images != images)
 
 
 class RunSummary(Payload):
@@ -121,6 +131,20 @@ def images_of(rollout: Mapping[str, Any]) -> dict[str, str]:
     return {str(entry["name"]): str(entry.get("image", "")) for entry in containers if _is_named(entry)}
 
 
+def ended_as_asked(handle: ReleaseHandle, result: ReleaseResult) -> ReleaseResult:
+    """The result of a wait, where it is of the version that was asked for. Raises SupersededError."""
+    if handle.is_superseded(result.status.images, result.status.desired_hash):
+        raise SupersededError(
+            f"{handle.rollout.workflow_id}: a newer version took its place: {listed(result.status.images)}", "", result
+        )
+    return result
+
+
+def listed(images: Mapping[str, str]) -> str:
+    """Images in one line."""
+    return ", ".join(images.values()) or "no image"
+
+
 def _is_named(entry: object) -> bool:
     return isinstance(entry, Mapping) and "name" in entry
 
@@ -128,8 +152,8 @@ def _is_named(entry: object) -> bool:
 def request_digest(request: ReleaseRequest) -> str:
     """Id of what is asked for, equal for two requests that ask for the same: who asks and why does not count.
 
-    The commit and the CI run count, so a CI job that repeats its call after a lost answer repeats nothing, while
-    another run of the job is a request of its own.
+    The template of a Deployment counts, and nothing else of it. The commit and the CI run count, so a CI job that
+    repeats its call after a lost answer repeats nothing, while another run of the job is a request of its own.
     """
-    asked = request.model_dump(mode="json", exclude={"by", "reason"})
+    asked = request.resolved().model_dump(mode="json", exclude={"by", "reason", "workload"})
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]

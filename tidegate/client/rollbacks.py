@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from pydantic import ValidationError
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import TimeoutError, WorkflowAlreadyStartedError  # noqa: A004  Temporal's
 
-from tidegate.client.errors import RefusedError, no_worker, translated
+from tidegate.client.errors import RefusedError, malformed, no_worker, translated
 from tidegate.client.refs import RolloutRef
 from tidegate.contract import (
     RELEASES_QUEUE,
@@ -33,8 +34,13 @@ class Rollbacks:
 
         Raises `RefusedError` where there is no such revision, nor a Rollout object; nothing was changed then.
         """
-        target = Target(namespace=rollout.namespace, name=rollout.name)
-        request = RollBackRequest(cluster=rollout.cluster, target=target, to_revision=to_revision, by=by, reason=reason)
+        try:
+            target = Target(namespace=rollout.namespace, name=rollout.name)
+            request = RollBackRequest(
+                cluster=rollout.cluster, target=target, to_revision=to_revision, by=by, reason=reason
+            )
+        except ValidationError as error:
+            raise malformed(error) from error
         workflow_id = roll_back_id(rollout.cluster, rollout.namespace, rollout.name)
         try:
             with translated(workflow_id):

@@ -68,7 +68,7 @@ async def first_request(temporal: Client, workflow_id: str, kind: type[Request])
             )
         started = page.history.events[0].workflow_execution_started_event_attributes
         [asked] = await temporal.data_converter.decode(started.input.payloads[:1], [kind])
-    except (NotFoundError, ValueError):
+    except (NotFoundError, ValueError, KeyError, RuntimeError):  # the converters' words for what they cannot read
         return None
     return asked if isinstance(asked, kind) else None
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from pydantic import ValidationError
 
 from tidegate.analysis.arguments import has_placeholder
 from tidegate.analysis.conditions import ConditionError, compile_condition
 from tidegate.analysis.rules import RunRules
 from tidegate.analysis.spec import SpecError, build_run_spec
-from tidegate.client.errors import RefusedError
-from tidegate.contract import AnalysisRequest, Document, ErrorType
+from tidegate.client.errors import RefusedError, malformed
+from tidegate.contract import AnalysisRequest, Document, ErrorType, check_name
 from tidegate.manifests.analysis_template import AnalysisTemplate, TemplateArgument
 from tidegate.manifests.documents import from_objects
 
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
-_LONGEST_NAME = 253
 _LONGEST_BASE = 57  # so that a Kubernetes object of one more suffix can still be named after the run
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # those of Kubernetes' generated names, which spell no word
 _SUFFIX = 5
@@ -46,12 +45,12 @@ def analysis_request(
     declared = _declared(loaded)
     _check_arguments(declared, arguments)
     base = loaded[0].metadata.name[:_LONGEST_BASE].rstrip("-.")
-    return AnalysisRequest(
-        cluster=cluster,
-        namespace=namespace,
-        name=_checked(name) if name else f"{base}-{''.join(secrets.choice(_LETTERS) for _ in range(_SUFFIX))}",
-        spec=_spec(loaded, templates, arguments),
-    )
+    spec = _spec(loaded, templates, arguments)
+    chosen = _checked(name) if name else f"{base}-{''.join(secrets.choice(_LETTERS) for _ in range(_SUFFIX))}"
+    try:
+        return AnalysisRequest(cluster=cluster, namespace=namespace, name=chosen, spec=spec)
+    except ValidationError as error:
+        raise malformed(error) from error
 
 
 def _spec(
@@ -121,11 +120,12 @@ def _check_conditions(rules: RunRules) -> None:
 
 
 def _checked(name: str) -> str:
-    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+    try:
+        return check_name(name)
+    except ValueError as error:
         raise _refused(
             f"{name!r} is no name of an analysis run", "use lower-case letters, digits, '-' and '.' (RFC 1123)"
-        )
-    return name
+        ) from error
 
 
 def _refused(message: str, remedy: str) -> RefusedError:

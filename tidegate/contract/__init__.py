@@ -20,6 +20,8 @@ from tidegate.contract.cluster import (
     WorkloadTemplate,
 )
 from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
+from tidegate.contract.failing import Failing, is_known
+from tidegate.contract.field_managers import WORKER_AGENT, writers_of
 from tidegate.contract.follow_up import (
     Chart,
     Curve,
@@ -38,6 +40,7 @@ from tidegate.contract.follow_up import (
     RevertResult,
 )
 from tidegate.contract.jobs import JOB_NAME, JOB_NAMESPACE, EndJobs, Owner, job_name
+from tidegate.contract.let_go import LeftAlone, LetGo
 from tidegate.contract.messages import PAUSED_BY_SPEC, Accepted, Message, parse_message
 from tidegate.contract.names import (
     ABORT_PRIORITY,
@@ -45,6 +48,7 @@ from tidegate.contract.names import (
     BACKGROUND_PRIORITY,
     FOLLOW_UP_QUEUE,
     FOLLOW_UP_WORKFLOW,
+    LET_GO_WORKFLOW,
     RELEASE_PRIORITY,
     RELEASES_QUEUE,
     ROLL_BACK_WORKFLOW,
@@ -63,8 +67,12 @@ from tidegate.contract.names import (
     Update,
     analysis_id,
     check_cluster,
+    check_name,
+    check_namespace,
     cluster_queue,
     follow_up_id,
+    follow_ups_of,
+    let_go_id,
     metrics_queue,
     roll_back_id,
     rollout_id,
@@ -115,6 +123,7 @@ from tidegate.contract.traffic import (
     SubsetState,
     TrafficState,
 )
+from tidegate.contract.unreadable import Unreadable, read_leniently
 from tidegate.contract.writes import Fence, Target
 
 __all__ = [
@@ -126,6 +135,7 @@ __all__ = [
     "FOLLOW_UP_WORKFLOW",
     "JOB_NAME",
     "JOB_NAMESPACE",
+    "LET_GO_WORKFLOW",
     "PAUSED_BY_SPEC",
     "RELEASES_QUEUE",
     "RELEASE_PRIORITY",
@@ -138,6 +148,7 @@ __all__ = [
     "SEARCH_SERVICE",
     "SEARCH_WEIGHT",
     "SPOKEN_FIELDS",
+    "WORKER_AGENT",
     "Accepted",
     "Account",
     "Activity",
@@ -164,6 +175,7 @@ __all__ = [
     "ExperimentSetState",
     "ExperimentWeight",
     "Facts",
+    "Failing",
     "Fence",
     "FollowUpRequest",
     "FollowedUp",
@@ -174,6 +186,8 @@ __all__ = [
     "IncidentRef",
     "IncidentRequest",
     "Istio",
+    "LeftAlone",
+    "LetGo",
     "Limit",
     "ManagedRoute",
     "MarkStable",
@@ -231,6 +245,7 @@ __all__ = [
     "Tell",
     "Template",
     "TrafficState",
+    "Unreadable",
     "Update",
     "Waiting",
     "WeightStatus",
@@ -238,12 +253,19 @@ __all__ = [
     "analysis_id",
     "check_cluster",
     "check_column",
+    "check_name",
+    "check_namespace",
     "cluster_queue",
     "follow_up_id",
+    "follow_ups_of",
+    "is_known",
     "job_name",
+    "let_go_id",
     "metrics_queue",
     "parse_message",
+    "read_leniently",
     "render",
     "roll_back_id",
     "rollout_id",
+    "writers_of",
 ]

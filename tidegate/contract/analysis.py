@@ -7,8 +7,9 @@ from pydantic import Field
 from tidegate.analysis.reading import Reading
 from tidegate.analysis.status import AnalysisStatus
 from tidegate.contract.jobs import Owner
-from tidegate.contract.names import ClusterName
+from tidegate.contract.names import ClusterName, NamespaceName, RunName
 from tidegate.contract.payload import Document, Payload
+from tidegate.manifests.limits import excess_text, excesses
 
 
 class AnalysisRequest(Payload):
@@ -18,12 +19,16 @@ class AnalysisRequest(Payload):
     """
 
     cluster: ClusterName = "default"
-    namespace: str
-    name: str
+    namespace: NamespaceName
+    name: RunName
     spec: Document
     kind: str = ""  # Step | Background | Experiment | Bake | "" when started alone
     release_id: str = ""  # workflow id of the release to tell of changed verdicts
     owner: Owner | None = None
+
+    def excess(self) -> str:
+        """What of it is more than a run takes; empty when nothing is. Takes bounded time."""
+        return "; ".join(excess_text(each) for each in excesses({"spec": self.spec}))
 
 
 class AnalysisResult(Payload):

@@ -74,6 +74,7 @@ class Observation(Payload):
     workload: WorkloadTemplate | None = None  # None: the Rollout has a template, or names nothing that is there
     stable_hash: str = ""
     replica_sets: tuple[ReplicaSetState, ...] = ()  # newest revision first
+    standing: dict[str, dict[str, str]] = Field(default_factory=dict)  # ReplicaSet with pods -> labels of its pods
     services: dict[str, Document | None] = Field(default_factory=dict)  # by name; None: not found
     virtual_services: dict[str, Document | None] = Field(default_factory=dict)  # by `name.namespace`
     templates: tuple[Document, ...] = ()

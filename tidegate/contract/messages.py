@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tidegate.contract.payload import Payload
+from tidegate.contract.payload import Payload, Words
+from tidegate.contract.unreadable import Unreadable, read_leniently
+from tidegate.manifests.plain_text import harmless
+
+MAX_WORDS: Final = 1000
+"""Characters of a name or a reason that are kept: they go into an incident, a commit and a message."""
 
 PAUSED_BY_SPEC: Final = "spec.paused"
 """Reason of a pause that the Rollout asks for: only such a one ends with the field, as others have other doors."""
@@ -14,8 +19,8 @@ class Message(Payload):
     """What a person says with promote, abort, pause or resume."""
 
     full: bool = False
-    by: str = ""
-    reason: str = ""
+    by: Words = ""
+    reason: Words = ""
 
 
 class Accepted(Payload):
@@ -29,21 +34,32 @@ def parse_message(value: Any) -> Message:
     """Read the argument of a signal, whatever it is (law 8): an object, a string taken as the reason, or nothing.
 
     Never raises. Unknown fields are ignored, fields of a wrong type are taken as their text; `full` is true only for
-    true, "true", "yes" and 1.
+    true, "true", "yes" and 1. Of what cannot be decoded the reason is taken as far as it can be read, and nothing
+    else is believed. Names and reasons are made harmless, as they go to terminals, incidents and commits.
     """
     if isinstance(value, Message):
-        return value
+        return Message(full=value.full, by=_text(value.by), reason=_text(value.reason))
+    if isinstance(value, Unreadable | bytes):
+        data = value.data if isinstance(value, Unreadable) else value
+        return parse_message(read_leniently(data)).model_copy(update={"full": False})
     if isinstance(value, str):
-        return Message(reason=value[:1000])
+        return Message(reason=_text(value))
     if not isinstance(value, dict):
         return Message()
     full = value.get("full")
     return Message(
-        full=full is True or full == 1 or str(full).strip().lower() in ("true", "yes"),
+        full=full is True or full == 1 or (isinstance(full, str) and full.strip().lower() in ("true", "yes")),
         by=_text(value.get("by")),
         reason=_text(value.get("reason")),
     )
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)[:1000]
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return harmless(value[:MAX_WORDS])
+    try:
+        return harmless(str(value)[:MAX_WORDS])
+    except (ValueError, RecursionError):  # a number of thousands of digits has no text in Python
+        return ""

@@ -13,9 +13,14 @@ ROLLOUT_WORKFLOW = "Rollout"
 ANALYSIS_WORKFLOW = "AnalysisRun"
 FOLLOW_UP_WORKFLOW = "FollowUp"
 ROLL_BACK_WORKFLOW = "RollBack"
+LET_GO_WORKFLOW = "LetGo"
 
 RELEASES_QUEUE = "tidegate"  # workflows
 FOLLOW_UP_QUEUE = "tidegate.follow-up"  # ServiceNow, Git, and whatever else tells people
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LONGEST_LABEL = 63
+_LONGEST_SUBDOMAIN = 253
 # Temporal hands out the tasks of a queue in this order: what an abort needs, what releases do, what may wait for that.
 ABORT_PRIORITY = Priority(priority_key=1)
 RELEASE_PRIORITY = Priority(priority_key=2)
@@ -33,6 +38,40 @@ def check_cluster(name: str) -> str:
 
 
 ClusterName = Annotated[str, AfterValidator(check_cluster)]
+
+
+def check_namespace(name: str) -> str:
+    """`name` itself. Raises ValueError when no Kubernetes namespace can have it (RFC 1123, label)."""
+    if not _LABEL.fullmatch(name) or len(name) > _LONGEST_LABEL:
+        raise ValueError(
+            f"give the name of a Kubernetes namespace: 1 to {_LONGEST_LABEL} lower case letters, digits and '-', "
+            "with a letter or digit at both ends"
+        )
+    return name
+
+
+def check_name(name: str) -> str:
+    """`name` itself. Raises ValueError when no Rollout or analysis run can have it (RFC 1123, subdomain)."""
+    if not _SUBDOMAIN.fullmatch(name) or len(name) > _LONGEST_SUBDOMAIN:
+        raise ValueError(
+            f"give the name of a Kubernetes object: 1 to {_LONGEST_SUBDOMAIN} lower case letters, digits, '-' and '.', "
+            "with a letter or digit at both ends and around each '.'"
+        )
+    return name
+
+
+NamespaceName = Annotated[str, AfterValidator(check_namespace)]
+ObjectName = Annotated[str, AfterValidator(check_name)]
+
+
+def _check_run(name: str) -> str:
+    # A run's name begins with that of its Rollout and is longer; what is too long for an object has no object.
+    if not _SUBDOMAIN.fullmatch(name) or len(name) > 2 * _LONGEST_SUBDOMAIN:
+        check_name(name)
+    return name
+
+
+RunName = Annotated[str, AfterValidator(_check_run)]
 
 
 def cluster_queue(cluster: str) -> str:
@@ -63,9 +102,19 @@ def roll_back_id(cluster: str, namespace: str, name: str) -> str:
     return f"roll-back/{cluster}/{namespace}/{name}"
 
 
+def let_go_id(cluster: str, namespace: str, name: str, uid: str) -> str:
+    """Workflow id of what lets go of the objects of a Rollout that was deleted, `uid` being its object's: done once."""
+    return f"let-go/{cluster}/{namespace}/{name}/{uid}"
+
+
 def follow_up_id(release: str, revision: int, run_id: str, decision: str) -> str:
     """Workflow id of what follows a decision of a run of a release, whose workflow id is `release`."""
-    return f"follow-up/{release.removeprefix('rollout/')}/{revision}/{run_id}/{decision}"
+    return f"{follow_ups_of(release)}{revision}/{run_id}/{decision}"
+
+
+def follow_ups_of(workflow_id: str) -> str:
+    """What the workflow ids of all that follows from the workflow of that id begin with."""
+    return f"follow-up/{workflow_id.removeprefix('rollout/')}/"
 
 
 class Signal(StrEnum):
@@ -106,6 +155,7 @@ class Activity(StrEnum):
     RESTART_PODS = "restart_pods"  # RestartPods -> None
     CHOOSE_REVISION = "choose_revision"  # RollBackRequest -> RolledBack
     ROLL_BACK = "roll_back"  # PutBack -> None
+    LET_GO = "let_go"  # LetGo -> LeftAlone
     RESTORE_STABLE = "restore_stable"  # RestoreStable -> TrafficState
     # MeasureRequest -> list[Reading]: `measure_` and the key of a provider in manifests
     MEASURE_DATADOG = "measure_datadog"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from tidegate.manifests.plain_text import harmless
+
+# What a person says goes to terminals, incidents, commits and messages. First of all, as half an emoji is no text.
+Words = Annotated[str, BeforeValidator(lambda value: harmless(value) if isinstance(value, str) else value)]
 Document = dict[str, Any]  # a manifest or another JSON object, as it was sent: unknown fields are kept
 
 

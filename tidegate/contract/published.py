@@ -48,13 +48,11 @@ class PublishAnalysisRun(Payload):
 class CollectAnalysisRuns(Payload):
     """Delete the AnalysisRun objects of the Rollout that its history limits do not keep.
 
-    `current` are the names of the current release's runs, which are never deleted; `selector` is as in
-    `PublishAnalysisRun`.
+    `current` are the names of the current release's runs, which are never deleted.
     """
 
     target: Target
     uid: str = Field(min_length=1)
-    selector: dict[str, str] = Field(default_factory=dict)
     current: tuple[str, ...] = ()
     successful: int = DEFAULT_RUN_HISTORY
     unsuccessful: int = DEFAULT_RUN_HISTORY

@@ -30,6 +30,11 @@ class Place(Payload):
     full: bool = False
     experiment: bool = False
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether it is to be reached however long that takes: the way back, and what follows a promotion."""
+        return self.aborted or self.hash == self.stable_hash
+
 
 class ExperimentSetState(Payload):
     """One template of an experiment as it stands: its pods, and whether Service and share of the traffic do too.
@@ -73,7 +78,8 @@ class Account(Payload):
 
     `status` are the fields of the Rollout's `.status` that do not stand there yet, `message` is its message, empty
     while the pods say it all. For its conditions, `late` says that nothing has moved for too long, and `abort_cause`
-    why the version was given up. `tell` is for others who look.
+    why the version was given up. `tell` is for others who look. `failing` is what it knows that the cluster refuses: a
+    pass that meets nothing else comes back no more, but is tried again until it can be carried out.
     """
 
     status: Document = Field(default_factory=dict)
@@ -81,12 +87,14 @@ class Account(Payload):
     late: bool = False
     abort_cause: str = ""
     tell: Tell | None = None
+    failing: tuple[str, ...] = ()
 
 
 class Reconcile(Payload):
     """One pass. `at` is the release's clock, by which deadlines are set and found to have passed.
 
-    `traffic` is what the pass before left: what stands otherwise now was changed by somebody else.
+    `traffic` is what the pass before left: what stands otherwise now was changed by somebody else. Without `moves` it
+    only looks, and tells.
     """
 
     target: Target
@@ -97,6 +105,7 @@ class Reconcile(Payload):
     owner_uid: str = ""
     traffic: TrafficState | None = None
     account: Account = Account()
+    moves: bool = True
     fence: Fence
 
 
@@ -108,23 +117,26 @@ class Reconciled(Payload):
     pass would look at. `experiment` are the templates of the experiment under way. `events` are what the pass did, in
     Argo's words; `foreign` what somebody else had changed and the pass put right. `published` says that the status was
     written, or that there is nobody to tell, `told` the same of the rest; `object` is the Rollout after that.
+    `failing` is what the cluster refused before the pass was at its end, in its words; where it could not even be
+    looked at, there is no picture.
     """
 
     at: datetime
-    replicas: int
-    replica_sets: tuple[ReplicaSetState, ...]  # newest revision first
+    replicas: int = 0
+    replica_sets: tuple[ReplicaSetState, ...] = ()  # newest revision first
     selectors: dict[str, str] = Field(default_factory=dict)  # Service, or `<rule>/<subset>` -> hash that it selects
     traffic: TrafficState | None = None
     experiment: tuple[ExperimentSetState, ...] = ()
-    settled: bool
+    settled: bool = False
     missing: str = ""
     resume_at: datetime | None = None
-    picture: str
+    picture: str = ""
     events: tuple[Event, ...] = ()
     foreign: tuple[ForeignEdit, ...] = ()
     published: bool = True
     told: bool = True
     object: RolloutObject | None = None
+    failing: str = ""
 
 
 class AwaitChange(Payload):

@@ -5,25 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from pydantic import Field
+from pydantic_core import PydanticSerializationError
 
 from tidegate.analysis.status import AnalysisStatus
 from tidegate.contract.cluster import ReplicaSetState, WorkloadTemplate
+from tidegate.contract.failing import Failing
 from tidegate.contract.follow_up import IncidentRef
 from tidegate.contract.messages import Message
-from tidegate.contract.names import ClusterName
-from tidegate.contract.payload import Document, Payload
+from tidegate.contract.names import ClusterName, NamespaceName, ObjectName
+from tidegate.contract.payload import Document, Payload, Words
 from tidegate.contract.rollout_object import RolloutObject
+from tidegate.manifests.limits import excess_text, excesses
 from tidegate.manifests.workload import needs_template
+
+MAX_TEMPLATES: Final = 100
+MAX_REQUEST_BYTES: Final = 1024 * 1024  # it travels twice in a call of at most 4 MiB (gRPC's default)
+LIMITS_REMEDY: Final = "docs/rollouts.md has the limits of an object"
+_SHOWN_EXCESSES: Final = 5
 
 
 class Source(Payload):
     """Where a release came from; every field is for people and for the incident."""
 
-    repository: str = ""
-    commit: str = ""
-    ci_url: str = ""
+    repository: Words = ""
+    commit: Words = ""
+    ci_url: Words = ""
 
 
 class ReleaseRequest(Payload):
@@ -36,13 +45,13 @@ class ReleaseRequest(Payload):
     """
 
     cluster: ClusterName = "default"
-    namespace: str
-    name: str
+    namespace: NamespaceName
+    name: ObjectName
     rollout: Document
     workload: WorkloadTemplate | None = None
     templates: tuple[Document, ...] = ()
-    by: str = ""
-    reason: str = ""
+    by: Words = ""
+    reason: Words = ""
     full: bool = False
     aborted: bool = False
     source: Source = Source()
@@ -52,6 +61,21 @@ class ReleaseRequest(Payload):
         if self.workload is None or not needs_template(self.rollout):
             return self
         return self.model_copy(update={"rollout": self.workload.lent_to(self.rollout)})
+
+    def excess(self) -> str:
+        """What of it is more than a release takes; empty when nothing is. Takes bounded time."""
+        found = [excess_text(each) for each in excesses(self.resolved().rollout)]
+        if len(self.templates) > MAX_TEMPLATES:
+            found.append(f"{len(self.templates)} templates are more than {MAX_TEMPLATES}, the most that are taken")
+        for template in self.templates[:MAX_TEMPLATES]:
+            name = (template.get("metadata") or {}).get("name")
+            found += [f"AnalysisTemplate {name!r}: {excess_text(each)}" for each in excesses(template)]
+        try:
+            if not found and len(self.model_dump_json()) > MAX_REQUEST_BYTES:
+                found.append(f"the Rollout and its templates are larger than {MAX_REQUEST_BYTES // 1024} KiB together")
+        except PydanticSerializationError as error:
+            found.append(f"it cannot be written as JSON: {error}")
+        return "; ".join(found[:_SHOWN_EXCESSES])
 
 
 class Waiting(Payload):
@@ -163,6 +187,7 @@ class ReleaseStatus(Payload):
 
     workflow_id: str
     run_id: str
+    first_run_id: str = ""  # of the run that this one is a reset of: what was done before is known by it
     cluster: str
     namespace: str
     name: str
@@ -175,6 +200,7 @@ class ReleaseStatus(Payload):
     set_weight: int = 0
     actual_weight: int = 0
     waiting: Waiting | None = None
+    failing: Failing | None = None  # what the cluster refuses now, None while it takes what it is told
     paused_at: datetime | None = None  # begin of the pause, while the phase is Paused
     manual_pause: Message | None = None  # who asked for a pause that was not ended yet
     promoted_full: bool = False
@@ -196,6 +222,8 @@ class ReleaseStatus(Payload):
     by: str = ""
     source: Source = Source()
     object: RolloutObject | None = None  # None: there is none, or it was not looked for yet
+    versions: int = 0  # how many this run has taken on, the one under way included
+    requests: tuple[str, ...] = ()  # ids of the updates by which this version was asked for, the newest last
 
     @property
     def aborting(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from tidegate.contract.names import ClusterName
-from tidegate.contract.payload import Document, Payload
+from tidegate.contract.payload import Document, Payload, Words
 from tidegate.contract.writes import Target
 
 
@@ -15,8 +15,8 @@ class RollBackRequest(Payload):
     cluster: ClusterName = "default"
     target: Target
     to_revision: int | None = Field(default=None, ge=1)
-    by: str = ""
-    reason: str = ""
+    by: Words = ""
+    reason: Words = ""
 
 
 class RolledBack(Payload):

@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import Field
 
 from tidegate.canary.version import Version, version_of
+from tidegate.contract.field_managers import is_own
 from tidegate.contract.payload import Document, Payload
 
 # Fields of `.status` that people patch to speak to a release, through Argo's kubectl plugin or without it.
@@ -21,7 +22,8 @@ class RolloutObject(Payload):
     `generation`, `pod_hash` and `step_hash` are of the spec that it goes by, or that it found when it was started by
     another door than the object. `status` holds the `SPOKEN_FIELDS` as the release last wrote them for the version that
     it brings out, and until it did the `FLAGS` as they stood when it was asked for; `version` is the resourceVersion of
-    then: what differs in a later one was patched by somebody else.
+    then: what differs in a later one was patched by somebody else. `own_flags` are those that stand and that a release
+    wrote, this one or another: they are nobody's word (law 12).
     """
 
     uid: str = ""  # empty: the release was not asked for by an object, and the cluster holds none
@@ -30,6 +32,7 @@ class RolloutObject(Payload):
     step_hash: str = ""
     version: str = ""
     status: Document = Field(default_factory=dict)
+    own_flags: tuple[str, ...] = ()
 
     @property
     def asks_for(self) -> Version:
@@ -42,26 +45,33 @@ class RolloutObject(Payload):
         given = rollout.get("metadata")
         metadata: Document = given if isinstance(given, dict) else {}
         generation, asked, status = metadata.get("generation"), version_of(rollout), rollout.get("status")
+        flags = [flag for flag in FLAGS if isinstance(status, dict) and status.get(flag) is True]
         return cls(
             uid=str(metadata.get("uid") or ""),
             generation=generation if isinstance(generation, int) else 0,
             pod_hash=asked.pod_hash,
             step_hash=asked.step_hash,
             version=str(metadata.get("resourceVersion") or ""),
-            status={flag: True for flag in FLAGS if isinstance(status, dict) and status.get(flag) is True},
+            status=dict.fromkeys(flags, True),
+            own_flags=tuple(flag for flag in flags if is_own(rollout, flag)),
         )
 
     def seen_as(self, live: RolloutObject) -> RolloutObject:
         """The live object beside which a release begins that was asked for with this one, or without any.
 
         A release that the object asked for goes by what it was asked with: the live one may be newer, and is then asked
-        for by itself; so is what was patched since. Where the object that asked is gone and another one of its name has
-        come, it goes by the version that was asked for: the live one asks for its own.
+        for by itself; so is what was patched since, but for flags that a release before this one left meanwhile. Where
+        the object that asked is gone and another one of its name has come, it goes by the version that was asked for:
+        the live one asks for its own.
         """
         if self.uid == live.uid:
-            return self
+            return self._beside(live)
         asked = {"generation": 0, "pod_hash": self.pod_hash, "step_hash": self.step_hash}
         return live.model_copy(update=asked) if self.uid else live
+
+    def _beside(self, stored: RolloutObject) -> RolloutObject:
+        """With the flags that a release left in the object."""
+        return self.model_copy(update={"status": self.status | dict.fromkeys(stored.own_flags, True)})
 
     def asked_again(self, asked: RolloutObject) -> RolloutObject:
         """After the same version was asked for with another spec around it."""
@@ -71,10 +81,11 @@ class RolloutObject(Payload):
     def written(self, changes: Document, stored: RolloutObject) -> RolloutObject:
         """After fields of the status were written, `stored` being the object then.
 
-        A newer generation of the same version asks for nothing new, so it counts as observed.
+        A newer generation of the same version asks for nothing new, so it counts as observed. A late write of another
+        release may have left a flag: it is taken for written, so that it is taken away.
         """
         status = self.status | {field: changes[field] for field in SPOKEN_FIELDS if field in changes}
         update: dict[str, object] = {"version": stored.version, "status": status}
         if stored.uid == self.uid and stored.asks_for == self.asks_for:
             update["generation"] = max(self.generation, stored.generation)
-        return self.model_copy(update=update)
+        return self.model_copy(update=update)._beside(stored)

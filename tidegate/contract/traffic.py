@@ -124,6 +124,7 @@ class TrafficState(Payload):
     removed: tuple[RemovedDestination, ...] = ()
     foreign: tuple[ForeignEdit, ...] = ()
     missing: tuple[str, ...] = ()  # VirtualServices that do not exist, as `name.namespace`; only after an abort
+    refused: str = ""  # what the cluster says against the way back; the routes are then as they were read
 
 
 class ShiftTraffic(Payload):
@@ -196,10 +197,14 @@ class SubsetState(Payload):
 
 
 class RestoreStable(Payload):
-    """The traffic part of an abort: all weight to stable and no managed route, read back, then the canary Service."""
+    """The traffic part of an abort: all weight to stable and no managed route, read back, then the canary Service.
+
+    `failing` is what the release knows that the cluster refuses: of that it hears no more, and it is tried again.
+    """
 
     target: Target
     istio: Istio
     stable_hash: str
     fence: Fence
     last: TrafficState | None = None
+    failing: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tidegate.contract.names import NamespaceName, ObjectName
 from tidegate.contract.payload import Payload
 
 
@@ -23,5 +24,5 @@ class Fence(Payload):
 class Target(Payload):
     """The Rollout that a cluster activity works on."""
 
-    namespace: str
-    name: str
+    namespace: NamespaceName
+    name: ObjectName

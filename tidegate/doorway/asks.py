@@ -68,7 +68,14 @@ class Note:
     message: str
 
 
-Ask = Start | Tell | Note
+@dataclass(frozen=True)
+class Leave:
+    """Let what the Rollout object of that uid had claimed serve again without it: it was deleted."""
+
+    uid: str
+
+
+Ask = Start | Tell | Note | Leave
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """What a Rollout object asks of its release: the object and the release's own account, compared.
 
 The release writes `.status` as well, so a field of it speaks only where it differs both from what the release wrote
-last and from how the release stands now. Every ask has an id made of what caused it, and so counts once however often,
-and by however many, it is found.
+last and from how the release stands now, and where the API server says that somebody else wrote it (law 12). Every ask
+has an id made of what caused it, which is what the object asks for and what its release was doing then, and so counts
+once however often, and by however many, it is found.
 """
 
 from __future__ import annotations
@@ -11,9 +12,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from tidegate.canary.restarts import restart_due
-from tidegate.contract import PAUSED_BY_SPEC, ErrorType, Message, ReleaseStatus, RolloutObject, StepState, Update
-from tidegate.doorway.asks import Ask, Decision, Note, Release, RunState, Start, Tell
-from tidegate.doorway.request import writer_of
+from tidegate.contract import (
+    PAUSED_BY_SPEC,
+    Compensation,
+    ErrorType,
+    Message,
+    ReleaseStatus,
+    RolloutObject,
+    StepState,
+    Update,
+)
+from tidegate.doorway.asks import Ask, Decision, Leave, Note, Release, RunState, Start, Tell
+from tidegate.doorway.request import is_recorded, is_word, writer_of
 from tidegate.story import pause_conditions
 
 DELETED: Final = "the Rollout was deleted"
@@ -34,27 +44,37 @@ def decide(rollout: Mapping[str, Any], release: Release | None, *, recheck: bool
     if known is not None and known.uid and known.uid != live.uid:
         if release.state is RunState.RUNNING:
             return Decision(decide_deleted(known.uid, release).asks, look_again=True)
-        return _start(live, "a new Rollout of that name")
+        return _start(live, release, "a new Rollout of that name")
     if known is None:
         return _beside_unknown(live, release)
     if live.generation < known.generation:
         return Decision()  # an older sighting than the release has had itself
     if live.asks_for != known.asks_for:
-        return _start(live, "another pod template or other steps")
+        # A release that is being undone may be over before anything changes in the object once more.
+        asks = _start(live, release, "another pod template or other steps").asks
+        return Decision(asks, look_again=release.state is RunState.RUNNING and release.status.aborting)
     if release.state is RunState.STOPPED:
-        return _start(live, "recovery: its release was stopped from outside and could not undo anything")
+        return _start(live, release, "recovery: its release was stopped from outside and could not undo anything")
     if release.state is RunState.ENDED:
-        return _after(rollout, live, known, release.status, recheck)
+        return _after(rollout, live, known, release, recheck)
     return Decision(tuple(_to_running(rollout, live, known, release)))
 
 
 def decide_deleted(uid: str, release: Release | None) -> Decision:
-    """What follows for a release from the end of the object of that uid."""
-    known = release.known if release is not None else None
-    if release is None or known is None or not uid or known.uid != uid or not release.is_open:
+    """What follows from the end of the object of that uid: for its release, and then for what it had claimed.
+
+    A release that is being undone still writes Services until the traffic is back.
+    """
+    if not uid:
         return Decision()
-    said = Message(reason=DELETED)
-    return Decision((Tell(release.status.run_id, Update.ABORT, f"deleted-{uid}", said),))
+    known = release.known if release is not None else None
+    if release is None or known is None or known.uid != uid or release.state is not RunState.RUNNING:
+        return Decision((Leave(uid),))
+    if release.is_open:
+        said = Message(reason=DELETED)
+        return Decision((Tell(release.status.run_id, Update.ABORT, f"deleted-{uid}", said),), look_again=True)
+    back = any(each.name == Compensation.TRAFFIC and each.state != "running" for each in release.status.compensations)
+    return Decision((Leave(uid),)) if back else Decision(look_again=True)
 
 
 def _without_release(rollout: Mapping[str, Any], live: RolloutObject) -> Decision:
@@ -68,7 +88,7 @@ def _without_release(rollout: Mapping[str, Any], live: RolloutObject) -> Decisio
     observed = status.get("observedGeneration") == str(live.generation)
     if aborted or (settled and observed):
         return Decision()
-    return _start(live, "no release of it is known")
+    return _start(live, None, "no release of it is known")
 
 
 def _beside_unknown(live: RolloutObject, release: Release) -> Decision:
@@ -78,26 +98,27 @@ def _beside_unknown(live: RolloutObject, release: Release) -> Decision:
         return Decision(look_again=True)
     if release.state is RunState.RUNNING and _brings_out(live, status):
         return Decision()
-    return _start(live, "a Rollout that its last release did not know")
+    return _start(live, release, "a Rollout that its last release did not know")
 
 
 def _after(
-    rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject, status: ReleaseStatus, recheck: bool
+    rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject, release: Release, recheck: bool
 ) -> Decision:
     """A release of this version has ended."""
+    status = release.status
     if status.phase == "Healthy":
         if live.generation > known.generation and _brings_out(live, status):
-            return _start(live, "a spec that changed beside template and steps")
-        return Decision(tuple(_restart(rollout, live)))
+            return _start(live, release, "a spec that changed beside template and steps")
+        return Decision(tuple(_restart(rollout, live, release)))
     if _was_refused(status):
         if live.generation > known.generation:
-            return _start(live, "a corrected spec")
-        return _start(live, "refused before, looked at again") if recheck else Decision()
-    again = tuple(_again(rollout, live, known, status)) or tuple(_no_restart(rollout))
+            return _start(live, release, "a corrected spec")
+        return _start(live, release, "refused before, looked at again") if recheck else Decision()
+    again = tuple(_again(rollout, live, known, release)) or tuple(_no_restart(rollout))
     if again or live.generation <= known.generation or not status.aborting:
         return Decision(again)
     cause = status.message.partition(f"revision {status.revision}: ")[2]
-    return Decision((Start(f"{live.uid}-{live.generation}", cause, aborted=True),))
+    return Decision((Start(_cause(live, release), cause, aborted=True),))
 
 
 def _to_running(
@@ -105,31 +126,41 @@ def _to_running(
 ) -> Iterator[Ask]:
     status = release.status
     if status.aborting:  # which has to come to its end first; whoever asks waits for that
-        yield from _again(rollout, live, known, status)
+        yield from _again(rollout, live, known, release)
         return
     if live.generation > known.generation and _brings_out(live, status):
-        yield from _start(live, "a spec that changed beside template and steps").asks
+        yield from _start(live, release, "a spec that changed beside template and steps").asks
     if release.is_open:
         if _is_since(live, known):
             yield from _from_status(rollout, live, known, release)
         yield from _pause(rollout, live, status)
 
 
-def _again(
-    rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject, status: ReleaseStatus
-) -> Iterator[Ask]:
+def _again(rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject, release: Release) -> Iterator[Ask]:
     """What brings an aborted version out all the same: promote --full, which skips its steps now, or a retry.
 
     The cause is what was said after the abort of that run, which had been asked for by the same spec.
     """
-    found = _mapping(rollout.get("status"))
     if not _is_since(live, known):
         return
-    if found.get("promoteFull") is True and known.status.get("promoteFull") is not True:
-        by = writer_of(rollout, "status", "promoteFull")
-        yield Start(f"promote-full-{live.uid}-{status.run_id}", "status.promoteFull", full=True, by=by)
-    elif known.status.get("abort") is True and found.get("abort") is not True:
-        yield Start(f"retry-{live.uid}-{status.run_id}", f"retry by {writer_of(rollout, 'status', 'abort')}")
+    if _is_set(rollout, known, "promoteFull"):
+        if is_word(rollout, "promoteFull"):
+            by = writer_of(rollout, "status", "promoteFull")
+            yield Start(f"promote-full-{live.uid}-{_moment(release)}", "status.promoteFull", full=True, by=by)
+        yield from _unrecorded(rollout, live, "promoteFull")
+    elif known.status.get("abort") is True and _is_taken_back(rollout):
+        yield Start(f"retry-{live.uid}-{_moment(release)}", f"retry by {writer_of(rollout, 'status', 'abort')}")
+
+
+def _is_taken_back(rollout: Mapping[str, Any]) -> bool:
+    """Whether a person took the abort back, for another attempt.
+
+    A release takes it away, and never says false; where it is gone, the rest stands as the aborted release left it.
+    """
+    found = _mapping(rollout.get("status"))
+    if found.get("abort") is None:
+        return found.get("phase") == "Degraded"
+    return found.get("abort") is False and (is_word(rollout, "abort") or not is_recorded(rollout, "abort"))
 
 
 def _pause(rollout: Mapping[str, Any], live: RolloutObject, status: ReleaseStatus) -> Iterator[Ask]:
@@ -146,63 +177,94 @@ def _from_status(
     rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject, release: Release
 ) -> Iterator[Ask]:
     """What a person patched into `.status`: abort, which comes first, promote --full, or promote."""
-    found, status = _mapping(rollout.get("status")), release.status
-    if found.get("abort") is True and known.status.get("abort") is not True:
+    status = release.status
+    if _is_set(rollout, known, "abort") and _is_abort(rollout):
         said = Message(by=writer_of(rollout, "status", "abort"), reason="status.abort")
-        yield Tell(status.run_id, Update.ABORT, f"abort-{live.uid}", said)
+        yield Tell(status.run_id, Update.ABORT, f"abort-{live.uid}-{status.versions}", said)
         return
     if status.promoted_full:
         return
-    to_the_end = _jumps_to_the_end(found, known, status)
-    if to_the_end or (found.get("promoteFull") is True and known.status.get("promoteFull") is not True):
+    to_the_end = _jumps_to_the_end(rollout, known, status)
+    if to_the_end or (_is_set(rollout, known, "promoteFull") and is_word(rollout, "promoteFull")):
         field = "currentStepIndex" if to_the_end else "promoteFull"
         said = Message(full=True, by=writer_of(rollout, "status", field), reason=f"status.{field}")
-        yield Tell(status.run_id, Update.PROMOTE, f"promote-full-{live.uid}-{status.desired_hash}", said)
-    elif (cause := _promoted(found, known, status)) is not None:
+        yield Tell(status.run_id, Update.PROMOTE, f"promote-full-{live.uid}-{status.versions}", said)
+    elif (cause := _promoted(rollout, known, status)) is not None:
         field, moment = cause
         said = Message(by=writer_of(rollout, "status", field), reason=f"status.{field}")
         yield Tell(status.run_id, Update.PROMOTE, f"promote-{live.uid}-{moment}", said)
+    elif _is_set(rollout, known, "promoteFull"):
+        yield from _unrecorded(rollout, live, "promoteFull")
+    elif known.status.get("currentStepIndex") is not None and _skips(rollout, status):
+        yield from _unrecorded(rollout, live, "currentStepIndex")
 
 
-def _promoted(found: Mapping[str, Any], known: RolloutObject, status: ReleaseStatus) -> tuple[str, str] | None:
+def _is_set(rollout: Mapping[str, Any], known: RolloutObject, flag: str) -> bool:
+    """Whether a flag stands that did not when the release looked first, and that it did not write itself since."""
+    return _mapping(rollout.get("status")).get(flag) is True and known.status.get(flag) is not True
+
+
+def _is_abort(rollout: Mapping[str, Any]) -> bool:
+    """Whether the flag is a person's.
+
+    Where nobody recorded who wrote it, it is one unless its time stands beside it, which only releases write.
+    """
+    if is_recorded(rollout, "abort"):
+        return is_word(rollout, "abort")
+    return _mapping(rollout.get("status")).get("abortedAt") is None
+
+
+def _unrecorded(rollout: Mapping[str, Any], live: RolloutObject, field: str) -> Iterator[Ask]:
+    """Nothing gets more traffic because of a field that nobody is known to have written (law 4)."""
+    if not is_recorded(rollout, field):
+        yield Note(
+            f"unrecorded-{field}-{live.generation}-{live.pod_hash}",
+            f"status.{field} is not taken for a person's word: the object keeps no record of who wrote it "
+            "(metadata.managedFields); say it with tidegate promote",
+        )
+
+
+def _promoted(rollout: Mapping[str, Any], known: RolloutObject, status: ReleaseStatus) -> tuple[str, str] | None:
     """The field by which somebody promoted, and the moment at which what ends by it began; None when nobody did.
 
     The plugin clears the pause and moves the index in one patch where an analysis was inconclusive: the moment is the
     pause's then, so that it is one promotion.
     """
-    pause = pause_conditions(status)
+    found, pause = _mapping(rollout.get("status")), pause_conditions(status)
+    skips = _skips(rollout, status) and is_word(rollout, "currentStepIndex")
     if pause is not None:
         # The release takes both away at once: only somebody else leaves `controllerPause` without its conditions.
         cleared = not found.get("pauseConditions") and found.get("controllerPause") is True
-        if known.status.get("pauseConditions") == pause and (cleared or _skips(found, status)):
+        if known.status.get("pauseConditions") == pause and (cleared or skips):
             return "pauseConditions", str(pause[0]["startTime"])
         return None
     index = status.step_index
     running = index is not None and index < len(status.steps) and status.steps[index].state is StepState.RUNNING
-    if index is None or not running or known.status.get("currentStepIndex") != index or not _skips(found, status):
+    if index is None or not running or known.status.get("currentStepIndex") != index or not skips:
         return None
     started = status.steps[index].started_at
     return "currentStepIndex", started.isoformat(timespec="microseconds") if started else str(index)
 
 
-def _skips(found: Mapping[str, Any], status: ReleaseStatus) -> bool:
+def _skips(rollout: Mapping[str, Any], status: ReleaseStatus) -> bool:
     """Whether the index stands beyond where the release is, which it never writes itself."""
-    index = found.get("currentStepIndex")
+    index = _mapping(rollout.get("status")).get("currentStepIndex")
     return isinstance(index, int) and status.step_index is not None and index > status.step_index
 
 
-def _jumps_to_the_end(found: Mapping[str, Any], known: RolloutObject, status: ReleaseStatus) -> bool:
+def _jumps_to_the_end(rollout: Mapping[str, Any], known: RolloutObject, status: ReleaseStatus) -> bool:
     """Argo's --skip-all-steps: beyond all steps, of which more than the one under way was left."""
-    if "currentStepIndex" not in known.status:
+    if "currentStepIndex" not in known.status or not is_word(rollout, "currentStepIndex"):
         return False
-    left = len(status.steps) - (status.step_index or 0)
-    return _skips(found, status) and found.get("currentStepIndex") == len(status.steps) and left > 1
+    left, index = len(status.steps) - (status.step_index or 0), _mapping(rollout["status"]).get("currentStepIndex")
+    return _skips(rollout, status) and index == len(status.steps) and left > 1
 
 
-def _restart(rollout: Mapping[str, Any], live: RolloutObject) -> Iterator[Ask]:
+def _restart(rollout: Mapping[str, Any], live: RolloutObject, release: Release) -> Iterator[Ask]:
     """Pods are restarted by a release; where none is under way, by one of the version that is stable already."""
-    if at := restart_due(rollout):
-        yield Start(f"restart-{live.uid}-{at.isoformat()}", "spec.restartAt")
+    at, done = restart_due(rollout), release.status.restarted_at
+    if at is not None and (done is None or done < at):
+        yield Start(f"restart-{live.uid}-{at.isoformat()}-{_moment(release)}", "spec.restartAt")
 
 
 def _no_restart(rollout: Mapping[str, Any]) -> Iterator[Ask]:
@@ -214,8 +276,27 @@ def _no_restart(rollout: Mapping[str, Any]) -> Iterator[Ask]:
         )
 
 
-def _start(live: RolloutObject, reason: str) -> Decision:
-    return Decision((Start(f"{live.uid}-{live.generation}", reason),))
+def _start(live: RolloutObject, release: Release | None, reason: str) -> Decision:
+    return Decision((Start(_cause(live, release), reason),))
+
+
+def _cause(live: RolloutObject, release: Release | None) -> str:
+    """What the object asks for, and after what.
+
+    A generation does not say it: the template of a Deployment changes without it. Neither does what is asked for: it
+    may be asked for again after something else, by the same run.
+    """
+    asked = f"{live.uid}-{live.generation}-{live.pod_hash}-{live.step_hash}"
+    return asked if release is None else f"{asked}-{_moment(release)}"
+
+
+def _moment(release: Release) -> str:
+    """Where in the life of a Rollout something was asked for: in or after which run, and which version of it.
+
+    What a run turned down while it was ending, or could not take up any more, it remembers after its end.
+    """
+    where = "in" if release.state is RunState.RUNNING else "after"
+    return f"{where}-{release.status.run_id}-{release.status.versions}"
 
 
 def _brings_out(live: RolloutObject, status: ReleaseStatus) -> bool:

@@ -1,11 +1,11 @@
-"""A release request made of a Rollout object as it stands in the cluster, and who changed the object last."""
+"""A release request made of a Rollout object as it stands in the cluster, and whose word something in it is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from tidegate.contract import FLAGS, Document, ReleaseRequest, WorkloadTemplate
+from tidegate.contract import FLAGS, WORKER_AGENT, ReleaseRequest, WorkloadTemplate, writers_of
 from tidegate.doorway.asks import Start
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
@@ -43,20 +43,22 @@ def release_request(
 
 
 def writer_of(rollout: Mapping[str, Any], section: str, field: str = "") -> str:
-    """The field manager that last wrote `spec` or `status`, or one field of it (Kubernetes, metadata.managedFields).
-
-    A field that was taken away has no owner any more, and nobody is named for it.
-    """
-    entries = [entry for entry in _entries(rollout) if f"f:{section}" in _mapping(entry.get("fieldsV1"))]
-    if field:
-        entries = [entry for entry in entries if f"f:{field}" in _mapping(entry["fieldsV1"][f"f:{section}"])]
-    newest = max(entries, key=lambda entry: str(entry.get("time") or ""), default={})
-    return str(newest.get("manager") or "")[:200] or NOBODY
+    """Who last wrote `spec` or `status`, or one field of it; never a release, whose own writes are nobody's word."""
+    return next(iter(_people(rollout, section, field)), NOBODY)[:200]
 
 
-def _entries(rollout: Mapping[str, Any]) -> Iterator[Document]:
-    entries = _mapping(rollout.get("metadata")).get("managedFields")
-    yield from (entry for entry in (entries if isinstance(entries, list) else []) if isinstance(entry, dict))
+def is_recorded(rollout: Mapping[str, Any], field: str) -> bool:
+    """Whether the API server keeps a record of who wrote that field of the status."""
+    return bool(writers_of(rollout, "status", field))
+
+
+def is_word(rollout: Mapping[str, Any], field: str) -> bool:
+    """Whether somebody else than a release wrote that field of the status last, as far as it is recorded (law 12)."""
+    return bool(_people(rollout, "status", field))
+
+
+def _people(rollout: Mapping[str, Any], section: str, field: str) -> list[str]:
+    return [writer for writer in writers_of(rollout, section, field) if writer != WORKER_AGENT]
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from tidegate.manifests.model import IntOrString, Items, Model, ObjectMeta
+from tidegate.manifests.model import Int32, IntOrString, Items, Model, ObjectMeta
 from tidegate.manifests.providers.datadog import Datadog
 from tidegate.manifests.providers.job import Job
 from tidegate.manifests.providers.prometheus import Prometheus
@@ -78,7 +78,7 @@ class MeasurementRetention(Model):
     """How many measurements are kept of the metrics that a regular expression names."""
 
     metric_name: str = ""
-    limit: int = 0
+    limit: Int32 = 0
 
     @property
     def kept(self) -> int:
@@ -106,7 +106,7 @@ class RolloutAnalysis(Model):
 class BackgroundAnalysis(RolloutAnalysis):
     """Analysis beside the steps, from step `starting_step` (counted from 0) or from the beginning."""
 
-    starting_step: int | None = None
+    starting_step: Int32 | None = None
 
 
 class Provider(Model):

@@ -37,7 +37,9 @@ def decode(model: type[M], document: Document, label: str) -> M:
         return model.model_validate(document.data)
     except ValidationError as error:
         details = error.errors(include_url=False)
-    raise ManifestError(_finding(model, detail, document, label) for detail in details)
+    raise ManifestError(
+        (_finding(model, detail, document, label) for detail in details), faults=(detail["loc"] for detail in details)
+    )
 
 
 def decode_object(model: type[M], data: Mapping[str, Any], label: str) -> M:

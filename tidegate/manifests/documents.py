@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Generic, TypeVar
@@ -11,8 +11,9 @@ from pydantic import BaseModel, JsonValue
 
 from tidegate.manifests.analysis_template import AnalysisTemplate
 from tidegate.manifests.decode import decode
-from tidegate.manifests.findings import Finding, ManifestError, Path, Severity
+from tidegate.manifests.findings import Finding, ManifestError, Path, Severity, errors
 from tidegate.manifests.kinds import model_for
+from tidegate.manifests.limits import excesses
 from tidegate.manifests.model import ObjectMeta
 from tidegate.manifests.network import DestinationRule, Service, VirtualService
 from tidegate.manifests.overlay import is_overlay, read_overlay
@@ -84,12 +85,18 @@ def load(paths: Iterable[str | FilePath]) -> Manifests:
             documents.extend(_read(FilePath(path)))
         except ManifestError as error:
             findings.extend(error.findings)
+            documents.extend(error.rest or ())
     return _manifests(documents, findings)
 
 
 def loads(text: str, file: str = "<text>") -> Manifests:
     """As `load`, for text; `file` is what findings call it."""
-    return _manifests(read_documents(text, file), [])
+    try:
+        return _manifests(read_documents(text, file), [])
+    except ManifestError as error:
+        if isinstance(error.rest, list):
+            return _manifests(error.rest, list(error.findings))
+        raise
 
 
 def from_objects(objects: Iterable[Mapping[str, Any]]) -> Manifests:
@@ -118,10 +125,47 @@ def _manifests(documents: Sequence[Document], findings: list[Finding]) -> Manife
                 notes.append(document.finding(Severity.NOTE, "not-read", ("kind",), message, value=kind))
         except ManifestError as error:
             findings.extend(error.findings)
+            loaded += _without_faults(document, error.faults)
     findings.extend(_duplicates(loaded))
     if findings:
-        raise ManifestError(findings)
+        raise ManifestError(findings, rest=_sorted(loaded, notes))
+    return _sorted(loaded, notes)
 
+
+def in_one_round(error: ManifestError, judge: Callable[[Manifests], list[Finding]]) -> list[Finding]:
+    """What is wrong with manifests that could not be read, and the errors that `judge` finds in the rest of them.
+
+    Nothing is said of a field that did not fit, nor of one around or below it: that may follow from it.
+    """
+    if not isinstance(error.rest, Manifests):
+        return list(error.findings)
+    at_fault = {(each.file, each.object, each.path) for each in error.findings}
+    return [*error.findings, *(each for each in errors(judge(error.rest)) if not _follows(each, at_fault))]
+
+
+def _follows(finding: Finding, at_fault: Iterable[tuple[str, str, str]]) -> bool:
+    """Whether it may only be there because a field around it, below it or of its own did not fit."""
+    return any(
+        (file, label) == (finding.file, finding.object)
+        and (path.startswith(finding.path) or finding.path.startswith(path))
+        for file, label, path in at_fault
+    )
+
+
+def _without_faults(document: Document, faults: Sequence[Path]) -> list[Loaded[Any]]:
+    """The object without the fields at fault; nothing where it has none, or is no object without them."""
+    if not faults:
+        return []
+    for path in sorted(faults, key=len, reverse=True):
+        document = document.without(path)
+    try:
+        model = model_for(document)
+        return [_loaded(document, model)] if model else []
+    except ManifestError:
+        return []
+
+
+def _sorted(loaded: Sequence[Loaded[Any]], notes: Sequence[Finding]) -> Manifests:
     def of(model: type[M]) -> tuple[Loaded[M], ...]:
         return tuple(each for each in loaded if isinstance(each.model, model))
 
@@ -132,7 +176,14 @@ def _manifests(documents: Sequence[Document], findings: list[Finding]) -> Manife
 
 def _loaded(document: Document, model: type[M]) -> Loaded[M]:
     kind, name = str(document.value(("kind",))), document.value(("metadata", "name"))
-    decoded = decode(model, document, f"{kind}/{name or ''}")
+    label = f"{kind}/{name or ''}"
+    data, worked_through = document.data, issubclass(model, Rollout | AnalysisTemplate)
+    if too_much := list(excesses(data if isinstance(data, dict) else {}, listed=worked_through)):
+        raise ManifestError(
+            document.finding(Severity.ERROR, "too-much", path, message, remedy=remedy, object=label)
+            for path, message, remedy in too_much
+        )
+    decoded = decode(model, document, label)
     return Loaded(kind, getattr(decoded, "metadata", ObjectMeta()), decoded, document)
 
 

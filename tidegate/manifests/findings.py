@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
@@ -49,10 +49,16 @@ class Finding(BaseModel):
 
 
 class ManifestError(ValueError):
-    """Manifests that cannot be used; `findings` holds every reason, not only the first."""
+    """Manifests that cannot be used; `findings` holds every reason, not only the first.
 
-    def __init__(self, findings: Iterable[Finding]) -> None:
+    `rest` is what could be read all the same, for whoever wants to say what is wrong with that as well: documents of a
+    text, or the manifests without what does not fit. `faults` are the fields at fault, where they are fields.
+    """
+
+    def __init__(self, findings: Iterable[Finding], *, rest: Any = None, faults: Iterable[Path] = ()) -> None:
         self.findings: tuple[Finding, ...] = tuple(findings)
+        self.rest = rest
+        self.faults: tuple[Path, ...] = tuple(faults)
         super().__init__("\n".join(map(str, self.findings)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, JsonValue, PlainValidator, Strict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, PlainValidator, Strict, model_validator
 from pydantic.alias_generators import to_camel
 
 T = TypeVar("T")
@@ -13,9 +13,33 @@ T = TypeVar("T")
 Items = Annotated[tuple[T, ...], Strict(strict=False)]
 
 
+INT32 = range(-(2**31), 2**31)
+INT64 = range(-(2**63), 2**63)
+
+
+def out_of_range(value: int, numbers: range) -> str:
+    """What is wrong with a number that Kubernetes' Go types cannot hold; empty when they can."""
+    return "" if value in numbers else f"must be between {numbers.start} and {numbers.stop - 1}"
+
+
+def _within(numbers: range) -> AfterValidator:
+    def check(value: int) -> int:
+        if problem := out_of_range(value, numbers):
+            raise ValueError(problem)
+        return value
+
+    return AfterValidator(check)
+
+
+Int32 = Annotated[int, _within(INT32)]
+Int64 = Annotated[int, _within(INT64)]
+
+
 def _int_or_string(value: object) -> int | str:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("must be a whole number or text")
+    if isinstance(value, int) and (problem := out_of_range(value, INT32)):
+        raise ValueError(problem)
     return value
 
 

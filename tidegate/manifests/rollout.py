@@ -8,7 +8,7 @@ from datetime import timedelta
 from pydantic import JsonValue
 
 from tidegate.manifests.analysis_template import BackgroundAnalysis, RolloutAnalysis, TemplateRef
-from tidegate.manifests.model import IntOrString, Items, Model, ObjectMeta
+from tidegate.manifests.model import Int32, IntOrString, Items, Model, ObjectMeta
 from tidegate.manifests.selector import LabelSelector
 from tidegate.manifests.steps import CanaryStep, PodTemplateMetadata
 
@@ -25,14 +25,14 @@ MAX_WEIGHT = 100
 class TlsRoute(Model):
     """TLS routes of a VirtualService by port and exact set of SNI hosts."""
 
-    port: int = 0
+    port: Int32 = 0
     sni_hosts: Items[str] = ()
 
 
 class TcpRoute(Model):
     """TCP routes of a VirtualService by port."""
 
-    port: int = 0
+    port: Int32 = 0
 
 
 class IstioVirtualService(Model):
@@ -81,7 +81,7 @@ class Alb(Model):
 
     ingress: str = ""
     ingresses: Items[str] = ()
-    service_port: int = 0
+    service_port: Int32 = 0
     root_service: str = ""
     annotation_prefix: str = ""
     stickiness_config: Mapping[str, JsonValue] | None = None
@@ -100,13 +100,13 @@ class TrafficRouting(Model):
     managed_routes: Items[ManagedRoute] | None = None
     apisix: Mapping[str, JsonValue] | None = None
     plugins: Mapping[str, JsonValue] = {}
-    max_traffic_weight: int | None = None
+    max_traffic_weight: Int32 | None = None
 
 
 class PreferredAntiAffinity(Model):
     """Soft anti-affinity with a weight of 1 to 100."""
 
-    weight: int = 0
+    weight: Int32 = 0
 
 
 class AntiAffinity(Model):
@@ -127,7 +127,7 @@ class ReplicaProgressThreshold(Model):
     """How many of the canary's pods must be available: `Percent` or `Pods`."""
 
     type: str = ""
-    value: int = 0
+    value: Int32 = 0
 
 
 class Canary(Model):
@@ -143,12 +143,12 @@ class Canary(Model):
     anti_affinity: AntiAffinity | None = None
     canary_metadata: PodTemplateMetadata | None = None
     stable_metadata: PodTemplateMetadata | None = None
-    scale_down_delay_seconds: int | None = None
-    scale_down_delay_revision_limit: int | None = None
-    abort_scale_down_delay_seconds: int | None = None
+    scale_down_delay_seconds: Int32 | None = None
+    scale_down_delay_revision_limit: Int32 | None = None
+    abort_scale_down_delay_seconds: Int32 | None = None
     dynamic_stable_scale: bool = False
     ping_pong: PingPong | None = None
-    min_pods_per_replica_set: int | None = None
+    min_pods_per_replica_set: Int32 | None = None
     replica_progress_threshold: ReplicaProgressThreshold | None = None
 
     @property
@@ -222,8 +222,8 @@ class WorkloadRef(Model):
 class RunHistory(Model):
     """How many AnalysisRun objects are kept of each outcome."""
 
-    successful_run_history_limit: int | None = None
-    unsuccessful_run_history_limit: int | None = None
+    successful_run_history_limit: Int32 | None = None
+    unsuccessful_run_history_limit: Int32 | None = None
 
     def successful_kept(self) -> int:
         """How many Successful ones are kept."""
@@ -239,21 +239,21 @@ class RunHistory(Model):
 class RollbackWindow(Model):
     """How many revisions back a rollback skips the steps."""
 
-    revisions: int = 0
+    revisions: Int32 = 0
 
 
 class RolloutSpec(Model):
     """`spec` of a Rollout; `template` is the pod template as it was written."""
 
-    replicas: int | None = None
+    replicas: Int32 | None = None
     selector: LabelSelector | None = None
     template: Mapping[str, JsonValue] = {}
     workload_ref: WorkloadRef | None = None
-    min_ready_seconds: int = 0
+    min_ready_seconds: Int32 = 0
     strategy: Strategy = Strategy()
-    revision_history_limit: int | None = None
+    revision_history_limit: Int32 | None = None
     paused: bool = False
-    progress_deadline_seconds: int | None = None
+    progress_deadline_seconds: Int32 | None = None
     progress_deadline_abort: bool = False
     restart_at: str | None = None
     analysis: RunHistory | None = None

@@ -72,6 +72,16 @@ class Document:
         """The error that refuses the document for one field."""
         return ManifestError([self.finding(Severity.ERROR, code, path, message, value=value, remedy=remedy)])
 
+    def without(self, path: Path) -> Document:
+        """The document without the field at a path; without the whole list where that is an entry of one."""
+        while path and isinstance(path[-1], int):
+            path = path[:-1]
+        held = self.value(path[:-1])
+        if not path or not isinstance(held, dict):
+            return self
+        kept = {key: value for key, value in held.items() if key != path[-1]}
+        return replace(self, data=_replaced(self.data, path[:-1], kept))
+
     def replaced(self, path: Path, value: JsonValue, place: Place) -> Document:
         """The document with another value at a path that exists. Raises KeyError where it does not."""
         places = {at: found for at, found in self.places.items() if at[: len(path)] != path}
@@ -86,15 +96,24 @@ def read_documents(text: str, file: str) -> list[Document]:
     """
     # A tab cannot stand inside a JSON string, and YAML takes none between tokens.
     text = text.replace("\t", " ") if file.endswith(".json") else text
+    documents: list[Document] = []
+    findings: list[Finding] = []
     try:
-        nodes = list(yaml.compose_all(text, _Loader))
-        return [_Reader(file).document(node) for node in nodes if node is not None and not _is_null(node)]
+        for node in yaml.compose_all(text, _Loader):
+            if node is not None and not _is_null(node):
+                try:
+                    documents.append(_Reader(file).document(node))
+                except ManifestError as error:
+                    findings += error.findings
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = " ".join(filter(None, [error.problem, error.context])) or "no YAML"
-        raise _refused(Place(file, mark.line + 1 if mark else 1), "yaml", message) from error
+        findings += _refused(Place(file, mark.line + 1 if mark else 1), "yaml", message).findings
     except yaml.YAMLError as error:
-        raise _refused(Place(file, 1), "yaml", str(error).replace("\n", " ")) from error
+        findings += _refused(Place(file, 1), "yaml", str(error).replace("\n", " ")).findings
+    if findings:
+        raise ManifestError(findings, rest=documents)
+    return documents
 
 
 def read_file(path: FilePath) -> list[Document]:

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from tidegate.manifests.analysis_template import DryRun, RolloutAnalysis, RolloutArgument, RunMetadata, TemplateRef
 from tidegate.manifests.durations import pause_seconds
-from tidegate.manifests.model import IntOrString, Items, Model
+from tidegate.manifests.model import Int32, IntOrString, Items, Model
 from tidegate.manifests.selector import LabelSelector
 
 
@@ -43,7 +43,7 @@ class ExperimentTemplate(Model):
 
     name: str = ""
     spec_ref: str = ""
-    replicas: int | None = None
+    replicas: Int32 | None = None
     metadata: PodTemplateMetadata = PodTemplateMetadata()
     selector: LabelSelector | None = None
     weight: int | None = None
@@ -78,7 +78,7 @@ class SetCanaryScale(Model):
     """Size of the canary apart from its weight: percent of the replicas, a number, or the weight again."""
 
     weight: int | None = None
-    replicas: int | None = None
+    replicas: Int32 | None = None
     match_traffic_weight: bool = False
 
 

@@ -9,6 +9,7 @@ from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, 
 from tidegate.contract import Document, PublishAnalysisRun
 from tidegate.manifests.kinds import ARGO_VERSION, REVISION
 from tidegate.manifests.network import HASH_LABEL
+from tidegate.manifests.plain_text import harmless
 from tidegate.story.moments import rfc3339
 
 ROLLOUT_TYPE = "rollout-type"
@@ -66,7 +67,7 @@ def analysis_run_status(status: AnalysisStatus) -> Document:
     return {
         "phase": str(status.phase),
         **_given(
-            message=status.message,
+            message=harmless(status.message),
             startedAt=status.started_at and rfc3339(status.started_at),
             completedAt=status.completed_at and rfc3339(status.completed_at),
             metricResults=measured,
@@ -81,7 +82,7 @@ def _metric(metric: MetricStatus) -> Document:
         "name": metric.name,
         "phase": str(metric.phase),
         **_given(
-            message=metric.message,
+            message=harmless(metric.message),
             measurements=[_measurement(each) for each in metric.measurements],
             count=metric.count,
             successful=metric.successful,
@@ -100,8 +101,8 @@ def _measurement(measurement: Measurement) -> Document:
         "phase": str(measurement.phase),
         "startedAt": rfc3339(measurement.started_at),
         **_given(
-            message=measurement.message,
-            value=measurement.value,
+            message=harmless(measurement.message),
+            value=harmless(measurement.value),
             finishedAt=measurement.finished_at and rfc3339(measurement.finished_at),
             resumeAt=measurement.resume_at and rfc3339(measurement.resume_at),
             metadata=measurement.metadata,

@@ -23,6 +23,7 @@ def details(status: ReleaseStatus) -> str:
         f"### {status.namespace}/{status.name} revision {status.revision}: {status.phase}",
         status.message,
         f"Weight on the canary: **{status.actual_weight} %** (asked for: {status.set_weight} %)",
+        f"**{status.failing}**" if status.failing else "",
         _waiting(status),
         _steps(status),
         *(_analysis(analysis) for analysis in status.analyses),

@@ -8,6 +8,7 @@ from typing import Final
 
 from tidegate.contract import Document, Event, Target
 from tidegate.manifests.kinds import ARGO_VERSION
+from tidegate.manifests.plain_text import harmless
 from tidegate.story.moments import rfc3339
 
 COMPONENT: Final = "tidegate"
@@ -19,12 +20,15 @@ _DIGEST_LENGTH: Final = 16
 _CUT: Final = "..."
 
 
-def event_name(rollout: str, uid: str, run: str, number: int) -> str:
+def event_name(event: Event, rollout: str, uid: str, run: str, number: int) -> str:
     """Name of an Event, a DNS subdomain (RFC 1123): the same for the same, and for nothing else (law 6).
 
-    `uid` is the Rollout's, `run` the id of the release's workflow run, `number` counts the events of that run.
+    `uid` is the Rollout's, `run` the id of the release's workflow run, or of a pass of it, and `number` counts the
+    events of that. A pass that is tried again may do something else, so what happened is a part of it.
     """
-    digest = hashlib.sha256(json.dumps([uid, run, number]).encode()).hexdigest()[:_DIGEST_LENGTH]
+    digest = hashlib.sha256(json.dumps([uid, run, number, event.reason, event.message]).encode()).hexdigest()[
+        :_DIGEST_LENGTH
+    ]
     return f"{rollout[: _LONGEST_NAME - _DIGEST_LENGTH - 1].rstrip('-.')}.{digest}"
 
 
@@ -34,7 +38,7 @@ def kubernetes_event(event: Event, *, target: Target, uid: str, run: str, number
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": event_name(target.name, uid, run, number), "namespace": target.namespace},
+        "metadata": {"name": event_name(event, target.name, uid, run, number), "namespace": target.namespace},
         "involvedObject": {
             "apiVersion": ARGO_VERSION,
             "kind": "Rollout",
@@ -43,7 +47,7 @@ def kubernetes_event(event: Event, *, target: Target, uid: str, run: str, number
             "uid": uid,
         },
         "reason": event.reason,
-        "message": _shortened(event.message),
+        "message": _shortened(harmless(event.message)),
         "type": "Warning" if event.warning else "Normal",
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,

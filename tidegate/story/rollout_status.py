@@ -39,6 +39,8 @@ def rollout_status(status: ReleaseStatus) -> Document:
         document |= {"phase": "Paused", "message": MANUALLY_PAUSED}
     if status.restarting and status.phase in ("Progressing", "Healthy"):
         document |= {"phase": "Progressing", "message": "rollout is restarting"}
+    if status.failing is not None:
+        document["message"] = "; ".join(filter(None, (document["message"], str(status.failing))))
     if status.restarted_at is not None:
         document["restartedAt"] = _wire(status.restarted_at)
     if status.object is not None and status.object.generation:

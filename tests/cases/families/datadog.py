@@ -27,7 +27,7 @@ KEYS: Final = ("DD-API-KEY", "DD-APPLICATION-KEY", "Content-Type")
 def ask(given: Input, status: int, body: Any) -> tuple[Reading, list[Seen]]:
     """Measure the metric of a case against a server that gives one answer; also what the server saw.
 
-    `namespace/name` of a case's secret is its path in the store.
+    `namespace/name` of a case's secret is its path among Tidegate's own secrets, and among those of users.
     """
 
     async def measure() -> tuple[Reading, list[Seen]]:
@@ -37,7 +37,11 @@ def ask(given: Input, status: int, body: Any) -> tuple[Reading, list[Seen]]:
                 return {key: value.replace("$SERVER", server.url) for key, value in values.items()}
 
             given_none = "secrets" not in given and "env" not in given
-            secrets = {f"secret/{path}": placed(content) for path, content in (given.get("secrets") or {}).items()}
+            secrets = {
+                f"{tree}/{path}": placed(content)
+                for path, content in (given.get("secrets") or {}).items()
+                for tree in ("secret", "secret/namespaces")
+            }
             provider = Datadog(
                 NamedSecrets(MemorySecrets(secrets)),
                 http,

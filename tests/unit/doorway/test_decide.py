@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from tidegate.canary.version import version_of
 from tidegate.contract import (
     SPOKEN_FIELDS,
+    WORKER_AGENT,
     CompensationStatus,
     Message,
     ReleaseStatus,
@@ -19,17 +21,25 @@ from tidegate.contract import (
     StepStatus,
     Update,
 )
-from tidegate.doorway import Ask, Note, Release, RunState, Start, Tell, decide, decide_deleted, release_request
+from tidegate.doorway import Ask, Note, Release, RunState, Start, Tell, decide, release_request
 from tidegate.story import rollout_status
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 STEPS = [{"setWeight": 20}, {"pause": {}}, {"setWeight": 60}]
-PLUGIN = {
-    "manager": "kubectl-argo-rollouts",
-    "operation": "Update",
-    "time": "2026-01-01T00:05:00Z",
-    "fieldsV1": {"f:spec": {"f:paused": {}}, "f:status": {"f:abort": {}, "f:promoteFull": {}}},
-}
+PLUGIN = "kubectl-argo-rollouts"
+
+
+def written_by(manager: str, spec: Iterable[str] = (), status: Iterable[str] = ()) -> dict[str, Any]:
+    """An entry of managedFields."""
+    fields = {
+        section: {f"f:{name}": {} for name in names} for section, names in (("f:spec", spec), ("f:status", status))
+    }
+    return {
+        "manager": manager,
+        "operation": "Update",
+        "time": "2026-01-01T00:05:00Z",
+        "fieldsV1": {section: names for section, names in fields.items() if names},
+    }
 
 
 ABORT = {"status": {"abort": True}}
@@ -46,7 +56,7 @@ def rollout(image: str = "shop:1", **spec: Any) -> dict[str, Any]:
             "uid": "u1",
             "generation": 1,
             "resourceVersion": "10",
-            "managedFields": [PLUGIN],
+            "managedFields": [written_by(PLUGIN, spec=["paused"])],
         },
         "spec": {"template": template, "strategy": {"canary": {"steps": STEPS}}, **spec},
     }
@@ -91,11 +101,26 @@ def release(
 
 def as_written(found: dict[str, Any], by: Release) -> dict[str, Any]:
     """The object with the status that its release wrote; a patch made after that has a later version."""
-    return {**found, "status": rollout_status(by.status)}
+    status = {field: value for field, value in rollout_status(by.status).items() if value is not None}
+    return recorded({**found, "status": status}, WORKER_AGENT, status)
 
 
-def patched(found: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """A JSON merge patch (RFC 7396), and what the API server counts up with it."""
+def recorded(found: dict[str, Any], manager: str, fields: Iterable[str]) -> dict[str, Any]:
+    """The object after that manager wrote those fields of its status; whoever had written them before did not."""
+    after = copy.deepcopy(found)
+    names = {f"f:{name}" for name in fields}
+    entries = after["metadata"].get("managedFields")
+    if not names or not isinstance(entries, list):
+        return after
+    for entry in entries:
+        others = entry["fieldsV1"].get("f:status", {})
+        entry["fieldsV1"]["f:status"] = {name: {} for name in others if name not in names}
+    entries.append(written_by(manager, status=fields))
+    return after
+
+
+def patched(found: dict[str, Any], patch: dict[str, Any], by: str = PLUGIN) -> dict[str, Any]:
+    """A JSON merge patch (RFC 7396), and what the API server counts up and records with it."""
 
     def merge(target: Any, change: Any) -> Any:
         if not isinstance(change, dict):
@@ -112,7 +137,18 @@ def patched(found: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     after["metadata"]["resourceVersion"] = str(int(found["metadata"]["resourceVersion"]) + 1)
     if after["spec"] != found["spec"]:
         after["metadata"]["generation"] += 1
-    return after
+    return recorded(after, by, [name for name, value in (patch.get("status") or {}).items() if value is not None])
+
+
+def cause(found: dict[str, Any], moment: str = "") -> str:
+    """Key of a start that the object itself asks for, in or after a run."""
+    version, metadata = version_of(found), found["metadata"]
+    asked = f"{metadata['uid']}-{metadata['generation']}-{version.pod_hash}-{version.step_hash}"
+    return f"{asked}-{moment}" if moment else asked
+
+
+def moment_of(release: Release) -> str:
+    return f"{'in' if release.state is RunState.RUNNING else 'after'}-{release.status.run_id}-{release.status.versions}"
 
 
 def told(asks: tuple[Ask, ...]) -> list[tuple[str, bool]]:
@@ -223,12 +259,13 @@ IMAGE = {"spec": {"template": {"spec": {"containers": [{"name": "shop", "image":
 def test_set_image_and_undo_start_a_release_whatever_became_of_the_last(state: RunState) -> None:
     found = patched(rollout(), IMAGE)
     asked = decide(found, release(state=state, phase="Degraded")).asks
-    assert asked == (Start("u1-2", "another pod template or other steps"),)
+    moment = f"{'in' if state is RunState.RUNNING else 'after'}-run-1-0"
+    assert asked == (Start(cause(found, moment), "another pod template or other steps"),)
 
 
 def test_other_steps_are_another_version() -> None:
     found = patched(rollout(), {"spec": {"strategy": {"canary": {"steps": [{"setWeight": 5}]}}}})
-    assert decide(found, release()).asks == (Start("u1-2", "another pod template or other steps"),)
+    assert decide(found, release()).asks == (Start(cause(found, "in-run-1-0"), "another pod template or other steps"),)
 
 
 @pytest.mark.parametrize("state", [RunState.RUNNING, RunState.ENDED])
@@ -237,14 +274,15 @@ def test_retry_starts_the_version_again(state: RunState) -> None:
     found = as_written(rollout(), aborted)
     assert decide(found, aborted, recheck=True).asks == ()
     [ask] = decide(patched(found, {"status": {"abort": False}}), aborted).asks
-    assert ask == Start("retry-u1-run-1", "retry by kubectl-argo-rollouts")
+    assert ask == Start(f"retry-u1-{moment_of(aborted)}", "retry by kubectl-argo-rollouts")
 
 
 @pytest.mark.parametrize("state", [RunState.RUNNING, RunState.ENDED])
 def test_promote_full_brings_an_aborted_version_out_past_its_steps(state: RunState) -> None:
     aborted = release(state=state, phase="Degraded", compensations=(CompensationStatus(name="scale"),))
     [ask] = decide(patched(as_written(rollout(), aborted), FULL), aborted).asks
-    assert ask == Start("promote-full-u1-run-1", "status.promoteFull", full=True, by="kubectl-argo-rollouts")
+    key = f"promote-full-u1-{moment_of(aborted)}"
+    assert ask == Start(key, "status.promoteFull", full=True, by="kubectl-argo-rollouts")
     assert isinstance(ask, Start)
     request = release_request(rollout(), cluster="eu1", start=ask)
     assert (request.full, request.by) == (True, "kubectl-argo-rollouts")
@@ -255,8 +293,9 @@ def test_an_aborted_version_is_not_tried_again_when_something_else_changes() -> 
     rows = (CompensationStatus(name="scale"),)
     aborted = release(state=RunState.ENDED, phase="Degraded", message=text, revision=2, compensations=rows)
     found = as_written(rollout(), aborted)
-    [ask] = decide(patched(found, {"spec": {"replicas": 7}}), aborted).asks
-    assert ask == Start("u1-2", "too slow", aborted=True)
+    larger = patched(found, {"spec": {"replicas": 7}})
+    [ask] = decide(larger, aborted).asks
+    assert ask == Start(cause(larger, "after-run-1-0"), "too slow", aborted=True)
     assert isinstance(ask, Start)
     assert release_request(rollout(), cluster="eu1", start=ask).aborted
 
@@ -264,8 +303,12 @@ def test_an_aborted_version_is_not_tried_again_when_something_else_changes() -> 
 def test_restart_is_asked_for_once_it_is_later_than_the_last() -> None:
     found = patched(rollout(), {"spec": {"restartAt": "2026-01-01T01:00:00Z"}})
     healthy = release(found, state=RunState.ENDED, phase="Healthy")
-    assert decide(found, healthy).asks == (Start("restart-u1-2026-01-01T01:00:00+00:00", "spec.restartAt"),)
+    assert decide(found, healthy).asks == (
+        Start("restart-u1-2026-01-01T01:00:00+00:00-after-run-1-0", "spec.restartAt"),
+    )
     assert decide(patched(found, {"status": {"restartedAt": "2026-01-01T01:00:00Z"}}), healthy).asks == ()
+    done = release(found, state=RunState.ENDED, phase="Healthy", restarted_at=datetime(2026, 1, 1, 1, tzinfo=UTC))
+    assert decide(found, done).asks == (), "the release did it, and could not say so in the object"
 
 
 def test_a_restart_is_no_second_attempt_of_an_aborted_version() -> None:
@@ -287,7 +330,7 @@ def test_an_object_without_release_starts_one_unless_its_status_says_that_it_is_
     found = rollout()
     pod_hash = version_of(found).pod_hash
     healthy = {"phase": "Healthy", "stableRS": pod_hash, "observedGeneration": "1"}
-    assert decide(found, None).asks == (Start("u1-1", "no release of it is known"),)
+    assert decide(found, None).asks == (Start(cause(found), "no release of it is known"),)
     assert decide(found | {"status": healthy}, None).asks == ()
     assert decide(patched(found | {"status": healthy}, IMAGE), None).asks != ()
     assert decide(found | {"status": {"abort": True, "currentPodHash": pod_hash}}, None).asks == ()
@@ -297,7 +340,8 @@ def test_what_was_refused_is_tried_again_when_corrected_or_rechecked() -> None:
     refused = release(state=RunState.ENDED, phase="Degraded", message="InvalidSpec: no such Service", step=None)
     assert decide(rollout(), refused).asks == ()
     assert decide(rollout(), refused, recheck=True).asks != ()
-    assert decide(patched(rollout(), {"spec": {"replicas": 2}}), refused).asks == (Start("u1-2", "a corrected spec"),)
+    corrected = patched(rollout(), {"spec": {"replicas": 2}})
+    assert decide(corrected, refused).asks == (Start(cause(corrected, "after-run-1-0"), "a corrected spec"),)
 
 
 def test_another_door_s_release_is_not_turned_back_by_the_object() -> None:
@@ -309,15 +353,7 @@ def test_a_spec_that_changed_beside_the_version_is_told_so_that_it_counts_as_obs
     found = patched(as_written(rollout(), release()), {"spec": {"replicas": 2}})
     [ask] = decide(found, release()).asks
     assert isinstance(ask, Start)
-    assert ask.key == "u1-2"
-
-
-@pytest.mark.parametrize(("state", "expected"), [(RunState.RUNNING, [("abort", False)]), (RunState.ENDED, [])])
-def test_a_deleted_rollout_ends_its_release(state: RunState, expected: list[tuple[str, bool]]) -> None:
-    assert told(decide_deleted("u1", release(state=state)).asks) == expected
-    assert told(decide_deleted("u0", release(state=state)).asks) == []
-    going = patched(rollout(), {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})
-    assert told(decide(going, release(state=state)).asks) == expected
+    assert ask.key == cause(found, "in-run-1-0")
 
 
 def test_a_new_object_of_that_name_waits_for_the_end_of_the_other_one_s_release() -> None:
@@ -325,7 +361,8 @@ def test_a_new_object_of_that_name_waits_for_the_end_of_the_other_one_s_release(
     decision = decide(other, release())
     assert told(decision.asks) == [("abort", False)]
     assert decision.look_again
-    assert decide(other, release(state=RunState.ENDED)).asks == (Start("u2-1", "a new Rollout of that name"),)
+    ended = release(state=RunState.ENDED)
+    assert decide(other, ended).asks == (Start(cause(other, "after-run-1-0"), "a new Rollout of that name"),)
 
 
 @pytest.mark.parametrize("junk", [None, 7, "x", [], {}, {"currentStepIndex": "3", "pauseConditions": 4}])
@@ -364,3 +401,102 @@ def test_an_object_beside_which_a_pipeline_releases_another_version_asks_for_not
     pipeline = RolloutObject.of({"metadata": {"name": "shop"}, "spec": rollout("shop:2")["spec"]})
     live = RolloutObject.of(rollout("shop:1"))
     assert pipeline.seen_as(live) == live
+
+
+# ------------------------------------------------------------------------------------------- one id for each cause
+
+
+def workload(image: str) -> dict[str, Any]:
+    """The object with the template of its Deployment, which changes without a generation of its own."""
+    return rollout(image)
+
+
+def test_another_template_of_the_same_generation_is_another_cause() -> None:
+    under_way = release(workload("shop:1"))
+    keys = {ask.key for image in ("shop:2", "shop:3") for ask in starts(decide(workload(image), under_way).asks)}
+    assert len(keys) == 2
+
+
+def test_a_version_that_is_asked_for_again_after_another_one_is_another_cause() -> None:
+    """1, 2, 1, 2: each by a run of its own, or all of them by one run."""
+    asked = workload("shop:2")
+    of = {"of": workload("shop:1")}
+    runs = [release(**of, state=RunState.ENDED, phase="Healthy", run_id=run) for run in ("run-1", "run-3")]
+    in_one_run = [release(**of, versions=versions) for versions in (1, 3)]
+    keys = [ask.key for each in (*runs, *in_one_run) for ask in starts(decide(asked, each).asks)]
+    assert len(set(keys)) == 4
+
+
+def test_what_a_release_turned_down_while_it_was_undone_is_asked_by_another_id_after_it() -> None:
+    undone = (CompensationStatus(name="traffic to stable"),)
+    asked, ids = patched(rollout(), IMAGE), set()
+    for state in (RunState.RUNNING, RunState.ENDED):
+        decision = decide(asked, release(state=state, phase="Degraded", compensations=undone))
+        assert decision.look_again == (state is RunState.RUNNING), "it may be over before anything changes"
+        ids |= {ask.key for ask in starts(decision.asks)}
+    assert len(ids) == 2
+
+
+def test_the_same_word_about_two_versions_of_one_run_has_two_ids() -> None:
+    for patch in (ABORT, FULL):
+        ids = set()
+        for versions in (1, 3):
+            under_way = release(versions=versions)
+            asks = decide(patched(as_written(rollout(), under_way), patch), under_way).asks
+            ids |= {ask.update_id for ask in asks if isinstance(ask, Tell)}
+        assert len(ids) == 2
+
+
+def starts(asks: tuple[Ask, ...]) -> list[Start]:
+    return [ask for ask in asks if isinstance(ask, Start)]
+
+
+# ------------------------------------------------------------------------- a flag is a word only from somebody else
+
+
+@pytest.mark.parametrize(
+    ("step", "patch"),
+    [
+        pytest.param(0, ABORT, id="abort"),
+        pytest.param(0, FULL, id="promote --full"),
+        pytest.param(0, {"status": {"currentStepIndex": 1}}, id="a step"),
+        pytest.param(0, {"status": {"currentStepIndex": 3}}, id="all steps"),
+        pytest.param(1, {"status": {"pauseConditions": None, "controllerPause": None}}, id="no pause any more"),
+        pytest.param(
+            1, {"status": {"pauseConditions": None, "controllerPause": None, "currentStepIndex": 2}}, id="next"
+        ),
+    ],
+)
+def test_what_a_release_wrote_this_one_or_another_is_nobody_s_word(step: int, patch: Any) -> None:
+    under_way = release(step=step)
+    found = patched(as_written(rollout(), under_way), patch, by=WORKER_AGENT)
+    assert decide(found, under_way).asks == ()
+
+
+def test_an_abort_that_a_late_write_took_away_is_no_retry() -> None:
+    aborted = release(state=RunState.ENDED, phase="Degraded", compensations=(CompensationStatus(name="scale"),))
+    written = as_written(rollout(), aborted)
+    late = {"status": {"abort": None, "abortedAt": None, "phase": "Progressing"}}
+    assert decide(patched(written, late, by=WORKER_AGENT), aborted).asks == ()
+    by_hand = patched(written, {"status": {"abort": None}})
+    assert [ask.reason for ask in starts(decide(by_hand, aborted).asks)] == ["retry by the Rollout object"]
+
+
+def without_record(found: dict[str, Any]) -> dict[str, Any]:
+    return {**found, "metadata": {**found["metadata"], "managedFields": None}}
+
+
+def test_without_a_record_of_writers_an_abort_counts_unless_a_release_wrote_its_time_with_it() -> None:
+    under_way = release()
+    found = patched(without_record(as_written(rollout(), under_way)), ABORT)
+    assert told(decide(found, under_way).asks) == [("abort", False)]
+    left = patched(found, {"status": {"abortedAt": "2026-01-01T00:00:00Z"}})
+    assert decide(left, under_way).asks == ()
+
+
+@pytest.mark.parametrize("patch", [FULL, {"status": {"currentStepIndex": 1}}, {"status": {"currentStepIndex": 3}}])
+def test_without_a_record_of_writers_nothing_gets_more_traffic_and_the_object_says_so(patch: Any) -> None:
+    under_way = release()
+    [note] = decide(patched(without_record(as_written(rollout(), under_way)), patch), under_way).asks
+    assert isinstance(note, Note)
+    assert "keeps no record of who wrote it" in note.message

@@ -48,7 +48,8 @@ def test_a_warning_is_one() -> None:
 
 
 def test_the_name_is_that_of_this_event_and_of_no_other() -> None:
-    others = [document(), document(uid="u2"), document(run="r2"), document(number=4)]
+    another = event(1, "ScalingReplicaSet", "another attempt of the same pass did this")
+    others = [document(), document(uid="u2"), document(run="r2"), document(number=4), document(another)]
     names = [each["metadata"]["name"] for each in others]
     assert len(set(names)) == len(names)
     assert document()["metadata"]["name"] == names[0]

@@ -16,6 +16,7 @@ from tidegate.manifests.lint.named_metrics import Matches
 from tidegate.manifests.lint.pod_metadata import pod_metadata_findings
 from tidegate.manifests.lint.rollouts import field_findings, removed_destination_findings, rollout_findings
 from tidegate.manifests.lint.scope import bindings
+from tidegate.manifests.lint.selectors import changed_selector_findings, left_behind_findings
 from tidegate.manifests.lint.templates import template_findings
 from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.support import unsupported, unsupported_providers
@@ -44,6 +45,7 @@ def lint(
     findings: list[Finding] = []
     for rollout in manifests.rollouts:
         findings += rollout_findings(rollout, manifests, complete=complete)
+        findings += changed_selector_findings(rollout)
         findings += unsupported(rollout)
         findings += pod_metadata_findings(rollout)
         findings += experiment_findings(rollout, templates, complete=complete)
@@ -62,17 +64,20 @@ def check_release(
     services: Observed,
     virtual_services: Observed,
     *,
+    standing: Mapping[str, Mapping[str, str]] | None = None,
     compile_condition: CompileCondition | None = None,
 ) -> list[Finding]:
     """As `lint`, for a release that is about to start, against what was observed in the cluster.
 
     `templates` are all that there are for the Rollout, those that it does not use being left alone; `services` are by
-    name and `virtual_services` by `name.namespace`, None standing for what was looked for and not found.
+    name and `virtual_services` by `name.namespace`, None standing for what was looked for and not found;
+    `standing` the labels of the pods of each ReplicaSet of the Rollout that has some, by its name.
     Raises ManifestError for an object that cannot be read.
     """
     manifests = from_objects([rollout, *templates])
     loaded = manifests.rollout()
     findings = lint(_with_used_templates(manifests, loaded), compile_condition=compile_condition)
+    findings += left_behind_findings(loaded, standing or {})
     if loaded.model.spec.strategy.canary is not None:
         errors = reference_errors(loaded.model, services, virtual_services, templates)
         findings += field_findings(loaded, errors, "reference")

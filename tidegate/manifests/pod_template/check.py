@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from tidegate.manifests.decode import nearest, unknown_field_remedy
 from tidegate.manifests.field_error import FieldError
 from tidegate.manifests.findings import Path
+from tidegate.manifests.model import INT32, INT64, out_of_range
 from tidegate.manifests.pod_template.quantity import QUANTITY_HINT, canonical_quantity
 from tidegate.manifests.pod_template.types import KUBERNETES_VERSION, ROOT, SCALARS, Field, fields_of
 
@@ -21,6 +22,24 @@ _DNS_LABEL_TEXT = (
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 )
 _LONGEST_LABEL = 63
+# The fields of a pod template that are int64 in k8s.io/api/core/v1; all other numbers are int32.
+_INT64_FIELDS = frozenset(
+    (
+        "activeDeadlineSeconds",
+        "defaultUser",
+        "deletionGracePeriodSeconds",
+        "expirationSeconds",
+        "fsGroup",
+        "generation",
+        "runAsGroup",
+        "runAsUser",
+        "seconds",
+        "supplementalGroups",
+        "terminationGracePeriodSeconds",
+        "tolerationSeconds",
+        "user",
+    )
+)
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "int": (int,),
@@ -146,6 +165,11 @@ def _field_problems(given: JsonValue, field: Field, path: Path) -> Iterator[Prob
         yield from _single_problems(given, field.type, path)
 
 
+def _name(path: Path) -> str:
+    """Name of the field, also of an entry of a list."""
+    return next((part for part in reversed(path) if isinstance(part, str)), "")
+
+
 def _single_problems(given: JsonValue, kind: str, path: Path) -> Iterator[Problem]:
     if kind not in SCALARS:
         yield from _struct_problems(given, kind, path)
@@ -154,6 +178,9 @@ def _single_problems(given: JsonValue, kind: str, path: Path) -> Iterator[Proble
     elif not isinstance(given, _TYPES[kind]) or (isinstance(given, bool) and kind != "bool"):
         remedy = "put the value in quotes" if kind == "string" and not isinstance(given, dict | list) else ""
         yield Problem(path, f"must be {_WANTED[kind]}", remedy)
+    elif isinstance(given, int) and kind in ("int", "IntOrString"):
+        if problem := out_of_range(given, INT64 if _name(path) in _INT64_FIELDS else INT32):
+            yield Problem(path, problem, "")
     elif kind == "Quantity":
         try:
             canonical_quantity(str(given))

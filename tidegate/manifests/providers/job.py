@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from tidegate.manifests.model import Model, ObjectMeta
+from tidegate.manifests.model import Int32, Int64, Model, ObjectMeta
 
 KEY: Final = "job"
 DEFAULT_TTL: Final = 24 * 60 * 60
@@ -21,20 +21,20 @@ CONFIDENTIAL_REMEDY: Final = "let the container's env take it by valueFrom.secre
 class JobSpec(Model):
     """`spec` of a Job (`batch/v1`, Kubernetes 1.37). Kubernetes' own parts are kept as they are."""
 
-    parallelism: int | None = None
-    completions: int | None = None
+    parallelism: Int32 | None = None
+    completions: Int32 | None = None
     completion_mode: str | None = None
-    active_deadline_seconds: int | None = None
-    backoff_limit: int | None = None
-    backoff_limit_per_index: int | None = None
-    max_failed_indexes: int | None = None
+    active_deadline_seconds: Int64 | None = None
+    backoff_limit: Int32 | None = None
+    backoff_limit_per_index: Int32 | None = None
+    max_failed_indexes: Int32 | None = None
     pod_failure_policy: Mapping[str, JsonValue] | None = None
     success_policy: Mapping[str, JsonValue] | None = None
     pod_replacement_policy: str | None = None
     selector: Mapping[str, JsonValue] | None = None
     manual_selector: bool | None = None
     template: Mapping[str, JsonValue] = {}
-    ttl_seconds_after_finished: int | None = None
+    ttl_seconds_after_finished: Int32 | None = None
     suspend: bool | None = None
     managed_by: str | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tidegate.manifests.model import Items, Model
+from tidegate.manifests.model import Int64, Items, Model
 from tidegate.manifests.providers.authentication import Authentication, Header
 from tidegate.manifests.providers.limits import LONGEST_TIMEOUT
 
@@ -25,7 +25,7 @@ class Prometheus(Model):
     address: str = ""
     query: str = ""
     authentication: Authentication = Authentication()
-    timeout: int | None = None
+    timeout: Int64 | None = None
     insecure: bool = False
     ca_cert: str = ""
     headers: Items[Header] = ()

@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from tidegate.manifests.model import Items, Model
+from tidegate.manifests.model import Int64, Items, Model
 from tidegate.manifests.providers.authentication import Authentication, Header
 from tidegate.manifests.providers.limits import LONGEST_TIMEOUT
 
@@ -22,7 +22,7 @@ class Web(Model):
     headers: Items[Header] = ()
     body: str = ""
     json_body: JsonValue = None
-    timeout_seconds: int = 0
+    timeout_seconds: Int64 = 0
     json_path: str = ""
     insecure: bool = False
     authentication: Authentication = Authentication()

@@ -1,0 +1,187 @@
+"""What keeps failing is told while it fails, in the words of who refuses it, once for each cause (laws 3 and 10)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+
+from sandbox.kubernetes_api.kinds import KINDS, ROLLOUTS
+from tests.virtual.cluster import NAMESPACE
+from tests.virtual.releases import World
+from tests.workflows.test_rollout_status import asked_by_object, stand, status
+from tests.workflows.test_steps import with_steps
+from tidegate.contract import ReleaseStatus
+
+EVENTS = next(kind for kind in KINDS if kind.kind == "Event" and not kind.group)
+DENIED = 'admission webhook "freeze.example.com" denied the request: change freeze until Monday'
+QUOTA = "exceeded quota: compute, requested: count/replicasets.apps=1, used: count/replicasets.apps=10"
+HALF = with_steps({"setWeight": 50}, {"pause": {}})
+
+
+def warnings(world: World) -> list[str]:
+    """Messages of the Warning Events about what could not be written."""
+    found = world.cluster.api.store.select(EVENTS, NAMESPACE)
+    return [each["message"] for each in found if each["reason"] == "ReconciliationError" and each["type"] == "Warning"]
+
+
+def failing(found: ReleaseStatus) -> bool:
+    return found.failing is not None
+
+
+async def half(world: World) -> WorkflowHandle[Any, Any]:
+    """A second version with half of the traffic, at its pause."""
+    await stand(world)
+    handle = await world.start(asked_by_object(world, "1.1.0", HALF))
+    await world.until(handle, lambda found: found.phase == "Paused" and found.actual_weight == 50)
+    return handle
+
+
+async def told(world: World, handle: WorkflowHandle[Any, Any], words: str) -> ReleaseStatus:
+    """Wait until the object says it; what the release says then."""
+    return await world.until(
+        handle, lambda found: failing(found) and words in status(world)["message"], between_passes=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("verb", "plural", "words"),
+    [
+        ("patch", "virtualservices", DENIED),
+        ("create", "replicasets", QUOTA),
+        ("patch", "replicasets", "replicasets.apps is forbidden: User tidegate cannot patch resource"),
+    ],
+)
+async def test_a_refused_write_is_told_while_it_lasts_and_once(
+    world: World, verb: str, plural: str, words: str
+) -> None:
+    await stand(world)
+    world.cluster.deny(verb, plural, words)
+    handle = await world.start(asked_by_object(world, "1.1.0", HALF))
+    seen = await told(world, handle, words)
+    assert seen.failing is not None
+    assert words in seen.failing.what
+    assert status(world)["phase"] == "Progressing"
+    await world.env.sleep(120)
+    assert len(warnings(world)) == 1
+    assert words in warnings(world)[0]
+    history = [event async for event in handle.fetch_history_events()]
+    await world.env.sleep(120)
+    later = [event async for event in handle.fetch_history_events()]
+    assert len(later) == len(history), "the retries of a write are no history"
+    world.cluster.deny(verb, plural, "")
+    seen = await world.until(handle, lambda found: found.phase == "Paused" and found.actual_weight == 50)
+    assert seen.failing is None
+    assert status(world)["message"] == "CanaryPauseStep"
+
+
+async def test_the_deadline_ends_it_and_the_incident_has_the_words(world: World) -> None:
+    await stand(world)
+    world.cluster.deny("patch", "virtualservices", DENIED)
+    handle = await world.start(asked_by_object(world, "1.1.0", HALF))
+    await told(world, handle, DENIED)
+    await world.until(handle, lambda found: found.phase == "Degraded", between_passes=False)
+    await world.until(handle, lambda found: bool(world.servicenow.incidents), between_passes=False)
+    assert DENIED in world.servicenow.incidents[0].description
+    assert "Cause: Kubernetes API: PATCH" in world.servicenow.incidents[0].description
+    assert 500 < (world.cluster.clock.now - (await handle.describe()).start_time).total_seconds() < 900
+
+
+async def test_two_causes_are_told_one_after_the_other(world: World) -> None:
+    await stand(world)
+    world.cluster.deny("patch", "virtualservices", DENIED)
+    handle = await world.start(asked_by_object(world, "1.1.0", HALF))
+    await told(world, handle, DENIED)
+    world.cluster.deny("patch", "virtualservices", "another webhook says no")
+    await told(world, handle, "another webhook says no")
+    assert len(warnings(world)) == 2
+    world.cluster.deny("patch", "virtualservices", DENIED)
+    await world.env.sleep(60)
+    assert len(warnings(world)) == 2
+
+
+@pytest.mark.parametrize("code", [403, 422])
+async def test_an_abort_whose_way_back_is_refused_tells_people_at_once_and_goes_on(world: World, code: int) -> None:
+    handle = await half(world)
+    world.cluster.deny("patch", "virtualservices", DENIED, code)
+    await handle.signal("abort", {"by": "anna", "reason": "smells"})
+    seen = await told(world, handle, DENIED)
+    assert status(world)["message"].startswith("RolloutAborted")
+    assert seen.actual_weight == 50
+    assert seen.waiting is not None
+    assert seen.waiting.what == "all traffic on stable"
+    await world.until(handle, lambda found: bool(world.servicenow.incidents), between_passes=False)
+    assert DENIED in world.servicenow.incidents[0].description
+    assert len(world.cluster.replica_sets()) == 2
+    await world.env.sleep(300)
+    assert len(world.servicenow.incidents) == 1
+    assert len(warnings(world)) == 1
+    assert all(world.cluster.wanted()), "nothing is scaled while it has traffic"
+    assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+    world.cluster.deny("patch", "virtualservices", "", code)
+    assert await world.closed(handle) is WorkflowExecutionStatus.FAILED
+    await world.followed_up(handle)
+    assert world.cluster.weights()[-1] == 0
+    assert world.cluster.wanted() == [8, 0]
+    assert DENIED not in status(world)["message"]
+    notes = [note.text for note in world.servicenow.notes]
+    assert any(DENIED in note for note in notes)
+    assert any("0 % of the traffic" in note for note in notes)
+
+
+async def test_an_abort_that_finds_all_traffic_on_stable_waits_for_no_write(world: World) -> None:
+    await stand(world)
+    handle = await world.start(asked_by_object(world, "1.1.0", with_steps({"pause": {}}, {"setWeight": 50})))
+    await world.until(handle, lambda found: found.phase == "Paused")
+    world.cluster.fail("patch", "virtualservices", 1000)
+    begun = world.cluster.clock.now
+    await handle.signal("abort")
+    await world.until(handle, lambda found: bool(world.servicenow.incidents), between_passes=False)
+    assert (world.cluster.clock.now - begun).total_seconds() <= 2, (
+        "503 may be over in a moment, but nobody waits for it"
+    )
+    assert "0 % on the canary now" in world.servicenow.incidents[0].description
+    world.cluster.fail("patch", "virtualservices", 0)
+    assert await world.closed(handle) is WorkflowExecutionStatus.FAILED
+    assert world.cluster.wanted() == [8, 0]
+
+
+async def test_what_is_over_in_a_moment_is_not_told(world: World) -> None:
+    await stand(world)
+    world.cluster.fail("patch", "virtualservices", 2)
+    handle = await world.start(asked_by_object(world, "1.1.0", HALF))
+    await world.until(handle, lambda found: found.phase == "Paused" and found.actual_weight == 50)
+    assert warnings(world) == []
+
+
+@pytest.mark.parametrize("code", [503, 409])
+async def test_what_is_not_over_soon_is_told(world: World, code: int) -> None:
+    await stand(world)
+    world.cluster.fail("patch", "virtualservices", 1000, code)
+    handle = await world.start(asked_by_object(world, "1.1.0", HALF))
+    await told(world, handle, "the server is away" if code == 503 else "has been modified")
+    assert len(warnings(world)) == 1
+
+
+async def test_a_cluster_that_cannot_even_be_read_is_told_by_the_release(world: World) -> None:
+    handle = await half(world)
+    world.cluster.deny("get", "rollouts", "rollouts.argoproj.io is forbidden")
+    await handle.signal("promote")
+    seen = await world.until(handle, failing, between_passes=False)
+    assert "rollouts.argoproj.io is forbidden" in str(seen.failing)
+    world.cluster.deny("get", "rollouts", "")
+    assert (await handle.result()).outcome == "Healthy"
+    assert world.cluster.find(ROLLOUTS, "checkout") is not None
+
+
+async def test_a_status_that_is_refused_as_well_does_not_stop_what_is_told_otherwise(world: World) -> None:
+    await stand(world)
+    world.cluster.deny("patch", "virtualservices", DENIED)
+    world.cluster.deny("patch", "rollouts", "no status")
+    handle = await world.start(asked_by_object(world, "1.1.0", HALF))
+    seen = await world.until(handle, failing, between_passes=False)
+    assert DENIED in str(seen.failing)
+    await world.until(handle, lambda _: len(warnings(world)) == 1, between_passes=False)
+    world.cluster.deny("patch", "rollouts", "")
+    await told(world, handle, DENIED)

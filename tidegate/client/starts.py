@@ -1,0 +1,196 @@
+"""Releases that are asked for, and what a cluster shows; `TidegateClient` inherits it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import suppress
+from datetime import timedelta
+
+import structlog
+from pydantic import ValidationError
+from temporalio.client import (
+    ActivityFailureError,
+    WithStartWorkflowOperation,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.exceptions import TimeoutError as ActivityTimeout
+from temporalio.service import RPCError
+
+from tidegate.canary.version import version_of
+from tidegate.client.asking import POLL_SECONDS, Asking
+from tidegate.client.errors import NoWorkerError, RefusedError, TidegateError, translated
+from tidegate.client.refs import ReleaseHandle, RolloutRef, images_of, listed, request_digest
+from tidegate.client.runs import ended_badly, first_request, is_running, newest_run
+from tidegate.contract import (
+    RELEASE_PRIORITY,
+    RELEASES_QUEUE,
+    ROLLOUT_WORKFLOW,
+    SEARCH_NAMESPACE,
+    SEARCH_SERVICE,
+    Accepted,
+    Activity,
+    Document,
+    ErrorType,
+    Observation,
+    ObserveRequest,
+    ReleaseRequest,
+    ReleaseResult,
+    ReleaseStatus,
+    Target,
+    Update,
+    cluster_queue,
+)
+from tidegate.contract.release import LIMITS_REMEDY
+from tidegate.manifests.plain_text import harmless, one_line
+from tidegate.manifests.workload import needs_template
+
+log = structlog.get_logger(__name__)
+
+UPDATE_TIMEOUT = timedelta(seconds=20)
+# After this long another worker is given a task of a release whose worker was killed or frozen with it; Temporal's
+# default is 10 s, and an abort would wait for that.
+TASK_TIMEOUT = timedelta(seconds=3)
+OBSERVE_TIMEOUT = timedelta(seconds=4)
+
+
+class Starts(Asking):
+    """What a client asks to be released."""
+
+    async def start(
+        self, request: ReleaseRequest, *, timeout: timedelta = UPDATE_TIMEOUT, key: str = ""
+    ) -> ReleaseHandle:
+        """Start a release, or tell the one under way of a newer version; returns when it was accepted.
+
+        The same request twice is one release, so a call whose answer was lost can be repeated; asked for again after
+        another version, or after a release that ended badly, it is a new one. A Rollout with a workloadRef asks for
+        the template that stands in the Deployment now.
+
+        `key` is the id of the cause, for a caller who made the request of what may have changed meanwhile: where a
+        release that is just ending turns it down, that caller has to look again. Otherwise the request is repeated
+        until `timeout`.
+
+        Raises `RefusedError` when the release does not accept it, or when it is more than a release takes, and
+        `NoWorkerError` when no worker answers within `timeout`: Temporal keeps the request then.
+        """
+        if excess := request.excess():
+            raise RefusedError(
+                f"{request.namespace}/{request.name}: {harmless(excess)}", LIMITS_REMEDY, ErrorType.INVALID_SPEC
+            )
+        request = await self._with_template(request, timeout)
+        deadline = asyncio.get_running_loop().time() + timeout.total_seconds()
+        while True:
+            try:
+                return await self._release(request, f"release-{key or await self._cause(request)}", timeout)
+            except RefusedError as error:
+                # It came just when the release before it was ending, which is a matter of seconds.
+                if error.kind != ErrorType.REJECTED or key or asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _cause(self, request: ReleaseRequest) -> str:
+        """Id of a request: that under which the newest run has brought it out, or what is asked for and after what."""
+        asked, rollout = request_digest(request), RolloutRef.of(request)
+        run = await newest_run(self._temporal, rollout.workflow_id)
+        if run is None:
+            return asked
+        known: tuple[str, ...] = ()
+        versions = 0
+        with suppress(TidegateError):  # the request itself will tell that nobody answers
+            status = await self._ask(rollout.workflow_id, run.execution.run_id, ReleaseStatus)
+            known, versions = status.requests, status.versions
+        # Temporal answers a repeated update from the history of a closed run, too: right for one that succeeded.
+        if not ended_badly(run):
+            for each in (update.removeprefix("release-") for update in reversed(known)):
+                if each == asked or each.startswith(f"{asked}-"):
+                    return each
+        # What a run turned down while it was ending, or could not take up any more, it remembers: hence the state.
+        return f"{asked}-{'in' if is_running(run) else 'after'}-{run.execution.run_id}-{versions}"
+
+    async def _release(self, request: ReleaseRequest, update_id: str, timeout: timedelta) -> ReleaseHandle:
+        rollout, images = RolloutRef.of(request), images_of(request.resolved().rollout)
+        attributes = [
+            SearchAttributePair(SEARCH_NAMESPACE, request.namespace),
+            SearchAttributePair(SEARCH_SERVICE, request.name),
+        ]
+        operation: WithStartWorkflowOperation[object, ReleaseResult] = WithStartWorkflowOperation(
+            ROLLOUT_WORKFLOW,
+            request,
+            id=rollout.workflow_id,
+            task_queue=RELEASES_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            search_attributes=TypedSearchAttributes(attributes),
+            static_summary=_summary(request, images),
+            task_timeout=TASK_TIMEOUT,
+            priority=RELEASE_PRIORITY,
+        )
+        with translated(rollout.workflow_id):
+            try:
+                accepted: Accepted = await self._temporal.execute_update_with_start_workflow(
+                    Update.RELEASE,
+                    request,
+                    start_workflow_operation=operation,
+                    id=update_id,
+                    result_type=Accepted,
+                    rpc_timeout=timeout,
+                )
+            except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
+                # The operation's future holds the same failure; unread, asyncio would report it at exit.
+                await asyncio.gather(operation.workflow_handle(), return_exceptions=True)
+                raise
+        workflow = await operation.workflow_handle()
+        run_id = workflow.result_run_id or accepted.run_id
+        return ReleaseHandle(rollout, run_id, accepted.message, images, version_of(request.resolved().rollout).pod_hash)
+
+    async def _with_template(self, request: ReleaseRequest, timeout: timedelta) -> ReleaseRequest:
+        """With what its workloadRef leads to now, which is a part of what is asked for."""
+        if request.workload is not None or not needs_template(request.rollout):
+            return request
+        rollout = RolloutRef.of(request)
+        try:
+            seen = await self._observed(rollout, request.rollout, timeout, pods=False)
+        except (ActivityFailureError, RPCError, TimeoutError) as error:
+            cause = error.__cause__ if isinstance(error, ActivityFailureError) else error
+            if isinstance(cause, ActivityTimeout | TimeoutError | RPCError):
+                raise NoWorkerError(
+                    f"{rollout.workflow_id}: spec.workloadRef: no worker of cluster {rollout.cluster} answered in time",
+                    "start `tidegate-worker` with the role `cluster` or `all`; nothing was asked for",
+                ) from error
+            raise RefusedError(
+                f"{rollout.workflow_id}: spec.workloadRef cannot be followed: {cause}",
+                "nothing was asked for; try again when the cluster's API server answers",
+            ) from error
+        return request.model_copy(update={"workload": seen.workload})
+
+    async def observe(self, rollout: RolloutRef, *, timeout: timedelta = OBSERVE_TIMEOUT) -> Observation | None:
+        """Look at the cluster now, pods included; None when the cluster's worker does not answer within `timeout`."""
+        asked = await first_request(self._temporal, rollout.workflow_id, ReleaseRequest)
+        manifest = asked.rollout if asked is not None else {}  # the cluster need not hold the Rollout itself
+        try:
+            return await self._observed(rollout, manifest, timeout, pods=True)
+        except (ActivityFailureError, RPCError, TimeoutError, ValidationError) as error:
+            log.debug("cluster not observed", rollout=rollout.workflow_id, error=str(error.__cause__ or error))
+            return None
+
+    async def _observed(
+        self, rollout: RolloutRef, manifest: Document, timeout: timedelta, *, pods: bool
+    ) -> Observation:
+        target = Target(namespace=rollout.namespace, name=rollout.name)
+        async with asyncio.timeout(timeout.total_seconds()):
+            observation: Observation = await self._temporal.execute_activity(
+                Activity.OBSERVE,
+                ObserveRequest(target=target, rollout=manifest, pods=pods),
+                id=f"look/{rollout.workflow_id}/{uuid.uuid4()}",
+                task_queue=cluster_queue(rollout.cluster),
+                result_type=Observation,
+                schedule_to_close_timeout=timeout,
+                retry_policy=RetryPolicy(maximum_attempts=1),
+                summary=f"a look at {rollout.namespace}/{rollout.name}",
+            )
+        return observation
+
+
+def _summary(request: ReleaseRequest, images: dict[str, str]) -> str:
+    by = f", by {request.by}" if request.by else ""
+    return one_line(f"{request.namespace}/{request.name}: {listed(images)}{by}")[:200]

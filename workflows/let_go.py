@@ -1,0 +1,35 @@
+"""A Rollout was deleted: what it had claimed of others serves again without it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from tidegate.contract import LET_GO_WORKFLOW, Activity, Fence, LeftAlone, LetGo, cluster_queue
+    from workflows.commands import HEARTBEAT_TIMEOUT
+
+RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
+
+
+@workflow.defn(name=LET_GO_WORKFLOW)
+class LetGoOfObjects:
+    """Started by the watcher, once for a Rollout object."""
+
+    @workflow.run
+    async def run(self, asked: LetGo) -> LeftAlone:
+        """Tried for as long as it takes: until then Services may lead to pods that are gone."""
+        epoch = int(workflow.info().start_time.timestamp() * 1000)
+        left: LeftAlone = await workflow.execute_activity(
+            Activity.LET_GO,
+            asked.model_copy(update={"fence": Fence(epoch=epoch, sequence=1)}),
+            result_type=LeftAlone,
+            task_queue=cluster_queue(asked.cluster),
+            start_to_close_timeout=timedelta(minutes=1),
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=RETRY,
+            summary=f"let go of what {asked.target.name} had claimed",
+        )
+        return left
