@@ -47,7 +47,9 @@ class VirtualService(ServiceClient):
         """There is nobody to show it to."""
 
     async def _rpc_call(self, rpc: str, req: Any, resp_type: Any, *, timeout: timedelta | None, **_: Any) -> Any:
-        answer: Callable[[Any], Awaitable[Any]] = getattr(self, f"_{rpc}")
+        answer: Callable[[Any], Awaitable[Any]] | None = getattr(self, f"_{rpc}", None)
+        if answer is None:
+            raise RPCError(f"unknown method {rpc}", RPCStatusCode.UNIMPLEMENTED, b"")
         try:
             async with asyncio.timeout(timeout.total_seconds() if timeout else None):
                 await asyncio.sleep(self._server.chances.latency())
