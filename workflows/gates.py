@@ -72,7 +72,7 @@ class Gate:
     @classmethod
     async def of_experiment(cls, plan: Plan, journal: Journal, analysis: Document, *, name: str, step: int) -> Gate:
         """Start a run of the experiment of a step; `name` is what the experiment calls the analysis."""
-        names = (f"{each}-{name}" for each in plan.analysis_names(step))
+        names = plan.analysis_names(f"{step}-{name}")
         return await cls._start(plan, journal, analysis, names, EXPERIMENT, step)
 
     @classmethod

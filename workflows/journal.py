@@ -148,6 +148,7 @@ class Journal:
             cluster=request.cluster,
             phase="Progressing",
             message="",
+            finished_at=None,
             desired_hash=place.hash,
             steps=tuple(StepStatus(index=index, text=text) for index, text in enumerate(steps)),
             step_hash=version_of(request.rollout).step_hash,

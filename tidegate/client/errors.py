@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -161,6 +162,8 @@ def translated(subject: str) -> Iterator[None]:
         text, kind = (cause.message, cause.type or "") if isinstance(cause, ApplicationError) else (str(cause), "")
         raise RefusedError(f"{subject}: refused: {text}", kind=kind) from error
     except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        if isinstance(error.__cause__, asyncio.CancelledError):  # who asked was told to stop, and has to hear of it
+            raise error.__cause__ from None
         raise no_worker(subject) from error
     except RPCError as error:
         raise _rpc_error(subject, error) from error
