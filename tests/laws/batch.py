@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -19,10 +20,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from tests.laws.play import play
+from tests.laws.play import Played, play
 from tests.laws.schedules import Schedule
 
 CHUNK = 20
+PROGRESS = 500
 
 
 @dataclass
@@ -73,7 +75,10 @@ def _play_chunk(schedules: list[Schedule]) -> Report:
     report = Report()
     for schedule in schedules:
         began = time.process_time()
-        played = play(schedule)
+        try:
+            played = play(schedule)
+        except Exception:  # what cannot be sent from process to process would end all of them
+            played = Played(traceback.format_exc(), 0.0, 0, 0, Counter())
         report.seconds += time.process_time() - began
         report.played += 1
         report.virtual_seconds += played.virtual_seconds
@@ -99,12 +104,17 @@ def main() -> int:
     asked = parser.parse_args()
     _quiet()
     report = Report()
+    began = time.monotonic()
     for part in play_all(map(Schedule.drawn, range(asked.seed, asked.seed + asked.count)), asked.processes):
         report.add(part)
         for failure in part.failures.values():
             sys.stdout.write(f"{failure}\n\n")
+        took = time.monotonic() - began
+        if report.played % PROGRESS < part.played:  # who stops it before the end knows how far it came
+            sys.stdout.write(f"{report.played} of {asked.count} after {took:.0f} s, {len(report.failures)} failed\n")
         sys.stdout.flush()
-    sys.stdout.write(f"from {asked.seed}: {report}\n")
+    took = time.monotonic() - began
+    sys.stdout.write(f"from {asked.seed}, {took:.0f} s, {report.played / took:.1f} each second: {report}\n")
     return 1 if report.failures else 0
 
 

@@ -39,10 +39,12 @@ from workers.settings import WatcherSettings
 from workers.watch_rollouts import Watch
 from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
+from workflows.let_go import LetGoOfObjects
 from workflows.roll_back import RollBack
 from workflows.rollout import Rollout
 
 DEMO = RolloutRef(namespace="payments", name="demo", cluster="default")
+WORKFLOWS = (Rollout, AnalysisRun, FollowUp, LetGoOfObjects, RollBack)
 CONVERTER = data_converter(None)
 
 
@@ -54,8 +56,9 @@ class Life:
     """
 
     def __init__(self, schedule: Schedule) -> None:
+        running().set_exception_handler(self._note_mistake)
         self.chances = Chances(schedule.seed, WEATHERS[schedule.weather])
-        self.temporal = VirtualTemporal(self.chances, CONVERTER, [Rollout, AnalysisRun, FollowUp, RollBack])
+        self.temporal = VirtualTemporal(self.chances, CONVERTER, WORKFLOWS)
         self.cluster = LiveCluster(self.chances, ready_after=3)
         self.servicenow, self.git, self.notices = ServiceNowDouble(), GitDouble(), NoticesDouble()
         self.connection: Client = client_of(self.temporal)
@@ -67,6 +70,11 @@ class Life:
         self.cluster.apply(*schedule.shape.surroundings())
         self._register()
         self.watch()
+
+    def _note_mistake(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What the machinery here could not carry out would be lost without a word."""
+        if "handle" in context:
+            self.temporal.troubles.append(f"{context['message']}: {context.get('exception')!r}")
 
     def _register(self) -> None:
         self.temporal.register(cluster_queue("default"), self.cluster.activities())

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from temporalio import activity, workflow
 from temporalio.client import (
+    ActivityFailureError,
     Client,
     WithStartWorkflowOperation,
     WorkflowFailureError,
@@ -188,6 +189,23 @@ def in_virtual_time(
 
 async def called(client: Client, name: str, **options: Any) -> Any:
     return await client.start_workflow(Caller.run, args=[name, options], id="caller", task_queue=QUEUE)
+
+
+def test_a_client_asks_for_an_activity_without_a_workflow() -> None:
+    async def test(server: VirtualTemporal, client: Client, work: Work) -> None:
+        limits: dict[str, Any] = {"task_queue": QUEUE, "schedule_to_close_timeout": timedelta(seconds=20)}
+        assert await client.execute_activity("fails_twice", id="a", result_type=str, **limits) == "done"
+        once = RetryPolicy(maximum_attempts=1)
+        with pytest.raises(ActivityFailureError) as slow:
+            await client.execute_activity("too_slow", id="b", retry_policy=once, **limits)
+        assert isinstance(slow.value.cause, TimeoutError)
+        assert running().time() == pytest.approx(23, abs=1)
+        work.begun.clear()
+        with pytest.raises(ActivityFailureError) as failed:
+            await client.execute_activity("fails_twice", id="c", retry_policy=once, **limits)
+        assert str(failed.value.cause) == "not yet"
+
+    in_virtual_time(test)
 
 
 def test_an_hour_passes_in_a_moment_and_a_run_that_was_forgotten_goes_on() -> None:

@@ -12,6 +12,7 @@ from temporalio import activity
 from activities.cluster import WATCHER_AGENT, WORKER_AGENT
 from activities.istio import IstioTraffic
 from activities.kubernetes import Kubernetes
+from activities.leaving import Leaving
 from activities.passes import LINGER, LOOK, LOOK_AGAIN_SECONDS, Passes, not_changed
 from activities.restarts import Restarts
 from activities.rollbacks import Rollbacks
@@ -53,6 +54,7 @@ class LiveCluster(VirtualCluster):
             *IstioTraffic(self.worker).activities(),
             *Passes(self.worker, between_looks=self._until_changed, for_pods=self._for_pods).activities(),
             *Restarts(self.worker).activities(),
+            *Leaving(self.worker).activities(),
             *Rollbacks(self.worker).activities(),
         ]
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import RetryState, TimeoutType
@@ -20,17 +20,27 @@ from tests.virtual.temporal import failures
 from tests.virtual.temporal.loop import running
 
 if TYPE_CHECKING:
-    from tests.virtual.temporal.execution import Execution
     from tests.virtual.temporal.server import VirtualTemporal
 
 LONGEST_BACKOFF = 100  # times the first interval, where a policy names no longest one
 _ENVIRONMENT = ActivityEnvironment()
 
 
-class ActivityTask:
-    """From the command until the workflow was told how it ended."""
+class Asking(Protocol):
+    """Who asked for an activity: a workflow's run, or a client, of which the names of a workflow are empty."""
 
-    def __init__(self, server: VirtualTemporal, run: Execution, asked: ScheduleActivity) -> None:
+    workflow_id: str
+    workflow_type: str
+    run_id: str
+
+    def activity_ended(self, seq: int, resolution: ActivityResolution | None) -> None:
+        """It ended; None where who asked was told so before."""
+
+
+class ActivityTask:
+    """From the command until who asked was told how it ended."""
+
+    def __init__(self, server: VirtualTemporal, run: Asking, asked: ScheduleActivity) -> None:
         self.asked = asked
         self.name = asked.activity_type
         self.cancel_requested = False
@@ -102,9 +112,9 @@ class ActivityTask:
             schedule_to_close_timeout=self.asked.schedule_to_close_timeout.ToTimedelta() or None,
             task_queue=self.asked.task_queue,
             task_token=f"{run.run_id}/{self.asked.activity_id}/{attempt}".encode(),
-            workflow_id=run.workflow_id,
-            workflow_run_id=run.run_id,
-            workflow_type=run.workflow_type,
+            workflow_id=run.workflow_id or None,
+            workflow_run_id=run.run_id if run.workflow_id else None,
+            workflow_type=run.workflow_type or None,
             priority=Priority.default,
         )
         result, failure = Payload(), Failure()

@@ -24,6 +24,7 @@ from tests.virtual.temporal import failures
 from tests.virtual.temporal.chances import Chances
 from tests.virtual.temporal.execution import Execution
 from tests.virtual.temporal.loop import running
+from tests.virtual.temporal.standalone import StandaloneActivity
 
 Work = Callable[..., Any]
 
@@ -42,6 +43,7 @@ class VirtualTemporal:
         self.chances = chances
         self.converter = converter
         self.runs: dict[str, list[Execution]] = {}
+        self.standalone: dict[str, StandaloneActivity] = {}  # by id
         self.replays = 0
         self.generation = 0
         self._signals = 0
@@ -92,6 +94,8 @@ class VirtualTemporal:
         for run in self.all_runs():
             run.commands.close()
             run.forget()
+        for each in self.standalone.values():
+            each.task.forget()
         working = list(self._working)
         for task in working:
             task.cancel()

@@ -18,6 +18,7 @@ from temporalio.service import ConnectConfig, RPCError, RPCStatusCode, ServiceCl
 
 from tests.virtual.temporal.execution import Execution
 from tests.virtual.temporal.server import VirtualTemporal
+from tests.virtual.temporal.standalone import StandaloneActivity
 
 _COMPLETED = UpdateWorkflowExecutionLifecycleStage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
 _CONDITIONS = re.compile(r"(\w+)\s+(=|>|IN|STARTS_WITH)\s+(\([^)]*\)|\"[^\"]*\")")
@@ -134,6 +135,17 @@ class VirtualService(ServiceClient):
     async def _start_workflow_execution(self, req: Any) -> Any:
         run = self._start(req)
         return api.StartWorkflowExecutionResponse(run_id=run.run_id, started=True)
+
+    async def _start_activity_execution(self, req: Any) -> Any:
+        """An activity without a workflow. No id is used twice here."""
+        if req.activity_id in self._server.standalone:
+            raise RPCError("activity execution already started", RPCStatusCode.ALREADY_EXISTS, b"")
+        started = self._server.standalone[req.activity_id] = StandaloneActivity(self._server, req)
+        return api.StartActivityExecutionResponse(run_id=started.run_id, started=True)
+
+    async def _poll_activity_execution(self, req: Any) -> Any:
+        found = self._server.standalone[req.activity_id]
+        return api.PollActivityExecutionResponse(run_id=found.run_id, outcome=await asyncio.shield(found.outcome))
 
     async def _update_workflow_execution(self, req: Any) -> Any:
         return await self._update(self._found(req.workflow_execution), req)
