@@ -140,7 +140,8 @@ class Journal:
         self._restart_at = moment(request.rollout["spec"].get("restartAt"))
         if live is not None:
             self._set(restarted_at=moment((live.get("status") or {}).get("restartedAt")))
-            seen = RolloutObject.of(request.rollout).seen_as(RolloutObject.of(live))
+            heard = (self.page.object or RolloutObject()).has_heard(live, request.rollout)
+            seen = RolloutObject.of(request.rollout).seen_as(RolloutObject.of(live), heard=heard)
             self.page = StatusPage(seen, before=self.page)
         self._set(
             namespace=request.namespace,
@@ -306,7 +307,7 @@ class Journal:
         if seen.traffic is not None:
             self.routed(seen.traffic, f"step {self._status.step_index}")
         if seen.published:
-            self.page.wrote(account.status, seen.object)
+            self.page.wrote(account.status, seen.object, self._looked_at)
 
     @property
     def failing_since(self) -> datetime | None:

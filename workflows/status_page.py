@@ -7,6 +7,7 @@ from typing import Final
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from tidegate.canary.version import Version
     from tidegate.contract import FLAGS, Document, RolloutObject
 
 _ABSENT: Final = object()
@@ -42,11 +43,12 @@ class StatusPage:
         """
         self._written = {name: value for name, value in self._written.items() if name in FLAGS or name not in changes}
 
-    def wrote(self, changes: Document, stored: RolloutObject | None) -> None:
-        """Take note of a write, `stored` being the object then; None where there was none to write to."""
+    def wrote(self, changes: Document, stored: RolloutObject | None, version: Version | None) -> None:
+        """Take note of a write for a version, `stored` being the object then; None where there was none to write to."""
         if self.object is None and stored is not None:
-            # It came after the release had begun: nothing that was written before stands in it.
-            self.object, self._written = stored, {}
+            # It came after the release had begun: nothing that was written before stands in it, and what it asks for
+            # was asked for by nobody yet.
+            self.object, self._written = stored.unheard(version or stored.asks_for), {}
         self._written = {**self._written, **changes}
         if self.object is not None and stored is not None:
             self.object = self.object.written(changes, stored)

@@ -187,7 +187,7 @@ class Play(Happenings):
             return "stable is not current"
         sets = self._cluster.replica_sets()
         tags = [tag_of(each) for each in sets if hash_of(each) == stable]
-        if not set(tags) <= {self._wanted_tag(), *self._crossed} or not tags:
+        if set(tags) != {self._wanted_tag()}:
             return f"{tags} is stable, wanted is {self._wanted_tag()}"
         pods = {hash_of(each): each["spec"]["replicas"] for each in sets if each["spec"]["replicas"]}
         # What a release that was cancelled within the scale-down delay leaves, the next one takes away.

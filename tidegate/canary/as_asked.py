@@ -42,6 +42,11 @@ def as_asked(stored: Mapping[str, Any], written: Mapping[str, Any], hash_: str) 
     return found if pod_template_hash(found) == hash_ else dict(stored)
 
 
+def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two pod templates are the same but for defaults that an API server fills in."""
+    return pod_template_hash(_without_defaults(one, other)) == pod_template_hash(_without_defaults(other, one))
+
+
 def _without_defaults(stored: Any, written: Any) -> Any:
     if isinstance(stored, Mapping):
         pattern = written if isinstance(written, Mapping) else {}

@@ -6,9 +6,11 @@ from typing import Final
 
 from pydantic import Field
 
+from tidegate.canary.as_asked import is_same
 from tidegate.canary.version import Version, version_of
 from tidegate.contract.field_managers import is_own
 from tidegate.contract.payload import Document, Payload
+from tidegate.manifests.workload import reference_of
 
 # Fields of `.status` that people patch to speak to a release, through Argo's kubectl plugin or without it.
 SPOKEN_FIELDS: Final = ("abort", "promoteFull", "pauseConditions", "controllerPause", "currentStepIndex")
@@ -56,18 +58,38 @@ class RolloutObject(Payload):
             own_flags=tuple(flag for flag in flags if is_own(rollout, flag)),
         )
 
-    def seen_as(self, live: RolloutObject) -> RolloutObject:
+    def seen_as(self, live: RolloutObject, *, heard: bool = True) -> RolloutObject:
         """The live object beside which a release begins that was asked for with this one, or without any.
 
         A release that the object asked for goes by what it was asked with: the live one may be newer, and is then asked
         for by itself; so is what was patched since, but for flags that a release before this one left meanwhile. Where
         the object that asked is gone and another one of its name has come, it goes by the version that was asked for:
-        the live one asks for its own.
+        the live one asks for its own. So does one that no release has `heard`: it changed while a request by another
+        door was on its way.
         """
         if self.uid == live.uid:
             return self._beside(live)
-        asked = {"generation": 0, "pod_hash": self.pod_hash, "step_hash": self.step_hash}
-        return live.model_copy(update=asked) if self.uid else live
+        return live.unheard(self.asks_for) if self.uid or not heard else live
+
+    def unheard(self, version: Version) -> RolloutObject:
+        """The same beside a release of that version: what it asks for itself is still to be asked for."""
+        hashes = {"pod_hash": version.pod_hash, "step_hash": version.step_hash}
+        return self if version == self.asks_for else self.model_copy(update={"generation": 0, **hashes})
+
+    def has_heard(self, live: Document, asked: Document) -> bool:
+        """Whether what a live object asks for was asked for before, as this account of it or its `.status` tells.
+
+        It was as well where it is what is `asked` for now, in a manifest without the defaults that an API server fills
+        in. A generation does not tell of the template that a Deployment lends.
+        """
+        found, status = RolloutObject.of(live), live.get("status")
+        if found.step_hash == version_of(asked).step_hash and is_same(_template(live), _template(asked)):
+            return True
+        if self.uid == found.uid and self.generation >= found.generation and self.asks_for == found.asks_for:
+            return True
+        said: Document = status if isinstance(status, dict) else {}
+        observed = said.get("observedGeneration") == str(found.generation)
+        return observed and (reference_of(live) is None or said.get("currentPodHash") == found.pod_hash)
 
     def _beside(self, stored: RolloutObject) -> RolloutObject:
         """With the flags that a release left in the object."""
@@ -89,3 +111,9 @@ class RolloutObject(Payload):
         if stored.uid == self.uid and stored.asks_for == self.asks_for:
             update["generation"] = max(self.generation, stored.generation)
         return self.model_copy(update=update)._beside(stored)
+
+
+def _template(rollout: Document) -> Document:
+    spec = rollout.get("spec")
+    found = spec.get("template") if isinstance(spec, dict) else None
+    return found if isinstance(found, dict) else {}

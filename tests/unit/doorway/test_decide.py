@@ -403,6 +403,41 @@ def test_an_object_beside_which_a_pipeline_releases_another_version_asks_for_not
     assert pipeline.seen_as(live) == live
 
 
+def test_what_an_object_came_to_ask_for_while_a_pipeline_asked_for_another_version_is_heard_by_itself() -> None:
+    """The pipeline's request was on its way; the release that it began sees an object that nobody has asked it for."""
+    asked = {"metadata": {"name": "shop"}, "spec": rollout("shop:2")["spec"]}
+    crossed = rollout("shop:3") | {"status": {"observedGeneration": "2"}}
+    crossed["metadata"]["generation"] = 3
+    pipeline, live = RolloutObject.of(asked), RolloutObject.of(crossed)
+    heard = RolloutObject().has_heard(crossed, asked)
+    assert not heard
+    begun = release(rollout("shop:2"))
+    known = pipeline.seen_as(live, heard=heard)
+    begun = Release(begun.state, begun.status.model_copy(update={"object": known}))
+    assert [ask.reason for ask in starts(decide(crossed, begun).asks)] == ["another pod template or other steps"]
+
+
+def test_an_object_was_heard_where_its_status_or_the_release_before_tells_so_or_it_asks_for_the_same() -> None:
+    found, asked = rollout("shop:1"), rollout("shop:2")
+    generation, nobody = found["metadata"]["generation"], RolloutObject()
+    assert not nobody.has_heard(found, asked)
+    assert nobody.has_heard(found | {"status": {"observedGeneration": str(generation)}}, asked)
+    assert RolloutObject.of(found).has_heard(found, asked)
+    assert not RolloutObject.of(rollout("shop:9")).has_heard(found, asked)
+    defaulted = copy.deepcopy(asked)
+    defaulted["spec"]["template"]["spec"] |= {"restartPolicy": "Always"}
+    assert nobody.has_heard(defaulted, asked), "it is the same version, as an API server stores it"
+
+
+def test_the_template_that_a_deployment_came_to_lend_is_not_heard_with_the_generation() -> None:
+    found, asked = workload("shop:1"), workload("shop:2")
+    found["spec"]["workloadRef"] = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "legacy"}
+    status = {"observedGeneration": str(found["metadata"]["generation"])}
+    assert not RolloutObject().has_heard(found | {"status": status}, asked)
+    current = status | {"currentPodHash": RolloutObject.of(found).pod_hash}
+    assert RolloutObject().has_heard(found | {"status": current}, asked)
+
+
 # ------------------------------------------------------------------------------------------- one id for each cause
 
 
