@@ -35,6 +35,8 @@ REQUEST_TIMEOUT_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 MAX_LEVELS = 200  # of JSON; more than a release takes of an object, and far from what exhausts the stack
 _JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+MAX_REASON = 100
+ALREADY_EXISTS = "AlreadyExists"  # reason of a 409 that is about the name
 CHANGE_TRIES = 5
 
 
@@ -174,11 +176,14 @@ class Cluster:
             return found
 
     async def add(self, resource: Resource, namespace: str, body: Object) -> Object | None:
-        """Create an object; None when one of that name stands already, which needs no right to read it."""
+        """Create an object; None when one of that name stands already, which needs no right to read it.
+
+        The server's own reason tells that from a conflict about something else, which is raised.
+        """
         try:
             return await self._request("POST", resource.path(namespace), body=body)
         except ApplicationError as error:
-            if error.type == ErrorType.CONFLICT:
+            if error.type == ErrorType.CONFLICT and ALREADY_EXISTS in error.details:
                 return None
             raise
 
@@ -367,9 +372,13 @@ def _pruned(data: bytes) -> bytes:
 
 
 def _failure(method: str, path: str, status: int, body: str, headers: Mapping[str, str]) -> ApplicationError:
+    """What an answer comes to; the reason of its `Status`, as far as there is one, is the error's only detail."""
+    reason: tuple[str, ...] = ()
     try:
-        text = str(_parsed(body.encode("utf-8", "replace"))["message"])
-    except (ValueError, KeyError, TypeError):
+        said = _parsed(body.encode("utf-8", "replace"))
+        text = str(said["message"])
+        reason = (str(said["reason"])[:MAX_REASON],) if said.get("reason") else ()
+    except (AttributeError, ValueError, KeyError, TypeError):
         text = body[:300]
     kinds: dict[int, tuple[ErrorType, bool]] = {
         401: (ErrorType.UNAUTHORIZED, False),  # a service account's token is rotated on disk and read again
@@ -383,6 +392,7 @@ def _failure(method: str, path: str, status: int, body: str, headers: Mapping[st
     asks_to_wait = status == 429 and "Retry-After" in headers
     return ApplicationError(
         f"Kubernetes API: {method} {path}: {status} {text}",
+        *reason,
         type=kind,
         non_retryable=final,
         next_retry_delay=retry_delay(headers, datetime.now(UTC)) if asks_to_wait else None,

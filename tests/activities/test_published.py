@@ -255,9 +255,22 @@ async def test_a_run_that_was_replaced_meanwhile_stays() -> None:
     assert server.seen[-1].json["preconditions"] == {"uid": "a1"}
 
 
+async def test_a_conflict_about_something_else_than_the_name_does_not_count_as_told() -> None:
+    """A quota that others write to answers a creation so."""
+    server = Script().then(409, {"message": "quota", "reason": "Conflict"}).then(201, {"metadata": {}})
+    server = server.then(409, {"message": "exists", "reason": "AlreadyExists"})
+    async with publisher_at(server) as publisher:
+        request = PublishEvents(target=TARGET, uid="u1", run="r1", first=1, events=TOLD[:1])
+        with pytest.raises(ApplicationError, match="409 quota"):
+            await run_activity(publisher.publish_events, request)
+        for _ in range(2):
+            assert await run_activity(publisher.publish_events, request) == Publication()
+
+
 async def test_an_object_that_comes_between_look_and_create_is_brought_up_to_date() -> None:
     found = {"metadata": {"name": NAME, "resourceVersion": "7", "ownerReferences": [{"uid": "u1"}]}}
-    server = Script().then(404, {"message": "none"}).then(409, {"message": "exists"}).then(200, found)
+    taken = {"message": "exists", "reason": "AlreadyExists"}
+    server = Script().then(404, {"message": "none"}).then(409, taken).then(200, found)
     async with publisher_at(server) as publisher:
         request = publication(step(Phase.RUNNING), fence=Fence(epoch=1, sequence=1))
         assert await told(publisher, request) == Publication()
