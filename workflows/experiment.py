@@ -37,6 +37,7 @@ class Experiment:
         self._step = step
         self._name = next(plan.analysis_names(index))
         self._runs: dict[str, asyncio.Task[Phase]] = {}
+        self._gates: dict[str, Gate] = {}
         self._undecided = ""
         self._progress: dict[str, tuple[ExperimentSetState | None, datetime]] = {}
 
@@ -79,13 +80,30 @@ class Experiment:
                 lasted = ends is not None and workflow.now() >= ends and not missing
                 phase = outcome(self._step, self._verdicts(), lasted=lasted)
                 if phase.completed:
-                    return self._concluded(phase)
+                    break
                 if limit is not None and workflow.now() >= limit:
                     what = f"experiment {self._name} ends by nothing else"
                     raise Aborted(
                         f"nobody answered within {self._plan.hold_limit}: {what}", ErrorType.ROLLOUT_INCONCLUSIVE
                     )
                 await self._until_news(ends or limit)
+        if lasted and phase is Phase.SUCCESSFUL:
+            phase = await self._settled()
+        return self._concluded(phase)
+
+    async def _settled(self) -> Phase:
+        """The end of one that has had its time: what its runs have measured until then is their verdict (law 4)."""
+        with self._journal.waiting(
+            f"the verdicts of experiment {self._name}", until=None, who="its analyses; " + A_PERSON
+        ):
+            await workflow.wait_condition(
+                lambda: all(run.done() or name in self._gates for name, run in self._runs.items())
+            )
+            for name, run in self._runs.items():
+                if not run.done():
+                    await self._gates[name].settle()
+            await workflow.wait_condition(lambda: all(run.done() for run in self._runs.values()))
+        return outcome(self._step, self._verdicts(), lasted=True)
 
     def _limit(self) -> datetime | None:
         """When an experiment that only a person can end has waited for one as long as the Rollout allows (law 5)."""
@@ -104,6 +122,7 @@ class Experiment:
 
     async def _verdict(self, name: str, analysis: Document) -> Phase:
         gate = await Gate.of_experiment(self._plan, self._journal, analysis, name=name, step=self._index)
+        self._gates[name] = gate
         phase = await gate.verdict()
         if phase is Phase.INCONCLUSIVE:
             self._undecided = gate.reference.name

@@ -8,7 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from temporalio import workflow
-from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.exceptions import (
+    ApplicationError,
+    ChildWorkflowError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -170,8 +175,9 @@ class Gate:
         return status.phase
 
     async def settle(self) -> None:
-        """Ask the run to end now with what it has measured."""
-        await self._handle.signal(Signal.TERMINATE)
+        """Ask the run to end now with what it has measured; one that is just ending is not there to hear it."""
+        with suppress(ApplicationError):
+            await self._handle.signal(Signal.TERMINATE)
 
 
 def _end_as_soon_as_started(starting: asyncio.Task[Run]) -> None:

@@ -11,7 +11,7 @@ from sandbox.kubernetes_api.kinds import DEPLOYMENTS, PODS, ROLLOUTS, VIRTUAL_SE
 from sandbox.kubernetes_api.objects import Object, lookup, meta
 from tests.laws.life import DEMO, Life, hash_of, tag_of
 from tests.laws.schedules import Schedule
-from tests.laws.shapes import BAD, STEPS
+from tests.laws.shapes import STEPS
 from tests.laws.witness import Witness
 from tests.virtual.temporal.loop import running
 from tidegate.contract import ReleaseRequest
@@ -204,9 +204,6 @@ class Happenings:
     def _wants(self, tag: str, steps: str) -> None:
         self._tag, self._steps = tag, steps
         if not self._shape.is_judged(steps):
-            self.witness.exempt.add(tag)
-        if steps == "compared" and tag not in BAD:
-            # As in Argo, an experiment that has lasted for its time succeeds although a run of it goes on.
             self.witness.exempt.add(tag)
 
     def _promotes(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from tidegate.contract import Accepted, ErrorType, ReleaseResult, ReleaseStatus
 
 BAD: dict[str, list[float | None]] = {"error-rate": [0.2]}
 IN_THE_BAND: dict[str, list[float | None]] = {"error-rate": [0.02]}
+NOTHING: dict[str, list[float | None]] = {"error-rate": [None]}
+MEASURED = "3m"  # in which the analysis measures, and is not over
 TEMPLATES: list[dict[str, Any]] = [
     {"name": "baseline", "specRef": "stable"},
     {"name": "trial", "specRef": "canary", "weight": 5},
@@ -97,12 +100,32 @@ async def test_its_analyses_look_at_its_templates_and_end_it_when_they_are_requi
 
 
 async def test_an_analysis_that_is_not_required_does_not_keep_it(world: World) -> None:
+    """It ends with the experiment, and what it has measured is its verdict."""
     await world.deploy_stable()
-    request = world.request("1.1.0", experiment(duration="1s", analyses=[ANALYSIS]))
+    request = world.request("1.1.0", experiment(duration=MEASURED, analyses=[ANALYSIS]))
     result = await (await world.start(request)).result()
     assert result.outcome == "Healthy"
-    assert [run.status.phase for run in result.status.analyses] == ["Inconclusive"], "it proves nothing"
+    (run,) = result.status.analyses
+    assert run.status.phase == "Successful"
+    assert run.status.completed_at is not None
+    assert run.status.completed_at - run.status.started_at < timedelta(minutes=10)
     assert left(world) == []
+
+
+@pytest.mark.parametrize("answers", [IN_THE_BAND, NOTHING])
+async def test_one_that_has_lasted_without_a_word_of_its_analysis_holds_for_a_person(
+    world: World, answers: dict[str, list[float | None]]
+) -> None:
+    """No data and readings that cannot tell are no success, however long it stood (law 4)."""
+    await world.deploy_stable()
+    world.datadog.answers = dict(answers)
+    handle = await world.start(world.request("1.1.0", experiment(duration=MEASURED, analyses=[ANALYSIS])))
+    status = await world.until(handle, lambda s: s.message == "InconclusiveExperiment")
+    assert [run.status.phase for run in status.analyses] == ["Inconclusive"]
+    await world.env.sleep(60)
+    assert left(world) == []
+    await handle.signal("promote")
+    assert (await handle.result()).outcome == "Healthy"
 
 
 async def test_a_failed_analysis_ends_the_release(world: World) -> None:
