@@ -159,7 +159,11 @@ class Rollout(Doors):
             raise
         self.inbox.closing = "this version is fully promoted; to go back: tidegate undo"
         await shielded(self._become_stable(plan))
-        return await self._finish(plan)
+        try:
+            return await self._finish(plan)
+        except asyncio.CancelledError:
+            await shielded(self._leave_nothing())
+            raise
 
     async def _all_the_way(self, plan: Plan) -> None:
         """By its steps, or past them; either may be interrupted."""
@@ -322,6 +326,14 @@ class Rollout(Doors):
         await self._keeper.stop()
         newer, self.inbox.newer, self.inbox.closing = self.inbox.newer, None, ""
         return newer
+
+    async def _leave_nothing(self) -> None:
+        """Cancelled when its version was stable: the pods before it still go in their time, or with another release."""
+        self.inbox.ended = True
+        if self._keeper.is_there:
+            await race(self._quiet(), lambda: self.inbox.awaited)
+        await self._restarts.stop()
+        await self._keeper.stop()
 
     async def _quiet(self) -> None:
         await self._keeper.until_quiet()

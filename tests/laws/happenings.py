@@ -28,7 +28,7 @@ class Happenings:
         self.witness = Witness(life.cluster, schedule.shape)
         self._tag, self._steps = "v1", schedule.shape.steps
         self._spec: Object = {}
-        self._cut = self._cancelled = False
+        self._cut = False
         self._storms: dict[str, float] = {}
 
     def _set_image(self, tag: str) -> None:
@@ -119,7 +119,6 @@ class Happenings:
 
     def _cancel(self, _: Any) -> None:
         if (run := self._life.release()) is not None:
-            self._cancelled = True
             run.request_cancel("somebody cancelled it")
 
     def _delete(self, seconds: int) -> None:

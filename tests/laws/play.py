@@ -190,8 +190,7 @@ class Play(Happenings):
         if set(tags) != {self._wanted_tag()}:
             return f"{tags} is stable, wanted is {self._wanted_tag()}"
         pods = {hash_of(each): each["spec"]["replicas"] for each in sets if each["spec"]["replicas"]}
-        # What a release that was cancelled within the scale-down delay leaves, the next one takes away.
-        if pods != {stable: rollout["spec"]["replicas"]} and not self._cancelled:
+        if pods != {stable: rollout["spec"]["replicas"]}:
             return f"pods {pods}, stable is {stable}"
         shares = {hash_: share for hash_, share in self.witness.shares().items() if share}
         if self._shape.routing != "none" and shares != {stable: 100}:

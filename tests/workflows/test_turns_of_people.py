@@ -113,6 +113,24 @@ async def test_a_cancellation_waits_until_an_abort_is_done(world: World) -> None
     assert "aborted by ana: smell" in status.message
 
 
+@pytest.mark.parametrize("another", [False, True])
+async def test_a_cancellation_of_a_stable_version_leaves_no_pods_of_the_one_before(world: World, another: bool) -> None:
+    """They go when their time has come; a release that is asked for meanwhile does not wait for that."""
+    await world.deploy_stable()
+    handle = await world.start(world.request("1.1.0", with_steps({"setWeight": 50})))
+    await world.until(handle, lambda status: status.phase == "Healthy")
+    assert world.cluster.wanted() == [8, 8]
+    await handle.cancel()
+    if another:
+        with pytest.raises(WorkflowUpdateFailedError) as refused:
+            await handle.execute_update(Update.RELEASE, world.request("1.2.0"))
+        assert "ask again in a moment" in str(refused.value.cause)
+    with pytest.raises(WorkflowFailureError) as caught:
+        await handle.result()
+    assert isinstance(caught.value.cause, CancelledError)
+    assert world.cluster.wanted() == ([8, 8] if another else [0, 8])
+
+
 async def test_a_promoted_analysis_proves_nothing_and_holds_nothing_up(world: World) -> None:
     handle = await at_step(world, 2)
     await handle.signal("promote", {"by": "ana", "reason": "seen enough"})
