@@ -23,7 +23,7 @@ from tests.laws.batch import Report, play_all
 from tests.laws.play import play
 from tests.laws.schedules import Schedule
 
-FIXED, SHARE = range(30_000, 30_150), 25
+FIXED, SHARE = range(30_000, 30_120), 20
 MANY = int(os.environ.get("TIDEGATE_SCHEDULES", "0"))
 FOUND = Path(__file__).with_name("found.json")
 
