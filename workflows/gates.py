@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from temporalio import workflow
-from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
         Signal,
         analysis_id,
     )
-    from workflows.interruptions import leave_if_cancelled
+    from workflows.interruptions import is_cancelled, leave_if_cancelled
     from workflows.journal import Journal
     from workflows.plan import Plan
 
@@ -129,7 +129,10 @@ class Gate:
         return cls(handle, reference, journal)
 
     async def verdict(self) -> Phase:
-        """Wait for the end. A run that could not be carried out is an Error, which is never a success (law 4)."""
+        """Wait for the end. A run that could not be carried out is an Error, which is never a success (law 4).
+
+        So is one that somebody else cancelled.
+        """
         try:
             leave_if_cancelled()  # its start may have completed all the same
             status = (await self._handle).status
@@ -137,7 +140,7 @@ class Gate:
             self._left_without_verdict()
             raise
         except ChildWorkflowError as error:
-            if is_cancelled_exception(error):
+            if is_cancelled():
                 self._left_without_verdict()
                 raise
             status = AnalysisStatus(

@@ -43,14 +43,19 @@ class FullyPromoted(Interrupted):
     """A person skips what is left."""
 
 
+def is_cancelled() -> bool:
+    """Whether the work under way was cancelled by those who began it, and not only what it waits for."""
+    task = asyncio.current_task()
+    return task is not None and bool(task.cancelling())
+
+
 def leave_if_cancelled() -> None:
     """Raise CancelledError in work that was cancelled, although the command that it waited for completed.
 
     Temporal's SDK passes a cancellation on to the command and returns what that comes to. The cancellation is lost on
     the one who waits then, and with it the abort that it stands for, unless they ask (law 3).
     """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
+    if is_cancelled():
         raise asyncio.CancelledError
 
 

@@ -153,6 +153,7 @@ class Journal:
             step_hash=version_of(request.rollout).step_hash,
             step_index=place.index,
             promoted_full=False,
+            finished_at=None,
             set_weight=0,
             warnings=warnings,
             by=request.by,

@@ -37,7 +37,15 @@ with workflow.unsafe.imports_passed_through():
     from workflows.follow_ups import FollowUps
     from workflows.gates import Background, Gate, GateFailed
     from workflows.holds import Holds
-    from workflows.interruptions import Aborted, FullyPromoted, Interrupted, Superseded, race, shielded
+    from workflows.interruptions import (
+        Aborted,
+        FullyPromoted,
+        Interrupted,
+        Superseded,
+        leave_if_cancelled,
+        race,
+        shielded,
+    )
     from workflows.journal import A_PERSON
     from workflows.keeper import Keeper
     from workflows.messages import Doors, said
@@ -68,6 +76,7 @@ class Rollout(Doors):
     @workflow.run
     async def run(self, request: Any = None, *more: Any) -> ReleaseResult:
         """Bring one version out, or put everything back and fail with the reason."""
+        plan: Plan | None = None
         try:
             plan = await self._admit(request)
             await shielded(self._undo(plan).take_over())
@@ -76,12 +85,30 @@ class Rollout(Doors):
             while newer := await self._bring_out(plan):
                 before, plan = plan, await self._admit(newer, before=plan)
                 self._records.made_way(before, plan)
-        except (FailureError, asyncio.CancelledError):
+        except (FailureError, asyncio.CancelledError) as error:
             # Not a mistake in this code: that has to fail its task at once, where people see it, until it is mended.
-            await self._close()
+            try:
+                await self._leave_nothing(plan, error)
+            finally:
+                await self._close()
             raise
         await self._close()
         return describe(plan, self.journal.status())
+
+    async def _leave_nothing(self, plan: Plan | None, error: BaseException) -> None:
+        """Undo a version that nobody gave up on its way to here: no release ends with traffic on its canary (law 3)."""
+        over = self.journal.status().finished_at is not None
+        if plan is None or over or plan.hash == self._keeper.place.stable_hash:
+            return
+        cancelled = isinstance(error, asyncio.CancelledError)
+        cause = self._cancelled() if cancelled else Aborted(f"{type(error).__name__}: {cause_of(error)}")
+        await shielded(self._abort_release(plan, cause))
+        if not cancelled:
+            raise self._failure(plan, cause) from error
+
+    @staticmethod
+    def _cancelled() -> Aborted:
+        return Aborted(f"cancelled: {workflow.cancellation_reason() or 'no reason given'}")
 
     async def _close(self) -> None:
         """Whoever spoke to the release gets an answer, and what follows it goes on without it."""
@@ -107,6 +134,7 @@ class Rollout(Doors):
             plan, warnings = check(wanted, manifest, seen)
             warnings += self._notifier.subscribe(plan.annotations)
         except (ApplicationError, ActivityError) as error:
+            leave_if_cancelled()  # the look ends so, too, and then nothing speaks against the version
             await shielded(self._refuse(asked, before, cause_of(error)))
             raise ApplicationError(self.inbox.refused, type=ErrorType.INVALID_SPEC, non_retryable=True) from error
         self._background = Background(plan, self.journal)
@@ -154,8 +182,7 @@ class Rollout(Doors):
             await shielded(self._abort_release(plan, aborted))
             raise self._failure(plan, aborted) from None
         except asyncio.CancelledError:
-            reason = workflow.cancellation_reason() or "no reason given"
-            await shielded(self._abort_release(plan, Aborted(f"cancelled: {reason}")))
+            await shielded(self._abort_release(plan, self._cancelled()))
             raise
         self.inbox.closing = "this version is fully promoted; to go back: tidegate undo"
         await shielded(self._become_stable(plan))
@@ -177,7 +204,7 @@ class Rollout(Doors):
             await race(work, lambda: self._interruption() is not None)
         except GateFailed as failed:
             raise Aborted(str(failed), analysis=failed.analysis.name) from failed
-        except (ActivityError, ApplicationError) as error:
+        except FailureError as error:
             raise Aborted(cause_of(error)) from error
         if interruption := self._interruption():
             raise interruption

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.contract import Compensation, TrafficState
@@ -147,7 +147,7 @@ class Undo:
         self._journal.compensation(name, "running")
         try:
             await work
-        except (ActivityError, ApplicationError) as error:
+        except FailureError as error:
             self._journal.compensation(name, "failed", cause_of(error))
             self._journal.event("CompensationFailed", f"{name}: {cause_of(error)}", warning=True)
         else:

@@ -53,8 +53,8 @@ def decide(rollout: Mapping[str, Any], release: Release | None, *, recheck: bool
         # A release that is being undone may be over before anything changes in the object once more.
         asks = _start(live, release, "another pod template or other steps").asks
         return Decision(asks, look_again=release.state is RunState.RUNNING and release.status.aborting)
-    if release.state is RunState.STOPPED:
-        return _start(live, release, "recovery: its release was stopped from outside and could not undo anything")
+    if release.is_left_undone:
+        return _recover(live, release)
     if release.state is RunState.ENDED:
         return _after(rollout, live, known, release, recheck)
     return Decision(tuple(_to_running(rollout, live, known, release)))
@@ -101,6 +101,23 @@ def _beside_unknown(live: RolloutObject, release: Release) -> Decision:
     return _start(live, release, "a Rollout that its last release did not know")
 
 
+def _recover(live: RolloutObject, release: Release) -> Decision:
+    """Nobody looks after what the release did. A version that is not to be brought out any more is put back only."""
+    status = release.status
+    if status.aborting:
+        return _start(live, release, _why_given_up(status), aborted=True)
+    if release.state is RunState.STOPPED:
+        return _start(live, release, "recovery: its release was stopped from outside and could not undo anything")
+    if status.desired_hash and status.desired_hash == status.stable_hash:
+        return _start(live, release, "recovery: its release ended after the promotion and did not finish")
+    return _start(live, release, "its release ended before what it had done was undone", aborted=True)
+
+
+def _why_given_up(status: ReleaseStatus) -> str:
+    """The cause of an abort, as its message has it."""
+    return status.message.partition(f"revision {status.revision}: ")[2]
+
+
 def _after(
     rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject, release: Release, recheck: bool
 ) -> Decision:
@@ -117,8 +134,7 @@ def _after(
     again = tuple(_again(rollout, live, known, release)) or tuple(_no_restart(rollout))
     if again or live.generation <= known.generation or not status.aborting:
         return Decision(again)
-    cause = status.message.partition(f"revision {status.revision}: ")[2]
-    return Decision((Start(_cause(live, release), cause, aborted=True),))
+    return _start(live, release, _why_given_up(status), aborted=True)
 
 
 def _to_running(
@@ -276,8 +292,8 @@ def _no_restart(rollout: Mapping[str, Any]) -> Iterator[Ask]:
         )
 
 
-def _start(live: RolloutObject, release: Release | None, reason: str) -> Decision:
-    return Decision((Start(_cause(live, release), reason),))
+def _start(live: RolloutObject, release: Release | None, reason: str, *, aborted: bool = False) -> Decision:
+    return Decision((Start(_cause(live, release), reason, aborted=aborted),))
 
 
 def _cause(live: RolloutObject, release: Release | None) -> str:

@@ -79,6 +79,7 @@ def release(
     )
     paused = {"phase": "Paused", "message": "CanaryPauseStep", "paused_at": BEGAN} if step == 1 else {}
     fields = {
+        "finished_at": BEGAN if state is RunState.ENDED else None,
         "workflow_id": "rollout/default/default/shop",
         "run_id": "run-1",
         "cluster": "default",
@@ -324,6 +325,37 @@ def test_a_stopped_release_is_recovered_even_if_nothing_changed() -> None:
     [ask] = decide(as_written(rollout(), stopped), stopped).asks
     assert isinstance(ask, Start)
     assert ask.reason.startswith("recovery")
+
+
+BACK = CompensationStatus(name="traffic to stable", state="done")
+NOT_BACK = CompensationStatus(name="traffic to stable", state="failed")
+GIVEN_UP = {"phase": "Degraded", "message": "RolloutAborted: Rollout aborted update to revision 2: bad", "revision": 2}
+
+
+@pytest.mark.parametrize(
+    ("said", "reason", "aborted"),
+    [
+        ({"finished_at": None, "actual_weight": 20}, "ended before what it had done was undone", True),
+        ({"finished_at": None}, "ended before what it had done was undone", True),
+        ({"finished_at": None, "stable_hash": version_of(rollout()).pod_hash}, "did not finish", False),
+        (GIVEN_UP | {"compensations": (NOT_BACK,), "actual_weight": 20}, "bad", True),
+        (GIVEN_UP | {"compensations": (BACK,), "actual_weight": 20, "finished_at": None}, "bad", True),
+    ],
+)
+def test_a_release_that_ended_by_itself_with_something_left_undone_is_recovered(
+    said: dict[str, Any], reason: str, aborted: bool
+) -> None:
+    ended = release(state=RunState.ENDED, **said)
+    [ask] = decide(as_written(rollout(), ended), ended).asks
+    assert isinstance(ask, Start)
+    assert (ask.reason.endswith(reason), ask.aborted) == (True, aborted)
+
+
+def test_a_version_that_was_given_up_is_put_back_and_not_tried_again_when_its_release_was_stopped() -> None:
+    stopped = release(state=RunState.STOPPED, actual_weight=20, **GIVEN_UP, compensations=(NOT_BACK,))
+    [ask] = decide(as_written(rollout(), stopped), stopped).asks
+    assert isinstance(ask, Start)
+    assert (ask.reason, ask.aborted) == ("bad", True)
 
 
 def test_an_object_without_release_starts_one_unless_its_status_says_that_it_is_settled() -> None:
