@@ -92,7 +92,7 @@ class Kubernetes:
             at=datetime.now(UTC),
             rollout=live and with_template(live, await self._workloads.template(namespace, live)),
             workload=workload,
-            stable_hash=_stable_hash(live, sets),
+            stable_hash=replica_sets.stable_hash(live, sets),
             replica_sets=tuple(sets),
             standing={each["metadata"]["name"]: _pod_labels(each) for each in found if _has_pods(each)},
             services=services,
@@ -244,12 +244,3 @@ def _bake_templates(rollout: Mapping[str, Any]) -> list[Object]:
     with suppress(ValueError):
         return bake_templates((rollout.get("metadata") or {}).get("annotations") or {}) or []
     return []
-
-
-def _stable_hash(live: Object | None, sets: list[ReplicaSetState]) -> str:
-    """The revision that was fully promoted last: by the Rollout's status, else by our own mark on the ReplicaSets."""
-    stated = str(((live or {}).get("status") or {}).get("stableRS") or "")
-    if stated and any(s.hash == stated for s in sets):
-        return stated
-    promoted = [s for s in sets if s.promoted_at is not None]
-    return max(promoted, key=lambda s: str(s.promoted_at)).hash if promoted else ""
