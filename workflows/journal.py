@@ -305,6 +305,7 @@ class Journal:
             self.event("ForeignWeights", f"{edit.virtual_service} {edit.route}: {edit.what}{who}", warning=True)
         if seen.traffic is not None:
             self.routed(seen.traffic, f"step {self._status.step_index}")
+        self.page.took_away(seen.flags_taken)
         if seen.published:
             self.page.wrote(account.status, seen.object)
 

@@ -264,6 +264,30 @@ def test_set_image_and_undo_start_a_release_whatever_became_of_the_last(state: R
     assert asked == (Start(cause(found, moment), "another pod template or other steps"),)
 
 
+def test_an_abort_of_the_version_under_way_comes_before_what_is_asked_for_instead() -> None:
+    under_way = release()
+    found = patched(patched(as_written(rollout(), under_way), IMAGE), ABORT)
+    abort, start = decide(found, under_way).asks
+    assert isinstance(abort, Tell)
+    assert (abort.update, abort.message.by) == (Update.ABORT, PLUGIN)
+    assert isinstance(start, Start)
+    own = release(phase="Degraded", compensations=(CompensationStatus(name="scale"),))
+    [start] = decide(patched(as_written(rollout(), own), IMAGE), own).asks
+    assert isinstance(start, Start), "its own flag is nobody's word"
+
+
+def test_an_abort_that_stood_before_the_version_is_looked_at_again_until_the_release_took_it_away() -> None:
+    under_way = release()
+    assert under_way.known is not None
+    known = under_way.known.model_copy(update={"status": under_way.known.status | {"abort": True}})
+    before = Release(RunState.RUNNING, under_way.status.model_copy(update={"object": known}))
+    found = patched(as_written(rollout(), under_way), ABORT)
+    assert (decide(found, before).asks, decide(found, before).look_again) == ((), True)
+    [ask] = decide(found, under_way).asks
+    assert isinstance(ask, Tell)
+    assert not decide(as_written(rollout(), under_way), under_way).look_again
+
+
 def test_other_steps_are_another_version() -> None:
     found = patched(rollout(), {"spec": {"strategy": {"canary": {"steps": [{"setWeight": 5}]}}}})
     assert decide(found, release()).asks == (Start(cause(found, "in-run-1-0"), "another pod template or other steps"),)
