@@ -43,19 +43,14 @@ class FullyPromoted(Interrupted):
     """A person skips what is left."""
 
 
-def is_cancelled() -> bool:
-    """Whether the work under way was cancelled by those who began it, and not only what it waits for."""
-    task = asyncio.current_task()
-    return task is not None and bool(task.cancelling())
-
-
 def leave_if_cancelled() -> None:
     """Raise CancelledError in work that was cancelled, although the command that it waited for completed.
 
     Temporal's SDK passes a cancellation on to the command and returns what that comes to. The cancellation is lost on
     the one who waits then, and with it the abort that it stands for, unless they ask (law 3).
     """
-    if is_cancelled():
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
         raise asyncio.CancelledError
 
 
@@ -76,6 +71,16 @@ async def _come_to_rest(task: asyncio.Task[None]) -> None:
     """Cancel what is not done. What it came to is no news: what was cancelled may fail as well as complete."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def let_go(work: asyncio.Future[Any]) -> None:
+    """Cancel what an activity or a child workflow is waited for with, and wait for nothing.
+
+    The SDK says itself, within the same workflow task, that it was cancelled: after all events that this task brought,
+    and so in no order of theirs. Whoever waited for that would act in an order of tasks, not of events (law 9).
+    """
+    work.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())  # read, if only once
+    work.cancel()
 
 
 async def shielded(work: Coroutine[Any, Any, None]) -> None:

@@ -27,6 +27,7 @@ from tidegate.doorway.request import is_recorded, is_word, writer_of
 from tidegate.story import pause_conditions
 
 DELETED: Final = "the Rollout was deleted"
+STOPPED: Final = "recovery: its release was stopped from outside and could not undo anything"
 
 
 def decide(rollout: Mapping[str, Any], release: Release | None, *, recheck: bool = False) -> Decision:
@@ -46,7 +47,9 @@ def decide(rollout: Mapping[str, Any], release: Release | None, *, recheck: bool
             return Decision(decide_deleted(known.uid, release).asks, look_again=True)
         return _start(live, release, "a new Rollout of that name")
     if known is None:
-        return _beside_unknown(live, release)
+        return (
+            _beside_unknown(live, release) if release.state is not RunState.STOPPED else _start(live, release, STOPPED)
+        )
     if live.generation < known.generation:
         return Decision()  # an older sighting than the release has had itself
     if live.asks_for != known.asks_for:
@@ -121,7 +124,7 @@ def _recover(live: RolloutObject, release: Release) -> Decision:
     if status.aborting:
         return _start(live, release, _why_given_up(status), aborted=True)
     if release.state is RunState.STOPPED:
-        return _start(live, release, "recovery: its release was stopped from outside and could not undo anything")
+        return _start(live, release, STOPPED)
     if status.desired_hash and status.desired_hash == status.stable_hash:
         return _start(live, release, "recovery: its release ended after the promotion and did not finish")
     return _start(live, release, "its release ended before what it had done was undone", aborted=True)
