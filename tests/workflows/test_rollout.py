@@ -268,7 +268,8 @@ async def test_a_background_analysis_that_can_still_be_read_holds_nobody_up(worl
     world.datadog.answers = {"error-rate": [None, 0.001], "p99-latency": [None, 0.001]}
 
     def without_step_gates(rollout: dict[str, Any]) -> None:
-        rollout["spec"]["strategy"]["canary"]["steps"] = [{"setWeight": 10}, {"setWeight": 50}]
+        steps = [{"setWeight": 10}, {"pause": {"duration": "90s"}}, {"setWeight": 50}]
+        rollout["spec"]["strategy"]["canary"]["steps"] = steps
 
     handle = await world.start(world.request("1.1.0", without_step_gates))
     assert (await handle.result()).outcome == "Healthy"
