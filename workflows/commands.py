@@ -33,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
         Reconcile,
         Reconciled,
         Refusal,
+        RestartedPods,
         RestartPods,
         RestoreStable,
         RolloutObject,
@@ -148,11 +149,12 @@ class Commands:
             summary="refused",
         )
 
-    async def restart_pods(self, plan: Plan, at: datetime) -> None:
-        """Replace the pods that were created before `at`, for as long as it takes."""
-        await workflow.execute_activity(
+    async def restart_pods(self, plan: Plan, at: datetime, failing: tuple[str, ...]) -> RestartedPods:
+        """Replace the pods that were created before `at`; or what is refused, if `failing` does not name it."""
+        restarted: RestartedPods = await workflow.execute_activity(
             Activity.RESTART_PODS,
-            RestartPods(target=self._target, rollout=plan.request.rollout, at=at),
+            RestartPods(target=self._target, rollout=plan.request.rollout, at=at, failing=failing),
+            result_type=RestartedPods,
             task_queue=self._queue,
             start_to_close_timeout=LOOK_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
@@ -160,6 +162,7 @@ class Commands:
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary="new pods",
         )
+        return restarted
 
     async def restore_stable(self, istio: Istio, stable_hash: str, failing: tuple[str, ...] = ()) -> TrafficState:
         """All traffic to stable, for as long as it takes (law 3); or what is refused, if `failing` does not name it.

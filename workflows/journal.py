@@ -22,7 +22,6 @@ with workflow.unsafe.imports_passed_through():
         AnalysisRef,
         CompensationStatus,
         Document,
-        Failing,
         FollowedUp,
         Place,
         Reconciled,
@@ -34,16 +33,15 @@ with workflow.unsafe.imports_passed_through():
         StepStatus,
         TrafficState,
         WeightStatus,
-        is_known,
     )
     from tidegate.manifests.plain_text import harmless
     from tidegate.story import details, rollout_status
     from workflows.accounts import account_of
     from workflows.notes import Notes
+    from workflows.refusals import PASSES, Refusals
     from workflows.status_page import StatusPage
 
 MAX_REQUESTS = 20
-MAX_CAUSES = 20  # of what a cluster refuses at one time, or was told of one release
 A_PERSON = "a person: tidegate promote, or tidegate abort"
 
 
@@ -61,8 +59,7 @@ class Journal(Notes):
         self.meddler = ""
         self._looked_at: Version | None = None
         self._next = ""  # id of the update that asked for the newer version
-        self._causes: tuple[str, ...] = ()  # of what is refused now
-        self._told_causes: tuple[str, ...] = ()
+        self._refusals = Refusals()
 
     def status(self) -> ReleaseStatus:
         """Answer of the `status` query."""
@@ -77,7 +74,7 @@ class Journal(Notes):
             late=self.is_late,
             abort_cause=self.abort_cause,
             tell=self.news.tell(),
-            failing=self._causes,
+            failing=self._refusals.causes(PASSES),
         )
 
     def _unwritten(self) -> Document:
@@ -193,23 +190,16 @@ class Journal(Notes):
         if seen.published:
             self.page.wrote(account.status, seen.object)
 
-    @property
-    def failing_since(self) -> datetime | None:
-        """Since when the cluster refuses something, None while it does not."""
-        return self._status.failing.since if self._status.failing is not None else None
+    def failing_since(self, of: str = PASSES) -> datetime | None:
+        """Since when the cluster refuses that work, None while it does not."""
+        return self._refusals.since(of)
 
-    def refused(self, what: str) -> None:
+    def refused(self, what: str, of: str = PASSES) -> None:
         """The cluster refuses something, in its own words; empty: it does no longer. Each cause is told once."""
-        if not what:
-            self._causes = ()
-            if self._status.failing is not None:
-                self._set(failing=None)
-            return
-        if not is_known(what, self._causes):
-            self._causes = (*self._causes, what)[-MAX_CAUSES:]
-            self._set(failing=Failing(what=what, since=self.failing_since or workflow.now()))
-        if not is_known(what, self._told_causes):
-            self._told_causes = (*self._told_causes, what)[-MAX_CAUSES:]
+        is_news = self._refusals.note(what, of)
+        if self._refusals.failing != self._status.failing:
+            self._set(failing=self._refusals.failing)
+        if is_news:
             self.event("ReconciliationError", what, warning=True)
 
     def replica_sets(self, sets: tuple[ReplicaSetState, ...], replicas: int) -> None:

@@ -99,4 +99,5 @@ def rate_limit(error: ActivityError) -> timedelta | None:
 
 
 def _growing(times: int) -> timedelta:
-    return min(SHORTEST_WAIT * 2 ** min(times - 1, 10), LONGEST_WAIT)
+    grown: timedelta = SHORTEST_WAIT * 2 ** min(times - 1, 10)
+    return min(grown, LONGEST_WAIT)
