@@ -194,6 +194,10 @@ class Journal(Notes):
         """Since when the cluster refuses that work, None while it does not."""
         return self._refusals.since(of)
 
+    def refusals(self, of: str) -> tuple[str, ...]:
+        """What the cluster refuses of that work, in its words."""
+        return self._refusals.causes(of)
+
     def refused(self, what: str, of: str = PASSES) -> None:
         """The cluster refuses something, in its own words; empty: it does no longer. Each cause is told once."""
         is_news = self._refusals.note(what, of)

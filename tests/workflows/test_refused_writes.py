@@ -188,6 +188,35 @@ async def test_a_status_that_is_refused_as_well_does_not_stop_what_is_told_other
     await told(world, handle, DENIED)
 
 
+async def test_a_cluster_that_cannot_be_looked_at_before_a_release_is_told(world: World) -> None:
+    await stand(world)
+    words = "virtualservices.networking.istio.io is forbidden: User tidegate cannot get resource"
+    world.cluster.deny("get", "virtualservices", words)
+    handle = await world.start(asked_by_object(world, "1.1.0", HALF))
+    seen = await world.until(handle, failing, between_passes=False)
+    assert words in str(seen.failing)
+    await world.until(handle, lambda _: len(warnings(world)) == 1, between_passes=False)
+    assert words in warnings(world)[0]
+    history = [event async for event in handle.fetch_history_events()]
+    await world.env.sleep(120)
+    assert len([event async for event in handle.fetch_history_events()]) == len(history)
+    world.cluster.deny("get", "virtualservices", "")
+    seen = await world.until(handle, lambda found: found.phase == "Paused" and found.actual_weight == 50)
+    assert seen.failing is None
+    assert len(warnings(world)) == 1
+
+
+async def test_a_cluster_that_cannot_be_looked_at_for_too_long_refuses_the_release_with_its_words(world: World) -> None:
+    await stand(world)
+    world.cluster.deny("get", "virtualservices", "not today")
+    begun = world.cluster.clock.now
+    handle = await world.start(asked_by_object(world, "1.1.0", HALF))
+    await world.until(handle, failing, between_passes=False)
+    assert await world.closed(handle) is WorkflowExecutionStatus.FAILED
+    assert 500 < (world.cluster.clock.now - begun).total_seconds() < 900
+    assert "not today" in (await handle.query("status", result_type=ReleaseStatus)).message
+
+
 async def test_a_restart_that_is_refused_is_told_while_it_lasts(world: World) -> None:
     handle = await half(world)
     world.cluster.deny("delete", "pods", DENIED)

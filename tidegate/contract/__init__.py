@@ -10,8 +10,6 @@ from tidegate.contract.changes import ChangeRef, CloseChange, OpenChange, Resolv
 from tidegate.contract.cluster import (
     CreateReplicaSet,
     MarkStable,
-    Observation,
-    ObserveRequest,
     PodState,
     PointServices,
     Refusal,
@@ -78,6 +76,7 @@ from tidegate.contract.names import (
     rollout_id,
 )
 from tidegate.contract.notices import Notice, NoticeSent
+from tidegate.contract.observation import Observation, ObserveRequest
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.published import CollectAnalysisRuns, Publication, PublishAnalysisRun, PublishEvents
 from tidegate.contract.reconcile import (

@@ -153,7 +153,7 @@ class Activity(StrEnum):
     RECONCILE = "reconcile"  # Reconcile -> Reconciled
     AWAIT_CHANGE = "await_change"  # AwaitChange -> None
     REFUSE = "refuse"  # Refusal -> RolloutObject, None when there is no such object
-    RESTART_PODS = "restart_pods"  # RestartPods -> None
+    RESTART_PODS = "restart_pods"  # RestartPods -> RestartedPods
     CHOOSE_REVISION = "choose_revision"  # RollBackRequest -> RolledBack
     ROLL_BACK = "roll_back"  # PutBack -> None
     LET_GO = "let_go"  # LetGo -> LeftAlone
