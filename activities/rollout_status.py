@@ -169,6 +169,7 @@ def _derived(live: Object, fields: Document, request: Reconcile, *, created: boo
             created=created,
             abort_cause=request.account.abort_cause,
             late=request.account.late,
+            failing=next(reversed(request.account.failing), ""),
         )
         selector = rollout.spec.selector
         return {"conditions": _wire(conditions(moment)), "selector": selector.text() if selector else None}

@@ -167,8 +167,8 @@ class Gate:
         return status.phase
 
     async def settle(self) -> None:
-        """Ask the run to end now with what it has measured."""
-        await self._handle.signal(Signal.TERMINATE)
+        """Ask the run for its verdict; what has no reading that counts is read once more before."""
+        await self._handle.signal(Signal.SETTLE)
 
 
 def _end_as_soon_as_started(starting: asyncio.Task[Run]) -> None:
@@ -214,7 +214,7 @@ class Background:
         self._task = asyncio.create_task(self._guard(opening))
 
     async def settle(self) -> None:
-        """End the run and take its verdict from what it has measured; raises `GateFailed`."""
+        """End the run and take its verdict from what it could measure; raises `GateFailed`."""
         if self._task is not None:
             if not self._task.done():
                 await workflow.wait_condition(lambda: self._gate is not None or self._done())

@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
         Accepted,
         ErrorType,
         Message,
+        Observation,
         ReleaseRequest,
         ReleaseResult,
         RolloutObject,
@@ -53,6 +54,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.notifier import Notifier
     from workflows.plan import Plan
     from workflows.records import Records
+    from workflows.refusals import LOOKS
     from workflows.restarts import Restarts
     from workflows.undo import Undo
 
@@ -130,7 +132,7 @@ class Rollout(Doors):
             manifest = read_manifest(wanted)
             self._commands.patience = manifest.spec.progress_deadline()
             with self.journal.waiting("the cluster's objects", until=None, who="the cluster's worker"):
-                seen = await self._commands.observe(wanted.rollout)
+                seen = await self._observe(wanted, asked)
             plan, warnings = check(wanted, manifest, seen)
             warnings += self._notifier.subscribe(plan.annotations)
         except (ApplicationError, ActivityError) as error:
@@ -153,6 +155,22 @@ class Rollout(Doors):
         self._promote_if_asked(wanted)
         self.journal.show()
         return plan
+
+    async def _observe(self, wanted: ReleaseRequest, asked: RolloutObject) -> Observation:
+        """Look at the cluster; what it refuses to show is told while it does."""
+        self._commands.failing_since = None
+        try:
+            while True:
+                known, tell = self.journal.refusals(LOOKS), self.journal.news.events(self._commands.target, asked.uid)
+                seen = await self._commands.observe(wanted.rollout, known, tell)
+                if not seen.failing:
+                    return seen
+                self.journal.refused(seen.failing, LOOKS)
+                self._commands.failing_since = self.journal.failing_since(LOOKS)
+                self.journal.show()
+        finally:
+            self._commands.failing_since = None
+            self.journal.refused("", LOOKS)
 
     async def _refuse(self, asked: RolloutObject, before: Plan | None, why: str) -> None:
         """Say it where it was asked. The version before, if it is on its way, goes back: nobody wants it any more."""

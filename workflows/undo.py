@@ -61,7 +61,7 @@ class Undo:
             work = self._carry_out(Compensation.TRAFFIC, self._walk_back())
         self._restoring = asyncio.create_task(work)
         with self._journal.waiting(THE_WAY_BACK, until=None, who=THE_CLUSTER):
-            await workflow.wait_condition(lambda: self._is_back or self._journal.failing_since is not None)
+            await workflow.wait_condition(lambda: self._is_back or self._journal.failing_since() is not None)
 
     async def take_over(self) -> None:
         """Put back what a release that was stopped from outside left on its way: its own undo never ran (law 3).

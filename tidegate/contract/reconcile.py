@@ -150,8 +150,19 @@ class AwaitChange(Payload):
 
 
 class RestartPods(Payload):
-    """Replace the pods of a Rollout that were created before `at`."""
+    """Replace the pods of a Rollout that were created before `at`.
+
+    `failing` is what the release knows that the cluster refuses: of that it hears no more, and it is tried again.
+    """
 
     target: Target
     rollout: Document
     at: datetime
+    failing: tuple[str, ...] = ()
+
+
+class RestartedPods(Payload):
+    """What came of a restart: all pods are new, or the cluster refuses something, or does no longer what it refused."""
+
+    done: bool = False
+    failing: str = ""
