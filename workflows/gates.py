@@ -8,12 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from temporalio import workflow
-from temporalio.exceptions import (
-    ApplicationError,
-    ChildWorkflowError,
-    WorkflowAlreadyStartedError,
-    is_cancelled_exception,
-)
+from temporalio.exceptions import ApplicationError, ChildWorkflowError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -145,7 +140,7 @@ class Gate:
     async def verdict(self) -> Phase:
         """Wait for the end. A run that could not be carried out is an Error, which is never a success (law 4).
 
-        Whoever is cancelled here asks the run to end.
+        Whoever is cancelled here asks the run to end; one that somebody else cancelled is an Error, too.
         """
         try:
             await workflow.wait([self._handle])
@@ -155,9 +150,6 @@ class Gate:
             _left_without_verdict(self.reference, self._journal)
             raise
         except ChildWorkflowError as error:
-            if is_cancelled_exception(error):
-                _left_without_verdict(self.reference, self._journal)
-                raise
             status = AnalysisStatus(
                 name=self.reference.name, phase=Phase.ERROR, message=str(error.cause or error)[:500]
             )
@@ -175,9 +167,12 @@ class Gate:
         return status.phase
 
     async def settle(self) -> None:
-        """Ask the run to end now with what it has measured; one that is just ending is not there to hear it."""
+        """Ask the run for its verdict; what has no reading that counts is read once more before.
+
+        A run that is just ending need not hear of it.
+        """
         with suppress(ApplicationError):
-            await self._handle.signal(Signal.TERMINATE)
+            await self._handle.signal(Signal.SETTLE)
 
 
 def _end_as_soon_as_started(starting: asyncio.Task[Run]) -> None:
@@ -223,7 +218,7 @@ class Background:
         self._task = asyncio.create_task(self._guard(opening))
 
     async def settle(self) -> None:
-        """End the run and take its verdict from what it has measured; raises `GateFailed`."""
+        """End the run and take its verdict from what it could measure; raises `GateFailed`."""
         if self._task is not None:
             if not self._task.done():
                 await workflow.wait_condition(lambda: self._gate is not None or self._done())
