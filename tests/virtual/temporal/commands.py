@@ -194,6 +194,9 @@ class Commands:
 
         running().call_later(self._run.server.chances.latency(), deliver)
 
+    def _cancel_signal_workflow(self, _: Any) -> None:
+        """A signal that was sent is not taken back: its end is told all the same."""
+
     def _upsert_workflow_search_attributes(self, asked: Any) -> None:
         for name, payload in asked.search_attributes.indexed_fields.items():
             self._run.search_attributes[name] = payload
