@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from tests.chaos.laws import BAD, given_up
+from tests.chaos.manifests import sides
 from tests.chaos.people import Answer
 from tests.chaos.scene import Outcome, Scene, Wanted
 
@@ -243,6 +244,26 @@ async def _is_given_up(scene: Scene) -> bool:
     return given_up(scene.life.rollout)
 
 
+async def deleted(scene: Scene) -> Wanted:
+    """Somebody deletes the Rollout in mid-canary; it comes again once its Services serve without it."""
+    tag, again = scene.new_tag(), scene.new_tag()
+    await scene.deliver(tag, held=True)
+    await scene.canary(tag)
+    await scene.people.delete(scene.name)
+    if not await scene.so(lambda: _is_let_go(scene), PATIENT_SECONDS):
+        life = scene.life
+        raise TimeoutError(f"of a deleted Rollout stand routes {life.routes} and selectors {life.selectors}")
+    await scene.deliver(again)
+    return Wanted.of(again, HEALTHY)
+
+
+async def _is_let_go(scene: Scene) -> bool:
+    life, (stable, canary) = scene.life, sides(scene.name)
+    return life.routes == [(stable, 100), (canary, 0)] and not any(
+        life.selectors.get(side) for side in (stable, canary)
+    )
+
+
 # ------------------------------------------------------------------------------------------------ over its head
 
 
@@ -299,6 +320,7 @@ SCENES: tuple[Callable[[Scene], Awaitable[Wanted]], ...] = (
     back,
     undone,
     retried,
+    deleted,
     terminated,
     terminated_bad,
     reset,

@@ -17,7 +17,7 @@ from tests.chaos.manifests import NAMESPACE, around, rollout
 from tests.chaos.scene import Outcome, Wanted
 from tests.chaos.stands import complaints
 
-NAME, STABLE, CANARY = "svc0", "aaa", "bbb"
+NAME, STABLE, CANARY = "plain0", "aaa", "bbb"
 BEGAN = 1_000.0  # of the release, in seconds
 
 
@@ -147,7 +147,7 @@ def fence_goes_back(forger: Forger) -> None:
         (scaled_under_traffic, "law 2: 1.1.0 (bbb) to 1 pods"),
         (deleted_under_traffic, "law 2: 1.1.0 (bbb) to 0 pods"),
         (forward_after_abort, "law 3: 20 % to 1.1.0 (bbb) after its abort"),
-        (fence_goes_back, "law 3: VirtualService svc0 went back"),
+        (fence_goes_back, "law 3: VirtualService plain0 went back"),
     ],
 )
 def test_one_write_against_a_law_is_told(life: Any, law: str) -> None:
@@ -267,9 +267,9 @@ def test_a_generation_that_nobody_saw_is_told(stands: Forger) -> None:
 
 # ------------------------------------------------------------------------------------------------ what people heard
 
-ABORT = Abort("rollout/default/payments/svc0", "run", 2, told=True, compensations={"git revert": "done"})
-NOTICE = "notice/default/payments/svc0/2/on-rollout-aborted/digest"
-ONCE = {"rollout/default/payments/svc0/2/run/aborted": 1}
+ABORT = Abort("rollout/default/payments/plain0", "run", 2, told=True, compensations={"git revert": "done"})
+NOTICE = "notice/default/payments/plain0/2/on-rollout-aborted/digest"
+ONCE = {"rollout/default/payments/plain0/2/run/aborted": 1}
 
 
 def heard(**more: dict[str, int]) -> Heard:
