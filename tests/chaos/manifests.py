@@ -22,7 +22,7 @@ class Shape(StrEnum):
     PLAIN = "plain"  # two Services
     SUBSETS = "subsets"  # one Service, with a DestinationRule
     WORKLOAD = "workload"  # two Services, and the template in a Deployment
-    BAKE = "bake"  # two Services, and a bake
+    BAKE = "bake"  # two Services, and a bake, which needs an analysis in the background
 
     @classmethod
     def of(cls, name: str) -> Shape:
@@ -154,7 +154,7 @@ def rollout(name: str, tag: str, repository: str, *, held: bool = False, guarded
         "abortScaleDownDelaySeconds": 1,
         "trafficRouting": {"istio": routing},
         "steps": steps,
-        **({"analysis": {"startingStep": 1, **guard}} if guarded else {}),
+        **({"analysis": {"startingStep": 1, **guard}} if guarded or shape is Shape.BAKE else {}),
     }
     probe = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 5}
     container = {
