@@ -194,11 +194,15 @@ class People:
         return Answer.UNCLEAR
 
     async def _until_answered(self, attempt: Callable[[], Awaitable[None]]) -> None:
+        """Ask until the API server takes it. Raises what the last attempt did when the patience is over."""
+        until = time.monotonic() + self._patience
         while True:
             try:
                 async with asyncio.timeout(ATTEMPT_SECONDS):
                     return await attempt()
             except (aiohttp.ClientError, OSError, TimeoutError, RuntimeError):  # the last with an answer such as 503
+                if time.monotonic() > until:
+                    raise
                 await asyncio.sleep(AGAIN_SECONDS)
 
 
