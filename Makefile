@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test unit chaos lint format lock client-lock audit clean
+.PHONY: demo test unit chaos schedules lint format lock client-lock audit clean
 .DEFAULT_GOAL := test
 
 # Installed again only when the lock or the project's own metadata changes.
@@ -32,9 +32,11 @@ unit: $(STAMP)  ## the pure rules only
 	$(BIN)/pytest tests/unit
 
 # Each failing round prints what makes it come again, and leaves histories, journal and logs in .tidegate/chaos.
-N ?= 10
 chaos: $(STAMP)  ## releases among killed and frozen processes and failing links: N rounds, SEED=... for the same again
-	$(BIN)/python -m tests.chaos --rounds $(N) $(if $(SEED),--seed $(SEED)) $(if $(FIRST),--first $(FIRST))
+	$(BIN)/python -m tests.chaos --rounds $(or $(N),10) $(if $(SEED),--seed $(SEED)) $(if $(FIRST),--first $(FIRST))
+
+schedules: $(STAMP)  ## N random lives of a Rollout that nobody has played before, or from SEED=... on
+	TIDEGATE_SCHEDULES=$(or $(N),1000) $(if $(SEED),TIDEGATE_SEED=$(SEED)) $(BIN)/pytest tests/laws/test_releases.py -k new
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -159,9 +159,19 @@ class Cluster:
         return await self._request("GET", resource.path(namespace), query=query)
 
     async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
-        """Create an object, or read the one of that name when it stands already."""
-        created = await self.add(resource, namespace, body)
-        return await self.get(resource, namespace, body["metadata"]["name"]) if created is None else created
+        """Create an object, or read the one of that name when it stands already.
+
+        A conflict need not be about the name: a quota that others write to is one, too. It is raised where nothing
+        stands.
+        """
+        try:
+            return await self._request("POST", resource.path(namespace), body=body)
+        except ApplicationError as error:
+            if error.type != ErrorType.CONFLICT:
+                raise
+            if (found := await self.find(resource, namespace, body["metadata"]["name"])) is None:
+                raise
+            return found
 
     async def add(self, resource: Resource, namespace: str, body: Object) -> Object | None:
         """Create an object; None when one of that name stands already, which needs no right to read it."""
@@ -259,12 +269,18 @@ class Cluster:
     ) -> Object:
         headers = {"Accept": "application/json", "Content-Type": content_type}
         with _failures(method, path):
-            prepared = await self._api.param_serialize(
-                method, path, query_params=query or [], header_params=headers, body=body, auth_settings=["BearerToken"]
-            )
-            response = await self._api.call_api(*prepared, _request_timeout=self._timeout)
-            data = await response.read()
-        return _decode(method, path, response.status, data, response.headers)
+            status, data, answered = await self._exchange(method, path, query or [], headers, body)
+        return _decode(method, path, status, data, answered)
+
+    async def _exchange(
+        self, method: str, path: str, query: list[tuple[str, str]], headers: dict[str, str], body: Any
+    ) -> tuple[int, bytes, Mapping[str, str]]:
+        """One request on the wire: status, body and headers of the answer."""
+        prepared = await self._api.param_serialize(
+            method, path, query_params=query, header_params=headers, body=body, auth_settings=["BearerToken"]
+        )
+        response = await self._api.call_api(*prepared, _request_timeout=self._timeout)
+        return response.status, await response.read(), response.headers
 
     async def stream(self, path: str, query: list[tuple[str, str]], seconds: float) -> AsyncIterator[Object]:
         """Read objects, one on each line, for at most `seconds`; the end of the stream is no error.

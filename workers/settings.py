@@ -79,6 +79,16 @@ class WatcherSettings(Group):
         ge=timedelta(milliseconds=100),
         description="how often Temporal is asked for releases that were terminated",
     )
+    stuck_every: Length = Field(
+        timedelta(seconds=15),
+        ge=timedelta(milliseconds=100),
+        description="how often Temporal is asked for releases that cannot go on, as their workflow task fails",
+    )
+    stuck_limit: Length = Field(
+        timedelta(minutes=5),
+        ge=timedelta(),
+        description="how long one may fail until it is terminated and its traffic put back; 0s leaves it to people",
+    )
 
     def wanted(self) -> tuple[str, ...]:
         """The namespaces, one that is empty standing for all."""

@@ -18,6 +18,7 @@ from tidegate.client import TidegateClient, TidegateError
 from tidegate.manifests.workload import needs_template, reference_of
 from workers.settings import WatcherSettings
 from workers.watch_door import Door, Sighting
+from workers.watch_stuck import StuckReleases
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +47,7 @@ class Watch:
         self._name = name
         self._settings = settings
         self._door = Door(cluster, client, name)
+        self._stuck = StuckReleases(cluster, client, name, settings)
         self._attendants: dict[Key, _Attendant] = {}
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._followed = meter.create_gauge("tidegate_watched_rollouts", "Rollout objects when all were last looked at")
@@ -62,6 +64,7 @@ class Watch:
             for namespace in self._settings.wanted():
                 tasks.create_task(self._follow(namespace, tasks))
             tasks.create_task(self._look_for_stopped(tasks))
+            tasks.create_task(self._stuck.run())
 
     async def _follow(self, namespace: str, tasks: asyncio.TaskGroup) -> None:
         delay, first = FIRST_DELAY_SECONDS, True

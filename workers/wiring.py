@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import structlog
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
+from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, WORKER_AGENT, cluster_queue, metrics_queue
+from workers.activations import OneByOneRunner
 from workers.follow_up import follow_up_activities
 from workers.heartbeats import Heartbeats
 from workers.logs import LogContext
@@ -78,9 +79,10 @@ async def open_workers(client: Client, settings: Settings) -> AsyncIterator[list
         yield workers
 
 
-def workflow_runner() -> SandboxedWorkflowRunner:
-    """The runner of workflows: isolated from everything that could make a replay differ."""
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH))
+def workflow_runner() -> WorkflowRunner:
+    """The runner of workflows: isolated from everything that could make a replay differ, one event after the other."""
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH)
+    return OneByOneRunner(SandboxedWorkflowRunner(restrictions=restrictions))
 
 
 def _workflow_worker(client: Client, settings: Settings) -> Worker:

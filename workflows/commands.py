@@ -40,6 +40,7 @@ with workflow.unsafe.imports_passed_through():
         TrafficState,
         cluster_queue,
     )
+    from workflows.interruptions import let_go
     from workflows.plan import Plan
 
 WRITE_TIMEOUT = timedelta(seconds=30)
@@ -181,8 +182,7 @@ class Commands:
                 break
         first = next(task for task in asked if task.done())
         for task in asked:
-            task.cancel()
-        await asyncio.gather(*asked, return_exceptions=True)
+            let_go(task)
         return first.result()
 
     async def _restore(self, request: RestoreStable) -> TrafficState:

@@ -23,13 +23,14 @@ with workflow.unsafe.imports_passed_through():
         Signal,
         analysis_id,
     )
-    from workflows.interruptions import leave_if_cancelled
+    from workflows.interruptions import let_go
     from workflows.journal import Journal
     from workflows.plan import Plan
 
 STEP = "Step"
 BACKGROUND = "Background"
 EXPERIMENT = "Experiment"
+Run = ChildWorkflowHandle[object, AnalysisResult]
 BAKE = "Bake"
 _WORDS = {STEP: "Step-based", BAKE: "In the bake at 100 %:"}
 
@@ -52,7 +53,7 @@ class GateFailed(Exception):  # noqa: N818  # a verdict, not an error of the pro
 class Gate:
     """One analysis run of a release, from its start to its verdict."""
 
-    def __init__(self, handle: ChildWorkflowHandle[object, AnalysisResult], reference: AnalysisRef, journal: Journal):
+    def __init__(self, handle: Run, reference: AnalysisRef, journal: Journal):
         self._handle = handle
         self._journal = journal
         self.reference = reference
@@ -71,7 +72,7 @@ class Gate:
     @classmethod
     async def of_experiment(cls, plan: Plan, journal: Journal, analysis: Document, *, name: str, step: int) -> Gate:
         """Start a run of the experiment of a step; `name` is what the experiment calls the analysis."""
-        names = (f"{each}-{name}" for each in plan.analysis_names(step))
+        names = plan.analysis_names(f"{step}-{name}")
         return await cls._start(plan, journal, analysis, names, EXPERIMENT, step)
 
     @classmethod
@@ -112,8 +113,8 @@ class Gate:
         journal.event("AnalysisRunRunning", text, analysis=name)
         if plan.owner_uid:
             journal.news.begun(reference, request.spec, analysis.get("analysisRunMetadata") or {})
-        try:
-            handle: ChildWorkflowHandle[object, AnalysisResult] = await workflow.start_child_workflow(
+        starting: asyncio.Task[Run] = asyncio.create_task(
+            workflow.start_child_workflow(
                 ANALYSIS_WORKFLOW,
                 request,
                 id=workflow_id,
@@ -123,22 +124,34 @@ class Gate:
                 priority=BACKGROUND_PRIORITY,
                 static_summary=f"{kind} analysis of {plan.request.name} revision {plan.revision}",
             )
+        )
+        try:
+            await workflow.wait([starting])
+        except asyncio.CancelledError:
+            starting.add_done_callback(_end_as_soon_as_started)
+            _left_without_verdict(reference, journal)
+            raise
+        try:
+            return cls(starting.result(), reference, journal)
         except WorkflowAlreadyStartedError:
             journal.not_begun(reference)
             raise
-        return cls(handle, reference, journal)
 
     async def verdict(self) -> Phase:
-        """Wait for the end. A run that could not be carried out is an Error, which is never a success (law 4)."""
+        """Wait for the end. A run that could not be carried out is an Error, which is never a success (law 4).
+
+        Whoever is cancelled here asks the run to end.
+        """
         try:
-            leave_if_cancelled()  # its start may have completed all the same
-            status = (await self._handle).status
+            await workflow.wait([self._handle])
+            status = self._handle.result().status
         except asyncio.CancelledError:
-            self._left_without_verdict()
+            let_go(self._handle)
+            _left_without_verdict(self.reference, self._journal)
             raise
         except ChildWorkflowError as error:
             if is_cancelled_exception(error):
-                self._left_without_verdict()
+                _left_without_verdict(self.reference, self._journal)
                 raise
             status = AnalysisStatus(
                 name=self.reference.name, phase=Phase.ERROR, message=str(error.cause or error)[:500]
@@ -156,16 +169,22 @@ class Gate:
             raise GateFailed(self.reference)
         return status.phase
 
-    def _left_without_verdict(self) -> None:
-        """The release went on, or ended, without this run: it proves nothing (law 4)."""
-        said = self._journal.said_by(self.reference)
-        if not said.phase.completed:
-            update = {"phase": Phase.INCONCLUSIVE, "message": "ended by the release, without a verdict"}
-            self._journal.analysis(self.reference.model_copy(update={"status": said.model_copy(update=update)}))
-
     async def settle(self) -> None:
         """Ask the run to end now with what it has measured."""
         await self._handle.signal(Signal.TERMINATE)
+
+
+def _end_as_soon_as_started(starting: asyncio.Task[Run]) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        let_go(starting.result())
+
+
+def _left_without_verdict(reference: AnalysisRef, journal: Journal) -> None:
+    """The release went on, or ended, without this run: it proves nothing (law 4)."""
+    said = journal.said_by(reference)
+    if not said.phase.completed:
+        update = {"phase": Phase.INCONCLUSIVE, "message": "ended by the release, without a verdict"}
+        journal.analysis(reference.model_copy(update={"status": said.model_copy(update=update)}))
 
 
 class Background:

@@ -73,6 +73,16 @@ async def _come_to_rest(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
+def let_go(work: asyncio.Future[Any]) -> None:
+    """Cancel what an activity or a child workflow is waited for with, and wait for nothing.
+
+    The SDK says itself, within the same workflow task, that it was cancelled: after all events that this task brought,
+    and so in no order of theirs. Whoever waited for that would act in an order of tasks, not of events (law 9).
+    """
+    work.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())  # read, if only once
+    work.cancel()
+
+
 async def shielded(work: Coroutine[Any, Any, None]) -> None:
     """Carry work through: a cancellation is remembered and raised when the work is done (law 3)."""
     task = asyncio.create_task(work)

@@ -148,6 +148,7 @@ class Journal:
             cluster=request.cluster,
             phase="Progressing",
             message="",
+            finished_at=None,
             desired_hash=place.hash,
             steps=tuple(StepStatus(index=index, text=text) for index, text in enumerate(steps)),
             step_hash=version_of(request.rollout).step_hash,
@@ -434,18 +435,10 @@ class Journal:
         now = (self._status.phase, self._status.actual_weight, self._status.revision)
         if now != self._attributes:
             self._attributes = now
-            self.leave_a_mark()
-
-    def leave_a_mark(self) -> None:
-        """Write the search attributes to the history, whether or not they changed."""
-        status = self._status
-        workflow.upsert_search_attributes(
-            [
-                SEARCH_PHASE.value_set(status.phase),
-                SEARCH_WEIGHT.value_set(status.actual_weight),
-                SEARCH_REVISION.value_set(status.revision),
-            ]
-        )
+            phase, weight, revision = now
+            workflow.upsert_search_attributes(
+                [SEARCH_PHASE.value_set(phase), SEARCH_WEIGHT.value_set(weight), SEARCH_REVISION.value_set(revision)]
+            )
 
     def _set(self, **changes: object) -> None:
         self._status = self._status.model_copy(update=changes)

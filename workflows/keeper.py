@@ -25,6 +25,7 @@ THE_DELAY = "the scale-down delay; a newer version"
 THE_LAST_DEADLINE = "pods without traffic to go"
 TELL_AGAIN = timedelta(seconds=5)
 TURNS = 8
+SHORTEST_WAIT = timedelta(milliseconds=1)  # a wait for what has passed asks for a timer as well: a replay may be later
 GIVE_UP = 5
 LET_COMPLETE = timedelta(milliseconds=500)  # what takes longer is waiting for its next attempt, or for a slow server
 
@@ -165,14 +166,10 @@ class Keeper:
         """Wait until another pass can make a difference."""
         if self._is_needed(place) or seen.failing:  # what is refused is tried again until it is not
             return
-        before, look = self._look, self._keep_looking(seen.picture)
-        if look is before:
-            # The SDK merges a workflow task without any command with the next one where that brings an update and the
-            # worker does not hold the run in its cache, and takes them apart again in later replays (law 9).
-            self._journal.leave_a_mark()
+        look = self._keep_looking(seen.picture)
         again = None if not self._unheard else workflow.now() + TELL_AGAIN
         ends = [end for end in (seen.resume_at, self._deadline(seen), again) if end is not None]
-        timeout = max(min(ends) - workflow.now(), timedelta(0)) if ends else None
+        timeout = max(min(ends) - workflow.now(), SHORTEST_WAIT) if ends else None
         try:
             await workflow.wait_condition(
                 lambda: look.done() or self._is_needed(place),
@@ -233,6 +230,7 @@ async def _let_others_go_first() -> None:
     """Let the steps act on what was reached, so that the next pass brings out what they did as well.
 
     A turn wakes those who wait, or runs what they start; from one step to the next, or to the end, it takes some turns.
+    Too few would cost a pass or a look; no replay depends on them, since one event is taken at a time.
     """
     for _ in range(TURNS):
         await workflow.wait_condition(lambda: True)

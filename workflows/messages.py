@@ -33,6 +33,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.journal import Journal
 
 
+GIVES_WAY = "a newer version takes over: promote that one"
+
+
 @dataclass
 class Inbox:
     """What was asked of a release and is not yet answered."""
@@ -104,6 +107,11 @@ class Doors:
 
     # ------------------------------------------------------------------------------------------------------- updates
 
+    @property
+    def _is_decided(self) -> bool:
+        """Whether it is known what becomes of the version that the run began with."""
+        return self.inbox.admitted is not None or bool(self.inbox.refused) or self.inbox.ended
+
     @workflow.update(name=Update.RELEASE, description="Release this version, or tell the release of a newer one")
     async def release(self, *arguments: Any) -> Accepted:
         """Answer once the request was checked; refused with `InvalidSpec`, it leaves nothing touched."""
@@ -111,7 +119,7 @@ class Doors:
         check_rollout(request, workflow.info().workflow_id)
         version, begins = request.resolved(), self.inbox.admitted is None and not self.inbox.refused
         if begins:
-            await workflow.wait_condition(lambda: self.inbox.admitted is not None or bool(self.inbox.refused))
+            await workflow.wait_condition(lambda: self._is_decided)
         if self.inbox.refused and self.journal.looked_at(version):
             raise ApplicationError(self.inbox.refused, type=ErrorType.INVALID_SPEC, non_retryable=True)
         # The version that the run began with may have been given up since: that is not to be done again.
@@ -162,6 +170,8 @@ class Doors:
     @promote_now.validator
     def _may_promote(self, *arguments: Any) -> None:
         self._refuse_when_closing()
+        if self.inbox.newer is not None:  # a wish counts for the version that it was made about (law 12)
+            raise ApplicationError(GIVES_WAY, type=ErrorType.REJECTED, non_retryable=True)
 
     @pause_now.validator
     def _may_pause(self, *arguments: Any) -> None:
@@ -183,8 +193,8 @@ class Doors:
     # --------------------------------------------------------------------------------------------------------- notes
 
     def _promote(self, message: Message) -> str:
-        if self.inbox.closing:
-            return self.inbox.closing
+        if self.inbox.closing or self.inbox.newer is not None:
+            return self.inbox.closing or GIVES_WAY
         text = f"promoted{' fully' if message.full else ''}{said(message)}"
         if message.full and (self.inbox.full is not None or self.journal.status().promoted_full):
             return text  # the door sees the wish in the object until the release has answered to it

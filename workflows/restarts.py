@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.failures import cause_of
     from workflows.interruptions import leave_if_cancelled
     from workflows.journal import Journal
+    from workflows.keeper import SHORTEST_WAIT
     from workflows.plan import Plan
 
 
@@ -49,16 +50,15 @@ class Restarts:
             at = self._journal.restart_due
             if at is None:
                 continue
-            if (left := at - workflow.now()).total_seconds() > 0:
-                try:
-                    await workflow.wait_condition(
-                        lambda: self._journal.restart_due != at,  # noqa: B023
-                        timeout=left,
-                        timeout_summary="until spec.restartAt",
-                    )
-                    continue
-                except TimeoutError:
-                    pass
+            try:
+                await workflow.wait_condition(
+                    lambda: self._journal.restart_due != at,  # noqa: B023
+                    timeout=max(at - workflow.now(), SHORTEST_WAIT),
+                    timeout_summary="until spec.restartAt",
+                )
+                continue
+            except TimeoutError:
+                pass
             self._journal.restarting = True
             try:
                 await self._commands.restart_pods(self._plan, at)

@@ -289,7 +289,7 @@ class Rollout(Doors):
 
     async def _make_way(self, newer: ReleaseRequest) -> ReleaseRequest:
         """A newer version came: it takes over where this one stands, beginning with its weight, which is 0."""
-        self.inbox.newer = None
+        self.inbox.newer = self.inbox.full = None
         await self._background.cancel()
         await self._restarts.stop()
         await self._keeper.stop()

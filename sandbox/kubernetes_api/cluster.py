@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -172,7 +173,7 @@ class Cluster:
             obj,
             name=meta(obj).get("name") or self._generated_name(kind, namespace, meta(obj).get("generateName", "")),
             namespace=namespace if kind.namespaced else None,
-            uid=str(uuid.uuid4()),
+            uid=str(uuid.UUID(int=random.getrandbits(128), version=4)),  # which a seed repeats
             creationTimestamp=timestamp(self.store.clock()),
             generation=1 if kind.generation else None,
             deletionTimestamp=None,

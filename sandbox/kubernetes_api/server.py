@@ -101,7 +101,7 @@ class KubernetesApi:
             OSError: the port is taken.
         """
         app = web.Application(client_max_size=MAX_BYTES)
-        app.router.add_route("*", "/{path:.*}", self._answer)
+        app.router.add_route("*", "/{path:.*}", self.answer)
         # A client that leaves cancels its handler, so that an idle watch does not outlive it.
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS
@@ -126,7 +126,8 @@ class KubernetesApi:
             if self.store.get(NAMESPACES, "", name) is None:
                 self.cluster.create(NAMESPACES, {"metadata": {"name": name}}, Writer("kube-apiserver", "v1"))
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """One request's answer; a failure is one, too."""
         try:
             path = parse_path(request.path)
             if path is not None:

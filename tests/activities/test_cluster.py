@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from activities.cluster import FENCE_ANNOTATION, REPLICA_SETS, ROLLOUTS, SERVICE
 from activities.kubernetes import Kubernetes
 from sandbox.processes import until
 from sandbox.world import Part, World, open_world
+from tests.virtual.cluster import VirtualCluster
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.contract import (
     CreateReplicaSet,
@@ -137,6 +139,22 @@ async def test_the_rollout_object_is_told(stage: Stage) -> None:
     seen = await stage.kubernetes.observe(ObserveRequest(target=TARGET))
     assert seen.rollout is not None
     assert seen.rollout["status"]["stableRS"] == HASH
+
+
+async def test_a_conflict_about_something_else_than_the_name_is_worth_a_retry() -> None:
+    cluster = VirtualCluster(datetime.now(UTC))
+    await cluster.start()
+    request = CreateReplicaSet(
+        target=TARGET, rollout=ROLLOUT, hash=HASH, revision=1, fence=Fence(epoch=1000, sequence=1)
+    )
+    try:
+        cluster.fail("create", "replicasets", 1, 409)
+        with pytest.raises(ApplicationError) as failed:
+            await Kubernetes(cluster.client).create_replica_set(request)
+        assert (failed.value.type, failed.value.non_retryable) == (ErrorType.CONFLICT, False)
+        assert (await Kubernetes(cluster.client).create_replica_set(request)).hash == HASH
+    finally:
+        await cluster.stop()
 
 
 async def test_a_status_that_comes_late_is_turned_away(stage: Stage) -> None:

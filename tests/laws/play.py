@@ -1,276 +1,221 @@
-"""Plays schedules of events on whole releases, one after the other on one server, and judges them."""
+"""Plays a schedule, one in virtual time, and judges it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowFailureError
-from temporalio.exceptions import ApplicationError
+from sandbox.kubernetes_api.kinds import ROLLOUTS, SERVICES
+from sandbox.kubernetes_api.objects import meta
+from tests.laws.happenings import Happenings
+from tests.laws.life import DEMO, Life, hash_of, tag_of
+from tests.laws.schedules import Event, Schedule
+from tests.virtual.temporal.loop import StandstillError, VirtualLoop, running
+from tidegate.contract import Activity, ReleaseStatus
 
-from sandbox.kubernetes_api.kinds import PODS, ROLLOUTS, VIRTUAL_SERVICES
-from sandbox.kubernetes_api.objects import Object, meta
-from tests.laws.schedules import BAD, GIVEN, Event, Schedule
-from tests.laws.witness import Witness, hash_of, tag_of
-from tests.virtual.cluster import NAMESPACE
-from tests.virtual.stage import Stage, Theatre, theatre
-from tidegate.analysis.reading import Reading, Verdict
-from tidegate.analysis.status import Phase
-from tidegate.contract import Activity, ReleaseResult, ReleaseStatus, rollout_id
-
-LONGEST_SECONDS = 60  # of real time, for one schedule
-CACHED = 100
-OVERDUE = timedelta(seconds=5)
-
-
-class Player:
-    """One server for many schedules, in a loop of its own. What follows on a failure begins on another server."""
-
-    def __init__(self) -> None:
-        self._runner = asyncio.Runner()
-        self._open = AsyncExitStack()
-        self._house: Theatre | None = None
-        self._played = 0
-
-    def close(self) -> None:
-        """Stop everything."""
-        self._runner.run(self._close())
-        self._runner.close()
-
-    def play(self, schedule: Schedule, *, forgetful: bool) -> None:
-        """Play one schedule; raises AssertionError when a law was broken.
-
-        A forgetful worker of the releases is as one that is restarted before each of its tasks.
-        """
-        self._runner.run(self._play(schedule, 0 if forgetful else CACHED))
-
-    async def _play(self, schedule: Schedule, cached: int) -> None:
-        if self._house is None:
-            self._house = await self._open.enter_async_context(theatre())
-        house, self._played = self._house, self._played + 1
-        try:
-            await house.keep(cached)
-            await _play(house, schedule, f"c{self._played}")
-        except BaseException:
-            await self._close()
-            raise
-
-    async def _close(self) -> None:
-        self._house = None
-        await self._open.aclose()
+BEGINNING_SECONDS = 20.0
+LONGEST_SECONDS = 1800.0  # of virtual time, until all agree on the version that is wanted at the end
+GLANCE_SECONDS = 5.0
+SILENT_SECONDS = 10.0  # for which a release may say nothing of what it waits for: it is doing something
+OVERDUE_SECONDS = 20.0
+LOSSES = (
+    "attempt lost",
+    "answer lost",
+    "no answer",
+    "answer cut off",
+    "request late",
+    "request lost",
+    "workflow task lost",
+)
 
 
-async def _play(house: Theatre, schedule: Schedule, name: str) -> None:
-    stages: list[Stage] = []
+@dataclass
+class Played:
+    """What one schedule came to. `failure` is empty where no law was broken."""
 
-    def measure(run: str, metric: Mapping[str, Any], now: datetime) -> Reading:
-        sets = stages[0].cluster.replica_sets()
-        bad = any(hash_of(each) in run and tag_of(each) in BAD for each in sets)
-        verdict = Verdict(phase=Phase.FAILED if bad else Phase.SUCCESSFUL, message="")
-        return Reading(metric=str(metric["name"]), verdict=verdict, started_at=now, finished_at=now)
-
-    house.provider.servicenow.incidents.clear()
-    async with house.stage(GIVEN, measure, name) as stage, asyncio.timeout(LONGEST_SECONDS):
-        stages.append(stage)
-        play = Play(stage)
-        await play.through(schedule)
-        play.judge(await play.ended(), house)
+    failure: str
+    virtual_seconds: float
+    runs: int
+    replays: int
+    happened: Counter[str]
+    writes: tuple[tuple[float, str, str], ...] = ()  # when which object was written
 
 
-class Play:
+def play(schedule: Schedule) -> Played:
+    """Play one schedule in a loop of its own."""
+    state = random.getstate()
+    random.seed(schedule.seed)  # of the API server: uids and generated names
+    try:
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            return runner.run(_play(schedule))
+    except StandstillError:
+        return Played("everybody waits, and for nothing that could ever happen", 0.0, 0, 0, Counter())
+    finally:
+        random.setstate(state)
+
+
+async def _play(schedule: Schedule) -> Played:
+    life, failure = Life(schedule), ""
+    writes: list[tuple[float, str, str]] = []
+    life.cluster.api.store.subscribe(
+        lambda change: writes.append((running().time(), change.kind.kind, meta(change.object)["name"]))
+    )
+    this = Play(life, schedule)
+    try:
+        await this.through()
+    except AssertionError as error:
+        failure = f"{error}" or repr(error)
+    finally:
+        await life.close()
+    broken = [*life.temporal.troubles, *this.witness.broken]
+    failure = "\n".join(filter(None, [*broken, failure]))
+    runs = life.temporal.all_runs()
+    return Played(failure, running().time(), len(runs), life.temporal.replays, life.chances.happened, tuple(writes))
+
+
+class Play(Happenings):
     """One schedule from the first deployment to a version that all agree on."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._cluster = stage.cluster
-        self._witness = Witness(stage.cluster)
-        self._releases = _Releases(stage.env.client, stage.name)
-        self._tag = "v1"
-        self._meddled = False
+    def __init__(self, life: Life, schedule: Schedule) -> None:
+        super().__init__(life, schedule)
+        self._silent_since: float | None = None
 
-    async def through(self, schedule: Schedule) -> None:
+    async def through(self) -> None:
         """Play it; raises AssertionError when something is broken on the way, or does not stand at the end."""
-        await self._stage.simulation.play([], 20)
-        for seconds, event in schedule:
+        self._cluster.apply(self._shape.rollout())
+        await self._pass(BEGINNING_SECONDS)
+        for seconds, event in self._schedule.events:
             await self._pass(seconds)
             await self._do(event)
-        self._heal_pods()
-        await self._pass(30)
-        await self._do(("unpause", True))
-        await self._pass(5)
-        await self._do(("promote", "full"))
-        await self._pass(180)
-        self._stands_as_wanted()
+        await self._calm_down()
+        await self._ends_as_wanted()
+        await self._judge_effects()
 
-    async def ended(self) -> list[ReleaseStatus]:
-        """What every release said at its end; each has one."""
-        return await self._releases.ended()
-
-    def judge(self, releases: list[ReleaseStatus], house: Theatre) -> None:
-        """What can be told at the end only."""
-        happened = [event for release in releases for event in release.events]
-        attempts = [analysis.name for release in releases for analysis in release.analyses]
-        self._witness.judge_effects(happened, attempts, house.provider.servicenow.incidents)
-        self._nothing_is_broken()
+    # ------------------------------------------------------------------------------------------------------ the events
 
     async def _do(self, event: Event) -> None:
         what, value = event
-        if what == "pods fail":
-            self._break_pods(value)
-        elif what == "requests fail":
-            (verb, plural), code, times = value
-            self._cluster.fail(verb, plural, times, code)
-        elif what == "somebody routes":
-            self._route(value)
-        elif what == "worker of the cluster goes":
-            self._cluster.cut_off(value)
-            self._witness.lost_answers += 1
-        else:
-            await self._act(what, value)
-        await self._judge_waits()
+        handler: Callable[[Any], Any] = getattr(self, "_" + what.replace(" ", "_"))
+        handler(value)
         self._nothing_is_broken()
 
-    async def _act(self, what: str, value: Any) -> None:
-        if what == "set_image":
-            self._tag = value
-        if what == "promote":
-            self._witness.promotes += 1
-            self._witness.promoted_by_hand.add(self._tag)
-        await self._stage.simulation.act(what, value)
+    # -------------------------------------------------------------------------------------------------------- judging
 
     async def _pass(self, seconds: float) -> None:
-        """Let time pass, and then until no pass is under way: the server cannot cancel what completes just then."""
-        await self._stage.simulation.sleep_until(self._now() + timedelta(seconds=seconds))
-        for _ in range(200):
-            if not await self._releases.is_busy(Activity.RECONCILE):
-                break
-            await self._stage.simulation.sleep_until(self._now() + timedelta(seconds=0.5))
-        else:
-            raise AssertionError("a pass that never ends")
-        await self._judge_waits()
-        self._nothing_is_broken()
-
-    def _now(self) -> datetime:
-        return self._cluster.clock.now
-
-    # ----------------------------------------------------------------------------------------------------- meddling
-
-    def _route(self, weight: int) -> None:
-        """Somebody else writes other weights."""
-
-        def edit(rule: Object) -> Object:
-            [route] = rule["spec"]["http"]
-            rows = [row | {"weight": share} for row, share in zip(route["route"], (100 - weight, weight), strict=True)]
-            return rule | {"spec": rule["spec"] | {"http": [route | {"route": rows}]}}
-
-        self._meddled = True
-        with self._witness.looking_elsewhere():
-            self._cluster.change(VIRTUAL_SERVICES, "vs", edit)
-
-    def _break_pods(self, tag: str) -> None:
-        """The pods of a version are no longer ready, and new ones do not become so."""
-        self._cluster.never_ready.add(f"img:{tag}")
-        for pod in self._cluster.pods():
-            if pod["spec"]["containers"][0]["image"] == f"img:{tag}" and pod.get("status"):
-                self._cluster.change(PODS, meta(pod)["name"], _ready("False"), status=True)
-
-    def _heal_pods(self) -> None:
-        self._cluster.never_ready.clear()
-        for pod in self._cluster.pods():
-            if pod.get("status"):
-                self._cluster.change(PODS, meta(pod)["name"], _ready("True"), status=True)
-
-    # ----------------------------------------------------------------------------------------------------- judging
+        """Let time pass, and look at what the release says meanwhile."""
+        end = running().time() + seconds
+        while (left := end - running().time()) > 1e-6:
+            await asyncio.sleep(min(left, GLANCE_SECONDS))
+            self._cluster.tick()
+            await self._judge_waits()
+            self._nothing_is_broken()
 
     def _nothing_is_broken(self) -> None:
-        assert not self._witness.broken, self._witness.broken
+        assert not self._life.temporal.troubles, "a workflow cannot go on"
+        assert not self.witness.broken, "a law is broken"
 
     async def _judge_waits(self) -> None:
-        """Law 5: whoever is not finished and does nothing says what for, since when, until when, and who ends it."""
-        status = await self._releases.resting()
-        if status is None or status.finished_at is not None:
+        """Law 5: whoever is not finished says what for, since when, until when, and who ends it."""
+        run = self._life.release()
+        if run is None or not run.is_resting:
             return
-        waiting = status.waiting
-        assert waiting is not None, f"law 5: waits for nothing: {status.phase} {status.message} {status.compensations}"
+        status = await self._life.account(run)
+        waiting, now = status.waiting, self._cluster.clock.now
+        working = {each.name for each in run.commands.activities.values()} - {Activity.AWAIT_CHANGE}
+        if status.finished_at is not None or waiting is not None or working:
+            self._silent_since = None
+        if status.finished_at is not None or (waiting is None and working):
+            return
+        if waiting is None:
+            self._silent_since = self._silent_since if self._silent_since is not None else running().time()
+            silent = running().time() - self._silent_since
+            assert silent < SILENT_SECONDS, (
+                f"law 5: waits for nothing: {status.phase} {status.message} {status.compensations}"
+            )
+            return
         assert waiting.what, f"law 5: {waiting}"
         assert waiting.who, f"law 5: {waiting}"
-        assert waiting.since <= self._now() + OVERDUE, f"law 5: waits since {waiting.since}, now {self._now()}"
+        assert (waiting.since - now).total_seconds() <= OVERDUE_SECONDS, (
+            f"law 5: waits since {waiting.since}, now {now}"
+        )
         if waiting.until is None:
-            by_hand = any(word in waiting.who for word in ("a person", "tidegate ", "a newer version"))
+            by_hand = any(word in waiting.who for word in ("a person", "tidegate ", "a newer version", "worker"))
             assert by_hand, f"law 5: neither a time nor a person: {waiting}"
-        else:
-            assert waiting.until + OVERDUE > self._now(), f"law 5: an end that has passed at {self._now()}: {waiting}"
+        elif self._schedule.is_undisturbed:
+            late = (now - waiting.until).total_seconds()
+            assert late < OVERDUE_SECONDS, f"law 5: an end that has passed at {now}: {waiting}"
 
-    def _stands_as_wanted(self) -> None:
+    async def _calm_down(self) -> None:
+        """Nothing goes wrong any more, and a person wants what the object asks for."""
+        chances = self._life.chances
+        self.witness.lost += sum(chances.happened[what] for what in LOSSES)
+        self._storms = dict.fromkeys(self._storms, 0.0)
+        chances.rates.clear()
+        await self._pass(45)
+        self._bring_back()
+        self._pods_heal(True)
+        await self._pass(30)
+        self._unpause(True)
+        await self._pass(5)
+        self._promote("full")
+
+    async def _ends_as_wanted(self) -> None:
+        end, why = running().time() + LONGEST_SECONDS, ""
+        while running().time() < end:
+            await self._pass(GLANCE_SECONDS)
+            why = self._not_as_wanted()
+            if not why and self._life.release() is None:
+                await self._pass(2 * GLANCE_SECONDS)
+                if not (why := self._not_as_wanted()):
+                    return
+        run = self._life.release()
+        status = await self._life.account(run) if run is not None else None
+        raise AssertionError(f"not as wanted: {why or 'a release that does not end'}: {_short(status)}")
+
+    def _not_as_wanted(self) -> str:
         rollout = self._cluster.find(ROLLOUTS, "demo") or {}
-        status = rollout["status"]
-        assert status["phase"] == "Healthy", status
-        assert status["stableRS"] == status["currentPodHash"]
-        wanted = {hash_of(each): each["spec"]["replicas"] for each in self._cluster.replica_sets()}
-        pods = {hash_: count for hash_, count in wanted.items() if count}
-        assert pods == {status["stableRS"]: rollout["spec"]["replicas"]}
-        shares = {hash_: share for hash_, share in self._witness.shares().items() if share}
-        assert shares == {status["stableRS"]: 100}
-        rule = self._cluster.find(VIRTUAL_SERVICES, "vs") or {}
-        if not self._meddled:  # nobody puts it right after the last release, and both Services are stable's
-            assert [row["weight"] for row in rule["spec"]["http"][0]["route"]] == [100, 0]
+        status = rollout.get("status") or {}
+        if status.get("phase") != "Healthy":
+            said = {name: status.get(name) for name in ("phase", "message", "abort", "currentStepIndex")}
+            return str(said)
+        stable = status["stableRS"]
+        if stable != status["currentPodHash"]:
+            return "stable is not current"
+        sets = self._cluster.replica_sets()
+        tags = [tag_of(each) for each in sets if hash_of(each) == stable]
+        if not set(tags) <= {self._wanted_tag(), *self._crossed} or not tags:
+            return f"{tags} is stable, wanted is {self._wanted_tag()}"
+        pods = {hash_of(each): each["spec"]["replicas"] for each in sets if each["spec"]["replicas"]}
+        # What a release that was cancelled within the scale-down delay leaves, the next one takes away.
+        if pods != {stable: rollout["spec"]["replicas"]} and not self._cancelled:
+            return f"pods {pods}, stable is {stable}"
+        shares = {hash_: share for hash_, share in self.witness.shares().items() if share}
+        if self._shape.routing != "none" and shares != {stable: 100}:
+            return f"traffic {shares}, stable is {stable}"
+        if self._shape.routing != "subset":
+            selectors = {
+                self._cluster.selector(meta(each)["name"])
+                for each in self._cluster.api.store.select(SERVICES, DEMO.namespace)
+            }
+            if selectors != {stable}:
+                return f"Services select {selectors}, stable is {stable}"
+        return ""
+
+    async def _judge_effects(self) -> None:
+        """What can be told at the end only."""
+        releases = [await self._life.account(run) for run in self._life.releases() if run.turns]
+        happened = [event for release in releases for event in release.events]
+        attempts = [analysis.name for release in releases for analysis in release.analyses]
+        self.witness.judge_effects(happened, attempts, self._life.servicenow.incidents, cut=self._cut)
+        self._nothing_is_broken()
 
 
-class _Releases:
-    """The releases of one Rollout, as Temporal knows them."""
-
-    def __init__(self, client: Client, cluster: str) -> None:
-        self._client = client
-        self._id = rollout_id(cluster, NAMESPACE, "demo")
-        self._runs: dict[str, None] = {}
-
-    async def is_busy(self, name: Activity) -> bool:
-        """Whether an activity of that name is under way."""
-        return name in _pending(await self._newest())
-
-    async def resting(self) -> ReleaseStatus | None:
-        """What the release says of itself; None while it does something, and when none is under way."""
-        newest = await self._newest()
-        if newest.status is not WorkflowExecutionStatus.RUNNING or set(_pending(newest)) - {Activity.AWAIT_CHANGE}:
-            return None
-        if newest.raw_description.HasField("pending_workflow_task"):
-            return None
-        handle = self._client.get_workflow_handle(self._id, run_id=newest.run_id)
-        status: ReleaseStatus = await handle.query("status", result_type=ReleaseStatus)
-        return status
-
-    async def ended(self) -> list[ReleaseStatus]:
-        """The last words of each; raises AssertionError for one that has not ended."""
-        newest = await self._newest()
-        assert newest.status is not WorkflowExecutionStatus.RUNNING, f"law 5: still running, {_pending(newest)}"
-        return [await self._last_words(run) for run in self._runs]
-
-    async def _last_words(self, run: str) -> ReleaseStatus:
-        handle = self._client.get_workflow_handle(self._id, run_id=run, result_type=ReleaseResult)
-        try:
-            result: ReleaseResult = await handle.result(follow_runs=False)
-        except WorkflowFailureError as failure:
-            if not isinstance(failure.cause, ApplicationError):
-                raise
-            result = ReleaseResult.model_validate(failure.cause.details[0])
-        return result.status
-
-    async def _newest(self) -> WorkflowExecutionDescription:
-        newest = await self._client.get_workflow_handle(self._id).describe()
-        self._runs[newest.run_id] = None
-        return newest
-
-
-def _pending(description: WorkflowExecutionDescription) -> list[str]:
-    return [each.activity_type.name for each in description.raw_description.pending_activities]
-
-
-def _ready(value: str) -> Callable[[Object], Object]:
-    def edit(pod: Object) -> Object:
-        conditions = [{**each, "status": value} for each in pod["status"].get("conditions") or []]
-        return pod | {"status": pod["status"] | {"conditions": conditions}}
-
-    return edit
+def _short(status: ReleaseStatus | None) -> str:
+    if status is None:
+        return "no release under way"
+    waiting = status.waiting.what if status.waiting is not None else "nothing"
+    return f"{status.phase} {status.message!r} step {status.step_index} waits for {waiting}"

@@ -1,51 +1,21 @@
-"""Random lives of a Rollout: what may happen to it, and when."""
+"""Random lives of a Rollout: what may happen to it, and when; and what the machinery around it loses meanwhile."""
 
 from __future__ import annotations
 
+import random
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from hypothesis import strategies as st
+from tests.laws.shapes import TAGS, Shape
 
-BAD = frozenset({"v3", "v5"})  # their analyses fail
-STEPS = [
-    {"setWeight": 20},
-    {"pause": {"duration": "10s"}},
-    {"analysis": {"templates": [{"templateName": "gate"}]}},
-    {"setWeight": 60},
-    {"pause": {}},
-]
-ROLLOUT: dict[str, Any] = {
-    "apiVersion": "argoproj.io/v1alpha1",
-    "kind": "Rollout",
-    "metadata": {"name": "demo"},
-    "spec": {
-        "replicas": 5,
-        "selector": {"matchLabels": {"app": "x"}},
-        "template": {
-            "metadata": {"labels": {"app": "x"}},
-            "spec": {"containers": [{"name": "c", "image": "img:v1"}]},
-        },
-        "strategy": {
-            "canary": {
-                "steps": STEPS,
-                "canaryService": "canary",
-                "stableService": "stable",
-                "trafficRouting": {"istio": {"virtualService": {"name": "vs"}}},
-            }
-        },
-    },
-}
-GATE = {
-    "metadata": {"name": "gate"},
-    "spec": {"metrics": [{"name": "m", "provider": {"web": {"url": "http://x"}}, "successCondition": "true"}]},
-}
-GIVEN = {"rollout": ROLLOUT, "templates": [GATE], "ready_after": 3}
+Event = tuple[str, Any]
 
 # Requests that the API server turns down. What it says to a look or to a write of the Rollout stands for all of them.
 REQUESTS = (
     ("patch", "replicasets"),
     ("create", "replicasets"),
     ("patch", "virtualservices"),
+    ("patch", "destinationrules"),
     ("patch", "services"),
     ("patch", "rollouts"),
     ("get", "virtualservices"),
@@ -54,25 +24,126 @@ REQUESTS = (
     ("create", "analysisruns"),
 )
 
-Event = tuple[str, Any]
-Schedule = list[tuple[int, Event]]  # seconds to wait before each event
+# How probable it is that something goes wrong, each time that it could.
+CALM: dict[str, float] = {}
+UNREST: dict[str, float] = {
+    "forgotten": 0.1,  # a worker no longer has a run in memory
+    "slow": 0.03,
+    "stale": 0.15,  # the watcher hears of a change long after it
+    "long history": 0.02,
+}
+STORM: dict[str, float] = {
+    **UNREST,
+    "workflow task lost": 0.02,
+    "attempt lost": 0.02,
+    "answer lost": 0.02,
+    "request lost": 0.004,
+    "request late": 0.004,
+    "no answer": 0.004,
+    "answer cut off": 0.01,
+    "call lost": 0.01,
+    "call's answer lost": 0.01,
+    "watch cut off": 0.01,
+    "measurement fails": 0.05,
+}
+WEATHERS = {"calm": CALM, "unrest": UNREST, "storm": STORM}
 
-EVENTS: st.SearchStrategy[Event] = st.one_of(
-    st.tuples(st.just("set_image"), st.sampled_from(["v1", "v2", "v3", "v4", "v5"])),
-    st.tuples(st.sampled_from(["abort", "retry", "pause", "unpause"]), st.just(True)),
-    st.tuples(st.just("promote"), st.sampled_from([True, "full"])),
-    st.tuples(st.just("set_replicas"), st.integers(min_value=1, max_value=8)),
-    st.tuples(st.just("set_steps"), st.sampled_from([STEPS, STEPS[:3], STEPS[2:]])),
-    st.tuples(st.just("pods fail"), st.sampled_from(["v1", "v2", "v4"])),
-    st.tuples(
-        st.just("requests fail"),
-        st.tuples(st.sampled_from(REQUESTS), st.sampled_from([409, 503]), st.integers(min_value=1, max_value=3)),
+
+@dataclass(frozen=True)
+class Schedule:
+    """One life. `seed` decides all that is left to chance while it is played."""
+
+    seed: int
+    shape: Shape
+    events: tuple[tuple[int, Event], ...]  # seconds to wait before each
+    weather: str = "calm"
+    watchers: int = 1
+
+    @classmethod
+    def drawn(cls, seed: int) -> Schedule:
+        """The life of that number."""
+        chance = random.Random(seed)
+        shape = Shape.drawn(chance)
+        weather = chance.choices(["calm", "unrest", "storm"], [3, 4, 3])[0]
+        events = tuple((chance.choice(_WAITS), _event(chance, shape)) for _ in range(chance.randint(1, 7)))
+        return cls(seed, shape, events, weather, watchers=2 if chance.random() < 0.1 else 1)
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Schedule:
+        """One that was spelled out as `as_json` does."""
+        events = tuple(
+            (wait, (what, tuple(value) if isinstance(value, list) else value))
+            for wait, what, value in document["events"]
+        )
+        return cls(document["seed"], Shape(**document["shape"]), events, document["weather"], document["watchers"])
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, so that it stays what it is when other lives are drawn from the same number."""
+        events = [[wait, what, value] for wait, (what, value) in self.events]
+        rest = {"weather": self.weather, "watchers": self.watchers, "events": events}
+        return {"seed": self.seed, "shape": asdict(self.shape), **rest}
+
+    @property
+    def is_undisturbed(self) -> bool:
+        """Whether every process and every request does what it should, so that nothing is late."""
+        return self.weather == "calm" and not any(what in _DISTURBING for _, (what, _) in self.events)
+
+    def without(self, index: int) -> Schedule:
+        """The same with one event less."""
+        return replace(self, events=self.events[:index] + self.events[index + 1 :])
+
+    def __str__(self) -> str:
+        events = "".join(
+            f"\n  {wait:>3} s  {what} {value if value is not True else ''}" for wait, (what, value) in self.events
+        )
+        return f"Schedule {self.seed}: {self.weather}, {self.watchers} watcher(s), {self.shape}{events}"
+
+
+_DISTURBING = ("requests fail", "cut off", "workers go", "watchers go", "api away", "temporal away")
+_WAITS = (0, 1, 1, 2, 3, 5, 8, 13, 20, 30, 40)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of event: how often, and with which values."""
+
+    weight: int
+    values: tuple[Any, ...] = (True,)
+    only: frozenset[str] = field(default_factory=frozenset)  # kinds of routing, or all
+
+
+_KINDS: dict[str, _Kind] = {
+    "set image": _Kind(30, TAGS),
+    "abort": _Kind(4),
+    "retry": _Kind(4),
+    "pause": _Kind(3),
+    "unpause": _Kind(3),
+    "promote": _Kind(8, (True, "full")),
+    "set replicas": _Kind(4, tuple(range(1, 9))),
+    "set steps": _Kind(3, ("gated", "short", "ungated")),
+    "pods fail": _Kind(5, ("v1", "v2", "v4")),
+    "pods heal": _Kind(2),
+    "say": _Kind(8, ("abort", "promote", "promote full", "pause", "resume")),
+    "signal": _Kind(5, ("abort", "promote", "pause", "resume", "nonsense", "abort twice")),
+    "ci": _Kind(5, TAGS[:4]),
+    "ci twice": _Kind(2, TAGS[:4]),
+    "undo": _Kind(4),
+    "terminate": _Kind(3),
+    "cancel": _Kind(2),
+    "delete": _Kind(2, (0, 3, 25)),
+    "requests fail": _Kind(
+        8, tuple((*kind, code, times) for kind in REQUESTS for code in (409, 503) for times in (1, 3))
     ),
-    st.tuples(st.just("somebody routes"), st.sampled_from([0, 7, 50, 100])),
-    st.tuples(st.just("worker of the cluster goes"), st.integers(min_value=1, max_value=5)),  # after so many writes
-)
-SCHEDULES = st.lists(st.tuples(st.integers(min_value=1, max_value=40), EVENTS), min_size=1, max_size=7)
-# Whether the worker of the releases is as one that is restarted before each task. It cannot go while a release is under
-# way: this server leaves the queries of a release to the worker that kept it, also when that one went.
-# It costs three times as much: one in ten.
-FORGETFUL = st.sampled_from([False] * 9 + [True])
+    "somebody routes": _Kind(4, (0, 7, 50, 100), frozenset({"host", "subset"})),
+    "cut off": _Kind(6, (1, 2, 3, 4, 5)),  # the worker of the cluster goes after so many writes
+    "workers go": _Kind(4),
+    "watchers go": _Kind(2, (0, 5, 20)),  # and come back after so many seconds
+    "api away": _Kind(3, (2, 12, 40)),
+    "temporal away": _Kind(2, (2, 12, 40)),
+}
+
+
+def _event(chance: random.Random, shape: Shape) -> Event:
+    kinds = {name: kind for name, kind in _KINDS.items() if not kind.only or shape.routing in kind.only}
+    name = chance.choices(list(kinds), [kind.weight for kind in kinds.values()])[0]
+    return name, chance.choice(kinds[name].values)

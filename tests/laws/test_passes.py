@@ -346,6 +346,19 @@ def test_a_release_reads_as_its_moves() -> None:
     assert seen == [Scale("shop-S", 0)]
 
 
+def test_a_dynamic_stable_that_was_never_marked_has_its_pods_back_before_it_gets_everything_again() -> None:
+    model, rules = Model(5, "S"), Rules(("stable",), ("canary",), history=2)
+    model.sets["S"] = replace(model.sets["S"], wanted=4, created=4, available=4, promoted=False, promoted_last=False)
+    model.sets["C"] = Standing("shop-C", "C", 2, 1, 1, 1)
+    model.selectors["canary"], model.weight = "C", 20
+    at = position({**ROUTED, **SERVICES, "dynamicStableScale": True}, 20, 60, index=2, replicas=5, sent=20)
+    settle(model, replace(at, desired_hash="S"), rules)
+    assert model.traffic() == {"S": 80, "C": 20}
+    model.pods_come()
+    settle(model, replace(at, desired_hash="S"), rules)
+    assert model.traffic()["S"] == 100
+
+
 @pytest.mark.parametrize("weight", [0, 1])
 def test_a_dynamic_stable_has_its_pods_back_before_a_lower_weight_sends_it_more(weight: int) -> None:
     model, rules = Model(2, "S"), Rules(("stable",), ("canary",), history=2)

@@ -6,46 +6,64 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
 
 from activities.cluster import FENCE_ANNOTATION
-from activities.replica_sets import HASH_LABEL
+from activities.replica_sets import HASH_LABEL, PROMOTED_AT
 from sandbox.kubernetes_api import Change
-from sandbox.kubernetes_api.kinds import REPLICA_SETS, ROLLOUTS, SERVICES, VIRTUAL_SERVICES
+from sandbox.kubernetes_api.kinds import KINDS, REPLICA_SETS, ROLLOUTS, SERVICES, VIRTUAL_SERVICES
 from sandbox.kubernetes_api.objects import Object, lookup, meta
-from sandbox.kubernetes_api.store import ADDED
-from tests.laws.schedules import BAD
+from sandbox.kubernetes_api.store import ADDED, DELETED
+from tests.laws.life import hash_of, tag_of
+from tests.laws.shapes import UNPROVEN, Shape
 from tests.virtual.cluster import VirtualCluster
 from tidegate.contract import Event, IncidentRequest
 from workers.watch_door import INVALID_SPEC, NOT_NOW
 
 _Words = tuple[str, str]  # reason and message of an Event
 # Of a pass, which tells of them itself.
-DEEDS = ("NewReplicaSetCreated", "ScalingReplicaSet", "SwitchService", "TrafficWeightUpdated", "ManagedRoutesUpdated")
+DEEDS = (
+    "Experiment",
+    "NewReplicaSetCreated",
+    "ScalingReplicaSet",
+    "SwitchService",
+    "TrafficWeightUpdated",
+    "ManagedRoutesUpdated",
+)
+WISHES = ("RolloutAborted", "RolloutPromoted", "RolloutPaused", "RolloutResumed")
+DESTINATION_RULES = next(kind for kind in KINDS if kind.kind == "DestinationRule")
+TRAFFIC = (VIRTUAL_SERVICES, SERVICES, DESTINATION_RULES)
+# A release may still act on a number of replicas that it read before somebody changed it.
+STALE = timedelta(seconds=60)
 
 
 class Witness:
     """Laws 1 to 4 at each write about traffic and pods, law 6 at the end.
 
     Attributes:
-        promoted_by_hand: tags that a person promoted; law 4 leaves them alone.
+        exempt: tags whose promotion needs no evidence: a person promoted them, or nothing in their spec judges them.
         promotes: how often a person promoted.
-        lost_answers: how often a worker went in a pass, which told of deeds that its release never hears of.
+        lost: how often something was lost that a pass had told of deeds, which its release then never hears of.
+        was_deleted: whether somebody has deleted the Rollout, and with it all that it owns.
         broken: what was seen to be against a law.
     """
 
-    def __init__(self, cluster: VirtualCluster) -> None:
+    def __init__(self, cluster: VirtualCluster, shape: Shape) -> None:
         self._cluster = cluster
+        self._shape = shape
         self._before: dict[str, int] = {}
         self._available: dict[str, int] = {}
-        self._replicas = [5]
+        self._replicas: list[tuple[datetime, int]] = []
         self._elsewhere = False
         self._aborted_at = cluster.clock.now
         self._runs: Counter[str] = Counter()
         self._told: Counter[_Words] = Counter()
         self._notices: Counter[str] = Counter()
-        self.promoted_by_hand: set[str] = set()
+        self.exempt: set[str] = set()
         self.promotes = 0
-        self.lost_answers = 0
+        self.lost = 0
+        self.was_deleted = False
         self.broken: list[str] = []
         cluster.api.store.subscribe(self._judge)
 
@@ -59,13 +77,21 @@ class Witness:
             self._elsewhere = False
 
     def shares(self) -> dict[str, int]:
-        """Percent of the traffic by the hash of the pods that get it, as routes and Services stand."""
+        """Percent of the traffic by the hash of the pods that get it, as routes, Services and subsets stand."""
         rule = self._cluster.find(VIRTUAL_SERVICES, "vs")
         shares: dict[str, int] = {}
-        for row in rule["spec"]["http"][0]["route"] if rule else ():
-            hash_ = self._cluster.selector(row["destination"]["host"])
-            shares[hash_] = shares.get(hash_, 0) + int(row.get("weight", 0))
+        routes = [route for route in (rule["spec"]["http"] if rule else ()) if not route.get("match")]
+        for row in routes[-1]["route"] if routes else ():
+            hash_ = self._led_to(row["destination"])
+            shares[hash_] = shares.get(hash_, 0) + int(row.get("weight", 100 if len(routes[-1]["route"]) == 1 else 0))
         return shares
+
+    def _led_to(self, destination: Object) -> str:
+        if (subset := destination.get("subset")) is None:
+            return self._cluster.selector(destination["host"])
+        rule = self._cluster.find(DESTINATION_RULES, "dr") or {}
+        labels = [each.get("labels") or {} for each in lookup(rule, "spec", "subsets") or [] if each["name"] == subset]
+        return str(labels[0].get(HASH_LABEL, "")) if labels else ""
 
     def _judge(self, change: Change) -> None:
         if change.kind.kind == "Event" and change.object["involvedObject"]["kind"] == "Rollout":
@@ -73,16 +99,21 @@ class Witness:
         elif change.kind.kind == "AnalysisRun" and change.type == ADDED:
             self._runs[meta(change.object)["name"]] += 1
         if change.kind is ROLLOUTS:
-            self._replicas.append(change.object["spec"]["replicas"])
+            self._replicas.append((self._cluster.clock.now, change.object["spec"].get("replicas", 1)))
             if lookup(change.object, "status", "abort") and not lookup(change.previous or {}, "status", "abort"):
                 self._aborted_at = self._cluster.clock.now
-        if change.kind in (VIRTUAL_SERVICES, SERVICES) and not self._elsewhere:
+        if change.kind in TRAFFIC and not self._elsewhere:
             self._judge_traffic(change.object)
-        if change.kind is REPLICA_SETS and change.previous is not None:
+        if change.kind is REPLICA_SETS and change.previous is not None and change.type != DELETED:
             self._judge_scale(change.object, change.previous)
-        if change.kind in (VIRTUAL_SERVICES, SERVICES, REPLICA_SETS):
+            self._judge_promotion(change.object, change.previous)
+        if change.kind in (*TRAFFIC, REPLICA_SETS):
             self._before = self.shares()
             self._available = {hash_of(each): _available(each) for each in self._cluster.replica_sets()}
+
+    def _fewest_replicas(self) -> int:
+        recent = [count for at, count in self._replicas if at >= self._cluster.clock.now - STALE]
+        return min([*recent, *(count for _, count in self._replicas[-2:])], default=1)
 
     # -------------------------------------------------------------------------------------------------- laws 1 to 4
 
@@ -92,15 +123,21 @@ class Witness:
         for hash_, share in after.items():
             if not hash_ or share <= self._before.get(hash_, 0) or hash_ == self._cluster.stable_hash:
                 continue
-            needed = math.ceil(share * min(self._replicas[-2:]) / 100)
+            if self.was_deleted and hash_ not in self._available:
+                continue  # what it led to went with a Rollout that somebody deleted
+            needed = 1 if self._shape.is_scaled else math.ceil(share * self._fewest_replicas() / 100)
             if self._available.get(hash_, 0) < needed:
-                self.broken.append(f"law 1: {share} % to {hash_} with {self._available.get(hash_, 0)} pods")
+                self._breaks(f"law 1: {share} % to {hash_} with {self._available.get(hash_, 0)} pods")
             told = status.get("observedGeneration") == str(meta(rollout).get("generation"))
-            aborted = status.get("abort") and status.get("currentPodHash") == hash_
-            if told and aborted and not self._is_of_a_newer_release(written):
-                self.broken.append(f"law 3: {share} % to {hash_} after its abort")
-            if share == 100 and self._tag(hash_) in BAD - self.promoted_by_hand and self._cluster.stable_hash:
-                self.broken.append(f"law 4: all of the traffic to {self._tag(hash_)}, whose analysis fails")
+            # The phase is the release's own word: until it has heard of the abort, it goes on.
+            aborted = (
+                status.get("abort") and status.get("phase") == "Degraded" and status.get("currentPodHash") == hash_
+            )
+            back = bool(self._cluster.stable_hash)  # a first version has none to go back to
+            if told and aborted and back and not self._is_of_a_newer_release(written):
+                self._breaks(f"law 3: {share} % to {hash_} after its abort")
+            if share == 100 and self._is_unproven(hash_):
+                self._breaks(f"law 4: all of the traffic to {self._tag(hash_)}, whose analysis was not successful")
 
     def _is_of_a_newer_release(self, written: Object) -> bool:
         """Whether it was written by a release that began after the abort, because a person asked for it."""
@@ -110,12 +147,26 @@ class Witness:
     def _judge_scale(self, new: Object, old: Object) -> None:
         wanted, before = new["spec"]["replicas"], old["spec"]["replicas"]
         share = self.shares().get(hash_of(new), 0)
-        if wanted < before and wanted < math.floor(share * min(self._replicas[-2:]) / 100):
-            self.broken.append(f"law 2: {hash_of(new)} to {wanted} pods while {share} % go there")
+        fewest = 1 if self._shape.is_scaled else self._fewest_replicas()
+        if wanted < before and wanted < math.floor(share * fewest / 100):
+            self._breaks(f"law 2: {hash_of(new)} to {wanted} pods while {share} % go there")
+
+    def _judge_promotion(self, new: Object, old: Object) -> None:
+        promoted, before = (str((meta(each).get("annotations") or {}).get(PROMOTED_AT, "")) for each in (new, old))
+        others = [each for each in self._cluster.replica_sets() if hash_of(each) != hash_of(new)]
+        had_stable = any((meta(each).get("annotations") or {}).get(PROMOTED_AT) for each in others)
+        if promoted != before and had_stable and tag_of(new) in UNPROVEN - self.exempt:
+            self._breaks(f"law 4: {tag_of(new)} is stable, whose analysis was not successful")
+
+    def _is_unproven(self, hash_: str) -> bool:
+        return bool(self._cluster.stable_hash) and self._tag(hash_) in UNPROVEN - self.exempt
 
     def _tag(self, hash_: str) -> str:
         found = [each for each in self._cluster.replica_sets() if hash_of(each) == hash_]
         return tag_of(found[0]) if found else ""
+
+    def _breaks(self, law: str) -> None:
+        self.broken.append(f"{law} (at {self._cluster.clock.now:%H:%M:%S.%f})")
 
     # -------------------------------------------------------------------------------------------------------- law 6
 
@@ -128,7 +179,7 @@ class Witness:
             self._told[event["reason"], event["message"]] += times
 
     def judge_effects(
-        self, happened: Sequence[Event], attempts: Sequence[str], incidents: list[IncidentRequest]
+        self, happened: Sequence[Event], attempts: Sequence[str], incidents: Sequence[IncidentRequest], *, cut: bool
     ) -> None:
         """One effect for one cause (law 6), all causes being those that the releases know of.
 
@@ -136,34 +187,31 @@ class Witness:
             happened: the events of all releases.
             attempts: the names of all analysis runs that were begun.
             incidents: each request for one.
+            cut: whether a release was stopped from outside, which may have decided what it no longer could have done.
         """
         causes = Counter((event.reason, event.message) for event in happened)
         notices = [name for name, times in self._notices.items() if times > 1]
         more = self._told - causes
-        unheard = Counter({words: min(self.lost_answers, more[words]) for words in more if words[0] in DEEDS})
-        if notices or more - unheard:
-            self.broken.append(f"law 6: told more often than they happened: {more - unheard} {notices}")
+        # A pass that is under way when its version is given up, or makes way, tells of deeds that no release notes.
+        turns = self.lost + sum(event.reason in ("RolloutUpdated", "RolloutAborted") for event in happened)
+        unheard = Counter({words: min(turns, more[words]) for words in more if words[0] in DEEDS})
+        if (notices or more - unheard) and not self.was_deleted:  # a new object is told all of it again
+            self._breaks(f"law 6: told more often than they happened: {more - unheard} {notices}")
         promoted = sum(event.reason == "RolloutPromoted" for event in happened)
         if promoted > self.promotes:
-            self.broken.append(f"law 6: promoted {promoted} times, asked for {self.promotes} times")
+            self._breaks(f"law 6: promoted {promoted} times, asked for {self.promotes} times")
+        own = [event.message for event in happened if "by tidegate-worker" in event.message and event.reason in WISHES]
+        if own:
+            self._breaks(f"law 12: what the release wrote was taken for somebody's wish: {own}")
         again = [name for name, times in self._runs.items() if times > 1]
-        if again or not set(self._runs) <= set(attempts) or len(set(attempts)) != len(attempts):
-            self.broken.append(f"law 6: AnalysisRun objects {dict(self._runs)} of the attempts {attempts}")
-        ids = [each.correlation_id for each in incidents]
+        more_than_once = again or len(set(attempts)) != len(attempts)
+        if not set(self._runs) <= set(attempts) or (more_than_once and not self.was_deleted):  # numbers begin anew then
+            self._breaks(f"law 6: AnalysisRun objects {dict(self._runs)} of the attempts {attempts}")
+        ids = {each.correlation_id for each in incidents}
         aborts = sum(event.reason == "RolloutAborted" for event in happened)
-        if len(set(ids)) != len(ids) or len(ids) != aborts:
-            self.broken.append(f"law 6: incidents {ids} of {aborts} aborts")
+        if len(ids) > aborts or (len(ids) < aborts and not cut):
+            self._breaks(f"law 6: incidents {sorted(ids)} of {aborts} aborts")
 
 
-def hash_of(found: Object) -> str:
-    """Pod template hash of a ReplicaSet."""
-    return str((meta(found).get("labels") or {}).get(HASH_LABEL, ""))
-
-
-def tag_of(found: Object) -> str:
-    """Image tag of a ReplicaSet's first container."""
-    return str(found["spec"]["template"]["spec"]["containers"][0]["image"]).rpartition(":")[2]
-
-
-def _available(found: Object) -> int:
+def _available(found: Any) -> int:
     return int(lookup(found, "status", "availableReplicas") or 0)

@@ -1,28 +1,40 @@
 """Record the histories that `test_replay.py` replays: `python -m tests.replay.record`.
 
-Each turn is taken on the time-skipping server with the seed's manifests. Record anew only for a turn that is new: an
-edit of a workflow that cannot replay a recorded history belongs behind `workflow.patched`.
+Each turn is taken on the time-skipping server with the seed's manifests; what was recorded before is gone then. The
+storms are turns in which much happens at once, on a worker that keeps no release from one task to the next, and whose
+first task after it fails as if the worker had died. Record anew only for a turn that is new: an edit of a workflow that
+cannot replay a recorded history belongs behind `workflow.patched`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowHistory
+from temporalio.worker import (
+    HandleSignalInput,
+    Interceptor,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+)
 
 from tests.virtual.releases import IMAGE, World, release_world
 from tests.workflows.test_bake import baked as with_bake
 from tests.workflows.test_experiment import experiment
 from tests.workflows.test_reverts import annotated
 from tests.workflows.test_steps import without_router
-from tidegate.contract import Accepted
+from tidegate.contract import Accepted, Signal
 
 HISTORIES = Path(__file__).parent
+LONGEST_TURN_SECONDS = 60
+TRIES = 4
 Turn = Callable[[World], Awaitable[WorkflowHandle[Any, Any]]]
 
 
@@ -130,20 +142,109 @@ async def refused(world: World) -> WorkflowHandle[Any, Any]:
     return handle
 
 
-TURNS: tuple[Turn, ...] = (
+async def at_a_gate(world: World) -> WorkflowHandle[Any, Any]:
+    handle = await good(world)
+    await world.until(handle, lambda status: status.waiting is not None and status.waiting.what.startswith("analysis"))
+    return handle
+
+
+async def in_a_pass(world: World) -> WorkflowHandle[Any, Any]:
+    """The first pass is under way, and stays so for a moment; writes to the routes are free."""
+    await world.deploy_stable()
+    hold = world.cluster.hold("patch", "services")
+    handle = await world.start(world.request("1.1.0"))
+    async with asyncio.timeout(60):
+        await hold.begun.wait()
+    asyncio.get_running_loop().call_later(1, hold.go_on.set)
+    return handle
+
+
+async def crowded(world: World) -> WorkflowHandle[Any, Any]:
+    """People and CI at the same moment, in the first pause."""
+    handle = await at_first_pause(world)
+    await asyncio.gather(
+        handle.signal("pause", {"by": "ana"}),
+        handle.execute_update("promote", {"by": "bob"}, result_type=Accepted),
+        handle.signal("resume", {"by": "ana"}),
+        handle.execute_update("release", world.request("1.2.0"), result_type=Accepted),
+    )
+    return handle
+
+
+async def overtaken(world: World) -> WorkflowHandle[Any, Any]:
+    """A newer version comes while an analysis is under way, and then a promotion of it."""
+    handle = await at_a_gate(world)
+    await handle.signal("pause")
+    await handle.execute_update("release", world.request("1.2.0"), result_type=Accepted)
+    await handle.signal("resume", {"by": "ana"})
+    await handle.signal("promote", {"full": True, "by": "ana"})
+    return handle
+
+
+async def gated(world: World) -> WorkflowHandle[Any, Any]:
+    """An abort, and much else that is too late, while an analysis is under way."""
+    handle = await at_a_gate(world)
+    await asyncio.gather(
+        handle.signal("abort", {"by": "ana"}), handle.signal("promote", {"by": "bob"}), handle.signal("pause")
+    )
+    return handle
+
+
+async def torn(world: World) -> WorkflowHandle[Any, Any]:
+    """An abort in the middle of a pass."""
+    handle = await in_a_pass(world)
+    await handle.signal("pause", {"by": "bob"})
+    await handle.signal("abort", {"by": "ana"})
+    return handle
+
+
+async def replaced(world: World) -> WorkflowHandle[Any, Any]:
+    """A newer version in the middle of a pass."""
+    handle = await in_a_pass(world)
+    await handle.signal("pause", {"by": "bob"})
+    await handle.execute_update("release", world.request("1.2.0"), result_type=Accepted)
+    await handle.signal("promote", {"full": True, "by": "ana"})
+    return handle
+
+
+class DyingOnce(Interceptor):
+    """For the worker of the releases: the first task that brings a signal fails, and comes again with what follows."""
+
+    def __init__(self) -> None:
+        _Dying.lives = 1
+
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:  # noqa: A002
+        """Of every workflow."""
+        return _Dying
+
+
+class _Dying(WorkflowInboundInterceptor):
+    lives = 1
+
+    async def handle_signal(self, input: HandleSignalInput) -> None:  # noqa: A002
+        if input.signal not in (Signal.MEASURED, Signal.FOLLOWED_UP) and _Dying.lives > 0:
+            _Dying.lives -= 1
+            raise RuntimeError("the worker is gone")
+        await super().handle_signal(input)
+
+
+CALM: tuple[Turn, ...] = (
     *(first, good, bad, reverted, aborted, promoted, superseded),
     *(held, back, paused, compared, baked, unrouted, late, refused),
 )
+STORMS: tuple[Turn, ...] = (crowded, overtaken, gated, torn, replaced)
+TURNS = CALM + STORMS
 
 
-async def record(turn: Turn) -> None:
+async def record(turn: Turn, folder: Path) -> None:
     """Take one turn and write the histories of the release and of its children."""
-    async with release_world(ends=()) as world:
+    storm: dict[str, Any] = {"ends": (DyingOnce(),), "cached": 0} if turn in STORMS else {"ends": ()}
+    async with release_world(**storm) as world:
         handle = await turn(world)
         with suppress(WorkflowFailureError):  # an abort ends like this
             await handle.result()
         history = await handle.fetch_history()
-        _write(f"release-{turn.__name__}", history)
+        _write(folder / f"release-{turn.__name__}.json", history)
         children = [
             event.start_child_workflow_execution_initiated_event_attributes.workflow_id
             for event in history.events
@@ -151,14 +252,14 @@ async def record(turn: Turn) -> None:
         ]
         for number, workflow_id in enumerate(children):
             child = await world.client.get_workflow_handle(workflow_id).fetch_history()
-            _write(f"{workflow_id.partition('/')[0]}-{turn.__name__}-{number}", child)
+            _write(folder / f"{workflow_id.partition('/')[0]}-{turn.__name__}-{number}.json", child)
 
 
-def _write(name: str, history: WorkflowHistory) -> None:
+def _write(file: Path, history: WorkflowHistory) -> None:
     # Real servers say it there.
     history.events[0].workflow_execution_started_event_attributes.workflow_id = history.workflow_id
     document = _without_stack_traces(json.loads(history.to_json()))
-    (HISTORIES / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
+    file.write_text(json.dumps(document, indent=2) + "\n")
 
 
 def _without_stack_traces(value: Any) -> Any:
@@ -168,11 +269,29 @@ def _without_stack_traces(value: Any) -> Any:
     return [_without_stack_traces(each) for each in value] if isinstance(value, list) else value
 
 
-async def main() -> None:
-    """Record every turn."""
+async def main(folder: Path) -> None:
+    """Record every turn into a folder."""
     for turn in TURNS:
-        await record(turn)
+        await _patiently(turn, folder)
+
+
+async def _patiently(turn: Turn, folder: Path) -> None:
+    """Take a turn again that came to no end: this server stops when an activity ends as it is being cancelled."""
+    for left in reversed(range(TRIES)):
+        try:
+            async with asyncio.timeout(LONGEST_TURN_SECONDS):
+                await record(turn, folder)
+        except TimeoutError:
+            if not left:
+                raise
+        else:
+            return
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with tempfile.TemporaryDirectory() as recorded:
+        asyncio.run(main(Path(recorded)))
+        for stale in HISTORIES.glob("*.json"):
+            stale.unlink()
+        for each in Path(recorded).iterdir():
+            shutil.move(each, HISTORIES)

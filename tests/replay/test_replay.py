@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
-from tests.replay.record import HISTORIES, TURNS
+from tests.replay.record import HISTORIES, STORMS, TURNS, Turn
 from tidegate.client import data_converter
 from workers.wiring import workflow_runner
 from workflows.analysis_run import AnalysisRun
@@ -21,6 +22,15 @@ FILES = sorted(HISTORIES.glob("*.json"))
 def test_every_turn_is_recorded() -> None:
     recorded = {file.stem.removeprefix("release-") for file in FILES if file.stem.startswith("release-")}
     assert recorded == {turn.__name__ for turn in TURNS}
+
+
+@pytest.mark.parametrize("storm", STORMS, ids=lambda storm: storm.__name__)
+def test_a_storm_is_one(storm: Turn) -> None:
+    """A task failed and its events came again, and people spoke more than once."""
+    events = read(HISTORIES / f"release-{storm.__name__}.json").events
+    kinds = [event.event_type for event in events]
+    assert EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED in kinds
+    assert kinds.count(EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED) > 2
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -20,6 +20,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
 
 from sandbox.machine import patience
 from tidegate.client import KeySource, data_converter
+from workers.activations import OneByOneRunner
 
 SERVER = "temporal-test-server"
 # For the end of a worker. It says goodbye to its server, and goes on trying for a minute and a half with one that is
@@ -89,4 +90,4 @@ def release_runner() -> WorkflowRunner:
 
     What that would refuse is found where recorded turns are replayed, and in the embedded world.
     """
-    return UnsandboxedWorkflowRunner()
+    return OneByOneRunner(UnsandboxedWorkflowRunner())

@@ -83,9 +83,10 @@ class Place:
         return RolloutRef(NAMESPACE, "shop", self.name)
 
     @asynccontextmanager
-    async def watching(self) -> AsyncIterator[Watch]:
+    async def watching(self, **settings: object) -> AsyncIterator[Watch]:
         """A watcher, killed at the end without a chance to say anything."""
-        watch = Watch(self.cluster, self.client, self.name, WatcherSettings(stopped_every=timedelta(seconds=0.2)))
+        asked = WatcherSettings.model_validate({"stopped_every": timedelta(seconds=0.2), **settings})
+        watch = Watch(self.cluster, self.client, self.name, asked)
         task = asyncio.create_task(watch.run())
         try:
             yield watch
@@ -152,8 +153,13 @@ class Place:
 
 
 @asynccontextmanager
-async def open_place(temporal: Client, home: Path, *, working: bool = True) -> AsyncIterator[Place]:
-    """A cluster of its own, which kubectl finds by a file in `home`; `working` says whether it has a worker."""
+async def open_place(
+    temporal: Client, home: Path, *, working: bool = True, release: type[Rollout] = Rollout
+) -> AsyncIterator[Place]:
+    """A cluster of its own, which kubectl finds by a file in `home`; `working` says whether it has a worker.
+
+    `release` is the code of its releases.
+    """
     holds: dict[tuple[str, str], Hold] = {}
 
     async def gate(call: Call) -> None:
@@ -179,7 +185,7 @@ async def open_place(temporal: Client, home: Path, *, working: bool = True) -> A
         releases = Worker(
             temporal,
             task_queue=RELEASES_QUEUE,
-            workflows=[Rollout, FollowUp, LetGoOfObjects, RollBack],
+            workflows=[release, FollowUp, LetGoOfObjects, RollBack],
             workflow_runner=workflow_runner(),
         )
         await stack.enter_async_context(releases)

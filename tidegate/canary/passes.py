@@ -271,22 +271,27 @@ def _selectors(at: Position, scene: Scene, rules: Rules) -> Iterator[Move]:
     if not (back and _share(at)):  # the weight goes first: what leads to stable already must not lead back (law 3)
         sides.append((rules.canary, stable if back else at.desired_hash, weights.canary))
     for names, hash_, share in sides:
-        yield from (Select(name, hash_) for name in names if _may_select(name, hash_, share, at, scene))
+        beside = sum(
+            other for selectors, _, other in sides if selectors != names and _all_select(scene, selectors, hash_)
+        )
+        takes = share + beside if share else 0
+        yield from (Select(name, hash_) for name in names if _may_select(name, hash_, share, takes, at, scene))
 
 
-def _may_select(name: str, hash_: str, share: int, at: Position, scene: Scene) -> bool:
+def _may_select(name: str, hash_: str, share: int, takes: int, at: Position, scene: Scene) -> bool:
     """Whether a selector through which `share` of the traffic comes is to be switched now.
 
     One that selected no hash so far serves pods that nobody here knows: only a complete version takes it over. Later
-    the pods that the traffic takes are enough, one at least. What leads to the version that was promoted before is
-    right in any case; only a dynamic stable has to have all of its pods back.
+    the pods that the traffic `takes`, with what the version gets by the other side, are enough, one at least. What
+    leads to the version that was promoted before is right in any case; only a dynamic stable has to have all of its
+    pods back.
     """
     selected, target = scene.selectors.get(name), scene.of(hash_)
     if selected is None or selected == hash_ or target is None:
         return False
     if target.promoted and target.available:
         return not at.dynamic or not share or target.available >= at.replicas
-    return target.complete if not selected else target.available >= max(1, at.pods_for(share))
+    return target.complete if not selected else target.available >= max(1, at.pods_for(takes))
 
 
 def _traffic(at: Position, scene: Scene, rules: Rules, sets: ReplicaSets) -> Iterator[Move]:
@@ -311,6 +316,11 @@ def _shares_differ(at: Position, scene: Scene) -> bool:
     """Whether an experiment's Service gets another share than it is to have; where none is known it gets none."""
     services = {*at.experiments, *scene.experiments}
     return any(at.experiments.get(each, 0) != scene.experiments.get(each, 0) for each in services)
+
+
+def _all_select(scene: Scene, names: tuple[str, ...], hash_: str) -> bool:
+    """Whether there are such selectors, and all of them lead to a version."""
+    return bool(names) and all(scene.selectors.get(name) == hash_ for name in names)
 
 
 def _selects(scene: Scene, names: tuple[str, ...], hash_: str) -> bool:

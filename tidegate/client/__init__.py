@@ -8,6 +8,7 @@ Errors, each with a `remedy` that says what to do:
   * `UnreadablePayloadError`: something is encrypted with a key that this process does not have
   * `UnreachableError`: Temporal does not answer; nothing was done
   * `NoWorkerError`: Temporal answers, but no Tidegate worker does
+  * `UnusableAnswerError`: a worker answered what cannot be read, or that it cannot tell
   * `NotFoundError`: Temporal knows of nothing by that name, any more
     * `NoSuchReleaseError`: nothing of that name was ever released
     * `NoSuchAnalysisRunError`: there never was an analysis run of that name
@@ -44,6 +45,7 @@ from tidegate.client.errors import (
     SupersededError,
     TidegateError,
     UnreachableError,
+    UnusableAnswerError,
 )
 from tidegate.client.keyring import (
     FixedKeys,
@@ -56,6 +58,7 @@ from tidegate.client.keyring import (
 )
 from tidegate.client.refs import AnalysisRunRef, AnalysisSummary, ReleaseHandle, ReleaseSummary, RolloutRef
 from tidegate.client.standalone import analysis_request
+from tidegate.client.stuck import StuckRun
 
 __all__ = [
     "AnalysisRunRef",
@@ -82,11 +85,13 @@ __all__ = [
     "StillRunningError",
     "StoppedError",
     "StoredKeys",
+    "StuckRun",
     "SupersededError",
     "TidegateClient",
     "TidegateError",
     "UnreachableError",
     "UnreadablePayloadError",
+    "UnusableAnswerError",
     "analysis_request",
     "connect_temporal",
     "data_converter",

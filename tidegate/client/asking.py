@@ -12,7 +12,7 @@ from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRej
 from temporalio.service import RPCError, RPCStatusCode
 
 from tidegate.client.connection import connect_temporal
-from tidegate.client.errors import TidegateError, translated
+from tidegate.client.errors import UnusableAnswerError, translated
 from tidegate.contract import Query
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ class Asking:
             with translated(workflow_id):
                 answer: Answer = await handle.query(Query.STATUS, result_type=kind, rpc_timeout=self._answer_timeout)
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError, ValidationError) as error:
-            raise TidegateError(
+            raise UnusableAnswerError(
                 f"{workflow_id}: its answer cannot be used: {error}",
                 "client and workers may differ in version: see `tidegate version`",
             ) from error

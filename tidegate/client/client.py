@@ -20,6 +20,7 @@ from tidegate.client.errors import (
     RefusedError,
     StillRunningError,
     TidegateError,
+    UnusableAnswerError,
     already_ended,
     not_found,
     release_error,
@@ -39,6 +40,7 @@ from tidegate.client.runs import (
     was_stopped,
 )
 from tidegate.client.starts import UPDATE_TIMEOUT, Starts
+from tidegate.client.stuck import StuckRuns, silent
 from tidegate.contract import (
     Accepted,
     AnalysisRef,
@@ -54,7 +56,7 @@ from tidegate.story import Explanation, explain, explain_run
 log = structlog.get_logger(__name__)
 
 
-class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks):
+class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks, StuckRuns):
     """Client of the releases in one Temporal namespace. Every method may raise the errors of `tidegate.client`."""
 
     # ------------------------------------------------------------------------------------------------------------ speak
@@ -139,7 +141,14 @@ class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks):
             raise _paused_by_server(rollout)
         ended = RunState.STOPPED if was_stopped(run) else RunState.ENDED
         state = RunState.RUNNING if is_running(run) else ended
-        return Release(state, await self._ask(rollout.workflow_id, run.execution.run_id, ReleaseStatus))
+        try:
+            status = await self._ask(rollout.workflow_id, run.execution.run_id, ReleaseStatus)
+        except (NoWorkerError, UnusableAnswerError):
+            if state is not RunState.STOPPED:
+                raise
+            # It may never answer again, if it was stopped because its code fails. What follows needs no word of it.
+            status = silent(run)
+        return Release(state, status)
 
     async def list(
         self, namespace: str | None = None, *, cluster: str | None = None, limit: int = 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -36,6 +37,10 @@ class UnreachableError(TidegateError):
 
 class NoWorkerError(TidegateError):
     """Temporal answers, but no Tidegate worker does."""
+
+
+class UnusableAnswerError(TidegateError):
+    """A worker answered what cannot be read, or that it cannot tell."""
 
 
 class NotFoundError(TidegateError):
@@ -157,6 +162,8 @@ def translated(subject: str) -> Iterator[None]:
         text, kind = (cause.message, cause.type or "") if isinstance(cause, ApplicationError) else (str(cause), "")
         raise RefusedError(f"{subject}: refused: {text}", kind=kind) from error
     except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        if isinstance(error.__cause__, asyncio.CancelledError):  # who asked was told to stop, and has to hear of it
+            raise error.__cause__ from None
         raise no_worker(subject) from error
     except RPCError as error:
         raise _rpc_error(subject, error) from error
@@ -207,6 +214,11 @@ def _rpc_error(subject: str, error: RPCError) -> TidegateError:
             return not_found(subject)
         case RPCStatusCode.UNAVAILABLE:
             return UnreachableError(f"Temporal is not available: {text}", "try again, or check TEMPORAL_ADDRESS")
+        case RPCStatusCode.FAILED_PRECONDITION if "failed state" in text:
+            return NoWorkerError(
+                f"{subject}: the workers' code fails on it, it hears nothing: {text}",
+                "see the workers' logs; the watcher terminates it after TIDEGATE_WATCHER__STUCK_LIMIT and recovers",
+            )
         case RPCStatusCode.CANCELLED | RPCStatusCode.DEADLINE_EXCEEDED | RPCStatusCode.FAILED_PRECONDITION:
             return no_worker(subject)
         case RPCStatusCode.PERMISSION_DENIED | RPCStatusCode.UNAUTHENTICATED:

@@ -118,9 +118,9 @@ async def newest_releases(
     """The newest release of each of the `limit` Rollouts released last, by cluster, namespace and name."""
     query = f'WorkflowType = "{ROLLOUT_WORKFLOW}"'
     if namespace is not None:
-        query += f' AND {SEARCH_NAMESPACE.name} = "{_checked(namespace)}"'
+        query += f' AND {SEARCH_NAMESPACE.name} = "{checked(namespace)}"'
     if cluster is not None:
-        query += f' AND WorkflowId STARTS_WITH "rollout/{_checked(cluster)}/"'
+        query += f' AND WorkflowId STARTS_WITH "rollout/{checked(cluster)}/"'
     found = await _newest(temporal, query, _release, limit)
     return sorted(found, key=lambda each: (each.cluster, each.namespace, each.name))
 
@@ -129,7 +129,7 @@ async def stopped_releases(temporal: Client, cluster: str, since: datetime) -> l
     """Releases of a cluster that were terminated or ran out of time after `since`, whether or not others followed."""
     query = (
         f'WorkflowType = "{ROLLOUT_WORKFLOW}" AND ExecutionStatus IN ("Terminated", "TimedOut") '
-        f'AND CloseTime > "{since.isoformat()}" AND WorkflowId STARTS_WITH "rollout/{_checked(cluster)}/"'
+        f'AND CloseTime > "{since.isoformat()}" AND WorkflowId STARTS_WITH "rollout/{checked(cluster)}/"'
     )
     return await _newest(temporal, query, _release, PAGE_SIZE)
 
@@ -140,7 +140,7 @@ async def newest_analyses(
     """The `limit` analysis runs started last, the newest at the end."""
     query = f'WorkflowType = "{ANALYSIS_WORKFLOW}"'
     if cluster is not None:
-        query += f' AND WorkflowId STARTS_WITH "analysis/{_checked(cluster)}/"'
+        query += f' AND WorkflowId STARTS_WITH "analysis/{checked(cluster)}/"'
 
     def wanted(run: WorkflowExecutionInfo) -> AnalysisSummary | None:
         summary = _analysis(run)  # an analysis run has no attribute to search its namespace by
@@ -173,7 +173,8 @@ async def _newest(
     return sorted(newest.values(), key=lambda each: each.started_at, reverse=True)[:limit]
 
 
-def _checked(name: str) -> str:
+def checked(name: str) -> str:
+    """A name as it may stand in a query. Raises RefusedError for any that is none of Kubernetes'."""
     if not name.replace("-", "").isalnum():
         raise RefusedError(
             f"{name!r} is no Kubernetes namespace, and no name of a cluster",

@@ -60,9 +60,14 @@ class RolloutObject(Payload):
         """The live object beside which a release begins that was asked for with this one, or without any.
 
         A release that the object asked for goes by what it was asked with: the live one may be newer, and is then asked
-        for by itself; so is what was patched since. But for flags that a release before this one left meanwhile.
+        for by itself; so is what was patched since, but for flags that a release before this one left meanwhile. Where
+        the object that asked is gone and another one of its name has come, it goes by the version that was asked for:
+        the live one asks for its own.
         """
-        return self._beside(live) if self.uid == live.uid else live
+        if self.uid == live.uid:
+            return self._beside(live)
+        asked = {"generation": 0, "pod_hash": self.pod_hash, "step_hash": self.step_hash}
+        return live.model_copy(update=asked) if self.uid else live
 
     def _beside(self, stored: RolloutObject) -> RolloutObject:
         """With the flags that a release left in the object."""

@@ -27,6 +27,7 @@ from tidegate.doorway.request import is_recorded, is_word, writer_of
 from tidegate.story import pause_conditions
 
 DELETED: Final = "the Rollout was deleted"
+STOPPED: Final = "recovery: its release was stopped from outside and could not undo anything"
 
 
 def decide(rollout: Mapping[str, Any], release: Release | None, *, recheck: bool = False) -> Decision:
@@ -46,7 +47,9 @@ def decide(rollout: Mapping[str, Any], release: Release | None, *, recheck: bool
             return Decision(decide_deleted(known.uid, release).asks, look_again=True)
         return _start(live, release, "a new Rollout of that name")
     if known is None:
-        return _beside_unknown(live, release)
+        return (
+            _beside_unknown(live, release) if release.state is not RunState.STOPPED else _start(live, release, STOPPED)
+        )
     if live.generation < known.generation:
         return Decision()  # an older sighting than the release has had itself
     if live.asks_for != known.asks_for:
@@ -54,7 +57,7 @@ def decide(rollout: Mapping[str, Any], release: Release | None, *, recheck: bool
         asks = _start(live, release, "another pod template or other steps").asks
         return Decision(asks, look_again=release.state is RunState.RUNNING and release.status.aborting)
     if release.state is RunState.STOPPED:
-        return _start(live, release, "recovery: its release was stopped from outside and could not undo anything")
+        return _start(live, release, STOPPED)
     if release.state is RunState.ENDED:
         return _after(rollout, live, known, release, recheck)
     return Decision(tuple(_to_running(rollout, live, known, release)))

@@ -387,6 +387,22 @@ def test_a_request_carries_the_spec_and_the_identity_and_nothing_that_others_kee
     assert RolloutObject.of(asked.rollout) == RolloutObject.of(found | {"status": {"abort": True}})
 
 
+def test_an_object_made_anew_while_the_old_one_is_asked_for_gets_its_own_version() -> None:
+    """The old one was deleted after it had been seen: a release that it asked for finds another one of its name."""
+    old, new = RolloutObject.of(rollout("shop:1")), rollout("shop:2")
+    new["metadata"] |= {"uid": "u2", "generation": 1}
+    known = old.seen_as(RolloutObject.of(new))
+    begun = release(rollout("shop:1"))
+    begun = Release(begun.state, begun.status.model_copy(update={"object": known}))
+    assert [ask.reason for ask in starts(decide(new, begun).asks)] == ["another pod template or other steps"]
+
+
+def test_an_object_beside_which_a_pipeline_releases_another_version_asks_for_nothing() -> None:
+    pipeline = RolloutObject.of({"metadata": {"name": "shop"}, "spec": rollout("shop:2")["spec"]})
+    live = RolloutObject.of(rollout("shop:1"))
+    assert pipeline.seen_as(live) == live
+
+
 # ------------------------------------------------------------------------------------------- one id for each cause
 
 

@@ -1,0 +1,176 @@
+"""Releases that cannot go on: their workflow tasks fail again and again, so that they hear not even an abort.
+
+That is a mistake in the workers' code, or a history that does not replay on it. Temporal tries for ever; what the
+release has done stays done meanwhile, such as a weight of the canary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    GetWorkflowExecutionHistoryReverseRequest,
+    ListWorkflowExecutionsRequest,
+)
+from temporalio.client import Client
+
+from tidegate.client.asking import Asking
+from tidegate.client.errors import NotFoundError, RefusedError, translated
+from tidegate.client.refs import AnalysisRunRef, RolloutRef
+from tidegate.client.runs import PAGE_SIZE, RECORDS_TIMEOUT, checked
+from tidegate.contract import ANALYSIS_WORKFLOW, ROLLOUT_WORKFLOW, ReleaseStatus
+
+# A worker that dies, or is too slow once, makes a second try.
+TRIES_IN_VAIN: Final = 3
+ASKED_AT_ONCE: Final = 8
+LONGEST_REASON: Final = 300
+_FAILED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+_TIMED_OUT: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
+
+
+@dataclass(frozen=True)
+class StuckRun:
+    """A release, or an analysis run of one, whose workflow task fails.
+
+    `since` is when it failed first after it had last gone on, `tries` how often it was tried, `why` what the first
+    failure said.
+    """
+
+    rollout: RolloutRef
+    workflow_id: str
+    run_id: str
+    tries: int
+    since: datetime
+    why: str
+
+
+class StuckRuns(Asking):
+    """What a watcher does about them."""
+
+    async def stuck(self, cluster: str) -> tuple[StuckRun, ...]:
+        """The releases of a cluster, and their analysis runs, that cannot go on."""
+        at_once = asyncio.Semaphore(ASKED_AT_ONCE)
+
+        async def asked(run: WorkflowExecutionInfo) -> StuckRun | None:
+            async with at_once:
+                return await _stuck(self._temporal, run)
+
+        found = [asyncio.create_task(asked(run)) async for run in _running(self._temporal, cluster)]
+        try:
+            return tuple(each for each in await asyncio.gather(*found) if each is not None)
+        finally:
+            for task in found:
+                task.cancel()
+
+    async def give_up(self, run: StuckRun, reason: str) -> None:
+        """Terminate a run that cannot go on; the release that follows puts back what it left.
+
+        One that has ended meanwhile is left alone.
+        """
+        handle = self._temporal.get_workflow_handle(run.workflow_id, run_id=run.run_id)
+        with suppress(NotFoundError, RefusedError), translated(run.workflow_id):
+            await handle.terminate(reason=reason, rpc_timeout=RECORDS_TIMEOUT)
+
+
+def silent(run: WorkflowExecutionInfo) -> ReleaseStatus:
+    """What is known of a release that was stopped and cannot be asked."""
+    rollout = RolloutRef.parse(run.execution.workflow_id)
+    return ReleaseStatus(
+        workflow_id=run.execution.workflow_id,
+        run_id=run.execution.run_id,
+        cluster=rollout.cluster if rollout else "",
+        namespace=rollout.namespace if rollout else "",
+        name=rollout.name if rollout else "",
+        phase="Degraded",
+        message="stopped from outside; it does not answer",
+        started_at=run.start_time.ToDatetime(UTC),
+    )
+
+
+async def _running(temporal: Client, cluster: str) -> AsyncIterator[WorkflowExecutionInfo]:
+    name = checked(cluster)
+    query = (
+        f'WorkflowType IN ("{ROLLOUT_WORKFLOW}", "{ANALYSIS_WORKFLOW}") AND ExecutionStatus = "Running" '
+        f'AND (WorkflowId STARTS_WITH "rollout/{name}/" OR WorkflowId STARTS_WITH "analysis/{name}/")'
+    )
+    token = b""
+    while True:
+        request = ListWorkflowExecutionsRequest(
+            namespace=temporal.namespace, page_size=PAGE_SIZE, next_page_token=token, query=query
+        )
+        with translated("list"):
+            page = await temporal.workflow_service.list_workflow_executions(
+                request, retry=True, timeout=RECORDS_TIMEOUT
+            )
+        for run in page.executions:
+            yield run
+        token = page.next_page_token
+        if not token:
+            return
+
+
+async def _stuck(temporal: Client, run: WorkflowExecutionInfo) -> StuckRun | None:
+    rollout = _rollout(run)
+    if rollout is None:
+        return None
+    execution = WorkflowExecution(workflow_id=run.execution.workflow_id, run_id=run.execution.run_id)
+    try:
+        with translated(execution.workflow_id):
+            found = await temporal.workflow_service.describe_workflow_execution(
+                DescribeWorkflowExecutionRequest(namespace=temporal.namespace, execution=execution),
+                retry=True,
+                timeout=RECORDS_TIMEOUT,
+            )
+            tries = found.pending_workflow_task.attempt
+            if tries < TRIES_IN_VAIN:
+                return None
+            page = await temporal.workflow_service.get_workflow_execution_history_reverse(
+                GetWorkflowExecutionHistoryReverseRequest(
+                    namespace=temporal.namespace, execution=execution, maximum_page_size=PAGE_SIZE
+                ),
+                retry=True,
+                timeout=RECORDS_TIMEOUT,
+            )
+    except NotFoundError:  # it has just ended and gone
+        return None
+    first = _first_failure(page.history.events)
+    if first is None:  # only slow, or the failure is so far back that somebody has long heard of it
+        return None
+    since = first.event_time.ToDatetime(UTC)
+    return StuckRun(rollout, execution.workflow_id, execution.run_id, tries, since, _why(first))
+
+
+def _rollout(run: WorkflowExecutionInfo) -> RolloutRef | None:
+    """Whose release it is, or whose release's analysis; None for an analysis that was started by itself."""
+    if AnalysisRunRef.parse(run.execution.workflow_id) is not None:
+        return RolloutRef.parse(run.parent_execution.workflow_id)
+    return RolloutRef.parse(run.execution.workflow_id)
+
+
+def _first_failure(newest_first: Iterable[HistoryEvent]) -> HistoryEvent | None:
+    first = None
+    for event in newest_first:
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+            break
+        if event.event_type in (_FAILED, _TIMED_OUT):
+            first = event
+    return first
+
+
+def _why(failure: HistoryEvent) -> str:
+    if failure.event_type == _TIMED_OUT:
+        return "no worker completed it in time"
+    said = failure.workflow_task_failed_event_attributes
+    cause = WorkflowTaskFailedCause.Name(said.cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_")
+    words = cause.replace("_", " ").capitalize()
+    return f"{words}: {said.failure.message}"[:LONGEST_REASON] if said.failure.message else words

@@ -1,0 +1,113 @@
+"""Workflows take their events one by one: in which order they act does not depend on which events came together.
+
+A workflow task brings every event since the one before, and the SDK wakes all who wait for any of them before it lets
+one go on. What a release asks for then follows from how the server shared the events out among tasks. A replay has to
+come to the same commands, and it does not always share them out as the worker did that ran the release:
+
+* the events of a task that timed out or failed come again with the next one, and a worker that still holds the run in
+  its cache may have acted on them already;
+* a task that was completed without a command is joined with the one after it, if that brought updates alone, by a
+  worker that does not hold the run in its cache, and is taken apart again later (sdk-core, workflow_task_chunking.md).
+
+So each event's consequences come to rest before the next event is taken. Signals go before what was waited for, as the
+SDK has it: core has put them there already, and the order in which they came is lost. Updates come last, for that is
+what they are: the server gives an update its place behind all events of the task that brings it (its
+`accepted_request_sequencing_event_id`), and one that was joined with an earlier task stays behind that task's events.
+A run's first task brings messages alone, and is handed on whole: the SDK promises that they are heard before `run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
+from temporalio.converter import SerializationContext, StorageDriverStoreContext
+from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
+
+if TYPE_CHECKING:
+    from temporalio.worker._command_aware_visitor import CommandInfo
+    from temporalio.workflow import Info
+    from temporalio.workflow import _Definition as Definition
+
+_PREPARING = ("notify_has_patch", "update_random_seed")  # what no code waits for, and what has to be known before
+_WHOLE = ("initialize_workflow", "query_workflow")
+
+
+class OneByOneRunner(WorkflowRunner):
+    """Runs workflows as another runner does, with one event in each activation."""
+
+    def __init__(self, runner: WorkflowRunner) -> None:
+        self._runner = runner
+
+    def prepare_workflow(self, defn: Definition) -> None:
+        """Check a workflow when a worker starts."""
+        self._runner.prepare_workflow(defn)
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        """Begin a run, or its replay."""
+        return _OneByOne(self._runner.create_instance(det))
+
+    def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
+        """Take over the worker's setting."""
+        self._runner.set_worker_level_failure_exception_types(types)
+
+
+class _OneByOne(WorkflowInstance):
+    def __init__(self, instance: WorkflowInstance) -> None:
+        self._instance = instance
+
+    def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        """Take the events one after the other; the commands of all of them, or the failure of the first that fails."""
+        first, *others = _parts(act)
+        completion = self._instance.activate(first)
+        for part in others:
+            if completion.HasField("failed"):
+                break
+            following = self._instance.activate(part)
+            if following.HasField("failed"):
+                return following
+            completion.successful.MergeFrom(following.successful)
+        return completion
+
+    def get_serialization_context(self, command_info: CommandInfo | None) -> SerializationContext | None:
+        """What the instance says."""
+        return self._instance.get_serialization_context(command_info)
+
+    def get_external_store_context(self, command_info: CommandInfo | None) -> StorageDriverStoreContext:
+        """What the instance says."""
+        return self._instance.get_external_store_context(command_info)
+
+    def get_info(self) -> Info:
+        """What the instance says."""
+        return self._instance.get_info()
+
+    def get_thread_id(self) -> int | None:
+        """What the instance says."""
+        return self._instance.get_thread_id()
+
+
+def _parts(act: WorkflowActivation) -> Iterator[WorkflowActivation]:
+    """The activation once for each event; itself where there is nothing to take apart."""
+    if len(act.jobs) < 2 or any(job.WhichOneof("variant") in _WHOLE for job in act.jobs):
+        yield act
+        return
+    preparing = [job for job in act.jobs if job.WhichOneof("variant") in _PREPARING]
+    others = [job for job in act.jobs if job.WhichOneof("variant") not in _PREPARING]
+    signals = [job for job in others if job.HasField("signal_workflow")]
+    updates = [job for job in others if job.HasField("do_update")]
+    results = [job for job in others if not (job.HasField("signal_workflow") or job.HasField("do_update"))]
+    shared = WorkflowActivation()
+    shared.CopyFrom(act)
+    del shared.jobs[:]
+    for jobs in filter(None, chain([preparing], ([job] for job in (*signals, *results, *updates)))):
+        yield _with(shared, jobs)
+
+
+def _with(shared: WorkflowActivation, jobs: Sequence[WorkflowActivationJob]) -> WorkflowActivation:
+    part = WorkflowActivation()
+    part.CopyFrom(shared)
+    part.jobs.extend(jobs)
+    return part
