@@ -168,7 +168,13 @@ class Passes:
             view = await self._views.view(request.target, request.rollout)
         except ApplicationError:
             if is_news:
-                return Reconciled(at=datetime.now(UTC), events=tuple(done.events), failing=words(error), told=False)
+                return Reconciled(
+                    at=datetime.now(UTC),
+                    events=tuple(done.events),
+                    failing=words(error),
+                    published=False,
+                    told=False,
+                )
             raise again(error) from error
         published, stored = await self._publish(request, view, done)
         told = await self._publisher.tell(request, done.events)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.cluster import REPLICA_SETS, ROLLOUTS, SERVICES, VIRTUAL_SERVICES, Cluster, put
 from activities.passes import Passes, not_changed
+from sandbox.processes import LOOPBACK, free_port
 from sandbox.world import Part, open_world
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.contract import (
@@ -212,6 +214,26 @@ async def test_an_abort_that_was_taken_back_is_not_written_again_by_a_repeated_p
     await stage.cluster.merge_status(ROLLOUTS, "payments", "checkout", taken_back, version="")
     await stage.once(version(2), place)
     assert (await stage.status())["abort"] is (given_up_at != said["abortedAt"])
+
+
+async def test_a_pass_that_could_not_even_look_has_written_and_told_nothing() -> None:
+    cluster, env = await Cluster.connect(url=f"http://{LOOPBACK}:{free_port()}"), ActivityEnvironment()
+    env.info = replace(env.info, attempt=9)  # by then it is no matter of a moment
+    request = Reconcile(
+        target=TARGET,
+        rollout=version(1),
+        revision=1,
+        place=Place(hash="a"),
+        at=NOW,
+        account=Account(status={"observedGeneration": "5"}),
+        fence=Fence(epoch=1000, sequence=1),
+    )
+    try:
+        done = await env.run(Passes(cluster).reconcile, request)
+    finally:
+        await cluster.close()
+    assert done.failing
+    assert (done.published, done.told) == (False, False)
 
 
 async def test_one_pass_after_the_other_writes_nothing(stage: Stage) -> None:

@@ -205,6 +205,8 @@ class Life:
         self.fences[key] = now
 
     def _judge_traffic(self, line: Line, before: dict[str, int], stable: str) -> None:
+        if self.absences and not self.rollout:
+            return  # nobody's version: its pods went with it
         status = self.rollout.get("status") or {}
         told = str(status.get("observedGeneration")) == str((self.rollout.get("metadata") or {}).get("generation"))
         for hash_, share in self.share_of().items():

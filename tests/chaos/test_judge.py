@@ -217,8 +217,10 @@ def test_a_rollout_that_is_deleted_takes_its_pods_along_and_nobody_can_answer() 
     forger.weigh(20)
     gone = forger.at + 1.0
     forger.delete("Rollout", forger.rollout)
-    forger.set(CANARY, forger.tag, 3)
-    forger.delete("ReplicaSet", forger.lines[-1].object)
+    for hash_, tag in ((STABLE, "1.0.0"), (CANARY, forger.tag)):
+        forger.set(hash_, tag, 3)
+        forger.delete("ReplicaSet", forger.lines[-1].object)
+    forger.weigh(0)
     judge = forger.judged()
     assert judge.broken() == []
     absent = [Request(gone + 1.0, NAME, "", 503)]
