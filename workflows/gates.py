@@ -8,7 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from temporalio import workflow
-from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.exceptions import (
+    ChildWorkflowError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -170,8 +175,17 @@ class Gate:
         return status.phase
 
     async def settle(self) -> None:
-        """Ask the run to end now with what it has measured."""
-        await self._handle.signal(Signal.TERMINATE)
+        """Ask the run to end now with what it has measured. Of one that has ended already the verdict is on its way.
+
+        It is asked by its id: for Temporal the child of a release that was reset is no child of the run after that.
+        """
+        run = workflow.get_external_workflow_handle(self.reference.workflow_id)
+        try:
+            await run.signal(Signal.TERMINATE)
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.info("not asked to end, it has ended: %s", error)
 
 
 def _end_as_soon_as_started(starting: asyncio.Task[Run]) -> None:

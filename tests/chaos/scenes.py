@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from tests.chaos.laws import BAD, given_up
-from tests.chaos.manifests import sides
+from tests.chaos.manifests import Shape, sides
 from tests.chaos.people import Answer
 from tests.chaos.scene import Outcome, Scene, Wanted
+from tests.chaos.stands import observed
 
 HEALTHY, ABORTED = Outcome.HEALTHY, Outcome.ABORTED
 EITHER = (HEALTHY, ABORTED)
@@ -89,9 +90,9 @@ async def aborted_by_patch(scene: Scene) -> Wanted:
     """Somebody patches `status.abort` once the version has traffic."""
     tag = scene.new_tag()
     await scene.deliver(tag, held=True)
-    seen = await scene.canary(tag)
+    seen = await scene.canary(tag) and observed(scene.life)
     await scene.people.patch_status(scene.name, abort=True)
-    if not seen:  # a flag that stood before the release is none of a person's
+    if not seen:  # a flag that stood before the release, or before its newest spec, is none of a person's
         await scene.promoted(tag)
         return Wanted.of(tag, *EITHER)
     return Wanted.of(tag, ABORTED)
@@ -259,9 +260,11 @@ async def deleted(scene: Scene) -> Wanted:
 
 async def _is_let_go(scene: Scene) -> bool:
     life, (stable, canary) = scene.life, sides(scene.name)
-    return life.routes == [(stable, 100), (canary, 0)] and not any(
-        life.selectors.get(side) for side in (stable, canary)
-    )
+    if life.routes != [(stable, 100), (canary, 0)]:
+        return False
+    if Shape.of(scene.name) is Shape.SUBSETS:  # a DestinationRule keeps the labels of its subsets
+        return True
+    return not any(life.selectors.get(side) for side in (stable, canary))
 
 
 # ------------------------------------------------------------------------------------------------ over its head

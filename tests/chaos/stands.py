@@ -47,12 +47,18 @@ def _phase(life: Life, outcome: Outcome, status: dict[str, object]) -> list[str]
     wrong = [] if status.get("phase") == phase else [f"phase {status.get('phase')}: {status.get('message', '')}"]
     if bool(status.get("abort")) != (outcome is Outcome.ABORTED):
         wrong.append(f"status.abort is {status.get('abort', False)}")
-    if str(status.get("observedGeneration")) != str(life.rollout["metadata"].get("generation")):
+    if not observed(life):
         wrong.append(f"generation {status.get('observedGeneration')} was observed last")
     lent = life.deployment.get("metadata", {}).get("generation")
     if outcome is Outcome.HEALTHY and lent is not None and str(status.get("workloadObservedGeneration")) != str(lent):
         wrong.append(f"generation {status.get('workloadObservedGeneration')} of the Deployment was observed last")
     return wrong
+
+
+def observed(life: Life) -> bool:
+    """Whether the release has taken up what the Rollout's spec says."""
+    status, metadata = life.rollout.get("status") or {}, life.rollout.get("metadata") or {}
+    return str(status.get("observedGeneration")) == str(metadata.get("generation"))
 
 
 def _traffic(life: Life, stable: str) -> list[str]:
