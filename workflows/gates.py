@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
         Signal,
         analysis_id,
     )
-    from workflows.interruptions import let_go
+    from workflows.interruptions import let_go, sent
     from workflows.journal import Journal
     from workflows.plan import Plan
 
@@ -181,7 +181,7 @@ class Gate:
         """
         run = workflow.get_external_workflow_handle(self.reference.workflow_id)
         try:
-            await run.signal(Signal.TERMINATE)
+            await sent(run.signal(Signal.TERMINATE))
         except FailureError as error:
             if is_cancelled_exception(error):
                 raise
