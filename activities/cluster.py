@@ -8,19 +8,15 @@ fence, and returns what the server stored.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-import aiohttp
 from kubernetes.aio import client, config
-from kubernetes.aio.client.exceptions import ApiException
 from temporalio.exceptions import ApplicationError
 
-from activities.errors import rejected, retry_delay
+from activities.api_answers import decode, failure, failures
+from activities.errors import rejected
 from tidegate.contract import WORKER_AGENT, ErrorType, Fence, check_name, check_namespace
 
 Object = dict[str, Any]
@@ -32,9 +28,6 @@ FENCE_ANNOTATION = "tidegate.io/fence"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 REQUEST_TIMEOUT_SECONDS = 10.0
-MAX_RESPONSE_BYTES = 32 * 1024 * 1024
-MAX_LEVELS = 200  # of JSON; more than a release takes of an object, and far from what exhausts the stack
-_JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 CHANGE_TRIES = 5
 
 
@@ -268,9 +261,9 @@ class Cluster:
         content_type: str = "application/json",
     ) -> Object:
         headers = {"Accept": "application/json", "Content-Type": content_type}
-        with _failures(method, path):
+        with failures(method, path):
             status, data, answered = await self._exchange(method, path, query or [], headers, body)
-        return _decode(method, path, status, data, answered)
+        return decode(method, path, status, data, answered)
 
     async def _exchange(
         self, method: str, path: str, query: list[tuple[str, str]], headers: dict[str, str], body: Any
@@ -287,7 +280,7 @@ class Cluster:
 
         What comes as a `Status` in an event of type ERROR is raised as it would be as an answer.
         """
-        with _failures("WATCH", path):
+        with failures("WATCH", path):
             prepared = await self._api.param_serialize(
                 "GET",
                 path,
@@ -298,95 +291,13 @@ class Cluster:
             response = (await self._api.call_api(*prepared, _request_timeout=seconds)).response
             async with response:
                 if response.status != 200:
-                    _decode("WATCH", path, response.status, await response.read(), response.headers)
+                    decode("WATCH", path, response.status, await response.read(), response.headers)
                 while line := await response.content.readline():  # which has a limit of its own, far above any object
-                    event = _decode("WATCH", path, response.status, line, response.headers)
+                    event = decode("WATCH", path, response.status, line, response.headers)
                     if event.get("type") == "ERROR":
                         status = event.get("object") or {}
-                        raise _failure("WATCH", path, status.get("code") or 0, json.dumps(status), {})
+                        raise failure("WATCH", path, status.get("code") or 0, json.dumps(status), {})
                     yield event
-
-
-@contextmanager
-def _failures(method: str, path: str) -> Iterator[None]:
-    """Turn what the client raises into typed failures."""
-    try:
-        yield
-    except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a line beyond the limit
-        raise ApplicationError(
-            f"Kubernetes API: {method} {path}: {type(error).__name__} {error}", type=ErrorType.UNAVAILABLE
-        ) from error
-    except ApiException as error:
-        raise _failure(method, path, error.status or 0, str(error.body or error.reason), {}) from error
-
-
-def _decode(method: str, path: str, status: int, data: bytes, headers: Mapping[str, str]) -> Object:
-    if not 200 <= status <= 299:
-        raise _failure(method, path, status, data[:4096].decode(errors="replace"), headers)
-    if len(data) > MAX_RESPONSE_BYTES:
-        raise ApplicationError(
-            f"Kubernetes API: {method} {path}: answer of {len(data)} bytes is over the limit of {MAX_RESPONSE_BYTES}",
-            type=ErrorType.REJECTED,
-            non_retryable=True,
-        )
-    try:
-        answer = _parsed(data)
-    except ValueError as error:
-        raise ApplicationError(
-            f"Kubernetes API: {method} {path}: answer is not JSON", type=ErrorType.UNAVAILABLE
-        ) from error
-    if not isinstance(answer, dict):
-        raise ApplicationError(f"Kubernetes API: {method} {path}: answer is no object", type=ErrorType.UNAVAILABLE)
-    return answer
-
-
-def _parsed(data: bytes) -> Any:
-    """JSON of the API server. Raises ValueError.
-
-    What is nested so deeply that Python's reader gives up is cut down to what a release refuses as too deep: in a list
-    of all, an object of one team must not hide those of the others.
-    """
-    try:
-        return json.loads(data)
-    except RecursionError:
-        return json.loads(_pruned(data))
-
-
-def _pruned(data: bytes) -> bytes:
-    kept, level, begin = [], 0, 0
-    for token in _JSON_TOKEN.finditer(data):
-        if token[0] in (b"[", b"{"):
-            level += 1
-            if level == MAX_LEVELS + 1:
-                kept += [data[begin : token.start()], b"null"]
-        elif token[0] in (b"]", b"}"):
-            level -= 1
-            if level == MAX_LEVELS:
-                begin = token.end()
-    return b"".join([*kept, data[begin:]])
-
-
-def _failure(method: str, path: str, status: int, body: str, headers: Mapping[str, str]) -> ApplicationError:
-    try:
-        text = str(_parsed(body.encode("utf-8", "replace"))["message"])
-    except (ValueError, KeyError, TypeError):
-        text = body[:300]
-    kinds: dict[int, tuple[ErrorType, bool]] = {
-        401: (ErrorType.UNAUTHORIZED, False),  # a service account's token is rotated on disk and read again
-        403: (ErrorType.UNAUTHORIZED, False),  # a role binding may follow its workload
-        404: (ErrorType.NOT_FOUND, True),
-        409: (ErrorType.CONFLICT, False),
-        429: (ErrorType.RATE_LIMITED, False),
-    }
-    rejected = (ErrorType.REJECTED, True) if 400 <= status < 500 else (ErrorType.UNAVAILABLE, False)
-    kind, final = kinds.get(status, rejected)
-    asks_to_wait = status == 429 and "Retry-After" in headers
-    return ApplicationError(
-        f"Kubernetes API: {method} {path}: {status} {text}",
-        type=kind,
-        non_retryable=final,
-        next_retry_delay=retry_delay(headers, datetime.now(UTC)) if asks_to_wait else None,
-    )
 
 
 def _term(key: str, value: str | Collection[str] | None) -> str:

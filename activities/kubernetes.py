@@ -28,6 +28,8 @@ from activities.cluster import (
 )
 from activities.errors import rejected
 from activities.ownership import claim, owned_by, uid_of
+from activities.published import Publisher
+from activities.refusals import again, is_refusal, to_tell, words
 from activities.replica_sets import HASH_LABEL, PROMOTED_AT, SCALE_DOWN_DEADLINE
 from activities.versions import Versions, pods_of
 from activities.workloads import Workloads, with_template
@@ -58,6 +60,7 @@ class Kubernetes:
         self._bake = bake
         self._workloads = Workloads(cluster)
         self._versions = Versions(cluster)
+        self._publisher = Publisher(cluster)
 
     def activities(self) -> list[Callable[..., Any]]:
         """What a worker registers."""
@@ -65,7 +68,22 @@ class Kubernetes:
 
     @activity.defn(name=Activity.OBSERVE)
     async def observe(self, request: ObserveRequest) -> Observation:
-        """Read the Rollout, its ReplicaSets and what it names. Changes nothing."""
+        """Read the Rollout, its ReplicaSets and what it names. Changes nothing of them."""
+        if request.failing is None:
+            return await self._observe(request)
+        if request.tell is not None:
+            with suppress(ApplicationError):  # whoever looks at the cluster is told again with the first pass
+                await self._publisher.publish_events(request.tell)
+        try:
+            return await self._observe(request)
+        except ApplicationError as error:
+            if not is_refusal(error) or error.non_retryable:
+                raise
+            if to_tell(error, request.failing):
+                return Observation(at=datetime.now(UTC), failing=words(error))
+            raise again(error) from error
+
+    async def _observe(self, request: ObserveRequest) -> Observation:
         namespace, name = request.target.namespace, request.target.name
         live = await self._cluster.find(ROLLOUTS, namespace, name)
         rollout: dict[str, Any] = dict(request.rollout) or live or {}
@@ -92,7 +110,7 @@ class Kubernetes:
             at=datetime.now(UTC),
             rollout=live and with_template(live, await self._workloads.template(namespace, live)),
             workload=workload,
-            stable_hash=_stable_hash(live, sets),
+            stable_hash=replica_sets.stable_hash(live, sets),
             replica_sets=tuple(sets),
             standing={each["metadata"]["name"]: _pod_labels(each) for each in found if _has_pods(each)},
             services=services,
@@ -244,12 +262,3 @@ def _bake_templates(rollout: Mapping[str, Any]) -> list[Object]:
     with suppress(ValueError):
         return bake_templates((rollout.get("metadata") or {}).get("annotations") or {}) or []
     return []
-
-
-def _stable_hash(live: Object | None, sets: list[ReplicaSetState]) -> str:
-    """The revision that was fully promoted last: by the Rollout's status, else by our own mark on the ReplicaSets."""
-    stated = str(((live or {}).get("status") or {}).get("stableRS") or "")
-    if stated and any(s.hash == stated for s in sets):
-        return stated
-    promoted = [s for s in sets if s.promoted_at is not None]
-    return max(promoted, key=lambda s: str(s.promoted_at)).hash if promoted else ""

@@ -40,6 +40,7 @@ from tidegate.contract import (
     PointServices,
     PointSubsets,
     Reconcile,
+    RolloutObject,
     ScaleReplicaSet,
     SetManagedRoute,
     ShiftTraffic,
@@ -54,6 +55,8 @@ class Done:
         self._at = request.at
         self.traffic = request.traffic  # as this pass or the one before left it
         self.created = False  # whether the version's ReplicaSet was
+        self.stored: RolloutObject | None = None  # the object after flags were taken away from it
+        self.flags: tuple[str, ...] = ()  # that do not stand any more, or are a person's
         self.events: list[Event] = []
         self.foreign: list[ForeignEdit] = []
 

@@ -34,6 +34,7 @@ from tidegate.canary.passes import (
 )
 from tidegate.canary.position import Position
 from tidegate.contract import (
+    FLAGS,
     Activity,
     AwaitChange,
     ErrorType,
@@ -122,6 +123,7 @@ class Passes:
         """
         done = Done(request)
         try:
+            request = await self._take_flags_away(request, done)
             view = await self._make_moves(request, done)
         except ApplicationError as error:
             if not is_refusal(error) or (error.non_retryable and not request.place.is_certain):
@@ -130,6 +132,16 @@ class Passes:
         published, stored = await self._publish(request, view, done)
         told = await self._publisher.tell(request, done.events)
         return await self._outcome(request, view, done, published=published, told=told, object=stored)
+
+    async def _take_flags_away(self, request: Reconcile, done: Done) -> Reconcile:
+        """Before anything goes forward; what is left to be written. A flag that stands from here on is a person's."""
+        if request.place.aborted or not request.moves:
+            return request
+        done.stored = await self._statuses.take_flags_away(request)
+        own = request.account.status
+        done.flags = tuple(flag for flag in FLAGS if own.get(flag, flag) is None)
+        left = {name: value for name, value in own.items() if name not in done.flags}
+        return request.model_copy(update={"account": request.account.model_copy(update={"status": left})})
 
     async def _make_moves(self, request: Reconcile, done: Done) -> View:
         """What stands when there is nothing more to do, or when it is enough for one pass."""
@@ -171,6 +183,7 @@ class Passes:
                 return Reconciled(
                     at=datetime.now(UTC),
                     events=tuple(done.events),
+                    flags_taken=done.flags,
                     failing=words(error),
                     published=False,
                     told=False,
@@ -209,6 +222,7 @@ class Passes:
             picture=view.picture(),
             events=tuple(done.events),
             foreign=tuple(done.foreign),
+            flags_taken=done.flags,
             published=published,
             told=told,
             object=object,
@@ -255,7 +269,7 @@ class Passes:
         except ApplicationError as error:
             log.warning("status_not_written", rollout=request.target.name, error=str(error))
             return False, None
-        return True, answer
+        return True, answer or done.stored
 
 
 def _position(request: Reconcile, view: View) -> Position:

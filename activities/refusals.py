@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Final
 
 from temporalio import activity
@@ -36,9 +37,9 @@ def words(error: ApplicationError) -> str:
     return error.message[:LONGEST]
 
 
-def again(error: ApplicationError) -> ApplicationError:
-    """The failure of an attempt after which another one follows, whatever it was."""
-    return ApplicationError(error.message, type=error.type, next_retry_delay=error.next_retry_delay)
+def again(error: ApplicationError, delay: timedelta | None = None) -> ApplicationError:
+    """The failure of an attempt after which another one follows, when the server says so or after `delay`."""
+    return ApplicationError(error.message, type=error.type, next_retry_delay=error.next_retry_delay or delay)
 
 
 def _attempt() -> int:

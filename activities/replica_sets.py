@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -125,6 +126,18 @@ def state(found: Object, pods: list[Object] | None = None) -> ReplicaSetState:
         ephemeral=None if UNFINISHED in annotations else remembered(found),
         pods=tuple(pod_states(pods or [])),
     )
+
+
+def stable_hash(live: Object | None, sets: Sequence[ReplicaSetState]) -> str:
+    """The version that was fully promoted last: by the Rollout's status, else by our own mark on the ReplicaSets.
+
+    Empty where none of `sets` was ever promoted.
+    """
+    stated = str(((live or {}).get("status") or {}).get("stableRS") or "")
+    if stated and any(s.hash == stated for s in sets):
+        return stated
+    promoted = [s for s in sets if s.promoted_at is not None]
+    return max(promoted, key=lambda s: str(s.promoted_at)).hash if promoted else ""
 
 
 def is_observed(found: Object) -> bool:

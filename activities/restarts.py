@@ -14,16 +14,18 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities import replica_sets
 from activities.cluster import PODS, ROLLOUTS, Cluster, Object
 from activities.ownership import uid_of
+from activities.refusals import again, is_refusal, to_tell, words
 from activities.versions import Versions
 from activities.views import spec_of
 from tidegate.canary.restarts import OldPod, may_go, moment
-from tidegate.contract import Activity, ErrorType, RestartPods
+from tidegate.contract import Activity, ErrorType, RestartedPods, RestartPods
 from tidegate.manifests.rollout import Rollout
 
 log = structlog.get_logger(__name__)
 
 LOOK = timedelta(seconds=20)
 LOOK_AGAIN_SECONDS = 0.25
+REFUSED_AGAIN = timedelta(seconds=5)  # what a cluster refuses is not asked of it several times a second
 
 
 class Restarts:
@@ -40,22 +42,36 @@ class Restarts:
         return [self.restart_pods]
 
     @activity.defn(name=Activity.RESTART_PODS)
-    async def restart_pods(self, request: RestartPods) -> None:
-        """Return when no pod is left from before `request.at`.
+    async def restart_pods(self, request: RestartPods) -> RestartedPods:
+        """Return when no pod is left from before `request.at`, or when the cluster refuses what it did not before.
 
         What is left follows from the pods alone, so an attempt goes on where the one before was cut off. Raises
-        `NotChanged` after a while: the retries of a long restart are no history.
+        `NotChanged` after a while: the retries of a long restart are no history. The same is true of those of what the
+        release knows to be refused, until it is refused no longer.
         """
+        try:
+            return await self._replace(request)
+        except ApplicationError as error:
+            if not is_refusal(error):
+                raise
+            if to_tell(error, request.failing):
+                return RestartedPods(failing=words(error))
+            raise again(error, REFUSED_AGAIN) from error
+
+    async def _replace(self, request: RestartPods) -> RestartedPods:
         end = asyncio.get_running_loop().time() + self._look.total_seconds()
-        while await self._replace_some(request):
+        while True:
+            left, replaced = await self._replace_some(request)
+            if not left or (replaced and request.failing):
+                return RestartedPods(done=not left)
             if asyncio.get_running_loop().time() >= end:
                 raise ApplicationError(
                     "older pods are left", type=ErrorType.NOT_CHANGED, category=ApplicationErrorCategory.BENIGN
                 )
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
-    async def _replace_some(self, request: RestartPods) -> bool:
-        """Delete what may go now; returns whether older pods were left."""
+    async def _replace_some(self, request: RestartPods) -> tuple[bool, bool]:
+        """Delete what may go now; returns whether older pods were left, and whether one of them was deleted."""
         target = request.target
         live = await self._cluster.find(ROLLOUTS, target.namespace, target.name)
         spec = spec_of(live, request.rollout)
@@ -66,11 +82,12 @@ class Restarts:
         old = {found.uid: (found, pod) for pod in pods if (found := _before(pod, request)) is not None}
         missing = sum(max(0, each.desired - each.available) for each in sets)
         replicas = spec.wanted_replicas()
-        for going in may_go([found for found, _ in old.values()], missing, canary, replicas):
+        chosen = may_go([found for found, _ in old.values()], missing, canary, replicas)
+        for going in chosen:
             name = old[going.uid][1]["metadata"]["name"]
             await self._delete(target.namespace, name, going.uid)
             log.info("pod_restarted", namespace=target.namespace, rollout=target.name, pod=name)
-        return bool(old)
+        return bool(old), bool(chosen)
 
     async def _delete(self, namespace: str, name: str, uid: str) -> None:
         try:

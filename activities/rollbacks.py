@@ -42,12 +42,13 @@ class Rollbacks:
     async def choose_revision(self, request: RollBackRequest) -> RolledBack:
         """Which revision is meant, and what it would change; nothing is written.
 
-        It is chosen once: what is the newest other revision is another one after the write. Raises ApplicationError
-        `Rejected` where there is no Rollout object, no such revision or none before this one.
+        It is chosen once: what was promoted last beside the version that is asked for is another one after the write.
+        Raises ApplicationError `Rejected` where there is no Rollout object, no such revision, or no other one that was
+        ever promoted.
         """
         live, workload = await self._read(request.target, request.cluster)
         now = with_template(live, workload)["spec"].get("template") or {}
-        found = _chosen(await self._versions.sets(request.target, uid_of(live)), pod_template_hash(now), request)
+        found = _chosen(await self._versions.sets(request.target, uid_of(live)), live, pod_template_hash(now), request)
         template = as_asked(_template_of(found), now, replica_sets.hash_of(found))
         revision, images = replica_sets.state(found).revision, _images(template)
         if pod_template_hash(now) == pod_template_hash(template):
@@ -98,17 +99,26 @@ class Rollbacks:
         return live, workload
 
 
-def _chosen(sets: list[Object], now: str, request: RollBackRequest) -> Object:
-    known = {replica_sets.state(each).revision: each for each in sets}
+def _chosen(sets: list[Object], live: Object, now: str, request: RollBackRequest) -> Object:
+    """The revision that is named; without a name the one that was promoted last, of those not asked for now (law 4)."""
+    states = [replica_sets.state(each) for each in sets]
+    known = {state.revision: each for state, each in zip(states, sets, strict=True)}
     if request.to_revision is not None:
         if request.to_revision not in known:
             there = ", ".join(map(str, known)) or "none"
             raise rejected(SYSTEM, f"there is no revision {request.to_revision} of {request.target.name}: {there}")
         return known[request.to_revision]
-    earlier = [each for each in sets if replica_sets.hash_of(each) != now]
-    if not earlier:
-        raise rejected(SYSTEM, f"{request.target.name} has no revision but the one that it asks for")
-    return earlier[0]
+    others = [state for state in states if state.hash != now]
+    chosen = replica_sets.stable_hash(live, others)
+    if not chosen:
+        name, left = request.target.name, ", ".join(str(each.revision) for each in others)
+        if not left:
+            raise rejected(SYSTEM, f"{name} has no revision but the one that it asks for")
+        raise rejected(
+            SYSTEM,
+            f"{name} has no other revision that was ever promoted: revisions {left} stand; name one with --to-revision",
+        )
+    return next(each for each in sets if replica_sets.hash_of(each) == chosen)
 
 
 def _template_of(found: Object) -> Object:

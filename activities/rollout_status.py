@@ -19,6 +19,7 @@ from tidegate.canary.phase import ALL_STEPS, INVALID_SPEC, WORKLOAD_GENERATION, 
 from tidegate.canary.status import Condition, RolloutStatus
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.contract import (
+    FLAGS,
     Document,
     Place,
     Reconcile,
@@ -64,6 +65,24 @@ class StatusWriter:
         if not changed and not request.account.status:
             return None
         return await self._merge(target, changed, workload, version)
+
+    async def take_flags_away(self, request: Reconcile) -> RolloutObject | None:
+        """Take away the flags that a pass is to take away, before it gives a version any traffic.
+
+        While one stands that the version before left, a person's `abort: true` changes nothing and would be lost.
+        Returns the object after that; None where none stood.
+        """
+        target, own = request.target, request.account.status
+        gone = [flag for flag in FLAGS if own.get(flag, flag) is None]
+        live = await self._cluster.find(ROLLOUTS, target.namespace, target.name) if gone else None
+        if live is None:
+            return None
+        if not any((live.get("status") or {}).get(flag) is True for flag in gone):
+            return None
+        names = [*gone, "abortedAt"] if "abort" in gone else gone
+        workload = await self._workloads.template(target.namespace, live)
+        version = str(live["metadata"]["resourceVersion"])
+        return await self._merge(target, dict.fromkeys(names), workload, version)
 
     async def _note_workload(self, live: Object, generation: str, request: Reconcile) -> str:
         """Put the generation of the workload that is brought out into an annotation, too; the object's version then.
@@ -160,6 +179,7 @@ def _derived(live: Object, fields: Document, request: Reconcile, *, created: boo
             created=created,
             abort_cause=request.account.abort_cause,
             late=request.account.late,
+            failing=next(reversed(request.account.failing), ""),
         )
         selector = rollout.spec.selector
         return {"conditions": _wire(conditions(moment)), "selector": selector.text() if selector else None}

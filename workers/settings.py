@@ -77,7 +77,7 @@ class WatcherSettings(Group):
     stopped_every: Length = Field(
         timedelta(seconds=5),
         ge=timedelta(milliseconds=100),
-        description="how often Temporal is asked for releases that were terminated",
+        description="how often Temporal is asked for releases that ended without an undo, as when terminated",
     )
     stuck_every: Length = Field(
         timedelta(seconds=15),

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
-from temporalio.workflow import ActivityCancellationType
+from temporalio.common import RawValue
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.arguments import SpecError, has_placeholder
@@ -24,41 +24,26 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import AnalysisStatus, Phase
     from tidegate.contract import (
         ANALYSIS_WORKFLOW,
-        Activity,
         AnalysisRequest,
         AnalysisResult,
-        ErrorType,
         MeasureRequest,
         Query,
         Signal,
         analysis_id,
-        cluster_queue,
         job_name,
-        metrics_queue,
     )
     from tidegate.manifests.plain_text import harmless
     from tidegate.manifests.providers.job import CONFIDENTIAL_REMEDY, NOT_CONFIDENTIAL
     from tidegate.manifests.providers.job import KEY as JOB
     from tidegate.manifests.support import PROVIDERS
     from tidegate.story import analysis_details
-    from workflows.commands import HEARTBEAT_TIMEOUT
     from workflows.failures import cause_of, check_id
     from workflows.inputs import invalid, read_input
     from workflows.interruptions import sent, shielded
     from workflows.measured_jobs import MeasuredJobs
+    from workflows.measuring import MEASURE_TIMEOUT, SHORTEST_WAIT, Patience, measure, rate_limit
 
-ATTEMPT_TIMEOUT = timedelta(minutes=2)
-MEASURE_TIMEOUT = timedelta(minutes=10)  # with no worker for a provider, a measurement is an Error after this long
-RATE_LIMIT_PATIENCE = timedelta(hours=1)
-RATE_LIMIT_STEP = timedelta(minutes=1)  # waits of a second each would fill the history within that hour
-SHORTEST_WAIT = timedelta(seconds=1)  # an interval of 0 is valid, and must not flood anybody
 TOGETHER = timedelta(seconds=1)  # metrics that drifted apart by less share one request
-RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=1),
-    maximum_attempts=3,
-    # The run itself waits for the limit to reset: it can say so, and the wait uses up no attempt.
-    non_retryable_error_types=[ErrorType.RATE_LIMITED],
-)
 
 
 @workflow.defn(name=ANALYSIS_WORKFLOW)
@@ -69,6 +54,7 @@ class AnalysisRun:
     def __init__(self, request: Any = None, status: Any = None, *more: Any) -> None:
         self._status = AnalysisStatus(name="", phase=Phase.PENDING)
         self._asked_to_end = False
+        self._settle_by: datetime | None = None  # asked for the verdict, which waits no longer for a reading
         self._told: tuple[str, ...] = ()
         # The same for all parts of a run that continues as new.
         self._uid = workflow.info().first_execution_run_id
@@ -97,6 +83,9 @@ class AnalysisRun:
             self._show(run)
             if self._asked_to_end or rules.terminate:
                 run.terminate(workflow.now())
+            elif self._settle_by is not None:
+                await self._look_once_more(wanted, rules, run)
+                run.terminate(workflow.now())
             elif due := run.due(workflow.now()):
                 run.record(await self._measure(wanted, rules, run, due), workflow.now())
                 await self._tell(wanted, run)
@@ -104,6 +93,17 @@ class AnalysisRun:
                 workflow.continue_as_new(args=[wanted, run.status])
             else:
                 await self._until_next(run)
+
+    async def _look_once_more(self, wanted: AnalysisRequest, rules: RunRules, run: Run) -> None:
+        """Read what could not be read so far: whoever asks for the verdict waits for that rather than for a person."""
+        now = workflow.now()
+        if self._settle_by is not None and now < self._settle_by and (unread := run.unread(now)):
+            run.record(await self._measure(wanted, rules, run, unread), workflow.now())
+
+    @workflow.signal(name=Signal.SETTLE, description="End, once everything was read that can be")
+    def on_settle(self, *arguments: Any) -> None:
+        """Come to the verdict; a metric that has no conclusive reading is looked at once more before."""
+        self._settle_by = self._settle_by or workflow.now() + MEASURE_TIMEOUT
 
     @workflow.signal(name=Signal.TERMINATE, description="End with what was measured")
     def on_terminate(self, *arguments: Any) -> None:
@@ -113,7 +113,7 @@ class AnalysisRun:
     @workflow.signal(dynamic=True)
     def on_unknown(self, name: str, arguments: Sequence[RawValue]) -> None:
         """Take note of a signal that nobody knows."""
-        workflow.logger.warning("unknown signal %s: known is terminate", name[:80])
+        workflow.logger.warning("unknown signal %s: known are settle and terminate", name[:80])
 
     @workflow.query(name=Query.STATUS, description="Metrics, measurements and verdicts")
     def status(self, *arguments: Any) -> AnalysisStatus:
@@ -126,7 +126,9 @@ class AnalysisRun:
         wait = max(due - workflow.now(), SHORTEST_WAIT) if due else None
         try:
             await workflow.wait_condition(
-                lambda: self._asked_to_end, timeout=wait, timeout_summary="until the next measurement"
+                lambda: self._asked_to_end or self._settle_by is not None,
+                timeout=wait,
+                timeout_summary="until the next measurement",
             )
         except TimeoutError:
             return
@@ -134,7 +136,11 @@ class AnalysisRun:
     async def _measure(
         self, request: AnalysisRequest, rules: RunRules, run: Run, due: Sequence[MetricRules]
     ) -> list[Reading]:
-        """Readings of all metrics that are due, one activity for each provider; none when the run is to end."""
+        """Readings of all metrics that are due, one activity for each provider.
+
+        What has not answered when the run is to end is left out; a run that is to settle waits for a while for metrics
+        that have nothing to say otherwise.
+        """
         by_provider: dict[str, list[MetricRules]] = {}
         for metric in due:
             by_provider.setdefault(metric.provider, []).append(metric)
@@ -142,8 +148,19 @@ class AnalysisRun:
             asyncio.create_task(self._ask(request, rules, run, provider, metrics))
             for provider, metrics in by_provider.items()
         ]
+
+        def answered_or(asked: bool) -> bool:
+            return self._asked_to_end or asked or all(task.done() for task in measuring)
+
         try:
-            await workflow.wait_condition(lambda: self._asked_to_end or all(task.done() for task in measuring))
+            await workflow.wait_condition(lambda: answered_or(self._settle_by is not None))
+            if self._settle_by is not None and not answered_or(False) and run.unread(workflow.now()):
+                with suppress(TimeoutError):
+                    await workflow.wait_condition(
+                        lambda: answered_or(False),
+                        timeout=max(self._settle_by - workflow.now(), SHORTEST_WAIT),
+                        timeout_summary="until the last reading",
+                    )
         finally:
             for task in measuring:
                 task.cancel()
@@ -170,30 +187,29 @@ class AnalysisRun:
         )
         jobs = {name: job_name(self._uid, name, number) for name, number in asked.numbers.items() if provider == JOB}
         self._jobs.begin(jobs.values())
-        started = workflow.now()
-        waited = timedelta(0)
+        started, patience = workflow.now(), Patience()
         while True:
             try:
-                answered = await _execute(request.cluster, provider, asked)
+                answered = await measure(request.cluster, provider, asked, patience.left)
                 self._jobs.settle(jobs, answered)
                 missing = "the provider's answer left it out"
                 break
             except ActivityError as error:
                 if is_cancelled_exception(error):
                     raise
-                delay = _rate_limit(error)
-                if delay is None or waited + delay > RATE_LIMIT_PATIENCE:
+                delay, limited = patience.delay(error), rate_limit(error) is not None
+                if delay is None:
                     answered, missing = [], cause_of(error)
                     break
-            delay = max(delay, min(waited, RATE_LIMIT_STEP))
-            run.rate_limited(workflow.now() + delay)
-            self._show(run)
-            await self._tell(request, run)
-            await workflow.sleep(delay, summary=f"until the rate limit of {provider} resets")
-            waited += delay
+            if limited:
+                run.rate_limited(workflow.now() + delay)
+                self._show(run)
+                await self._tell(request, run)
+            why = f"until the rate limit of {provider} resets" if limited else f"until {provider} is asked again"
+            await workflow.sleep(delay, summary=why)
         # Times of the run's own clock: that of the provider's worker may differ, and intervals are counted from them.
         now = workflow.now()
-        times = {"started_at": started, "finished_at": now, "rate_limited_seconds": waited.total_seconds()}
+        times = {"started_at": started, "finished_at": now, "rate_limited_seconds": patience.limited.total_seconds()}
         by_name = {
             reading.metric: reading.model_copy(
                 update={**times, "resume_at": reading.resume_at and now + (reading.resume_at - reading.finished_at)}
@@ -260,34 +276,6 @@ def _begin(wanted: AnalysisRequest, rules: RunRules, status: Any) -> Run:
         return Run.resume(rules, AnalysisStatus.model_validate(status))
     except ValueError:
         raise invalid("analysis run: the status of its earlier part is not one of this spec") from None
-
-
-async def _execute(cluster: str, provider: str, asked: MeasureRequest) -> list[Reading]:
-    is_job = provider == JOB
-    answered: list[Reading] = await workflow.execute_activity(
-        Activity(f"measure_{provider}"),
-        asked,
-        result_type=list[Reading],
-        task_queue=cluster_queue(cluster) if is_job else metrics_queue(provider),
-        start_to_close_timeout=ATTEMPT_TIMEOUT,
-        heartbeat_timeout=HEARTBEAT_TIMEOUT,
-        schedule_to_close_timeout=MEASURE_TIMEOUT,
-        retry_policy=RETRY,
-        # A Job that is being created is waited for, so that it cannot appear after it was deleted.
-        cancellation_type=(
-            ActivityCancellationType.WAIT_CANCELLATION_COMPLETED if is_job else ActivityCancellationType.TRY_CANCEL
-        ),
-        summary=", ".join(str(metric.get("name")) for metric in asked.metrics),
-    )
-    return answered
-
-
-def _rate_limit(error: ActivityError) -> timedelta | None:
-    """How long a provider wants to be left alone; None when that is not what went wrong."""
-    cause = error.cause
-    if not isinstance(cause, ApplicationError) or cause.type != ErrorType.RATE_LIMITED:
-        return None
-    return max(cause.next_retry_delay or timedelta(seconds=10), SHORTEST_WAIT)
 
 
 def _verdicts(status: AnalysisStatus) -> tuple[str, ...]:

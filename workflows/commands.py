@@ -30,9 +30,11 @@ with workflow.unsafe.imports_passed_through():
         Observation,
         ObserveRequest,
         Place,
+        PublishEvents,
         Reconcile,
         Reconciled,
         Refusal,
+        RestartedPods,
         RestartPods,
         RestoreStable,
         RolloutObject,
@@ -74,7 +76,7 @@ class Commands:
 
     def __init__(self, cluster: str, target: Target) -> None:
         self._queue = cluster_queue(cluster)
-        self._target = target
+        self.target = target
         self.patience = PATIENCE  # how long a forward command may fail before the release gives up on it
         self.failing_since: datetime | None = None
         self._epoch = int(workflow.info().start_time.timestamp() * 1000)
@@ -84,16 +86,16 @@ class Commands:
         self._sequence += 1
         return Fence(epoch=self._epoch, sequence=self._sequence)
 
-    async def observe(self, rollout: Document) -> Observation:
-        """Look at the cluster."""
+    async def observe(self, rollout: Document, failing: tuple[str, ...], tell: PublishEvents | None) -> Observation:
+        """Look at the cluster; or what is refused, if `failing` does not name it. `tell` is told before."""
         observation: Observation = await workflow.execute_activity(
             Activity.OBSERVE,
-            ObserveRequest(target=self._target, rollout=rollout),
+            ObserveRequest(target=self.target, rollout=rollout, failing=failing, tell=tell),
             result_type=Observation,
             task_queue=self._queue,
             start_to_close_timeout=LOOK_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            schedule_to_close_timeout=self.patience,
+            schedule_to_close_timeout=self._patience_left,
             retry_policy=FORWARD_RETRY,
             summary="observe",
         )
@@ -104,7 +106,7 @@ class Commands:
     ) -> Reconciled:
         """One pass. A way back, or past the point of no return, is tried for as long as it takes."""
         request = Reconcile(
-            target=self._target,
+            target=self.target,
             rollout=plan.request.rollout,
             revision=plan.revision,
             place=place,
@@ -124,7 +126,7 @@ class Commands:
         """Begin to wait until the cluster no longer looks like `picture`."""
         handle = workflow.start_activity(
             Activity.AWAIT_CHANGE,
-            AwaitChange(target=self._target, rollout=plan.request.rollout, picture=picture),
+            AwaitChange(target=self.target, rollout=plan.request.rollout, picture=picture),
             task_queue=self._queue,
             start_to_close_timeout=LOOK_TIMEOUT,
             heartbeat_timeout=LOOK_HEARTBEAT_TIMEOUT,
@@ -139,7 +141,7 @@ class Commands:
         """Say in the object why its spec is not released. Nothing depends on it: it is soon given up."""
         await workflow.execute_activity(
             Activity.REFUSE,
-            Refusal(target=self._target, uid=asked.uid, generation=asked.generation, message=message),
+            Refusal(target=self.target, uid=asked.uid, generation=asked.generation, message=message),
             result_type=RolloutObject,
             task_queue=self._queue,
             start_to_close_timeout=WRITE_TIMEOUT,
@@ -149,11 +151,12 @@ class Commands:
             summary="refused",
         )
 
-    async def restart_pods(self, plan: Plan, at: datetime) -> None:
-        """Replace the pods that were created before `at`, for as long as it takes."""
-        await workflow.execute_activity(
+    async def restart_pods(self, plan: Plan, at: datetime, failing: tuple[str, ...]) -> RestartedPods:
+        """Replace the pods that were created before `at`; or what is refused, if `failing` does not name it."""
+        restarted: RestartedPods = await workflow.execute_activity(
             Activity.RESTART_PODS,
-            RestartPods(target=self._target, rollout=plan.request.rollout, at=at),
+            RestartPods(target=self.target, rollout=plan.request.rollout, at=at, failing=failing),
+            result_type=RestartedPods,
             task_queue=self._queue,
             start_to_close_timeout=LOOK_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
@@ -161,6 +164,7 @@ class Commands:
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary="new pods",
         )
+        return restarted
 
     async def restore_stable(self, istio: Istio, stable_hash: str, failing: tuple[str, ...] = ()) -> TrafficState:
         """All traffic to stable, for as long as it takes (law 3); or what is refused, if `failing` does not name it.
@@ -169,7 +173,7 @@ class Commands:
         long before its heartbeats are missed: all write the same, with the same fence, and the first answer counts.
         """
         request = RestoreStable(
-            target=self._target, istio=istio, stable_hash=stable_hash, fence=self._fence(), failing=failing
+            target=self.target, istio=istio, stable_hash=stable_hash, fence=self._fence(), failing=failing
         )
         asked: list[asyncio.Task[TrafficState]] = []
         while len(asked) < RESTORES:

@@ -145,7 +145,7 @@ class Gate:
     async def verdict(self) -> Phase:
         """Wait for the end. A run that could not be carried out is an Error, which is never a success (law 4).
 
-        Whoever is cancelled here asks the run to end.
+        Whoever is cancelled here asks the run to end; one that somebody else cancelled is an Error, too.
         """
         try:
             await workflow.wait([self._handle])
@@ -155,9 +155,6 @@ class Gate:
             _left_without_verdict(self.reference, self._journal)
             raise
         except ChildWorkflowError as error:
-            if is_cancelled_exception(error):
-                _left_without_verdict(self.reference, self._journal)
-                raise
             status = AnalysisStatus(
                 name=self.reference.name, phase=Phase.ERROR, message=str(error.cause or error)[:500]
             )
@@ -175,13 +172,14 @@ class Gate:
         return status.phase
 
     async def settle(self) -> None:
-        """Ask the run to end now with what it has measured. Of one that has ended already the verdict is on its way.
+        """Ask the run for its verdict; what has no reading that counts is read once more before.
 
-        It is asked by its id: for Temporal the child of a release that was reset is no child of the run after that.
+        Of one that has ended already the verdict is on its way. It is asked by its id: for Temporal the child of a
+        release that was reset is no child of the run after that.
         """
         run = workflow.get_external_workflow_handle(self.reference.workflow_id)
         try:
-            await sent(run.signal(Signal.TERMINATE))
+            await sent(run.signal(Signal.SETTLE))
         except FailureError as error:
             if is_cancelled_exception(error):
                 raise
@@ -231,7 +229,7 @@ class Background:
         self._task = asyncio.create_task(self._guard(opening))
 
     async def settle(self) -> None:
-        """End the run and take its verdict from what it has measured; raises `GateFailed`."""
+        """End the run and take its verdict from what it could measure; raises `GateFailed`."""
         if self._task is not None:
             if not self._task.done():
                 await workflow.wait_condition(lambda: self._gate is not None or self._done())

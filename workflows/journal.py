@@ -6,9 +6,6 @@ attributes and the Rollout's `.status` in step with that.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 
 from temporalio import workflow
@@ -25,10 +22,7 @@ with workflow.unsafe.imports_passed_through():
         AnalysisRef,
         CompensationStatus,
         Document,
-        Event,
-        Failing,
         FollowedUp,
-        Message,
         Place,
         Reconciled,
         ReleaseRequest,
@@ -36,61 +30,36 @@ with workflow.unsafe.imports_passed_through():
         ReplicaCounts,
         ReplicaSetState,
         RolloutObject,
-        StepState,
         StepStatus,
         TrafficState,
-        Waiting,
         WeightStatus,
-        is_known,
     )
     from tidegate.manifests.plain_text import harmless
     from tidegate.story import details, rollout_status
     from workflows.accounts import account_of
-    from workflows.news import News
+    from workflows.notes import Notes
+    from workflows.refusals import PASSES, Refusals
     from workflows.status_page import StatusPage
 
-MAX_EVENTS = 200
 MAX_REQUESTS = 20
-MAX_CAUSES = 20  # of what a cluster refuses at one time, or was told of one release
 A_PERSON = "a person: tidegate promote, or tidegate abort"
 
 
-class Journal:
-    """Mutable notes of one release; `status()` is the only way to read them from outside the run.
-
-    `tell` hears of every event of the run and its number.
-    """
+class Journal(Notes):
+    """Mutable notes of one release; `status()` is the only way to read them from outside the run."""
 
     def __init__(self) -> None:
-        info = workflow.info()
-        cluster, namespace, name = [*info.workflow_id.split("/", 3)[1:], "", "", ""][:3]
-        self._status = ReleaseStatus(
-            workflow_id=info.workflow_id,
-            run_id=info.run_id,
-            first_run_id=info.first_execution_run_id,
-            cluster=cluster,
-            namespace=namespace,
-            name=name,
-            phase="Progressing",
-            message="checking the manifests",
-            started_at=info.start_time,
-        )
+        super().__init__()
         self._current: ReleaseRequest | None = None
         self._attributes: tuple[str, int, int] | None = None
-        self._events = 0
-        self.tell: Callable[[Event, int], None] = lambda event, number: None
-        self.page = StatusPage()
-        self.news = News()
         self.traffic: TrafficState | None = None
         self.is_late = False
         self.abort_cause = ""
         self.fights = 0  # passes that had to put right what somebody else had written
         self.meddler = ""
-        self._restart_at: datetime | None = None
         self._looked_at: Version | None = None
         self._next = ""  # id of the update that asked for the newer version
-        self._causes: tuple[str, ...] = ()  # of what is refused now
-        self._told_causes: tuple[str, ...] = ()
+        self._refusals = Refusals()
 
     def status(self) -> ReleaseStatus:
         """Answer of the `status` query."""
@@ -105,7 +74,7 @@ class Journal:
             late=self.is_late,
             abort_cause=self.abort_cause,
             tell=self.news.tell(),
-            failing=self._causes,
+            failing=self._refusals.causes(PASSES),
         )
 
     def _unwritten(self) -> Document:
@@ -148,12 +117,12 @@ class Journal:
             cluster=request.cluster,
             phase="Progressing",
             message="",
-            finished_at=None,
             desired_hash=place.hash,
             steps=tuple(StepStatus(index=index, text=text) for index, text in enumerate(steps)),
             step_hash=version_of(request.rollout).step_hash,
             step_index=place.index,
             promoted_full=False,
+            finished_at=None,
             set_weight=0,
             warnings=warnings,
             by=request.by,
@@ -203,92 +172,6 @@ class Journal:
         """A revision was fully promoted."""
         self._set(stable_hash=hash_)
 
-    # ---------------------------------------------------------------------------------------------------------- steps
-
-    @contextmanager
-    def step(self, index: int) -> Iterator[None]:
-        """A step is under way; it is done when the block ends well."""
-        self._mark(index, state=StepState.RUNNING, started_at=workflow.now())
-        self._set(step_index=index)
-        try:
-            yield
-        except (Exception, asyncio.CancelledError):  # not the end of a worker, which is none of the step
-            self._mark(index, state=StepState.FAILED, finished_at=workflow.now())
-            raise
-        self._mark(index, state=StepState.DONE, finished_at=workflow.now())
-        done, total = index + 1, len(self._status.steps)
-        self.event("RolloutStepCompleted", f"Rollout step {done}/{total} completed ({self._status.steps[index].text})")
-        self._set(step_index=done)
-
-    def skip_steps(self) -> None:
-        """The steps that are left are not taken."""
-        left = (StepState.PENDING, StepState.RUNNING, StepState.FAILED)
-        steps = tuple(
-            step.model_copy(update={"state": StepState.SKIPPED}) if step.state in left else step
-            for step in self._status.steps
-        )
-        self._set(steps=steps, step_index=len(steps) or None, promoted_full=True)
-
-    def _mark(self, index: int, **changes: object) -> None:
-        steps = list(self._status.steps)
-        steps[index] = steps[index].model_copy(update=changes)
-        self._set(steps=tuple(steps))
-
-    # ---------------------------------------------------------------------------------------------------------- waits
-
-    @contextmanager
-    def waiting(self, what: str, *, until: datetime | None, who: str) -> Iterator[None]:
-        """Something is waited for (law 5); the wait that was named before comes back when the block ends."""
-        before = self._status.waiting
-        self._set(waiting=Waiting(what=what, since=workflow.now(), until=until, who=who))
-        try:
-            yield
-        finally:
-            self._set(waiting=before)
-
-    def still_waiting(self, who: str, what: str, until: datetime | None) -> None:
-        """What is waited for became clearer; nothing where nobody waits for `who`."""
-        if (waiting := self._status.waiting) is not None and waiting.who == who:
-            self._set(waiting=waiting.model_copy(update={"what": harmless(what), "until": until}))
-
-    @contextmanager
-    def paused(self, reason: str, *, analysis: str = "") -> Iterator[None]:
-        """The phase is Paused within the block; `analysis` is the name of the analysis run that could not tell."""
-        before = {"phase": self._status.phase, "message": self._status.message, "paused_at": self._status.paused_at}
-        self._set(phase="Paused", message=reason, paused_at=workflow.now())
-        self.event("RolloutPaused", f"Rollout is paused ({reason})", analysis=analysis)
-        try:
-            yield
-        finally:
-            self._set(**before)
-
-    def manual_pause(self, message: Message | None) -> None:
-        """A person asked for a pause, or ended it."""
-        self._set(manual_pause=message)
-
-    # ------------------------------------------------------------------------------------------------------- restarts
-
-    @property
-    def restart_due(self) -> datetime | None:
-        """The time before which no pod may have been created, until that was seen to."""
-        done = self._status.restarted_at
-        return None if done is not None and self._restart_at and done >= self._restart_at else self._restart_at
-
-    @property
-    def restarting(self) -> bool:
-        """Whether pods are being replaced."""
-        return self._status.restarting
-
-    @restarting.setter
-    def restarting(self, value: bool) -> None:
-        if value != self._status.restarting:
-            self._set(restarting=value)
-
-    def restarted(self, at: datetime) -> None:
-        """No pod is left from before that time."""
-        self._set(restarted_at=at, restarting=False)
-        self.event("RolloutRestarted", f"pods created before {at.isoformat()} were replaced")
-
     # ------------------------------------------------------------------------------------------------------ the world
 
     def seen(self, seen: Reconciled, account: Account) -> None:
@@ -305,26 +188,24 @@ class Journal:
             self.event("ForeignWeights", f"{edit.virtual_service} {edit.route}: {edit.what}{who}", warning=True)
         if seen.traffic is not None:
             self.routed(seen.traffic, f"step {self._status.step_index}")
+        self.page.took_away(seen.flags_taken)
         if seen.published:
             self.page.wrote(account.status, seen.object)
 
-    @property
-    def failing_since(self) -> datetime | None:
-        """Since when the cluster refuses something, None while it does not."""
-        return self._status.failing.since if self._status.failing is not None else None
+    def failing_since(self, of: str = PASSES) -> datetime | None:
+        """Since when the cluster refuses that work, None while it does not."""
+        return self._refusals.since(of)
 
-    def refused(self, what: str) -> None:
+    def refusals(self, of: str) -> tuple[str, ...]:
+        """What the cluster refuses of that work, in its words."""
+        return self._refusals.causes(of)
+
+    def refused(self, what: str, of: str = PASSES) -> None:
         """The cluster refuses something, in its own words; empty: it does no longer. Each cause is told once."""
-        if not what:
-            self._causes = ()
-            if self._status.failing is not None:
-                self._set(failing=None)
-            return
-        if not is_known(what, self._causes):
-            self._causes = (*self._causes, what)[-MAX_CAUSES:]
-            self._set(failing=Failing(what=what, since=self.failing_since or workflow.now()))
-        if not is_known(what, self._told_causes):
-            self._told_causes = (*self._told_causes, what)[-MAX_CAUSES:]
+        is_news = self._refusals.note(what, of)
+        if self._refusals.failing != self._status.failing:
+            self._set(failing=self._refusals.failing)
+        if is_news:
             self.event("ReconciliationError", what, warning=True)
 
     def replica_sets(self, sets: tuple[ReplicaSetState, ...], replicas: int) -> None:
@@ -411,24 +292,6 @@ class Journal:
         """The release as a whole stands so."""
         self._set(phase=phase, message=harmless(message), finished_at=workflow.now() if finished else None)
 
-    def event(self, reason: str, message: str, *, warning: bool = False, analysis: str = "") -> None:
-        """Something happened that a person would want to know; `reason` in Argo's event words.
-
-        `analysis` is the name of the analysis run that it is about, or whose verdict brought it about.
-        """
-        text = harmless(message)
-        row = Event(at=workflow.now(), reason=reason, message=text, warning=warning, analysis=analysis)
-        self._add_events(row)
-        if self.page.object is not None:
-            self.news.event(row)
-
-    def _add_events(self, *told: Event) -> None:
-        events = [event.model_copy(update={"message": harmless(event.message)}) for event in told]
-        self._set(events=(*self._status.events, *events)[-MAX_EVENTS:])
-        for number, event in enumerate(events, self._events):
-            self.tell(event, number)
-        self._events += len(events)
-
     def show(self) -> None:
         """Bring live details and search attributes up to date; called by the run wherever it may write to history."""
         workflow.set_current_details(harmless(details(self._status)))
@@ -439,6 +302,3 @@ class Journal:
             workflow.upsert_search_attributes(
                 [SEARCH_PHASE.value_set(phase), SEARCH_WEIGHT.value_set(weight), SEARCH_REVISION.value_set(revision)]
             )
-
-    def _set(self, **changes: object) -> None:
-        self._status = self._status.model_copy(update=changes)

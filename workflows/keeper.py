@@ -148,7 +148,7 @@ class Keeper:
         self._unheard = 0 if seen.published and seen.told else self._unheard + 1
         if self._moves:
             self._journal.refused(seen.failing)
-            self._commands.failing_since = self._journal.failing_since
+            self._commands.failing_since = self._journal.failing_since()
         self._reached = place if seen.settled and self._moves else None
         if seen.picture:
             self._seen = seen

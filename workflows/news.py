@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.contract import AnalysisRef, Document, Event, RunNews, Tell
+    from tidegate.contract import AnalysisRef, Document, Event, PublishEvents, RunNews, Target, Tell
 
 MOST_EVENTS = 50  # of one pass; what is more waits for the next one
 
@@ -52,6 +52,13 @@ class News:
             runs=tuple(self._runs.values()),
             current=tuple(self._specs),
         )
+
+    def events(self, target: Target, uid: str) -> PublishEvents | None:
+        """The events alone, where no pass tells anything yet; they are told again with the first one (law 6)."""
+        if not uid or not self._events:
+            return None
+        told = self.tell()
+        return PublishEvents(target=target, uid=uid, run=told.run_id, first=told.first, events=told.events)
 
     def was_told(self, told: Tell) -> None:
         """A pass told this."""

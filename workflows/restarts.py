@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -14,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.journal import Journal
     from workflows.keeper import SHORTEST_WAIT
     from workflows.plan import Plan
+    from workflows.refusals import RESTARTS
 
 
 class Restarts:
@@ -35,6 +37,7 @@ class Restarts:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._journal.restarting = False
+        self._journal.refused("", RESTARTS)
 
     async def finished(self) -> None:
         """Wait until no restart is left to do."""
@@ -61,8 +64,19 @@ class Restarts:
                 pass
             self._journal.restarting = True
             try:
-                await self._commands.restart_pods(self._plan, at)
-                leave_if_cancelled()
+                await self._replace_pods(at)
             except (ActivityError, ApplicationError) as error:
                 self._journal.event("RestartFailed", f"spec.restartAt: {cause_of(error)}", warning=True)
+            self._journal.refused("", RESTARTS)
             self._journal.restarted(at)
+
+    async def _replace_pods(self, at: datetime) -> None:
+        """Until none is older, for as long as it takes; what is refused meanwhile is told."""
+        known: tuple[str, ...] = ()
+        while True:
+            restarted = await self._commands.restart_pods(self._plan, at, known)
+            leave_if_cancelled()
+            self._journal.refused(restarted.failing, RESTARTS)
+            if restarted.done:
+                return
+            known = (*known, restarted.failing) if restarted.failing else ()

@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
         Accepted,
         ErrorType,
         Message,
+        Observation,
         ReleaseRequest,
         ReleaseResult,
         RolloutObject,
@@ -37,7 +38,15 @@ with workflow.unsafe.imports_passed_through():
     from workflows.follow_ups import FollowUps
     from workflows.gates import Background, Gate, GateFailed
     from workflows.holds import Holds
-    from workflows.interruptions import Aborted, FullyPromoted, Interrupted, Superseded, race, shielded
+    from workflows.interruptions import (
+        Aborted,
+        FullyPromoted,
+        Interrupted,
+        Superseded,
+        leave_if_cancelled,
+        race,
+        shielded,
+    )
     from workflows.journal import A_PERSON
     from workflows.keeper import Keeper
     from workflows.messages import Doors, said
@@ -45,6 +54,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.notifier import Notifier
     from workflows.plan import Plan
     from workflows.records import Records
+    from workflows.refusals import LOOKS
     from workflows.restarts import Restarts
     from workflows.undo import Undo
 
@@ -68,6 +78,7 @@ class Rollout(Doors):
     @workflow.run
     async def run(self, request: Any = None, *more: Any) -> ReleaseResult:
         """Bring one version out, or put everything back and fail with the reason."""
+        plan: Plan | None = None
         try:
             plan = await self._admit(request)
             await shielded(self._undo(plan).take_over())
@@ -76,12 +87,30 @@ class Rollout(Doors):
             while newer := await self._bring_out(plan):
                 before, plan = plan, await self._admit(newer, before=plan)
                 self._records.made_way(before, plan)
-        except (FailureError, asyncio.CancelledError):
+        except (FailureError, asyncio.CancelledError) as error:
             # Not a mistake in this code: that has to fail its task at once, where people see it, until it is mended.
-            await self._close()
+            try:
+                await self._leave_nothing(plan, error)
+            finally:
+                await self._close()
             raise
         await self._close()
         return describe(plan, self.journal.status())
+
+    async def _leave_nothing(self, plan: Plan | None, error: BaseException) -> None:
+        """Undo a version that nobody gave up on its way to here: no release ends with traffic on its canary (law 3)."""
+        over = self.journal.status().finished_at is not None
+        if plan is None or over or plan.hash == self._keeper.place.stable_hash:
+            return
+        cancelled = isinstance(error, asyncio.CancelledError)
+        cause = self._cancelled() if cancelled else Aborted(f"{type(error).__name__}: {cause_of(error)}")
+        await shielded(self._abort_release(plan, cause))
+        if not cancelled:
+            raise self._failure(plan, cause) from error
+
+    @staticmethod
+    def _cancelled() -> Aborted:
+        return Aborted(f"cancelled: {workflow.cancellation_reason() or 'no reason given'}")
 
     async def _close(self) -> None:
         """Whoever spoke to the release gets an answer, and what follows it goes on without it."""
@@ -103,10 +132,11 @@ class Rollout(Doors):
             manifest = read_manifest(wanted)
             self._commands.patience = manifest.spec.progress_deadline()
             with self.journal.waiting("the cluster's objects", until=None, who="the cluster's worker"):
-                seen = await self._commands.observe(wanted.rollout)
+                seen = await self._observe(wanted, asked)
             plan, warnings = check(wanted, manifest, seen)
             warnings += self._notifier.subscribe(plan.annotations)
         except (ApplicationError, ActivityError) as error:
+            leave_if_cancelled()  # the look ends so, too, and then nothing speaks against the version
             await shielded(self._refuse(asked, before, cause_of(error)))
             raise ApplicationError(self.inbox.refused, type=ErrorType.INVALID_SPEC, non_retryable=True) from error
         self._background = Background(plan, self.journal)
@@ -125,6 +155,22 @@ class Rollout(Doors):
         self._promote_if_asked(wanted)
         self.journal.show()
         return plan
+
+    async def _observe(self, wanted: ReleaseRequest, asked: RolloutObject) -> Observation:
+        """Look at the cluster; what it refuses to show is told while it does."""
+        self._commands.failing_since = None
+        try:
+            while True:
+                known, tell = self.journal.refusals(LOOKS), self.journal.news.events(self._commands.target, asked.uid)
+                seen = await self._commands.observe(wanted.rollout, known, tell)
+                if not seen.failing:
+                    return seen
+                self.journal.refused(seen.failing, LOOKS)
+                self._commands.failing_since = self.journal.failing_since(LOOKS)
+                self.journal.show()
+        finally:
+            self._commands.failing_since = None
+            self.journal.refused("", LOOKS)
 
     async def _refuse(self, asked: RolloutObject, before: Plan | None, why: str) -> None:
         """Say it where it was asked. The version before, if it is on its way, goes back: nobody wants it any more."""
@@ -154,8 +200,7 @@ class Rollout(Doors):
             await shielded(self._abort_release(plan, aborted))
             raise self._failure(plan, aborted) from None
         except asyncio.CancelledError:
-            reason = workflow.cancellation_reason() or "no reason given"
-            await shielded(self._abort_release(plan, Aborted(f"cancelled: {reason}")))
+            await shielded(self._abort_release(plan, self._cancelled()))
             raise
         self.inbox.closing = "this version is fully promoted; to go back: tidegate undo"
         await shielded(self._become_stable(plan))
@@ -177,7 +222,7 @@ class Rollout(Doors):
             await race(work, lambda: self._interruption() is not None)
         except GateFailed as failed:
             raise Aborted(str(failed), analysis=failed.analysis.name) from failed
-        except (ActivityError, ApplicationError) as error:
+        except FailureError as error:
             raise Aborted(cause_of(error)) from error
         if interruption := self._interruption():
             raise interruption

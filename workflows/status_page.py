@@ -42,6 +42,13 @@ class StatusPage:
         """
         self._written = {name: value for name, value in self._written.items() if name in FLAGS or name not in changes}
 
+    def took_away(self, flags: tuple[str, ...]) -> None:
+        """Take note that flags are gone, whatever became of the rest: they are not to be taken away a second time."""
+        self._written |= dict.fromkeys(flags)
+        if self.object is not None:
+            status = {name: value for name, value in self.object.status.items() if name not in flags}
+            self.object = self.object.model_copy(update={"status": status})
+
     def wrote(self, changes: Document, stored: RolloutObject | None) -> None:
         """Take note of a write, `stored` being the object then; None where there was none to write to."""
         if self.object is None and stored is not None:

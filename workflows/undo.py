@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.contract import Compensation, TrafficState
@@ -61,7 +61,7 @@ class Undo:
             work = self._carry_out(Compensation.TRAFFIC, self._walk_back())
         self._restoring = asyncio.create_task(work)
         with self._journal.waiting(THE_WAY_BACK, until=None, who=THE_CLUSTER):
-            await workflow.wait_condition(lambda: self._is_back or self._journal.failing_since is not None)
+            await workflow.wait_condition(lambda: self._is_back or self._journal.failing_since() is not None)
 
     async def take_over(self) -> None:
         """Put back what a release that was stopped from outside left on its way: its own undo never ran (law 3).
@@ -147,7 +147,7 @@ class Undo:
         self._journal.compensation(name, "running")
         try:
             await work
-        except (ActivityError, ApplicationError) as error:
+        except FailureError as error:
             self._journal.compensation(name, "failed", cause_of(error))
             self._journal.event("CompensationFailed", f"{name}: {cause_of(error)}", warning=True)
         else:

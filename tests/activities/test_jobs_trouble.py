@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from temporalio.exceptions import ApplicationError
 
-from activities.cluster import MAX_RESPONSE_BYTES
+from activities.api_answers import MAX_RESPONSE_BYTES
 from tests.activities.job_api import NAME, PENDING, UID, metric, provider_at
 from tests.activities.outside import Script
 from tidegate.analysis.reading import Reading

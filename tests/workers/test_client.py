@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from temporalio import workflow
 from temporalio.client import Client
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from tests.workers.scripted_provider import ScriptedProvider, endless, template
 from tests.workers.scripted_release import Answering, request
@@ -29,6 +34,7 @@ from tidegate.client import (
     UnreachableError,
     analysis_request,
 )
+from tidegate.contract import ROLLOUT_WORKFLOW, SEARCH_PHASE, SEARCH_WEIGHT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -252,6 +258,38 @@ async def test_a_list_holds_the_newest_release_of_each_rollout(
     assert {each.name for each in await client.list()} >= {rollout.name, "other"}
     with pytest.raises(RefusedError, match="no Kubernetes namespace"):
         await client.list('x" OR WorkflowType != "')
+
+
+@workflow.defn(name=ROLLOUT_WORKFLOW)
+class Broken:
+    @workflow.run
+    async def run(self, fails: bool) -> None:
+        if fails:
+            raise ApplicationError("on its way", non_retryable=True)
+
+
+async def test_what_failed_on_its_way_is_listed_with_what_was_stopped(client: TidegateClient, temporal: Client) -> None:
+    cluster, queue = f"c{uuid.uuid4().hex[:8]}", f"q-{uuid.uuid4()}"
+    broken = {"on-its-way": ("Progressing", 20), "not-back": ("Degraded", 20), "held": ("Paused", 0)}
+    well = {"given-up": ("Degraded", 0), "healthy": ("Healthy", 0)}
+    runner = UnsandboxedWorkflowRunner()
+    async with Worker(temporal, task_queue=queue, workflows=[Broken], workflow_runner=runner):
+        for name, (phase, weight) in {**well, **broken}.items():
+            handle = await temporal.start_workflow(
+                Broken.run,
+                name != "healthy",
+                id=RolloutRef("payments", name, cluster).workflow_id,
+                task_queue=queue,
+                search_attributes=TypedSearchAttributes(
+                    [SearchAttributePair(SEARCH_PHASE, phase), SearchAttributePair(SEARCH_WEIGHT, weight)]
+                ),
+            )
+            await asyncio.wait([asyncio.create_task(handle.result())])
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    found = await client.stopped(cluster, since)
+    while len(found) < len(broken):  # visibility follows the history by a moment
+        found = await client.stopped(cluster, since)
+    assert {each.name for each in found} == set(broken)
 
 
 async def test_a_run_without_a_release_is_waited_for_and_started_once(

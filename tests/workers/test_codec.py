@@ -56,6 +56,7 @@ from tidegate.contract import (
     FollowedUp,
     FollowUpRequest,
     Signal,
+    follow_ups_of,
     metrics_queue,
 )
 from workflows.analysis_run import AnalysisRun
@@ -105,7 +106,7 @@ class Deciding:
         child = await workflow.start_child_workflow(
             FollowUp.run,
             FollowUpRequest(release=info.workflow_id, run_id=info.run_id, effects=(effect,)),
-            id=f"{info.workflow_id}/follow-up",
+            id=f"{follow_ups_of(info.workflow_id)}notice",
             static_summary=f"notice: {SERVICE} revision 2",
             static_details=f"all that is known of {SERVICE}",
         )
@@ -214,7 +215,7 @@ async def test_summaries_of_a_release_and_of_what_follows_it_show_no_service(enc
         static_details=f"all of {SERVICE}",
     )
     assert await handle.result() == f"told: {SERVICE} is slow"
-    follow_up = f"{handle.id}/follow-up"
+    follow_up = f"{follow_ups_of(handle.id)}notice"
     for workflow_id in (handle.id, follow_up):
         raw = await raw_history(encrypted, workflow_id)
         assert raw.count(b"binary/encrypted") > 3

@@ -19,6 +19,7 @@ from tidegate.contract import (
     RELEASES_QUEUE,
     Accepted,
     AnalysisRequest,
+    ReleaseStatus,
     Update,
     analysis_id,
 )
@@ -64,6 +65,57 @@ async def test_a_flag_that_a_late_write_of_another_release_left_is_taken_away(wo
     assert (await (await watched.ended()).result()).outcome == "Healthy"
     assert "abort" not in watched.status()
     assert not world.servicenow.incidents
+
+
+def said(world: World, flag: str) -> None:
+    """Somebody patches a flag into the status of the object."""
+
+    def edit(found: dict[str, Any]) -> dict[str, Any]:
+        return found | {"status": found["status"] | {flag: True}}
+
+    world.cluster.change(ROLLOUTS, "checkout", edit, status=True)
+
+
+async def test_an_abort_that_comes_as_soon_as_the_next_version_has_traffic_is_heard(world: World) -> None:
+    watched = Watched(world)
+    await watched.apply("1.0.0", HELD)
+    await watched.ended()
+    handle = await watched.apply("1.1.0", HELD)
+    await world.until(handle, paused)
+    said(world, "abort")
+    await watched.tell()
+    await watched.ended()
+    assert watched.status()["abort"] is True
+    world.cluster.writes.clear()
+    hold = world.cluster.hold("patch", "virtualservices")
+    world.cluster.apply(dict(world.request("1.2.0", HELD).rollout))
+    await watched.look()
+    await hold.begun.wait()
+    assert {"abort", "abortedAt"} & watched.status().keys() == set(), "no weight while what a version left still stands"
+    said(world, "abort")
+    hold.go_on.set()
+    await world.until(watched.release(), lambda status: status.actual_weight == 50, between_passes=False)
+    await watched.tell()
+    with pytest.raises(WorkflowFailureError):
+        await (await watched.ended()).result()
+    assert world.cluster.weights() == [50, 0]
+
+
+async def test_an_abort_beside_a_newer_version_that_is_refused_is_heard(world: World) -> None:
+    watched = Watched(world)
+    await watched.apply("1.0.0", HELD)
+    await watched.ended()
+    handle = await watched.apply("1.1.0", HELD)
+    await world.until(handle, paused)
+    await watched.apply("1.2.0", with_steps({"setWeight": 500}))
+    status = await world.until(handle, paused)
+    assert status.images["checkout"].endswith(":1.1.0"), "what is refused takes nobody's place"
+    said(world, "abort")
+    await watched.look()
+    assert (await handle.query("status", result_type=ReleaseStatus)).aborting
+    with pytest.raises(WorkflowFailureError):
+        await (await watched.ended()).result()
+    assert world.cluster.weights()[-1] == 0
 
 
 def watched_from(steps: list[dict[str, Any]]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -185,3 +186,73 @@ async def test_a_status_that_is_refused_as_well_does_not_stop_what_is_told_other
     await world.until(handle, lambda _: len(warnings(world)) == 1, between_passes=False)
     world.cluster.deny("patch", "rollouts", "")
     await told(world, handle, DENIED)
+
+
+async def test_a_cluster_that_cannot_be_looked_at_before_a_release_is_told(world: World) -> None:
+    await stand(world)
+    words = "virtualservices.networking.istio.io is forbidden: User tidegate cannot get resource"
+    world.cluster.deny("get", "virtualservices", words)
+    handle = await world.start(asked_by_object(world, "1.1.0", HALF))
+    seen = await world.until(handle, failing, between_passes=False)
+    assert words in str(seen.failing)
+    await world.until(handle, lambda _: len(warnings(world)) == 1, between_passes=False)
+    assert words in warnings(world)[0]
+    history = [event async for event in handle.fetch_history_events()]
+    await world.env.sleep(120)
+    assert len([event async for event in handle.fetch_history_events()]) == len(history)
+    world.cluster.deny("get", "virtualservices", "")
+    seen = await world.until(handle, lambda found: found.phase == "Paused" and found.actual_weight == 50)
+    assert seen.failing is None
+    assert len(warnings(world)) == 1
+
+
+async def test_a_cluster_that_cannot_be_looked_at_for_too_long_refuses_the_release_with_its_words(world: World) -> None:
+    await stand(world)
+    world.cluster.deny("get", "virtualservices", "not today")
+    handle = await world.start(asked_by_object(world, "1.1.0", HALF))
+    await world.until(handle, failing, between_passes=False)
+    assert await world.closed(handle) is WorkflowExecutionStatus.FAILED
+    ended = await handle.describe()
+    assert ended.close_time is not None
+    assert 500 < (ended.close_time - ended.start_time).total_seconds() < 900
+    assert "not today" in (await handle.query("status", result_type=ReleaseStatus)).message
+
+
+async def test_a_restart_that_is_refused_is_told_while_it_lasts(world: World) -> None:
+    handle = await half(world)
+    world.cluster.deny("delete", "pods", DENIED)
+    moment = world.cluster.clock.now + timedelta(seconds=5)
+    request = asked_by_object(world, "1.1.0", HALF)
+    request.rollout["spec"]["restartAt"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    await handle.execute_update("release", request)
+    seen = await told(world, handle, DENIED)
+    assert (seen.phase, seen.actual_weight, seen.restarting) == ("Paused", 50, True)
+    await world.env.sleep(1200)
+    assert len(warnings(world)) == 1
+    assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING, "no deadline of the version ends it"
+    world.cluster.deny("delete", "pods", "")
+    seen = await world.until(handle, lambda found: found.restarted_at is not None)
+    assert seen.failing is None
+    await world.until(handle, lambda _: DENIED not in status(world)["message"])
+
+
+async def test_the_condition_has_the_words_while_a_write_is_refused(world: World) -> None:
+    await stand(world)
+    world.cluster.deny("patch", "virtualservices", DENIED)
+    handle = await world.start(asked_by_object(world, "1.1.0", HALF))
+    await told(world, handle, DENIED)
+    refused = await condition(world, handle, "ReconciliationError")
+    assert (refused["status"], DENIED in refused["message"]) == ("False", True)
+    world.cluster.deny("patch", "virtualservices", "")
+    assert (await condition(world, handle, "RolloutPaused"))["status"] == "Unknown"
+
+
+async def condition(world: World, handle: WorkflowHandle[Any, Any], reason: str) -> dict[str, Any]:
+    """The Progressing condition of the object, once it has that reason."""
+
+    def found() -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = status(world).get("conditions") or []
+        return [row for row in rows if (row["type"], row["reason"]) == ("Progressing", reason)]
+
+    await world.until(handle, lambda _: bool(found()), between_passes=False)
+    return found()[0]

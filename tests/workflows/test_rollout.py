@@ -263,6 +263,19 @@ async def test_a_background_analysis_without_any_data_holds_the_release_before_f
     assert world.cluster.weights()[-1] == 0
 
 
+async def test_a_background_analysis_that_can_still_be_read_holds_nobody_up(world: World) -> None:
+    await world.deploy_stable()
+    world.datadog.answers = {"error-rate": [None, 0.001], "p99-latency": [None, 0.001]}
+
+    def without_step_gates(rollout: dict[str, Any]) -> None:
+        steps = [{"setWeight": 10}, {"pause": {"duration": "90s"}}, {"setWeight": 50}]
+        rollout["spec"]["strategy"]["canary"]["steps"] = steps
+
+    handle = await world.start(world.request("1.1.0", without_step_gates))
+    assert (await handle.result()).outcome == "Healthy"
+    assert world.cluster.weights() == [10, 50, 100, 0]
+
+
 async def test_a_hold_that_nobody_answers_ends_at_its_limit(world: World) -> None:
     await world.deploy_stable()
 

@@ -31,8 +31,12 @@ class Watched:
 
     async def tell(self) -> None:
         """What the watcher does when the object changed; again for as long as the door wants to look again."""
-        while await self._door.answer(NAMESPACE, "checkout", Sighting(None)):
+        while await self.look():
             await self._world.env.sleep(1)
+
+    async def look(self) -> bool:
+        """One look at the object; whether the door wants to look again."""
+        return await self._door.answer(NAMESPACE, "checkout", Sighting(None))
 
     async def apply(self, tag: str, edit: Callable[[dict[str, Any]], None]) -> WorkflowHandle[Any, ReleaseResult]:
         """Apply the Rollout object; the release that follows."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from activities.rollbacks import Rollbacks
@@ -59,6 +60,38 @@ async def test_the_version_before_comes_back_by_its_steps_or_at_once(
     assert world.cluster.stable_hash == result.hash
     assert [weight for weight in world.cluster.weights() if weight] == weights
     assert len(world.cluster.replica_sets()) == 2, "the version that was there is the one that comes back"
+
+
+async def aborted(world: World, watched: Watched, tag: str) -> None:
+    handle = await watched.apply(tag, STEPS)
+    await handle.signal("abort", {"by": "ana"})
+    with pytest.raises(WorkflowFailureError):
+        await (await watched.ended()).result()
+
+
+async def test_undo_goes_back_to_what_was_promoted_and_never_to_what_was_aborted(world: World) -> None:
+    watched = await promoted(world, "1.0.0", "1.1.0")
+    for tag in ("1.2.0", "1.3.0"):
+        await aborted(world, watched, tag)
+    client = TidegateClient(world.client)
+    done = await client.undo(CHECKOUT, by="ana")
+    assert (done.revision, wanted_image(world)) == (2, f"{IMAGE}:1.1.0")
+    await watched.tell()
+    await watched.ended()
+    done = await client.undo(CHECKOUT, by="ana")
+    assert (done.revision, wanted_image(world)) == (1, f"{IMAGE}:1.0.0"), "not to a newer one that was never promoted"
+    done = await client.undo(CHECKOUT, to_revision=4, by="ana")
+    assert (done.revision, wanted_image(world)) == (4, f"{IMAGE}:1.3.0"), "a person may name what they like"
+
+
+async def test_where_nothing_else_was_promoted_the_revisions_that_stand_are_named(world: World) -> None:
+    watched = await promoted(world, "1.0.0")
+    await aborted(world, watched, "1.1.0")
+    await watched.apply("1.0.0", STEPS)
+    await watched.ended()
+    with pytest.raises(RefusedError, match="ever promoted: revisions 2 stand; name one with --to-revision"):
+        await TidegateClient(world.client).undo(CHECKOUT)
+    assert wanted_image(world) == f"{IMAGE}:1.0.0"
 
 
 async def test_a_named_revision_comes_back_and_asking_again_changes_nothing(world: World) -> None:

@@ -83,6 +83,11 @@ class MetricRules:
         wait = RETRY_INTERVAL if last.phase is Phase.ERROR or self.interval is None else self.interval
         return (last.finished_at or last.started_at) + wait + timedelta.resolution
 
+    def is_unread(self, status: MetricStatus) -> bool:
+        """Whether it has no reading that says anything, and none is being made."""
+        at_work = bool(status.measurements) and status.measurements[-1].phase is Phase.RUNNING
+        return not status.phase.completed and not at_work and self._used(status) == 0
+
     def violation(self, status: MetricStatus, *, ended: bool) -> tuple[Phase, str] | None:
         """The limit that is exceeded, and how it is said. Error beats Inconclusive beats Failed.
 

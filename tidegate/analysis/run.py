@@ -75,6 +75,20 @@ class Run:
         times = sorted(at for _, at in self._due_times())
         return max((at for at in times if at - times[0] <= within), default=None)
 
+    def unread(self, now: datetime) -> list[MetricRules]:
+        """Metrics that count, may be measured by now, and have no conclusive reading: they prove nothing yet.
+
+        A reading that the provider is still at work on is none that another one could replace.
+        """
+        started = self.status.started_at
+        if started is None or self.over:
+            return []
+        return [
+            rule
+            for rule, metric in self._pairs()
+            if not metric.dry_run and rule.is_unread(metric) and started + rule.initial_delay <= now
+        ]
+
     def number(self, rule: MetricRules) -> int:
         """Number of the metric's next measurement, counted from 1; of the one under way while there is one."""
         metric = self._of(rule)

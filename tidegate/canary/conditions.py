@@ -39,6 +39,7 @@ class Reason(StrEnum):
     NEW_AVAILABLE = "NewReplicaSetAvailable"
     NOT_AVAILABLE = "ReplicaSetNotAvailable"
     PAUSED = "RolloutPaused"
+    REFUSED = "ReconciliationError"
     RESUMED = "RolloutResumed"
     RETRY = "RolloutRetry"
     UPDATED = "ReplicaSetUpdated"
@@ -54,7 +55,8 @@ class Moment:
 
     `rollout` carries the status that was written last, `status` is the one that is about to be written, but for its
     conditions. `replica_set` is the version's, `created` when it was created just now. `abort_cause` is one sentence,
-    empty when a person aborted. `late` says that `progressDeadlineSeconds` have gone by without any progress.
+    empty when a person aborted. `late` says that `progressDeadlineSeconds` have gone by without any progress, `failing`
+    what the cluster refuses, in its words, empty while it refuses nothing.
     """
 
     rollout: Rollout
@@ -65,6 +67,7 @@ class Moment:
     created: bool = False
     abort_cause: str = ""
     late: bool = False
+    failing: str = ""
 
 
 def conditions(at: Moment) -> tuple[Condition, ...]:
@@ -180,6 +183,11 @@ def _progressing(at: Moment, before: RolloutStatus, found: Condition | None, *, 
         return _Claim(None, Reason.RETRY, "Retrying Rollout after abort")
     if _paused(at):
         return _Claim(None, Reason.PAUSED, "Rollout is paused")
+    if at.failing and not at.late:
+        renewed = found is not None and found.message != at.failing
+        return _Claim(False, Reason.REFUSED, at.failing, renewed=renewed)
+    if last == Reason.REFUSED and not at.late:
+        return _Claim(True, Reason.UPDATED, f'ReplicaSet "{at.replica_set}" is progressing.')
     if last == Reason.PAUSED:
         return _Claim(None, Reason.RESUMED, "Rollout is resumed")
     if at.created:

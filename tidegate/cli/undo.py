@@ -17,7 +17,7 @@ def undo(
     namespace: Namespace = "default",
     cluster: Cluster = "default",
     to_revision: Annotated[
-        int | None, typer.Option("--to-revision", min=1, help="Revision to bring back; the one before by default.")
+        int | None, typer.Option("--to-revision", min=1, help="Revision to bring back; the last promoted by default.")
     ] = None,
     by: By = "",
     reason: Reason = "",

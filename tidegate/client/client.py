@@ -157,7 +157,7 @@ class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks, StuckRuns):
         return await newest_releases(self._temporal, namespace, limit, cluster=cluster)
 
     async def stopped(self, cluster: str, since: datetime) -> tuple[ReleaseSummary, ...]:
-        """Releases on a cluster that were stopped from outside after `since`: none of them could undo anything."""
+        """Releases on a cluster that ended after `since` and may have undone nothing: stopped, or failed on the way."""
         return tuple(await stopped_releases(self._temporal, cluster, since))
 
     async def explain(self, rollout: RolloutRef) -> Explanation:

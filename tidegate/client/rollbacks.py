@@ -30,9 +30,10 @@ class Rollbacks:
     async def undo(
         self, rollout: RolloutRef, *, to_revision: int | None = None, by: str = "", reason: str = ""
     ) -> RolledBack:
-        """Let the Rollout object ask for an earlier revision again, by default the one before; the release follows.
+        """Let the Rollout object ask for an earlier revision again, by default for the last promoted one.
 
-        Raises `RefusedError` where there is no such revision, nor a Rollout object; nothing was changed then.
+        The release follows. Raises `RefusedError` where there is no such revision, nor a Rollout object; nothing was
+        changed then.
         """
         try:
             target = Target(namespace=rollout.namespace, name=rollout.name)

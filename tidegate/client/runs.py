@@ -126,10 +126,15 @@ async def newest_releases(
 
 
 async def stopped_releases(temporal: Client, cluster: str, since: datetime) -> list[ReleaseSummary]:
-    """Releases of a cluster that were terminated or ran out of time after `since`, whether or not others followed."""
+    """Releases of a cluster that ended after `since` and may have undone nothing, whether or not others followed.
+
+    They were terminated, ran out of time, or failed on their way: one that was given up says so, and has no weight.
+    """
+    unfinished = f'({SEARCH_PHASE.name} IN ("Progressing", "Paused") OR {SEARCH_WEIGHT.name} > 0)'
     query = (
-        f'WorkflowType = "{ROLLOUT_WORKFLOW}" AND ExecutionStatus IN ("Terminated", "TimedOut") '
-        f'AND CloseTime > "{since.isoformat()}" AND WorkflowId STARTS_WITH "rollout/{checked(cluster)}/"'
+        f'WorkflowType = "{ROLLOUT_WORKFLOW}" AND CloseTime > "{since.isoformat()}" '
+        f'AND WorkflowId STARTS_WITH "rollout/{checked(cluster)}/" AND (ExecutionStatus IN ("Terminated", "TimedOut") '
+        f'OR (ExecutionStatus IN ("Failed", "Canceled") AND {unfinished}))'
     )
     return await _newest(temporal, query, _release, PAGE_SIZE)
 

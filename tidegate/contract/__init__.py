@@ -10,8 +10,6 @@ from tidegate.contract.changes import ChangeRef, CloseChange, OpenChange, Resolv
 from tidegate.contract.cluster import (
     CreateReplicaSet,
     MarkStable,
-    Observation,
-    ObserveRequest,
     PodState,
     PointServices,
     Refusal,
@@ -78,6 +76,7 @@ from tidegate.contract.names import (
     rollout_id,
 )
 from tidegate.contract.notices import Notice, NoticeSent
+from tidegate.contract.observation import Observation, ObserveRequest
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.published import CollectAnalysisRuns, Publication, PublishAnalysisRun, PublishEvents
 from tidegate.contract.reconcile import (
@@ -87,6 +86,7 @@ from tidegate.contract.reconcile import (
     Place,
     Reconcile,
     Reconciled,
+    RestartedPods,
     RestartPods,
     RunNews,
     Tell,
@@ -224,6 +224,7 @@ __all__ = [
     "ResolveIncidents",
     "ResolvedIncidents",
     "RestartPods",
+    "RestartedPods",
     "RestoreStable",
     "RevertMode",
     "RevertRequest",

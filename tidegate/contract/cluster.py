@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import Field
 
 from tidegate.contract.payload import Document, Payload
-from tidegate.contract.traffic import TrafficState
 from tidegate.contract.writes import Fence, Target
 from tidegate.manifests.steps import PodTemplateMetadata
 from tidegate.manifests.workload import API_VERSION, KIND, resolved
@@ -61,31 +60,6 @@ class WorkloadTemplate(Payload):
         """The Deployment, as far as it was looked at."""
         spec = {"template": self.template, "selector": self.selector}
         return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": self.name}, "spec": spec}
-
-
-class ObserveRequest(Payload):
-    """What to read before a release, or for a look: the Rollout's own objects and those that it names."""
-
-    target: Target
-    rollout: Document = Field(default_factory=dict)  # empty: as it stands in the cluster
-    pods: bool = False
-
-
-class Observation(Payload):
-    """The cluster's side of a Rollout at one moment."""
-
-    at: datetime
-    rollout: Document | None = None  # the object in the cluster, with its workload's template; None when there is none
-    workload: WorkloadTemplate | None = None  # None: the Rollout has a template, or names nothing that is there
-    stable_hash: str = ""
-    replica_sets: tuple[ReplicaSetState, ...] = ()  # newest revision first
-    standing: dict[str, dict[str, str]] = Field(default_factory=dict)  # ReplicaSet with pods -> labels of its pods
-    services: dict[str, Document | None] = Field(default_factory=dict)  # by name; None: not found
-    virtual_services: dict[str, Document | None] = Field(default_factory=dict)  # by `name.namespace`
-    templates: tuple[Document, ...] = ()
-    traffic: TrafficState | None = None
-    bake: timedelta | None = None  # of a Rollout that does not say how long its bake is; None: it has none
-    analysis_runs: tuple[str, ...] = ()  # names of the AnalysisRun objects that belong to the object in the cluster
 
 
 class CreateReplicaSet(Payload):

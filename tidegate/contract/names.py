@@ -126,7 +126,8 @@ class Signal(StrEnum):
     RESUME = "resume"  # {by?, reason?}
     MEASURED = "measured"  # an analysis run tells its release that a verdict changed: AnalysisStatus
     FOLLOWED_UP = "followed_up"  # what follows a decision tells its release how it went: FollowedUp
-    TERMINATE = "terminate"  # a release tells its analysis run to end with what it has
+    SETTLE = "settle"  # a release asks its analysis run for the verdict: what has no reading yet is read once more
+    TERMINATE = "terminate"  # a person tells an analysis run to end with what it has
 
 
 class Query(StrEnum):
@@ -152,7 +153,7 @@ class Activity(StrEnum):
     RECONCILE = "reconcile"  # Reconcile -> Reconciled
     AWAIT_CHANGE = "await_change"  # AwaitChange -> None
     REFUSE = "refuse"  # Refusal -> RolloutObject, None when there is no such object
-    RESTART_PODS = "restart_pods"  # RestartPods -> None
+    RESTART_PODS = "restart_pods"  # RestartPods -> RestartedPods
     CHOOSE_REVISION = "choose_revision"  # RollBackRequest -> RolledBack
     ROLL_BACK = "roll_back"  # PutBack -> None
     LET_GO = "let_go"  # LetGo -> LeftAlone

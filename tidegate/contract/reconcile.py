@@ -115,7 +115,8 @@ class Reconciled(Payload):
     `settled` says that pods, Services and weights are as the place asks for, `missing` which pods are not. `resume_at`
     is when a deadline on a ReplicaSet makes another pass necessary. `picture` changes whenever something does that a
     pass would look at. `experiment` are the templates of the experiment under way. `events` are what the pass did, in
-    Argo's words; `foreign` what somebody else had changed and the pass put right. `published` says that the status was
+    Argo's words; `foreign` what somebody else had changed and the pass put right. `flags_taken` are the flags that the
+    pass took away before its moves: one that stands from then on is a person's. `published` says that the status was
     written, or that there is nobody to tell, `told` the same of the rest; `object` is the Rollout after that.
     `failing` is what the cluster refused before the pass was at its end, in its words; where it could not even be
     looked at, there is no picture.
@@ -133,6 +134,7 @@ class Reconciled(Payload):
     picture: str = ""
     events: tuple[Event, ...] = ()
     foreign: tuple[ForeignEdit, ...] = ()
+    flags_taken: tuple[str, ...] = ()
     published: bool = True
     told: bool = True
     object: RolloutObject | None = None
@@ -148,8 +150,19 @@ class AwaitChange(Payload):
 
 
 class RestartPods(Payload):
-    """Replace the pods of a Rollout that were created before `at`."""
+    """Replace the pods of a Rollout that were created before `at`.
+
+    `failing` is what the release knows that the cluster refuses: of that it hears no more, and it is tried again.
+    """
 
     target: Target
     rollout: Document
     at: datetime
+    failing: tuple[str, ...] = ()
+
+
+class RestartedPods(Payload):
+    """What came of a restart: all pods are new, or the cluster refuses something, or does no longer what it refused."""
+
+    done: bool = False
+    failing: str = ""

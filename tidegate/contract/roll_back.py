@@ -10,7 +10,7 @@ from tidegate.contract.writes import Target
 
 
 class RollBackRequest(Payload):
-    """Bring a revision of a Rollout back; without `to_revision` the newest that is not the one that is wanted now."""
+    """Bring a revision of a Rollout back; without `to_revision` the last promoted one that is not wanted now."""
 
     cluster: ClusterName = "default"
     target: Target

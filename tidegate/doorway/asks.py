@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tidegate.contract import Message, ReleaseStatus, RolloutObject, Update
+from tidegate.contract import Compensation, Message, ReleaseStatus, RolloutObject, Update
 
 
 class RunState(StrEnum):
     """How the newest run of a release stands."""
 
     RUNNING = "running"
-    ENDED = "ended"  # by itself, well or not: what had to be undone is undone
+    ENDED = "ended"  # by itself, well or not
     STOPPED = "stopped"  # terminated or out of time: no code ran at its end
 
 
@@ -33,6 +33,19 @@ class Release:
         """Whether it is still on its way: it runs, is neither done nor being undone, and so can be spoken to."""
         status = self.status
         return self.state is RunState.RUNNING and status.finished_at is None and not status.aborting
+
+    @property
+    def is_left_undone(self) -> bool:
+        """Whether it is over before what it did was brought to its end or taken back: nobody looks after its traffic.
+
+        One that was stopped never could; of one that ended by itself its own last word counts.
+        """
+        if self.state is not RunState.ENDED:
+            return self.state is RunState.STOPPED
+        status = self.status
+        ways_back = [each for each in status.compensations if each.name == Compensation.TRAFFIC]
+        not_back = status.actual_weight > 0 and any(each.state != "done" for each in ways_back)
+        return status.finished_at is None or not_back
 
 
 @dataclass(frozen=True)

@@ -54,13 +54,27 @@ def decide(rollout: Mapping[str, Any], release: Release | None, *, recheck: bool
         return Decision()  # an older sighting than the release has had itself
     if live.asks_for != known.asks_for:
         # A release that is being undone may be over before anything changes in the object once more.
-        asks = _start(live, release, "another pod template or other steps").asks
+        # What is asked for now may be refused: an abort is one of the version under way all the same, and comes first.
+        asks = (
+            *_abort(rollout, live, known, release),
+            *_start(live, release, "another pod template or other steps").asks,
+        )
         return Decision(asks, look_again=release.state is RunState.RUNNING and release.status.aborting)
-    if release.state is RunState.STOPPED:
-        return _start(live, release, STOPPED)
+    if release.is_left_undone:
+        return _recover(live, release)
     if release.state is RunState.ENDED:
         return _after(rollout, live, known, release, recheck)
-    return Decision(tuple(_to_running(rollout, live, known, release)))
+    return Decision(tuple(_to_running(rollout, live, known, release)), look_again=_may_be_new(rollout, known, release))
+
+
+def _may_be_new(rollout: Mapping[str, Any], known: RolloutObject, release: Release) -> bool:
+    """Whether an abort stands that stood before the version, as far as its release knows by now.
+
+    It takes that one away before it gives the version any traffic; one that comes right after that looks the same to
+    whoever asks the release in this moment.
+    """
+    stands = _mapping(rollout.get("status")).get("abort") is True
+    return release.is_open and stands and known.status.get("abort") is True
 
 
 def decide_deleted(uid: str, release: Release | None) -> Decision:
@@ -104,6 +118,23 @@ def _beside_unknown(live: RolloutObject, release: Release) -> Decision:
     return _start(live, release, "a Rollout that its last release did not know")
 
 
+def _recover(live: RolloutObject, release: Release) -> Decision:
+    """Nobody looks after what the release did. A version that is not to be brought out any more is put back only."""
+    status = release.status
+    if status.aborting:
+        return _start(live, release, _why_given_up(status), aborted=True)
+    if release.state is RunState.STOPPED:
+        return _start(live, release, STOPPED)
+    if status.desired_hash and status.desired_hash == status.stable_hash:
+        return _start(live, release, "recovery: its release ended after the promotion and did not finish")
+    return _start(live, release, "its release ended before what it had done was undone", aborted=True)
+
+
+def _why_given_up(status: ReleaseStatus) -> str:
+    """The cause of an abort, as its message has it."""
+    return status.message.partition(f"revision {status.revision}: ")[2]
+
+
 def _after(
     rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject, release: Release, recheck: bool
 ) -> Decision:
@@ -120,8 +151,7 @@ def _after(
     again = tuple(_again(rollout, live, known, release)) or tuple(_no_restart(rollout))
     if again or live.generation <= known.generation or not status.aborting:
         return Decision(again)
-    cause = status.message.partition(f"revision {status.revision}: ")[2]
-    return Decision((Start(_cause(live, release), cause, aborted=True),))
+    return _start(live, release, _why_given_up(status), aborted=True)
 
 
 def _to_running(
@@ -181,9 +211,8 @@ def _from_status(
 ) -> Iterator[Ask]:
     """What a person patched into `.status`: abort, which comes first, promote --full, or promote."""
     status = release.status
-    if _is_set(rollout, known, "abort") and _is_abort(rollout):
-        said = Message(by=writer_of(rollout, "status", "abort"), reason="status.abort")
-        yield Tell(status.run_id, Update.ABORT, f"abort-{live.uid}-{status.versions}", said)
+    if asks := tuple(_abort(rollout, live, known, release)):
+        yield from asks
         return
     if status.promoted_full:
         return
@@ -200,6 +229,14 @@ def _from_status(
         yield from _unrecorded(rollout, live, "promoteFull")
     elif known.status.get("currentStepIndex") is not None and _skips(rollout, status):
         yield from _unrecorded(rollout, live, "currentStepIndex")
+
+
+def _abort(rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject, release: Release) -> Iterator[Ask]:
+    """The abort of the version under way, where a person set it."""
+    status = release.status
+    if release.is_open and _is_since(live, known) and _is_set(rollout, known, "abort") and _is_abort(rollout):
+        said = Message(by=writer_of(rollout, "status", "abort"), reason="status.abort")
+        yield Tell(status.run_id, Update.ABORT, f"abort-{live.uid}-{status.versions}", said)
 
 
 def _is_set(rollout: Mapping[str, Any], known: RolloutObject, flag: str) -> bool:
@@ -279,8 +316,8 @@ def _no_restart(rollout: Mapping[str, Any]) -> Iterator[Ask]:
         )
 
 
-def _start(live: RolloutObject, release: Release | None, reason: str) -> Decision:
-    return Decision((Start(_cause(live, release), reason),))
+def _start(live: RolloutObject, release: Release | None, reason: str, *, aborted: bool = False) -> Decision:
+    return Decision((Start(_cause(live, release), reason, aborted=aborted),))
 
 
 def _cause(live: RolloutObject, release: Release | None) -> str:

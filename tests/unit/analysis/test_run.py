@@ -190,3 +190,32 @@ def test_what_a_provider_says_is_cut_to_what_a_history_can_hold() -> None:
     run.record([reading(run, value=long, query=long, notes=(long,), metadata={"groups": long})], START)
     assert len(run.status.model_dump_json()) < 40_000
     assert only(run).measurements[0].value.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("letters", "fields", "unread"),
+    [
+        ("", {}, True),
+        ("E", {}, True),
+        ("N", {}, True),
+        ("I", {}, True),
+        ("I", {"inconclusiveLimit": 5}, False),
+        ("E", {"inconclusiveLimit": 5}, True),
+        ("S", {}, False),
+        ("F", {"failureLimit": 3}, False),
+        ("ES", {}, False),
+        ("EEEEE", {}, False),
+        ("", {"initialDelay": "1h"}, False),
+    ],
+)
+def test_before_a_verdict_a_metric_without_a_conclusive_reading_is_read_again(
+    letters: str, fields: dict[str, object], unread: bool
+) -> None:
+    run = ended(letters, passes=len(letters), **fields) if letters else begin(metric(**fields))
+    assert [rule.name for rule in run.unread(START + timedelta(minutes=10))] == (["m"] if unread else [])
+
+
+def test_what_the_provider_is_at_work_on_or_counts_for_nothing_is_not_read_again() -> None:
+    run = begin(metric("a"), metric("b"), metric("dry"), dryRun=[{"metricName": "dry"}])
+    run.record([reading(run, "a", resume_at=START + timedelta(minutes=1))], START)
+    assert [rule.name for rule in run.unread(START)] == ["b"]

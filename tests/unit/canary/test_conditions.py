@@ -85,6 +85,21 @@ def test_the_life_of_a_release_that_goes_well() -> None:
     assert said(done["Completed"]) == ("True", "RolloutCompleted", "RolloutCompleted")
 
 
+def test_what_is_refused_is_said_until_it_is_no_longer() -> None:
+    life = Life()
+    life.moment(UNDER_WAY, created=True)
+    refused = life.moment(UNDER_WAY, failing="a webhook says no")["Progressing"]
+    assert said(refused) == ("False", "ReconciliationError", "a webhook says no")
+    assert life.moment(UNDER_WAY, failing="a webhook says no")["Progressing"] == refused
+    assert life.moment(UNDER_WAY, failing="no quota")["Progressing"].message == "no quota"
+    late = life.moment(UNDER_WAY, failing="no quota", late=True)["Progressing"]
+    assert said(late)[:2] == ("False", "ProgressDeadlineExceeded")
+    life.moment(UNDER_WAY, failing="no quota")
+    assert said(life.moment(UNDER_WAY)["Progressing"])[:2] == ("True", "ReplicaSetUpdated")
+    aborted = life.moment(UNDER_WAY | {"abort": True}, failing="no quota")["Progressing"]
+    assert aborted.reason == "RolloutAborted"
+
+
 def test_nothing_new_leaves_the_conditions_as_they_are() -> None:
     life = Life()
     life.moment(HEALTHY)

@@ -79,6 +79,7 @@ def release(
     )
     paused = {"phase": "Paused", "message": "CanaryPauseStep", "paused_at": BEGAN} if step == 1 else {}
     fields = {
+        "finished_at": BEGAN if state is RunState.ENDED else None,
         "workflow_id": "rollout/default/default/shop",
         "run_id": "run-1",
         "cluster": "default",
@@ -263,6 +264,30 @@ def test_set_image_and_undo_start_a_release_whatever_became_of_the_last(state: R
     assert asked == (Start(cause(found, moment), "another pod template or other steps"),)
 
 
+def test_an_abort_of_the_version_under_way_comes_before_what_is_asked_for_instead() -> None:
+    under_way = release()
+    found = patched(patched(as_written(rollout(), under_way), IMAGE), ABORT)
+    abort, start = decide(found, under_way).asks
+    assert isinstance(abort, Tell)
+    assert (abort.update, abort.message.by) == (Update.ABORT, PLUGIN)
+    assert isinstance(start, Start)
+    own = release(phase="Degraded", compensations=(CompensationStatus(name="scale"),))
+    [start] = decide(patched(as_written(rollout(), own), IMAGE), own).asks
+    assert isinstance(start, Start), "its own flag is nobody's word"
+
+
+def test_an_abort_that_stood_before_the_version_is_looked_at_again_until_the_release_took_it_away() -> None:
+    under_way = release()
+    assert under_way.known is not None
+    known = under_way.known.model_copy(update={"status": under_way.known.status | {"abort": True}})
+    before = Release(RunState.RUNNING, under_way.status.model_copy(update={"object": known}))
+    found = patched(as_written(rollout(), under_way), ABORT)
+    assert (decide(found, before).asks, decide(found, before).look_again) == ((), True)
+    [ask] = decide(found, under_way).asks
+    assert isinstance(ask, Tell)
+    assert not decide(as_written(rollout(), under_way), under_way).look_again
+
+
 def test_other_steps_are_another_version() -> None:
     found = patched(rollout(), {"spec": {"strategy": {"canary": {"steps": [{"setWeight": 5}]}}}})
     assert decide(found, release()).asks == (Start(cause(found, "in-run-1-0"), "another pod template or other steps"),)
@@ -324,6 +349,37 @@ def test_a_stopped_release_is_recovered_even_if_nothing_changed() -> None:
     [ask] = decide(as_written(rollout(), stopped), stopped).asks
     assert isinstance(ask, Start)
     assert ask.reason.startswith("recovery")
+
+
+BACK = CompensationStatus(name="traffic to stable", state="done")
+NOT_BACK = CompensationStatus(name="traffic to stable", state="failed")
+GIVEN_UP = {"phase": "Degraded", "message": "RolloutAborted: Rollout aborted update to revision 2: bad", "revision": 2}
+
+
+@pytest.mark.parametrize(
+    ("said", "reason", "aborted"),
+    [
+        ({"finished_at": None, "actual_weight": 20}, "ended before what it had done was undone", True),
+        ({"finished_at": None}, "ended before what it had done was undone", True),
+        ({"finished_at": None, "stable_hash": version_of(rollout()).pod_hash}, "did not finish", False),
+        (GIVEN_UP | {"compensations": (NOT_BACK,), "actual_weight": 20}, "bad", True),
+        (GIVEN_UP | {"compensations": (BACK,), "actual_weight": 20, "finished_at": None}, "bad", True),
+    ],
+)
+def test_a_release_that_ended_by_itself_with_something_left_undone_is_recovered(
+    said: dict[str, Any], reason: str, aborted: bool
+) -> None:
+    ended = release(state=RunState.ENDED, **said)
+    [ask] = decide(as_written(rollout(), ended), ended).asks
+    assert isinstance(ask, Start)
+    assert (ask.reason.endswith(reason), ask.aborted) == (True, aborted)
+
+
+def test_a_version_that_was_given_up_is_put_back_and_not_tried_again_when_its_release_was_stopped() -> None:
+    stopped = release(state=RunState.STOPPED, actual_weight=20, **GIVEN_UP, compensations=(NOT_BACK,))
+    [ask] = decide(as_written(rollout(), stopped), stopped).asks
+    assert isinstance(ask, Start)
+    assert (ask.reason, ask.aborted) == ("bad", True)
 
 
 def test_an_object_without_release_starts_one_unless_its_status_says_that_it_is_settled() -> None:

@@ -1,0 +1,84 @@
+"""No release ends with traffic on its canary, whatever ended it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import CancelledError
+
+from sandbox.kubernetes_api.kinds import ROLLOUTS
+from tests.virtual.releases import World
+from tests.workflows.test_rollout import failure, paused
+from tests.workflows.test_steps import canary_of, with_steps
+from tests.workflows.test_turns import Watched
+from tidegate.contract import Accepted, Compensation, Document, ReleaseStatus
+
+HALF = with_steps({"setWeight": 50}, {"pause": {}})
+
+
+def judged(status: ReleaseStatus) -> bool:
+    return bool(status.analyses) and status.actual_weight > 0
+
+
+def gate(rollout: Document) -> None:
+    canary = canary_of(rollout)
+    canary["steps"] = [{"setWeight": 50}, {"analysis": canary.pop("analysis")}]
+
+
+def beside(rollout: Document) -> None:
+    canary_of(rollout)["steps"] = [{"setWeight": 50}, {"pause": {}}]
+
+
+@pytest.mark.parametrize("edit", [gate, beside])
+async def test_a_gate_that_somebody_cancels_is_an_error_and_the_traffic_goes_back(world: World, edit: Any) -> None:
+    await world.deploy_stable()
+    handle = await world.start(world.request("1.1.0", edit))
+    status = await world.until(handle, judged)
+    await world.client.get_workflow_handle(status.analyses[-1].workflow_id).cancel()
+    _, result = await failure(handle)
+    assert world.cluster.weights() == [50, 0]
+    assert result.status.analyses[-1].status.phase == "Error"
+    assert [each.state for each in result.status.compensations if each.name == Compensation.TRAFFIC] == ["done"]
+    assert len(world.servicenow.incidents) == 1
+
+
+async def test_one_that_is_cancelled_between_two_versions_takes_the_first_ones_canary_back(world: World) -> None:
+    await world.deploy_stable()
+    handle = await world.start(world.request("1.1.0", HALF))
+    await world.until(handle, paused)
+    world.cluster.deny("list", "replicasets", "not now", code=503)
+    await handle.execute_update("release", world.request("1.2.0", HALF), result_type=Accepted)
+    await world.env.sleep(timedelta(seconds=5))
+    assert world.cluster.weights() == [50]
+    await handle.cancel()
+    world.cluster.deny("list", "replicasets", "")
+    with pytest.raises(WorkflowFailureError) as caught:
+        await handle.result()
+    assert isinstance(caught.value.cause, CancelledError)
+    assert world.cluster.weights() == [50, 0]
+    status: ReleaseStatus = await handle.query("status", result_type=ReleaseStatus)
+    assert status.finished_at is not None
+
+
+async def test_an_abort_in_the_object_is_heard_by_a_version_that_came_after_a_healthy_one(world: World) -> None:
+    watched = Watched(world)
+    await watched.apply("1.0.0", HALF)
+    await watched.ended()
+    handle = await watched.apply("1.1.0", HALF)
+    await world.until(handle, paused)
+    await handle.signal("promote")
+    healthy = await world.until(handle, lambda status: status.phase == "Healthy", between_passes=False)
+    await watched.apply("1.2.0", HALF)
+    newer = await world.until(watched.release(), paused)
+    assert newer.run_id == healthy.run_id, "the same run goes over to it while the old pods wait for their deadline"
+    world.cluster.change(
+        ROLLOUTS, "checkout", lambda found: found | {"status": found["status"] | {"abort": True}}, status=True
+    )
+    await watched.tell()
+    status: ReleaseStatus = await watched.release().query("status", result_type=ReleaseStatus)
+    assert status.aborting
+    _, result = await failure(await watched.ended())
+    assert "aborted by somebody: status.abort" in result.message

@@ -1,0 +1,45 @@
+"""Payloads of a look at the cluster, before a release or beside it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pydantic import Field
+
+from tidegate.contract.cluster import ReplicaSetState, WorkloadTemplate
+from tidegate.contract.payload import Document, Payload
+from tidegate.contract.published import PublishEvents
+from tidegate.contract.traffic import TrafficState
+from tidegate.contract.writes import Target
+
+
+class ObserveRequest(Payload):
+    """What to read before a release, or for a look: the Rollout's own objects and those that it names.
+
+    A release says with `failing` what it knows that the cluster refuses: of that it hears no more, and it is tried
+    again; with `tell` what people with kubectl are to hear meanwhile. Who only looks, with None, hears of each failure.
+    """
+
+    target: Target
+    rollout: Document = Field(default_factory=dict)  # empty: as it stands in the cluster
+    pods: bool = False
+    failing: tuple[str, ...] | None = None
+    tell: PublishEvents | None = None
+
+
+class Observation(Payload):
+    """The cluster's side of a Rollout at one moment; with `failing`, what it refuses to show, there is nothing else."""
+
+    at: datetime
+    rollout: Document | None = None  # the object in the cluster, with its workload's template; None when there is none
+    workload: WorkloadTemplate | None = None  # None: the Rollout has a template, or names nothing that is there
+    stable_hash: str = ""
+    replica_sets: tuple[ReplicaSetState, ...] = ()  # newest revision first
+    standing: dict[str, dict[str, str]] = Field(default_factory=dict)  # ReplicaSet with pods -> labels of its pods
+    services: dict[str, Document | None] = Field(default_factory=dict)  # by name; None: not found
+    virtual_services: dict[str, Document | None] = Field(default_factory=dict)  # by `name.namespace`
+    templates: tuple[Document, ...] = ()
+    traffic: TrafficState | None = None
+    bake: timedelta | None = None  # of a Rollout that does not say how long its bake is; None: it has none
+    failing: str = ""
+    analysis_runs: tuple[str, ...] = ()  # names of the AnalysisRun objects that belong to the object in the cluster
