@@ -185,6 +185,7 @@ class Passes:
                     events=tuple(done.events),
                     flags_taken=done.flags,
                     failing=words(error),
+                    published=False,
                     told=False,
                 )
             raise again(error) from error

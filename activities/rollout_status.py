@@ -56,7 +56,7 @@ class StatusWriter:
         version = str(live["metadata"]["resourceVersion"])
         workload = await self._workloads.template(target.namespace, live)
         whole = with_template(live, workload)
-        fields = _fields(whole, request, view)
+        fields = _heeding(live.get("status") or {}, _fields(whole, request, view))
         if workload is not None and pod_template_hash(workload.template) == request.place.hash:
             fields["workloadObservedGeneration"] = str(workload.generation)
             version = await self._note_workload(live, str(workload.generation), request)
@@ -142,6 +142,16 @@ def _fields(live: Object, request: Reconcile, view: View) -> Document:
         missing = next(missing_pods(counts.updated, counts.available, counts.desired), "")
         fields["message"] = missing or ("" if place.hash == place.stable_hash else ALL_STEPS)
     return fields
+
+
+def _heeding(stored: Document, fields: Document) -> Document:
+    """Without an abort that stood already and that a person has taken back since: a pass whose answer was lost says it
+    twice. A release takes its flag away and never says false; its time tells which abort it was.
+    """
+    again = fields.get("abort") is True and stored.get("abort") is False
+    if not again or not fields.get("abortedAt") or stored.get("abortedAt") != fields["abortedAt"]:
+        return fields
+    return {name: value for name, value in fields.items() if name != "abort"}
 
 
 def _weights(place: Place, view: View) -> Document | None:

@@ -39,7 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.story import analysis_details
     from workflows.failures import cause_of, check_id
     from workflows.inputs import invalid, read_input
-    from workflows.interruptions import shielded
+    from workflows.interruptions import sent, shielded
     from workflows.measured_jobs import MeasuredJobs
     from workflows.measuring import MEASURE_TIMEOUT, SHORTEST_WAIT, Patience, measure, rate_limit
 
@@ -229,7 +229,7 @@ class AnalysisRun:
         self._told = verdicts
         release = workflow.get_external_workflow_handle(request.release_id)
         try:
-            await release.signal(Signal.MEASURED, run.status)
+            await sent(release.signal(Signal.MEASURED, run.status))
         except FailureError as error:
             if is_cancelled_exception(error):
                 raise

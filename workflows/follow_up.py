@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.manifests.plain_text import harmless
     from workflows.failures import cause_of
     from workflows.inputs import read_input
+    from workflows.interruptions import sent
 
 GIVE_UP = timedelta(days=7)
 # What is not there is asked for again, too: proxies say so in the name of servers that are away, and forges of
@@ -73,7 +74,7 @@ class FollowUp:
     async def _tell(self, ended: FollowedUp) -> None:
         release = workflow.get_external_workflow_handle(self._asked.release, run_id=self._asked.run_id)
         try:
-            await release.signal(Signal.FOLLOWED_UP, ended)
+            await sent(release.signal(Signal.FOLLOWED_UP, ended))
         except FailureError as error:
             workflow.logger.info("the release was not told, it has ended: %s", error)
 

@@ -8,7 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, ChildWorkflowError, WorkflowAlreadyStartedError
+from temporalio.exceptions import (
+    ChildWorkflowError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -23,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
         Signal,
         analysis_id,
     )
-    from workflows.interruptions import let_go
+    from workflows.interruptions import let_go, sent
     from workflows.journal import Journal
     from workflows.plan import Plan
 
@@ -169,10 +174,16 @@ class Gate:
     async def settle(self) -> None:
         """Ask the run for its verdict; what has no reading that counts is read once more before.
 
-        A run that is just ending need not hear of it.
+        Of one that has ended already the verdict is on its way. It is asked by its id: for Temporal the child of a
+        release that was reset is no child of the run after that.
         """
-        with suppress(ApplicationError):
-            await self._handle.signal(Signal.SETTLE)
+        run = workflow.get_external_workflow_handle(self.reference.workflow_id)
+        try:
+            await sent(run.signal(Signal.SETTLE))
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.info("not asked to end, it has ended: %s", error)
 
 
 def _end_as_soon_as_started(starting: asyncio.Task[Run]) -> None:

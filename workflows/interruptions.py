@@ -83,6 +83,17 @@ def let_go(work: asyncio.Future[Any]) -> None:
     work.cancel()
 
 
+async def sent(signalling: Coroutine[Any, Any, None]) -> None:
+    """Send a signal to another workflow; a cancellation meanwhile is raised at once. Raises what the signal does.
+
+    The SDK withdraws a signal whose sender is cancelled, and where it was sent all the same it goes on as if nobody had
+    cancelled anything.
+    """
+    sending = asyncio.create_task(signalling)
+    sending.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())  # read, if only once
+    await asyncio.shield(sending)
+
+
 async def shielded(work: Coroutine[Any, Any, None]) -> None:
     """Carry work through: a cancellation is remembered and raised when the work is done (law 3)."""
     task = asyncio.create_task(work)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,22 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.cluster import REPLICA_SETS, SERVICES, VIRTUAL_SERVICES, Cluster, put
+from activities.cluster import REPLICA_SETS, ROLLOUTS, SERVICES, VIRTUAL_SERVICES, Cluster, put
 from activities.passes import Passes, not_changed
+from sandbox.processes import LOOPBACK, free_port
 from sandbox.world import Part, open_world
 from tidegate.canary.template_hash import pod_template_hash
-from tidegate.contract import AwaitChange, ErrorType, Fence, Place, Reconcile, Reconciled, Target, TrafficState
+from tidegate.contract import (
+    Account,
+    AwaitChange,
+    ErrorType,
+    Fence,
+    Place,
+    Reconcile,
+    Reconciled,
+    Target,
+    TrafficState,
+)
 from tidegate.manifests.documents import load
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"
@@ -45,6 +57,8 @@ class Stage:
         self.revision = 1
         self.last: TrafficState | None = None
         self.said: list[str] = []
+        self.account = Account()
+        self.owner = ""  # uid of the Rollout object, where one stands
         self._sequence = 0
 
     async def once(self, rollout: dict[str, Any], place: Place) -> Reconciled:
@@ -57,6 +71,8 @@ class Stage:
             place=place,
             at=self.now,
             traffic=self.last,
+            account=self.account,
+            owner_uid=self.owner,
             fence=Fence(epoch=1000, sequence=self._sequence),
         )
         done = await self.passes.reconcile(request)
@@ -84,6 +100,11 @@ class Stage:
         edit = [put("/spec/http/0/route/0/weight", 100 - weight), put("/spec/http/0/route/1/weight", weight)]
         fence = Fence(epoch=1000, sequence=self._sequence)
         await self.cluster.change(VIRTUAL_SERVICES, "payments", "checkout-vsvc", fence, lambda _: edit)
+
+    async def status(self) -> dict[str, Any]:
+        """`.status` of the Rollout object."""
+        found: dict[str, Any] = (await self.cluster.get(ROLLOUTS, "payments", "checkout"))["status"]
+        return found
 
     async def stand(self) -> str:
         """A first version that was brought out; returns its hash."""
@@ -173,6 +194,46 @@ async def test_weights_that_somebody_else_wrote_are_put_right_and_told(stage: St
     assert again.traffic.canary == 25
     assert len(again.foreign) == 1
     assert "50" in again.foreign[0].what
+
+
+@pytest.mark.parametrize("given_up_at", ["2026-01-01T00:00:00Z", "2025-12-31T23:00:00Z"])
+async def test_an_abort_that_was_taken_back_is_not_written_again_by_a_repeated_pass(
+    stage: Stage, given_up_at: str
+) -> None:
+    await stage.cluster.add(ROLLOUTS, "payments", version(2))
+    live = await stage.cluster.get(ROLLOUTS, "payments", "checkout")
+    stage.owner = str(live["metadata"]["uid"])
+    first, second = await stage.stand(), hash_of(version(2))
+    said = {"phase": "Degraded", "abort": True, "abortedAt": "2026-01-01T00:00:00Z"}
+    stage.account = Account(status=said)
+    place = Place(hash=second, stable_hash=first, aborted=True)
+    await stage.once(version(2), place)
+    assert (await stage.status())["abort"] is True
+    # Its answer was lost; a person asks for another try before it is repeated, or asked for the one before this.
+    taken_back = {"abort": False, "abortedAt": given_up_at}
+    await stage.cluster.merge_status(ROLLOUTS, "payments", "checkout", taken_back, version="")
+    await stage.once(version(2), place)
+    assert (await stage.status())["abort"] is (given_up_at != said["abortedAt"])
+
+
+async def test_a_pass_that_could_not_even_look_has_written_and_told_nothing() -> None:
+    cluster, env = await Cluster.connect(url=f"http://{LOOPBACK}:{free_port()}"), ActivityEnvironment()
+    env.info = replace(env.info, attempt=9)  # by then it is no matter of a moment
+    request = Reconcile(
+        target=TARGET,
+        rollout=version(1),
+        revision=1,
+        place=Place(hash="a"),
+        at=NOW,
+        account=Account(status={"observedGeneration": "5"}),
+        fence=Fence(epoch=1000, sequence=1),
+    )
+    try:
+        done = await env.run(Passes(cluster).reconcile, request)
+    finally:
+        await cluster.close()
+    assert done.failing
+    assert (done.published, done.told) == (False, False)
 
 
 async def test_one_pass_after_the_other_writes_nothing(stage: Stage) -> None:

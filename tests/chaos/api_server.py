@@ -20,10 +20,11 @@ from pathlib import Path
 
 from sandbox.controllers import Controllers
 from sandbox.kubernetes_api import Change, KubernetesApi
-from sandbox.kubernetes_api.kinds import REPLICA_SETS, ROLLOUTS, SERVICES, VIRTUAL_SERVICES, Kind
+from sandbox.kubernetes_api.kinds import DEPLOYMENTS, KINDS, REPLICA_SETS, ROLLOUTS, SERVICES, VIRTUAL_SERVICES, Kind
 from sandbox.kubernetes_api.objects import Object, meta
 
-WRITTEN_DOWN = (ROLLOUTS, REPLICA_SETS, SERVICES, VIRTUAL_SERVICES)
+DESTINATION_RULES = next(kind for kind in KINDS if kind.kind == "DestinationRule")
+WRITTEN_DOWN = (ROLLOUTS, DEPLOYMENTS, REPLICA_SETS, SERVICES, VIRTUAL_SERVICES, DESTINATION_RULES)
 STANDS = "STANDS"  # type of a line that tells what a start found
 
 

@@ -33,7 +33,7 @@ class Abort:
         return f"{self.workflow_id.removeprefix('rollout/')}/{self.revision}"
 
     def __str__(self) -> str:
-        """`the abort of default/payments/svc0/2 by run ...`."""
+        """`the abort of default/payments/plain0/2 by run ...`."""
         return f"the abort of {self.place} by run {self.run_id}"
 
 

@@ -101,8 +101,10 @@ class Faults:
             program = self._plane.program(name)
             if program.running:
                 program.send(signal.SIGCONT)
-        await asyncio.gather(*(self._start(name) for name in SERVERS))
-        await asyncio.gather(*(self._start(name) for name in TIDEGATE))
+        for names in (SERVERS, TIDEGATE):
+            for problem in await asyncio.gather(*(self._start(name) for name in names), return_exceptions=True):
+                if problem is not None:
+                    self.failed.append(str(problem))
 
     async def _happen(self, fault: Fault) -> None:
         log.debug("fault", fault=str(fault))
@@ -122,11 +124,11 @@ class Faults:
                 program.send(signal.SIGCONT)
             elif fault.harm == Harm.TERM:
                 await program.stop(TERM_GRACE_SECONDS)
-                await self._start(fault.target)
+                await self._try_to_start(fault.target)
             else:
                 await program.kill()
                 await self._last(fault)
-                await self._start(fault.target)
+                await self._try_to_start(fault.target)
 
     async def _last(self, fault: Fault) -> None:
         """Let it last, or end with everything else."""
@@ -141,16 +143,18 @@ class Faults:
         finally:
             self._plane.deaf.append((began - 0.1, time.time() + 1.0))  # with what the mesh needs to connect again
 
+    async def _try_to_start(self, name: str) -> None:
+        """Start it, unless the next fault hits it before it answers; `heal` starts what does not run."""
+        with contextlib.suppress(ProgramError):
+            await self._start(name)
+
     async def _start(self, name: str) -> None:
         plane = self._plane
         if plane.program(name).running:
             return
-        try:
-            if name == "temporal":
-                await plane.temporal.start()
-            elif name == "api":
-                await plane.api.start()
-            else:
-                await plane.processes[name].begin()
-        except ProgramError as error:
-            self.failed.append(str(error))
+        if name == "temporal":
+            await plane.temporal.start()
+        elif name == "api":
+            await plane.api.start()
+        else:
+            await plane.processes[name].begin()

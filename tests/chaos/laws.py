@@ -1,7 +1,8 @@
 """Judges what the API server stored, write by write, and what was asked of pods meanwhile.
 
-It knows of a Rollout what its objects say: Services `<name>-stable` and `<name>-canary`, a VirtualService `<name>`, and
-the ReplicaSets that it owns. A version is bad when its tag ends with `-bad`.
+It knows of a Rollout what its objects say: a Deployment `<name>` that has its template, Services `<name>-stable` and
+`<name>-canary` or subsets of a DestinationRule `<name>`, a VirtualService `<name>`, and the ReplicaSets that it owns. A
+version is bad when its tag ends with `-bad`.
 """
 
 from __future__ import annotations
@@ -101,14 +102,16 @@ class Life:
     def __init__(self, name: str) -> None:
         self.name = name
         self.rollout: Object = {}
+        self.deployment: Object = {}  # that lends it its template
         self.sets: dict[str, Object] = {}  # by name
-        self.selectors: dict[str, str] = {}  # Service -> hash
+        self.selectors: dict[str, str] = {}  # Service, or Service/subset -> hash
         self.routes: list[tuple[str, int]] = []
         self.fences: dict[tuple[str, str], tuple[int, int]] = {}
         self.shares = Shares()
         self.by_hand: set[str] = set()  # tags that a person promoted past their gates
         self.broken: list[str] = []
         self.aborted_at = 0.0
+        self.absences: list[tuple[float, float]] = []  # from a deletion until a version stands again
         self._replicas: list[int] = []
 
     # -------------------------------------------------------------------------------------------------------- what is
@@ -120,6 +123,11 @@ class Life:
             hash_ = self.selectors.get(host, "")
             shares[hash_] = shares.get(hash_, 0) + weight
         return shares
+
+    @property
+    def asked(self) -> str:
+        """Image tag of the version that is asked for, "" where there is no Rollout."""
+        return tag_of(self.deployment or self.rollout) if self.rollout else ""
 
     def tag(self, hash_: str) -> str:
         """Image tag of a version."""
@@ -147,7 +155,7 @@ class Life:
             self._note_rollout(line, old)
         elif line.kind == "ReplicaSet":
             self._judge_scale(line, old)
-        else:
+        elif line.kind != "Deployment":
             self._judge_traffic(line, before, stable)
         if self.share_of() != before or not self.shares.times:
             self.shares.add(line.at, self.share_of())
@@ -163,14 +171,22 @@ class Life:
         elif line.kind == "Service":
             old = {}
             self.selectors[line.name] = str((found["spec"].get("selector") or {}).get(HASH_LABEL, ""))
+        elif line.kind == "DestinationRule":
+            old = {}
+            for subset in found["spec"].get("subsets") or []:
+                side = f"{found['spec']['host']}/{subset['name']}"
+                self.selectors[side] = str((subset.get("labels") or {}).get(HASH_LABEL, ""))
+        elif line.kind == "Deployment":
+            old, self.deployment = self.deployment, {} if gone else found
         else:
             old = {}
             rows = found["spec"]["http"][0]["route"]
-            self.routes = [(row["destination"]["host"], int(row.get("weight", 0))) for row in rows]
+            self.routes = [(_side(row["destination"]), int(row.get("weight", 0))) for row in rows]
         return old
 
     def _note_rollout(self, line: Line, old: Object) -> None:
         if line.type == "DELETED":
+            self.absences.append((line.at, math.inf))
             return
         self._replicas.append(int(line.object["spec"].get("replicas", 1)))
         if given_up(line.object) and not given_up(old):
@@ -189,6 +205,8 @@ class Life:
         self.fences[key] = now
 
     def _judge_traffic(self, line: Line, before: dict[str, int], stable: str) -> None:
+        if self.absences and not self.rollout:
+            return  # nobody's version: its pods went with it
         status = self.rollout.get("status") or {}
         told = str(status.get("observedGeneration")) == str((self.rollout.get("metadata") or {}).get("generation"))
         for hash_, share in self.share_of().items():
@@ -210,13 +228,20 @@ class Life:
         return int(epoch) > self.aborted_at * 1000
 
     def _judge_scale(self, line: Line, old: Object) -> None:
-        if not old:
+        if self.rollout and self.absences and _annotation(line.object, PROMOTED_AT):
+            (begin, end) = self.absences[-1]
+            self.absences[-1] = begin, min(end, line.at)
+        if not old or not self.rollout:  # what a Rollout owns goes with it
             return
         wanted = 0 if line.type == "DELETED" else int(line.object["spec"]["replicas"])
         share = self.share_of().get(hash_of(line.object), 0)
         if wanted < int(old["spec"]["replicas"]) and wanted < math.floor(share * min(self._replicas[-2:]) / 100):
             named = f"{tag_of(line.object)} ({hash_of(line.object)})"
             self._break(line, f"law 2: {named} to {wanted} pods with {share} % of the traffic")
+
+    def is_absent(self, at: float, grace: float) -> bool:
+        """Whether nobody could be asked to answer then: the Rollout was deleted, and its pods with it."""
+        return any(begin - grace <= at <= end + grace for begin, end in self.absences)
 
     def _named(self, hash_: str) -> str:
         return f"{self.tag(hash_) or 'a version without ReplicaSet'} ({hash_})"
@@ -243,7 +268,11 @@ class Judge:
         life = self.lives.get(name)
         if life is None:
             return True
-        known = {"Rollout": life.rollout, "ReplicaSet": life.sets.get(line.name, {})}.get(line.kind)
+        known = {
+            "Rollout": life.rollout,
+            "Deployment": life.deployment,
+            "ReplicaSet": life.sets.get(line.name, {}),
+        }.get(line.kind)
         return known is None or known.get("metadata", {}).get("resourceVersion") != _version(line.object)
 
     def broken(self) -> list[str]:
@@ -265,10 +294,12 @@ class Judge:
         """
         wrong: dict[tuple[str, str], int] = {}
         for request in requests:
+            life = self.lives.get(request.name)
+            if life is not None and life.is_absent(request.at, grace):
+                continue
             if request.status == 503:
                 key = (request.name, "503")
             else:
-                life = self.lives.get(request.name)
                 since = life.shares.zero_since(request.hash, request.at) if life and request.hash else None
                 if since is None or request.at <= _heard(since, deaf, grace) + grace:
                     continue
@@ -290,6 +321,10 @@ def _rollout_of(line: Line) -> str:
         owners = line.object["metadata"].get("ownerReferences") or []
         return next((str(each["name"]) for each in owners if each["kind"] == "Rollout"), "")
     return line.name.removesuffix("-stable").removesuffix("-canary")
+
+
+def _side(destination: Object) -> str:
+    return "/".join(str(destination[part]) for part in ("host", "subset") if destination.get(part))
 
 
 def hash_of(found: Object) -> str:

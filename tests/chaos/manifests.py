@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any
+
+from tidegate.manifests.bake import BAKE
 
 NAMESPACE = "payments"
 CHANNEL = "releases"
@@ -12,15 +16,41 @@ IMAGE = "registry.internal/payments/checkout"
 Document = dict[str, Any]
 
 
+class Shape(StrEnum):
+    """Where a Rollout keeps its template, what splits its traffic, and what comes after its steps."""
+
+    PLAIN = "plain"  # two Services
+    SUBSETS = "subsets"  # one Service, with a DestinationRule
+    WORKLOAD = "workload"  # two Services, and the template in a Deployment
+    BAKE = "bake"  # two Services, and a bake, which needs an analysis in the background
+
+    @classmethod
+    def of(cls, name: str) -> Shape:
+        """The shape of the Rollout of that name."""
+        return cls(name.rstrip("0123456789"))
+
+
 def manifest_path(name: str) -> str:
     """Where the Rollout stands in Git."""
     return str(PurePosixPath("apps", name, "rollout.yaml"))
 
 
+def sides(name: str) -> tuple[str, str]:
+    """What gets the traffic of the stable version and of the canary, as `Life.routes` names it."""
+    return (f"{name}/stable", f"{name}/canary") if Shape.of(name) is Shape.SUBSETS else _services(name)
+
+
+def _services(name: str) -> tuple[str, str]:
+    return f"{name}-stable", f"{name}-canary"
+
+
 def around(name: str, provider: str) -> list[Document]:
     """What stands around a Rollout before its first release; `provider` is where its gate asks."""
-    services = [f"{name}-{role}" for role in ("stable", "canary")]
-    route = [{"destination": {"host": host}, "weight": weight} for host, weight in zip(services, (100, 0), strict=True)]
+    subsets = Shape.of(name) is Shape.SUBSETS
+    route = [
+        {"destination": _destination(side), "weight": weight}
+        for side, weight in zip(sides(name), (100, 0), strict=True)
+    ]
     return [
         *(
             {
@@ -29,7 +59,7 @@ def around(name: str, provider: str) -> list[Document]:
                 "metadata": {"name": host, "namespace": NAMESPACE},
                 "spec": {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]},
             }
-            for host in services
+            for host in ((name,) if subsets else _services(name))
         ),
         {
             "apiVersion": "networking.istio.io/v1beta1",
@@ -37,9 +67,24 @@ def around(name: str, provider: str) -> list[Document]:
             "metadata": {"name": name, "namespace": NAMESPACE},
             "spec": {"hosts": [name], "http": [{"name": "primary", "route": route}]},
         },
+        *([_destination_rule(name)] if subsets else []),
         _template(f"{name}-gate", provider, count=2),
         _template(f"{name}-guard", provider),
     ]
+
+
+def _destination(side: str) -> Document:
+    host, _, subset = side.partition("/")
+    return {"host": host, "subset": subset} if subset else {"host": host}
+
+
+def _destination_rule(name: str) -> Document:
+    return {
+        "apiVersion": "networking.istio.io/v1beta1",
+        "kind": "DestinationRule",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"host": name, "subsets": [{"name": each, "labels": {"app": name}} for each in ("stable", "canary")]},
+    }
 
 
 def _template(name: str, provider: str, **metric: int) -> Document:
@@ -61,8 +106,33 @@ def _template(name: str, provider: str, **metric: int) -> Document:
     }
 
 
+def version(name: str, tag: str, repository: str, *, held: bool = False, guarded: bool = False) -> tuple[Document, ...]:
+    """A version as Git has it: the Rollout, after the Deployment where that has the template.
+
+    With `held` it waits at 60 % for a person, with `guarded` it is analysed in the background as well.
+    """
+    whole = rollout(name, tag, repository, held=held, guarded=guarded)
+    if Shape.of(name) is not Shape.WORKLOAD:
+        return (whole,)
+    lent = {field: whole["spec"].pop(field) for field in ("selector", "template")}
+    whole["spec"]["workloadRef"] = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"replicas": 0, **lent},
+    }
+    return deployment, whole
+
+
+def image_tag(documents: Iterable[Document]) -> str:
+    """Image tag of the one among a version's documents that has the template."""
+    [template] = [each["spec"]["template"] for each in documents if "template" in each["spec"]]
+    return str(template["spec"]["containers"][0]["image"]).rpartition(":")[2]
+
+
 def rollout(name: str, tag: str, repository: str, *, held: bool = False, guarded: bool = False) -> Document:
-    """A Rollout; with `held` it waits at 60 % for a person, with `guarded` it is analysed in the background as well."""
+    """The Rollout of a version, with the template in it."""
     arguments = [{"name": "hash", "valueFrom": {"podTemplateHashValue": "Latest"}}]
     gate, guard = ({"templates": [{"templateName": f"{name}-{kind}"}], "args": arguments} for kind in ("gate", "guard"))
     steps = [
@@ -72,14 +142,19 @@ def rollout(name: str, tag: str, repository: str, *, held: bool = False, guarded
         {"setWeight": 60},
         {"pause": {} if held else {"duration": "1s"}},
     ]
+    shape, (stable_service, canary_service) = Shape.of(name), _services(name)
+    routing: Document = {"virtualService": {"name": name, "routes": ["primary"]}}
+    services = {"canaryService": canary_service, "stableService": stable_service}
+    if shape is Shape.SUBSETS:
+        routing["destinationRule"] = {"name": name, "stableSubsetName": "stable", "canarySubsetName": "canary"}
+        services = {}
     canary = {
-        "canaryService": f"{name}-canary",
-        "stableService": f"{name}-stable",
+        **services,
         "scaleDownDelaySeconds": 1,
         "abortScaleDownDelaySeconds": 1,
-        "trafficRouting": {"istio": {"virtualService": {"name": name, "routes": ["primary"]}}},
+        "trafficRouting": {"istio": routing},
         "steps": steps,
-        **({"analysis": {"startingStep": 1, **guard}} if guarded else {}),
+        **({"analysis": {"startingStep": 1, **guard}} if guarded or shape is Shape.BAKE else {}),
     }
     probe = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 5}
     container = {
@@ -99,6 +174,7 @@ def rollout(name: str, tag: str, repository: str, *, held: bool = False, guarded
                 "tidegate.io/git-repository": repository,
                 "tidegate.io/git-path": str(PurePosixPath(manifest_path(name)).parent),
                 "notifications.argoproj.io/subscribe.on-rollout-aborted.slack": CHANNEL,
+                **({BAKE: "2s"} if shape is Shape.BAKE else {}),
             },
         },
         "spec": {

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -17,9 +18,8 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from sandbox.apply import apply
-from sandbox.git import GitRepository
 from sandbox.processes import until
-from tests.chaos.manifests import NAMESPACE, Document, manifest_path
+from tests.chaos.manifests import NAMESPACE, Document, image_tag, manifest_path
 from tests.chaos.plane import Plane
 from tidegate.client import RefusedError, RolloutRef, TidegateError
 from tidegate.contract import ReleaseRequest, Source, roll_back_id
@@ -49,12 +49,12 @@ class People:
 
     # ----------------------------------------------------------------------------------------------------- one version
 
-    async def push(self, rollout: Document) -> str:
+    async def push(self, *version: Document) -> str:
         """Bring a version into Git; returns the commit. Whoever pushed meanwhile is not overwritten."""
-        name = rollout["metadata"]["name"]
-        message = f"{name} {rollout['spec']['template']['spec']['containers'][0]['image'].rpartition(':')[2]}"
+        name = version[-1]["metadata"]["name"]
+        message, text = f"{name} {image_tag(version)}", yaml.safe_dump_all(version, sort_keys=False)
         async with self._pushing:
-            return await asyncio.to_thread(_push, self.plane.git, message, manifest_path(name), rollout)
+            return await asyncio.to_thread(self.plane.git.commit_file, message, manifest_path(name), text)
 
     async def apply(self, *documents: Document) -> None:
         """Apply manifests as a GitOps tool does, again and again while the API server is away."""
@@ -108,16 +108,32 @@ class People:
 
     async def patch_status(self, name: str, **fields: Any) -> None:
         """Patch the Rollout's status, as kubectl's plugin does."""
-        url = f"{self.plane.api.url}/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/rollouts/{name}/status"
 
         async def patch() -> None:
             async with (
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ATTEMPT_SECONDS)) as session,
-                session.patch(url, json={"status": fields}, headers=MERGE_PATCH) as answer,
+                session.patch(self._url(name, "status"), json={"status": fields}, headers=MERGE_PATCH) as answer,
             ):
                 answer.raise_for_status()
 
         await self._until_answered(patch)
+
+    async def delete(self, name: str) -> None:
+        """Delete the Rollout and what it owns, as kubectl does."""
+
+        async def delete() -> None:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ATTEMPT_SECONDS)) as session,
+                session.delete(self._url(name), params={"propagationPolicy": "Background"}) as answer,
+            ):
+                if answer.status != HTTPStatus.NOT_FOUND:
+                    answer.raise_for_status()
+
+        await self._until_answered(delete)
+
+    def _url(self, name: str, *subresource: str) -> str:
+        root = f"{self.plane.api.url}/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/rollouts"
+        return "/".join((root, name, *subresource))
 
     # ------------------------------------------------------------------------------------------- what Temporal's UI can
 
@@ -178,17 +194,17 @@ class People:
         return Answer.UNCLEAR
 
     async def _until_answered(self, attempt: Callable[[], Awaitable[None]]) -> None:
+        """Ask until the API server takes it. Raises what the last attempt did when the patience is over."""
+        until = time.monotonic() + self._patience
         while True:
             try:
                 async with asyncio.timeout(ATTEMPT_SECONDS):
                     return await attempt()
             except (aiohttp.ClientError, OSError, TimeoutError, RuntimeError):  # the last with an answer such as 503
+                if time.monotonic() > until:
+                    raise
                 await asyncio.sleep(AGAIN_SECONDS)
 
 
 def _ref(name: str) -> RolloutRef:
     return RolloutRef(namespace=NAMESPACE, name=name)
-
-
-def _push(git: GitRepository, message: str, path: str, rollout: Document) -> str:
-    return git.commit_file(message, path, yaml.safe_dump(rollout, sort_keys=False))

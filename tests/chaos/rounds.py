@@ -19,7 +19,7 @@ from sandbox.processes import Ready, until
 from tests.chaos import effects, workflows
 from tests.chaos.faults import Fault, Faults, draw_faults
 from tests.chaos.laws import GRACE_SECONDS
-from tests.chaos.manifests import around, rollout
+from tests.chaos.manifests import Shape, around, version
 from tests.chaos.people import People
 from tests.chaos.plane import Plane
 from tests.chaos.scene import Outcome, Scene, Wanted
@@ -29,6 +29,7 @@ from tidegate.client import TidegateError
 from tidegate.contract import FOLLOW_UP_WORKFLOW
 
 SERVICES = 5
+SHAPES = tuple(Shape)
 SCENE_SECONDS = 60.0  # for what people do once everything is healed
 SETTLE_SECONDS = 60.0
 STILL_SECONDS = 20.0  # of standing still, after which nothing more is expected: the watcher looks at all every 15
@@ -236,16 +237,16 @@ class Rounds:
         people = People(self._plane, patience(SCENE_SECONDS))
         new: list[str] = []
         while len(self._names) + len(new) < self._services:
-            new.append(f"svc{self._made}")
+            new.append(f"{SHAPES[self._made % len(SHAPES)]}{self._made}")
             self._made += 1
         moment = datetime.now(UTC) - timedelta(seconds=1)
         wanted = {}
         for name in new:
             tag = self._new_tag(number)
-            document = rollout(name, tag, self._plane.git.url)
+            documents = version(name, tag, self._plane.git.url)
             await people.apply(*around(name, self._plane.links["provider"].url))
-            await people.push(document)
-            await people.apply(document)
+            await people.push(*documents)
+            await people.apply(*documents)
             wanted[name] = Wanted.of(tag, Outcome.HEALTHY)
         self._plane.look()
         left, _ = await self._settled(people, wanted, moment)

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from sandbox.processes import until
 from tests.chaos.laws import Life
-from tests.chaos.manifests import NAMESPACE, Document, rollout
+from tests.chaos.manifests import NAMESPACE, Document, version
 from tests.chaos.people import People
 from tidegate.client import RolloutRef, TidegateError
 from tidegate.contract import ReleaseStatus
@@ -74,11 +74,11 @@ class Scene:
         await asyncio.sleep(self._random * at_most)
 
     async def deliver(self, tag: str, *, held: bool = False, guarded: bool = False) -> tuple[Document, str]:
-        """Bring a version into Git and into the cluster; what was applied, and the commit."""
-        document = rollout(self.name, tag, self._plane.git.url, held=held, guarded=guarded)
-        commit = await self.people.push(document)
-        await self.people.apply(document)
-        return document, commit
+        """Bring a version into Git and into the cluster; the Rollout, and the commit."""
+        documents = version(self.name, tag, self._plane.git.url, held=held, guarded=guarded)
+        commit = await self.people.push(*documents)
+        await self.people.apply(*documents)
+        return documents[-1], commit
 
     async def status(self) -> ReleaseStatus | None:
         """What the newest release says, None while nobody answers."""

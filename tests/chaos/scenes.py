@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from tests.chaos.laws import BAD, given_up
+from tests.chaos.manifests import Shape, sides
 from tests.chaos.people import Answer
 from tests.chaos.scene import Outcome, Scene, Wanted
+from tests.chaos.stands import observed
 
 HEALTHY, ABORTED = Outcome.HEALTHY, Outcome.ABORTED
 EITHER = (HEALTHY, ABORTED)
@@ -88,9 +90,9 @@ async def aborted_by_patch(scene: Scene) -> Wanted:
     """Somebody patches `status.abort` once the version has traffic."""
     tag = scene.new_tag()
     await scene.deliver(tag, held=True)
-    seen = await scene.canary(tag)
+    seen = await scene.canary(tag) and observed(scene.life)
     await scene.people.patch_status(scene.name, abort=True)
-    if not seen:  # a flag that stood before the release is none of a person's
+    if not seen:  # a flag that stood before the release, or before its newest spec, is none of a person's
         await scene.promoted(tag)
         return Wanted.of(tag, *EITHER)
     return Wanted.of(tag, ABORTED)
@@ -243,6 +245,28 @@ async def _is_given_up(scene: Scene) -> bool:
     return given_up(scene.life.rollout)
 
 
+async def deleted(scene: Scene) -> Wanted:
+    """Somebody deletes the Rollout in mid-canary; it comes again once its Services serve without it."""
+    tag, again = scene.new_tag(), scene.new_tag()
+    await scene.deliver(tag, held=True)
+    await scene.canary(tag)
+    await scene.people.delete(scene.name)
+    if not await scene.so(lambda: _is_let_go(scene), PATIENT_SECONDS):
+        life = scene.life
+        raise TimeoutError(f"of a deleted Rollout stand routes {life.routes} and selectors {life.selectors}")
+    await scene.deliver(again)
+    return Wanted.of(again, HEALTHY)
+
+
+async def _is_let_go(scene: Scene) -> bool:
+    life, (stable, canary) = scene.life, sides(scene.name)
+    if life.routes != [(stable, 100), (canary, 0)]:
+        return False
+    if Shape.of(scene.name) is Shape.SUBSETS:  # a DestinationRule keeps the labels of its subsets
+        return True
+    return not any(life.selectors.get(side) for side in (stable, canary))
+
+
 # ------------------------------------------------------------------------------------------------ over its head
 
 
@@ -299,6 +323,7 @@ SCENES: tuple[Callable[[Scene], Awaitable[Wanted]], ...] = (
     back,
     undone,
     retried,
+    deleted,
     terminated,
     terminated_bad,
     reset,

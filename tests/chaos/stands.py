@@ -6,22 +6,21 @@ import yaml
 
 from sandbox.git import GitRepository
 from tests.chaos.laws import BAD, Life, hash_of, tag_of
-from tests.chaos.manifests import REPLICAS, manifest_path
+from tests.chaos.manifests import REPLICAS, image_tag, manifest_path, sides
 from tests.chaos.scene import Outcome, Wanted
 
 
 def in_git(repository: GitRepository, life: Life) -> list[str]:
     """What is wrong with Git: it names the version that is stable, whatever was tried. Blocks."""
-    said = yaml.safe_load(repository.file(manifest_path(life.name)))
+    said = image_tag(yaml.safe_load_all(repository.file(manifest_path(life.name))))
     stable = life.tag(life.stable)
-    return [] if tag_of(said) == stable else [f"Git asks for {tag_of(said)} while {stable} is stable"]
+    return [] if said == stable else [f"Git asks for {said} while {stable} is stable"]
 
 
 def complaints(life: Life, wanted: Wanted) -> list[str]:
     """What is not as it has to be; nothing when the Rollout stands as one of the outcomes says."""
-    tag = tag_of(life.rollout) if life.rollout else ""
-    if tag != wanted.tag:
-        return [f"the Rollout asks for {tag or 'nothing'}"]
+    if life.asked != wanted.tag:
+        return [f"the Rollout asks for {life.asked or 'nothing'}"]
     each = {outcome: _as(life, wanted.tag, outcome) for outcome in wanted.outcomes}
     return [] if not all(each.values()) else min(each.values(), key=len)
 
@@ -48,15 +47,24 @@ def _phase(life: Life, outcome: Outcome, status: dict[str, object]) -> list[str]
     wrong = [] if status.get("phase") == phase else [f"phase {status.get('phase')}: {status.get('message', '')}"]
     if bool(status.get("abort")) != (outcome is Outcome.ABORTED):
         wrong.append(f"status.abort is {status.get('abort', False)}")
-    if str(status.get("observedGeneration")) != str(life.rollout["metadata"].get("generation")):
+    if not observed(life):
         wrong.append(f"generation {status.get('observedGeneration')} was observed last")
+    lent = life.deployment.get("metadata", {}).get("generation")
+    if outcome is Outcome.HEALTHY and lent is not None and str(status.get("workloadObservedGeneration")) != str(lent):
+        wrong.append(f"generation {status.get('workloadObservedGeneration')} of the Deployment was observed last")
     return wrong
+
+
+def observed(life: Life) -> bool:
+    """Whether the release has taken up what the Rollout's spec says."""
+    status, metadata = life.rollout.get("status") or {}, life.rollout.get("metadata") or {}
+    return str(status.get("observedGeneration")) == str(metadata.get("generation"))
 
 
 def _traffic(life: Life, stable: str) -> list[str]:
     shares = {hash_: share for hash_, share in life.share_of().items() if share}
     wrong = [] if shares == {stable: 100} else [f"traffic: { ({life.tag(h) or h: s for h, s in shares.items()}) }"]
-    if life.routes and life.routes[0] != (f"{life.name}-stable", 100):
+    if life.routes and life.routes[0] != (sides(life.name)[0], 100):
         wrong.append(f"routes: {life.routes}")
     return wrong
 

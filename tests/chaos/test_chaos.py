@@ -11,7 +11,7 @@ from tests.chaos.plane import SERVERS, TIDEGATE
 from tests.chaos.rounds import draw
 from tests.chaos.scenes import SCENES
 
-SEED = 372  # rounds in which both servers and all processes of Tidegate suffer
+SEED = 3817
 ROUNDS = 2
 MANY = 200
 
@@ -36,6 +36,12 @@ def test_nothing_suffers_two_faults_at_once() -> None:
         for fault in draw(7, number).faults:
             assert fault.at >= ends.get(fault.target, 0.0)
             ends[fault.target] = fault.at + fault.lasts
+
+
+def test_the_short_run_hits_both_servers_and_all_processes_in_every_way() -> None:
+    faults = [fault for number in range(1, ROUNDS + 1) for fault in draw(SEED, number).faults]
+    assert {fault.target for fault in faults if fault.harm in list(Harm)} == {*SERVERS, *TIDEGATE}
+    assert {fault.harm for fault in faults} == {*Harm, *Trouble}
 
 
 @pytest.mark.world

@@ -13,11 +13,11 @@ from activities.replica_sets import HASH_LABEL, PROMOTED_AT
 from tests.chaos.effects import Abort, Heard
 from tests.chaos.effects import judge as judge_effects
 from tests.chaos.laws import Judge, Line, Reader, Request
-from tests.chaos.manifests import NAMESPACE, around, rollout
+from tests.chaos.manifests import NAMESPACE, Shape, around, rollout, sides, version
 from tests.chaos.scene import Outcome, Wanted
 from tests.chaos.stands import complaints
 
-NAME, STABLE, CANARY = "svc0", "aaa", "bbb"
+NAME, STABLE, CANARY = "plain0", "aaa", "bbb"
 BEGAN = 1_000.0  # of the release, in seconds
 
 
@@ -42,6 +42,9 @@ class Forger:
     def _write(self, kind: str, found: dict[str, Any], what: str = "MODIFIED") -> None:
         self._at += 1.0
         self.lines.append(Line(self._at, what, kind, json.loads(json.dumps(found))))
+
+    def delete(self, kind: str, found: dict[str, Any]) -> None:
+        self._write(kind, found, "DELETED")
 
     def say(self, **status: Any) -> None:
         self.rollout["status"] = {**self.rollout.get("status", {}), **status}
@@ -126,7 +129,7 @@ def scaled_under_traffic(forger: Forger) -> None:
 def deleted_under_traffic(forger: Forger) -> None:
     forger.weigh(60)
     forger.set(CANARY, forger.tag, 3)
-    forger.lines[-1] = forger.lines[-1]._replace(type="DELETED")
+    forger.delete("ReplicaSet", forger.lines[-1].object)
 
 
 def forward_after_abort(forger: Forger) -> None:
@@ -147,7 +150,7 @@ def fence_goes_back(forger: Forger) -> None:
         (scaled_under_traffic, "law 2: 1.1.0 (bbb) to 1 pods"),
         (deleted_under_traffic, "law 2: 1.1.0 (bbb) to 0 pods"),
         (forward_after_abort, "law 3: 20 % to 1.1.0 (bbb) after its abort"),
-        (fence_goes_back, "law 3: VirtualService svc0 went back"),
+        (fence_goes_back, "law 3: VirtualService plain0 went back"),
     ],
 )
 def test_one_write_against_a_law_is_told(life: Any, law: str) -> None:
@@ -209,6 +212,28 @@ def test_a_mesh_that_could_not_hear_has_its_time_afterwards() -> None:
     assert judge.judge_requests(requests(forger, 2.5), [(forger.at - 9.0, forger.at - 8.0)]) != []
 
 
+def test_a_rollout_that_is_deleted_takes_its_pods_along_and_nobody_can_answer() -> None:
+    forger = Forger()
+    forger.weigh(20)
+    gone = forger.at + 1.0
+    forger.delete("Rollout", forger.rollout)
+    for hash_, tag in ((STABLE, "1.0.0"), (CANARY, forger.tag)):
+        forger.set(hash_, tag, 3)
+        forger.delete("ReplicaSet", forger.lines[-1].object)
+    forger.weigh(0)
+    judge = forger.judged()
+    assert judge.broken() == []
+    absent = [Request(gone + 1.0, NAME, "", 503)]
+    assert judge.judge_requests(absent, []) == []
+    assert judge.lives[NAME].asked == ""
+    forger.say()
+    forger.set(STABLE, "1.0.0", 3, promoted="2026-01-03T00:00:00Z")
+    judge = forger.judged()
+    assert judge.judge_requests(absent, []) == []
+    [told] = judge.judge_requests(requests(forger, 3.0, "", 503), [])
+    assert "503" in told
+
+
 def test_a_503_is_told() -> None:
     forger = Forger()
     [told] = forger.judged().judge_requests(requests(forger, 0.0, "", 503), [])
@@ -265,11 +290,57 @@ def test_a_generation_that_nobody_saw_is_told(stands: Forger) -> None:
     assert wrong(stands, Outcome.HEALTHY) == ["generation 2 was observed last"]
 
 
+def journal_of(name: str, tag: str) -> list[Line]:
+    """A first version of a Rollout of that name, with its surroundings."""
+    documents = [*around(name, "http://x"), *version(name, tag, "file:///nowhere")]
+    for document in documents:
+        document["metadata"] |= {"generation": 1}
+    documents[-1]["status"] = {"observedGeneration": "1", "workloadObservedGeneration": "1", "phase": "Healthy"}
+    pods = {
+        "metadata": {
+            "name": f"{name}-{STABLE}",
+            "labels": {HASH_LABEL: STABLE},
+            "annotations": {PROMOTED_AT: "2026-01-01T00:00:00Z"},
+            "ownerReferences": [{"kind": "Rollout", "name": name}],
+        },
+        "spec": {"replicas": 3, "template": rollout(name, tag, "")["spec"]["template"]},
+        "status": {"availableReplicas": 3},
+    }
+    for document in documents:
+        for subset in document["spec"].get("subsets") or []:
+            subset["labels"][HASH_LABEL] = STABLE
+        if document["kind"] == "Service":
+            document["spec"]["selector"][HASH_LABEL] = STABLE
+    named = [("ReplicaSet", pods), *((each["kind"], each) for each in (*reversed(documents), documents[-1]))]
+    return [Line(float(at), "ADDED", kind, found) for at, (kind, found) in enumerate(named)]
+
+
+@pytest.mark.parametrize("shape", list(Shape))
+def test_each_shape_of_a_rollout_is_understood(shape: Shape) -> None:
+    name = f"{shape}7"
+    judge = Judge()
+    judge.take(line for line in journal_of(name, "1.0.0") if line.kind != "AnalysisTemplate")
+    life = judge.lives[name]
+    assert (life.asked, life.share_of(), judge.broken()) == ("1.0.0", {STABLE: 100}, [])
+    assert complaints(life, Wanted.of("1.0.0", Outcome.HEALTHY)) == []
+    assert life.routes[0][0] == sides(name)[0]
+
+
+def test_a_version_of_a_deployment_that_nobody_saw_is_told() -> None:
+    judge = Judge()
+    lines = journal_of("workload7", "1.0.0")
+    deployment = next(line.object for line in lines if line.kind == "Deployment")
+    deployment["metadata"]["generation"] = 2
+    judge.take(line for line in lines if line.kind != "AnalysisTemplate")
+    told = complaints(judge.lives["workload7"], Wanted.of("1.0.0", Outcome.HEALTHY))
+    assert told == ["generation 1 of the Deployment was observed last"]
+
+
 # ------------------------------------------------------------------------------------------------ what people heard
 
-ABORT = Abort("rollout/default/payments/svc0", "run", 2, told=True, compensations={"git revert": "done"})
-NOTICE = "notice/default/payments/svc0/2/on-rollout-aborted/digest"
-ONCE = {"rollout/default/payments/svc0/2/run/aborted": 1}
+ABORT = Abort("rollout/default/payments/plain0", "run", 2, told=True, compensations={"git revert": "done"})
+NOTICE = "notice/default/payments/plain0/2/on-rollout-aborted/digest"
+ONCE = {"rollout/default/payments/plain0/2/run/aborted": 1}
 
 
 def heard(**more: dict[str, int]) -> Heard:

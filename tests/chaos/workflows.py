@@ -21,6 +21,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from tests.chaos.manifests import NAMESPACE
 from tidegate.client import RolloutRef, TidegateClient, TidegateError, data_converter
 from tidegate.contract import FOLLOW_UP_WORKFLOW, ErrorType
+from workers.activations import OneByOneRunner
 from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
 from workflows.roll_back import RollBack
@@ -81,7 +82,7 @@ async def replayed(client: Client, runs: Sequence[WorkflowExecution]) -> list[st
     replayer = Replayer(
         workflows=[Rollout, AnalysisRun, FollowUp, RollBack],
         data_converter=data_converter(),
-        workflow_runner=UnsandboxedWorkflowRunner(),
+        workflow_runner=OneByOneRunner(UnsandboxedWorkflowRunner()),
     )
     wrong = []
     for run in runs:

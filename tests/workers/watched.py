@@ -31,6 +31,7 @@ from tidegate.contract import (
 from workers.settings import Role, Settings, WatcherSettings
 from workers.watch_rollouts import Watch
 from workers.wiring import open_workers, workflow_runner
+from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
 from workflows.let_go import LetGoOfObjects
 from workflows.roll_back import RollBack
@@ -185,7 +186,7 @@ async def open_place(
         releases = Worker(
             temporal,
             task_queue=RELEASES_QUEUE,
-            workflows=[release, FollowUp, LetGoOfObjects, RollBack],
+            workflows=[AnalysisRun, release, FollowUp, LetGoOfObjects, RollBack],
             workflow_runner=workflow_runner(),
         )
         await stack.enter_async_context(releases)
