@@ -60,6 +60,10 @@ def check(request: ReleaseRequest, manifest: Manifest, seen: Observation) -> tup
     Raises `InvalidSpec` with every reason against it.
     """
     request = request if request.workload is not None else request.model_copy(update={"workload": seen.workload})
+    uid = (request.rollout.get("metadata") or {}).get("uid")
+    if uid and seen.rollout is None:  # what it would make belonged to nobody, and nothing would take it away again
+        gone = "no Rollout of that name stands in the cluster any more; to release without one, leave metadata.uid out"
+        raise _invalid(request, [f"metadata.uid: {uid!r}: {gone}"])
     if needs_template(request.rollout) and request.workload is None:
         reference = manifest.spec.workload_ref
         name = reference.name if reference else ""

@@ -82,3 +82,14 @@ async def test_an_abort_in_the_object_is_heard_by_a_version_that_came_after_a_he
     assert status.aborting
     _, result = await failure(await watched.ended())
     assert "aborted by somebody: status.abort" in result.message
+
+
+async def test_a_version_of_an_object_that_is_gone_before_the_first_look_is_not_brought_out(world: World) -> None:
+    def identified(rollout: Document) -> None:
+        rollout["metadata"]["uid"] = "0b7e3c1e-5f0a-4c39-9f0f-7c0f3a6f2d11"
+
+    handle = await world.start(world.request("1.0.0", identified))
+    with pytest.raises(WorkflowFailureError) as caught:
+        await handle.result()
+    assert "metadata.uid: '0b7e3c1e-5f0a-4c39-9f0f-7c0f3a6f2d11': no Rollout of that name" in str(caught.value.cause)
+    assert world.cluster.writes == []
