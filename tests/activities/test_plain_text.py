@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.cluster import ROLLOUTS, _parsed
+from activities.api_answers import _parsed
+from activities.cluster import ROLLOUTS
 from activities.notices import Notices
 from activities.servicenow_fields import plain_columns
 from activities.slack import Slack, SlackSettings
