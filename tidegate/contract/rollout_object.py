@@ -68,7 +68,10 @@ class RolloutObject(Payload):
         door was on its way.
         """
         if self.uid == live.uid:
-            return self._beside(live)
+            # A full promotion that stands at the first look was said of no version that was there to be looked at. An
+            # abort that was patched since still counts: to heed one too many does no harm.
+            known, stood = self._beside(live), {"promoteFull": True} if live.status.get("promoteFull") else {}
+            return known.model_copy(update={"status": known.status | stood})
         return live.unheard(self.asks_for) if self.uid or not heard else live
 
     def unheard(self, version: Version) -> RolloutObject:

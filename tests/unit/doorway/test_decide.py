@@ -453,6 +453,17 @@ def test_an_object_made_anew_while_the_old_one_is_asked_for_gets_its_own_version
     assert [ask.reason for ask in starts(decide(new, begun).asks)] == ["another pod template or other steps"]
 
 
+@pytest.mark.parametrize(("flag", "asks"), [("promoteFull", []), ("abort", [Update.ABORT])])
+def test_of_what_was_patched_before_the_first_look_only_an_abort_counts(flag: str, asks: list[Update]) -> None:
+    """A full promotion that stood already was said of no version that had been there to be looked at (law 4)."""
+    asked = rollout("shop:2")
+    found = rollout("shop:2") | {"status": {flag: True}}
+    begun = release(asked)
+    known = RolloutObject.of(asked).seen_as(RolloutObject.of(found))
+    begun = Release(begun.state, begun.status.model_copy(update={"object": known}))
+    assert [ask.update for ask in decide(found, begun).asks if isinstance(ask, Tell)] == asks
+
+
 def test_an_object_beside_which_a_pipeline_releases_another_version_asks_for_nothing() -> None:
     pipeline = RolloutObject.of({"metadata": {"name": "shop"}, "spec": rollout("shop:2")["spec"]})
     live = RolloutObject.of(rollout("shop:1"))
