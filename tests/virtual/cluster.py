@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.cluster import Cluster
+from activities.cluster import WATCHER_AGENT, Cluster
 from activities.istio import IstioTraffic
 from activities.kubernetes import Kubernetes
 from activities.leaving import Leaving
@@ -89,23 +89,32 @@ class VirtualCluster(Interceptor):
         self._writes_until_cut = 0
         self._pass: asyncio.Task[Any] | None = None
         self._client: Cluster | None = None
+        self._watching: Cluster | None = None
 
     async def start(self) -> None:
         """Listen."""
         await self.api.start()
         self._client = await Cluster.connect(url=self.api.url, agent=WORKER_AGENT)
+        self._watching = await Cluster.connect(url=self.api.url, agent=WATCHER_AGENT)
 
     async def stop(self) -> None:
         """Close what `start` opened."""
-        if self._client is not None:
-            await self._client.close()
+        for client in (self._client, self._watching):
+            if client is not None:
+                await client.close()
         await self.api.stop()
 
     @property
     def client(self) -> Cluster:
-        """The product's own client of this cluster, once started."""
+        """The worker's own client of this cluster, once started."""
         assert self._client is not None
         return self._client
+
+    @property
+    def watching(self) -> Cluster:
+        """The watcher's own client of this cluster, once started."""
+        assert self._watching is not None
+        return self._watching
 
     def activities(self) -> list[Callable[..., Any]]:
         """The real ones; only what passes between two looks is the time of this cluster."""

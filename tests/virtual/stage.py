@@ -153,7 +153,7 @@ class Theatre:
             stack.push_async_callback(cluster.stop)
             cluster.apply(*_surroundings(rollout), *map(_template, given.get("templates") or []))
             await stack.enter_async_context(served(env, _cluster_worker(env.client, cluster, name)))
-            door = Door(cluster.client, TidegateClient(env.client), name)
+            door = Door(cluster.watching, TidegateClient(env.client), name)
             yield Stage(env, cluster, Simulation(env, cluster, door, rollout), name)
 
 

@@ -13,7 +13,6 @@ import pytest_asyncio
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from activities.cluster import EVENTS, Object
-from activities.watching import list_all
 from tests.workers.stumbling import STUMBLE, Stumbling
 from tests.workers.watched import NAMESPACE, Place, open_place
 from tidegate.client import NoWorkerError
@@ -51,7 +50,7 @@ async def said(place: Place, reason: str) -> Object:
     """The Event of that reason, once there is one."""
     async with asyncio.timeout(60):
         while True:
-            events, _ = await list_all(place.cluster, EVENTS, NAMESPACE)
+            events = (await place.kube.get(EVENTS.path(NAMESPACE)))["items"]
             found = [each for each in events if each["reason"] == reason]
             if found:
                 return found[0]

@@ -27,7 +27,7 @@ class Watched:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._door = Door(world.cluster.client, TidegateClient(world.client), "default")
+        self._door = Door(world.cluster.watching, TidegateClient(world.client), "default")
 
     async def tell(self) -> None:
         """What the watcher does when the object changed; again for as long as the door wants to look again."""
