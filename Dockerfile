@@ -10,15 +10,15 @@ COPY requirements.runtime.lock ./
 RUN /opt/tidegate/bin/pip install --require-hashes --only-binary :all: -r requirements.runtime.lock
 COPY requirements.build.lock ./
 RUN python -m venv /opt/build && /opt/build/bin/pip install --require-hashes --only-binary :all: -r requirements.build.lock
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY tidegate/ tidegate/
 COPY workflows/ workflows/
 COPY activities/ activities/
 COPY workers/ workers/
-COPY sandbox/ sandbox/
+# Without the embedded world: what is not copied is not in the wheel, and its command would have nothing to start.
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
  && /opt/tidegate/bin/pip install --no-deps /wheels/*.whl \
- && rm -rf /opt/tidegate/lib/python3.13/site-packages/sandbox /opt/tidegate/bin/tidegate-sandbox \
+ && rm /opt/tidegate/bin/tidegate-sandbox \
  && /opt/tidegate/bin/pip uninstall --yes pip \
  && /opt/build/bin/cyclonedx-py environment --of JSON -o /opt/tidegate/sbom.cdx.json /opt/tidegate/bin/python
 

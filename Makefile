@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test unit chaos schedules lint format lock client-lock audit clean
+.PHONY: help demo test test-fast kubernetes unit wire chaos schedules lint types format lock client-lock audit clean
 .DEFAULT_GOAL := test
 
 # Installed again only when the lock or the project's own metadata changes.
@@ -14,6 +14,9 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+help:  ## this list
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(STAMP)  ## three releases in the embedded world; KEEP=1 leaves it up
 	@$(BIN)/tidegate-sandbox demo $(if $(KEEP),--keep)
@@ -28,6 +31,21 @@ test: lint  ## everything that CI runs
 	SANDBOX_KUBERNETES_AUDIT_LOG=$(AUDIT) $(BIN)/pytest --numprocesses 2 --dist loadfile --max-worker-restart 2 --ignore tests/rights
 	SANDBOX_KUBERNETES_AUDIT_LOG=$(AUDIT) $(BIN)/pytest tests/rights
 
+# One release through its workflow, which a bad version does not survive; `make test` has the others.
+FAST := tests/unit tests/contract tests/docs tests/structure \
+  tests/workflows/test_rollout.py::test_a_bad_version_dies_at_the_first_gate_with_an_incident
+
+test-fast: lint  ## lint, types, pure rules, the wire, the documents, one release: under a minute
+	$(BIN)/pytest $(FAST)
+
+wire: $(STAMP)  ## write tests/contract/wire.json anew: a reviewed change
+	$(BIN)/python -m tests.contract
+
+# Which cluster that is, and what else it can be given: tests/kubernetes/__init__.py.
+kubernetes: $(STAMP)  ## on a real control plane, under the roles of deploy/: TIDEGATE_TEST_KUBECONFIG=...
+	@test -n "$$TIDEGATE_TEST_KUBECONFIG" || { echo "TIDEGATE_TEST_KUBECONFIG names no kubeconfig of a cluster for tests"; exit 64; }
+	$(BIN)/pytest tests/kubernetes tests/conformance
+
 unit: $(STAMP)  ## the pure rules only
 	$(BIN)/pytest tests/unit
 
@@ -38,32 +56,36 @@ chaos: $(STAMP)  ## releases among killed and frozen processes and failing links
 schedules: $(STAMP)  ## N random lives of a Rollout that nobody has played before, or from SEED=... on
 	TIDEGATE_SCHEDULES=$(or $(N),1000) $(if $(SEED),TIDEGATE_SEED=$(SEED)) $(BIN)/pytest tests/laws/test_releases.py -k new
 
-lint: $(STAMP)
+lint: types  ## format, rules, walls between rooms, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+
+types: $(STAMP)  ## mypy, strict
 	$(BIN)/mypy
 
-format: $(STAMP)
+format: $(STAMP)  ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 COMPILE = .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
   --python-version 3.11
 
-lock: $(STAMP)  ## write the locks again: of everything, of what the image runs, and of what builds the image
+# Of all extras, of the image, of a client, and of what builds the image.
+lock: $(STAMP)  ## write the locks again, with the versions that they have; UPGRADE=1 takes the newest
 	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv
-	$(COMPILE) --upgrade --all-extras pyproject.toml -o requirements.lock
-	$(COMPILE) --upgrade --constraint requirements.lock pyproject.toml -o requirements.runtime.lock
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras pyproject.toml -o requirements.lock
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements.lock --extra worker pyproject.toml -o requirements.runtime.lock
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements.lock pyproject.toml -o requirements.client.lock
 	printf '%s\n' cyclonedx-bom hatchling pip | $(COMPILE) --constraint requirements.lock - -o requirements.build.lock
 	rm -rf .venv-lock
 
 client-lock: $(STAMP)  ## what a pipeline installs: the wheel of this version and all that it stands on, each with its hash
 	rm -rf dist && $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
-	$(BIN)/python -c 'import hashlib, pathlib; [w] = pathlib.Path("dist").glob("tidegate-*.whl"); lock = pathlib.Path("requirements.runtime.lock").read_text(); print(f"{lock}tidegate==" + w.name.split("-")[1], "--hash=sha256:" + hashlib.sha256(w.read_bytes()).hexdigest())' >dist/tidegate.lock
+	$(BIN)/python -c 'import hashlib, pathlib; [w] = pathlib.Path("dist").glob("tidegate-*.whl"); lock = pathlib.Path("requirements.client.lock").read_text(); print(f"{lock}tidegate==" + w.name.split("-")[1], "--hash=sha256:" + hashlib.sha256(w.read_bytes()).hexdigest())' >dist/tidegate.lock
 
 audit: $(STAMP)  ## known advisories for what the image holds
 	$(BIN)/pip-audit --strict --disable-pip --requirement requirements.runtime.lock
 
-clean:
+clean:  ## remove the environment, the caches and what runs left
 	rm -rf $(VENV) .tidegate .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -26,8 +26,8 @@ from tidegate.client import RolloutRef, TidegateClient, data_converter
 
 CHECKOUT = RolloutRef(cluster="default", namespace="payments", name="checkout")
 GOOD, BAD, _ = SCENARIOS
-MEDIAN_GOAL_MS = 250
-EVENT_GOAL = 300
+MEDIAN_GOAL_MS = 60
+EVENT_GOAL = 250
 
 
 class Figures(BaseModel):

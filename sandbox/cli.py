@@ -18,6 +18,7 @@ from sandbox.demo import SCENARIOS, run_demo
 from sandbox.kubernetes_api import serve_api
 from sandbox.processes import ProgramError
 from sandbox.world import open_world
+from tidegate.client.process_end import leave
 
 T = TypeVar("T")
 
@@ -69,9 +70,12 @@ def api(
 
 
 def main() -> None:
-    """Entry point of `tidegate-sandbox`."""
+    """Run the command `tidegate-sandbox`."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    app()
+    try:
+        app()
+    except SystemExit as ended:
+        leave(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

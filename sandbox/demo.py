@@ -31,6 +31,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples" / "checkout"
 IMAGE = "registry.internal/payments/checkout"
 RATE = 300.0  # requests for each second
 SERVICE = "checkout"
+WIDTH_OF_TABLE = 130  # characters that the table of the account needs
 
 
 @dataclass(frozen=True)
@@ -168,12 +169,20 @@ def _write(report: Path, document: dict[str, Any]) -> None:
 
 def print_account(console: Console, document: dict[str, Any], report: Path) -> None:
     """The short account: a row for each release, then where to look."""
-    table = Table(title="three releases" if len(document["releases"]) == 3 else None, show_lines=True)
-    for column in ("release", "outcome", "weights: set (counted)", "readings", "requests (failed)", "verdict to 0 %"):
-        table.add_column(column)
-    for release in document["releases"]:
-        table.add_row(*_row(release))
-    console.print(table)
+    columns = ("release", "outcome", "weights: set (counted)", "readings", "requests (failed)", "verdict to 0 %")
+    if console.width >= WIDTH_OF_TABLE:
+        table = Table(*columns, title="three releases" if len(document["releases"]) == 3 else None, show_lines=True)
+        for release in document["releases"]:
+            table.add_row(*_row(release))
+        console.print(table)
+    else:
+        for release in document["releases"]:
+            for column, text in zip(columns, _row(release), strict=True):
+                first, *more = text.splitlines() or [""]
+                console.print(f"{column + ':':<24}{first}")
+                for line in more:
+                    console.print(f"{'':<24}{line}")
+            console.print()
     for release in document["releases"]:
         console.print(f"{release['scenario']}: {release['reason'] or release['outcome']}")
         console.print(f"  {release['url']}", soft_wrap=True)
@@ -184,8 +193,8 @@ def print_account(console: Console, document: dict[str, Any], report: Path) -> N
                 console.print(f"  {row['name']}: {row['detail']}", soft_wrap=True)
     memory = sum(document["residentMegabytes"].values())
     console.print(f"{document['secondsInAll']} s in all, {memory:.0f} MB of memory; the whole account: {report}")
-    doors = ("temporalUi", "incidents", "messages")
-    console.print("   ".join(f"{door}: {document[door]}" for door in doors), soft_wrap=True)
+    for name, door in (("Temporal UI", "temporalUi"), ("incidents", "incidents"), ("messages", "messages")):
+        console.print(f"{name + ':':<13}{document[door]}", soft_wrap=True)
 
 
 def _row(release: dict[str, Any]) -> tuple[str, ...]:
@@ -212,8 +221,10 @@ def _row(release: dict[str, Any]) -> tuple[str, ...]:
 
 def _print_doors(console: Console, world: World) -> None:
     console.print("the world stays up until Ctrl-C. From another terminal:")
-    console.print(f"  git --git-dir {world.git.bare} log --stat main")
+    console.print(f"  git --git-dir {world.git.bare} log --stat main", soft_wrap=True)
     console.print(f"  export TEMPORAL_ADDRESS={world.temporal.address}")
     console.print("  .venv/bin/tidegate get rollout checkout -n payments")
-    console.print(f"  kubectl --server {world.kubernetes.url} -n payments get rollouts,replicasets,pods")
+    console.print(
+        f"  kubectl --server {world.kubernetes.url} -n payments get rollouts,replicasets,pods", soft_wrap=True
+    )
     console.print(f"  curl -H 'Host: checkout' {world.envoy.url}/")

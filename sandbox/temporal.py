@@ -13,6 +13,9 @@ from tidegate.contract import SEARCH_ATTRIBUTES
 NAMESPACE = "default"
 # Without these two a database file makes the server about six times slower; they are safe against a killed process.
 PRAGMAS = ("journal_mode=wal", "synchronous=normal")
+# A shard reads its queues 20 times a second at most, so that a burst of tasks waits for up to 50 ms each. A cluster
+# spreads workflows over hundreds of shards; this server has one for all of them.
+SETTINGS = {"history.transferProcessorMaxPollRPS": 1000, "history.timerProcessorMaxPollRPS": 1000}
 
 
 class TemporalServer:
@@ -71,6 +74,8 @@ class TemporalServer:
         argv += ["--db-filename", str(self.database), "--log-level", "error"]
         for pragma in PRAGMAS:
             argv += ["--sqlite-pragma", pragma]
+        for name, value in SETTINGS.items():
+            argv += ["--dynamic-config-value", f"{name}={value}"]
         for key in SEARCH_ATTRIBUTES:
             kind = key.indexed_value_type.name.title().replace("_", "")
             argv += ["--search-attribute", f"{key.name}={kind}"]

@@ -18,7 +18,7 @@ import yaml
 
 from sandbox.apply import apply
 from sandbox.controllers import Controllers, PodSimulator
-from sandbox.datadog import DatadogApi
+from sandbox.datadog.server import DatadogApi
 from sandbox.envoy import Envoy
 from sandbox.git import GitRepository
 from sandbox.kubernetes_api import KubernetesApi
@@ -26,8 +26,8 @@ from sandbox.mesh.agent import MeshAgent
 from sandbox.mesh.xds import DiscoveryFiles
 from sandbox.processes import Program
 from sandbox.scraper import Scraper
-from sandbox.servicenow import ServiceNowApi
-from sandbox.slack import SlackApi
+from sandbox.servicenow.server import ServiceNowApi
+from sandbox.slack.server import SlackApi
 from sandbox.telemetry import Telemetry
 from sandbox.temporal import NAMESPACE, TemporalServer
 from sandbox.tidegate_process import TidegateProcess

@@ -1,4 +1,4 @@
-"""What all tests share: how property tests search, and how long a test may take.
+"""What all tests share: how property tests search, how long a test may take, and that no process outlives them.
 
 On a developer's machine they look somewhere new each time. In CI they look where they looked before, so that a change
 is judged by itself; what a developer's run finds becomes an explicit example.
@@ -13,9 +13,10 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from tests.leftovers import nothing_is_left_running
 from tests.limits import pytest_collection_modifyitems, pytest_runtest_call
 
-__all__ = ["pytest_collection_modifyitems", "pytest_runtest_call"]
+__all__ = ["nothing_is_left_running", "pytest_collection_modifyitems", "pytest_runtest_call"]
 
 EXAMPLES = 40
 

@@ -14,6 +14,10 @@ SDK has it: core has put them there already, and the order in which they came is
 what they are: the server gives an update its place behind all events of the task that brings it (its
 `accepted_request_sequencing_event_id`), and one that was joined with an earlier task stays behind that task's events.
 A run's first task brings messages alone, and is handed on whole: the SDK promises that they are heard before `run`.
+
+A timer that has fired is over by the workflow's clock, too. A worker that took a run over after a lost task was seen to
+fire one with the time of the task before it: what looks at the clock then starts another timer, and a replay, which has
+the time of the task itself, does not.
 """
 
 from __future__ import annotations
@@ -48,37 +52,56 @@ class OneByOneRunner(WorkflowRunner):
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """Begin a run, or its replay."""
-        return _OneByOne(self._runner.create_instance(det))
+        return OneByOne(self._runner.create_instance(det))
 
     def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
         """Take over the worker's setting."""
         self._runner.set_worker_level_failure_exception_types(types)
 
 
-class _OneByOne(WorkflowInstance):
+class OneByOne(WorkflowInstance):
+    """A run whose activations are taken apart."""
+
     def __init__(self, instance: WorkflowInstance) -> None:
         self._instance = instance
+        self._ends: dict[int, int] = {}  # of the timers that run, by their number: nanoseconds since 1970
+        self._reached = 0
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """Take the events one after the other; the commands of all of them, or the failure of the first that fails."""
         first, *others = _parts(act)
-        completion = self._instance.activate(first)
+        completion = self._take(first)
         for part in others:
             if completion.HasField("failed"):
                 break
-            following = self._instance.activate(part)
+            following = self._take(part)
             if following.HasField("failed"):
                 return following
             completion.successful.MergeFrom(following.successful)
         return completion
 
+    def _take(self, part: WorkflowActivation) -> WorkflowActivationCompletion:
+        """Take one event, not before the timer that it tells of has ended."""
+        fired = [self._ends.pop(job.fire_timer.seq, 0) for job in part.jobs if job.HasField("fire_timer")]
+        self._reached = max(self._reached, part.timestamp.ToNanoseconds(), *fired)
+        if part.timestamp.ToNanoseconds() < self._reached:
+            part.timestamp.FromNanoseconds(self._reached)
+        completion = self._instance.activate(part)
+        for command in completion.successful.commands:
+            if command.HasField("start_timer"):
+                lasts = command.start_timer.start_to_fire_timeout.ToNanoseconds()
+                self._ends[command.start_timer.seq] = self._reached + lasts
+            elif command.HasField("cancel_timer"):
+                self._ends.pop(command.cancel_timer.seq, None)
+        return completion
+
     def get_serialization_context(self, command_info: CommandInfo | None) -> SerializationContext | None:
-        """What the instance says."""
-        return self._instance.get_serialization_context(command_info)
+        """None: our payloads are the same for whomever they are. The instance would enter the sandbox for each."""
+        return None
 
     def get_external_store_context(self, command_info: CommandInfo | None) -> StorageDriverStoreContext:
-        """What the instance says."""
-        return self._instance.get_external_store_context(command_info)
+        """Of no payload: they all stand in the history."""
+        return StorageDriverStoreContext()
 
     def get_info(self) -> Info:
         """What the instance says."""

@@ -21,7 +21,7 @@ class RulesError(Exception):
     """The file cannot be used; nobody may ask for anything. The text names file, field and remedy."""
 
 
-class Rule(BaseModel):
+class CallerRule(BaseModel):
     """Who has all `claims`, word for word, may start and follow these Rollouts.
 
     `rollouts` empty means all of the namespaces. With `any_manifest` the caller may change steps and gates too, which
@@ -52,7 +52,7 @@ class Rule(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    callers: tuple[Rule, ...]
+    callers: tuple[CallerRule, ...]
 
 
 class Callers:
@@ -61,16 +61,16 @@ class Callers:
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    async def rules(self) -> Sequence[Rule]:
+    async def rules(self) -> Sequence[CallerRule]:
         """The rules as they stand now. Raises RulesError."""
         return await asyncio.to_thread(self._read)
 
-    async def rule_for(self, claims: Claims, rollout: RolloutRef) -> Rule | None:
+    async def rule_for(self, claims: Claims, rollout: RolloutRef) -> CallerRule | None:
         """The rule by which a caller may ask for a Rollout, the one that allows more first; None: it may not."""
         fitting = [rule for rule in await self.rules() if rule.fits(claims) and rule.names(rollout)]
         return max(fitting, key=lambda rule: rule.any_manifest, default=None)
 
-    def _read(self) -> tuple[Rule, ...]:
+    def _read(self) -> tuple[CallerRule, ...]:
         try:
             with self._file.open("rb") as opened:
                 content = opened.read(MAX_FILE_BYTES + 1)

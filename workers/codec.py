@@ -15,7 +15,7 @@ from workers.settings import PREFIX, Settings
 from workers.wiring import open_secrets
 
 if TYPE_CHECKING:
-    from activities.secrets import Secrets
+    from activities.secrets.store import Secrets
 
 
 @asynccontextmanager

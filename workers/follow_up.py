@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from tidegate.contract import Activity
-from tidegate.story.notices import SLACK
+from tidegate.report.notifications import SLACK
 from workers.settings import PREFIX, Settings, SettingsError
 
 if TYPE_CHECKING:
     import httpx
 
-    from activities.notices import Notices
-    from activities.secrets import Secrets
+    from activities.notifications.dispatch import Notifications
+    from activities.secrets.store import Secrets
 
 log = structlog.get_logger(__name__)
 
@@ -30,40 +30,41 @@ _SERVICENOW = (
 
 
 def follow_up_activities(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> Activities:
-    """All of them; those of a system that is not set up say so. Raises SettingsError for templates of notices."""
+    """All of them; those of a system that is not set up say so. Raises SettingsError for templates of notifications."""
     return [
         *_service_now(settings, http, secrets),
         *_git(settings, secrets),
-        *_notices(settings, http, secrets).activities(),
+        *_notifications(settings, http, secrets).activities(),
     ]
 
 
 def _git(settings: Settings, secrets: Secrets) -> Activities:
     git = settings.git
     if git is None:
-        from activities.absent import absent
+        from activities.transport.not_configured import absent
 
         unset = f"{PREFIX}GIT__REPOSITORIES"
         log.info("nothing is reverted in Git", unset=unset)
         return absent("Git", unset, Activity.REVERT_COMMIT)
-    from activities import gitops
+    from activities.git import revert_commit
 
     repositories = tuple(git.repositories.split(","))
-    asked = gitops.GitSettings(**git.model_dump(exclude={"repositories"}), repositories=repositories)
-    return [gitops.GitOps(secrets, asked).revert_commit]
+    asked = revert_commit.GitSettings(**git.model_dump(exclude={"repositories"}), repositories=repositories)
+    return [revert_commit.GitOps(secrets, asked).revert_commit]
 
 
-def _notices(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> Notices:
+def _notifications(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> Notifications:
     """By the name of a service in annotations."""
-    from activities import notice_templates, slack, webhook
-    from activities.notices import Backend, Notices
+    from activities.notifications import slack, webhook
+    from activities.notifications.dispatch import Backend, Notifications
+    from activities.notifications.templates import TemplateError, Templates, read_templates
 
-    file = settings.notices.config_file
+    file = settings.notifications.config_file
     try:
-        texts = notice_templates.read_templates(file) if file is not None else {}
-    except notice_templates.TemplateError as error:
-        raise SettingsError(f"{PREFIX}NOTICES__CONFIG_FILE: {error}") from error
-    templates = notice_templates.Templates(texts, settings.temporal_ui)
+        texts = read_templates(file) if file is not None else {}
+    except TemplateError as error:
+        raise SettingsError(f"{PREFIX}NOTIFICATIONS__CONFIG_FILE: {error}") from error
+    templates = Templates(texts, settings.temporal_ui)
     backends: dict[str, Backend] = {
         name: webhook.Webhook(name, secrets, http, webhook.WebhookSettings(**asked.model_dump()), templates)
         for name, asked in settings.webhooks.items()
@@ -73,26 +74,27 @@ def _notices(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> N
         backends[SLACK] = slack.Slack(secrets, http, workspace, templates)
     if not backends:
         log.info(
-            "no service for notices is set", unset=f"{PREFIX}SLACK__SECRET_PATH, {PREFIX}WEBHOOKS__NAME__SECRET_PATH"
+            "no service for notifications is set",
+            unset=f"{PREFIX}SLACK__SECRET_PATH, {PREFIX}WEBHOOKS__NAME__SECRET_PATH",
         )
-    return Notices(backends)
+    return Notifications(backends)
 
 
 def _service_now(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> Activities:
     told = settings.servicenow
     if told is None:
-        from activities.absent import absent
+        from activities.transport.not_configured import absent
 
         unset = f"{PREFIX}SERVICENOW__URL"
         log.warning("no incidents are opened", unset=unset)
         return absent("ServiceNow", unset, *_SERVICENOW)
-    from activities import servicenow, servicenow_fields
+    from activities.servicenow import fields, incidents
 
-    allowed = servicenow_fields.ALLOWED_FIELDS if told.allowed_fields is None else told.allowed_fields.split(",")
-    asked = servicenow_fields.ServiceNowSettings(
+    allowed = fields.ALLOWED_FIELDS if told.allowed_fields is None else told.allowed_fields.split(",")
+    asked = fields.ServiceNowSettings(
         **told.model_dump(exclude={"allowed_fields"}),
         allowed_fields=tuple(allowed),
         temporal_ui=settings.temporal_ui,
         graph_url=settings.datadog.graph_url,
     )
-    return servicenow.ServiceNow(secrets, http, asked).activities()
+    return incidents.ServiceNow(secrets, http, asked).activities()

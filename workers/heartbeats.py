@@ -39,5 +39,5 @@ class _Beating(ActivityInboundInterceptor):
 
 async def _beat(seconds: float, details: Sequence[Any]) -> None:
     while True:
+        await asyncio.sleep(seconds)  # first: most activities have ended by then, and each heartbeat is a call
         activity.heartbeat(*details)
-        await asyncio.sleep(seconds)

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from activities.egress import Egress
-from activities.secrets import own_path, users_tree
+from activities.secrets.store import own_path, users_tree
+from activities.transport.egress import Egress
 from tidegate.contract import Column, RevertMode, Template, check_column
 from tidegate.manifests.bake import read_duration
 
@@ -34,11 +34,16 @@ class Group(BaseModel):
 
 
 class KubernetesSettings(Group):
-    """How the cluster is reached; with neither field set, through the pod's service account."""
+    """How the cluster is reached: with neither address nor kubeconfig, through the pod's service account."""
 
     api_url: str = Field("", description="plain URL of an API server that asks for no credentials")
     kubeconfig: str = Field("", description="path of a kubeconfig file")
     context: str = Field("", description="context of the kubeconfig; its current one by default")
+    cluster_wide: bool = Field(
+        False,
+        description="a worker watches all namespaces together, for which it needs rights in all; "
+        "by default each one in which something is released",
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> KubernetesSettings:
@@ -47,7 +52,7 @@ class KubernetesSettings(Group):
         return self
 
 
-class VaultSettings(Group):
+class VaultVariables(Group):
     """Where secrets are read. Kubernetes authentication in a cluster; AppRole or a token file elsewhere."""
 
     address: Url = Field(description="such as https://vault.internal:8200")
@@ -64,7 +69,7 @@ class VaultSettings(Group):
     token_file: Path | None = Field(None, description="token: file with the token")
 
     @model_validator(mode="after")
-    def _complete(self) -> VaultSettings:
+    def _complete(self) -> VaultVariables:
         needed = {"approle": ("role_id_file", "secret_id_file"), "token": ("token_file",)}.get(self.auth, ())
         missing = [name for name in needed if getattr(self, name) is None]
         if missing:
@@ -73,7 +78,7 @@ class VaultSettings(Group):
 
 
 class SecretsSettings(Group):
-    """Where Secrets of manifests stand, and where a secret is looked for that no Vault gives."""
+    """Where Secrets of manifests are, and where a secret is looked for that no Vault gives."""
 
     namespaces: Annotated[str, AfterValidator(users_tree)] = Field(
         "secret/namespaces",
@@ -125,7 +130,7 @@ class MetricsSettings(Group):
         return tuple(filter(None, self.hosts.split(",")))
 
 
-class DatadogSettings(Group):
+class DatadogVariables(Group):
     """How Datadog is asked."""
 
     address: str = Field("https://api.datadoghq.com", description="used when the credentials name none")
@@ -143,7 +148,7 @@ class DatadogSettings(Group):
     )
 
 
-class PrometheusSettings(Group):
+class PrometheusVariables(Group):
     """How Prometheus is asked."""
 
     address: str = Field("", description="used when neither a metric nor ARGO_ROLLOUTS_PROMETHEUS_ADDRESS names one")
@@ -160,7 +165,7 @@ class WebSettings(Group):
     )
 
 
-class ServiceNowSettings(Group):
+class ServiceNowVariables(Group):
     """Where incidents and changes are opened."""
 
     url: Url = Field(description="such as https://example.service-now.com")
@@ -192,12 +197,12 @@ class ServiceNowSettings(Group):
         return text
 
 
-class GitSettings(Group):
+class GitVariables(Group):
     """Where images are put back after an abort."""
 
     repositories: str = Field(
         pattern=r"^(https|ssh|file)://[^,\s]*(,(https|ssh|file)://[^,\s]*)*$",
-        description="what the address of a repository has to begin with, commas between: nothing else is asked or told",
+        description="what the address of a repository has to begin with, commas between: it uses nothing else",
     )
     secret_path: OwnPath = Field("secret/tidegate/git", description="path in Vault of username and password, or token")
     mode: RevertMode = Field(RevertMode.PUSH, description="push: onto the branch; branch: one of its own, for review")
@@ -207,22 +212,22 @@ class GitSettings(Group):
     timeout_seconds: float = Field(60.0, gt=0, description="limit of one git command")
 
 
-class SlackSettings(Group):
-    """Where notices to channels go."""
+class SlackVariables(Group):
+    """Where notifications to channels go."""
 
     secret_path: OwnPath = Field(min_length=1, description="path in Vault of token, or else of webhook_url")
     api_url: Url = Field("https://slack.com/api", description="base URL of the Web API")
 
 
-class WebhookSettings(Group):
-    """Where the notices go that annotations address to this name."""
+class WebhookVariables(Group):
+    """Where the notifications go that annotations address to this name."""
 
     url: Url | Literal[""] = Field("", description="used when the secret names none")
     secret_path: OwnPath = Field(min_length=1, description="path in Vault of signing_key and, if it is secret, url")
 
 
-class NoticesSettings(Group):
-    """What notices say."""
+class NotificationsSettings(Group):
+    """What notifications say."""
 
     config_file: Path | None = Field(None, description="templates, in the shape of Argo's notification ConfigMap")
 

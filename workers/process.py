@@ -4,38 +4,25 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
-import os
 import signal
-import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
-from datetime import timedelta
-from pathlib import Path
-from typing import Final, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Final, NoReturn, TypeVar
 
 import structlog
-from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
-from temporalio.service import RPCError
 
-from tidegate.client import (
-    KeySource,
-    KeysUnavailableError,
-    TidegateError,
-    UnreachableError,
-    connect_temporal,
-    data_converter,
-)
-from workers.health import Health
+from tidegate.client import TidegateError
+from tidegate.client.process_end import leave
+from workers.codec import open_keys
+from workers.connection import Connection
+from workers.health import Health, serve_health
 from workers.logs import configure_logs, core_logging
 from workers.settings import Role, Settings, SettingsError, load_settings
 
 log = structlog.get_logger(__name__)
 
-FIRST_RETRY_SECONDS: Final = 0.5
-CHECK_SECONDS: Final = 5.0
-CHECK_TIMEOUT: Final = timedelta(seconds=3)
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 64
 
@@ -54,65 +41,22 @@ def open_runtime(settings: Settings) -> Runtime:
     return Runtime(telemetry=TelemetryConfig(logging=core_logging(), metrics=metrics, attach_service_name=False))
 
 
-async def connect_patiently(settings: Settings, health: Health, keys: KeySource | None, runtime: Runtime) -> Client:
-    """Connect to Temporal; neither it nor the store of `keys` need be up yet: the health says what is not."""
-    delay = FIRST_RETRY_SECONDS
-    while True:
-        try:
-            if keys is not None:
-                await keys.keyring()  # here, so that no task is taken before its payloads can be read
-            return await connect_temporal(
-                identity=f"{os.getpid()}@{socket.gethostname()}",
-                converter=data_converter(keys),
-                runtime=runtime,
-                api_key=await read_token(settings.temporal_token_file),
-            )
-        except (UnreachableError, KeysUnavailableError, TokenFileError) as error:
-            health.set_not_ready(error.message)
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, settings.reconnect_at_most.total_seconds())
+@asynccontextmanager
+async def connected(settings: Settings, stop: asyncio.Event) -> AsyncIterator[Connection | None]:
+    """The connection of a process, which says how it is meanwhile; None when `stop` was set first.
 
-
-class TokenFileError(TidegateError):
-    """The file of the process's token for Temporal holds none now."""
-
-
-async def read_token(file: Path | None) -> str | None:
-    """The token for Temporal as it stands in its file now; None where there is no such file. Raises TokenFileError."""
-    if file is None:
-        return None
-    try:
-        token = (await asyncio.to_thread(file.read_text, encoding="ascii")).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise TokenFileError(f"token for Temporal: {file}: {error}") from error
-    if len(token.split()) != 1:
-        raise TokenFileError(f"token for Temporal: {file}: it holds no token")
-    return token
-
-
-async def check_temporal(
-    client: Client, health: Health, trouble: Callable[[], str], token_file: Path | None = None
-) -> None:
-    """Keep the health up to date for ever, and the client's token as it stands in its file.
-
-    `trouble` says what else is in the way, empty when nothing is.
+    Temporal need not be up yet, and may go away and come back: the health says what is missing.
     """
-    while True:
-        try:
-            if (token := await read_token(token_file)) is not None and token != client.api_key:
-                client.api_key = token
-                log.info("token for temporal read anew")
-            await client.service_client.check_health(timeout=CHECK_TIMEOUT)
-        except RPCError as error:
-            health.set_not_ready(f"Temporal does not answer: {error.message}")
-        except TokenFileError as error:  # the one from before goes on until it ends
-            health.set_not_ready(error.message)
-        else:
-            if reason := trouble():
-                health.set_not_ready(reason)
-            else:
-                health.set_ready()
-        await asyncio.sleep(CHECK_SECONDS if health.ready else FIRST_RETRY_SECONDS)
+    runtime = open_runtime(settings)
+    health = Health(runtime.metric_meter)
+    async with (
+        serve_health(health, settings.health.host, settings.health.port) as port,
+        open_keys(settings) as keys,
+    ):
+        log.info("health", host=settings.health.host, port=port)
+        connection = Connection(settings, health, keys, runtime)
+        yield connection if await unless_stopped(stop, connection.open()) is not None else None
+    log.info("stopped")
 
 
 async def unless_stopped(stop: asyncio.Event, doing: Coroutine[None, None, Result]) -> Result | None:
@@ -127,29 +71,27 @@ async def unless_stopped(stop: asyncio.Event, doing: Coroutine[None, None, Resul
     return None
 
 
-def run_process(parser: argparse.ArgumentParser, serve: Serve) -> None:
+def run_process(parser: argparse.ArgumentParser, serve: Serve) -> NoReturn:
     """Serve until a signal comes: exits 0 when told to stop, 1 when it failed, 64 for settings it cannot use."""
     role: Role | None = getattr(parser.parse_args(), "role", None)
+    leave(_run(role, serve))
+
+
+def _run(role: Role | None, serve: Serve) -> int:
     try:
         settings = load_settings(role)
-    except SettingsError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(EXIT_USAGE)
-    configure_logs(settings.log.level)
-    try:
+        configure_logs(settings.log.level)
         asyncio.run(_serve_until_signalled(serve, settings))
-        # The SDK's threads must be gone before the interpreter ends: one that finishes a call after that aborts the
-        # process. They end with the last reference to the client, which reference cycles keep.
-        gc.collect()
     except SettingsError as error:
         sys.stderr.write(f"error: {error}\n")
-        sys.exit(EXIT_USAGE)
+        return EXIT_USAGE
     except TidegateError as error:
         log.error("cannot start", error=error.message, remedy=error.remedy)
-        sys.exit(EXIT_FAILED)
+        return EXIT_FAILED
     except Exception:
         log.exception("process failed")
-        sys.exit(EXIT_FAILED)
+        return EXIT_FAILED
+    return 0
 
 
 async def _serve_until_signalled(serve: Serve, settings: Settings) -> None:

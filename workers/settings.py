@@ -20,25 +20,25 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 from tidegate.contract import ClusterName
-from tidegate.story.notices import SLACK, UNSUPPORTED_SERVICES
+from tidegate.report.notifications import SLACK, UNSUPPORTED_SERVICES
 from workers.outside_settings import (
     CodecSettings,
-    DatadogSettings,
+    DatadogVariables,
     DetectionsSettings,
     GatewaySettings,
-    GitSettings,
+    GitVariables,
     Group,
     KubernetesSettings,
     Length,
     MetricsSettings,
-    NoticesSettings,
-    PrometheusSettings,
+    NotificationsSettings,
+    PrometheusVariables,
     SecretsSettings,
-    ServiceNowSettings,
-    SlackSettings,
+    ServiceNowVariables,
+    SlackVariables,
     Url,
-    VaultSettings,
-    WebhookSettings,
+    VaultVariables,
+    WebhookVariables,
     WebSettings,
 )
 
@@ -87,7 +87,7 @@ class WatcherSettings(Group):
     stuck_limit: Length = Field(
         timedelta(minutes=5),
         ge=timedelta(),
-        description="how long one may fail until it is terminated and its traffic put back; 0s leaves it to people",
+        description="how long one may fail until it is terminated and its traffic put back; 0s leaves it to operators",
     )
 
     def wanted(self) -> tuple[str, ...]:
@@ -129,18 +129,18 @@ class Settings(BaseSettings):
     role: Role = Field(Role.ALL, description="what the process polls for; --role comes before it")
     cluster: ClusterName = Field("default", description="name of the cluster that this process works on")
     kubernetes: KubernetesSettings = KubernetesSettings()
-    vault: VaultSettings | None = None
+    vault: VaultVariables | None = None
     secrets: SecretsSettings = SecretsSettings()
     codec: CodecSettings | None = None
     metrics: MetricsSettings = MetricsSettings()
-    datadog: DatadogSettings = DatadogSettings()
-    prometheus: PrometheusSettings = PrometheusSettings()
+    datadog: DatadogVariables = DatadogVariables()
+    prometheus: PrometheusVariables = PrometheusVariables()
     web: WebSettings = WebSettings()
-    servicenow: ServiceNowSettings | None = None
-    git: GitSettings | None = None
-    notices: NoticesSettings = NoticesSettings()
-    slack: SlackSettings | None = None
-    webhooks: dict[str, WebhookSettings] = Field(
+    servicenow: ServiceNowVariables | None = None
+    git: GitVariables | None = None
+    notifications: NotificationsSettings = NotificationsSettings()
+    slack: SlackVariables | None = None
+    webhooks: dict[str, WebhookVariables] = Field(
         default_factory=dict, description="by the name that annotations have, such as WEBHOOKS__ON_CALL__SECRET_PATH"
     )
     bake: BakeSettings = BakeSettings()
@@ -201,7 +201,7 @@ class Settings(BaseSettings):
 
     @field_validator("webhooks")
     @classmethod
-    def _own_names(cls, webhooks: dict[str, WebhookSettings]) -> dict[str, WebhookSettings]:
+    def _own_names(cls, webhooks: dict[str, WebhookVariables]) -> dict[str, WebhookVariables]:
         named = {name.lower().replace("_", "-"): settings for name, settings in webhooks.items()}
         if taken := sorted({SLACK, *UNSUPPORTED_SERVICES} & named.keys()):
             raise ValueError(f"{taken[0]!r} is the name of another service in annotations: choose another one")

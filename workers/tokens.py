@@ -120,7 +120,7 @@ class Verifier:
             raise TokenRefusedError("it is of another issuer")
         audience = claims.get("aud")
         if self._audience not in (audience if isinstance(audience, list) else [audience]):
-            raise TokenRefusedError(f"it is for somebody else: ask for one with the audience {self._audience}")
+            raise TokenRefusedError(f"it is for another audience: ask for one with the audience {self._audience}")
         if (ends := _number(claims, "exp")) is None or now >= ends + LEEWAY_SECONDS:
             raise TokenRefusedError("it has ended")
         for name in ("nbf", "iat"):

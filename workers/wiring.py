@@ -13,36 +13,40 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 from temporalio.client import Client
-from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.common import MetricMeter, VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, WORKER_AGENT, cluster_queue, metrics_queue
+from tidegate.manifests.grammar import Grammar
 from workers.activations import OneByOneRunner
 from workers.follow_up import follow_up_activities
 from workers.heartbeats import Heartbeats
 from workers.logs import LogContext
 from workers.memory import cached_workflows, memory_limit
-from workers.outside_settings import VaultSettings
+from workers.outside_settings import VaultVariables
 from workers.settings import PREFIX, Role, Settings
 
 if TYPE_CHECKING:
-    from activities import vault_login
-    from activities.cluster import Cluster
-    from activities.outgoing import Outgoing
-    from activities.secrets import Secrets
+    from activities.kubernetes.client import Cluster
+    from activities.secrets import vault_login
+    from activities.secrets.store import Secrets
+    from activities.transport.outgoing import Outgoing
 
 log = structlog.get_logger(__name__)
 
 Activities = Sequence[Callable[..., Any]]
 
-# How long an abort waits for a worker that was killed with the release in its cache; the SDK's default is 10 s.
-STICKY_TIMEOUT = timedelta(seconds=2)
+# How long an abort waits for a worker that was killed with the release in its cache; the SDK's default is 10 s. A task
+# that waits longer in a crowd is given out with its whole history, which is far more work: the less, the slower a
+# hundred aborts at once are (`python -m benchmarks.waiting`).
+STICKY_TIMEOUT = timedelta(seconds=3)
 # What a poll is given after its process was frozen is lost until a timeout: no more are open than the load needs.
 FEW_POLLS = PollerBehaviorAutoscaling(minimum=1, maximum=10, initial=1)
-# Tasks share one interpreter. The rest wait on the server, which gives out those of releases before those of
-# measurements, and gives them to other workers.
-CONCURRENT_WORKFLOW_TASKS = 8
+# Tasks share one interpreter: many at once only slow each other down, until a large one counts as stuck. The rest wait
+# on the server, which gives out those of releases before those of measurements, and gives them to other workers. Each
+# open poll takes one, too: with two there was one task at a time for all the releases in the cache.
+CONCURRENT_WORKFLOW_TASKS = 4
 # Free of side effects at import: our rules and payloads, and what they stand on.
 _PASSED_THROUGH = ("tidegate", "pydantic", "pydantic_core", "annotated_types", "lark", "yaml", "structlog")
 _ROLES = {
@@ -52,15 +56,24 @@ _ROLES = {
 
 
 @asynccontextmanager
-async def open_workers(client: Client, settings: Settings) -> AsyncIterator[list[Worker]]:
-    """The workers of the process's role, not yet running; what their activities hold is closed at the end."""
+async def open_workers(
+    client: Client, settings: Settings, meter: MetricMeter = MetricMeter.noop
+) -> AsyncIterator[list[Worker]]:
+    """The workers of the process's role, not yet running; what their activities hold is closed at the end.
+
+    `meter` counts what fails outside activities.
+    """
     roles = _ROLES.get(settings.role, frozenset({settings.role}))
     async with AsyncExitStack() as stack:
-        workers = []
+        workers: list[Worker] = []
+
+        def current() -> Client:
+            return workers[0].client if workers else client
+
         if Role.WORKFLOWS in roles:
             workers.append(_workflow_worker(client, settings))
         if Role.CLUSTER in roles:
-            activities = await _cluster_activities(settings, stack)
+            activities = await _cluster_activities(settings, stack, current, meter)
             workers.append(_activity_worker(client, settings, cluster_queue(settings.cluster), activities))
         if roles & {Role.METRICS, Role.FOLLOW_UP}:
             secrets = open_secrets(settings, stack)
@@ -89,13 +102,14 @@ def _workflow_worker(client: Client, settings: Settings) -> Worker:
     from workflows.analysis_run import AnalysisRun
     from workflows.follow_up import FollowUp
     from workflows.let_go import LetGoOfObjects
-    from workflows.roll_back import RollBack
+    from workflows.rollback import Rollback
     from workflows.rollout import Rollout
 
+    Grammar.build_all()  # now, so that no task of a workflow takes longer for being the first
     return Worker(
         client,
         task_queue=RELEASES_QUEUE,
-        workflows=[Rollout, AnalysisRun, FollowUp, RollBack, LetGoOfObjects],
+        workflows=[Rollout, AnalysisRun, FollowUp, Rollback, LetGoOfObjects],
         workflow_runner=workflow_runner(),
         deployment_config=_version(settings),
         max_cached_workflows=_cached_workflows(settings),
@@ -144,7 +158,7 @@ def _activity_worker(
 
 async def open_cluster(settings: Settings, agent: str) -> Cluster:
     """Client of the API server that the settings name; `agent` is whom its audit log names."""
-    from activities.cluster import Cluster
+    from activities.kubernetes.client import Cluster
 
     reached = settings.kubernetes
     return await Cluster.connect(
@@ -152,24 +166,34 @@ async def open_cluster(settings: Settings, agent: str) -> Cluster:
     )
 
 
-async def _cluster_activities(settings: Settings, stack: AsyncExitStack) -> Activities:
-    from activities.istio import IstioTraffic
-    from activities.jobs import Jobs
-    from activities.kubernetes import Kubernetes
-    from activities.leaving import Leaving
-    from activities.passes import Passes
-    from activities.restarts import Restarts
-    from activities.rollbacks import Rollbacks
+async def _cluster_activities(
+    settings: Settings, stack: AsyncExitStack, client: Callable[[], Client], meter: MetricMeter
+) -> Activities:
+    from activities.istio.traffic import IstioTraffic
+    from activities.kubernetes.informers import Cache
+    from activities.metrics.job.provider import Jobs
+    from activities.reconcile.leaving import LeavingActivities
+    from activities.reconcile.pending_waits import PendingWaits
+    from activities.reconcile.reconciler import Passes
+    from activities.reconcile.restarts import Restarts
+    from activities.reconcile.rollbacks import RollbackActivities
+    from activities.reconcile.rollout_objects import Kubernetes
+    from activities.reconcile.waits import Waits
 
     cluster = await open_cluster(settings, WORKER_AGENT)
     stack.push_async_callback(cluster.close)
+    cache = Cache(cluster, cluster_wide=settings.kubernetes.cluster_wide, meter=meter)
+    stack.push_async_callback(cache.close)
+    waits = PendingWaits(Waits(cluster, cache), client)
+    stack.push_async_callback(waits.close)
     return [
-        *Kubernetes(cluster, bake=settings.bake.duration or None).activities(),
+        *Kubernetes(cluster, cache, bake=settings.bake.duration or None).activities(),
         *IstioTraffic(cluster).activities(),
-        *Passes(cluster).activities(),
+        *Passes(cluster, cache, at_most=max(1, settings.max_concurrent_activities // 3)).activities(),
+        *waits.activities(),
         *Restarts(cluster).activities(),
-        *Leaving(cluster).activities(),
-        *Rollbacks(cluster).activities(),
+        *LeavingActivities(cluster).activities(),
+        *RollbackActivities(cluster).activities(),
         *Jobs(cluster).activities(),
     ]
 
@@ -182,9 +206,9 @@ class _Measured(NamedTuple):
 
 
 def _outgoing(settings: Settings) -> Outgoing:
-    from activities.egress import Egress
-    from activities.outgoing import Outgoing
-    from activities.prometheus_request import ADDRESS_VARIABLE
+    from activities.metrics.prometheus.request import ADDRESS_VARIABLE
+    from activities.transport.egress import Egress
+    from activities.transport.outgoing import Outgoing
 
     named = (settings.datadog.address, settings.prometheus.address)
     by_variable = (os.environ.get(name, "") for name in ("DD_ADDRESS", ADDRESS_VARIABLE))
@@ -193,18 +217,23 @@ def _outgoing(settings: Settings) -> Outgoing:
 
 def _metric_activities(settings: Settings, http: Outgoing, store: Secrets) -> dict[str, _Measured]:
     """By the provider's key in manifests."""
-    from activities import datadog, prometheus, web
-    from activities.secrets import NamedSecrets
+    from activities.metrics.datadog import provider as datadog
+    from activities.metrics.prometheus import provider as prometheus
+    from activities.metrics.web import provider as web
+    from activities.secrets.store import NamedSecrets
 
     secrets = NamedSecrets(store, settings.secrets.namespaces)
     asked = datadog.DatadogSettings(**settings.datadog.model_dump(exclude={"measurements_per_second", "graph_url"}))
     prometheus_asked = prometheus.PrometheusSettings(address=settings.prometheus.address)
     return {
-        datadog.KEY: _Measured(datadog.Datadog(secrets, http, asked).measure, settings.datadog.measurements_per_second),
-        prometheus.KEY: _Measured(
-            prometheus.Prometheus(secrets, http, prometheus_asked).measure, settings.prometheus.measurements_per_second
+        datadog.KEY: _Measured(
+            datadog.DatadogProvider(secrets, http, asked).measure, settings.datadog.measurements_per_second
         ),
-        web.KEY: _Measured(web.Web(secrets, http).measure, settings.web.measurements_per_second),
+        prometheus.KEY: _Measured(
+            prometheus.PrometheusProvider(secrets, http, prometheus_asked).measure,
+            settings.prometheus.measurements_per_second,
+        ),
+        web.KEY: _Measured(web.WebProvider(secrets, http).measure, settings.web.measurements_per_second),
     }
 
 
@@ -213,21 +242,21 @@ def open_secrets(settings: Settings, stack: AsyncExitStack, *, used_while_away: 
 
     With `used_while_away`, what Vault gave before stands in for a Vault that is away.
     """
-    from activities import secret_fallbacks
-    from activities.secrets import NoSecrets
+    from activities.secrets import fallbacks
+    from activities.secrets.store import NoSecrets
 
     sources = []
     if settings.vault is not None:
-        sources.append(secret_fallbacks.Source("Vault", _open_vault(settings.vault, stack, used_while_away)))
+        sources.append(fallbacks.SecretSource("Vault", _open_vault(settings.vault, stack, used_while_away)))
     if (folder := settings.secrets.folder) is not None:
-        sources.append(secret_fallbacks.Source(str(folder), secret_fallbacks.FolderSecrets(folder)))
+        sources.append(fallbacks.SecretSource(str(folder), fallbacks.FolderSecrets(folder)))
     if settings.secrets.environment:
-        sources.append(secret_fallbacks.Source("environment", secret_fallbacks.EnvironmentSecrets()))
-    return secret_fallbacks.FallbackSecrets(sources) if sources else NoSecrets(f"set {PREFIX}VAULT__ADDRESS")
+        sources.append(fallbacks.SecretSource("environment", fallbacks.EnvironmentSecrets()))
+    return fallbacks.FallbackSecrets(sources) if sources else NoSecrets(f"set {PREFIX}VAULT__ADDRESS")
 
 
-def _open_vault(asked: VaultSettings, stack: AsyncExitStack, used_while_away: bool) -> Secrets:
-    from activities import vault
+def _open_vault(asked: VaultVariables, stack: AsyncExitStack, used_while_away: bool) -> Secrets:
+    from activities.secrets import vault
 
     store = vault.Vault(
         vault.VaultSettings(
@@ -242,8 +271,8 @@ def _open_vault(asked: VaultSettings, stack: AsyncExitStack, used_while_away: bo
     return store
 
 
-def _vault_login(settings: VaultSettings) -> vault_login.Login:
-    from activities import vault_login
+def _vault_login(settings: VaultVariables) -> vault_login.Login:
+    from activities.secrets import vault_login
 
     match settings.auth:
         case "approle":

@@ -10,9 +10,8 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from workers.codec import open_keys
-from workers.health import Health, serve_health
-from workers.process import check_temporal, connect_patiently, open_runtime, run_process, unless_stopped
+from workers.connection import Connection
+from workers.process import connected, run_process
 from workers.settings import Role, Settings
 from workers.wiring import open_workers
 
@@ -25,31 +24,28 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     Temporal need not be up yet, and may go away and come back: the process waits for it and says so through its health.
     Raises what makes a worker fail for good.
     """
-    runtime = open_runtime(settings)
-    health = Health(runtime.metric_meter)
-    async with (
-        serve_health(health, settings.health.host, settings.health.port) as port,
-        open_keys(settings) as keys,
-    ):
-        log.info("health", host=settings.health.host, port=port)
-        client = await unless_stopped(stop, connect_patiently(settings, health, keys, runtime))
-        if client is not None:
-            await _poll(client, settings, stop, health)
-    log.info("stopped")
+    async with connected(settings, stop) as to:
+        if to is not None:
+            await _poll(to, settings, stop)
 
 
-async def _poll(client: Client, settings: Settings, stop: asyncio.Event, health: Health) -> None:
-    async with open_workers(client, settings) as workers:
+async def _poll(to: Connection, settings: Settings, stop: asyncio.Event) -> None:
+    async with open_workers(to.client, settings, to.meter) as workers:
         log.info("polling", role=settings.role, queues=[worker.task_queue for worker in workers])
 
         def trouble() -> str:
             return "" if all(worker.is_running for worker in workers) else "a worker does not poll"
 
-        checking = asyncio.create_task(check_temporal(client, health, trouble, settings.temporal_token_file))
+        def take(renewed: Client) -> None:
+            for worker in workers:
+                worker.client = renewed
+
+        to.follow(take)
+        checking = asyncio.create_task(to.check(trouble))
 
         def take_no_more() -> None:
             checking.cancel()
-            health.set_not_ready("stopping")
+            to.health.set_not_ready("stopping")
 
         await _run(workers, stop, take_no_more)
 
@@ -68,7 +64,7 @@ async def _run(workers: Sequence[Worker], stop: asyncio.Event, take_no_more: Cal
 
 
 def main() -> None:
-    """Entry point of `tidegate-worker`; `run_process` says how it exits."""
+    """Run the process of `tidegate-worker`; `run_process` says how it exits."""
     parser = argparse.ArgumentParser(prog="tidegate-worker", description="Carries out Tidegate's releases.")
     parser.add_argument(
         "--role", type=Role, choices=list(Role), help="what to poll for (default: TIDEGATE_ROLE or all)"

@@ -62,7 +62,9 @@ def check(request: ReleaseRequest, manifest: Manifest, seen: Observation) -> tup
     request = request if request.workload is not None else request.model_copy(update={"workload": seen.workload})
     uid = (request.rollout.get("metadata") or {}).get("uid")
     if uid and seen.rollout is None:  # what it would make belonged to nobody, and nothing would take it away again
-        gone = "no Rollout of that name stands in the cluster any more; to release without one, leave metadata.uid out"
+        gone = (
+            "there is no Rollout of that name in the cluster any more; to release without one, leave metadata.uid out"
+        )
         raise _invalid(request, [f"metadata.uid: {uid!r}: {gone}"])
     if needs_template(request.rollout) and request.workload is None:
         reference = manifest.spec.workload_ref
@@ -75,6 +77,7 @@ def check(request: ReleaseRequest, manifest: Manifest, seen: Observation) -> tup
             plan.templates,
             seen.services,
             seen.virtual_services,
+            destination_rules=seen.destination_rules,
             standing=seen.standing,
             workload=request.workload.as_object() if request.workload is not None else None,
             compile_condition=compile_condition,

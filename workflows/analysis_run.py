@@ -36,7 +36,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.manifests.providers.job import CONFIDENTIAL_REMEDY, NOT_CONFIDENTIAL
     from tidegate.manifests.providers.job import KEY as JOB
     from tidegate.manifests.support import PROVIDERS
-    from tidegate.story import analysis_details
+    from tidegate.report import analysis_details
     from workflows.failures import cause_of, check_id
     from workflows.inputs import invalid, read_input
     from workflows.interruptions import sent, shielded
@@ -161,10 +161,10 @@ class AnalysisRun:
                         timeout=max(self._settle_by - workflow.now(), SHORTEST_WAIT),
                         timeout_summary="until the last reading",
                     )
-        finally:
-            for task in measuring:
-                task.cancel()
-            answered = await asyncio.gather(*measuring, return_exceptions=True)
+        except asyncio.CancelledError:
+            await _ended(measuring)
+            raise
+        answered = await _ended(measuring)
         for answer in answered:
             if isinstance(answer, BaseException) and not is_cancelled_exception(answer):
                 raise answer
@@ -233,11 +233,18 @@ class AnalysisRun:
         except FailureError as error:
             if is_cancelled_exception(error):
                 raise
-            workflow.logger.info("the release was not told, it has ended: %s", error)
+            workflow.logger.info("the release did not get it, it has ended: %s", error)
 
     def _show(self, run: Run) -> None:
         self._status = run.status
         workflow.set_current_details(harmless(analysis_details(run.status)))
+
+
+async def _ended(measuring: Sequence[asyncio.Task[list[Reading]]]) -> list[list[Reading] | BaseException]:
+    """What each has answered; what has not answered yet is not waited for."""
+    for task in measuring:
+        task.cancel()
+    return await asyncio.gather(*measuring, return_exceptions=True)
 
 
 def _read(request: Any) -> tuple[AnalysisRequest, RunRules]:

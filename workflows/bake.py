@@ -11,29 +11,33 @@ from contextlib import suppress
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from tidegate.canary.phase import RolloutPhase
+    from tidegate.contract import PauseReason
     from tidegate.manifests.durations import format_duration
     from workflows.gates import Background
+    from workflows.handlers import Inbox
     from workflows.holds import Holds
     from workflows.interruptions import race
-    from workflows.journal import A_PERSON, Journal
-    from workflows.keeper import Keeper
-    from workflows.messages import Inbox
     from workflows.plan import BakePlan
+    from workflows.reconciler import Reconciler
+    from workflows.release_status import AN_OPERATOR, ReleaseState
 
 
 class Bake:
     """The bake of one version. A promote ends it: a named person said so."""
 
-    def __init__(self, inbox: Inbox, journal: Journal, keeper: Keeper, background: Background, holds: Holds) -> None:
+    def __init__(
+        self, inbox: Inbox, state: ReleaseState, reconciler: Reconciler, background: Background, holds: Holds
+    ) -> None:
         self._inbox = inbox
-        self._journal = journal
-        self._keeper = keeper
+        self._state = state
+        self._reconciler = reconciler
         self._background = background
         self._holds = holds
 
     async def carry_out(self, bake: BakePlan) -> None:
-        """Watch until the end; raises `GateFailed`, and what made the keeper give up."""
-        await self._keeper.reached()
+        """Watch until the end; raises `GateFailed`, and what made the reconciler give up."""
+        await self._reconciler.reached()
         await self._background.settle()  # one that went on beside steps at 100 %
         await self._holds.over()
         await self._background.cancel()
@@ -41,10 +45,10 @@ class Bake:
         try:
             await race(self._watch(bake), lambda: self._inbox.promotes > promotes)
         finally:
-            self._journal.phase("Progressing", "")
+            self._state.phase(RolloutPhase.PROGRESSING, "")
         skipped = self._inbox.promotes > promotes
-        self._journal.event(
-            "BakeCompleted", "Rollout bake was ended by a person" if skipped else "Rollout bake is over"
+        self._state.event(
+            "BakeCompleted", "Rollout bake was ended by an operator" if skipped else "Rollout bake is over"
         )
         await self._background.cancel()
         await self._holds.released()
@@ -52,10 +56,10 @@ class Bake:
     async def _watch(self, bake: BakePlan) -> None:
         until, lasts = workflow.now() + bake.duration, format_duration(bake.duration)
         self._background.start_bake(bake.analysis)
-        self._journal.phase("Progressing", f"baking at 100 % until {until:%Y-%m-%d %H:%M:%S} UTC")
-        self._journal.event("BakeStarted", f"Rollout bakes at 100 % for {lasts}")
-        with self._journal.waiting(f"the bake at 100 % ({lasts})", until=until, who="its analysis; " + A_PERSON):
-            self._journal.show()
+        self._state.phase(RolloutPhase.PROGRESSING, f"baking at 100 % until {until:%Y-%m-%d %H:%M:%S} UTC")
+        self._state.event("BakeStarted", f"Rollout bakes at 100 % for {lasts}")
+        with self._state.waiting(f"the bake at 100 % ({lasts})", until=until, who="its analysis; " + AN_OPERATOR):
+            self._state.show()
             with suppress(TimeoutError):
                 await workflow.wait_condition(
                     lambda: bool(self._background.inconclusive),
@@ -63,7 +67,7 @@ class Bake:
                     timeout_summary=f"bake of {lasts}",
                 )
         await self._holds.released()  # it is watched for as long as it is paused
-        with self._journal.waiting("the verdict of the bake", until=None, who="its analysis; " + A_PERSON):
+        with self._state.waiting("the verdict of the bake", until=None, who="its analysis; " + AN_OPERATOR):
             await self._background.settle()
         if self._background.inconclusive:
-            await self._holds.undecided("InconclusiveAnalysisRun", self._background.inconclusive)
+            await self._holds.undecided(PauseReason.ANALYSIS, self._background.inconclusive)

@@ -1,6 +1,6 @@
 """An experiment step: versions side by side for a while, with analyses of them.
 
-The keeper raises and removes what it needs; here is only how long it stands and what comes of it. Source of the rules:
+The reconciler raises and removes what it needs; here is how long it lasts and what comes of it. Source of the rules:
 argo-rollouts, experiments.
 """
 
@@ -21,18 +21,20 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.manifests.steps import ExperimentStep
     from workflows.gates import Gate, GateFailed
     from workflows.interruptions import Aborted
-    from workflows.journal import A_PERSON, Journal
-    from workflows.keeper import Keeper
     from workflows.plan import Plan
+    from workflows.reconciler import Reconciler
+    from workflows.release_status import AN_OPERATOR, ReleaseState
 
 
 class Experiment:
     """One experiment, from its first ReplicaSet to its end; nothing of it is wanted any more when that is reached."""
 
-    def __init__(self, plan: Plan, keeper: Keeper, journal: Journal, index: int, step: ExperimentStep) -> None:
+    def __init__(
+        self, plan: Plan, reconciler: Reconciler, state: ReleaseState, index: int, step: ExperimentStep
+    ) -> None:
         self._plan = plan
-        self._keeper = keeper
-        self._journal = journal
+        self._reconciler = reconciler
+        self._state = state
         self._index = index
         self._step = step
         self._name = next(plan.analysis_names(index))
@@ -46,35 +48,41 @@ class Experiment:
 
         Raises GateFailed for a bad verdict, and `ProgressDeadlineExceeded` when the pods of a template do not come.
         """
-        self._keeper.move(experiment=True)
-        self._journal.event("ExperimentCreated", f"Created Experiment '{self._name}'")
+        self._reconciler.move(experiment=True)
+        self._state.event("ExperimentCreated", f"Created Experiment '{self._name}'")
         try:
             await self._until_complete()
-            return await self._run()
-        finally:
-            self._keeper.move(experiment=False)
-            for run in self._runs.values():
-                run.cancel()
-            await asyncio.gather(*self._runs.values(), return_exceptions=True)
+            undecided = await self._run()
+        except (Exception, asyncio.CancelledError):  # where a worker drops the release instead, nothing can be awaited
+            await self._leave()
+            raise
+        await self._leave()
+        return undecided
+
+    async def _leave(self) -> None:
+        self._reconciler.move(experiment=False)
+        for run in self._runs.values():
+            run.cancel()
+        await asyncio.gather(*self._runs.values(), return_exceptions=True)
 
     async def _until_complete(self) -> None:
         """Wait for the pods of all templates, and for their Services and shares of the traffic."""
         until = workflow.now() + self._plan.manifest.spec.progress_deadline()
-        with self._journal.waiting(f"the pods of experiment {self._name}", until=until, who="its pods; tidegate abort"):
-            self._journal.show()
+        with self._state.waiting(f"the pods of experiment {self._name}", until=until, who="its pods; tidegate abort"):
+            self._state.show()
             while self._missing():
-                await self._until_news(None)
+                await self._until_changed(None)
 
     async def _run(self) -> str:
         """Let it stand until its verdicts or its time are in."""
         duration = parse_duration(self._step.duration) if self._step.duration else None
         ends = workflow.now() + duration if duration is not None else None
         limit = self._limit()
-        subjects = {each.template: Subject(each.replica_set, each.hash) for each in self._keeper.experiment}
+        subjects = {each.template: Subject(each.replica_set, each.hash) for each in self._reconciler.experiment}
         for name, analysis in self._plan.experiment_analyses(self._index, subjects).items():
             self._runs[name] = asyncio.create_task(self._verdict(name, analysis))
-        with self._journal.waiting(f"experiment {self._name}", until=ends or limit, who="its analyses; " + A_PERSON):
-            self._journal.show()
+        with self._state.waiting(f"experiment {self._name}", until=ends or limit, who="its analyses; " + AN_OPERATOR):
+            self._state.show()
             while True:
                 missing = self._missing()
                 lasted = ends is not None and workflow.now() >= ends and not missing
@@ -86,15 +94,15 @@ class Experiment:
                     raise Aborted(
                         f"nobody answered within {self._plan.hold_limit}: {what}", ErrorType.ROLLOUT_INCONCLUSIVE
                     )
-                await self._until_news(ends or limit)
+                await self._until_changed(ends or limit)
         if lasted and phase is Phase.SUCCESSFUL:
             phase = await self._settled()
         return self._concluded(phase)
 
     async def _settled(self) -> Phase:
         """The end of one that has had its time: what its runs have measured until then is their verdict (law 4)."""
-        with self._journal.waiting(
-            f"the verdicts of experiment {self._name}", until=None, who="its analyses; " + A_PERSON
+        with self._state.waiting(
+            f"the verdicts of experiment {self._name}", until=None, who="its analyses; " + AN_OPERATOR
         ):
             await workflow.wait_condition(
                 lambda: all(run.done() or name in self._gates for name, run in self._runs.items())
@@ -117,11 +125,11 @@ class Experiment:
             if isinstance(error, GateFailed) and error.analysis.status.phase is phase:
                 raise error
         text = f"Experiment '{self._name}' Status New: '{phase}' Previous: 'Running'"
-        self._journal.event(f"Experiment{phase}", text)
+        self._state.event(f"Experiment{phase}", text)
         return self._undecided if phase is Phase.INCONCLUSIVE else ""
 
     async def _verdict(self, name: str, analysis: Document) -> Phase:
-        gate = await Gate.of_experiment(self._plan, self._journal, analysis, name=name, step=self._index)
+        gate = await Gate.of_experiment(self._plan, self._state, analysis, name=name, step=self._index)
         self._gates[name] = gate
         phase = await gate.verdict()
         if phase is Phase.INCONCLUSIVE:
@@ -147,14 +155,14 @@ class Experiment:
                 ) from error
         return found
 
-    async def _until_news(self, ends: datetime | None) -> None:
+    async def _until_changed(self, ends: datetime | None) -> None:
         """Wait until a pod, a verdict or the time says something new."""
-        before, decided = self._keeper.experiment, len(self._verdicts())
+        before, decided = self._reconciler.experiment, len(self._verdicts())
         moments = [moment for moment in (*self._deadlines(), ends) if moment is not None and moment > workflow.now()]
         timeout = min(moments) - workflow.now() if moments else None
         try:
             await workflow.wait_condition(
-                lambda: self._keeper.experiment != before or len(self._verdicts()) != decided,
+                lambda: self._reconciler.experiment != before or len(self._verdicts()) != decided,
                 timeout=timeout,
                 timeout_summary=f"experiment {self._name}",
             )
@@ -168,7 +176,7 @@ class Experiment:
 
         Progress is any change in what stands of a template (argo-rollouts, progressDeadlineSeconds).
         """
-        stands = {each.template: each for each in self._keeper.experiment}
+        stands = {each.template: each for each in self._reconciler.experiment}
         missing = []
         for template in self._step.templates:
             one, now = stands.get(template.name), workflow.now()

@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
         FOLLOW_UP_WORKFLOW,
         Activity,
         Effect,
+        EffectName,
         EffectState,
         ErrorType,
         FollowedUp,
@@ -57,13 +58,13 @@ class FollowUp:
         _check_id(asked)
         self._asked = asked
         self._until = workflow.now() + GIVE_UP
-        ended = list(await asyncio.gather(*map(self._have, asked.effects)))
+        ended = list(await asyncio.gather(*map(self._run_effect, asked.effects)))
         failed = [f"{each.name}: {each.message}" for each in ended if each.state is EffectState.FAILED]
         if failed:
             raise ApplicationError("; ".join(failed), ended, type=ErrorType.REJECTED, non_retryable=True)
         return ended
 
-    async def _have(self, effect: Effect) -> FollowedUp:
+    async def _run_effect(self, effect: Effect) -> FollowedUp:
         ended = await self._carry_out(effect)
         if self._asked.release:
             await self._tell(ended)
@@ -76,7 +77,7 @@ class FollowUp:
         try:
             await sent(release.signal(Signal.FOLLOWED_UP, ended))
         except FailureError as error:
-            workflow.logger.info("the release was not told, it has ended: %s", error)
+            workflow.logger.info("the release did not get it, it has ended: %s", error)
 
     async def _carry_out(self, effect: Effect) -> FollowedUp:
         while True:
@@ -90,7 +91,7 @@ class FollowUp:
                     return FollowedUp(name=effect.name, state=EffectState.FAILED, message=cause_of(error))
                 told = f"{effect.name}: {cause_of(error)}: asked again every {NOT_THERE}"
                 workflow.set_current_details(harmless(told))
-                await workflow.sleep(NOT_THERE)
+                await workflow.sleep(NOT_THERE, summary=f"{effect.name}: until it is asked for again")
             else:
                 said = str(answer.get("message") or "") if isinstance(answer, dict) else ""
                 return FollowedUp(name=effect.name, state=EffectState.DONE, message=said, answer=answer)
@@ -125,4 +126,4 @@ def _check_id(asked: FollowUpRequest) -> None:
 
 def _with_note(note: IncidentNote, message: str) -> Effect:
     text = "\n".join(filter(None, (note.text, message)))
-    return Effect.of("note", Activity.NOTE_INCIDENT, note.model_copy(update={"text": text}))
+    return Effect.of(EffectName.NOTE, Activity.NOTE_INCIDENT, note.model_copy(update={"text": text}))

@@ -20,15 +20,16 @@ with workflow.unsafe.imports_passed_through():
         FOLLOW_UP_WORKFLOW,
         Activity,
         Compensation,
+        CompensationState,
         Effect,
         EffectState,
         FollowedUp,
         FollowUpRequest,
-        Notice,
+        Notification,
         follow_up_id,
     )
     from workflows.failures import cause_of
-    from workflows.journal import Journal
+    from workflows.release_status import ReleaseState
 
 DIGEST_LENGTH = 12
 PATIENCE = timedelta(minutes=1)  # with people's systems, once everything else is done
@@ -37,8 +38,8 @@ PATIENCE = timedelta(minutes=1)  # with people's systems, once everything else i
 class FollowUps:
     """The workflows that carry out what follows the decisions of a release; each goes on without it."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, state: ReleaseState) -> None:
+        self._state = state
         self._asked = 0
         self._begun = 0
         self._awaited: list[asyncio.Task[list[FollowedUp]]] = []
@@ -53,20 +54,23 @@ class FollowUps:
         [ended] = await asyncio.shield(self._begin(decision, (effect,)))
         return ended
 
-    def tell(self, number: int, notices: Sequence[Notice]) -> None:
-        """Ask for the notices of the event of that number; nobody waits until they were sent."""
-        for notice in notices:
+    def tell(self, number: int, notifications: Sequence[Notification]) -> None:
+        """Ask for the notifications of the event of that number; nobody waits until they were sent."""
+        for notification in notifications:
             # After a reset the event of that number may be another one.
-            told = [notice.service, notice.recipient, notice.reason, notice.message]
+            told = [notification.service, notification.recipient, notification.reason, notification.message]
             digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:DIGEST_LENGTH]
-            self._begin(f"event-{number}-{digest}", (Effect.of(notice.trigger, Activity.SEND_NOTICE, notice),))
+            effect = Effect.of(notification.trigger, Activity.SEND_NOTIFICATION, notification)
+            self._begin(f"event-{number}-{digest}", (effect,))
 
     def _begin(self, decision: str, effects: tuple[Effect, ...]) -> asyncio.Task[list[FollowedUp]]:
-        info, status = workflow.info(), self._journal.status()
+        info, status = workflow.info(), self._state.status()
         # The first run's: after a reset the same decision must have the same name.
         workflow_id = follow_up_id(info.workflow_id, status.revision, info.first_execution_run_id, decision)
         for effect in (each for each in effects if each.name in list(Compensation)):
-            self._journal.compensation(effect.name, "running", f"carried out by {workflow_id}")
+            self._state.compensation(
+                Compensation(effect.name), CompensationState.RUNNING, f"carried out by {workflow_id}"
+            )
         request = FollowUpRequest(release=info.workflow_id, run_id=info.run_id, effects=effects)
         self._asked += 1
         names = ", ".join(effect.name for effect in effects)
@@ -106,15 +110,17 @@ class FollowUps:
     def _end(self, request: FollowUpRequest, state: EffectState, message: str) -> list[FollowedUp]:
         ended = [FollowedUp(name=effect.name, state=state, message=message) for effect in request.effects]
         for each in ended:
-            self._journal.followed_up(each)
+            self._state.followed_up(each)
         return ended
 
     async def leave(self, awaited: Callable[[], bool]) -> None:
         """Wait until what was begun is done, it has been long enough, or another release is `awaited`."""
         until = workflow.now() + PATIENCE
         who = "their systems; a newer version"
-        with self._journal.waiting("what people hear of it", until=until, who=who), suppress(TimeoutError):
-            await workflow.wait_condition(lambda: awaited() or self._all_done, timeout=PATIENCE)
+        with self._state.waiting("its notifications", until=until, who=who), suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: awaited() or self._all_done, timeout=PATIENCE, timeout_summary="for its notifications"
+            )
         await self.begun()
         tasks, self._awaited = self._awaited, []
         for task in tasks:

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from temporalio import workflow
+from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import (
     ChildWorkflowError,
     FailureError,
     WorkflowAlreadyStartedError,
     is_cancelled_exception,
 )
-from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
+from temporalio.workflow import (
+    ChildWorkflowCancellationType,
+    ChildWorkflowHandle,
+    ExternalWorkflowHandle,
+    ParentClosePolicy,
+)
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import AnalysisStatus, Phase
     from tidegate.contract import (
         ANALYSIS_WORKFLOW,
         BACKGROUND_PRIORITY,
+        AnalysisKind,
         AnalysisRef,
         AnalysisRequest,
         AnalysisResult,
@@ -28,16 +37,12 @@ with workflow.unsafe.imports_passed_through():
         Signal,
         analysis_id,
     )
-    from workflows.interruptions import let_go, sent
-    from workflows.journal import Journal
+    from workflows.interruptions import sent
     from workflows.plan import Plan
+    from workflows.release_status import ReleaseState
 
-STEP = "Step"
-BACKGROUND = "Background"
-EXPERIMENT = "Experiment"
 Run = ChildWorkflowHandle[object, AnalysisResult]
-BAKE = "Bake"
-_WORDS = {STEP: "Step-based", BAKE: "In the bake at 100 %:"}
+_WORDS = {AnalysisKind.STEP: "Step-based", AnalysisKind.BAKE: "In the bake at 100 %:"}
 
 
 @dataclass
@@ -49,51 +54,69 @@ class GateFailed(Exception):  # noqa: N818  # a verdict, not an error of the pro
     def __str__(self) -> str:
         """Argo's words for the cause of an abort."""
         status = self.analysis.status
-        if self.analysis.kind == EXPERIMENT:
+        if self.analysis.kind is AnalysisKind.EXPERIMENT:
             return f"{self.analysis.name}: {status.message or status.phase}"
-        kind = _WORDS.get(self.analysis.kind, self.analysis.kind)
+        kind = _WORDS.get(self.analysis.kind, self.analysis.kind.value)
         return f"{kind} analysis phase error/failed: {status.message or status.phase}"
+
+
+def end_analyses_left(plan: Plan) -> None:
+    """Cancel the runs of an earlier release that nobody waits for any more, as after a termination or a reset."""
+    request = plan.request
+    for name in plan.seen.analyses_left:
+        workflow_id = analysis_id(request.cluster, request.namespace, name)
+        _begin_asking(name, workflow.get_external_workflow_handle(workflow_id).cancel())
 
 
 class Gate:
     """One analysis run of a release, from its start to its verdict."""
 
-    def __init__(self, handle: Run, reference: AnalysisRef, journal: Journal):
+    def __init__(self, handle: Run, reference: AnalysisRef, state: ReleaseState):
         self._handle = handle
-        self._journal = journal
+        self._state = state
         self.reference = reference
 
     @classmethod
-    async def open(cls, plan: Plan, journal: Journal, analysis: Document, *, step: int | None) -> Gate:
+    async def open(cls, plan: Plan, state: ReleaseState, analysis: Document, *, step: int | None) -> Gate:
         """Start the run of a step (`step` its index) or of the background (None)."""
-        kind = BACKGROUND if step is None else STEP
-        return await cls._start(plan, journal, analysis, plan.analysis_names(step), kind, step)
+        kind = AnalysisKind.BACKGROUND if step is None else AnalysisKind.STEP
+        return await cls._start(plan, state, analysis, plan.analysis_names(step), kind, step)
 
     @classmethod
-    async def of_bake(cls, plan: Plan, journal: Journal, analysis: Document) -> Gate:
+    async def of_bake(cls, plan: Plan, state: ReleaseState, analysis: Document) -> Gate:
         """Start the run of the bake."""
-        return await cls._start(plan, journal, analysis, plan.analysis_names(BAKE.lower()), BAKE, None)
+        return await cls._start(plan, state, analysis, plan.analysis_names("bake"), AnalysisKind.BAKE, None)
 
     @classmethod
-    async def of_experiment(cls, plan: Plan, journal: Journal, analysis: Document, *, name: str, step: int) -> Gate:
+    async def of_experiment(cls, plan: Plan, state: ReleaseState, analysis: Document, *, name: str, step: int) -> Gate:
         """Start a run of the experiment of a step; `name` is what the experiment calls the analysis."""
         names = plan.analysis_names(f"{step}-{name}")
-        return await cls._start(plan, journal, analysis, names, EXPERIMENT, step)
+        return await cls._start(plan, state, analysis, names, AnalysisKind.EXPERIMENT, step)
 
     @classmethod
     async def _start(
-        cls, plan: Plan, journal: Journal, analysis: Document, names: Iterator[str], kind: str, step: int | None
+        cls,
+        plan: Plan,
+        state: ReleaseState,
+        analysis: Document,
+        names: Iterator[str],
+        kind: AnalysisKind,
+        step: int | None,
     ) -> Gate:
-        """Start it under the first name that is free: a name is one run, whatever else was measured under it."""
-        known = {each.name for each in journal.status().analyses}
+        """Start it under the first name that is free: a name is one run, whatever else was measured under it.
+
+        The cluster need not know of a run: that of a release without an object, or of one that was terminated before it
+        told of it. Temporal does, for as long as it keeps it.
+        """
+        known = {each.name for each in state.status().analyses}
         for name in (each for each in names if each not in known):
-            with suppress(WorkflowAlreadyStartedError):  # by somebody else, or not over yet
-                return await cls._start_as(name, plan, journal, analysis, kind, step)
+            with suppress(WorkflowAlreadyStartedError):
+                return await cls._start_as(name, plan, state, analysis, kind, step)
         raise RuntimeError("names of analysis runs have no end")
 
     @classmethod
     async def _start_as(
-        cls, name: str, plan: Plan, journal: Journal, analysis: Document, kind: str, step: int | None
+        cls, name: str, plan: Plan, state: ReleaseState, analysis: Document, kind: AnalysisKind, step: int | None
     ) -> Gate:
         workflow_id = analysis_id(plan.request.cluster, plan.request.namespace, name)
         reference = AnalysisRef(
@@ -108,38 +131,31 @@ class Gate:
             cluster=plan.request.cluster,
             namespace=plan.request.namespace,
             name=name,
-            spec=plan.bake_spec(analysis) if kind == BAKE else plan.analysis_spec(analysis),
+            spec=plan.bake_spec(analysis) if kind is AnalysisKind.BAKE else plan.analysis_spec(analysis),
             kind=kind,
             release_id=workflow.info().workflow_id,
             owner=plan.owner,
         )
-        journal.analysis(reference)
+        state.analysis(reference)
         text = f"{kind} Analysis Run '{name}' Status New: 'Running' Previous: ''"
-        journal.event("AnalysisRunRunning", text, analysis=name)
+        state.event("AnalysisRunRunning", text, analysis=name)
         if plan.owner_uid:
-            journal.news.begun(reference, request.spec, analysis.get("analysisRunMetadata") or {})
+            state.news.begun(reference, request.spec, analysis.get("analysisRunMetadata") or {})
         starting: asyncio.Task[Run] = asyncio.create_task(
-            workflow.start_child_workflow(
-                ANALYSIS_WORKFLOW,
-                request,
-                id=workflow_id,
-                result_type=AnalysisResult,
-                cancellation_type=ChildWorkflowCancellationType.TRY_CANCEL,
-                parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-                priority=BACKGROUND_PRIORITY,
-                static_summary=f"{kind} analysis of {plan.request.name} revision {plan.revision}",
-            )
+            _started(request, workflow_id, f"{kind} analysis of {plan.request.name} revision {plan.revision}")
         )
         try:
             await workflow.wait([starting])
         except asyncio.CancelledError:
-            starting.add_done_callback(_end_as_soon_as_started)
-            _left_without_verdict(reference, journal)
+            starting.add_done_callback(partial(_end_as_soon_as_started, reference))
+            _left_without_verdict(reference, state)
             raise
         try:
-            return cls(starting.result(), reference, journal)
+            return cls(starting.result(), reference, state)
         except WorkflowAlreadyStartedError:
-            journal.not_begun(reference)
+            state.not_begun(reference)
+            # It is an earlier one of this version, and nobody waits for it: of the run before a reset, or not over yet.
+            _begin_asking(name, _by_id(reference).cancel())
             raise
 
     async def verdict(self) -> Phase:
@@ -151,16 +167,16 @@ class Gate:
             await workflow.wait([self._handle])
             status = self._handle.result().status
         except asyncio.CancelledError:
-            let_go(self._handle)
-            _left_without_verdict(self.reference, self._journal)
+            _end(self.reference, self._handle)
+            _left_without_verdict(self.reference, self._state)
             raise
         except ChildWorkflowError as error:
             status = AnalysisStatus(
                 name=self.reference.name, phase=Phase.ERROR, message=str(error.cause or error)[:500]
             )
         self.reference = self.reference.model_copy(update={"status": status})
-        self._journal.analysis(self.reference)
-        self._journal.event(
+        self._state.analysis(self.reference)
+        self._state.event(
             f"AnalysisRun{status.phase}",
             f"{self.reference.kind} Analysis Run '{self.reference.name}' Status New: '{status.phase}' "
             "Previous: 'Running'",
@@ -174,29 +190,65 @@ class Gate:
     async def settle(self) -> None:
         """Ask the run for its verdict; what has no reading that counts is read once more before.
 
-        Of one that has ended already the verdict is on its way. It is asked by its id: for Temporal the child of a
-        release that was reset is no child of the run after that.
+        Of one that has ended already the verdict is on its way.
         """
-        run = workflow.get_external_workflow_handle(self.reference.workflow_id)
-        try:
-            await sent(run.signal(Signal.SETTLE))
-        except FailureError as error:
-            if is_cancelled_exception(error):
-                raise
-            workflow.logger.info("not asked to end, it has ended: %s", error)
+        await _asked(self.reference.name, sent(_by_id(self.reference).signal(Signal.SETTLE)))
 
 
-def _end_as_soon_as_started(starting: asyncio.Task[Run]) -> None:
+def _by_id(reference: AnalysisRef) -> ExternalWorkflowHandle[object]:
+    """For Temporal the child of a release that was reset is no child of the run after that, which cannot reach it so.
+
+    A release is alone under its id, and no other one asks for a run of that name before it has ended.
+    """
+    return workflow.get_external_workflow_handle(reference.workflow_id)
+
+
+async def _asked(name: str, asking: Coroutine[Any, Any, None]) -> None:
+    try:
+        await asking
+    except FailureError as error:
+        if is_cancelled_exception(error):
+            raise
+        workflow.logger.info("%s was not asked to end, it has ended: %s", name, error)
+
+
+def _begin_asking(name: str, asking: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(_asked(name, asking))
+    task.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())  # read, if only once
+
+
+def _end(reference: AnalysisRef, run: Run) -> None:
+    """Request a run's cancellation, and wait for nothing."""
+    run.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())
+    _begin_asking(reference.name, _by_id(reference).cancel())
+
+
+async def _started(request: AnalysisRequest, workflow_id: str, summary: str) -> Run:
+    """Start the child workflow. Raises WorkflowAlreadyStartedError for an id that was used before."""
+    return await workflow.start_child_workflow(
+        ANALYSIS_WORKFLOW,
+        request,
+        id=workflow_id,
+        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        result_type=AnalysisResult,
+        cancellation_type=ChildWorkflowCancellationType.TRY_CANCEL,
+        parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+        priority=BACKGROUND_PRIORITY,
+        static_summary=summary,
+    )
+
+
+def _end_as_soon_as_started(reference: AnalysisRef, starting: asyncio.Task[Run]) -> None:
     if not starting.cancelled() and starting.exception() is None:
-        let_go(starting.result())
+        _end(reference, starting.result())
 
 
-def _left_without_verdict(reference: AnalysisRef, journal: Journal) -> None:
+def _left_without_verdict(reference: AnalysisRef, state: ReleaseState) -> None:
     """The release went on, or ended, without this run: it proves nothing (law 4)."""
-    said = journal.said_by(reference)
+    said = state.attributed_to(reference)
     if not said.phase.completed:
         update = {"phase": Phase.INCONCLUSIVE, "message": "ended by the release, without a verdict"}
-        journal.analysis(reference.model_copy(update={"status": said.model_copy(update=update)}))
+        state.analysis(reference.model_copy(update={"status": said.model_copy(update=update)}))
 
 
 class Background:
@@ -206,9 +258,9 @@ class Background:
     awaited here by the steps.
     """
 
-    def __init__(self, plan: Plan, journal: Journal) -> None:
+    def __init__(self, plan: Plan, state: ReleaseState) -> None:
         self._plan = plan
-        self._journal = journal
+        self._state = state
         self._task: asyncio.Task[None] | None = None
         self._gate: Gate | None = None
         self.failed: GateFailed | None = None
@@ -218,11 +270,11 @@ class Background:
         """Begin, or begin again after an end; without a background analysis nothing happens."""
         if self._plan.background is not None and (self._task is None or self._task.done()):
             analysis = self._plan.background
-            self._begin(lambda: Gate.open(self._plan, self._journal, analysis, step=None))
+            self._begin(lambda: Gate.open(self._plan, self._state, analysis, step=None))
 
     def start_bake(self, analysis: Document) -> None:
         """Begin to watch a version that has all of the traffic; a run beside the steps has ended before."""
-        self._begin(lambda: Gate.of_bake(self._plan, self._journal, analysis))
+        self._begin(lambda: Gate.of_bake(self._plan, self._state, analysis))
 
     def _begin(self, opening: Callable[[], Awaitable[Gate]]) -> None:
         self.inconclusive, self._gate = "", None
@@ -245,6 +297,11 @@ class Background:
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    async def leave(self) -> None:
+        """End the run, whatever it has said: an operator promotes past it."""
+        await self.cancel()
+        self.failed = None
 
     def _done(self) -> bool:
         return self._task is None or self._task.done()

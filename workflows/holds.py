@@ -8,22 +8,21 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.contract import ErrorType
-    from tidegate.story import MANUALLY_PAUSED
+    from tidegate.contract import ErrorType, PauseReason
     from workflows.gates import Background
+    from workflows.handlers import Inbox
     from workflows.interruptions import Aborted
-    from workflows.journal import A_PERSON, Journal
-    from workflows.messages import Inbox
+    from workflows.release_status import AN_OPERATOR, ReleaseState
 
-MOST_FIGHTS = 3  # over the routes, before a release holds for a person
+MOST_DRIFTS = 3  # over the routes, before a release holds for a person
 
 
 class Holds:
     """The holds of one version; none lasts longer than `limit`, None: until a person comes."""
 
-    def __init__(self, inbox: Inbox, journal: Journal, background: Background, limit: timedelta | None) -> None:
+    def __init__(self, inbox: Inbox, state: ReleaseState, background: Background, limit: timedelta | None) -> None:
         self._inbox = inbox
-        self._journal = journal
+        self._state = state
         self._background = background
         self._limit = limit
 
@@ -34,7 +33,7 @@ class Holds:
                 await self.released()
             else:
                 await self.undecided(
-                    "InconclusiveAnalysisRun", self._background.inconclusive, "the inconclusive background analysis"
+                    PauseReason.ANALYSIS, self._background.inconclusive, "the inconclusive background analysis"
                 )
                 self._background.start()
 
@@ -42,36 +41,39 @@ class Holds:
         """Go no further while a person paused the release, or somebody fights it."""
         while self._is_stopped:
             if self._inbox.paused is not None:
-                with self._journal.paused(MANUALLY_PAUSED):
+                with self._state.paused(PauseReason.MANUAL):
                     await self.resumed()
             else:
-                promotes, what = self._inbox.promotes, f"an end of what {self._journal.meddler} writes to the routes"
-                with self._journal.paused("ForeignWeights"):
-                    await self.for_a_person(what, lambda: self._inbox.promotes > promotes)  # noqa: B023
-                self._journal.fights = 0
+                promotes, what = (
+                    self._inbox.promotes,
+                    f"an end of what {self._state.external_editor} writes to the routes",
+                )
+                with self._state.paused(PauseReason.EXTERNAL_CHANGE):
+                    await self.for_an_operator(what, lambda: self._inbox.promotes > promotes)  # noqa: B023
+                self._state.drifts = 0
 
     @property
     def _is_stopped(self) -> bool:
-        return self._inbox.paused is not None or self._journal.fights >= MOST_FIGHTS
+        return self._inbox.paused is not None or self._state.drifts >= MOST_DRIFTS
 
     async def resumed(self) -> None:
         """A pause that a person asked for ends when a person says so."""
         if self._inbox.paused is not None:
-            await self.for_a_person("resume", lambda: self._inbox.paused is None)
+            await self.for_an_operator("resume", lambda: self._inbox.paused is None)
 
-    async def undecided(self, reason: str, analysis: str, what: str = "") -> None:
+    async def undecided(self, reason: PauseReason, analysis: str, what: str = "") -> None:
         """An analysis could not tell: a person has to. `what` is what it is called, by default with its name."""
         promotes = self._inbox.promotes
-        with self._journal.paused(reason, analysis=analysis):
-            asked = f"a word on {what or f'the inconclusive analysis {analysis}'}"
-            await self.for_a_person(asked, lambda: self._inbox.promotes > promotes)
+        with self._state.paused(reason, analysis=analysis):
+            asked = f"a decision on {what or f'the inconclusive analysis {analysis}'}"
+            await self.for_an_operator(asked, lambda: self._inbox.promotes > promotes)
 
-    async def for_a_person(self, what: str, answered: Callable[[], bool]) -> None:
+    async def for_an_operator(self, what: str, answered: Callable[[], bool]) -> None:
         """Wait for a person; when the Rollout sets a limit and nobody came, the release aborts (law 5)."""
         limit = self._limit
         until = workflow.now() + limit if limit else None
-        with self._journal.waiting(what, until=until, who=A_PERSON):
-            self._journal.show()
+        with self._state.waiting(what, until=until, who=AN_OPERATOR):
+            self._state.show()
             try:
                 await workflow.wait_condition(answered, timeout=limit, timeout_summary=f"limit of the wait for {what}")
             except TimeoutError:

@@ -43,6 +43,11 @@ class FullyPromoted(Interrupted):
     """A person skips what is left."""
 
 
+def cancellation() -> Aborted:
+    """The cause that a cancellation from outside is, with the reason that was given for it."""
+    return Aborted(f"cancelled: {workflow.cancellation_reason() or 'no reason given'}")
+
+
 def leave_if_cancelled() -> None:
     """Raise CancelledError in work that was cancelled, although the command that it waited for completed.
 

@@ -9,7 +9,7 @@ from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.contract import LET_GO_WORKFLOW, Activity, Fence, LeftAlone, LetGo, cluster_queue
-    from workflows.commands import HEARTBEAT_TIMEOUT
+    from workflows.activity_calls import HEARTBEAT_TIMEOUT
 
 RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 

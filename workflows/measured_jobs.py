@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.reading import Reading
     from tidegate.analysis.status import AnalysisStatus, Phase
     from tidegate.contract import JOB_NAME, Activity, AnalysisRequest, EndJobs, cluster_queue
-    from workflows.commands import HEARTBEAT_TIMEOUT
+    from workflows.activity_calls import HEARTBEAT_TIMEOUT
     from workflows.failures import cause_of
 
 # A release waits for the verdict of its analysis: deleting what is left must not take its time.
@@ -44,8 +44,8 @@ class MeasuredJobs:
         One that ended may stay, to be looked into, and one that was refused is not there. Of any other Job nobody waits
         for the end when the run is over.
         """
-        settled = (names.get(reading.metric, "") for reading in readings if _is_settled(reading))
-        self._names.difference_update(settled)
+        ended = (names.get(reading.metric, "") for reading in readings if _is_settled(reading))
+        self._names.difference_update(ended)
 
     async def end(self) -> None:
         """Delete them, for as long as a release can wait. One that cannot be deleted in time goes on to its own end."""

@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.reading import Reading
     from tidegate.contract import Activity, ErrorType, MeasureRequest, cluster_queue, metrics_queue
     from tidegate.manifests.providers.job import KEY as JOB
-    from workflows.commands import HEARTBEAT_TIMEOUT
+    from workflows.activity_calls import HEARTBEAT_TIMEOUT
 
 ATTEMPT_TIMEOUT = timedelta(minutes=2)
 MEASURE_TIMEOUT = timedelta(minutes=10)  # with no worker that answers for a provider, it is an Error after this long

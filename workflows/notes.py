@@ -1,6 +1,6 @@
 """The notes of a release that its run keeps as it goes: steps, waits, restarts, events.
 
-They are the answer of the `status` query, together with what the journal adds of the world outside.
+They are the answer of the `status` query, together with what the release state adds of the world outside.
 """
 
 from __future__ import annotations
@@ -9,16 +9,26 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from enum import Enum, auto
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.contract import Event, Message, ReleaseStatus, StepState, Waiting
+    from tidegate.canary.phase import RolloutPhase
+    from tidegate.contract import Event, Message, PauseReason, ReleaseStatus, StepState, Waiting
     from tidegate.manifests.plain_text import harmless
-    from workflows.news import News
-    from workflows.status_page import StatusPage
+    from workflows.pending_events import PendingEvents
+    from workflows.published_status import PublishedStatus
 
 MAX_EVENTS = 200
+
+
+class WaitFor(Enum):
+    """A wait of which a pass over the cluster can say more exactly what is missing."""
+
+    PODS = auto()
+    LAST_PODS = auto()
+    DEADLINES = auto()
 
 
 class Notes:
@@ -34,15 +44,16 @@ class Notes:
             cluster=cluster,
             namespace=namespace,
             name=name,
-            phase="Progressing",
+            phase=RolloutPhase.PROGRESSING,
             message="checking the manifests",
             started_at=info.start_time,
         )
         self._events = 0
+        self._wait_for: WaitFor | None = None  # what `waiting` of the status is about, where a pass can name it
         self._restart_at: datetime | None = None
         self.tell: Callable[[Event, int], None] = lambda event, number: None
-        self.page = StatusPage()
-        self.news = News()
+        self.page = PublishedStatus()
+        self.news = PendingEvents()
 
     # ---------------------------------------------------------------------------------------------------------- steps
 
@@ -61,6 +72,13 @@ class Notes:
         self.event("RolloutStepCompleted", f"Rollout step {done}/{total} completed ({self._status.steps[index].text})")
         self._set(step_index=done)
 
+    def handed_over(self, index: int) -> None:
+        """Another controller took the steps before this one."""
+        for number in range(index):
+            self._mark(number, state=StepState.DONE)
+        total = len(self._status.steps)
+        self.event("RolloutResumed", f"Rollout goes on at step {index + 1}/{total}, where its last controller left it")
+
     def skip_steps(self) -> None:
         """The steps that are left are not taken."""
         left = (StepState.PENDING, StepState.RUNNING, StepState.FAILED)
@@ -78,25 +96,37 @@ class Notes:
     # ---------------------------------------------------------------------------------------------------------- waits
 
     @contextmanager
-    def waiting(self, what: str, *, until: datetime | None, who: str) -> Iterator[None]:
-        """Something is waited for (law 5); the wait that was named before comes back when the block ends."""
-        before = self._status.waiting
+    def waiting(
+        self, what: str, *, until: datetime | None, who: str, wait_for: WaitFor | None = None
+    ) -> Iterator[None]:
+        """Something is waited for (law 5); the wait that was named before comes back when the block ends.
+
+        `who` can end it, in words for people. `wait_for` is given where `still_waiting` may say more of it.
+        """
+        before, self._wait_for = (self._status.waiting, self._wait_for), wait_for
         self._set(waiting=Waiting(what=what, since=workflow.now(), until=until, who=who))
         try:
             yield
         finally:
-            self._set(waiting=before)
+            waiting, self._wait_for = before
+            self._set(waiting=waiting)
 
-    def still_waiting(self, who: str, what: str, until: datetime | None) -> None:
-        """What is waited for became clearer; nothing where nobody waits for `who`."""
-        if (waiting := self._status.waiting) is not None and waiting.who == who:
+    def still_waiting(self, wait_for: WaitFor, what: str, until: datetime | None) -> None:
+        """What is waited for became clearer; nothing where that is not waited for now."""
+        if (waiting := self._status.waiting) is not None and self._wait_for is wait_for:
             self._set(waiting=waiting.model_copy(update={"what": harmless(what), "until": until}))
 
     @contextmanager
-    def paused(self, reason: str, *, analysis: str = "") -> Iterator[None]:
+    def paused(self, reason: PauseReason, *, analysis: str = "") -> Iterator[None]:
         """The phase is Paused within the block; `analysis` is the name of the analysis run that could not tell."""
-        before = {"phase": self._status.phase, "message": self._status.message, "paused_at": self._status.paused_at}
-        self._set(phase="Paused", message=reason, paused_at=workflow.now())
+        status = self._status
+        before = {
+            "phase": status.phase,
+            "message": status.message,
+            "pause": status.pause,
+            "paused_at": status.paused_at,
+        }
+        self._set(phase=RolloutPhase.PAUSED, message=reason.value, pause=reason, paused_at=workflow.now())
         self.event("RolloutPaused", f"Rollout is paused ({reason})", analysis=analysis)
         try:
             yield

@@ -9,19 +9,19 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.contract import Event
-    from tidegate.story import Subscriptions, notices_for, read_subscriptions
+    from tidegate.report import Subscriptions, notifications_for, read_subscriptions
     from workflows.follow_ups import FollowUps
-    from workflows.journal import Journal
+    from workflows.release_status import ReleaseState
 
 
 class Notifier:
-    """Hears of every event from the journal; nothing waits for it."""
+    """Hears of every event from the release state; nothing waits for it."""
 
-    def __init__(self, journal: Journal, follow_ups: FollowUps) -> None:
-        self._journal = journal
+    def __init__(self, state: ReleaseState, follow_ups: FollowUps) -> None:
+        self._state = state
         self._follow_ups = follow_ups
         self._subscriptions = Subscriptions()
-        journal.tell = self._tell
+        state.tell = self._tell
 
     def subscribe(self, annotations: Mapping[str, Any]) -> tuple[str, ...]:
         """Tell whom the annotations of a version name from here on; what of them cannot be done."""
@@ -29,4 +29,6 @@ class Notifier:
         return self._subscriptions.warnings
 
     def _tell(self, event: Event, number: int) -> None:
-        self._follow_ups.tell(number, notices_for(event, self._subscriptions, self._journal.status(), number=number))
+        self._follow_ups.tell(
+            number, notifications_for(event, self._subscriptions, self._state.status(), number=number)
+        )

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 
 from tidegate.analysis.experiments import Subject, analysis_block
 from tidegate.analysis.spec import build_run_spec
-from tidegate.canary.rollback import Made, within_window
+from tidegate.canary.promotion import promotion_reason
+from tidegate.canary.rollback import PromotedRevision, within_window
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.canary.weights import next_revision, weight_at
-from tidegate.contract import Document, Istio, Observation, Owner, Place, ReleaseRequest
+from tidegate.contract import DesiredState, Document, Istio, Observation, Owner, ReleaseRequest
 from tidegate.manifests.bake import through_the_bake
 from tidegate.manifests.kinds import ARGO_VERSION
 from tidegate.manifests.rollout import Rollout as Manifest
 from tidegate.manifests.steps import CanaryStep, ExperimentStep, step_text
+from workflows.handover import Handover, handover_of
 
 FULL = 100  # percent
 CHANGE = "tidegate.io/servicenow-change"  # annotation: `true` where each release has a change in ServiceNow
@@ -43,6 +45,7 @@ class Plan:
     hold_limit: timedelta | None
     templates: tuple[Document, ...]
     asked_bake: BakePlan | None = None
+    left: Handover | None = None  # where another controller stood with this version, None where it starts here
 
     @classmethod
     def of(
@@ -53,8 +56,8 @@ class Plan:
         hold_limit: timedelta | None,
         bake: BakePlan | None = None,
     ) -> Plan:
-        """Hash and number the version; templates that were given win over those of the cluster."""
-        hash_ = plan_hash(request)
+        """Number the version, by the ReplicaSet that it has; templates that were given win over the cluster's."""
+        hash_ = seen.adopted or pod_template_hash(request.rollout["spec"]["template"])
         existing = next((s.revision for s in seen.replica_sets if s.hash == hash_), None)
         given = {_key(template) for template in request.templates}
         return cls(
@@ -66,6 +69,7 @@ class Plan:
             hold_limit=hold_limit,
             templates=(*request.templates, *(t for t in seen.templates if _key(t) not in given)),
             asked_bake=bake,
+            left=handover_of(request, seen, hash_, len(manifest.canary.steps)),
         )
 
     @property
@@ -100,12 +104,12 @@ class Plan:
         return self.seen.stable_hash == self.hash
 
     @property
-    def place(self) -> Place:
+    def desired(self) -> DesiredState:
         """Where the release stands at its beginning."""
-        return Place(
+        return DesiredState(
             hash=self.hash,
             stable_hash=self.seen.stable_hash,
-            index=self.last_step if self.first_step else self.last_step and 0,
+            index=None if self.last_step is None else self.first_step,
         )
 
     @property
@@ -116,7 +120,9 @@ class Plan:
     @property
     def first_step(self) -> int:
         """Index of the first step that is taken: none by a first version, nor on the way back to stable."""
-        return len(self.manifest.canary.steps) if self.is_known_good else 0
+        if self.is_known_good:
+            return len(self.manifest.canary.steps)
+        return self.left.step if self.left is not None else 0
 
     @property
     def is_known_good(self) -> bool:
@@ -132,8 +138,19 @@ class Plan:
     def is_rollback(self) -> bool:
         """Whether this goes back to a version that was promoted within the window that the Rollout gives."""
         window = self.manifest.spec.rollback_window
-        made = [Made(each.hash, each.created_at, each.promoted_at is not None) for each in self.seen.replica_sets]
+        sets = self.seen.replica_sets
+        made = [PromotedRevision(each.hash, each.created_at, each.promoted_at is not None) for each in sets]
         return window is not None and within_window(made, self.hash, self.seen.stable_hash, window.revisions)
+
+    def promotion_reason(self, *, in_full: bool) -> str:
+        """Name why this version becomes the stable one; `in_full` says that a full promotion was asked for."""
+        return promotion_reason(
+            steps=len(self.steps),
+            is_first=self.is_first,
+            is_stable=self.is_stable,
+            in_full=in_full,
+            in_window=self.is_rollback,
+        )
 
     def exposes_fully(self, index: int) -> bool:
         """Whether standing at a step gives this version all of the traffic, and the step before did not."""
@@ -163,7 +180,7 @@ class Plan:
     @property
     def istio(self) -> Istio | None:
         """Where the traffic is split."""
-        return Istio.of(self.request.rollout)
+        return Istio.of(self.manifest.canary)
 
     @property
     def routing(self) -> Istio:
@@ -180,9 +197,9 @@ class Plan:
 
     @property
     def background_from(self) -> int:
-        """Index of the step at which the background analysis starts."""
+        """Index of the step at which the background analysis starts, or starts again after another controller's."""
         analysis = self.manifest.canary.analysis
-        return analysis.starting_step or 0 if analysis else 0
+        return max(self.first_step, analysis.starting_step or 0 if analysis else 0)
 
     @property
     def owner_uid(self) -> str:
@@ -195,6 +212,14 @@ class Plan:
         if not self.owner_uid:
             return None
         return Owner(api_version=ARGO_VERSION, kind="Rollout", name=self.request.name, uid=self.owner_uid)
+
+    def pause_left(self, index: int, now: datetime) -> int | None:
+        """Seconds that the pause of a step has to last from now on, None for one that a person ends."""
+        pause = self.steps[index].pause
+        seconds = pause.seconds() if pause is not None else None
+        if seconds is None or self.left is None or self.left.paused_since is None or index != self.left.step:
+            return seconds
+        return min(seconds, max(0, seconds - int((now - self.left.paused_since).total_seconds())))
 
     def step_document(self, index: int) -> Document:
         """A step as the manifest has it."""
@@ -232,11 +257,6 @@ class Plan:
         first = f"{self.request.name}-{self.hash}-{self.revision}{where}"
         names = (f"{first}.{number}" if number else first for number in count())
         return (name for name in names if name not in self.seen.analysis_runs)
-
-
-def plan_hash(request: ReleaseRequest) -> str:
-    """Hash of the pod template that a request wants to run."""
-    return pod_template_hash(request.rollout["spec"]["template"])
 
 
 def _key(template: Document) -> tuple[str, str]:

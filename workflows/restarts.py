@@ -9,22 +9,22 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from workflows.commands import Commands
+    from workflows.activity_calls import ActivityCalls
     from workflows.failures import cause_of
     from workflows.interruptions import leave_if_cancelled
-    from workflows.journal import Journal
-    from workflows.keeper import SHORTEST_WAIT
     from workflows.plan import Plan
-    from workflows.refusals import RESTARTS
+    from workflows.reconciler import SHORTEST_WAIT
+    from workflows.rejections import RESTARTS
+    from workflows.release_status import ReleaseState
 
 
-class Restarts:
+class PodRestarts:
     """The restarts that are asked for while one version is brought out, one after the other."""
 
-    def __init__(self, plan: Plan, commands: Commands, journal: Journal) -> None:
+    def __init__(self, plan: Plan, calls: ActivityCalls, state: ReleaseState) -> None:
         self._plan = plan
-        self._commands = commands
-        self._journal = journal
+        self._calls = calls
+        self._state = state
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -36,47 +36,47 @@ class Restarts:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        self._journal.restarting = False
-        self._journal.refused("", RESTARTS)
+        self._state.restarting = False
+        self._state.refused("", RESTARTS)
 
     async def finished(self) -> None:
         """Wait until no restart is left to do."""
-        due = self._journal.restart_due
+        due = self._state.restart_due
         if due is None:
             return
-        with self._journal.waiting(f"new pods (spec.restartAt {due.isoformat()})", until=None, who="the pods"):
-            await workflow.wait_condition(lambda: self._journal.restart_due is None)
+        with self._state.waiting(f"new pods (spec.restartAt {due.isoformat()})", until=None, who="the pods"):
+            await workflow.wait_condition(lambda: self._state.restart_due is None)
 
     async def _run(self) -> None:
         while True:
-            await workflow.wait_condition(lambda: self._journal.restart_due is not None)
-            at = self._journal.restart_due
+            await workflow.wait_condition(lambda: self._state.restart_due is not None)
+            at = self._state.restart_due
             if at is None:
                 continue
             try:
                 await workflow.wait_condition(
-                    lambda: self._journal.restart_due != at,  # noqa: B023
+                    lambda: self._state.restart_due != at,  # noqa: B023
                     timeout=max(at - workflow.now(), SHORTEST_WAIT),
                     timeout_summary="until spec.restartAt",
                 )
                 continue
             except TimeoutError:
                 pass
-            self._journal.restarting = True
+            self._state.restarting = True
             try:
                 await self._replace_pods(at)
             except (ActivityError, ApplicationError) as error:
-                self._journal.event("RestartFailed", f"spec.restartAt: {cause_of(error)}", warning=True)
-            self._journal.refused("", RESTARTS)
-            self._journal.restarted(at)
+                self._state.event("RestartFailed", f"spec.restartAt: {cause_of(error)}", warning=True)
+            self._state.refused("", RESTARTS)
+            self._state.restarted(at)
 
     async def _replace_pods(self, at: datetime) -> None:
         """Until none is older, for as long as it takes; what is refused meanwhile is told."""
         known: tuple[str, ...] = ()
         while True:
-            restarted = await self._commands.restart_pods(self._plan, at, known)
+            restarted = await self._calls.restart_pods(self._plan, at, known)
             leave_if_cancelled()
-            self._journal.refused(restarted.failing, RESTARTS)
+            self._state.refused(restarted.failing, RESTARTS)
             if restarted.done:
                 return
             known = (*known, restarted.failing) if restarted.failing else ()

@@ -11,12 +11,12 @@ from tidegate.contract import (
     Message,
     ReleaseStatus,
     RevertRequest,
-    RollBackRequest,
-    RolledBack,
+    RollbackRequest,
+    RollbackResult,
 )
 from tidegate.manifests.workload import reference_of
-from workflows.evidence import plan_images
-from workflows.messages import said
+from workflows.handlers import said
+from workflows.incident_requests import plan_images
 from workflows.plan import Plan
 
 # Annotations of the Rollout: where the manifest stands that Argo CD applies, and how a revert is to reach it.
@@ -45,7 +45,7 @@ def revert_request(plan: Plan, status: ReleaseStatus, cause: str) -> RevertReque
     )
 
 
-def undo_request(asked: RollBackRequest, done: RolledBack, workflow_id: str, run: str) -> RevertRequest | None:
+def undo_request(asked: RollbackRequest, done: RollbackResult, workflow_id: str, run: str) -> RevertRequest | None:
     """The revert of what a person took back; None where Git is not named, or says that already."""
     return _request(
         done.rollout,

@@ -18,99 +18,94 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import Phase
     from tidegate.contract import (
-        PAUSED_BY_SPEC,
         ROLLOUT_WORKFLOW,
         Accepted,
         ErrorType,
         Message,
-        Observation,
+        ObjectField,
+        PauseReason,
         ReleaseRequest,
         ReleaseResult,
         RolloutObject,
         Target,
     )
     from tidegate.manifests.steps import ExperimentStep
+    from workflows.abort import AbortHandler
+    from workflows.active_release import ActiveRelease
+    from workflows.activity_calls import ActivityCalls
     from workflows.admission import check, check_rollout, describe, parse_request, read_manifest
     from workflows.bake import Bake
-    from workflows.commands import Commands
+    from workflows.change_records import ChangeRecords
     from workflows.experiment import Experiment
     from workflows.failures import cause_of
+    from workflows.first_look import first_look
     from workflows.follow_ups import FollowUps
-    from workflows.gates import Background, Gate, GateFailed
+    from workflows.gates import Gate, GateFailed, end_analyses_left
+    from workflows.handlers import MessageHandlers, said
     from workflows.holds import Holds
     from workflows.interruptions import (
         Aborted,
         FullyPromoted,
         Interrupted,
         Superseded,
+        cancellation,
         leave_if_cancelled,
         race,
         shielded,
     )
-    from workflows.journal import A_PERSON
-    from workflows.keeper import Keeper
-    from workflows.messages import Doors, said
     from workflows.metrics import count_end
     from workflows.notifier import Notifier
     from workflows.plan import Plan
-    from workflows.records import Records
-    from workflows.refusals import LOOKS
-    from workflows.restarts import Restarts
-    from workflows.undo import Undo
+    from workflows.promotion import Promotion
+    from workflows.release_status import AN_OPERATOR
 
 
 @workflow.defn(name=ROLLOUT_WORKFLOW)
-class Rollout(Doors):
-    """One release of a Rollout; the doors by which it is spoken to are inherited."""
+class Rollout(MessageHandlers):
+    """One release of a Rollout; the message handlers are inherited."""
 
     @workflow.init
     def __init__(self, request: Any = None, *more: Any) -> None:
         super().__init__()
-        self._commands: Commands
-        self._keeper: Keeper
-        self._restarts: Restarts
-        self._background: Background
-        self._follow_ups = FollowUps(self.journal)
-        self._notifier = Notifier(self.journal, self._follow_ups)
-        self._records = Records(self.journal, self._follow_ups)
-        self._holds: Holds
+        self._follow_ups = FollowUps(self.state)
+        self._notifier = Notifier(self.state, self._follow_ups)
+        self._records = ChangeRecords(self.state, self._follow_ups)
 
     @workflow.run
     async def run(self, request: Any = None, *more: Any) -> ReleaseResult:
         """Bring one version out, or put everything back and fail with the reason."""
-        plan: Plan | None = None
+        active: ActiveRelease | None = None
         try:
-            plan = await self._admit(request)
-            await shielded(self._undo(plan).take_over())
-            if plan.request.aborted:
-                await self._stay_aborted(plan)
-            while newer := await self._bring_out(plan):
-                before, plan = plan, await self._admit(newer, before=plan)
-                self._records.made_way(before, plan)
+            active = await self._admit(request)
+            end_analyses_left(active.plan)
+            await shielded(self._undo(active).recover())
+            if active.plan.request.aborted:
+                await self._keep_aborted(active)
+            while newer := await self._run_version(active):
+                before, active = active, await self._admit(newer, before=active)
+                self._records.note_superseded(before.plan, active.plan)
         except (FailureError, asyncio.CancelledError) as error:
             # Not a mistake in this code: that has to fail its task at once, where people see it, until it is mended.
             try:
-                await self._leave_nothing(plan, error)
-            finally:
+                await self._leave_nothing(active, error)
+            except (FailureError, asyncio.CancelledError):
                 await self._close()
+                raise
+            await self._close()
             raise
         await self._close()
-        return describe(plan, self.journal.status())
+        return describe(active.plan, self.state.status())
 
-    async def _leave_nothing(self, plan: Plan | None, error: BaseException) -> None:
+    async def _leave_nothing(self, active: ActiveRelease | None, error: BaseException) -> None:
         """Undo a version that nobody gave up on its way to here: no release ends with traffic on its canary (law 3)."""
-        over = self.journal.status().finished_at is not None
-        if plan is None or over or plan.hash == self._keeper.place.stable_hash:
+        over = self.state.status().finished_at is not None
+        if active is None or over or active.is_stable:
             return
         cancelled = isinstance(error, asyncio.CancelledError)
-        cause = self._cancelled() if cancelled else Aborted(f"{type(error).__name__}: {cause_of(error)}")
-        await shielded(self._abort_release(plan, cause))
+        cause = cancellation() if cancelled else Aborted(f"{type(error).__name__}: {cause_of(error)}")
+        await shielded(self._abort_release(active, cause))
         if not cancelled:
-            raise self._failure(plan, cause) from error
-
-    @staticmethod
-    def _cancelled() -> Aborted:
-        return Aborted(f"cancelled: {workflow.cancellation_reason() or 'no reason given'}")
+            raise self._failure(active.plan, cause) from error
 
     async def _close(self) -> None:
         """Whoever spoke to the release gets an answer, and what follows it goes on without it."""
@@ -120,123 +115,104 @@ class Rollout(Doors):
 
     # ----------------------------------------------------------------------------------------------------- before it
 
-    async def _admit(self, request: Any, before: Plan | None = None) -> Plan:
+    async def _admit(self, request: Any, before: ActiveRelease | None = None) -> ActiveRelease:
         """Read, observe and check; nothing is touched before this has succeeded."""
-        asked = RolloutObject()
+        asked, calls = RolloutObject(), before.calls if before is not None else None
         try:
             wanted = parse_request(request)
             check_rollout(wanted, workflow.info().workflow_id)
-            asked = self.journal.asked_by(wanted)
-            if before is None:
-                self._commands = Commands(wanted.cluster, Target(namespace=wanted.namespace, name=wanted.name))
+            asked = self.state.asked_by(wanted)
+            self.inbox.gives_way = False
+            if calls is None:
+                calls = ActivityCalls(wanted.cluster, Target(namespace=wanted.namespace, name=wanted.name))
             manifest = read_manifest(wanted)
-            self._commands.patience = manifest.spec.progress_deadline()
-            with self.journal.waiting("the cluster's objects", until=None, who="the cluster's worker"):
-                seen = await self._observe(wanted, asked)
+            calls.patience = manifest.spec.progress_deadline()
+            seen = await first_look(calls, self.state, wanted, asked)
             plan, warnings = check(wanted, manifest, seen)
             warnings += self._notifier.subscribe(plan.annotations)
         except (ApplicationError, ActivityError) as error:
             leave_if_cancelled()  # the look ends so, too, and then nothing speaks against the version
-            await shielded(self._refuse(asked, before, cause_of(error)))
+            await shielded(self._refuse(asked, before, calls, cause_of(error)))
             raise ApplicationError(self.inbox.refused, type=ErrorType.INVALID_SPEC, non_retryable=True) from error
-        self._background = Background(plan, self.journal)
-        self._holds = Holds(self.inbox, self.journal, self._background, plan.hold_limit)
-        self.journal.begin(plan.request, plan.place, plan.step_texts, warnings, seen.rollout)
-        self.journal.revision(plan.revision, seen.stable_hash)
-        self.journal.replica_sets(seen.replica_sets, plan.replicas)
-        self._keeper = Keeper(plan, self._commands, self.journal)
-        self._restarts = Restarts(plan, self._commands, self.journal)
-        self.journal.event("RolloutUpdated", f"Rollout updated to revision {plan.revision}")
+        active = ActiveRelease.of(plan, calls, self.inbox, self.state)
+        self.state.begin(plan.request, plan.desired, plan.step_texts, warnings, seen)
+        self.state.revision(plan.revision, seen.stable_hash)
+        self.state.replica_sets(seen.replica_sets, plan.replicas)
+        self.state.event("RolloutUpdated", f"Rollout updated to revision {plan.revision}")
+        if plan.left is not None:
+            self.state.handed_over(plan.left.step)
         self.inbox.admitted = Accepted(
             message=f"revision {plan.revision} ({plan.hash}) is under way", run_id=workflow.info().run_id
         )
         if manifest.spec.paused and not (plan.is_first or plan.is_stable):
-            self._pause(Message(by=wanted.by, reason=PAUSED_BY_SPEC))
+            self._pause(Message(by=wanted.by, reason=ObjectField.PAUSED, field=ObjectField.PAUSED))
         self._promote_if_asked(wanted)
-        self.journal.show()
-        return plan
+        self.state.show()
+        return active
 
-    async def _observe(self, wanted: ReleaseRequest, asked: RolloutObject) -> Observation:
-        """Look at the cluster; what it refuses to show is told while it does."""
-        self._commands.failing_since = None
-        try:
-            while True:
-                known, tell = self.journal.refusals(LOOKS), self.journal.news.events(self._commands.target, asked.uid)
-                seen = await self._commands.observe(wanted.rollout, known, tell)
-                if not seen.failing:
-                    return seen
-                self.journal.refused(seen.failing, LOOKS)
-                self._commands.failing_since = self.journal.failing_since(LOOKS)
-                self.journal.show()
-        finally:
-            self._commands.failing_since = None
-            self.journal.refused("", LOOKS)
-
-    async def _refuse(self, asked: RolloutObject, before: Plan | None, why: str) -> None:
+    async def _refuse(
+        self, asked: RolloutObject, before: ActiveRelease | None, calls: ActivityCalls | None, why: str
+    ) -> None:
         """Say it where it was asked. The version before, if it is on its way, goes back: nobody wants it any more."""
-        if before is not None and before.hash != self._keeper.place.stable_hash:
+        if before is not None and not before.is_stable:
             newer_refused = Aborted(f"the newer version was refused: {why}", ErrorType.INVALID_SPEC)
             await self._abort_release(before, newer_refused)
         self.inbox.refused = why
-        self.journal.phase("Degraded", f"{ErrorType.INVALID_SPEC}: {why}", finished=True)
-        if asked.uid:
+        self.state.refuse(why)
+        if asked.uid and calls is not None:
             with suppress(ActivityError):
-                await self._commands.refuse(asked, why)
+                await calls.refuse(asked, why)
 
     # ------------------------------------------------------------------------------------------------- the one place
 
-    async def _bring_out(self, plan: Plan) -> ReleaseRequest | None:
+    async def _run_version(self, active: ActiveRelease) -> ReleaseRequest | None:
         """Take the steps until they are done or something interrupts them; returns the newer version, if one came."""
+        plan = active.plan
         waits_for_change = plan.wants_change and not (plan.is_first or plan.is_stable)
-        if self.inbox.paused is not None or waits_for_change:  # until then nothing of it is brought out
-            self._keeper.move(aborted=True)
-        self._keeper.start()
-        self._restarts.start()
+        held = self.inbox.paused is not None or waits_for_change
+        if held and plan.left is None:  # until then nothing of it is brought out
+            active.reconciler.move(aborted=True)
+        active.reconciler.start()
+        active.restarts.start()
         try:
-            await self._all_the_way(plan)
+            await self._run_steps(active)
         except Superseded as superseded:
-            return await self._make_way(superseded.newer)
+            return await self._make_way(active, superseded.newer)
         except Aborted as aborted:
-            await shielded(self._abort_release(plan, aborted))
+            await shielded(self._abort_release(active, aborted))
             raise self._failure(plan, aborted) from None
         except asyncio.CancelledError:
-            await shielded(self._abort_release(plan, self._cancelled()))
+            await shielded(self._abort_release(active, cancellation()))
             raise
-        self.inbox.closing = "this version is fully promoted; to go back: tidegate undo"
-        try:
-            await shielded(self._become_stable(plan))
-            return await self._finish(plan)
-        except asyncio.CancelledError:
-            await shielded(self._let_old_pods_go())
-            raise
+        return await self._promotion(active).carry_out()
 
-    async def _all_the_way(self, plan: Plan) -> None:
+    async def _run_steps(self, active: ActiveRelease) -> None:
         """By its steps, or past them; either may be interrupted."""
         try:
-            await self._attempt(self._forward(plan))
+            await self._attempt(active, self._forward(active))
         except FullyPromoted:
-            await self._skip_to_the_end(plan)
+            await self._skip_to_the_end(active)
 
-    async def _attempt(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _attempt(self, active: ActiveRelease, work: Coroutine[Any, Any, None]) -> None:
         """Race work against everything that may interrupt it.
 
         The work has come to rest before the interruption is acted on, so no forward write can follow.
         """
         try:
-            await race(work, lambda: self._interruption() is not None)
+            await race(work, lambda: self._interruption(active) is not None)
         except GateFailed as failed:
             raise Aborted(str(failed), analysis=failed.analysis.name) from failed
         except FailureError as error:
             raise Aborted(cause_of(error)) from error
-        if interruption := self._interruption():
+        if interruption := self._interruption(active):
             raise interruption
 
-    def _interruption(self) -> Interrupted | None:
+    def _interruption(self, active: ActiveRelease) -> Interrupted | None:
         if self.inbox.abort is not None:
             return Aborted(f"aborted{said(self.inbox.abort)}")
-        if self._keeper.failed is not None:
-            return Aborted(cause_of(self._keeper.failed))
-        if (failed := self._background.failed) is not None:
+        if active.reconciler.failed is not None:
+            return Aborted(cause_of(active.reconciler.failed))
+        if (failed := active.background.failed) is not None:
             return Aborted(str(failed), analysis=failed.analysis.name)
         if self.inbox.newer is not None:
             return Superseded(self.inbox.newer)
@@ -246,182 +222,146 @@ class Rollout(Doors):
 
     # --------------------------------------------------------------------------------------------------------- forward
 
-    async def _forward(self, plan: Plan) -> None:
+    async def _forward(self, active: ActiveRelease) -> None:
         """The story of a release that nothing interrupts."""
-        await self._holds.over()
+        plan = active.plan
+        await active.holds.over()
         await self._records.open_change(plan)
-        self._keeper.move(aborted=False)
+        active.reconciler.move(aborted=False)
         for index in range(plan.first_step, len(plan.steps)):
             if index == plan.background_from:
-                self._background.start()
-            await self._move_to(plan, index)
-            with self.journal.step(index):
+                active.background.start()
+            await self._move_to(active, index)
+            with self.state.step(index):
                 promotes = self.inbox.promotes
-                await race(self._take(plan, index), lambda: self.inbox.promotes > promotes)  # noqa: B023
-                await self._holds.over()
-        await self._holds.over()
-        has_everything = plan.gives_everything and self._keeper.is_there
-        await self._move_to(plan, len(plan.steps))
+                await race(self._take(active, index), lambda: self.inbox.promotes > promotes)  # noqa: B023
+                await active.holds.over()
+        await active.holds.over()
+        has_everything = plan.gives_everything and active.reconciler.is_there
+        await self._move_to(active, len(plan.steps))
         if not has_everything:
-            await self._keeper.reached()
+            await active.reconciler.reached()
         if (bake := plan.bake) is not None:
-            await Bake(self.inbox, self.journal, self._keeper, self._background, self._holds).carry_out(bake)
+            await Bake(self.inbox, self.state, active.reconciler, active.background, active.holds).carry_out(bake)
 
-    async def _move_to(self, plan: Plan, index: int) -> None:
+    async def _move_to(self, active: ActiveRelease, index: int) -> None:
         """Stand at a step from here on. Nothing gets 100 % before the background analysis gave its verdict (law 4)."""
-        await self._holds.over()
+        plan = active.plan
+        await active.holds.over()
         if plan.exposes_fully(index):
-            with self.journal.waiting("the background analysis", until=None, who="its verdict; " + A_PERSON):
-                await self._background.settle()
-            await self._holds.over()
-        self._keeper.move(index=index if plan.manifest.canary.steps else None)
-        self.journal.asks_for(plan.weight_at(index))
+            with self.state.waiting("the background analysis", until=None, who="its verdict; " + AN_OPERATOR):
+                await active.background.settle()
+            await active.holds.over()
+        active.reconciler.move(index=index if plan.manifest.canary.steps else None)
+        self.state.asks_for(plan.weight_at(index))
         if plan.exposes_fully(index) and index < len(plan.steps) - 1:
-            self._background.start()
+            active.background.start()
 
-    async def _take(self, plan: Plan, index: int) -> None:
-        """One step. Those that only change the shape of the cluster are done when the keeper has reached it."""
-        step = plan.steps[index]
+    async def _take(self, active: ActiveRelease, index: int) -> None:
+        """One step. Those that only change the shape of the cluster are done when the reconciler has reached it."""
+        plan, step = active.plan, active.plan.steps[index]
         if step.pause is not None:
-            await self._pause_step(step.pause.seconds())
+            await self._pause_step(active.holds, plan.pause_left(index, workflow.now()))
         elif step.analysis is not None:
-            await self._analyse(plan, index)
+            await self._analyse(active, index)
         elif step.experiment is not None:
-            await self._experiment(plan, index, step.experiment)
+            await self._experiment(active, index, step.experiment)
         else:
-            await self._keeper.reached()
+            await active.reconciler.reached()
 
-    async def _pause_step(self, seconds: int | None) -> None:
+    async def _pause_step(self, holds: Holds, seconds: int | None) -> None:
         """Wait for the time of the step, or for a person."""
         if seconds is not None:
             until = workflow.now() + timedelta(seconds=seconds)
-            with self.journal.paused("CanaryPauseStep"), self.journal.waiting("the pause", until=until, who=A_PERSON):
-                self.journal.show()
+            with self.state.paused(PauseReason.STEP), self.state.waiting("the pause", until=until, who=AN_OPERATOR):
+                self.state.show()
                 await workflow.sleep(seconds, summary=f"pause of {seconds} s")
-                await self._holds.resumed()
+                await holds.resumed()
             return
         promotes = self.inbox.promotes
-        with self.journal.paused("CanaryPauseStep"):
-            await self._holds.for_a_person("a pause without duration", lambda: self.inbox.promotes > promotes)
-            await self._holds.resumed()
+        with self.state.paused(PauseReason.STEP):
+            await holds.for_an_operator("a pause without duration", lambda: self.inbox.promotes > promotes)
+            await holds.resumed()
 
-    async def _analyse(self, plan: Plan, index: int) -> None:
+    async def _analyse(self, active: ActiveRelease, index: int) -> None:
+        plan = active.plan
         analysis = plan.step_document(index)["analysis"]
-        gate = await Gate.open(plan, self.journal, analysis, step=index)
-        with self.journal.waiting(f"analysis {gate.reference.name}", until=None, who="its verdict; " + A_PERSON):
-            self.journal.show()
+        gate = await Gate.open(plan, self.state, analysis, step=index)
+        with self.state.waiting(f"analysis {gate.reference.name}", until=None, who="its verdict; " + AN_OPERATOR):
+            self.state.show()
             phase = await gate.verdict()
         if phase is Phase.INCONCLUSIVE:
-            await self._holds.undecided("InconclusiveAnalysisRun", gate.reference.name)
+            await active.holds.undecided(PauseReason.ANALYSIS, gate.reference.name)
 
-    async def _experiment(self, plan: Plan, index: int, step: ExperimentStep) -> None:
+    async def _experiment(self, active: ActiveRelease, index: int, step: ExperimentStep) -> None:
         """Versions side by side. Both must have their ReplicaSets before any is made from them."""
-        await self._keeper.reached()
-        undecided = await Experiment(plan, self._keeper, self.journal, index, step).carry_out()
+        await active.reconciler.reached()
+        undecided = await Experiment(active.plan, active.reconciler, self.state, index, step).carry_out()
         if undecided:
-            await self._holds.undecided("InconclusiveExperiment", undecided)
+            await active.holds.undecided(PauseReason.EXPERIMENT, undecided)
 
     # ----------------------------------------------------------------------------------------------------- other turns
 
-    async def _skip_to_the_end(self, plan: Plan) -> None:
+    async def _skip_to_the_end(self, active: ActiveRelease) -> None:
         """A person promotes fully: no step, no gate; only the pods are waited for (law 1)."""
-        await self._background.cancel()
-        self._background = Background(plan, self.journal)
+        plan = active.plan
+        await active.background.leave()
         self.inbox.full = None
-        self.journal.skip_steps()
-        self._keeper.move(index=plan.last_step, full=True, aborted=False)
-        self.journal.asks_for(plan.weight_at(len(plan.steps)))
+        self.state.skip_steps()
+        active.reconciler.move(index=plan.last_step, full=True, aborted=False)
+        self.state.asks_for(plan.weight_at(len(plan.steps)))
         try:
-            await self._attempt(self._keeper.reached())
+            await self._attempt(active, active.reconciler.reached())
         except FullyPromoted:
-            await self._skip_to_the_end(plan)
+            await self._skip_to_the_end(active)
 
-    async def _make_way(self, newer: ReleaseRequest) -> ReleaseRequest:
+    async def _make_way(self, active: ActiveRelease, newer: ReleaseRequest) -> ReleaseRequest:
         """A newer version came: it takes over where this one stands, beginning with its weight, which is 0."""
         self.inbox.newer = self.inbox.full = None
-        await self._background.cancel()
-        await self._restarts.stop()
-        await self._keeper.stop()
+        await active.background.cancel()
+        await active.restarts.stop()
+        await active.reconciler.stop()
         return newer
 
-    # ------------------------------------------------------------------------------------------------------------- end
+    # ------------------------------------------------------------------------------------------------------- given up
 
-    async def _become_stable(self, plan: Plan) -> None:
-        """The version is the stable one from here on; there is no way back but another release."""
-        self.journal.stable(plan.hash)
-        why = "Initial deploy" if plan.is_first else f"Completed all {len(plan.steps)} canary steps"
-        self.journal.event("RolloutCompleted", f"Rollout completed update to revision {plan.revision}: {why}")
-        self._keeper.move(stable_hash=plan.hash)
-        await self._keeper.reached()
-
-    async def _finish(self, plan: Plan) -> ReleaseRequest | None:
-        """Healthy, with all pods. The old ones stay for the scale-down delay. A newer version waits for neither."""
-        if not self._keeper.is_complete:
-            self.journal.phase("Progressing", "updated replicas are still becoming available")
-            await race(self._keeper.complete(), lambda: self.inbox.newer is not None)
-        if self._keeper.is_complete:
-            self.journal.phase("Healthy", "", finished=True)
-            self._records.healthy(plan)
-            count_end("Healthy")
-            self.journal.show()
-        await race(self._quiet(), lambda: self.inbox.newer is not None)
-        await self._follow_ups.leave(lambda: self.inbox.newer is not None)
-        await self._restarts.stop()
-        await self._keeper.told()
-        await self._keeper.stop()
-        newer, self.inbox.newer, self.inbox.closing = self.inbox.newer, None, ""
-        return newer
-
-    async def _let_old_pods_go(self) -> None:
-        """Cancelled when its version was stable: the pods before it still go in their time, or with another release."""
-        self.inbox.ended = True
-        if self._keeper.is_there:
-            await race(self._quiet(), lambda: self.inbox.awaited)
-        await self._restarts.stop()
-        await self._keeper.stop()
-
-    async def _quiet(self) -> None:
-        await self._keeper.until_quiet()
-        await self._restarts.finished()
-
-    async def _abort_release(self, plan: Plan, cause: Aborted) -> None:
+    async def _abort_release(self, active: ActiveRelease, cause: Aborted) -> None:
         """Give a version up, and tell people."""
-        message = f"Rollout aborted update to revision {plan.revision}: {cause}"
-        self.journal.event("RolloutAborted", message, warning=True, analysis=cause.analysis)
-        await self._give_up(plan, cause, tell=True)
+        self.state.event("RolloutAborted", self.state.abort_text(str(cause)), warning=True, analysis=cause.analysis)
+        await self._abort_version(active, cause, tell=True)
 
-    async def _give_up(self, plan: Plan, cause: Aborted, *, tell: bool) -> None:
+    async def _abort_version(self, active: ActiveRelease, cause: Aborted, *, tell: bool) -> None:
         """Undo: traffic, then scale, then people (law 3)."""
         self.inbox.closing = "this release is being aborted"
         self.inbox.ended = True
-        message = f"Rollout aborted update to revision {plan.revision}: {cause}"
-        self.journal.abort_cause = str(cause)
-        self.journal.asks_for(0)
-        self.journal.phase("Degraded", f"{cause.type}: {message}")
-        undo = self._undo(plan)
+        self.state.abort(cause.type, str(cause))
+        undo = self._undo(active)
         await undo.restore_traffic()
-        self.journal.show()
-        await self._background.cancel()
+        self.state.show()
+        await active.background.cancel()
         await undo.follow_up(str(cause) if tell else "", lambda: self.inbox.awaited)
-        await self._restarts.stop()
-        self.journal.phase("Degraded", f"{cause.type}: {message}{self.journal.complaint()}", finished=True)
-        self.journal.show()
-        await self._keeper.told()
-        await self._keeper.stop()
+        await active.restarts.stop()
+        self.state.aborted()
+        self.state.show()
+        await active.reconciler.told()
+        await active.reconciler.stop()
 
-    def _undo(self, plan: Plan) -> Undo:
-        return Undo(plan, self._commands, self._keeper, self.journal, self._follow_ups)
+    def _promotion(self, active: ActiveRelease) -> Promotion:
+        return Promotion(active, self.inbox, self.state, self._follow_ups, self._records)
 
-    async def _stay_aborted(self, plan: Plan) -> None:
+    def _undo(self, active: ActiveRelease) -> AbortHandler:
+        return AbortHandler(active.plan, active.calls, active.reconciler, self.state, self._follow_ups)
+
+    async def _keep_aborted(self, active: ActiveRelease) -> None:
         """The version was given up before, and people were told; what else the spec says now is carried out."""
         await workflow.wait_condition(workflow.all_handlers_finished)  # whoever asked for it hears of it
-        cause = Aborted(plan.request.reason)
-        self._keeper.move(aborted=True)
-        await shielded(self._give_up(plan, cause, tell=False))
-        raise self._failure(plan, cause)
+        cause = Aborted(active.plan.request.reason)
+        active.reconciler.move(aborted=True)
+        await shielded(self._abort_version(active, cause, tell=False))
+        raise self._failure(active.plan, cause)
 
     def _failure(self, plan: Plan, cause: Aborted) -> ApplicationError:
-        status = self.journal.status()
+        status = self.state.status()
         result = describe(plan, status, outcome=cause.type)
         count_end(cause.type)
         return ApplicationError(status.message, result, type=cause.type, non_retryable=True)

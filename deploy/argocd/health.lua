@@ -1,5 +1,5 @@
 -- Health of a Rollout for Argo CD (argocd-cm: resource.customizations.health.argoproj.io_Rollout): what its release says.
--- A release that waits for a person is Suspended, one that went back is Degraded, and what nobody has looked at yet is on
+-- A release that waits for an operator is Suspended, one that went back is Degraded, and what no controller has looked at yet is on
 -- its way.
 local health = { status = "Progressing", message = "Tidegate has not looked at this spec yet" }
 local status = obj.status

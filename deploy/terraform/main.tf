@@ -50,6 +50,24 @@ resource "vault_kubernetes_auth_backend_role" "this" {
   depends_on = [vault_policy.this]
 }
 
+# Temporal takes what this key signs for what it says: nobody else may have a role with it.
+resource "vault_identity_oidc_key" "temporal" {
+  name               = "temporal"
+  algorithm          = "RS256"
+  rotation_period    = 86400
+  verification_ttl   = 86400
+  allowed_client_ids = ["temporal"]
+}
+
+resource "vault_identity_oidc_role" "temporal" {
+  for_each  = module.inputs.temporal_tokens
+  name      = each.key
+  key       = vault_identity_oidc_key.temporal.name
+  client_id = each.value.client_id
+  template  = each.value.template
+  ttl       = 3600
+}
+
 # ----------------------------------------------------------------------------------------------------- Istio and Temporal
 
 resource "helm_release" "istio_base" {

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Policies, the Kubernetes auth method with a role for each process, and an AppRole for a worker outside Kubernetes.
+# Policies, the Kubernetes auth method with roles for each process, what signs their tokens for Temporal, and an AppRole for
+# a worker outside Kubernetes.
 # Needs an administrator's VAULT_ADDR and VAULT_TOKEN; running it again changes nothing.
 #
 #   VAULT               the command: vault (default), or bao
@@ -32,6 +33,12 @@ fi
 "$vault" write auth/kubernetes/config "$@"
 for file in kubernetes-roles/*.json; do
   "$vault" write "auth/kubernetes/role/$(basename "$file" .json)" @"$file"
+done
+
+# Temporal takes what this key signs for what it says (values.yaml, keySourceURIs): nobody else may have a role with it.
+"$vault" write identity/oidc/key/temporal algorithm=RS256 rotation_period=24h verification_ttl=24h allowed_client_ids=temporal
+for file in temporal-tokens/*.json; do
+  "$vault" write "identity/oidc/role/$(basename "$file" .json)" @"$file"
 done
 
 # One worker for everything, such as that of docker-compose.yml: its secret id lives a day and comes from one network.

@@ -17,7 +17,7 @@ from sandbox.kubernetes_api.store import Change
 
 _log = structlog.get_logger(__name__)
 
-_RETRY_SECONDS = 1.0
+RETRY_SECONDS = 1.0
 
 
 class Item(NamedTuple):
@@ -81,7 +81,7 @@ class Controller(ABC):
             _log.warning("reconcile_refused", kind=self.kind.kind, item=tuple(item), error=error.message)
         except Exception:  # one object that cannot be handled must not stop the loop for all others
             _log.exception("reconcile_failed", kind=self.kind.kind, item=tuple(item))
-        return _RETRY_SECONDS
+        return RETRY_SECONDS
 
     def _add(self, items: Iterable[Item]) -> None:
         for item in items:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sandbox.controllers.loop import Controller, Item, item_of
+from sandbox.controllers.loop import RETRY_SECONDS, Controller, Item, item_of
 from sandbox.controllers.pods import is_active, pod_of, ready_since, seconds_to_available
 from sandbox.kubernetes_api.cluster import Ref
 from sandbox.kubernetes_api.kinds import PODS, REPLICA_SETS
@@ -18,9 +18,11 @@ from sandbox.kubernetes_api.objects import (
     meta,
     owner_reference,
     parse_time,
+    timestamp,
     with_metadata,
 )
 from sandbox.kubernetes_api.selectors import label_selector
+from sandbox.kubernetes_api.status import ApiError
 from sandbox.kubernetes_api.store import Change
 
 _WRITER = Writer("replicaset-controller", "v1")
@@ -56,9 +58,14 @@ class ReplicaSetController(Controller):
         if replica_set is None:
             return None
         self._release(replica_set)
+        refused: ApiError | None = None
         if not meta(replica_set).get("deletionTimestamp"):
-            self._scale(replica_set)
-        return self._write_status(replica_set)
+            try:
+                self._scale(replica_set)
+            except ApiError as error:
+                refused = error
+        available_in = self._write_status(replica_set, refused)
+        return min(filter(None, (available_in, RETRY_SECONDS if refused else None)), default=None)
 
     def _owned(self, replica_set: Object) -> list[Object]:
         uid = replica_set["metadata"]["uid"]
@@ -108,7 +115,7 @@ class ReplicaSetController(Controller):
             if controller_of(pod) is None and is_active(pod) and matches(labels(pod)):
                 yield pod
 
-    def _write_status(self, replica_set: Object) -> float | None:
+    def _write_status(self, replica_set: Object, refused: ApiError | None) -> float | None:
         active = self._active(replica_set)
         least, now = lookup(replica_set, "spec", "minReadySeconds") or 0, self.store.clock()
         waits = [seconds_to_available(pod, least, now) for pod in active]
@@ -123,11 +130,22 @@ class ReplicaSetController(Controller):
         status |= {name: count for name, count in counts.items() if count}
 
         def with_status(live: Object) -> Object:
-            kept = {"conditions": found} if (found := lookup(live, "status", "conditions")) else {}
-            return {**live, "status": {**kept, **status}}
+            conditions = _conditions(lookup(live, "status", "conditions") or [], refused, timestamp(now))
+            return {**live, "status": {**({"conditions": conditions} if conditions else {}), **status}}
 
-        self.cluster.patch(Ref(REPLICA_SETS, *item_of(replica_set)), with_status, _STATUS_WRITER)
+        if with_status(replica_set) != replica_set:  # as the real one, which writes nothing that stands
+            self.cluster.patch(Ref(REPLICA_SETS, *item_of(replica_set)), with_status, _STATUS_WRITER)
         return min((wait for wait in waits if wait is not None and wait > 0), default=None)
+
+
+def _conditions(found: list[Object], refused: ApiError | None, now: str) -> list[Object]:
+    """As before, but for ReplicaFailure, which keeps what it said at first for as long as the controller is refused."""
+    others = [each for each in found if each.get("type") != "ReplicaFailure"]
+    if refused is None:
+        return others
+    told = [each for each in found if each.get("type") == "ReplicaFailure"]
+    said = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": refused.message}
+    return [*others, *(told or [{**said, "lastTransitionTime": now}])]
 
 
 def _deletion_rank(pod: Object) -> tuple[Any, ...]:

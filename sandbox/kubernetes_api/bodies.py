@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -87,6 +88,8 @@ def decode_yaml(body: bytes) -> Any:
     Raises:
         ApiError: 400.
     """
+    with suppress(ValueError, RecursionError):
+        return json.loads(body)  # what most clients send, and a hundred times faster
     try:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(body)):
             raise bad_request("error decoding YAML: aliases are not supported")

@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sandbox.kubernetes_api import managed_fields, status
-from sandbox.kubernetes_api.defaults import cluster_ip, with_defaults
-from sandbox.kubernetes_api.kinds import NAMESPACES, PODS, SERVICES, Kind
+from sandbox.kubernetes_api.admission import Admit, admit_all
+from sandbox.kubernetes_api.argo_crds import with_argo_defaults
+from sandbox.kubernetes_api.defaults import cluster_ip, tidied, with_defaults
+from sandbox.kubernetes_api.kinds import DEPLOYMENTS, NAMESPACES, PODS, SERVICES, Kind
 from sandbox.kubernetes_api.managed_fields import Writer
 from sandbox.kubernetes_api.objects import (
     FOREGROUND,
@@ -23,6 +25,7 @@ from sandbox.kubernetes_api.objects import (
     timestamp,
     with_metadata,
 )
+from sandbox.kubernetes_api.quota import check_quota
 from sandbox.kubernetes_api.store import Store
 from sandbox.kubernetes_api.validation import check_shape, validate
 
@@ -68,8 +71,10 @@ DEFAULT_DELETION = DeleteOptions()
 class Cluster:
     """The objects of one cluster and what may be done with them. Errors are `ApiError`s, as a client would get them."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, argo_crds: bool = False) -> None:
+        """With `argo_crds` Argo's kinds are treated as their own CRDs have it, and else as those of `deploy/` do."""
         self.store = store
+        self._argo_crds = argo_crds
 
     def get(self, ref: Ref) -> Object:
         """One object, not to be changed.
@@ -82,40 +87,67 @@ class Cluster:
             raise status.not_found(ref.kind, ref.name)
         return found
 
-    def create(self, kind: Kind, obj: Object, writer: Writer, *, namespace: str = "", dry_run: bool = False) -> Object:
+    def create(
+        self,
+        kind: Kind,
+        obj: Object,
+        writer: Writer,
+        *,
+        namespace: str = "",
+        dry_run: bool = False,
+        admit: Admit = admit_all,
+    ) -> Object:
         """Create an object, named by its metadata or by `generateName`; returns it as stored.
 
         Raises:
             ApiError: 400, 403 (the namespace is being deleted), 404 (no such namespace), 409 (the name is taken), 422.
         """
-        return self._create(kind, obj, writer, namespace, dry_run=dry_run, applied=False)
+        return self._create(kind, obj, writer, namespace, dry_run=dry_run, applied=False, admit=admit)
 
-    def update(self, ref: Ref, obj: Object, writer: Writer, *, dry_run: bool = False) -> Object:
+    def update(
+        self, ref: Ref, obj: Object, writer: Writer, *, dry_run: bool = False, admit: Admit = admit_all
+    ) -> Object:
         """Replace an object (or its status, as `writer.subresource` says). Nothing is written when nothing changes.
 
         Raises:
             ApiError: 400, 404, 409 (a newer resourceVersion stands), 422.
         """
         old = self.get(ref)
-        if ref.kind.custom and not lookup(obj, "metadata", "resourceVersion"):
-            problem = (
-                "FieldValueInvalid",
-                "metadata.resourceVersion",
-                "Invalid value: 0: must be specified for an update",
-            )
-            raise status.invalid(ref.kind, ref.name, [problem])
-        return self._replace(ref, old, obj, writer, dry_run=dry_run)
+        self._check_versioned(ref, obj)
+        return self._replace(ref, old, obj, writer, dry_run=dry_run, admit=admit)
 
-    def patch(self, ref: Ref, change: Callable[[Object], Object], writer: Writer, *, dry_run: bool = False) -> Object:
+    def patch(
+        self,
+        ref: Ref,
+        change: Callable[[Object], Object],
+        writer: Writer,
+        *,
+        dry_run: bool = False,
+        admit: Admit = admit_all,
+    ) -> Object:
         """Replace an object by what `change` makes of it, atomically.
 
         Raises:
             ApiError: as `update`, and whatever `change` raises.
         """
         old = self.get(ref)
-        return self._replace(ref, old, change(old), writer, dry_run=dry_run)
+        new = change(old)
+        self._check_versioned(ref, new)
+        if (uid := meta(new).get("uid")) not in (None, "", old["metadata"]["uid"]):
+            problem = ("FieldValueInvalid", "metadata.uid", f'Invalid value: "{uid}": field is immutable')
+            raise status.invalid(ref.kind, ref.name, [problem])
+        return self._replace(ref, old, new, writer, dry_run=dry_run, admit=admit)
 
-    def apply(self, ref: Ref, config: Object, writer: Writer, *, force: bool, dry_run: bool = False) -> Object:
+    def apply(
+        self,
+        ref: Ref,
+        config: Object,
+        writer: Writer,
+        *,
+        force: bool,
+        dry_run: bool = False,
+        admit: Admit = admit_all,
+    ) -> Object:
         """Server-side apply of a configuration; creates the object when there is none.
 
         Raises:
@@ -131,11 +163,11 @@ class Cluster:
         if ref.kind.status:
             left_out = _STATUS_IGNORES if writer.subresource == "status" else {"status"}
             config = {name: value for name, value in config.items() if name not in left_out}
-        merged = managed_fields.apply(live, config, writer, force=force, custom=ref.kind.custom)
+        merged = managed_fields.apply(live, config, writer, force=force, custom=ref.kind.custom, now=self._now())
         if live is None:
             merged = with_metadata(merged, name=ref.name, resourceVersion=None)
-            return self._create(ref.kind, merged, writer, ref.namespace, dry_run=dry_run, applied=True)
-        return self._replace(ref, live, merged, writer, dry_run=dry_run, applied=True)
+            return self._create(ref.kind, merged, writer, ref.namespace, dry_run=dry_run, applied=True, admit=admit)
+        return self._replace(ref, live, merged, writer, dry_run=dry_run, applied=True, admit=admit)
 
     def delete(self, ref: Ref, options: DeleteOptions = DEFAULT_DELETION) -> tuple[Object, bool]:
         """Delete an object, or mark it when finalizers or a grace period hold it; returns it and whether it is gone.
@@ -163,18 +195,18 @@ class Cluster:
         self.store.remove(ref.kind, self.get(ref))
 
     def _create(
-        self, kind: Kind, obj: Object, writer: Writer, namespace: str, *, dry_run: bool, applied: bool
+        self, kind: Kind, obj: Object, writer: Writer, namespace: str, *, dry_run: bool, applied: bool, admit: Admit
     ) -> Object:
         obj = check_shape(kind, obj)
         if meta(obj).get("resourceVersion"):
-            raise status.bad_request("resourceVersion should not be set on objects to be created")
+            raise status.ApiError(500, "", "resourceVersion should not be set on objects to be created")
         self._check_namespace(kind, namespace, obj)
         obj = with_metadata(
             obj,
             name=meta(obj).get("name") or self._generated_name(kind, namespace, meta(obj).get("generateName", "")),
             namespace=namespace if kind.namespaced else None,
             uid=str(uuid.UUID(int=random.getrandbits(128), version=4)),  # which a seed repeats
-            creationTimestamp=timestamp(self.store.clock()),
+            creationTimestamp=self._now(),
             generation=1 if kind.generation else None,
             deletionTimestamp=None,
             deletionGracePeriodSeconds=None,
@@ -183,24 +215,33 @@ class Cluster:
         obj = {**obj, "apiVersion": kind.stored_version, "kind": kind.kind}
         if kind.status:
             obj.pop("status", None)
-        obj = self._admit(kind, None, obj)
+        obj = self._completed(kind, None, obj)
+        admit(None, obj)
         name = meta(obj)["name"]
         if self.store.get(kind, namespace, name) is not None:
             raise status.already_exists(kind, name)
+        check_quota(self.store, kind, obj)
         if not applied:
-            obj = managed_fields.track_update(None, obj, writer, custom=kind.custom)
+            obj = managed_fields.track_update(None, obj, writer, custom=kind.custom, now=self._now())
         return obj if dry_run else self.store.put(kind, obj)
 
+    def _now(self) -> str:
+        return timestamp(self.store.clock())
+
     def _replace(
-        self, ref: Ref, old: Object, new: Object, writer: Writer, *, dry_run: bool, applied: bool = False
+        self, ref: Ref, old: Object, new: Object, writer: Writer, *, dry_run: bool, admit: Admit, applied: bool = False
     ) -> Object:
         kind = ref.kind
         new = check_shape(kind, new)
         self._check_identity(ref, old, new)
+        asked = meta(new).get("managedFields")
         new = _carried_over(kind, old, new, writer.subresource, keep_managers=not applied)
-        new = self._admit(kind, old, new)
-        if not applied:
-            new = managed_fields.track_update(old, new, writer, custom=kind.custom)
+        new = self._completed(kind, old, new)
+        admit(old, new)
+        if not applied and asked == [{}]:  # by which all of it is forgotten
+            new = with_metadata(new, managedFields=None)
+        elif not applied:
+            new = managed_fields.track_update(old, new, writer, custom=kind.custom, now=self._now())
         if kind.generation and _content(kind, new) != _content(kind, old):
             new = with_metadata(new, generation=meta(old).get("generation", 0) + 1)
         if new == old or dry_run:
@@ -210,8 +251,10 @@ class Cluster:
             return self.store.remove(kind, new)
         return self.store.put(kind, new)
 
-    def _admit(self, kind: Kind, old: Object | None, new: Object) -> Object:
-        new = with_defaults(kind, new)
+    def _completed(self, kind: Kind, old: Object | None, new: Object) -> Object:
+        new = with_defaults(kind, old, tidied(kind, new, argo_crds=self._argo_crds))
+        if self._argo_crds:
+            new = with_argo_defaults(kind, new)
         validate(kind, old, new)
         if kind is SERVICES and lookup(new, "spec", "type") != "ExternalName":
             address = lookup(new, "spec", "clusterIP") or lookup(old, "spec", "clusterIP")
@@ -233,7 +276,12 @@ class Cluster:
             raise status.not_found(NAMESPACES, namespace)
         if meta(found).get("deletionTimestamp"):
             why = f"unable to create new content in namespace {namespace} because it is being terminated"
-            raise status.ApiError(403, "Forbidden", f"{kind.resource} is forbidden: {why}")
+            cause = {
+                "reason": "NamespaceTerminating",
+                "message": f"namespace {namespace} is being terminated",
+                "field": "metadata.namespace",
+            }
+            raise status.forbidden(kind, meta(obj).get("name", ""), why, causes=[cause])
 
     def _check_identity(self, ref: Ref, old: Object | None, new: Object) -> None:
         given = meta(new)
@@ -251,6 +299,13 @@ class Cluster:
             raise status.conflict(ref.kind, ref.name, why)
         if given.get("resourceVersion") not in (None, "", old["metadata"]["resourceVersion"]):
             raise status.stale(ref.kind, ref.name)
+
+    def _check_versioned(self, ref: Ref, new: Object) -> None:
+        """Custom resources are replaced in a version that the writer knows, or not at all."""
+        if ref.kind.custom and not lookup(new, "metadata", "resourceVersion"):
+            why = "Invalid value: 0: must be specified for an update"
+            problem = ("FieldValueInvalid", "metadata.resourceVersion", why)
+            raise status.invalid(ref.kind, ref.name, [problem], kind_name=ref.kind.resource)
 
     def _check_preconditions(self, ref: Ref, obj: Object, options: DeleteOptions) -> None:
         for name, wanted in (("uid", options.uid), ("resourceVersion", options.resource_version)):
@@ -285,7 +340,8 @@ def _carried_over(kind: Kind, old: Object, new: Object, subresource: str, *, kee
 def _content(kind: Kind, obj: Object) -> dict[str, Any]:
     """What `metadata.generation` counts the changes of."""
     ignored = ("metadata", "status") if kind.status else ("metadata",)
-    return {name: value for name, value in obj.items() if name not in ignored}
+    counted = {name: value for name, value in obj.items() if name not in ignored}
+    return {**counted, "annotations": meta(obj).get("annotations") or {}} if kind is DEPLOYMENTS else counted
 
 
 def _grace_seconds(kind: Kind, obj: Object, options: DeleteOptions) -> int:

@@ -29,28 +29,50 @@ _SYSTEM_FIELDS = frozenset(
     )
 ) | {("f:apiVersion",), ("f:kind",), ("f:metadata",)}
 
+# Of typed objects: structs without a pointer, and lists that are written when they are empty.
+_ALWAYS_THERE = frozenset(
+    f"f:{name}" for name in ("spec", "status", "template", "metadata", "strategy", "resources", "containers")
+)
 
-def field_values(obj: Object, *, custom: bool) -> dict[FieldPath, Any]:
+
+def field_values(obj: Object, *, custom: bool, around: bool = False) -> dict[FieldPath, Any]:
     """Every owned field of `obj` with its value: scalars, atomic lists and maps, and the existence of keyed items.
 
-    What the server alone sets (names, versions, times) is nobody's and left out.
+    With `around` also the existence of mappings and lists in which there is something: whoever writes a whole object
+    makes them, whoever applies does not. What the server alone sets (names, versions, times) is nobody's and left out.
     """
     found: dict[FieldPath, Any] = {}
-    _collect(obj, (), (), found, custom)
+    _Collector(found, custom=custom, around=around).collect(obj, (), ())
     return {path: value for path, value in found.items() if path[:2] not in _SYSTEM_FIELDS}
 
 
-def _collect(value: Any, names: Path, path: FieldPath, found: dict[FieldPath, Any], custom: bool) -> None:
-    if isinstance(value, dict) and value and not (names and atomic_map(names, custom=custom)):
-        for name, child in value.items():
-            _collect(child, (*names, name), (*path, f"f:{name}"), found, custom)
-    elif isinstance(value, list) and value and (elements := list_elements(value, names, custom=custom)) is not None:
-        for element, item in elements.items():
-            found[*path, element] = None  # the item itself, so that an item of bare keys is owned too
-            if isinstance(item, dict):
-                _collect(item, names, (*path, element), found, custom)
-    elif path:
-        found[path] = value
+class _Collector:
+    def __init__(self, found: dict[FieldPath, Any], *, custom: bool, around: bool) -> None:
+        self._found = found
+        self._custom = custom
+        self._around = around
+
+    def collect(self, value: Any, names: Path, path: FieldPath) -> None:
+        if isinstance(value, dict) and value and not (names and atomic_map(names, custom=self._custom)):
+            self._exists(path)
+            for name, child in value.items():
+                self.collect(child, (*names, name), (*path, f"f:{name}"))
+        elif (
+            isinstance(value, list)
+            and value
+            and (elements := list_elements(value, names, custom=self._custom)) is not None
+        ):
+            self._exists(path)
+            for element, item in elements.items():
+                self._found[*path, element] = None  # the item itself, so that an item of bare keys is owned too
+                if isinstance(item, dict):
+                    self.collect(item, names, (*path, element))
+        elif path:
+            self._found[path] = value
+
+    def _exists(self, path: FieldPath) -> None:
+        if self._around and path and (self._custom or path[-1] not in _ALWAYS_THERE):
+            self._found[path] = None
 
 
 def list_elements(items: list[Any], names: Path, *, custom: bool) -> dict[Element, Any] | None:
@@ -71,14 +93,14 @@ def list_elements(items: list[Any], names: Path, *, custom: bool) -> dict[Elemen
 
 
 def encode(paths: set[FieldPath]) -> dict[str, Any]:
-    """The `fieldsV1` tree of a set of paths."""
+    """The `fieldsV1` tree of a set of paths: what is owned itself and has something owned inside of it has a dot."""
     tree: dict[str, Any] = {}
     for path in sorted(paths):
         node = tree
-        for element in path:
+        for length, element in enumerate(path):
+            if path[:length] in paths:
+                node.setdefault(".", {})
             node = node.setdefault(element, {})
-        if path[-1].startswith("k:"):
-            node.setdefault(".", {})
     return tree
 
 

@@ -96,9 +96,10 @@ def _istio(kind: str, plural: str, *short: str) -> Kind:
 
 
 NAMESPACES = Kind("", _V1, "Namespace", "namespaces", False, ("ns",), status=True, field_labels=("status.phase",))
-PODS = Kind("", _V1, "Pod", "pods", True, ("po",), _ALL, status=True, field_labels=_POD_FIELDS)
+PODS = Kind("", _V1, "Pod", "pods", True, ("po",), _ALL, status=True, field_labels=_POD_FIELDS, generation=True)
 SERVICES = Kind("", _V1, "Service", "services", True, ("svc",), _ALL, status=True)
 ENDPOINTS = Kind("", _V1, "Endpoints", "endpoints", True, ("ep",))
+RESOURCE_QUOTAS = Kind("", _V1, "ResourceQuota", "resourcequotas", True, ("quota",), status=True)
 SERVICE_ACCOUNTS = Kind("", _V1, "ServiceAccount", "serviceaccounts", True, ("sa",))
 ENDPOINT_SLICES = Kind("discovery.k8s.io", _V1, "EndpointSlice", "endpointslices", generation=True)
 REPLICA_SETS = Kind(
@@ -154,6 +155,7 @@ KINDS: tuple[Kind, ...] = (
     SERVICES,
     ENDPOINTS,
     SERVICE_ACCOUNTS,
+    RESOURCE_QUOTAS,
     Kind("", _V1, "Secret", "secrets", field_labels=("type",)),
     Kind("", _V1, "ConfigMap", "configmaps", True, ("cm",)),
     Kind("", _V1, "Event", "events", True, ("ev",), field_labels=_EVENT_FIELDS),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from sandbox.kubernetes_api.field_sets import FieldPath, decode, describe, encode, field_values, list_elements
 from sandbox.kubernetes_api.list_keys import Path, atomic_map
-from sandbox.kubernetes_api.objects import Object, clone, meta, now, with_metadata
+from sandbox.kubernetes_api.objects import Object, clone, meta, with_metadata
 from sandbox.kubernetes_api.status import apply_conflict
 
 _ABSENT = object()
@@ -56,37 +56,56 @@ def _entries(obj: Object | None) -> list[_Entry]:
     return [_Entry.load(raw) for raw in meta(obj or {}).get("managedFields") or []]
 
 
-def _dump(entries: list[_Entry]) -> list[dict[str, Any]] | None:
-    kept = sorted(
-        (entry for entry in entries if entry.paths), key=lambda entry: (entry.operation, astuple(entry.writer))
-    )
-    return [entry.dump() for entry in kept] or None
+def _dump(entries: Iterable[_Entry], untouched: Iterable[dict[str, Any]] = ()) -> list[dict[str, Any]] | None:
+    raw = [*(entry.dump() for entry in entries if entry.paths), *untouched]
+    return sorted(raw, key=_order) or None
 
 
-def track_update(old: Object | None, new: Object, writer: Writer, *, custom: bool) -> Object:
-    """`new` with managedFields as they are after `writer` replaced `old` by it.
+def _order(raw: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(raw.get(name, "") for name in ("operation", "time", "manager", "apiVersion", "subresource"))
 
-    The writer owns what it changed; whoever owned that before, or owned what is gone, no longer does.
+
+def track_update(old: Object | None, new: Object, writer: Writer, *, custom: bool, now: str) -> Object:
+    """`new` with managedFields as they are after `writer` replaced `old` by it; `now` is the cluster's time.
+
+    The writer owns what it changed; whoever owned that before, or owned what is gone, no longer does. Parts that are
+    the same (as the spec is while a status is written) are not walked through.
     """
-    before = field_values(old or {}, custom=custom)
-    after = field_values(new, custom=custom)
+    before = field_values(_differing(old or {}, new), custom=custom, around=True)
+    after = field_values(_differing(new, old or {}), custom=custom, around=True)
     changed = {path for path, value in after.items() if before.get(path, _ABSENT) != value}
-    lost = changed | (before.keys() - after.keys())
+    gone = before.keys() - after.keys()
+    parts = {path[0] for path in changed | gone}
     entries: list[_Entry] = []
+    untouched: list[dict[str, Any]] = []
     own = _Entry(writer, "Update", frozenset(), "")
-    for entry in _entries(old):
-        if (entry.writer, entry.operation) == (writer, "Update"):
-            own = entry
+    for raw in meta(old or {}).get("managedFields") or []:
+        if not parts & (raw.get("fieldsV1") or {}).keys() and not (changed and _is_of(raw, writer)):
+            untouched.append(raw)
+        elif _is_of(raw, writer):
+            own = _Entry.load(raw)
         else:
-            entries.append(entry.without(lost))
+            entries.append(_Entry.load(raw).without(changed | gone))
     if changed:
-        own = replace(own, time=now())
-    entries.append(replace(own, paths=(own.paths & after.keys()) | changed))
-    return with_metadata(new, managedFields=_dump(entries))
+        own = replace(own, time=now)
+    entries.append(replace(own, paths=(own.paths - gone) | changed))
+    return with_metadata(new, managedFields=_dump(entries, untouched))
 
 
-def apply(live: Object | None, config: Object, writer: Writer, *, force: bool, custom: bool) -> Object:
+def _differing(obj: Object, other: Object) -> Object:
+    """The parts of an object that another one has not, or not so."""
+    return {name: value for name, value in obj.items() if name not in other or other[name] != value}
+
+
+def _is_of(raw: dict[str, Any], writer: Writer) -> bool:
+    found = (raw.get("manager", ""), raw.get("apiVersion", ""), raw.get("subresource", ""), raw.get("operation", ""))
+    return found == (*astuple(writer), "Update")
+
+
+def apply(live: Object | None, config: Object, writer: Writer, *, force: bool, custom: bool, now: str) -> Object:
     """Server-side apply: `live` with the fields of `config`, and without those that only this manager applied before.
+
+    `now` is the cluster's time.
 
     Raises:
         ApiError: 409 when another manager owns a field that `config` would change, and `force` is not set.
@@ -95,7 +114,7 @@ def apply(live: Object | None, config: Object, writer: Writer, *, force: bool, c
     current = field_values(live or {}, custom=custom)
     previous = frozenset[FieldPath]()
     others: list[_Entry] = []
-    time = now()
+    time = now
     for entry in _entries(live):
         if (entry.writer, entry.operation) == (writer, "Apply"):
             previous, time = entry.paths, entry.time
@@ -109,7 +128,7 @@ def apply(live: Object | None, config: Object, writer: Writer, *, force: bool, c
     merged = _remove(clone(live or {}), orphaned, others, custom=custom)
     merged = _merge(merged, config, (), custom)
     unchanged = previous == wanted.keys() and field_values(merged, custom=custom) == current
-    own = _Entry(writer, "Apply", frozenset(wanted), time if unchanged else now())
+    own = _Entry(writer, "Apply", frozenset(wanted), time if unchanged else now)
     return with_metadata(merged, managedFields=_dump([own, *others]))
 
 

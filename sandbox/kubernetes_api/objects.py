@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -96,7 +95,14 @@ def with_metadata(obj: Object, **changes: Any) -> Object:
 
 def clone(obj: Object) -> Object:
     """A deep copy that may be changed."""
-    return copy.deepcopy(obj)
+    return {name: _cloned(each) for name, each in obj.items()}
+
+
+def _cloned(value: Any) -> Any:
+    """What `copy.deepcopy` does to decoded JSON, in a fraction of the time: no object stands in it twice."""
+    if isinstance(value, dict):
+        return {name: _cloned(each) for name, each in value.items()}
+    return [_cloned(each) for each in value] if isinstance(value, list) else value
 
 
 FOREGROUND = "foregroundDeletion"

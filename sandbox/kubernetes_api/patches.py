@@ -35,7 +35,10 @@ def json_patch(obj: Object, operations: Any) -> Object:
     except (jsonpatch.InvalidJsonPatch, jsonpointer.JsonPointerException, TypeError) as error:
         raise bad_request(f"error decoding patch: {error}") from error
     try:
-        patched = patch.apply(clone(obj), in_place=True)
+        patched: Any = clone(obj)
+        for each in patch.patch:
+            if (operation := _lenient(patched, each)) is not None:
+                patched = jsonpatch.JsonPatch([operation]).apply(patched, in_place=True)
     except jsonpatch.InvalidJsonPatch as error:
         raise bad_request(f"error decoding patch: {error}") from error
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError) as error:
@@ -43,6 +46,22 @@ def json_patch(obj: Object, operations: Any) -> Object:
     if not isinstance(patched, dict):
         raise rejected_patch("the patched document is not an object")
     return patched
+
+
+def _lenient(obj: Any, operation: dict[str, Any]) -> dict[str, Any] | None:
+    """An operation as Kubernetes' library reads it: to replace a field that is absent adds it, and absent is null.
+
+    None for a test that holds by that.
+    """
+    if operation.get("op") not in ("replace", "test") or not operation["path"]:
+        return operation
+    *around, name = jsonpointer.JsonPointer(operation["path"]).parts
+    parent = jsonpointer.JsonPointer.from_parts(around).resolve(obj, None)
+    if not isinstance(parent, dict) or name in parent:
+        return operation
+    if operation["op"] == "replace":
+        return {**operation, "op": "add"}
+    return operation if operation.get("value") is not None else None
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
@@ -93,7 +112,10 @@ def _merge_maps(target: dict[str, Any], patch: dict[str, Any], path: Path) -> di
             merged[key] = _merge_value(merged.get(key), value, (*path, key))
     for key, order in patch.items():
         if key.startswith(_ORDER) and isinstance(merged.get(field := key.removeprefix(_ORDER)), list):
-            merged[field] = _ordered(merged[field], order, keys_of((*path, field), custom=False))
+            keys = keys_of((*path, field), custom=False)
+            merged[field] = _ordered(
+                merged[field], order, target.get(field) or [], keys.merge if keys is not None else ""
+            )
     return merged
 
 
@@ -123,20 +145,24 @@ def _merge_lists(target: list[Any], patch: list[Any], keys: ListKeys, path: Path
             merged.append(_merge_maps({}, item, path))
         else:
             merged[at] = _merge_maps(merged[at], item, path)
-    return merged
+    return _ordered(merged, patch, target, keys.merge)
 
 
-def _ordered(items: list[Any], order: list[Any], keys: ListKeys | None) -> list[Any]:
-    """The items that `order` names take, in its order, the places that they hold together; the others stay."""
-    key = keys.merge if keys is not None else ""
+def _ordered(items: list[Any], order: list[Any], before: list[Any], key: str) -> list[Any]:
+    """The items that `order` names in its order, each as early as those of `before` that it does not name allow.
 
-    def rank(item: Any) -> int | None:
-        wanted = {key: item.get(key)} if key else item
-        return order.index(wanted) if wanted in order else None
+    Source: mergeSortedSlice of k8s.io/apimachinery/pkg/util/strategicpatch.
+    """
 
-    places = [i for i, item in enumerate(items) if rank(item) is not None]
-    named = sorted((items[i] for i in places), key=lambda item: rank(item) or 0)
-    ordered = list(items)
-    for place, item in zip(places, named, strict=True):
-        ordered[place] = item
-    return ordered
+    def place(item: Any, among: list[Any]) -> int | None:
+        wanted = item.get(key) if key else item
+        return next((at for at, one in enumerate(among) if (one.get(key) if key else one) == wanted), None)
+
+    named = sorted((item for item in items if place(item, order) is not None), key=lambda item: place(item, order) or 0)
+    others = [item for item in items if place(item, order) is None]
+    merged = []
+    while named and others:
+        one, other = place(named[0], before), place(others[0], before)
+        stays = one is not None and other is not None and other < one
+        merged.append(others.pop(0) if stays else named.pop(0))
+    return merged + named + others

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -87,31 +89,38 @@ def _item(kind: Kind, obj: Object, api_version: str) -> Object:
     )
 
 
+class Place(NamedTuple):
+    """Where a list in pages goes on: at which version it is, and after which object."""
+
+    version: int
+    namespace: str
+    name: str
+
+
 def page(
-    objects: list[Object], limit: int, token: str, matches: Callable[[Object], bool]
+    objects: list[Object], limit: int, start: Place, matches: Callable[[Object], bool]
 ) -> tuple[list[Object], str, int]:
-    """The objects of one page, the token that continues after it (empty at the end), and how many remain.
-
-    The token says after which object to go on; unlike the real server's it does not keep old versions alive.
-
-    Raises:
-        ApiError: 400 for a token that was not handed out.
-    """
-    after = _decode_token(token) if token else ("", "")
-    left = [obj for obj in objects if _place(obj) > after and matches(obj)]
+    """The objects of one page, the token that continues after it (empty at the end), and how many remain."""
+    left = [obj for obj in objects if _key(obj) > start[1:] and matches(obj)]
     if not limit or len(left) <= limit:
         return left, "", 0
     shown = left[:limit]
-    return shown, base64.urlsafe_b64encode("/".join(_place(shown[-1])).encode()).decode(), len(left) - limit
+    place = json.dumps([start.version, *_key(shown[-1])])
+    return shown, base64.urlsafe_b64encode(place.encode()).decode().rstrip("="), len(left) - limit
 
 
-def _place(obj: Object) -> tuple[str, str]:
-    return meta(obj).get("namespace", ""), meta(obj)["name"]
+def decode_place(token: str) -> Place:
+    """What a token says.
 
-
-def _decode_token(token: str) -> tuple[str, str]:
+    Raises:
+        ApiError: 400 for one that was not handed out.
+    """
     try:
-        namespace, _, name = base64.urlsafe_b64decode(token).decode().partition("/")
-    except (binascii.Error, ValueError) as error:
+        version, namespace, name = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        return Place(int(version), str(namespace), str(name))
+    except (binascii.Error, ValueError, TypeError) as error:
         raise bad_request(f"continue key is not valid: {token!r}") from error
-    return namespace, name
+
+
+def _key(obj: Object) -> tuple[str, str]:
+    return meta(obj).get("namespace", ""), meta(obj)["name"]

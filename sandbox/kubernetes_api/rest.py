@@ -8,6 +8,7 @@ from typing import Any, cast
 from aiohttp import web
 
 from sandbox.kubernetes_api import status
+from sandbox.kubernetes_api.admission import Admit
 from sandbox.kubernetes_api.bodies import decode_json, decode_yaml, read_bytes, read_object, read_options
 from sandbox.kubernetes_api.cluster import Cluster, DeleteOptions, Ref
 from sandbox.kubernetes_api.identity import Identity
@@ -16,7 +17,7 @@ from sandbox.kubernetes_api.managed_fields import Writer
 from sandbox.kubernetes_api.objects import Object, meta
 from sandbox.kubernetes_api.patches import json_patch, merge_patch, strategic_merge_patch
 from sandbox.kubernetes_api.paths import ResourcePath
-from sandbox.kubernetes_api.representation import Representation, in_version, page
+from sandbox.kubernetes_api.representation import Place, Representation, decode_place, in_version, page
 from sandbox.kubernetes_api.scale import scale_of, scaled
 from sandbox.kubernetes_api.selectors import matcher
 from sandbox.kubernetes_api.validation import check_shape
@@ -31,14 +32,19 @@ _ANSWERED_WITH_THE_OBJECT = (PODS, SERVICES, SERVICE_ACCOUNTS)  # by DELETE; all
 
 AccessReview = Callable[[str | None, Object], Object]
 """Answers a SelfSubjectAccessReview of whoever sent this `Authorization` header."""
+Judge = Callable[[web.Request, ResourcePath], Admit]
+"""What judges the writes of a request."""
 Handler = Callable[[web.Request, ResourcePath], Awaitable[web.StreamResponse]]
 
 
 class ResourceEndpoints:
     """Answers requests for resources; every refusal is an `ApiError`."""
 
-    def __init__(self, cluster: Cluster, watches: Watches, identity: Identity, review: AccessReview) -> None:
+    def __init__(
+        self, cluster: Cluster, watches: Watches, identity: Identity, review: AccessReview, judge: Judge
+    ) -> None:
         self._cluster = cluster
+        self._judge = judge
         self._review = review
         self._watches = watches
         self._identity = identity
@@ -71,11 +77,12 @@ class ResourceEndpoints:
 
     async def _list(self, request: web.Request, path: ResourcePath) -> web.Response:
         query = request.query
-        parse_version(query, self._cluster.store)
-        matches = _matcher(request, path)
-        objects = self._cluster.store.select(path.kind, path.namespace)
-        shown, token, left = page(objects, parse_number(query, "limit"), query.get("continue", ""), matches)
-        metadata: dict[str, Any] = {"resourceVersion": str(self._cluster.store.version)}
+        store, token = self._cluster.store, query.get("continue", "")
+        parse_version(query, store)
+        start = decode_place(token) if token else Place(store.version, "", "")
+        objects = store.select_at(path.kind, path.namespace, start.version)
+        shown, token, left = page(objects, parse_number(query, "limit"), start, _matcher(request, path))
+        metadata: dict[str, Any] = {"resourceVersion": str(start.version)}
         if token:
             metadata["continue"] = token
             if not query.get("labelSelector") and not query.get("fieldSelector"):
@@ -99,19 +106,24 @@ class ResourceEndpoints:
             return web.json_response(self._review(request.headers.get("Authorization"), body), status=201)
         namespace = path.namespace if path.kind.namespaced else ""
         created = self._cluster.create(
-            path.kind, body, _writer(request, path), namespace=namespace, dry_run=_dry_run(request)
+            path.kind,
+            body,
+            _writer(request, path),
+            namespace=namespace,
+            dry_run=_dry_run(request),
+            admit=self._judge(request, path),
         )
         return web.json_response(Representation.of(request).one(path, created), status=201)
 
     async def _update(self, request: web.Request, path: ResourcePath) -> web.Response:
         body = await read_object(request)
-        writer, dry_run = _writer(request, path), _dry_run(request)
+        writer, dry_run, admit = _writer(request, path), _dry_run(request), self._judge(request, path)
         if path.subresource == "scale":
             written = self._cluster.patch(
-                path.ref, lambda obj: scaled(obj, check_shape(path.kind, body)), writer, dry_run=dry_run
+                path.ref, lambda obj: scaled(obj, check_shape(path.kind, body)), writer, dry_run=dry_run, admit=admit
             )
             return web.json_response(scale_of(path.kind, written))
-        written = self._cluster.update(path.ref, _of_kind(path, body), writer, dry_run=dry_run)
+        written = self._cluster.update(path.ref, _of_kind(path, body), writer, dry_run=dry_run, admit=admit)
         return web.json_response(Representation.of(request).one(path, written))
 
     async def _patch(self, request: web.Request, path: ResourcePath) -> web.Response:
@@ -119,29 +131,31 @@ class ResourceEndpoints:
         if request.content_type == _APPLY_PATCH:
             return self._apply(request, path, body)
         change = _change(request.content_type, path, decode_json(body))
-        writer, dry_run = _writer(request, path), _dry_run(request)
+        writer, dry_run, admit = _writer(request, path), _dry_run(request), self._judge(request, path)
         if path.subresource == "scale":
 
             def rescale(obj: Object) -> Object:
                 return scaled(obj, check_shape(path.kind, change(scale_of(path.kind, obj))))
 
             return web.json_response(
-                scale_of(path.kind, self._cluster.patch(path.ref, rescale, writer, dry_run=dry_run))
+                scale_of(path.kind, self._cluster.patch(path.ref, rescale, writer, dry_run=dry_run, admit=admit))
             )
 
         def through_version(obj: Object) -> Object:
             return _of_kind(path, change(in_version(obj, path.api_version)))
 
-        written = self._cluster.patch(path.ref, through_version, writer, dry_run=dry_run)
+        written = self._cluster.patch(path.ref, through_version, writer, dry_run=dry_run, admit=admit)
         return web.json_response(Representation.of(request).one(path, written))
 
     def _apply(self, request: web.Request, path: ResourcePath, body: bytes) -> web.Response:
         if not request.query.get("fieldManager"):
-            why = "fieldManager: Required value: is required for apply patch"
-            raise status.ApiError(422, "Invalid", f'PatchOptions.meta.k8s.io "" is invalid: {why}')
+            raise status.invalid_options("PatchOptions", "fieldManager: Required value: is required for apply patch")
         if path.subresource == "scale":
             raise status.unsupported_media_type(_APPLY_PATCH, (_JSON_PATCH, _MERGE_PATCH))
-        config = _of_kind(path, decode_yaml(body))
+        given = decode_yaml(body)
+        if not isinstance(given, dict) or not (given.get("apiVersion") and given.get("kind")):
+            raise status.bad_request("error decoding patch: Object 'apiVersion' or 'kind' is missing")
+        config = _of_kind(path, given)
         existed = self._cluster.store.get(*path.ref) is not None
         written = self._cluster.apply(
             path.ref,
@@ -149,6 +163,7 @@ class ResourceEndpoints:
             _writer(request, path),
             force=request.query.get("force", "").lower() in ("true", "1"),
             dry_run=_dry_run(request),
+            admit=self._judge(request, path),
         )
         shown = Representation.of(request).one(path, written)
         return web.json_response(shown, status=200 if existed else 201)
@@ -156,6 +171,7 @@ class ResourceEndpoints:
     async def _delete(self, request: web.Request, path: ResourcePath) -> web.Response:
         options = _delete_options(request, await read_options(request))
         obj, gone = self._cluster.delete(path.ref, options)
+        gone = gone and options.propagation == "Background"  # else it was held for a moment at least
         if gone and path.kind not in _ANSWERED_WITH_THE_OBJECT:
             return web.json_response(status.success(path.kind, path.name, meta(obj).get("uid", "")))
         return web.json_response(Representation.of(request).one(path, obj))
@@ -185,7 +201,7 @@ def _writer(request: web.Request, path: ResourcePath) -> Writer:
 def _dry_run(request: web.Request) -> bool:
     wanted = request.query.getall("dryRun", [])
     if wanted not in ([], ["All"]):
-        raise status.bad_request(f"dryRun: unsupported value {wanted!r}: supported values: All")
+        raise status.invalid_options("Options", f'dryRun: Unsupported value: {wanted!r}: supported values: "All"')
     return bool(wanted)
 
 
@@ -223,7 +239,9 @@ def _delete_options(request: web.Request, body: Object) -> DeleteOptions:
         raise status.bad_request(f"gracePeriodSeconds: invalid value {grace!r}: must be a whole number of seconds")
     propagation = body.get("propagationPolicy") or query.get("propagationPolicy") or "Background"
     if propagation not in _PROPAGATIONS:
-        raise status.bad_request(f"propagationPolicy: {propagation!r} is none of {', '.join(_PROPAGATIONS)}")
+        supported = ", ".join(f'"{each}"' for each in _PROPAGATIONS)
+        why = f'propagationPolicy: Unsupported value: "{propagation}": supported values: {supported}'
+        raise status.invalid_options("DeleteOptions", why)
     preconditions = body.get("preconditions") or {}
     return DeleteOptions(
         grace_seconds=grace,

@@ -11,8 +11,9 @@ import structlog
 from aiohttp import web
 
 from sandbox.kubernetes_api import discovery, status
+from sandbox.kubernetes_api.admission import ADMINISTRATOR, Admission, Admit, admit_all, admit_by
 from sandbox.kubernetes_api.audit import AuditLog, Call
-from sandbox.kubernetes_api.authorization import Attributes, Authorization
+from sandbox.kubernetes_api.authorization import Authorization
 from sandbox.kubernetes_api.bodies import MAX_BYTES
 from sandbox.kubernetes_api.cluster import Cluster
 from sandbox.kubernetes_api.garbage import GarbageCollector, NamespaceLifecycle
@@ -62,17 +63,21 @@ class KubernetesApi:
         clock: Clock = utc_now,
         gate: Gate | None = None,
         rbac: bool = False,
+        admission: Admission | None = None,
+        argo_crds: bool = False,
     ) -> None:
         """`gate` is asked before each request for a resource: it may let it wait, or refuse it with an ApiError.
 
         With `rbac`, whoever brings the token of a service account may do what its roles allow; without credentials one
-        is the administrator.
+        is the administrator. `admission` judges each write that a client makes; who writes, it knows with `rbac` alone.
+        `argo_crds`: as if Argo's own CRDs were installed, and not those of `deploy/`.
         """
         self._port = port
         self._gate = gate
+        self._admission = admission
         self._state = StateFile(state_file) if state_file is not None else None
         self.store = Store(history=history, journal=self._state, clock=clock)
-        self.cluster = Cluster(self.store)
+        self.cluster = Cluster(self.store, argo_crds=argo_crds)
         self.calls: Counter[Call] = Counter()
         self.calls_by: defaultdict[str, Counter[Call]] = defaultdict(Counter)
         signing_key = self._state.signing_key() if self._state is not None else secrets.token_bytes(32)
@@ -80,7 +85,7 @@ class KubernetesApi:
         self._watches = Watches(self.store)
         identity = Identity(self.store, signing_key)
         self._authorization = Authorization(self.store, identity) if rbac else None
-        self._endpoints = ResourceEndpoints(self.cluster, self._watches, identity, self._review)
+        self._endpoints = ResourceEndpoints(self.cluster, self._watches, identity, self._review, self._judge)
         self._documents = discovery.documents()
         self._runner: web.AppRunner | None = None
         if self._state is not None:
@@ -150,7 +155,7 @@ class KubernetesApi:
         self._audit.write(request.headers.get("User-Agent", ""), call, path.namespace)
         if self._authorization is not None:
             user = self._authorization.user(request.headers.get("Authorization"))
-            self._authorization.check(user, Attributes.of(verb, path))
+            self._authorization.check(user, verb, path)
         if self._gate is not None:
             await self._gate(call)
         return await self._endpoints.serve(verb, request, path)
@@ -159,6 +164,14 @@ class KubernetesApi:
         if self._authorization is None:
             return {**review, "metadata": review.get("metadata") or {}, "status": {"allowed": True}}
         return self._authorization.review(self._authorization.user(header), review)
+
+    def _judge(self, request: web.Request, path: ResourcePath) -> Admit:
+        if self._admission is None:
+            return admit_all
+        user = None
+        if self._authorization is not None:
+            user = self._authorization.user(request.headers.get("Authorization"))
+        return admit_by(self._admission, user.name if user is not None else ADMINISTRATOR, path)
 
     def _answer_document(self, request: web.Request) -> web.Response:
         path = request.path.rstrip("/")

@@ -127,13 +127,35 @@ def unsupported_media_type(given: str, allowed: Sequence[str]) -> ApiError:
     return ApiError(415, "UnsupportedMediaType", message, {})
 
 
-def invalid(kind: Kind, name: str, problems: Sequence[tuple[str, str, str]]) -> ApiError:
-    """422: the object breaks rules. `problems` are (cause reason such as `FieldValueRequired`, field path, message)."""
+def invalid(kind: Kind, name: str, problems: Sequence[tuple[str, str, str]], *, kind_name: str = "") -> ApiError:
+    """422: the object breaks rules. `problems` are (cause reason such as `FieldValueRequired`, field path, message).
+
+    `kind_name` says what the object is called where that is not its kind: by its resource, before it is decoded.
+    """
     causes = [{"reason": reason, "message": message, "field": field} for reason, field, message in problems]
     texts = [f"{field}: {message}" for _, field, message in problems]
     listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
-    full = f'{kind.kind}{"." + kind.group if kind.group else ""} "{name}" is invalid: {listed}'
-    return ApiError(422, "Invalid", full, _details(kind, name, causes=causes) | {"kind": kind.kind})
+    called = kind_name or f"{kind.kind}{'.' + kind.group if kind.group else ''}"
+    details = _details(kind, name, causes=causes) | ({} if kind_name else {"kind": kind.kind})
+    return ApiError(
+        422,
+        "Invalid",
+        f'{called} "{name}" is invalid: {listed}',
+        details if kind_name else details | {"kind": kind.kind},
+    )
+
+
+def forbidden(kind: Kind, name: str, why: str, code: int = 403, **details: Any) -> ApiError:
+    """403 (or what else an admission says): it is not allowed. `details` are those beside name and kind."""
+    which = f' "{name}"' if name else ""
+    reason = "Forbidden" if code == 403 else "Invalid"
+    found = {key: value for key, value in _details(kind, name, **details).items() if value}
+    return ApiError(code, reason, f"{kind.resource}{which} is forbidden: {why}", found)
+
+
+def invalid_options(options: str, why: str) -> ApiError:
+    """422: a parameter of the request, one of those options, says what it cannot say."""
+    return ApiError(422, "Invalid", f'{options}.meta.k8s.io "" is invalid: {why}')
 
 
 def rejected_patch(message: str) -> ApiError:

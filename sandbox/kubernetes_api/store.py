@@ -85,6 +85,21 @@ class Store:
         found = self._of(kind)
         return [found[key] for key in sorted(found) if not namespace or key[0] == namespace]
 
+    def select_at(self, kind: Kind, namespace: str, version: int) -> list[Object]:
+        """The same as they were at an earlier version.
+
+        Raises:
+            ApiError: 410 when the log no longer reaches back that far.
+        """
+        found = dict(self._of(kind))
+        for change in reversed(self.changes_after(version)):
+            if change.kind is kind:
+                key = key_of(kind, change.object)
+                found.pop((key.namespace, key.name), None)
+                if change.previous is not None:
+                    found[key.namespace, key.name] = change.previous
+        return [found[key] for key in sorted(found) if not namespace or key[0] == namespace]
+
     def put(self, kind: Kind, obj: Object) -> Object:
         """Create or replace an object; returns it as stored, with its new resourceVersion."""
         self.version += 1

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sandbox.kubernetes_api.kinds import Kind
-from sandbox.kubernetes_api.objects import Object, labels, lookup, meta
+from sandbox.kubernetes_api.objects import FOREGROUND, ORPHAN, Object, labels, lookup, meta
 from sandbox.kubernetes_api.selectors import label_selector
 from sandbox.kubernetes_api.status import bad_request, invalid
 from sandbox.kubernetes_api.virtual_service import virtual_service_problems
@@ -17,10 +17,11 @@ Problem = tuple[str, str, str]
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-_QUALIFIED = re.compile(r"([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_QUALIFIED = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?")
 _DNS_1035 = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', and start with a letter"
 _RFC_1123 = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'"
+_NAME_PART = "name part must consist of alphanumeric characters, '-', '_' or '.'"
 _MAX_PORT = 65_535
 _WORKLOADS = ("deployments", "replicasets")
 _JOB_NUMBERS = (
@@ -30,6 +31,9 @@ _JOB_NUMBERS = (
     "parallelism",
     "ttlSecondsAfterFinished",
 )
+_OF_64_BITS = ("activeDeadlineSeconds", "terminationGracePeriodSeconds")
+_LARGEST_ANNOTATIONS = 256 * 1024
+_STANDARD_FINALIZERS = (FOREGROUND, ORPHAN, "kubernetes")
 _IMMUTABLE_IN_A_JOB = ("completions", "selector", "template")
 _INTEGERS = (
     ("spec", "replicas"),
@@ -73,9 +77,22 @@ def check_shape(kind: Kind, obj: Any) -> Object:
             )
     for path in _INTEGERS:
         value = lookup(obj, *path)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool)) and not kind.custom:
-            raise bad_request(f"{kind.kind} cannot be handled: {'.'.join(path)} must be an integer, got {value!r}")
+        if value is not None and not kind.custom and not _is_integer(value, _bits(path[-1])):
+            bits = _bits(path[-1])
+            raise bad_request(f"{kind.kind} cannot be handled: {'.'.join(path)} must be an int{bits}, got {value!r}")
+    data = obj.get("data")
+    texts = isinstance(data, dict) and all(isinstance(value, str) for value in data.values())
+    if kind.plural in ("configmaps", "secrets") and data is not None and not texts:
+        raise bad_request(f"{kind.kind} cannot be handled: data must map strings to strings, got {data!r:.200}")
     return {name: value for name, value in obj.items() if value is not None}
+
+
+def _bits(name: str) -> int:
+    return 64 if name in _OF_64_BITS else 32
+
+
+def _is_integer(value: Any, bits: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -(2 ** (bits - 1)) <= value < 2 ** (bits - 1)
 
 
 def validate(kind: Kind, old: Object | None, new: Object) -> None:
@@ -84,13 +101,15 @@ def validate(kind: Kind, old: Object | None, new: Object) -> None:
     Raises:
         ApiError: 422 naming every offending field.
     """
-    problems = [*_metadata(kind, new), *_CHECKS.get(kind.plural, _nothing)(new)]
+    problems = [*_metadata(kind, new), *_references(old, new), *_CHECKS.get(kind.plural, _nothing)(new)]
     if kind.plural in _WORKLOADS:
         problems += _workload(new)
         if old is not None and lookup(old, "spec", "selector") != lookup(new, "spec", "selector"):
             problems.append(_invalid("spec.selector", lookup(new, "spec", "selector"), "field is immutable"))
     elif kind.plural == "jobs" and old is not None:
         problems += _changed_for_good(old, new)
+    elif kind.plural == "services" and old is not None:
+        problems += _moved(old, new)
     if problems:
         raise invalid(kind, meta(new).get("name", ""), problems)
 
@@ -109,6 +128,43 @@ def _metadata(kind: Kind, obj: Object) -> Iterator[Problem]:
             "metadata.name", name, "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters"
         )
     yield from _labels("metadata.labels", labels(obj))
+    annotations = meta(obj).get("annotations") or {}
+    for key in annotations:
+        if not _qualified(key.lower()):
+            yield _invalid(
+                "metadata.annotations", key, "name part must consist of alphanumeric characters, '-', '_' or '.'"
+            )
+    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > _LARGEST_ANNOTATIONS:
+        why = f"Too long: may not be more than {_LARGEST_ANNOTATIONS} bytes"
+        yield ("FieldValueTooLong", "metadata.annotations", why)
+
+
+def _qualified(key: str) -> bool:
+    prefix, slash, name = key.rpartition("/")
+    prefixed = not slash or (len(prefix) <= 253 and _SUBDOMAIN.fullmatch(prefix) is not None)
+    return prefixed and len(name) <= 63 and _QUALIFIED.fullmatch(name) is not None
+
+
+def _references(old: Object | None, new: Object) -> Iterator[Problem]:
+    """What holds an object, and whose it is."""
+    finalizers = meta(new).get("finalizers") or []
+    for index, name in enumerate(finalizers):
+        if name not in _STANDARD_FINALIZERS and "/" not in name:
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            yield _invalid(f"metadata.finalizers[{index}]", name, why)
+    added = [name for name in finalizers if name not in (meta(old or {}).get("finalizers") or [])]
+    if old is not None and meta(old).get("deletionTimestamp") and added:
+        why = "no new finalizers can be added if the object is being deleted, found new finalizers"
+        yield ("FieldValueForbidden", "metadata.finalizers", f"Forbidden: {why} {added}")
+    owners = meta(new).get("ownerReferences") or []
+    for index, owner in enumerate(owners):
+        for field in ("apiVersion", "kind", "name", "uid"):
+            if not owner.get(field):
+                yield _invalid(
+                    f"metadata.ownerReferences[{index}].{field}", owner.get(field, ""), f"{field} must not be empty"
+                )
+    if sum(1 for owner in owners if owner.get("controller")) > 1:
+        yield _invalid("metadata.ownerReferences", len(owners), "Only one reference can have Controller set to true")
 
 
 def _labels(field: str, values: Any) -> Iterator[Problem]:
@@ -116,8 +172,8 @@ def _labels(field: str, values: Any) -> Iterator[Problem]:
         yield _invalid(field, values, "must be of type object")
         return
     for key, value in values.items():
-        if not _QUALIFIED.fullmatch(key):
-            yield _invalid(field, key, "name part must consist of alphanumeric characters, '-', '_' or '.'")
+        if not _qualified(key):
+            yield _invalid(field, key, _NAME_PART)
         if not isinstance(value, str) or len(value) > 63 or not _LABEL_VALUE.fullmatch(value):
             yield _invalid(field, value, "a valid label must be at most 63 alphanumeric characters, '-', '_' or '.'")
 
@@ -136,6 +192,19 @@ def _workload(obj: Object) -> Iterator[Problem]:
         yield _invalid("spec.template.metadata.labels", template_labels, "`selector` does not match template `labels`")
     yield from _labels("spec.template.labels", template_labels)
     yield from _containers(lookup(obj, "spec", "template", "spec"), "spec.template.spec")
+    yield from _seconds(obj)
+    policy = lookup(obj, "spec", "template", "spec", "restartPolicy")
+    if policy not in (None, "Always"):
+        message = f'Unsupported value: "{policy}": supported values: "Always"'
+        yield ("FieldValueNotSupported", "spec.template.spec.restartPolicy", message)
+
+
+def _seconds(obj: Object) -> Iterator[Problem]:
+    ready, deadline = lookup(obj, "spec", "minReadySeconds") or 0, lookup(obj, "spec", "progressDeadlineSeconds")
+    if ready < 0:
+        yield _invalid("spec.minReadySeconds", ready, "must be greater than or equal to 0")
+    if deadline is not None and deadline <= ready:
+        yield _invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
 
 
 def _replicas(obj: Object) -> Iterator[Problem]:
@@ -143,9 +212,17 @@ def _replicas(obj: Object) -> Iterator[Problem]:
     if replicas is None:
         return
     if not isinstance(replicas, int) or isinstance(replicas, bool):
-        yield _invalid("spec.replicas", replicas, "spec.replicas must be of type integer")
+        why = f'Invalid value: "{_type(replicas)}": spec.replicas in body must be of type integer: "{_type(replicas)}"'
+        yield ("FieldValueTypeInvalid", "spec.replicas", why)
     elif replicas < 0:
         yield _invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+    elif replicas >= 2**31:
+        yield _invalid("spec.replicas", replicas, "should be less than or equal to 2147483647")
+
+
+def _type(value: Any) -> str:
+    names = {bool: "boolean", str: "string", float: "number", list: "array", dict: "object"}
+    return names.get(type(value), "null")
 
 
 def _containers(spec: Any, field: str) -> Iterator[Problem]:
@@ -191,6 +268,13 @@ def _changed_for_good(old: Object, new: Object) -> Iterator[Problem]:
         value = lookup(new, "spec", name)
         if value != lookup(old, "spec", name):
             yield _invalid(f"spec.{name}", value, "field is immutable")
+
+
+def _moved(old: Object, new: Object) -> Iterator[Problem]:
+    """A Service keeps its address for as long as it is of its type."""
+    kept, asked = lookup(old, "spec", "clusterIP"), lookup(new, "spec", "clusterIP")
+    if kept and asked and asked != kept and lookup(old, "spec", "type") == lookup(new, "spec", "type"):
+        yield _invalid("spec.clusterIPs[0]", [asked], "may not change once set")
 
 
 def _service(obj: Object) -> Iterator[Problem]:

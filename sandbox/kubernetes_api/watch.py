@@ -11,10 +11,10 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.kubernetes_api.objects import Object, meta
+from sandbox.kubernetes_api.objects import Object, meta, with_metadata
 from sandbox.kubernetes_api.paths import ResourcePath
 from sandbox.kubernetes_api.representation import Representation
-from sandbox.kubernetes_api.status import ApiError, bad_request, future_version
+from sandbox.kubernetes_api.status import ApiError, bad_request, future_version, invalid_options
 from sandbox.kubernetes_api.store import ADDED, DELETED, Change, Store
 
 _BOOKMARK_SECONDS = 30.0
@@ -74,7 +74,8 @@ class WatchRequest:
         query = request.query
         initial = query.get("sendInitialEvents") == "true"
         if initial and query.get("resourceVersionMatch") != "NotOlderThan":
-            raise bad_request("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+            why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+            raise invalid_options("ListOptions", f"resourceVersionMatch: Forbidden: {why}")
         version = parse_version(query, store)
         return cls(
             path=path,
@@ -98,11 +99,10 @@ class Watches:
     async def serve(self, request: web.Request, watch: WatchRequest) -> web.StreamResponse:
         """Stream events until the timeout, the client's leaving or the server's stop.
 
-        Raises:
-            ApiError: 410 when the log no longer has the version to start from.
+        When the log no longer has the version to start from, that is the only event: the real server has begun to
+        answer by the time it looks.
         """
         feed = _Feed(self._store, watch)
-        first = feed.first()
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         wake = asyncio.Event()
@@ -110,6 +110,11 @@ class Watches:
         unsubscribe = self._store.subscribe(lambda _: wake.set())
         try:
             with contextlib.suppress(ConnectionResetError):
+                try:
+                    first = feed.first()
+                except ApiError as error:
+                    await response.write(_lines([_error(error)]))
+                    return response
                 await response.write(_lines(first))
                 await self._follow(response, feed, wake, watch.timeout)
         finally:
@@ -125,7 +130,7 @@ class Watches:
             try:
                 events = feed.news()
             except ApiError as error:  # this client reads too slowly: the log went on without it
-                await response.write(_lines([{"type": "ERROR", "object": error.status()}]))
+                await response.write(_lines([_error(error)]))
                 return
             if events:
                 await response.write(_lines(events))
@@ -190,6 +195,8 @@ class _Feed:
         after = change.type != DELETED and self._watch.matches(change.object)
         if not before and not after:
             return None
+        if before and not after and change.type != DELETED:  # as it was, in the version in which it left
+            return self._event(DELETED, with_metadata(change.previous or {}, resourceVersion=str(change.version)))
         return self._event(change.type if before and after else ADDED if after else DELETED, change.object)
 
     def _event(self, event_type: str, obj: Object) -> Object:
@@ -201,6 +208,10 @@ class _Feed:
         if annotations:
             metadata["annotations"] = annotations
         return self._event("BOOKMARK", {"kind": path.kind.kind, "metadata": metadata})
+
+
+def _error(error: ApiError) -> Object:
+    return {"type": "ERROR", "object": error.status()}
 
 
 def _lines(events: list[Object]) -> bytes:

@@ -23,7 +23,7 @@ from temporalio.bridge.proto.workflow_commands import (
 )
 from temporalio.common import MetricMeter, Priority, TypedSearchAttributes
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
-from temporalio.workflow import Info, _Definition
+from temporalio.workflow import Info, ParentInfo, _Definition
 
 from tests.activations.history import timestamp
 from tidegate.client import data_converter
@@ -147,7 +147,7 @@ class Driver:
             headers={},
             namespace="default",
             original_execution_run_id=init.original_execution_run_id,
-            parent=None,
+            parent=_parent(init),
             root=None,
             raw_memo={},
             retry_policy=None,
@@ -178,6 +178,13 @@ class Driver:
             last_failure=None,
         )
         return self._runner.create_instance(details)
+
+
+def _parent(init: InitializeWorkflow) -> ParentInfo | None:
+    if not init.HasField("parent_workflow_info"):
+        return None
+    found = init.parent_workflow_info
+    return ParentInfo(namespace=found.namespace, run_id=found.run_id, workflow_id=found.workflow_id)
 
 
 def _cancelled_activity(seq: int) -> WorkflowActivationJob:

@@ -9,6 +9,7 @@ from datetime import datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.failure.v1 import Failure as ApiFailure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.bridge.proto.activity_result import ActivityResolution, Cancellation, Failure, Success
 from temporalio.bridge.proto.child_workflow import (
@@ -20,6 +21,7 @@ from temporalio.bridge.proto.child_workflow import (
 from temporalio.bridge.proto.child_workflow import Failure as ChildFailure
 from temporalio.bridge.proto.child_workflow import StartChildWorkflowExecutionFailedCause as Cause
 from temporalio.bridge.proto.child_workflow import Success as ChildSuccess
+from temporalio.bridge.proto.common import NamespacedWorkflowExecution
 from temporalio.bridge.proto.workflow_activation import (
     CancelWorkflow,
     DoUpdate,
@@ -30,6 +32,7 @@ from temporalio.bridge.proto.workflow_activation import (
     ResolveChildWorkflowExecutionStart,
     ResolveChildWorkflowExecutionStartFailure,
     ResolveChildWorkflowExecutionStartSuccess,
+    ResolveRequestCancelExternalWorkflow,
     ResolveSignalExternalWorkflow,
     SignalWorkflow,
     WorkflowActivationJob,
@@ -93,6 +96,7 @@ class _Taken:
         self._timers: dict[int, tuple[int, int]] = {}
         self._children: dict[int, tuple[int, int]] = {}
         self._signals: dict[int, tuple[int, int]] = {}
+        self._cancels: dict[int, tuple[int, int]] = {}
 
     def take(self, event: HistoryEvent, history: WorkflowHistory) -> None:
         kind = EventType.Name(event.event_type)
@@ -124,6 +128,10 @@ class _Taken:
         elif event.HasField("signal_external_workflow_execution_initiated_event_attributes"):
             signal = event.signal_external_workflow_execution_initiated_event_attributes
             self._signals[event.event_id] = len(self._signals) + 1, signal.workflow_task_completed_event_id
+        elif event.HasField("request_cancel_external_workflow_execution_initiated_event_attributes"):
+            cancel = event.request_cancel_external_workflow_execution_initiated_event_attributes
+            if not cancel.child_workflow_only:
+                self._cancels[event.event_id] = len(self._cancels) + 1, cancel.workflow_task_completed_event_id
 
     def _jobs(
         self, event: HistoryEvent, kind: str, history: WorkflowHistory
@@ -156,6 +164,19 @@ class _Taken:
                     WorkflowActivationJob(resolve_signal_external_workflow=ResolveSignalExternalWorkflow(seq=seq)),
                     task,
                 )
+            case "EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED":
+                requested = event.external_workflow_execution_cancel_requested_event_attributes
+                yield from self._cancel(requested.initiated_event_id, None)
+            case "REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED":
+                refused = event.request_cancel_external_workflow_execution_failed_event_attributes
+                yield from self._cancel(refused.initiated_event_id, ApiFailure(message="it has ended"))
+
+    def _cancel(self, initiated: int, failure: ApiFailure | None) -> Iterator[tuple[WorkflowActivationJob, int | None]]:
+        """The answer to the request of a cancellation by an id; that of a child's has none that anybody hears."""
+        if initiated in self._cancels:
+            seq, task = self._cancels[initiated]
+            resolved = ResolveRequestCancelExternalWorkflow(seq=seq, failure=failure)
+            yield WorkflowActivationJob(resolve_request_cancel_external_workflow=resolved), task
 
     def _activity(self, event: HistoryEvent) -> Iterator[tuple[WorkflowActivationJob, int | None]]:
         if event.HasField("activity_task_completed_event_attributes"):
@@ -224,7 +245,14 @@ class _Taken:
 
 def _init(event: HistoryEvent, workflow_id: str) -> InitializeWorkflow:
     started = event.workflow_execution_started_event_attributes
+    parent = started.parent_workflow_execution
+    child = started.HasField("parent_workflow_execution")
     return InitializeWorkflow(
+        parent_workflow_info=NamespacedWorkflowExecution(
+            namespace=started.parent_workflow_namespace, workflow_id=parent.workflow_id, run_id=parent.run_id
+        )
+        if child
+        else None,
         workflow_type=started.workflow_type.name,
         workflow_id=workflow_id,
         arguments=started.input.payloads,
@@ -274,6 +302,8 @@ def recorded_words(history: WorkflowHistory) -> Iterator[str]:
             child = event.start_child_workflow_execution_initiated_event_attributes
             yield f"start_child_workflow_execution {child.workflow_type.name} {child.workflow_id}"
         elif event.HasField("request_cancel_external_workflow_execution_initiated_event_attributes"):
-            yield "cancel_child_workflow_execution"
+            asked = event.request_cancel_external_workflow_execution_initiated_event_attributes
+            by_id = "request_cancel_external_workflow_execution"
+            yield "cancel_child_workflow_execution" if asked.child_workflow_only else by_id
         elif event.HasField("signal_external_workflow_execution_initiated_event_attributes"):
             yield "signal_external_workflow_execution"

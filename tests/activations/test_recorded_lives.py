@@ -13,6 +13,7 @@ from tests.activations.history import Batch, Recorded, recorded_words, take_apar
 from tests.replay.record import HISTORIES
 from tests.replay.test_replay import read
 from workers.activations import OneByOneRunner
+from workflows import reconciler
 from workflows.rollout import Rollout
 
 # Answers to updates are messages, and ends are not compared here: the words of the two differ.
@@ -56,6 +57,14 @@ def independent(batch: Batch, following: Batch) -> Jobs:
 async def test_the_driver_hears_what_was_recorded(file: Path) -> None:
     history = read(file)
     assert [each for each in ask(take_apart(history)) if not each.startswith(UNTOLD)] == list(recorded_words(history))
+
+
+@pytest.mark.parametrize("file", RELEASES, ids=lambda file: file.stem)
+async def test_the_reconciler_leaves_the_steps_turns_enough(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = take_apart(read(file))
+    said = ask(recorded)
+    monkeypatch.setattr(reconciler, "TURNS", 2 * reconciler.TURNS)
+    assert ask(recorded) == said
 
 
 @pytest.mark.parametrize("file", RELEASES, ids=lambda file: file.stem)

@@ -10,9 +10,9 @@ import pytest
 from aiohttp import web
 from temporalio.exceptions import ApplicationError
 
-from activities.servicenow import ServiceNow
-from activities.servicenow_fields import ServiceNowSettings
-from sandbox.servicenow import ServiceNowApi
+from activities.servicenow.fields import ServiceNowSettings
+from activities.servicenow.incidents import ServiceNow
+from sandbox.servicenow.server import ServiceNowApi
 from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
 from tidegate.contract import IncidentRequest
 

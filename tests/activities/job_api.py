@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from activities.cluster import Cluster
-from activities.jobs import Jobs
+from activities.kubernetes.client import Cluster
+from activities.metrics.job.provider import Jobs
 from tests.activities.outside import run_activity
 from tidegate.analysis.reading import Reading
 from tidegate.contract import EndJobs, MeasureRequest, job_name

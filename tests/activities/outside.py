@@ -18,8 +18,8 @@ from aiohttp.test_utils import TestServer
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.egress import Egress
-from activities.outgoing import Outgoing
+from activities.transport.egress import Egress
+from activities.transport.outgoing import Outgoing
 from tidegate.contract import ErrorType
 
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]

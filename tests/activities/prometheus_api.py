@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs
 
-from activities.prometheus import Prometheus, PrometheusSettings
-from activities.secrets import NamedSecrets
+from activities.metrics.prometheus.provider import PrometheusProvider, PrometheusSettings
+from activities.secrets.store import NamedSecrets
 from tests.activities.outside import MemorySecrets, Script, Seen, http_client, run_activity
 from tidegate.analysis.reading import Reading
 from tidegate.contract import MeasureRequest
@@ -32,7 +32,7 @@ async def measure(server: Script, *metrics: dict[str, Any], **request: Any) -> l
     async with http_client() as http:
         store = MemorySecrets({"secret/namespaces/payments/team": {"token": "tenant-4711"}})
         settings = PrometheusSettings(address=server.url)
-        provider = Prometheus(NamedSecrets(store), http, settings, environment={}, clock=lambda: NOW)
+        provider = PrometheusProvider(NamedSecrets(store), http, settings, environment={}, clock=lambda: NOW)
         asked = MeasureRequest(namespace="payments", run="checkout-1", metrics=metrics, **request)
         readings: list[Reading] = await run_activity(provider.measure, asked)
     return readings

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from activities.charts import MAX_CURVES, draw
+from activities.servicenow.charts import MAX_CURVES, draw
 from tidegate.analysis.status import Phase
-from tidegate.contract import Chart, Curve, Limit, Point
+from tidegate.contract import Chart, Curve, Limit, LimitKind, Point
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RED, GREEN = (214, 39, 40), (44, 160, 44)  # matplotlib's tab:red and tab:green
@@ -22,7 +22,12 @@ def curve(*values: float | None, verdict: Phase = Phase.SUCCESSFUL, limit: float
     points = (
         Point(at=START + timedelta(minutes=number), value=value, verdict=verdict) for number, value in enumerate(values)
     )
-    return Curve(gate="gate", metric=name, points=tuple(points), limits=(Limit(text="success: result", value=limit),))
+    return Curve(
+        gate="gate",
+        metric=name,
+        points=tuple(points),
+        limits=(Limit(text="success: result", value=limit, kind=LimitKind.SUCCESS),),
+    )
 
 
 def drawn(*curves: Curve, weights: tuple[tuple[datetime, int], ...] = ((START, 10),)) -> Image.Image:

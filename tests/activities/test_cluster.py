@@ -10,21 +10,19 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities import replica_sets
-from activities.cluster import FENCE_ANNOTATION, REPLICA_SETS, ROLLOUTS, SERVICES, Cluster, put
-from activities.kubernetes import Kubernetes
+from activities.kubernetes import replica_sets
+from activities.kubernetes.client import FENCE_ANNOTATION, REPLICA_SETS, ROLLOUTS, SERVICES, Cluster
+from activities.kubernetes.informers import Cache
+from activities.kubernetes.json_patch import put
+from activities.reconcile.rollout_objects import Kubernetes
 from sandbox.processes import until
 from sandbox.world import Part, World, open_world
 from tests.virtual.cluster import VirtualCluster
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.contract import (
-    CreateReplicaSet,
     ErrorType,
     Fence,
-    MarkStable,
     ObserveRequest,
-    PointServices,
-    ScaleReplicaSet,
     Target,
 )
 from tidegate.manifests.documents import load
@@ -40,10 +38,10 @@ SET = f"checkout-{HASH}"
 class Stage:
     """The checkout example in an embedded API, and the activities on it."""
 
-    def __init__(self, world: World, cluster: Cluster) -> None:
+    def __init__(self, world: World, cluster: Cluster, cache: Cache) -> None:
         self.world = world
         self.cluster = cluster
-        self.kubernetes = Kubernetes(cluster)
+        self.kubernetes = Kubernetes(cluster, cache)
         self._sequence = 0
 
     def fence(self) -> Fence:
@@ -51,12 +49,8 @@ class Stage:
         return Fence(epoch=1000, sequence=self._sequence)
 
     async def canary(self, pods: int) -> None:
-        await self.kubernetes.create_replica_set(
-            CreateReplicaSet(target=TARGET, rollout=ROLLOUT, hash=HASH, revision=1, fence=self.fence())
-        )
-        await self.kubernetes.scale_replica_set(
-            ScaleReplicaSet(target=TARGET, replica_set=SET, replicas=pods, fence=self.fence())
-        )
+        await self.kubernetes.create_replica_set(TARGET, dict(ROLLOUT), self.fence(), hash_=HASH, revision=1)
+        await self.kubernetes.scale_replica_set(TARGET, SET, pods, self.fence())
         await self.available(pods)
 
     async def available(self, pods: int) -> None:
@@ -71,9 +65,11 @@ async def stage() -> AsyncIterator[Stage]:
     async with open_world(frozenset({Part.CLUSTER})) as world:
         await world.apply([loaded.raw for loaded in (*MANIFESTS.services, *MANIFESTS.virtual_services)])
         cluster = await Cluster.connect(url=world.kubernetes.url)
+        cache = Cache(cluster)
         try:
-            yield Stage(world, cluster)
+            yield Stage(world, cluster, cache)
         finally:
+            await cache.close()
             await cluster.close()
 
 
@@ -95,8 +91,7 @@ async def test_a_replica_set_is_made_as_argo_makes_it(stage: Stage) -> None:
 
 async def test_creating_again_changes_nothing_but_the_revision(stage: Stage) -> None:
     await stage.canary(2)
-    again = CreateReplicaSet(target=TARGET, rollout=ROLLOUT, hash=HASH, revision=4, fence=stage.fence())
-    state = await stage.kubernetes.create_replica_set(again)
+    state = await stage.kubernetes.create_replica_set(TARGET, dict(ROLLOUT), stage.fence(), hash_=HASH, revision=4)
     assert (state.revision, state.desired) == (4, 2)
 
 
@@ -111,9 +106,7 @@ async def test_an_object_that_never_stands_still_is_a_conflict(stage: Stage) -> 
 
 
 async def test_services_keep_their_own_selectors(stage: Stage) -> None:
-    await stage.kubernetes.point_services(
-        PointServices(target=TARGET, selectors={"checkout-stable": "aaa"}, fence=stage.fence())
-    )
+    await stage.kubernetes.point_service(TARGET, "checkout-stable", "aaa", stage.fence())
     found = await stage.cluster.get(SERVICES, "payments", "checkout-stable")
     assert found["spec"]["selector"] == {"app": "checkout", "rollouts-pod-template-hash": "aaa"}
     assert found["spec"]["ports"][0]["targetPort"] == 8080
@@ -122,7 +115,7 @@ async def test_services_keep_their_own_selectors(stage: Stage) -> None:
 
 async def test_a_promoted_revision_is_known_again_without_a_rollout_object(stage: Stage) -> None:
     await stage.canary(1)
-    await stage.kubernetes.mark_stable(MarkStable(target=TARGET, replica_set=SET, hash=HASH, fence=stage.fence()))
+    await stage.kubernetes.mark_promoted(TARGET, SET, HASH, stage.fence(), has_object=False)
     seen = await stage.kubernetes.observe(ObserveRequest(target=TARGET, rollout=ROLLOUT, pods=True))
     assert seen.stable_hash == HASH
     assert seen.rollout is None
@@ -135,7 +128,7 @@ async def test_a_promoted_revision_is_known_again_without_a_rollout_object(stage
 async def test_the_rollout_object_is_told(stage: Stage) -> None:
     await stage.world.apply([ROLLOUT])
     await stage.canary(1)
-    await stage.kubernetes.mark_stable(MarkStable(target=TARGET, replica_set=SET, hash=HASH, fence=stage.fence()))
+    await stage.kubernetes.mark_promoted(TARGET, SET, HASH, stage.fence(), has_object=True)
     seen = await stage.kubernetes.observe(ObserveRequest(target=TARGET))
     assert seen.rollout is not None
     assert seen.rollout["status"]["stableRS"] == HASH
@@ -144,15 +137,14 @@ async def test_the_rollout_object_is_told(stage: Stage) -> None:
 async def test_a_conflict_about_something_else_than_the_name_is_worth_a_retry() -> None:
     cluster = VirtualCluster(datetime.now(UTC))
     await cluster.start()
-    request = CreateReplicaSet(
-        target=TARGET, rollout=ROLLOUT, hash=HASH, revision=1, fence=Fence(epoch=1000, sequence=1)
-    )
+    kubernetes, fence = Kubernetes(cluster.client, cluster.cache), Fence(epoch=1000, sequence=1)
     try:
         cluster.fail("create", "replicasets", 1, 409)
         with pytest.raises(ApplicationError) as failed:
-            await Kubernetes(cluster.client).create_replica_set(request)
+            await kubernetes.create_replica_set(TARGET, dict(ROLLOUT), fence, hash_=HASH, revision=1)
         assert (failed.value.type, failed.value.non_retryable) == (ErrorType.CONFLICT, False)
-        assert (await Kubernetes(cluster.client).create_replica_set(request)).hash == HASH
+        created = await kubernetes.create_replica_set(TARGET, dict(ROLLOUT), fence, hash_=HASH, revision=1)
+        assert created.hash == HASH
     finally:
         await cluster.stop()
 

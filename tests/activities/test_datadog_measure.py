@@ -14,8 +14,8 @@ from aiohttp import web
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
-from activities.datadog import Datadog
-from activities.secrets import NamedSecrets
+from activities.metrics.datadog.provider import DatadogProvider
+from activities.secrets.store import NamedSecrets
 from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
 from tidegate.analysis.reading import Reading
 from tidegate.contract import ErrorType, MeasureRequest
@@ -49,7 +49,7 @@ def series(*points: Any, **more: Any) -> dict[str, Any]:
 async def measure(server: Script, *metrics: dict[str, Any], secrets: MemorySecrets | None = None) -> list[Reading]:
     store = secrets or MemorySecrets({PATH: {**KEYS, "address": server.url}})
     async with http_client() as http:
-        provider = Datadog(NamedSecrets(store), http, environment={}, clock=lambda: NOW)
+        provider = DatadogProvider(NamedSecrets(store), http, environment={}, clock=lambda: NOW)
         request = MeasureRequest(namespace="payments", run="checkout-1", metrics=metrics)
         readings: list[Reading] = await run_activity(provider.measure, request)
     return readings
@@ -235,7 +235,7 @@ async def test_a_rate_limit_is_waited_out_and_is_no_reading() -> None:
     beats: list[Any] = []
     async with Script().then(429, {"errors": ["Rate limit"]}, X_RateLimit_Reset="17") as server, http_client() as http:
         secrets = MemorySecrets({PATH: {**KEYS, "address": server.url}})
-        provider = Datadog(NamedSecrets(secrets), http, environment={}, clock=lambda: NOW)
+        provider = DatadogProvider(NamedSecrets(secrets), http, environment={}, clock=lambda: NOW)
         request = MeasureRequest(namespace="n", run="r", metrics=(P99, RATE))
         with pytest.raises(ApplicationError) as caught:
             await run_activity(provider.measure, request, heartbeats=beats)
@@ -249,7 +249,7 @@ async def test_a_rate_limit_is_waited_out_and_is_no_reading() -> None:
 async def test_the_next_attempt_says_how_long_the_limit_held_it_up() -> None:
     async with Script().then(200, columns([1])) as server, http_client() as http:
         secrets = MemorySecrets({PATH: {**KEYS, "address": server.url}})
-        provider = Datadog(NamedSecrets(secrets), http, environment={}, clock=lambda: NOW)
+        provider = DatadogProvider(NamedSecrets(secrets), http, environment={}, clock=lambda: NOW)
         environment = ActivityEnvironment()
         since = datetime.fromtimestamp(NOW - 20, UTC).isoformat()
         environment.info = replace(environment.info, heartbeat_details=[since])
@@ -340,7 +340,7 @@ async def measure_scoped(
         request = MeasureRequest(
             namespace="payments", run="r", metrics=(scoped,), secret_args=TENANT if references is None else references
         )
-        provider = Datadog(NamedSecrets(store), http, environment={}, clock=lambda: NOW)
+        provider = DatadogProvider(NamedSecrets(store), http, environment={}, clock=lambda: NOW)
         [reading] = await run_activity(provider.measure, request)
     return reading
 
@@ -381,7 +381,7 @@ async def test_a_store_that_is_away_is_an_error_that_may_pass() -> None:
 
     async with http_client() as http:
         request = MeasureRequest(namespace="payments", run="r", metrics=(SCOPED,), secret_args=TENANT)
-        [reading] = await run_activity(Datadog(NamedSecrets(Away()), http, environment={}).measure, request)
+        [reading] = await run_activity(DatadogProvider(NamedSecrets(Away()), http, environment={}).measure, request)
     assert (reading.error, reading.unresolved) == ("Unable to resolve metric arguments: Vault: sealed", False)
 
 

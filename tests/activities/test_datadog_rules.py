@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.datadog_batch import Due, batches
-from activities.datadog_formula import MAX_DEPTH, Formula, FormulaError, NotComputableError, Outcome
-from activities.datadog_request import Question, Window, scalar_request
-from activities.datadog_response import plain_decimal, read_first, read_series, read_table
-from activities.measuring import ResponseError
+from activities.metrics.datadog.batch import PendingQuery, batches
+from activities.metrics.datadog.formula import MAX_DEPTH, Formula, FormulaError, FormulaResult, NotComputableError
+from activities.metrics.datadog.request import DatadogQuery, Window, scalar_request
+from activities.metrics.datadog.response import plain_decimal, read_first, read_series, read_table
+from activities.metrics.provider import ResponseError
 
 NAMES = ("a", "b", "hits")
 numbers = st.floats(min_value=0.001, max_value=1e6)
@@ -61,16 +61,16 @@ def test_operators_bind_as_usual(text: str, value: float) -> None:
 @given(formulas(), values)
 def test_a_ratio_never_makes_data_out_of_a_denominator_without_data(text: str, found: dict[str, float | None]) -> None:
     ratio = Formula(f"({text}) / hits").evaluate_ratio(found | {"hits": None})
-    assert ratio == Outcome(None)
+    assert ratio == FormulaResult(None)
 
 
 @given(numbers, numbers)
 def test_a_numerator_without_data_is_zero_only_beside_a_denominator_with_data(hits: float, other: float) -> None:
-    assert Formula("a / hits * 100").evaluate_ratio({"hits": hits}) == Outcome(0.0, frozenset({"a"}))
-    assert Formula("a / (a + b)").evaluate_ratio({"b": other}) == Outcome(0.0, frozenset({"a"}))
-    assert Formula("a / hits + b").evaluate_ratio({"hits": hits}) == Outcome(None)
-    assert Formula("a * 1000").evaluate_ratio({}) == Outcome(None)
-    assert Formula("a / hits").evaluate_ratio({"hits": 0.0}) == Outcome(None)
+    assert Formula("a / hits * 100").evaluate_ratio({"hits": hits}) == FormulaResult(0.0, frozenset({"a"}))
+    assert Formula("a / (a + b)").evaluate_ratio({"b": other}) == FormulaResult(0.0, frozenset({"a"}))
+    assert Formula("a / hits + b").evaluate_ratio({"hits": hits}) == FormulaResult(None)
+    assert Formula("a * 1000").evaluate_ratio({}) == FormulaResult(None)
+    assert Formula("a / hits").evaluate_ratio({"hits": 0.0}) == FormulaResult(None)
 
 
 def test_renaming_touches_references_only() -> None:
@@ -101,10 +101,10 @@ def test_any_text_is_refused_or_has_a_finite_value(text: str, found: dict[str, f
 # ------------------------------------------------------------------------------------------------------------- requests
 
 
-def question(text: str, formula: str = "", **more: Any) -> Question:
+def question(text: str, formula: str = "", **more: Any) -> DatadogQuery:
     queries = {"a": text, "b": text} if formula else {"query": text}
     given_fields = {"aggregator": "last", "api_version": "v2"} | more
-    return Question(queries, formula, interval=timedelta(minutes=5), timeout=timedelta(seconds=10), **given_fields)
+    return DatadogQuery(queries, formula, interval=timedelta(minutes=5), timeout=timedelta(seconds=10), **given_fields)
 
 
 @given(st.lists(st.sampled_from(["", "a / b", "b * 2"]), min_size=1, max_size=6))
@@ -130,14 +130,14 @@ def test_a_batch_agrees_on_everything_that_one_request_shares() -> None:
         question("e{*}", api_version="v1"),
         question("f{*}", "top(a, 5 by b)"),
     ]
-    due = [Due(index, each, Window(0, 300), None) for index, each in enumerate(questions)]
+    due = [PendingQuery(index, each, Window(0, 300), None) for index, each in enumerate(questions)]
     assert [[each.index for each in batch] for batch in batches(due)] == [[0, 1], [2], [3], [4], [5]]
 
 
 @given(now=st.floats(1e9, 2e9), seconds=st.integers(1, 10_000), rollup=st.none() | st.integers(1, 3600))
 def test_a_window_has_its_length_and_ends_in_the_past(now: float, seconds: int, rollup: int | None) -> None:
     text = f"sum:h{{*}}.rollup(sum, {rollup})" if rollup else "sum:h{*}"
-    asked = Question({"q": text}, "", "last", "v2", timedelta(seconds=seconds), timedelta(seconds=1))
+    asked = DatadogQuery({"q": text}, "", "last", "v2", timedelta(seconds=seconds), timedelta(seconds=1))
     window = asked.window(now)
     assert window.end - window.start == seconds
     assert now - 1 - (rollup or 0) <= window.end <= now

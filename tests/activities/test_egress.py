@@ -10,12 +10,12 @@ import httpx
 import pytest
 from aiohttp import web
 
-from activities.egress import Egress, NotAllowedError
-from activities.http import TransportError, exchange
-from activities.outgoing import Outgoing
-from activities.prometheus import Prometheus
-from activities.secrets import NamedSecrets
-from activities.web import Web
+from activities.metrics.prometheus.provider import PrometheusProvider
+from activities.metrics.web.provider import WebProvider
+from activities.secrets.store import NamedSecrets
+from activities.transport.egress import Egress, NotAllowedError
+from activities.transport.http import TransportError, exchange
+from activities.transport.outgoing import Outgoing
 from tests.activities.outside import LOOPBACK, MemorySecrets, Script, http_client, run_activity
 from tidegate.analysis.reading import Reading
 from tidegate.contract import MeasureRequest
@@ -195,7 +195,9 @@ async def test_an_address_that_does_not_answer_is_passed_over_for_the_next() -> 
             assert (await exchange(http, "GET", f"http://two.example:{port}/", timeout=5)).quoted == "here"
 
 
-async def measured(provider: type[Web] | type[Prometheus], metric: dict[str, Any], egress: Egress) -> Reading:
+async def measured(
+    provider: type[WebProvider] | type[PrometheusProvider], metric: dict[str, Any], egress: Egress
+) -> Reading:
     async with http_client(egress) as http:
         request = MeasureRequest(namespace="payments", run="r", metrics=({"name": "m", "provider": metric},))
         [reading] = await run_activity(provider(NamedSecrets(MemorySecrets()), http).measure, request)
@@ -207,15 +209,15 @@ async def test_every_url_of_a_manifest_is_judged() -> None:
     async with Script().then(200, {"access_token": "t"}) as server:
         oauth2 = {"tokenUrl": server.url, "clientId": "i", "clientSecret": "s"}
         elsewhere = {"url": "http://192.0.2.1/", "authentication": {"oauth2": oauth2}}
-        metrics: list[tuple[type[Web] | type[Prometheus], dict[str, Any]]] = [
-            (Web, {"web": {"url": server.url}}),
-            (Web, {"web": {"url": server.url, "insecure": True}}),
-            (Web, {"web": elsewhere}),
-            (Prometheus, {"prometheus": {"address": server.url, "query": "up"}}),
-            (Prometheus, {"prometheus": {"address": server.url, "query": "up", "insecure": True}}),
+        metrics: list[tuple[type[WebProvider] | type[PrometheusProvider], dict[str, Any]]] = [
+            (WebProvider, {"web": {"url": server.url}}),
+            (WebProvider, {"web": {"url": server.url, "insecure": True}}),
+            (WebProvider, {"web": elsewhere}),
+            (PrometheusProvider, {"prometheus": {"address": server.url, "query": "up"}}),
+            (PrometheusProvider, {"prometheus": {"address": server.url, "query": "up", "insecure": True}}),
         ]
         for provider, metric in metrics:
             reading = await measured(provider, metric, UNSET)
             assert "127.0.0.1 is not asked: it is a loopback address" in reading.error
         assert server.seen == []
-        assert (await measured(Web, {"web": {"url": server.url}}, LOOPBACK)).error == ""
+        assert (await measured(WebProvider, {"web": {"url": server.url}}, LOOPBACK)).error == ""

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.cluster import PODS, REPLICA_SETS, Cluster, Object, Resource, annotate, put
-from activities.ephemeral_metadata import EphemeralMetadata
-from activities.replica_sets import EPHEMERAL, HASH_LABEL, UNFINISHED, build, state
+from activities.kubernetes.client import PODS, REPLICA_SETS, Cluster, Object, Resource
+from activities.kubernetes.ephemeral_metadata import EphemeralMetadata
+from activities.kubernetes.json_patch import annotate, put
+from activities.kubernetes.replica_sets import EPHEMERAL, HASH_LABEL, UNFINISHED, build, state
 from sandbox.kubernetes_api import KubernetesApi
 from tests.activities.test_passes import TARGET, Stage, hash_of, version
 from tests.activities.test_passes import stage as stage  # a fixture
-from tidegate.contract import CreateReplicaSet, ErrorType, Fence, Place
+from tidegate.contract import DesiredState, ErrorType, Fence
 from tidegate.manifests.steps import PodTemplateMetadata
 
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace")
@@ -59,14 +60,14 @@ async def test_pods_wear_what_their_role_says_and_stay_the_same_pods(stage: Stag
     first, second = await stage.stand(), hash_of(dressed(2))
     assert second == hash_of(version(2)), "it is no part of the version"
     before = await uids(stage, first)
-    await stage.reach(dressed(2), Place(hash=second, stable_hash=first, index=0))
+    await stage.reach(dressed(2), DesiredState(hash=second, stable_hash=first, index=0))
     assert await worn(stage, second) == [("canary", "new")] * 2
     assert await worn(stage, first) == [("stable", "")] * 5
     assert await uids(stage, first) == before
     assert await note(stage, second) == ROLES["canaryMetadata"]
     canary = await uids(stage, second)
-    await stage.reach(dressed(2), Place(hash=second, stable_hash=first, index=2))
-    await stage.reach(dressed(2), Place(hash=second, stable_hash=second, index=2))
+    await stage.reach(dressed(2), DesiredState(hash=second, stable_hash=first, index=2))
+    await stage.reach(dressed(2), DesiredState(hash=second, stable_hash=second, index=2))
     assert await worn(stage, second) == [("stable", "")] * 5
     assert await worn(stage, first) == [("", "")] * 5
     assert canary < await uids(stage, second)
@@ -76,16 +77,16 @@ async def test_pods_wear_what_their_role_says_and_stay_the_same_pods(stage: Stag
 
 async def test_a_first_version_is_stable_from_its_beginning(stage: Stage) -> None:
     first = hash_of(dressed(1))
-    await stage.reach(dressed(1), Place(hash=first, stable_hash=first, index=2))
+    await stage.reach(dressed(1), DesiredState(hash=first, stable_hash=first, index=2))
     assert await worn(stage, first) == [("stable", "")] * 5
 
 
 async def test_weights_stand_still_while_pods_change_their_clothes(stage: Stage) -> None:
     first, second = await stage.stand(), hash_of(version(2))
-    place = Place(hash=second, stable_hash=first, index=0)
-    await stage.reach(version(2), place)
+    desired = DesiredState(hash=second, stable_hash=first, index=0)
+    await stage.reach(version(2), desired)
     stage.said = []
-    done = await stage.reach(dressed(2), place)
+    done = await stage.reach(dressed(2), desired)
     assert stage.said == []
     assert done.traffic is not None
     assert done.traffic.canary == 25
@@ -94,18 +95,18 @@ async def test_weights_stand_still_while_pods_change_their_clothes(stage: Stage)
 
 async def test_a_pass_that_finds_all_as_it_should_be_writes_nothing(stage: Stage) -> None:
     first, second = await stage.stand(), hash_of(dressed(2))
-    place = Place(hash=second, stable_hash=first, index=0)
-    await stage.reach(dressed(2), place)
+    desired = DesiredState(hash=second, stable_hash=first, index=0)
+    await stage.reach(dressed(2), desired)
     before = [await stage.cluster.get(REPLICA_SETS, "payments", f"checkout-{each}") for each in (first, second)]
-    await stage.once(dressed(2), place)
+    await stage.once(dressed(2), desired)
     assert before == [await stage.cluster.get(REPLICA_SETS, "payments", f"checkout-{each}") for each in (first, second)]
 
 
 async def test_one_that_was_cut_off_is_finished(stage: Stage) -> None:
     """The template had been written and a pod had not: what was worn before is taken off all the same."""
     first, second = await stage.stand(), hash_of(dressed(2))
-    place = Place(hash=second, stable_hash=first, index=0)
-    await stage.reach(dressed(2), place)
+    desired = DesiredState(hash=second, stable_hash=first, index=0)
+    await stage.reach(dressed(2), desired)
     half = {"labels": {"role": "x", "gone": "y"}, "annotations": {"example.com/note": "new"}}
 
     def cut_off(found: Object) -> list[dict[str, Any]]:
@@ -117,7 +118,7 @@ async def test_one_that_was_cut_off_is_finished(stage: Stage) -> None:
     edit = [put("/metadata/labels/gone", "y"), put("/metadata/labels/role", "x")]
     await stage.cluster.change(PODS, "payments", pod["metadata"]["name"], fence, lambda _: edit)
     stage.skip_to(101)
-    await stage.reach(dressed(2), place)
+    await stage.reach(dressed(2), desired)
     assert await worn(stage, second) == [("canary", "new")] * 2
     (pod,) = await stage.cluster.select(PODS, "payments", {HASH_LABEL: second})
     assert "gone" not in pod["metadata"]["labels"]
@@ -126,10 +127,10 @@ async def test_one_that_was_cut_off_is_finished(stage: Stage) -> None:
 
 async def test_what_the_manifest_no_longer_says_is_taken_off(stage: Stage) -> None:
     first, second = await stage.stand(), hash_of(version(2))
-    place = Place(hash=second, stable_hash=first, index=0)
-    await stage.reach(dressed(2), place)
+    desired = DesiredState(hash=second, stable_hash=first, index=0)
+    await stage.reach(dressed(2), desired)
     without = version(2)
-    await stage.reach(without, place)
+    await stage.reach(without, desired)
     assert await worn(stage, second) == [("", "")] * 2
     assert await note(stage, second) is None
 
@@ -158,8 +159,7 @@ async def test_without_a_controller_it_is_not_finished() -> None:
     cluster = await Cluster.connect(url=api.url)
     try:
         await cluster.create(NAMESPACES, "", {"metadata": {"name": "payments"}})
-        request = CreateReplicaSet(target=TARGET, rollout=version(1), hash="abc", revision=1, fence=fence)
-        await cluster.create(REPLICA_SETS, "payments", build(request))
+        await cluster.create(REPLICA_SETS, "payments", build(TARGET, version(1), hash_="abc", revision=1))
         metadata = EphemeralMetadata(cluster, look_again=timedelta())
         wanted = PodTemplateMetadata(labels={"role": "canary"})
         with pytest.raises(ApplicationError, match="its controller has not seen") as caught:

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.cluster import REPLICA_SETS, SERVICES, VIRTUAL_SERVICES, Object
-from activities.ownership import PART_OF_EXPERIMENT
-from activities.replica_sets import HASH_LABEL, belongs, owner
+from activities.kubernetes.client import REPLICA_SETS, SERVICES, VIRTUAL_SERVICES, Object
+from activities.kubernetes.ownership import PART_OF_EXPERIMENT
+from activities.kubernetes.replica_sets import HASH_LABEL, belongs, owner
 from tests.activities.test_passes import Stage, hash_of, pods, version
 from tests.activities.test_passes import stage as stage  # a fixture
-from tidegate.contract import ErrorType, Place, Reconciled
+from tidegate.contract import DesiredState, ErrorType, Reconciled
 
 MARK = {PART_OF_EXPERIMENT: "true"}
 BASELINE = {"name": "baseline", "specRef": "stable", "replicas": 2, "metadata": {"labels": {"side": "baseline"}}}
@@ -28,10 +28,10 @@ def experimental(number: int, *templates: dict[str, Any]) -> dict[str, Any]:
     return rollout
 
 
-async def complete(stage: Stage, rollout: dict[str, Any], place: Place) -> Reconciled:
+async def complete(stage: Stage, rollout: dict[str, Any], desired: DesiredState) -> Reconciled:
     """Passes until the experiment stands."""
-    while not ((done := await stage.once(rollout, place)).experiment and all(e.complete for e in done.experiment)):
-        await stage.changed(rollout, done.picture)
+    while not ((done := await stage.once(rollout, desired)).experiment and all(e.complete for e in done.experiment)):
+        await stage.changed(rollout, done.state_digest)
     return done
 
 
@@ -53,8 +53,8 @@ async def routed(stage: Stage) -> dict[str, int]:
 async def test_versions_stand_side_by_side_and_nothing_is_left_of_them(stage: Stage) -> None:
     first, rollout = await stage.stand(), experimental(2, BASELINE, CANARY)
     second = hash_of(rollout)
-    place = Place(hash=second, stable_hash=first, index=1, experiment=True)
-    done = await complete(stage, rollout, place)
+    desired = DesiredState(hash=second, stable_hash=first, index=1, experiment=True)
+    done = await complete(stage, rollout, desired)
     prefix = f"checkout-{second}-2-1"
     assert await objects(stage) == {"sets": [f"{prefix}-baseline", f"{prefix}-trial"], "services": []}
     assert pods(done) == {second: 1, first: 4}, "the versions have theirs besides"
@@ -68,14 +68,14 @@ async def test_versions_stand_side_by_side_and_nothing_is_left_of_them(stage: St
     hashes = {each["spec"]["template"]["metadata"]["labels"][HASH_LABEL] for each in (baseline, trial)}
     assert hashes == {each.hash for each in done.experiment}
     assert not hashes & {first, second}, "no Service of a version leads to them"
-    after = await stage.reach(rollout, place.model_copy(update={"index": 2, "experiment": False}))
+    after = await stage.reach(rollout, desired.model_copy(update={"index": 2, "experiment": False}))
     assert await objects(stage) == {"sets": [], "services": []}
-    assert after.resume_at is None
+    assert after.requeue_at is None
 
 
 async def test_what_an_experiment_raises_is_no_version(stage: Stage) -> None:
     first, rollout = await stage.stand(), experimental(2, CANARY)
-    await complete(stage, rollout, Place(hash=hash_of(rollout), stable_hash=first, index=1, experiment=True))
+    await complete(stage, rollout, DesiredState(hash=hash_of(rollout), stable_hash=first, index=1, experiment=True))
     (found,) = await stage.cluster.select(REPLICA_SETS, "payments", MARK)
     found["metadata"]["ownerReferences"] = [owner("checkout", "1")]
     assert not belongs(found, "checkout", "1")
@@ -87,7 +87,7 @@ async def test_what_an_experiment_raises_is_no_version(stage: Stage) -> None:
 async def test_a_weight_comes_after_the_pods_and_out_of_stables_share(stage: Stage) -> None:
     first, rollout = await stage.stand(), experimental(2, {**BASELINE, "weight": 10}, {**CANARY, "weight": 5})
     second = hash_of(rollout)
-    await complete(stage, rollout, Place(hash=second, stable_hash=first, index=1, experiment=True))
+    await complete(stage, rollout, DesiredState(hash=second, stable_hash=first, index=1, experiment=True))
     prefix = f"checkout-{second}-2-1"
     assert await routed(stage) == {
         "checkout-stable": 60,
@@ -106,30 +106,30 @@ async def test_whatever_ends_it_its_traffic_goes_first_and_its_pods_a_moment_lat
 ) -> None:
     first, rollout = await stage.stand(), experimental(2, {**CANARY, "weight": 5})
     second = hash_of(rollout)
-    place = Place(hash=second, stable_hash=first, index=1, experiment=True)
-    await complete(stage, rollout, place)
-    after = await stage.reach(rollout, place.model_copy(update={**change, "experiment": False}))
+    desired = DesiredState(hash=second, stable_hash=first, index=1, experiment=True)
+    await complete(stage, rollout, desired)
+    after = await stage.reach(rollout, desired.model_copy(update={**change, "experiment": False}))
     assert set(await routed(stage)) == {"checkout-stable", "checkout-canary"}
     name = f"checkout-{second}-2-1-trial"
     assert await objects(stage) == {"sets": [name], "services": [name]}, "not every proxy may know yet"
-    assert after.resume_at == stage.now + timedelta(seconds=30)
+    assert after.requeue_at == stage.now + timedelta(seconds=30)
     stage.now += timedelta(seconds=30)
-    await stage.reach(rollout, place.model_copy(update={**change, "experiment": False}))
+    await stage.reach(rollout, desired.model_copy(update={**change, "experiment": False}))
     assert await objects(stage) == {"sets": [], "services": []}
-    assert after.foreign == (), "what the pass wrote itself is nobody else's"
+    assert after.external_changes == (), "what the pass wrote itself is nobody else's"
 
 
 async def test_a_newer_version_removes_what_the_one_before_raised(stage: Stage) -> None:
     first, rollout = await stage.stand(), experimental(2, BASELINE, CANARY)
-    await complete(stage, rollout, Place(hash=hash_of(rollout), stable_hash=first, index=1, experiment=True))
+    await complete(stage, rollout, DesiredState(hash=hash_of(rollout), stable_hash=first, index=1, experiment=True))
     stage.revision = 3
-    await stage.reach(version(3), Place(hash=hash_of(version(3)), stable_hash=first, index=0))
+    await stage.reach(version(3), DesiredState(hash=hash_of(version(3)), stable_hash=first, index=0))
     assert await objects(stage) == {"sets": [], "services": []}
 
 
 async def test_a_service_of_its_own_has_the_ports_of_the_containers(stage: Stage) -> None:
     first, rollout = await stage.stand(), experimental(2, {**CANARY, "service": {"name": "checkout-trial"}})
-    await complete(stage, rollout, Place(hash=hash_of(rollout), stable_hash=first, index=1, experiment=True))
+    await complete(stage, rollout, DesiredState(hash=hash_of(rollout), stable_hash=first, index=1, experiment=True))
     service = await stage.cluster.get(SERVICES, "payments", "checkout-trial")
     container = rollout["spec"]["template"]["spec"]["containers"][0]
     assert [port["port"] for port in service["spec"]["ports"]] == [p["containerPort"] for p in container["ports"]]
@@ -138,18 +138,18 @@ async def test_a_service_of_its_own_has_the_ports_of_the_containers(stage: Stage
 
 async def test_a_service_of_somebody_else_is_not_touched(stage: Stage) -> None:
     first, rollout = await stage.stand(), experimental(2, {**CANARY, "service": {"name": "checkout-stable"}})
-    place = Place(hash=hash_of(rollout), stable_hash=first, index=1, experiment=True)
+    desired = DesiredState(hash=hash_of(rollout), stable_hash=first, index=1, experiment=True)
     with pytest.raises(ApplicationError, match="checkout-stable exists and does not belong") as refused:
-        await complete(stage, rollout, place)
+        await complete(stage, rollout, desired)
     assert refused.value.type == ErrorType.INVALID_SPEC
 
 
 async def test_a_share_goes_with_the_last_of_the_pods(stage: Stage) -> None:
     first, rollout = await stage.stand(), experimental(2, {**CANARY, "weight": 5})
-    place = Place(hash=hash_of(rollout), stable_hash=first, index=1, experiment=True)
-    await complete(stage, rollout, place)
+    desired = DesiredState(hash=hash_of(rollout), stable_hash=first, index=1, experiment=True)
+    await complete(stage, rollout, desired)
     rollout["spec"]["strategy"]["canary"]["steps"][1]["experiment"]["templates"][0]["replicas"] = 0
-    while (done := await stage.once(rollout, place)).experiment[0].available:
-        await stage.changed(rollout, done.picture)
-    await stage.once(rollout, place)
+    while (done := await stage.once(rollout, desired)).experiment[0].available:
+        await stage.changed(rollout, done.state_digest)
+    await stage.once(rollout, desired)
     assert set(await routed(stage)) == {"checkout-stable", "checkout-canary"}

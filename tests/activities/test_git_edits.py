@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from activities.git_images import NotEditableError, edited, look
+from activities.git.images import NotEditableError, edited, look
 from tidegate.contract import ImageChange, RevertRequest
 
 A, B = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.git_images import NotEditableError, edited, look
-from activities.gitops import GitOps, GitSettings
+from activities.git.images import NotEditableError, edited, look
+from activities.git.revert_commit import GitOps, GitSettings
 from sandbox.git import GitRepository, git
 from tests.activities.git_server import basic, git_server
 from tests.activities.outside import MemorySecrets, Script, run_activity, self_signed

@@ -9,23 +9,25 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.cluster import FENCE_ANNOTATION, SERVICES, VIRTUAL_SERVICES, Object
-from activities.istio import ROUNDS, IstioTraffic
+from activities.istio.managed_routes import ManagedStep
+from activities.istio.required_pods import RequiredPods
+from activities.istio.traffic import ROUNDS, IstioTraffic, RouteWrite
+from activities.istio.weights import ExperimentWeight
+from activities.kubernetes.client import FENCE_ANNOTATION, SERVICES, VIRTUAL_SERVICES, Object
 from tests.activities.mesh import TARGET, Meddler, Mesh, serving
 from tidegate.contract import (
     ErrorType,
-    ExperimentWeight,
     Fence,
     Istio,
-    RemoveManagedRoutes,
     RestoreStable,
-    SetManagedRoute,
-    ShiftTraffic,
     TrafficState,
 )
+from tidegate.manifests.steps import SetHeaderRoute, SetMirrorRoute
 
-HEADER = {"name": "hdr", "match": [{"headerName": "agent", "headerValue": {"exact": "firefox"}}]}
-MIRROR = {"name": "mir", "percentage": 50, "match": [{"method": {"exact": "GET"}}]}
+HEADER = SetHeaderRoute.model_validate(
+    {"name": "hdr", "match": [{"headerName": "agent", "headerValue": {"exact": "firefox"}}]}
+)
+MIRROR = SetMirrorRoute.model_validate({"name": "mir", "percentage": 50, "match": [{"method": {"exact": "GET"}}]})
 
 
 def istio(*names: str, **more: Any) -> Istio:
@@ -57,9 +59,10 @@ async def mesh() -> AsyncIterator[Mesh]:
 
 
 def shift(mesh: Mesh, weight: int, *, traffic: IstioTraffic | None = None, **more: Any) -> Awaitable[TrafficState]:
-    given = {"target": TARGET, "istio": istio(), "replica_set": "new", "needed": 1} | more
-    request = ShiftTraffic(weight=weight, fence=given.pop("fence", None) or mesh.fence(), **given)
-    return (traffic or mesh.traffic).shift_traffic(request)
+    write = RouteWrite(
+        TARGET, more.pop("istio", istio()), more.pop("fence", None) or mesh.fence(), more.pop("last", None)
+    )
+    return (traffic or mesh.traffic).set_weight(write, weight, **{"canary": RequiredPods("new", 1)} | more)
 
 
 def restore(mesh: Mesh, **more: Any) -> Awaitable[TrafficState]:
@@ -67,9 +70,9 @@ def restore(mesh: Mesh, **more: Any) -> Awaitable[TrafficState]:
     return mesh.traffic.restore_stable(RestoreStable(fence=mesh.fence(), **given))
 
 
-def managed(mesh: Mesh, **step: Any) -> Awaitable[TrafficState]:
-    given = {"target": TARGET, "istio": istio(), "replica_set": "new"} | step
-    return mesh.traffic.set_managed_route(SetManagedRoute(fence=mesh.fence(), **given))
+def managed(mesh: Mesh, step: ManagedStep, where: Istio | None = None) -> Awaitable[TrafficState]:
+    write = RouteWrite(TARGET, where or istio(), mesh.fence())
+    return mesh.traffic.set_managed_route(write, step, RequiredPods("new", 1))
 
 
 async def refused(work: Awaitable[Any], kind: ErrorType) -> str:
@@ -81,14 +84,14 @@ async def refused(work: Awaitable[Any], kind: ErrorType) -> str:
 
 class TestReadyBeforeWeight:
     async def test_canary_pods_come_before_their_weight(self, mesh: Mesh) -> None:
-        message = await refused(shift(mesh, 25, needed=3), ErrorType.NOT_READY)
+        message = await refused(shift(mesh, 25, canary=RequiredPods("new", 3)), ErrorType.NOT_READY)
         assert message == "weight 25 refused: ReplicaSet new has 2 available pods, 3 are needed"
         assert await mesh.weights("vs") == [100, 0]
 
     async def test_stable_pods_must_be_there_for_their_share(self, mesh: Mesh) -> None:
         await mesh.edit("vs", {"op": "add", "path": "/spec/http/0/route", "value": route(20, 80)["route"]})
         await mesh.pods("old", 1)
-        message = await refused(shift(mesh, 50, stable_replica_set="old", stable_needed=2), ErrorType.NOT_READY)
+        message = await refused(shift(mesh, 50, stable=RequiredPods("old", 2)), ErrorType.NOT_READY)
         assert message == "weight 50 refused: ReplicaSet old has 1 available pods, 2 are needed"
         assert await mesh.weights("vs") == [20, 80]
         await restore(mesh)
@@ -96,9 +99,9 @@ class TestReadyBeforeWeight:
 
     async def test_canary_pods_come_before_a_header_route(self, mesh: Mesh) -> None:
         await mesh.pods("new", 0)
-        message = await refused(managed(mesh, header=HEADER), ErrorType.NOT_READY)
+        message = await refused(managed(mesh, HEADER), ErrorType.NOT_READY)
         assert "route hdr refused" in message
-        await managed(mesh, header={"name": "hdr"})
+        await managed(mesh, SetHeaderRoute(name="hdr"))
         assert len((await mesh.spec("vs"))["http"]) == 1, "a removal waits for none"
 
 
@@ -115,7 +118,7 @@ class TestWriting:
         await shift(mesh, 10, fence=fence)
         before = await mesh.now(VIRTUAL_SERVICES, "vs")
         state = await shift(mesh, 10, fence=fence)
-        assert (state.updated, state.foreign) == ((), ())
+        assert (state.updated, state.external_changes) == ((), ())
         assert await mesh.now(VIRTUAL_SERVICES, "vs") == before
 
     async def test_a_write_that_finds_its_weight_leaves_only_its_fence(self, mesh: Mesh) -> None:
@@ -158,7 +161,7 @@ class TestWriting:
         assert await mesh.weights("vs") == [80, 20]
 
     async def test_an_experiments_pods_come_before_its_share(self, mesh: Mesh) -> None:
-        experiment = ExperimentWeight(service="exp", weight=15, replica_set="old", needed=5)
+        experiment = ExperimentWeight(service="exp", weight=15, pods=RequiredPods("old", 5))
         message = await refused(shift(mesh, 20, experiments=[experiment]), ErrorType.NOT_READY)
         assert message == "share 15 of exp refused: ReplicaSet old has 4 available pods, 5 are needed"
         assert await mesh.weights("vs") == [100, 0]
@@ -212,9 +215,9 @@ class TestManagedRoutes:
         settings = ({"name": "full", "routes": ["primary"]},)
         full = istio().model_copy(update={"virtual_services": settings})
 
-        await managed(mesh, istio=full, mirror=MIRROR)
+        await managed(mesh, MIRROR, full)
         await shift(mesh, 30, istio=full)
-        state = await managed(mesh, istio=full, header=HEADER)
+        state = await managed(mesh, HEADER, full)
         assert [each.name for each in state.managed] == ["hdr", "mir"]
         header, mirror, *theirs = (await mesh.spec("full"))["http"]
         assert header["route"] == [{"destination": {"host": "canary"}, "weight": 100}]
@@ -223,22 +226,21 @@ class TestManagedRoutes:
         assert {row.route: row.canary for row in state.routes} == {"mir": 30, "primary": 30}
 
         state = await restore(mesh, istio=full, last=state)
-        assert (state.canary, state.managed, state.foreign) == (0, (), ())
+        assert (state.canary, state.managed, state.external_changes) == (0, (), ())
         assert json.dumps(await mesh.spec("full")) == before
 
     async def test_removing_them_leaves_the_weights(self, mesh: Mesh) -> None:
         await shift(mesh, 30)
-        last = await managed(mesh, header=HEADER)
-        request = RemoveManagedRoutes(target=TARGET, istio=istio(), fence=mesh.fence(), last=last)
-        state = await mesh.traffic.remove_managed_routes(request)
-        assert (state.canary, state.managed, state.foreign) == (30, (), ())
+        await managed(mesh, HEADER)
+        state = await managed(mesh, SetHeaderRoute(name="hdr"))
+        assert (state.canary, state.managed) == (30, ())
         assert await mesh.weights("vs") == [70, 30]
 
     async def test_a_step_leads_to_the_canary_of_another_namespace_as_its_route_does(self, mesh: Mesh) -> None:
         await mesh.create(SERVICES, {"metadata": {"name": "unused"}, "spec": {"ports": [{"port": 1}]}})
         far = [{"destination": {"host": f"{name}.default"}, "weight": weight} for name, weight in SHARES.items()]
         await mesh.virtual_service("far", "kube-system", http=[{"route": far}])
-        await managed(mesh, istio=istio("far.kube-system"), header=HEADER)
+        await managed(mesh, HEADER, istio("far.kube-system"))
         header, _ = (await mesh.spec("far", "kube-system"))["http"]
         assert header["route"][0]["destination"] == {"host": "canary.default"}
 
@@ -251,21 +253,14 @@ class TestManagedRoutes:
         ]
         await mesh.virtual_service("sub", http=[{"route": subsets}])
         rule = {"name": "dr", "canarySubsetName": "new", "stableSubsetName": "old"}
-        await managed(mesh, istio=istio("sub", destination_rule=rule), header=HEADER)
+        await managed(mesh, HEADER, istio("sub", destination_rule=rule))
         header, _ = (await mesh.spec("sub"))["http"]
         assert header["route"] == [{"destination": {"host": "svc", "subset": "new", **port}, "weight": 100}]
 
-    @pytest.mark.parametrize(
-        ("step", "text"),
-        [
-            ({}, "either a header route or a mirror route"),
-            ({"header": HEADER, "mirror": MIRROR}, "either a header route or a mirror route"),
-            ({"header": {"name": "hdr", "match": [{"header": "x"}]}}, "setHeaderRoute or setMirrorRoute"),
-            ({"header": HEADER | {"name": "stranger"}}, "route 'stranger' is not one of trafficRouting.managedRoutes"),
-        ],
-    )
-    async def test_a_step_that_makes_no_sense_is_refused(self, mesh: Mesh, step: Any, text: str) -> None:
-        assert text in await refused(managed(mesh, **step), ErrorType.INVALID_SPEC)
+    async def test_a_route_that_is_not_declared_is_refused(self, mesh: Mesh) -> None:
+        stranger = HEADER.model_copy(update={"name": "stranger"})
+        message = await refused(managed(mesh, stranger), ErrorType.INVALID_SPEC)
+        assert "route 'stranger' is not one of trafficRouting.managedRoutes" in message
 
 
 SHARES = {"stable": 100, "canary": 0}
@@ -273,14 +268,14 @@ SHARES = {"stable": 100, "canary": 0}
 
 class TestOthersEdits:
     async def test_edits_in_between_are_kept(self, mesh: Mesh) -> None:
-        meddler = Meddler(mesh)
-        meddler.before = [
+        external_editor = Meddler(mesh)
+        external_editor.before = [
             lambda: mesh.edit("vs", {"op": "add", "path": "/metadata/labels", "value": {"n": "1"}}),
             lambda: mesh.edit("vs", {"op": "add", "path": "/spec/http/0", "value": route(name="urgent")}),
         ]
         named = istio().model_copy(update={"virtual_services": ({"name": "vs", "routes": ["primary"]},)})
         await mesh.edit("vs", {"op": "add", "path": "/spec/http/0/name", "value": "primary"})
-        async with meddler.between() as traffic:
+        async with external_editor.between() as traffic:
             await shift(mesh, 10, traffic=traffic, istio=named)
         stands = await mesh.now(VIRTUAL_SERVICES, "vs")
         assert stands["metadata"]["labels"] == {"n": "1"}
@@ -288,47 +283,53 @@ class TestOthersEdits:
 
     async def test_an_editor_between_read_and_write_is_overwritten_and_named(self, mesh: Mesh) -> None:
         last = await shift(mesh, 10)
-        meddler = Meddler(mesh)
-        meddler.before.append(lambda: edit_weights(mesh, 50, 50))
-        async with meddler.between() as traffic:
+        external_editor = Meddler(mesh)
+        external_editor.before.append(lambda: edit_weights(mesh, 50, 50))
+        async with external_editor.between() as traffic:
             state = await shift(mesh, 20, traffic=traffic, last=last)
-        [foreign] = state.foreign
-        assert foreign.what == "stable 50 %, canary 50 % instead of stable 90 %, canary 10 %"
-        assert (foreign.virtual_service, foreign.route, foreign.manager) == ("vs", "http[0]", "kubectl-edit")
+        [external_changes] = state.external_changes
+        assert external_changes.what == "stable 50 %, canary 50 % instead of stable 90 %, canary 10 %"
+        assert (external_changes.virtual_service, external_changes.route, external_changes.manager) == (
+            "vs",
+            "http[0]",
+            "kubectl-edit",
+        )
         assert await mesh.weights("vs") == [80, 20]
 
     async def test_an_edit_that_is_what_the_release_wants_is_no_fight(self, mesh: Mesh) -> None:
         last = await shift(mesh, 10)
         await edit_weights(mesh, 80, 20)
-        assert (await shift(mesh, 20, last=last)).foreign == ()
+        assert (await shift(mesh, 20, last=last)).external_changes == ()
 
     async def test_a_write_that_is_undone_at_once_is_repeated_and_told(self, mesh: Mesh) -> None:
-        meddler = Meddler(mesh)
-        meddler.after.append(lambda: edit_weights(mesh, 100, 0))
-        async with meddler.between() as traffic:
+        external_editor = Meddler(mesh)
+        external_editor.after.append(lambda: edit_weights(mesh, 100, 0))
+        async with external_editor.between() as traffic:
             state = await shift(mesh, 20, traffic=traffic)
-        [foreign] = state.foreign
-        assert foreign.what == "stable 100 %, canary 0 % instead of stable 80 %, canary 20 %"
+        [external_changes] = state.external_changes
+        assert external_changes.what == "stable 100 %, canary 0 % instead of stable 80 %, canary 20 %"
         assert await mesh.weights("vs") == [80, 20]
 
     async def test_a_write_that_never_stands_is_a_conflict_with_somebody(self, mesh: Mesh) -> None:
-        meddler = Meddler(mesh)
-        meddler.after = [lambda: edit_weights(mesh, 100, 0)] * ROUNDS
-        async with meddler.between() as traffic:
+        external_editor = Meddler(mesh)
+        external_editor.after = [lambda: edit_weights(mesh, 100, 0)] * ROUNDS
+        async with external_editor.between() as traffic:
             message = await refused(shift(mesh, 20, traffic=traffic), ErrorType.CONFLICT)
         assert message == f"VirtualService default/vs was changed after each of {ROUNDS} writes by kubectl-edit"
 
     async def test_a_managed_route_that_somebody_removed_is_missed(self, mesh: Mesh) -> None:
-        last = await managed(mesh, header=HEADER)
+        last = await managed(mesh, HEADER)
         await mesh.edit("vs", {"op": "remove", "path": "/spec/http/0"})
         state = await shift(mesh, 20, last=last)
-        assert [(each.route, each.what) for each in state.foreign] == [("hdr", "the managed route is gone")]
+        assert [(each.route, each.what) for each in state.external_changes] == [("hdr", "the managed route is gone")]
 
     async def test_an_abort_says_what_it_found(self, mesh: Mesh) -> None:
         last = await shift(mesh, 20)
         await edit_weights(mesh, 0, 100)
         state = await restore(mesh, last=last)
-        assert [each.what for each in state.foreign] == ["stable 0 %, canary 100 % instead of stable 80 %, canary 20 %"]
+        assert [each.what for each in state.external_changes] == [
+            "stable 0 %, canary 100 % instead of stable 80 %, canary 20 %"
+        ]
         assert await mesh.weights("vs") == [100, 0]
 
 

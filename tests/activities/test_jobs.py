@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from activities.cluster import JOBS, MERGE_PATCH, PODS, ROLLOUTS, Object, Resource
+from activities.kubernetes.client import JOBS, MERGE_PATCH, PODS, ROLLOUTS, Object, Resource
 from sandbox.controllers import Controllers, PodSimulator
 from sandbox.kubernetes_api import KubernetesApi
 from tests.activities.job_api import NAME, PENDING, UID, Provider, metric, provider_at
@@ -183,7 +183,7 @@ async def test_a_job_that_somebody_deleted_is_an_error(stage: Stage) -> None:
     await stage.cluster.delete(JOBS, "payments", NAME)
     [reading] = await stage.look(metric(script=FOR_EVER), pending=PENDING)
     said = verdict(reading)
-    assert (said.phase, said.message) == (Phase.ERROR, f"Job payments/{NAME} not found: somebody deleted it")
+    assert (said.phase, said.message) == (Phase.ERROR, f"Job payments/{NAME} not found: someone deleted it")
     assert await stage.names() == [], "it is not made again"
 
 

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from temporalio.exceptions import ApplicationError
 
-from activities.api_answers import MAX_RESPONSE_BYTES
+from activities.kubernetes.answers import MAX_RESPONSE_BYTES
 from tests.activities.job_api import NAME, PENDING, UID, metric, provider_at
 from tests.activities.outside import Script
 from tidegate.analysis.reading import Reading
@@ -18,7 +18,7 @@ from tidegate.analysis.status import Phase
 from tidegate.contract import ErrorType, job_name
 
 
-def refusal(message: str) -> dict[str, Any]:
+def rejection(message: str) -> dict[str, Any]:
     return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message}
 
 
@@ -42,7 +42,10 @@ def unsettled(reading: Reading) -> bool:
 
 @pytest.mark.parametrize("status", [401, 403, 422, 400])
 async def test_a_creation_that_is_refused_is_an_error_with_the_apis_words(status: int) -> None:
-    async with Script().then(status, refusal("jobs.batch is forbidden")) as server, provider_at(server.url) as provider:
+    async with (
+        Script().then(status, rejection("jobs.batch is forbidden")) as server,
+        provider_at(server.url) as provider,
+    ):
         [reading] = await provider.look(metric())
     assert f"{status} jobs.batch is forbidden" in reading.error
     assert (reading.metadata, reading.verdict) == ({}, None), "there is no Job to be ended"
@@ -79,7 +82,7 @@ async def test_nonsense_may_stand_for_a_job(body: bytes) -> None:
 
 @pytest.mark.parametrize("status", [500, 503])
 async def test_a_server_error_may_have_left_a_job(status: int) -> None:
-    async with Script().then(status, refusal("etcd is away")) as server, provider_at(server.url) as provider:
+    async with Script().then(status, rejection("etcd is away")) as server, provider_at(server.url) as provider:
         [reading] = await provider.look(metric())
     assert unsettled(reading)
     assert reading.verdict is not None
@@ -99,14 +102,14 @@ async def test_an_answer_that_is_too_large_is_an_error() -> None:
 )
 @pytest.mark.parametrize("pending", [{}, PENDING])
 async def test_a_busy_api_is_left_alone_for_as_long_as_it_says(headers: Any, delay: timedelta, pending: Any) -> None:
-    async with Script().then(429, refusal("slow down"), **headers) as server, provider_at(server.url) as provider:
+    async with Script().then(429, rejection("slow down"), **headers) as server, provider_at(server.url) as provider:
         with pytest.raises(ApplicationError) as caught:
             await provider.look(metric(), pending=pending)
     assert (caught.value.type, caught.value.next_retry_delay) == (ErrorType.RATE_LIMITED, delay)
 
 
 async def test_a_job_out_of_sight_is_waited_for_and_not_for_ever() -> None:
-    async with Script().then(503, refusal("etcd is away")) as server, provider_at(server.url) as provider:
+    async with Script().then(503, rejection("etcd is away")) as server, provider_at(server.url) as provider:
         pending = PENDING
         for _ in range(31):
             [reading] = await provider.look(metric(), pending=pending)
@@ -134,7 +137,7 @@ async def test_a_job_that_is_seen_again_starts_the_wait_anew() -> None:
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_look_that_is_refused_is_an_error(status: int) -> None:
-    async with Script().then(status, refusal("no")) as server, provider_at(server.url) as provider:
+    async with Script().then(status, rejection("no")) as server, provider_at(server.url) as provider:
         [reading] = await provider.look(metric(), pending=PENDING)
     assert unsettled(reading)
 

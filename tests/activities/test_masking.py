@@ -20,21 +20,21 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from temporalio.exceptions import ApplicationError
 
-from activities.datadog import Datadog
-from activities.git_command import Author, Git, GitError, Login
-from activities.http import TransportError, exchange
-from activities.masking import MASK, mask, mask_bytes
-from activities.notices import Notices
-from activities.prometheus import Prometheus
-from activities.secret_arguments import SecretArguments
-from activities.secrets import NamedSecrets
-from activities.servicenow import ServiceNow
-from activities.slack import Slack, SlackSettings
-from activities.vault import Vault, VaultSettings
-from activities.vault_login import AppRoleLogin, TokenLogin
-from activities.web import Web
-from activities.webhook import Webhook, WebhookSettings
-from tests.activities.notice import notice
+from activities.git.command import Author, Git, GitError, Login
+from activities.metrics.datadog.provider import DatadogProvider
+from activities.metrics.prometheus.provider import PrometheusProvider
+from activities.metrics.secret_arguments import SecretArguments
+from activities.metrics.web.provider import WebProvider
+from activities.notifications.dispatch import Notifications
+from activities.notifications.slack import Slack, SlackSettings
+from activities.notifications.webhook import Webhook, WebhookSettings
+from activities.secrets.store import NamedSecrets
+from activities.secrets.vault import Vault, VaultSettings
+from activities.secrets.vault_login import AppRoleLogin, TokenLogin
+from activities.servicenow.incidents import ServiceNow
+from activities.transport.http import TransportError, exchange
+from activities.transport.masking import MASK, mask, mask_bytes
+from tests.activities.notification import notification
 from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
 from tidegate.analysis.reading import Reading, Verdict
 from tidegate.analysis.status import Phase
@@ -132,7 +132,7 @@ async def test_web(echo: Script) -> None:
             "body": '{"a": "{{args.token}}"}',
         }
         ascii_secret = 'Pa"ss/word+<&'
-        text = await readings(Web(team(ascii_secret), http), web=settings)
+        text = await readings(WebProvider(team(ascii_secret), http), web=settings)
         assert not shows(text, ascii_secret)
 
 
@@ -143,7 +143,7 @@ async def test_prometheus(echo: Script, account: str) -> None:
         "oauth2": {"tokenUrl": f"{echo.url}/token", "clientId": "c", "clientSecret": "{{args.token}}"},
     }
     async with http_client() as http:
-        provider = Prometheus(team(), http, environment={})
+        provider = PrometheusProvider(team(), http, environment={})
         settings = {"address": echo.url, "query": "up", "authentication": {account: given[account]}}
         assert not shows(await readings(provider, prometheus=settings), SECRET)
 
@@ -152,7 +152,7 @@ async def test_datadog(echo: Script) -> None:
     keys = {"apiKey": "api-key-of-a-test-1234", "appKey": "app-key-of-a-test-1234", "address": echo.url}
     async with http_client() as http:
         store = NamedSecrets(MemorySecrets({"secret/argo-rollouts/datadog": keys}))
-        provider = Datadog(store, http, environment={})
+        provider = DatadogProvider(store, http, environment={})
         metric = {"name": "m", "provider": {"datadog": {"apiVersion": "v2", "query": "avg:a{*}"}}}
         [reading] = await run_activity(provider.measure, MeasureRequest(namespace="n", run="r", metrics=(metric,)))
     for key in ("apiKey", "appKey"):
@@ -165,14 +165,16 @@ async def test_slack_and_webhooks(echo: Script) -> None:
         async with http_client() as http:
             store = MemorySecrets({"secret/tidegate/slack": secret})
             backend = Slack(store, http, SlackSettings(api_url=echo.url))
-            text = await error_of(run_activity(Notices({"slack": backend}).send_notice, notice()))
+            text = await error_of(run_activity(Notifications({"slack": backend}).send_notification, notification()))
         assert not shows(text, "xoxb-token-of-a-test")
         assert not shows(text, "services/T0/B0/key-of-a-test")
     async with http_client() as http:
         told = {"url": f"{echo.url}/hooks/key-of-a-test", "signing_key": "signing-key-of-a-test"}
         settings = WebhookSettings(secret_path="secret/tidegate/hook")
         hook = Webhook("hook", MemorySecrets({"secret/tidegate/hook": told}), http, settings)
-        text = await error_of(run_activity(Notices({"hook": hook}).send_notice, notice(service="hook")))
+        text = await error_of(
+            run_activity(Notifications({"hook": hook}).send_notification, notification(service="hook"))
+        )
     assert not shows(text, "hooks/key-of-a-test")
     assert not shows(text, "signing-key-of-a-test")
 

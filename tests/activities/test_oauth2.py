@@ -10,8 +10,8 @@ from urllib.parse import parse_qs
 import pytest
 from aiohttp import web
 
-from activities.http import Answer, TransportError, exchange
-from activities.oauth2 import ClientCredentials, TokenError, Tokens
+from activities.transport.http import HttpResponse, TransportError, exchange
+from activities.transport.oauth2 import ClientCredentials, TokenError, Tokens
 from tests.activities.outside import Script, http_client
 
 SECRET = "s3cr:et/ü"
@@ -141,7 +141,7 @@ async def test_a_refused_token_is_replaced_once_and_never_shown() -> None:
     ):
         tokens = Tokens(lambda: 0.0)
 
-        async def send(value: str) -> Answer:
+        async def send(value: str) -> HttpResponse:
             return await exchange(http, "GET", api.url, timeout=5, headers={"Authorization": f"Bearer {value}"})
 
         answer = await tokens.exchange(http, credentials(server), send, timeout=5)

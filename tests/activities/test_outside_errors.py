@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from temporalio.exceptions import ApplicationErrorCategory
 
-from activities.errors import MAX_DELAY, MIN_DELAY, failure, retry_delay
+from activities.transport.errors import MAX_DELAY, MIN_DELAY, failure, retry_delay
 from tidegate.contract import ErrorType
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

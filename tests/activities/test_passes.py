@@ -13,19 +13,22 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.cluster import REPLICA_SETS, ROLLOUTS, SERVICES, VIRTUAL_SERVICES, Cluster, put
-from activities.passes import Passes, not_changed
+from activities.kubernetes.client import FENCE_ANNOTATION, REPLICA_SETS, ROLLOUTS, SERVICES, VIRTUAL_SERVICES, Cluster
+from activities.kubernetes.informers import Cache
+from activities.kubernetes.json_patch import put
+from activities.reconcile.reconciler import Passes
+from activities.reconcile.waits import Waits, not_changed
 from sandbox.processes import LOOPBACK, free_port
 from sandbox.world import Part, open_world
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.contract import (
-    Account,
     AwaitChange,
+    DesiredState,
     ErrorType,
     Fence,
-    Place,
     Reconcile,
     Reconciled,
+    StatusReport,
     Target,
     TrafficState,
 )
@@ -52,47 +55,64 @@ class Stage:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self.passes = Passes(cluster)
+        self.cache = Cache(cluster)
+        self.passes = Passes(cluster, self.cache)
+        self.waits = Waits(cluster, self.cache)
         self.now = NOW
         self.revision = 1
         self.last: TrafficState | None = None
         self.said: list[str] = []
-        self.account = Account()
+        self.report = StatusReport()
         self.owner = ""  # uid of the Rollout object, where one stands
+        self.seen: dict[str, str] = {}  # by the pass before
+        self.since = 0
         self._sequence = 0
 
-    async def once(self, rollout: dict[str, Any], place: Place) -> Reconciled:
+    async def once(self, rollout: dict[str, Any], desired: DesiredState, *, awaited: bool = False) -> Reconciled:
         """One pass."""
         self._sequence += 1
         request = Reconcile(
             target=TARGET,
             rollout=rollout,
             revision=self.revision,
-            place=place,
+            desired=desired,
             at=self.now,
             traffic=self.last,
-            account=self.account,
+            report=self.report,
             owner_uid=self.owner,
             fence=Fence(epoch=1000, sequence=self._sequence),
+            seen=self.seen,
+            awaited=awaited,
         )
         done = await self.passes.reconcile(request)
+        self.seen = done.seen
         self.said += [event.message for event in done.events]
         self.last = done.traffic
         return done
+
+    @property
+    def next_number(self) -> int:
+        """Of the next pass."""
+        return self._sequence + 1
+
+    async def fences(self) -> dict[str, str]:
+        """What stands beside the last write to each ReplicaSet."""
+        found = await self.cluster.select(REPLICA_SETS, "payments", {})
+        return {each["metadata"]["name"]: each["metadata"]["annotations"][FENCE_ANNOTATION] for each in found}
 
     def skip_to(self, sequence: int) -> None:
         """Let the next pass be the one after this number."""
         self._sequence = sequence
 
-    async def changed(self, rollout: dict[str, Any], picture: str) -> None:
+    async def changed(self, rollout: dict[str, Any], state_digest: str) -> None:
         """Wait as a release waits."""
-        request = AwaitChange(target=TARGET, rollout=rollout, picture=picture)
-        await ActivityEnvironment().run(self.passes.await_change, request)
+        request = AwaitChange(target=TARGET, rollout=rollout, state_digest=state_digest)
+        await self.waits.changed(request)
 
-    async def reach(self, rollout: dict[str, Any], place: Place) -> Reconciled:
+    async def reach(self, rollout: dict[str, Any], desired: DesiredState) -> Reconciled:
         """Passes until the cluster looks as the place asks for."""
-        while not (done := await self.once(rollout, place)).settled:
-            await self.changed(rollout, done.picture)
+        while not (done := await self.once(rollout, desired)).converged:
+            await self.changed(rollout, done.state_digest)
         return done
 
     async def meddle(self, weight: int) -> None:
@@ -109,8 +129,8 @@ class Stage:
     async def stand(self) -> str:
         """A first version that was brought out; returns its hash."""
         first = hash_of(version(1))
-        place = Place(hash=first, stable_hash=first, index=2)
-        await self.reach(version(1), place)
+        desired = DesiredState(hash=first, stable_hash=first, index=2)
+        await self.reach(version(1), desired)
         self.revision, self.said = 2, []
         return first
 
@@ -129,15 +149,17 @@ async def stage() -> AsyncIterator[Stage]:
         await world.apply([loaded.raw for loaded in (*MANIFESTS.services, *MANIFESTS.virtual_services)])
         cluster = await Cluster.connect(url=world.kubernetes.url)
         try:
-            yield Stage(cluster)
+            stage = Stage(cluster)
+            yield stage
+            await stage.cache.close()
         finally:
             await cluster.close()
 
 
 async def test_a_first_version_stands_with_all_pods_and_both_services(stage: Stage) -> None:
     first = await stage.stand()
-    done = await stage.once(version(1), Place(hash=first, stable_hash=first, index=2))
-    assert done.settled
+    done = await stage.once(version(1), DesiredState(hash=first, stable_hash=first, index=2))
+    assert done.converged
     assert pods(done) == {first: 4}
     assert done.selectors == {"checkout-stable": first, "checkout-canary": first}
     found = await stage.cluster.get(REPLICA_SETS, "payments", f"checkout-{first}")
@@ -146,8 +168,8 @@ async def test_a_first_version_stands_with_all_pods_and_both_services(stage: Sta
 
 async def test_a_release_goes_its_steps_pods_before_weights(stage: Stage) -> None:
     first, second = await stage.stand(), hash_of(version(2))
-    place = Place(hash=second, stable_hash=first, index=0)
-    quarter = await stage.reach(version(2), place)
+    desired = DesiredState(hash=second, stable_hash=first, index=0)
+    quarter = await stage.reach(version(2), desired)
     assert stage.said == [
         f"Created ReplicaSet checkout-{second} (revision 2)",
         f"Scaled up ReplicaSet checkout-{second} (revision 2) from 0 to 1",
@@ -155,15 +177,15 @@ async def test_a_release_goes_its_steps_pods_before_weights(stage: Stage) -> Non
         "Traffic weight updated from 0 to 25",
     ]
     assert pods(quarter) == {second: 1, first: 4}
-    whole = await stage.reach(version(2), place.model_copy(update={"index": 2}))
+    whole = await stage.reach(version(2), desired.model_copy(update={"index": 2}))
     assert whole.traffic is not None
     assert whole.traffic.canary == 100
-    promoted = Place(hash=second, stable_hash=second, index=2)
+    promoted = DesiredState(hash=second, stable_hash=second, index=2)
     stable = await stage.reach(version(2), promoted)
     assert stable.selectors == {"checkout-stable": second, "checkout-canary": second}
     assert stable.traffic is not None
     assert stable.traffic.canary == 0
-    assert stable.resume_at == NOW + timedelta(seconds=30)
+    assert stable.requeue_at == NOW + timedelta(seconds=30)
     assert pods(stable) == {second: 4, first: 4}
     stage.now += timedelta(seconds=30)
     assert pods(await stage.reach(version(2), promoted)) == {second: 4, first: 0}
@@ -171,29 +193,29 @@ async def test_a_release_goes_its_steps_pods_before_weights(stage: Stage) -> Non
 
 async def test_an_abort_takes_the_weight_at_once_and_the_pods_at_their_deadline(stage: Stage) -> None:
     first, second = await stage.stand(), hash_of(version(2))
-    place = Place(hash=second, stable_hash=first, index=1)
-    await stage.reach(version(2), place)
-    aborted = place.model_copy(update={"aborted": True, "index": 0})
+    desired = DesiredState(hash=second, stable_hash=first, index=1)
+    await stage.reach(version(2), desired)
+    aborted = desired.model_copy(update={"aborted": True, "index": 0})
     back = await stage.once(version(2), aborted)
     assert back.traffic is not None
     assert back.traffic.canary == 0
     assert back.selectors == {"checkout-stable": first, "checkout-canary": first}
     assert pods(back) == {second: 2, first: 4}
-    assert back.resume_at == NOW + timedelta(seconds=30)
+    assert back.requeue_at == NOW + timedelta(seconds=30)
     stage.now += timedelta(seconds=30)
     assert pods(await stage.reach(version(2), aborted)) == {second: 0, first: 4}
 
 
 async def test_weights_that_somebody_else_wrote_are_put_right_and_told(stage: Stage) -> None:
     first, second = await stage.stand(), hash_of(version(2))
-    place = Place(hash=second, stable_hash=first, index=0)
-    await stage.reach(version(2), place)
+    desired = DesiredState(hash=second, stable_hash=first, index=0)
+    await stage.reach(version(2), desired)
     await stage.meddle(50)
-    again = await stage.once(version(2), place)
+    again = await stage.once(version(2), desired)
     assert again.traffic is not None
     assert again.traffic.canary == 25
-    assert len(again.foreign) == 1
-    assert "50" in again.foreign[0].what
+    assert len(again.external_changes) == 1
+    assert "50" in again.external_changes[0].what
 
 
 @pytest.mark.parametrize("given_up_at", ["2026-01-01T00:00:00Z", "2025-12-31T23:00:00Z"])
@@ -205,14 +227,14 @@ async def test_an_abort_that_was_taken_back_is_not_written_again_by_a_repeated_p
     stage.owner = str(live["metadata"]["uid"])
     first, second = await stage.stand(), hash_of(version(2))
     said = {"phase": "Degraded", "abort": True, "abortedAt": "2026-01-01T00:00:00Z"}
-    stage.account = Account(status=said)
-    place = Place(hash=second, stable_hash=first, aborted=True)
-    await stage.once(version(2), place)
+    stage.report = StatusReport(status=said)
+    desired = DesiredState(hash=second, stable_hash=first, aborted=True)
+    await stage.once(version(2), desired)
     assert (await stage.status())["abort"] is True
     # Its answer was lost; a person asks for another try before it is repeated, or asked for the one before this.
     taken_back = {"abort": False, "abortedAt": given_up_at}
     await stage.cluster.merge_status(ROLLOUTS, "payments", "checkout", taken_back, version="")
-    await stage.once(version(2), place)
+    await stage.once(version(2), desired)
     assert (await stage.status())["abort"] is (given_up_at != said["abortedAt"])
 
 
@@ -223,40 +245,70 @@ async def test_a_pass_that_could_not_even_look_has_written_and_told_nothing() ->
         target=TARGET,
         rollout=version(1),
         revision=1,
-        place=Place(hash="a"),
+        desired=DesiredState(hash="a"),
         at=NOW,
-        account=Account(status={"observedGeneration": "5"}),
+        report=StatusReport(status={"observedGeneration": "5"}),
         fence=Fence(epoch=1000, sequence=1),
     )
     try:
-        done = await env.run(Passes(cluster).reconcile, request)
+        done = await env.run(Passes(cluster, Cache(cluster)).reconcile, request)
     finally:
         await cluster.close()
     assert done.failing
-    assert (done.published, done.told) == (False, False)
+    assert (done.published, done.events_published) == (False, False)
+
+
+async def test_a_pass_that_is_waited_for_leaves_its_status_to_the_one_that_follows(stage: Stage) -> None:
+    await stage.cluster.add(ROLLOUTS, "payments", version(2))
+    live = await stage.cluster.get(ROLLOUTS, "payments", "checkout")
+    stage.owner = str(live["metadata"]["uid"])
+    first = await stage.stand()
+    desired = DesiredState(hash=first, stable_hash=first, index=2)
+    stage.report = StatusReport(status={"phase": "Healthy"})
+    left = await stage.once(version(1), desired, awaited=True)
+    assert (left.converged, left.left, left.published) == (True, True, False)
+    assert (await stage.status()).get("phase") != "Healthy"
+    told = await stage.once(version(1), desired)
+    assert (told.converged, told.left, told.published) == (True, False, True)
+    assert (await stage.status())["phase"] == "Healthy"
 
 
 async def test_one_pass_after_the_other_writes_nothing(stage: Stage) -> None:
     first, second = await stage.stand(), hash_of(version(2))
-    place = Place(hash=second, stable_hash=first, index=0)
-    await stage.reach(version(2), place)
+    desired = DesiredState(hash=second, stable_hash=first, index=0)
+    await stage.reach(version(2), desired)
     before = await stage.cluster.get(SERVICES, "payments", "checkout-canary")
-    again = await stage.once(version(2), place)
-    assert again.settled
+    again = await stage.once(version(2), desired)
+    assert again.converged
     assert again.events == ()
     assert await stage.cluster.get(SERVICES, "payments", "checkout-canary") == before
 
 
-async def give_up(_: timedelta) -> None:
+async def give_up(*_: object) -> None:
     raise not_changed()
 
 
 async def test_a_wait_in_which_nothing_happens_asks_to_be_repeated(stage: Stage) -> None:
     first = await stage.stand()
-    place = Place(hash=first, stable_hash=first, index=2)
-    done = await stage.once(version(1), place)
-    stage.passes = Passes(stage.cluster, between_looks=give_up)
+    desired = DesiredState(hash=first, stable_hash=first, index=2)
+    done = await stage.once(version(1), desired)
+    stage.waits = Waits(stage.cluster, stage.cache, between_looks=give_up)
     with pytest.raises(ApplicationError, match="nothing changed") as waiting:
-        await stage.changed(version(1), done.picture)
+        await stage.changed(version(1), done.state_digest)
     assert waiting.value.type == ErrorType.NOT_CHANGED
     assert not waiting.value.non_retryable
+
+
+async def test_after_a_lost_pass_nothing_of_it_can_land_any_more(stage: Stage) -> None:
+    first, second = await stage.stand(), hash_of(version(2))
+    await stage.once(version(2), DesiredState(hash=second, stable_hash=first, index=0))
+    (canary,) = [name for name in await stage.fences() if name.endswith(second)]
+    before = await stage.fences()
+    stage.since = stage.next_number
+    back = DesiredState(hash=first, stable_hash=first, index=2)
+    await stage.reach(version(1), back)
+    after = await stage.fences()
+    assert all(int(after[name].partition(".")[2]) >= stage.since for name in after)
+    assert after[canary] != before[canary]
+    await stage.once(version(1), back)
+    assert await stage.fences() == after, "once is enough"

@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.api_answers import _parsed
-from activities.cluster import ROLLOUTS
-from activities.notices import Notices
-from activities.servicenow_fields import plain_columns
-from activities.slack import Slack, SlackSettings
-from activities.webhook import Webhook, WebhookSettings
-from tests.activities.notice import notice
+from activities.kubernetes.answers import decode
+from activities.kubernetes.client import ROLLOUTS
+from activities.notifications.dispatch import Notifications
+from activities.notifications.slack import Slack, SlackSettings
+from activities.notifications.webhook import Webhook, WebhookSettings
+from activities.servicenow.fields import plain_columns
+from tests.activities.notification import notification
 from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
 from tidegate.contract import Event, Target
 from tidegate.manifests.limits import MAX_DEPTH, excesses
-from tidegate.story.kubernetes_events import kubernetes_event
+from tidegate.report.kubernetes_events import kubernetes_event
 
 HOSTILE = "\x1b]0;owned\x07\x1b[31mred\x9b2J\u202etxt\r\nsecond line"
 HARMFUL = "\x1b\x07\x9b\u202e\r"
@@ -45,11 +45,11 @@ async def test_slack_and_webhooks_get_no_escapes() -> None:
         backend = Slack(
             MemorySecrets({"secret/tidegate/slack": {"token": "xoxb"}}), http, SlackSettings(api_url=server.url)
         )
-        told = notice(message=HOSTILE)
-        await run_activity(Notices({"slack": backend}).send_notice, told)
+        told = notification(message=HOSTILE)
+        await run_activity(Notifications({"slack": backend}).send_notification, told)
         settings = WebhookSettings(url=server.url, secret_path="secret/hook")
         hook = Webhook("hook", MemorySecrets({"secret/hook": {"signing_key": "k"}}), http, settings)
-        await run_activity(Notices({"hook": hook}).send_notice, told.model_copy(update={"service": "hook"}))
+        await run_activity(Notifications({"hook": hook}).send_notification, told.model_copy(update={"service": "hook"}))
     slack, webhook = (each.json for each in server.seen)
     assert is_harmless(slack["text"])
     assert "second line" in slack["text"]
@@ -73,7 +73,8 @@ def test_no_name_leads_elsewhere_in_the_api(name: str) -> None:
 
 def test_one_object_that_is_nested_too_deeply_hides_no_other() -> None:
     deep = '{"metadata": {"name": "deep"}, "spec": ' + '{"a": ["]}", ' + '{"b":' * 50_000 + "1" + "}" * 50_000 + "]}}"
-    [first, second, last] = _parsed(f'[{{"name": "[{{"}}, {deep}, {{"name": "\\"]"}}]'.encode())
+    items = f'{{"items": [{{"name": "[{{"}}, {deep}, {{"name": "\\"]"}}]}}'
+    [first, second, last] = decode("GET", ROLLOUTS.path("payments"), 200, items.encode(), {})["items"]
     assert (first, last) == ({"name": "[{"}, {"name": '"]'})
     assert second["metadata"] == {"name": "deep"}
     assert any(f"deeper than {MAX_DEPTH} levels" in message for _, message, _ in excesses(second))

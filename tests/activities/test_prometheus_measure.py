@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 from temporalio.exceptions import ApplicationError
 
-from activities.prometheus import Prometheus, PrometheusSettings
-from activities.secrets import NamedSecrets
+from activities.metrics.prometheus.provider import PrometheusProvider, PrometheusSettings
+from activities.secrets.store import NamedSecrets
 from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
 from tests.activities.prometheus_api import NOW, data, form, measure, metric, vector
 from tidegate.analysis.reading import Reading
@@ -145,7 +145,7 @@ async def test_the_address_of_the_metric_comes_before_the_environment_and_that_b
             ("", server.url + "/", "http://127.0.0.1:2"),
             ("", "", server.url),
         ):
-            provider = Prometheus(
+            provider = PrometheusProvider(
                 NamedSecrets(MemorySecrets()),
                 http,
                 PrometheusSettings(address=setting),
@@ -154,7 +154,7 @@ async def test_the_address_of_the_metric_comes_before_the_environment_and_that_b
             asked = MeasureRequest(namespace="n", run="r", metrics=(metric("m", address=manifest),))
             [reading] = await run_activity(provider.measure, asked)
             assert reading.result == [1]
-        provider = Prometheus(NamedSecrets(MemorySecrets()), http, environment={})
+        provider = PrometheusProvider(NamedSecrets(MemorySecrets()), http, environment={})
         [reading] = await run_activity(provider.measure, MeasureRequest(namespace="n", run="r", metrics=(metric("m"),)))
     assert reading.error == "prometheus address is not configured"
     assert len(server.seen) == 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,31 +10,24 @@ import pytest
 from structlog.testing import capture_logs
 from temporalio.exceptions import ApplicationError
 
-from activities.cluster import (
-    ANALYSIS_RUNS,
-    EVENTS,
-    FENCE_ANNOTATION,
-    REPLICA_SETS,
-    ROLLOUTS,
-    Cluster,
-    put,
-)
-from activities.published import Publisher
+from activities.kubernetes.client import ANALYSIS_RUNS, EVENTS, FENCE_ANNOTATION, REPLICA_SETS, ROLLOUTS, Cluster
+from activities.kubernetes.informers import Cache
+from activities.kubernetes.json_patch import put
+from activities.reconcile.kubernetes_events import Publisher
 from sandbox.world import Part, World, open_world
-from tests.activities.outside import Script, run_activity
+from tests.activities.outside import Script
 from tests.activities.test_cluster import HASH, ROLLOUT, SET, TARGET, Stage
-from tests.unit.story.accounts import event, gate
+from tests.unit.report.accounts import event, gate
 from tidegate.analysis.status import Phase
 from tidegate.contract import (
     WORKER_AGENT,
     AnalysisRef,
-    CollectAnalysisRuns,
+    AnalysisRunUpdate,
     ErrorType,
     Fence,
-    Publication,
-    PublishAnalysisRun,
     PublishEvents,
 )
+from tidegate.manifests.rollout import RunHistory
 
 SELECTOR = {"app": "checkout"}
 NAME = f"checkout-{HASH}-2-1"
@@ -42,11 +35,18 @@ SPEC: dict[str, Any] = {"metrics": [{"name": "error-rate", "provider": {"job": {
 TOLD = (event(1, "RolloutPaused", "Rollout is paused (CanaryPauseStep)"), event(2, "RolloutAborted", warning=True))
 
 
+FENCE = Fence(epoch=1, sequence=1)
+
+
+def problems(logs: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [each["error"] for each in logs if each["event"] == "not published in the cluster"]
+
+
 class Kubectl:
     """A Rollout in an embedded API, and what a release tells beside it."""
 
-    def __init__(self, world: World, cluster: Cluster, worker: Cluster, uid: str) -> None:
-        self.stage = Stage(world, cluster)
+    def __init__(self, world: World, cluster: Cluster, worker: Cluster, cache: Cache, uid: str) -> None:
+        self.stage = Stage(world, cluster, cache)
         self.cluster = cluster
         self.publisher = Publisher(worker)
         self.uid = uid
@@ -54,16 +54,11 @@ class Kubectl:
     def events(self, first: int = 1, uid: str = "") -> PublishEvents:
         return PublishEvents(target=TARGET, uid=uid or self.uid, run="r1", first=first, events=TOLD)
 
-    async def tell(self, run: AnalysisRef, fence: Fence | None = None, **more: Any) -> Publication:
-        request = publication(run, **{"uid": self.uid, "fence": fence or self.stage.fence(), **more})
-        return await told(self.publisher, request)
+    async def tell(self, run: AnalysisRef, fence: Fence | None = None, hash_: str = HASH, **more: Any) -> None:
+        await publish(self.publisher, run, fence or self.stage.fence(), uid=self.uid, hash_=hash_, **more)
 
-    async def collect(self, **more: Any) -> Publication:
-        fields = {"target": TARGET, "uid": self.uid, **more}
-        answer: Publication = await run_activity(
-            self.publisher.collect_analysis_runs, CollectAnalysisRuns.model_validate(fields)
-        )
-        return answer
+    async def collect(self, current: tuple[str, ...] = (), **limits: int) -> None:
+        await self.publisher.collect_analysis_runs(TARGET, self.uid, history(**limits), current=current)
 
     async def stored(self, name: str = NAME) -> Any:
         return await self.cluster.get(ANALYSIS_RUNS, "payments", name)
@@ -72,14 +67,16 @@ class Kubectl:
         return {found["metadata"]["name"] for found in await self.cluster.select(ANALYSIS_RUNS, "payments", {})}
 
 
-def publication(run: AnalysisRef, **more: Any) -> PublishAnalysisRun:
-    fields = {"target": TARGET, "uid": "u1", "hash": HASH, "spec": SPEC, "selector": SELECTOR, "run": run, **more}
-    return PublishAnalysisRun.model_validate(fields)
+def history(**limits: int) -> RunHistory:
+    names = {"successful": "successfulRunHistoryLimit", "unsuccessful": "unsuccessfulRunHistoryLimit"}
+    return RunHistory.model_validate({names[name]: limit for name, limit in limits.items()})
 
 
-async def told(publisher: Publisher, request: PublishAnalysisRun) -> Publication:
-    answer: Publication = await run_activity(publisher.publish_analysis_run, request)
-    return answer
+async def publish(
+    publisher: Publisher, run: AnalysisRef, fence: Fence, uid: str = "u1", hash_: str = HASH, **more: Any
+) -> None:
+    update = AnalysisRunUpdate.model_validate({"run": run, "spec": SPEC, **more})
+    await publisher.publish_analysis_run(update, TARGET, fence, uid=uid, hash_=hash_, selector=SELECTOR)
 
 
 def step(phase: Phase, name: str = NAME, **more: Any) -> AnalysisRef:
@@ -92,10 +89,12 @@ async def kubectl() -> AsyncIterator[Kubectl]:
         await world.apply([ROLLOUT])
         cluster = await Cluster.connect(url=world.kubernetes.url)
         worker = await Cluster.connect(url=world.kubernetes.url, agent=WORKER_AGENT)
+        cache = Cache(cluster)
         try:
             rollout = await cluster.get(ROLLOUTS, TARGET.namespace, TARGET.name)
-            yield Kubectl(world, cluster, worker, rollout["metadata"]["uid"])
+            yield Kubectl(world, cluster, worker, cache, rollout["metadata"]["uid"])
         finally:
+            await cache.close()
             await cluster.close()
             await worker.close()
 
@@ -108,14 +107,14 @@ async def events_of(kubectl: Kubectl) -> list[tuple[str, str]]:
 
 async def test_events_are_written_once_however_often_they_are_told(kubectl: Kubectl) -> None:
     for _ in range(2):
-        assert await run_activity(kubectl.publisher.publish_events, kubectl.events()) == Publication()
+        await kubectl.publisher.publish_events(kubectl.events())
     assert await events_of(kubectl) == [("RolloutAborted", "Warning"), ("RolloutPaused", "Normal")]
-    await run_activity(kubectl.publisher.publish_events, kubectl.events(first=3))
+    await kubectl.publisher.publish_events(kubectl.events(first=3))
     assert len(await events_of(kubectl)) == 4
 
 
 async def test_an_analysis_run_appears_and_follows_what_is_known(kubectl: Kubectl) -> None:
-    assert await kubectl.tell(step(Phase.RUNNING)) == Publication()
+    await kubectl.tell(step(Phase.RUNNING))
     begun = await kubectl.stored()
     assert (begun["status"]["phase"], begun["spec"]) == ("Running", SPEC)
     assert begun["metadata"]["labels"]["step-index"] == "1"
@@ -137,7 +136,7 @@ async def test_telling_the_same_again_writes_nothing(kubectl: Kubectl) -> None:
 async def test_a_late_write_does_not_undo_a_later_one(kubectl: Kubectl) -> None:
     early = kubectl.stage.fence()
     await kubectl.tell(step(Phase.FAILED))
-    assert await kubectl.tell(step(Phase.RUNNING), early) == Publication()
+    await kubectl.tell(step(Phase.RUNNING), early)
     assert (await kubectl.stored())["status"]["phase"] == "Failed"
 
 
@@ -172,12 +171,14 @@ async def test_somebody_elses_object_is_left_alone(kubectl: Kubectl) -> None:
         "spec": {"metrics": []},
     }
     await kubectl.cluster.add(ANALYSIS_RUNS, "payments", theirs)
-    answer = await kubectl.tell(step(Phase.RUNNING))
-    assert f"AnalysisRun payments/{NAME} exists and does not belong to Rollout checkout" in answer.problem
+    with capture_logs() as logs:
+        await kubectl.tell(step(Phase.RUNNING))
+    [problem] = problems(logs)
+    assert f"AnalysisRun payments/{NAME} exists and does not belong to Rollout checkout" in problem
     found = await kubectl.stored()
     assert found["spec"] == {"metrics": []}
     assert FENCE_ANNOTATION not in found["metadata"].get("annotations", {})
-    assert await kubectl.collect() == Publication()
+    await kubectl.collect()
     assert await kubectl.names() == {NAME}
 
 
@@ -185,19 +186,21 @@ async def test_runs_beyond_the_history_limits_go_and_those_of_the_release_stay(k
     await kubectl.stage.canary(1)
     for number, phase in enumerate((Phase.SUCCESSFUL, Phase.FAILED, Phase.ERROR, Phase.SUCCESSFUL, Phase.RUNNING)):
         await kubectl.tell(step(phase, f"run-{number}"))
-    await kubectl.tell(step(Phase.RUNNING, "orphan"), hash="gone")
-    assert await kubectl.collect(current=("run-0", "orphan")) == Publication()
-    answer = await kubectl.collect(current=("run-0",), successful=0, unsuccessful=1)
-    assert set(answer.deleted) == {"orphan", "run-3", "run-1"}
-    assert await kubectl.names() == {"run-0", "run-2", "run-4"}
-    assert await kubectl.collect(current=("run-0",), successful=0, unsuccessful=1) == Publication()
+    await kubectl.tell(step(Phase.RUNNING, "orphan"), hash_="gone")
+    await kubectl.collect(current=("run-0", "orphan"))
+    assert await kubectl.names() == {"run-0", "run-1", "run-2", "run-3", "run-4", "orphan"}
+    for _ in range(2):
+        await kubectl.collect(current=("run-0",), successful=0, unsuccessful=1)
+        assert await kubectl.names() == {"run-0", "run-2", "run-4"}
 
 
 async def test_runs_of_a_replica_set_that_is_deleted_go(kubectl: Kubectl) -> None:
     await kubectl.stage.canary(1)
     await kubectl.tell(step(Phase.SUCCESSFUL))
     await kubectl.cluster.delete(REPLICA_SETS, "payments", SET)
-    assert (await kubectl.collect()).deleted == (NAME,)
+    assert await kubectl.names() == {NAME}
+    await kubectl.collect()
+    assert await kubectl.names() == set()
 
 
 @asynccontextmanager
@@ -213,16 +216,12 @@ async def publisher_at(server: Script) -> AsyncIterator[Publisher]:
 @pytest.mark.parametrize("status", [401, 403, 404, 422])
 async def test_a_cluster_that_will_not_have_it_is_a_warning(status: int) -> None:
     events = PublishEvents(target=TARGET, uid="u1", run="r1", first=1, events=TOLD[:1])
-    run = publication(step(Phase.RUNNING), fence=Fence(epoch=1, sequence=1))
-    collect = CollectAnalysisRuns(target=TARGET, uid="u1")
     async with publisher_at(Script().then(status, {"message": "no such thing"})) as publisher:
         with capture_logs() as logs:
-            answers = [
-                await run_activity(publisher.publish_events, events),
-                await told(publisher, run),
-                await run_activity(publisher.collect_analysis_runs, collect),
-            ]
-    assert all(f"{status} no such thing" in answer.problem for answer in answers)
+            await publisher.publish_events(events)
+            await publish(publisher, step(Phase.RUNNING), FENCE)
+            await publisher.collect_analysis_runs(TARGET, "u1", RunHistory())
+    assert all(f"{status} no such thing" in problem for problem in problems(logs))
     warnings = [each for each in logs if each["log_level"] == "warning"]
     assert [(each["namespace"], each["rollout"]) for each in warnings] == [("payments", "checkout")] * 3
 
@@ -231,7 +230,7 @@ async def test_a_cluster_that_will_not_have_it_is_a_warning(status: int) -> None
 async def test_what_a_retry_may_help_is_raised(status: int, kind: ErrorType) -> None:
     async with publisher_at(Script().then(status, {"message": "later"})) as publisher:
         with pytest.raises(ApplicationError) as caught:
-            await told(publisher, publication(step(Phase.RUNNING), fence=Fence(epoch=1, sequence=1)))
+            await publish(publisher, step(Phase.RUNNING), FENCE)
     assert caught.value.type == kind
     assert not caught.value.non_retryable
 
@@ -240,7 +239,10 @@ async def test_one_event_that_is_refused_does_not_keep_back_the_next() -> None:
     server = Script().then(422, {"message": "no"}).then(201, {"metadata": {}})
     async with publisher_at(server) as publisher:
         request = PublishEvents(target=TARGET, uid="u1", run="r1", first=1, events=TOLD)
-        assert "422 no" in (await run_activity(publisher.publish_events, request)).problem
+        with capture_logs() as logs:
+            await publisher.publish_events(request)
+    [problem] = problems(logs)
+    assert "422 no" in problem
     assert [seen.json["reason"] for seen in server.seen] == ["RolloutPaused", "RolloutAborted"]
 
 
@@ -249,8 +251,7 @@ async def test_a_run_that_was_replaced_meanwhile_stays() -> None:
     found = {"metadata": {"name": NAME, "uid": "a1", "labels": labels, "ownerReferences": [{"uid": "u1"}]}}
     server = Script().then(200, {"items": [found]}).then(200, {"items": []}).then(409, {"message": "uid"})
     async with publisher_at(server) as publisher:
-        request = CollectAnalysisRuns(target=TARGET, uid="u1")
-        assert await run_activity(publisher.collect_analysis_runs, request) == Publication()
+        await publisher.collect_analysis_runs(TARGET, "u1", RunHistory())
     assert server.seen[-1].method == "DELETE"
     assert server.seen[-1].json["preconditions"] == {"uid": "a1"}
 
@@ -262,9 +263,10 @@ async def test_a_conflict_about_something_else_than_the_name_does_not_count_as_t
     async with publisher_at(server) as publisher:
         request = PublishEvents(target=TARGET, uid="u1", run="r1", first=1, events=TOLD[:1])
         with pytest.raises(ApplicationError, match="409 quota"):
-            await run_activity(publisher.publish_events, request)
+            await publisher.publish_events(request)
         for _ in range(2):
-            assert await run_activity(publisher.publish_events, request) == Publication()
+            await publisher.publish_events(request)
+    assert len(server.seen) == 3
 
 
 async def test_an_object_that_comes_between_look_and_create_is_brought_up_to_date() -> None:
@@ -272,6 +274,5 @@ async def test_an_object_that_comes_between_look_and_create_is_brought_up_to_dat
     taken = {"message": "exists", "reason": "AlreadyExists"}
     server = Script().then(404, {"message": "none"}).then(409, taken).then(200, found)
     async with publisher_at(server) as publisher:
-        request = publication(step(Phase.RUNNING), fence=Fence(epoch=1, sequence=1))
-        assert await told(publisher, request) == Publication()
+        await publish(publisher, step(Phase.RUNNING), FENCE)
     assert [seen.method for seen in server.seen] == ["GET", "POST", "GET", "PATCH"]

@@ -11,18 +11,18 @@ import pytest
 import structlog
 from temporalio.exceptions import ApplicationError
 
-from activities.errors import rejected, unavailable
-from activities.secret_fallbacks import (
+from activities.secrets.fallbacks import (
     MAX_SECRET_BYTES,
     EnvironmentSecrets,
     FallbackSecrets,
     FolderSecrets,
-    Source,
+    SecretSource,
     variable,
 )
+from activities.transport.errors import rejected, unavailable
 from tests.activities.outside import MemorySecrets, Script
 from tidegate.contract import ErrorType
-from workers.outside_settings import SecretsSettings, VaultSettings
+from workers.outside_settings import SecretsSettings, VaultVariables
 from workers.settings import Settings
 from workers.wiring import open_secrets
 
@@ -140,7 +140,9 @@ async def test_variables_are_named_from_path_and_key() -> None:
 @pytest.mark.parametrize("how", ["read", "refresh"])
 async def test_the_next_place_is_asked_and_the_log_says_so_once(first: Failing | MemorySecrets, how: str) -> None:
     second = MemorySecrets({PATH: {"token": "very-secret"}})
-    secrets = FallbackSecrets([Source("Vault", first), Source("files", second), Source("environment", EMPTY)])
+    secrets = FallbackSecrets(
+        [SecretSource("Vault", first), SecretSource("files", second), SecretSource("environment", EMPTY)]
+    )
     with structlog.testing.capture_logs() as logs:
         for _ in range(3):
             assert await (secrets.read(PATH) if how == "read" else secrets.refresh(PATH)) == {"token": "very-secret"}
@@ -152,7 +154,9 @@ async def test_the_next_place_is_asked_and_the_log_says_so_once(first: Failing |
 async def test_vault_comes_first() -> None:
     vault, files = MemorySecrets({PATH: {"token": "v"}}), MemorySecrets({PATH: {"token": "f"}})
     with structlog.testing.capture_logs() as logs:
-        assert await FallbackSecrets([Source("Vault", vault), Source("files", files)]).read(PATH) == {"token": "v"}
+        assert await FallbackSecrets([SecretSource("Vault", vault), SecretSource("files", files)]).read(PATH) == {
+            "token": "v"
+        }
     assert [(log["log_level"], log["source"]) for log in logs] == [("info", "Vault")]
 
 
@@ -160,7 +164,9 @@ async def test_vault_comes_first() -> None:
 async def test_a_refusal_is_not_got_round(kind: ErrorType) -> None:
     refusing = Failing(ApplicationError("no", type=kind))
     files = MemorySecrets({PATH: {"token": "f"}})
-    assert (await error_of(FallbackSecrets([Source("Vault", refusing), Source("files", files)]))).type == kind
+    assert (
+        await error_of(FallbackSecrets([SecretSource("Vault", refusing), SecretSource("files", files)]))
+    ).type == kind
 
 
 @pytest.mark.parametrize(
@@ -175,7 +181,7 @@ async def test_a_refusal_is_not_got_round(kind: ErrorType) -> None:
 async def test_what_nobody_gives_is_asked_for_again_where_somebody_was_away(
     first: Failing, second: Failing, kind: ErrorType
 ) -> None:
-    secrets = FallbackSecrets([Source("Vault", first), Source("files", second)])
+    secrets = FallbackSecrets([SecretSource("Vault", first), SecretSource("files", second)])
     assert (await error_of(secrets)).type == kind
 
 
@@ -185,7 +191,7 @@ async def test_the_settings_say_which_places_there_are(tmp_path: Path, monkeypat
     token.write_text("t")
     asked = SecretsSettings(folder=mounted(tmp_path, token="from a file"), environment=True)
     async with AsyncExitStack() as stack, Script().then(503, {"errors": ["sealed"]}) as server:
-        vault = VaultSettings(address=server.url, auth="token", token_file=token)
+        vault = VaultVariables(address=server.url, auth="token", token_file=token)
         all_three = open_secrets(Settings(vault=vault, secrets=asked), stack)
         assert await all_three.read(PATH) == {"token": "from a file"}
         assert server.seen != []

@@ -14,12 +14,12 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from activities.datadog import Datadog
-from activities.secret_fallbacks import EnvironmentSecrets, FolderSecrets
-from activities.secrets import NamedSecrets, Secrets, is_of_users, own_path, users_tree, variable
-from activities.vault import Vault, VaultSettings
-from activities.vault_login import TokenLogin
-from activities.web import Web
+from activities.metrics.datadog.provider import DatadogProvider
+from activities.metrics.web.provider import WebProvider
+from activities.secrets.fallbacks import EnvironmentSecrets, FolderSecrets
+from activities.secrets.store import NamedSecrets, Secrets, is_of_users, own_path, users_tree, variable
+from activities.secrets.vault import Vault, VaultSettings
+from activities.secrets.vault_login import TokenLogin
 from sandbox.vault import Vault as VaultServer
 from tests.activities.outside import Script, http_client, run_activity
 from tidegate.contract import MeasureRequest
@@ -87,7 +87,7 @@ async def attack(store: Secrets, namespace: str, name: str, key: str) -> list[st
         metric = {"name": "m", "provider": {"web": {"url": f"{server.url}/{{{{args.stolen}}}}"}}}
         arguments = {"stolen": {"name": name, "key": key}}
         request = MeasureRequest(namespace=namespace, run="r", metrics=(metric,), secret_args=arguments)
-        await run_activity(Web(NamedSecrets(store), http).measure, request)
+        await run_activity(WebProvider(NamedSecrets(store), http).measure, request)
         return [each.path for each in server.seen]
 
 
@@ -109,7 +109,7 @@ async def test_credentials_that_a_metric_names_are_datadogs_and_no_others(
     stores: dict[str, Secrets], kind: str
 ) -> None:
     async with http_client() as http:
-        provider = Datadog(NamedSecrets(stores[kind]), http, environment={})
+        provider = DatadogProvider(NamedSecrets(stores[kind]), http, environment={})
         for ref in (
             {"name": "servicenow"},
             {"name": "../tidegate/servicenow"},

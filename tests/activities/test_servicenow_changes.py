@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from sandbox.servicenow import ServiceNowApi
-from sandbox.servicenow_records import Incident
+from sandbox.servicenow.records import Incident
+from sandbox.servicenow.server import ServiceNowApi
 from tests.activities.instance import RELEASE, basic, carry_out, error_of, losing, open_instance
 from tests.activities.outside import Script, http_client
 from tidegate.contract import ChangeRef, CloseChange, ErrorType, Facts, OpenChange

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from activities.servicenow_fields import GRAPH_URL, LEVELS, ServiceNowSettings, columns_of, links
-from sandbox.servicenow import ServiceNowApi
+from activities.servicenow.fields import GRAPH_URL, LEVELS, ServiceNowSettings, columns_of, links
+from sandbox.servicenow.server import ServiceNowApi
 from tests.activities.instance import REQUEST, basic, carry_out, open_instance
 from tests.activities.outside import Script
 from tidegate.contract import Facts, Graph, render

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from temporalio.exceptions import ApplicationError
 
-from activities.servicenow import CHART, ServiceNow
-from activities.servicenow_fields import ServiceNowSettings
-from activities.servicenow_tables import MAX_CORRELATION_ID, correlation_id_of, correlation_prefix
-from sandbox.servicenow import ServiceNowApi
+from activities.servicenow.fields import ServiceNowSettings
+from activities.servicenow.incidents import CHART, ServiceNow
+from activities.servicenow.tables import MAX_CORRELATION_ID, correlation_id_of, correlation_prefix
+from sandbox.servicenow.server import ServiceNowApi
 from tests.activities.instance import CLIENT_SECRET, PASSWORD, PATH, REQUEST, basic, forward, open_instance
 from tests.activities.instance import error_of as error_of_call
 from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
@@ -72,9 +72,9 @@ async def test_the_readings_are_attached_as_a_picture_once(api: ServiceNowApi) -
     for _ in range(2):
         await open_incident(basic(api.url), request)
     [incident] = api.records.incidents.values()
-    [picture] = [file for file in api.records.files_of(incident) if file.fields["file_name"] == CHART]
-    assert picture.fields["content_type"] == "image/png"
-    assert Image.open(io.BytesIO(picture.content)).size[0] == 1000
+    [state_digest] = [file for file in api.records.files_of(incident) if file.fields["file_name"] == CHART]
+    assert state_digest.fields["content_type"] == "image/png"
+    assert Image.open(io.BytesIO(state_digest.content)).size[0] == 1000
 
 
 async def test_a_note_is_added_once_and_others_stay(api: ServiceNowApi) -> None:

@@ -12,14 +12,14 @@ import pytest_asyncio
 from aiohttp import web
 from temporalio.exceptions import ApplicationError
 
-from activities.notice_templates import Templates
-from activities.notices import Notices
-from activities.slack import MAX_TEXT, Slack, SlackSettings
+from activities.notifications.dispatch import Notifications
+from activities.notifications.slack import MAX_TEXT, Slack, SlackSettings
+from activities.notifications.templates import Templates
 from sandbox.rate_limit import RateLimit
-from sandbox.slack import WEBHOOK_CHANNEL, SlackApi
-from tests.activities.notice import notice
+from sandbox.slack.server import WEBHOOK_CHANNEL, SlackApi
+from tests.activities.notification import notification
 from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
-from tidegate.contract import ErrorType, Notice, NoticeSent
+from tidegate.contract import ErrorType, Notification, NotificationSent
 
 PATH = "secret/tidegate/slack"
 TOKEN = "xoxb-token-of-a-test"
@@ -40,28 +40,32 @@ def bot(token: str = TOKEN) -> MemorySecrets:
 
 
 async def send(
-    url: str, secrets: MemorySecrets, told: Notice, *, attempt: int = 1, texts: dict[str, str] | None = None
-) -> NoticeSent:
+    url: str, secrets: MemorySecrets, told: Notification, *, attempt: int = 1, texts: dict[str, str] | None = None
+) -> NotificationSent:
     async with http_client() as http:
         settings = SlackSettings(api_url=url, secret_path=PATH, timeout_seconds=0.5)
         backend = Slack(secrets, http, settings, Templates(texts or {}))
-        sent: NoticeSent = await run_activity(Notices({"slack": backend}).send_notice, told, attempt=attempt)
+        sent: NotificationSent = await run_activity(
+            Notifications({"slack": backend}).send_notification, told, attempt=attempt
+        )
     return sent
 
 
-async def error_of(url: str, secrets: MemorySecrets | None = None, told: Notice | None = None) -> ApplicationError:
+async def error_of(
+    url: str, secrets: MemorySecrets | None = None, told: Notification | None = None
+) -> ApplicationError:
     with pytest.raises(ApplicationError) as caught:
-        await send(url, secrets or bot(), told or notice())
+        await send(url, secrets or bot(), told or notification())
     assert TOKEN not in str(caught.value)
     assert KEY not in str(caught.value)
     return caught.value
 
 
 async def test_a_message_tells_the_event(api: SlackApi) -> None:
-    sent = await send(api.url, bot(), notice())
+    sent = await send(api.url, bot(), notification())
     [message] = api.channels["releases"].messages
     assert "payments/checkout: Rollout aborted update to revision 7: error-rate 0.2 &gt; 0.05" in message.text
-    assert sent == NoticeSent(service="slack", recipient="releases", reference=message.ts)
+    assert sent == NotificationSent(service="slack", recipient="releases", reference=message.ts)
     async with httpx.AsyncClient() as http:
         page = await http.get(api.page_url("releases"))
     assert "error-rate 0.2 &gt; 0.05" in page.text
@@ -71,7 +75,7 @@ async def test_a_message_tells_the_event(api: SlackApi) -> None:
 @pytest.mark.parametrize("recipient", ["releases", "#releases", "C00000001"])
 async def test_a_repeated_attempt_finds_the_message(api: SlackApi, recipient: str, private: bool) -> None:
     api.channels["releases"].private = private
-    told = notice(recipient=recipient)
+    told = notification(recipient=recipient)
     first = await send(api.url, bot(), told)
     again = await send(api.url, bot(), told, attempt=2)
     assert len(api.channels["releases"].messages) == 1
@@ -80,11 +84,11 @@ async def test_a_repeated_attempt_finds_the_message(api: SlackApi, recipient: st
 
 async def test_a_repeated_attempt_sends_what_never_arrived(api: SlackApi) -> None:
     for number in range(250):  # more than a page of them
-        await send(api.url, bot(), notice(id=f"notice/{number}"))
+        await send(api.url, bot(), notification(id=f"notice/{number}"))
         api.posting["releases"] = RateLimit(limit=60, period=60)
-    sent = await send(api.url, bot(), notice(), attempt=2)
+    sent = await send(api.url, bot(), notification(), attempt=2)
     assert sent.created
-    again = await send(api.url, bot(), notice(id="notice/0"), attempt=2)
+    again = await send(api.url, bot(), notification(id="notice/0"), attempt=2)
     assert not again.created
     assert len(api.channels["releases"].messages) == 251
 
@@ -101,26 +105,26 @@ async def test_an_answer_that_was_lost_does_not_send_twice(api: SlackApi) -> Non
         error = await error_of(proxy.url)
     assert error.type == ErrorType.UNAVAILABLE
     assert len(api.channels["releases"].messages) == 1
-    assert not (await send(api.url, bot(), notice(), attempt=2)).created
+    assert not (await send(api.url, bot(), notification(), attempt=2)).created
     assert len(api.channels["releases"].messages) == 1
 
 
 async def test_another_event_is_another_message(api: SlackApi) -> None:
-    await send(api.url, bot(), notice())
-    await send(api.url, bot(), notice(id="notice/another"), attempt=2)
+    await send(api.url, bot(), notification())
+    await send(api.url, bot(), notification(id="notice/another"), attempt=2)
     assert len(api.channels["releases"].messages) == 2
 
 
 async def test_nobody_is_called_together_by_a_value(api: SlackApi) -> None:
-    texts = {"on-rollout-aborted": "<https://example.com|run> {{.notice.message}}"}
-    await send(api.url, bot(), notice(message="<!channel> & {{.notice.name}}"), texts=texts)
+    texts = {"on-rollout-aborted": "<https://example.com|run> {{.notification.message}}"}
+    await send(api.url, bot(), notification(message="<!channel> & {{.notification.name}}"), texts=texts)
     [message] = api.channels["releases"].messages
-    assert message.text == "<https://example.com|run> &lt;!channel&gt; &amp; {{.notice.name}}"
+    assert message.text == "<https://example.com|run> &lt;!channel&gt; &amp; {{.notification.name}}"
 
 
 async def test_a_long_text_is_cut_and_no_escape_in_two(api: SlackApi) -> None:
     for start in range(5):
-        await send(api.url, bot(), notice(id=str(start), message="x" * start + "<" * 1900), texts={})
+        await send(api.url, bot(), notification(id=str(start), message="x" * start + "<" * 1900), texts={})
     for message in api.channels["releases"].messages:
         assert len(message.text) <= MAX_TEXT
         assert message.text.removesuffix("...").endswith("&lt;")
@@ -128,7 +132,7 @@ async def test_a_long_text_is_cut_and_no_escape_in_two(api: SlackApi) -> None:
 
 async def test_a_new_token_is_read_once_it_was_replaced(api: SlackApi) -> None:
     secrets = MemorySecrets({PATH: {"token": "old"}}, after={PATH: {"token": TOKEN}})
-    assert (await send(api.url, secrets, notice())).created
+    assert (await send(api.url, secrets, notification())).created
     assert secrets.refreshed == [PATH]
 
 
@@ -141,7 +145,7 @@ async def test_a_token_that_stays_refused_may_be_tried_later(api: SlackApi) -> N
 
 @pytest.mark.parametrize("recipient", ["nowhere", "U12345678", "two words", "https://example.com/A"])
 async def test_a_channel_that_is_none_is_refused(api: SlackApi, recipient: str) -> None:
-    error = await error_of(api.url, told=notice(recipient=recipient))
+    error = await error_of(api.url, told=notification(recipient=recipient))
     assert (error.type, error.non_retryable) == (ErrorType.REJECTED, True)
 
 
@@ -191,7 +195,7 @@ async def test_answers_of_the_web_api(status: int, body: Any, headers: dict[str,
 async def test_nonsense_in_the_history_is_no_message_of_ours() -> None:
     rows = ["x", {}, {"metadata": 5}, {"metadata": {"event_type": "tidegate_notice", "event_payload": None}}]
     async with Script().then(200, {"ok": True, "messages": rows}).then(200, {"ok": True}) as server:
-        sent = await send(server.url, bot(), notice(recipient="C00000001"), attempt=2)
+        sent = await send(server.url, bot(), notification(recipient="C00000001"), attempt=2)
     assert sent.created
 
 
@@ -203,7 +207,7 @@ async def test_slack_is_slow_or_away() -> None:
 
 async def test_an_incoming_webhook_is_enough_to_tell(api: SlackApi) -> None:
     secrets = MemorySecrets({PATH: {"webhook_url": api.webhook_url}})
-    assert (await send(CLOSED, secrets, notice())).created
+    assert (await send(CLOSED, secrets, notification())).created
     [message] = api.channels[WEBHOOK_CHANNEL].messages
     assert "payments/checkout" in message.text
 
@@ -241,5 +245,5 @@ async def test_a_secret_without_a_credential_says_what_it_needs() -> None:
 async def test_a_service_that_nobody_set_up_is_named_with_its_setting() -> None:
     for service, setting in (("slack", "TIDEGATE_SLACK__SECRET_PATH"), ("on-call", "TIDEGATE_WEBHOOKS__ON_CALL__")):
         with pytest.raises(ApplicationError, match=setting) as caught:
-            await run_activity(Notices({}).send_notice, notice(service=service))
+            await run_activity(Notifications({}).send_notification, notification(service=service))
         assert (caught.value.type, caught.value.non_retryable) == (ErrorType.NOT_CONFIGURED, True)

@@ -18,10 +18,10 @@ from aiohttp import web
 from pydantic import SecretStr, ValidationError
 from temporalio.exceptions import ApplicationError
 
-from activities.datadog import Datadog
-from activities.secrets import NamedSecrets
-from activities.vault import Vault, VaultSettings
-from activities.vault_login import AppRoleLogin, KubernetesLogin, TokenLogin
+from activities.metrics.datadog.provider import DatadogProvider
+from activities.secrets.store import NamedSecrets
+from activities.secrets.vault import Vault, VaultSettings
+from activities.secrets.vault_login import AppRoleLogin, KubernetesLogin, TokenLogin
 from sandbox.processes import LOOPBACK, Program, free_port
 from tests.activities.outside import Script, http_client, run_activity
 from tidegate.analysis.reading import Reading
@@ -284,7 +284,7 @@ async def measured(vault: Vault, times: int, between: Callable[[int], None]) -> 
     request = MeasureRequest(namespace="payments", run="checkout-1", metrics=[metric])
     readings: list[Reading] = []
     async with http_client() as http:
-        provider = Datadog(NamedSecrets(vault), http, environment={})
+        provider = DatadogProvider(NamedSecrets(vault), http, environment={})
         for number in range(times):
             await asyncio.to_thread(between, number)
             readings += await run_activity(provider.measure, request)

@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 from temporalio.exceptions import ApplicationError
 
-from activities.secrets import NamedSecrets
-from activities.web import Web
+from activities.metrics.web.provider import WebProvider
+from activities.secrets.store import NamedSecrets
 from tests.activities.outside import MemorySecrets, Script, http_client, run_activity, self_signed
 from tests.unit.analysis.conditions.outcome import outcome
 from tidegate.analysis.reading import Reading
@@ -30,7 +30,7 @@ def metric(server: Script, name: str = "m", **settings: Any) -> dict[str, Any]:
 async def measure(*metrics: dict[str, Any], **request: Any) -> list[Reading]:
     async with http_client() as http:
         store = MemorySecrets({"secret/namespaces/payments/team": {"token": "tenant-4711"}})
-        provider = Web(NamedSecrets(store), http, clock=lambda: NOW)
+        provider = WebProvider(NamedSecrets(store), http, clock=lambda: NOW)
         asked = MeasureRequest(namespace="payments", run="checkout-1", metrics=metrics, **request)
         readings: list[Reading] = await run_activity(provider.measure, asked)
     return readings

@@ -10,28 +10,32 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.notices import Notices
-from activities.webhook import Webhook, WebhookSettings
-from tests.activities.notice import notice
+from activities.notifications.dispatch import Notifications
+from activities.notifications.webhook import Webhook, WebhookSettings
+from tests.activities.notification import notification
 from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
-from tidegate.contract import ErrorType, Notice, NoticeSent
+from tidegate.contract import ErrorType, Notification, NotificationSent
 
 PATH = "secret/tidegate/webhooks/on-call"
 KEY = "signing-key-of-a-test"
 NOW = 1_700_000_000.5
 CLOSED = "http://127.0.0.1:1"
-TOLD = notice(service="on-call", recipient="")
+TOLD = notification(service="on-call", recipient="")
 
 
 def signed(key: str = KEY, **more: str) -> MemorySecrets:
     return MemorySecrets({PATH: {"signing_key": key, **more}})
 
 
-async def send(url: str, secrets: MemorySecrets | None = None, told: Notice = TOLD, attempt: int = 1) -> NoticeSent:
+async def send(
+    url: str, secrets: MemorySecrets | None = None, told: Notification = TOLD, attempt: int = 1
+) -> NotificationSent:
     async with http_client() as http:
         settings = WebhookSettings(url=url, secret_path=PATH, timeout_seconds=0.5)
         backend = Webhook("on-call", secrets or signed(), http, settings, clock=lambda: NOW)
-        sent: NoticeSent = await run_activity(Notices({"on_call": backend}).send_notice, told, attempt=attempt)
+        sent: NotificationSent = await run_activity(
+            Notifications({"on_call": backend}).send_notification, told, attempt=attempt
+        )
     return sent
 
 
@@ -51,9 +55,9 @@ async def test_the_facts_arrive_signed_and_with_their_key() -> None:
     assert first.headers["X-Tidegate-Signature"] == f"sha256={expected}"
     assert first.headers["X-Tidegate-Timestamp"] == "1700000000"
     assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"] == TOLD.id
-    assert Notice.model_validate(first.json) == TOLD
+    assert Notification.model_validate(first.json) == TOLD
     assert first.json["text"].startswith("payments/checkout: Rollout aborted")
-    assert sent == NoticeSent(service="on-call", recipient="")
+    assert sent == NotificationSent(service="on-call", recipient="")
 
 
 async def test_an_address_may_be_a_secret() -> None:

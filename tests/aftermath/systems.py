@@ -17,22 +17,22 @@ import aiohttp
 from jsonschema import Draft202012Validator
 from PIL import Image
 
-from activities.gitops import GitOps, GitSettings
-from activities.notice_templates import Templates
-from activities.notices import Notices
-from activities.servicenow import ServiceNow, ServiceNowSettings
-from activities.slack import Slack, SlackSettings
-from activities.vault import Vault, VaultSettings
-from activities.vault_login import AppRoleLogin
+from activities.git.revert_commit import GitOps, GitSettings
+from activities.notifications.dispatch import Notifications
+from activities.notifications.slack import Slack, SlackSettings
+from activities.notifications.templates import Templates
+from activities.secrets.vault import Vault, VaultSettings
+from activities.secrets.vault_login import AppRoleLogin
+from activities.servicenow.incidents import ServiceNow, ServiceNowSettings
 from sandbox.git import GitRepository, git
-from sandbox.servicenow import ServiceNowApi
-from sandbox.slack import SlackApi
+from sandbox.servicenow.server import ServiceNowApi
+from sandbox.slack.server import SlackApi
 from sandbox.vault import Vault as VaultServer
 from tests.activities.git_server import basic, git_server
 from tests.activities.outside import http_client, self_signed
 from tests.aftermath.gate import Gate, behind
 from tests.virtual.releases import IMAGE
-from tidegate.cli.schema import Kind, schema_of
+from tidegate.cli.schema import SchemaKind, schema_of
 from tidegate.contract import Document
 
 SERVICENOW_SECRET, GIT_SECRET, SLACK_SECRET = "tidegate/servicenow", "tidegate/git", "tidegate/slack"
@@ -74,7 +74,7 @@ class Systems:
         files = {str(file.fields["file_name"]): file for file in self.servicenow.records.files_of(incident)}
         [analysis] = [name for name in files if name.startswith("analysisrun-")]
         assert set(files) == {analysis, "release.json", "readings.png"}
-        for name, kind in {analysis: Kind.ANALYSIS_RUN, "release.json": Kind.RELEASE}.items():
+        for name, kind in {analysis: SchemaKind.ANALYSIS_RUN, "release.json": SchemaKind.RELEASE}.items():
             Draft202012Validator(schema_of(kind)).validate(json.loads(files[name].content))
         assert Image.open(io.BytesIO(files["readings.png"].content)).format == "PNG"
         notes = [note.text.rpartition("[")[2] for note in incident.journals["work_notes"]]
@@ -139,6 +139,6 @@ async def open_systems(folder: Path, vault: VaultServer) -> AsyncIterator[System
         activities = [
             *ServiceNow(secrets, http, asked).activities(),
             GitOps(secrets, repositories).revert_commit,
-            *Notices({"slack": Slack(secrets, http, workspace, Templates({}, ""))}).activities(),
+            *Notifications({"slack": Slack(secrets, http, workspace, Templates({}, ""))}).activities(),
         ]
         yield Systems(servicenow, repository, slack, gates, activities)

@@ -15,14 +15,14 @@ from tests.virtual.releases import release_world
 from tidegate.contract import Activity
 
 # The first that follows a verdict, whichever the server hands out first.
-BEGINS = (Activity.RESTORE_STABLE, Activity.SEND_NOTICE)
+BEGINS = (Activity.RESTORE_STABLE, Activity.SEND_NOTIFICATION)
 EFFECTS = (
     Activity.RESTORE_STABLE,
     Activity.RECONCILE,
     Activity.OPEN_INCIDENT,
     Activity.NOTE_INCIDENT,
     Activity.REVERT_COMMIT,
-    Activity.SEND_NOTICE,
+    Activity.SEND_NOTIFICATION,
 )
 
 

@@ -23,6 +23,20 @@ def case(*ops: dict[str, Any], **istio: Any) -> dict[str, Any]:
     return {"rollout": rollout, "virtualservices": [VIRTUAL_SERVICE], "ops": list(ops)}
 
 
+def hashes(*more: dict[str, Any], pods: int = 1) -> dict[str, Any]:
+    rule = {"name": "dr", "canarySubsetName": "new", "stableSubsetName": "old"}
+    subsets = [{"name": "new"}, {"name": "old"}, *more]
+    given = case({"updateHash": {"canary": "C", "stable": "S"}}, virtualService={"name": "vs"}, destinationRule=rule)
+    sets = [{"name": "c", "hash": "C", "spec": pods, "available": pods}]
+    return {**given, "destinationrule": {"spec": {"subsets": subsets}}, "replicasets": sets}
+
+
+def ping_pong() -> dict[str, Any]:
+    given = case({"setWeight": 30})
+    given["rollout"]["spec"]["strategy"]["canary"]["pingPong"] = {"pingService": "a", "pongService": "b"}
+    return given
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [
@@ -33,6 +47,10 @@ def case(*ops: dict[str, Any], **istio: Any) -> dict[str, Any]:
         (case({"setWeight": 30}, virtualServices=[{"name": "vs"}, {"name": "gone"}]), "half a split"),
         (case({"setWeight": 30}, virtualServices=[{"name": "vs"}]), ""),
         (case({"setWeight": 30}), ""),
+        (ping_pong(), "ping-pong is rejected"),
+        (hashes({"name": "zzz"}), "neither side's stays"),
+        (hashes(pods=0), "once the pods of its version are available"),
+        (hashes(), ""),
         ({**case({"setWeight": 30}), "virtualservices": [{"metadata": {"name": "vs"}, "spec": {}}]}, "without a route"),
     ],
 )

@@ -29,7 +29,7 @@ class Abort:
 
     @property
     def place(self) -> str:
-        """The Rollout's address and the revision, as notices name them."""
+        """The Rollout's address and the revision, as notifications name them."""
         return f"{self.workflow_id.removeprefix('rollout/')}/{self.revision}"
 
     def __str__(self) -> str:

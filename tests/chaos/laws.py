@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from activities.cluster import FENCE_ANNOTATION
-from activities.replica_sets import HASH_LABEL, PROMOTED_AT
+from activities.kubernetes.client import FENCE_ANNOTATION
+from activities.kubernetes.replica_sets import HASH_LABEL, PROMOTED_AT, hash_of
+from tests.virtual.cluster import tag_of
 
 BAD = "-bad"
 GRACE_SECONDS = 2.0  # from weight 0 to the last request that may still arrive
@@ -208,11 +209,12 @@ class Life:
         if self.absences and not self.rollout:
             return  # nobody's version: its pods went with it
         status = self.rollout.get("status") or {}
-        told = str(status.get("observedGeneration")) == str((self.rollout.get("metadata") or {}).get("generation"))
+        told = observed(self)  # otherwise its words are about another spec, which may have begun the version again
         for hash_, share in self.share_of().items():
             if not hash_ or share <= before.get(hash_, 0) or hash_ == stable:
                 continue
             available = max([_available(each) for each in self.sets.values() if hash_of(each) == hash_], default=0)
+            # A number that was changed a moment ago may not have been read yet: the smaller one is what can be asked.
             needed = math.ceil(share * min(self._replicas[-2:], default=0) / 100)
             if available < needed:
                 self._break(line, f"law 1: {share} % to {self._named(hash_)} with {available} of {needed} pods")
@@ -235,7 +237,7 @@ class Life:
             return
         wanted = 0 if line.type == "DELETED" else int(line.object["spec"]["replicas"])
         share = self.share_of().get(hash_of(line.object), 0)
-        if wanted < int(old["spec"]["replicas"]) and wanted < math.floor(share * min(self._replicas[-2:]) / 100):
+        if wanted < int(old["spec"]["replicas"]) and wanted < math.ceil(share * min(self._replicas[-2:]) / 100):
             named = f"{tag_of(line.object)} ({hash_of(line.object)})"
             self._break(line, f"law 2: {named} to {wanted} pods with {share} % of the traffic")
 
@@ -295,7 +297,7 @@ class Judge:
         wrong: dict[tuple[str, str], int] = {}
         for request in requests:
             life = self.lives.get(request.name)
-            if life is not None and life.is_absent(request.at, grace):
+            if life is not None and life.is_absent(request.at, grace):  # its pods went with it
                 continue
             if request.status == 503:
                 key = (request.name, "503")
@@ -327,14 +329,10 @@ def _side(destination: Object) -> str:
     return "/".join(str(destination[part]) for part in ("host", "subset") if destination.get(part))
 
 
-def hash_of(found: Object) -> str:
-    """Pod template hash of a ReplicaSet."""
-    return str((found["metadata"].get("labels") or {}).get(HASH_LABEL, ""))
-
-
-def tag_of(found: Object) -> str:
-    """Image tag of the first container of a ReplicaSet or a Rollout."""
-    return str(found["spec"]["template"]["spec"]["containers"][0]["image"]).rpartition(":")[2]
+def observed(life: Life) -> bool:
+    """Whether the release has taken up what the Rollout's spec says."""
+    status, metadata = life.rollout.get("status") or {}, life.rollout.get("metadata") or {}
+    return str(status.get("observedGeneration")) == str(metadata.get("generation"))
 
 
 def given_up(rollout: Object) -> bool:

@@ -22,7 +22,7 @@ from sandbox.processes import until
 from tests.chaos.manifests import NAMESPACE, Document, image_tag, manifest_path
 from tests.chaos.plane import Plane
 from tidegate.client import RefusedError, RolloutRef, TidegateError
-from tidegate.contract import ReleaseRequest, Source, roll_back_id
+from tidegate.contract import ReleaseRequest, Source, rollback_id
 
 AGAIN_SECONDS = 0.3
 ATTEMPT_SECONDS = 8.0
@@ -98,7 +98,7 @@ class People:
         """Wait until no undo is under way that could still change anything."""
 
         async def none() -> bool:
-            handle = self.plane.people.get_workflow_handle(roll_back_id("default", NAMESPACE, name))
+            handle = self.plane.people.get_workflow_handle(rollback_id("default", NAMESPACE, name))
             try:
                 return (await handle.describe()).status is not WorkflowExecutionStatus.RUNNING
             except RPCError as error:

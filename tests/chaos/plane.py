@@ -18,8 +18,8 @@ from sandbox.git import GitRepository
 from sandbox.mesh.agent import MeshAgent
 from sandbox.mesh.xds import DiscoveryFiles
 from sandbox.processes import LOOPBACK, Program, free_port
-from sandbox.servicenow import ServiceNowApi
-from sandbox.slack import SlackApi
+from sandbox.servicenow.server import ServiceNowApi
+from sandbox.slack.server import SlackApi
 from sandbox.temporal import TemporalServer
 from sandbox.tidegate_process import WATCHER, WORKER, TidegateProcess
 from tests.chaos.laws import Judge, Reader

@@ -22,7 +22,7 @@ from tests.chaos.laws import GRACE_SECONDS
 from tests.chaos.manifests import Shape, around, version
 from tests.chaos.people import People
 from tests.chaos.plane import Plane
-from tests.chaos.scene import Outcome, Scene, Wanted
+from tests.chaos.scene import ClusterState, Outcome, Wanted
 from tests.chaos.scenes import SCENES
 from tests.chaos.stands import complaints, in_git
 from tidegate.client import TidegateError
@@ -60,7 +60,7 @@ class Report:
 
     plan: Plan
     seconds: float = 0.0
-    settled: float = 0.0  # seconds from the healing until everything stood still
+    converged: float = 0.0  # seconds from the healing until everything stood still
     requests: int = 0
     slow: dict[str, float] = field(default_factory=dict)  # by scene, what took long to settle
     broken: list[str] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Report:
         """The round in words: one line when it went well."""
         plan = self.plan
         said = "BROKEN" if self.broken else "ok"
-        numbers = f"{self.seconds:.1f} s, settled after {self.settled:.1f} s, {self.requests} requests"
+        numbers = f"{self.seconds:.1f} s, settled after {self.converged:.1f} s, {self.requests} requests"
         slow = "".join(f"; {scene} took {seconds:.0f} s" for scene, seconds in self.slow.items())
         first = f"round {plan.number}: {said}: {numbers}, {len(plan.faults)} faults, {', '.join(plan.scenes)}{slow}"
         if not self.broken:
@@ -116,7 +116,7 @@ class Rounds:
         report.broken += faults.failed
         wanted = await self._wanted(acting, report)
         unsettled, since = await self._settled(people, wanted, moment)
-        report.settled = time.monotonic() - healed
+        report.converged = time.monotonic() - healed
         report.slow = {scene_of[name]: at - healed for name, at in since.items() if at - healed > SLOW_SECONDS}
         await self._judge(report, wanted, unsettled, moment)
         report.seconds = time.monotonic() - began
@@ -151,8 +151,8 @@ class Rounds:
 
     # ----------------------------------------------------------------------------------------------------------- parts
 
-    def _scene(self, people: People, name: str, number: int) -> Scene:
-        return Scene(people, name, lambda: self._new_tag(number), random.Random(f"{self._seed}/{number}/{name}"))
+    def _scene(self, people: People, name: str, number: int) -> ClusterState:
+        return ClusterState(people, name, lambda: self._new_tag(number), random.Random(f"{self._seed}/{number}/{name}"))
 
     def _new_tag(self, number: int) -> str:
         self._tags += 1
@@ -179,7 +179,7 @@ class Rounds:
         since: dict[str, float] = {}
         still = Still()
 
-        async def settled() -> bool:
+        async def converged() -> bool:
             self._plane.look()
             for name in wanted:
                 left[name] = await self._left(name, wanted[name], moment)
@@ -190,7 +190,7 @@ class Rounds:
             return not any(left.values()) or still.since(repr(left)) > patience(STILL_SECONDS)
 
         with suppress(TimeoutError):
-            await until(_patient(settled), SETTLE_SECONDS, "everything stands as asked for")
+            await until(_patient(converged), SETTLE_SECONDS, "everything stands as asked for")
         left = {name: wrong for name, wrong in left.items() if wrong}
         for name in left:
             for run in workflows.running(await workflows.since(self._plane.people, name, moment)):
@@ -277,7 +277,7 @@ class Still:
         return time.monotonic() - self._began
 
 
-async def _act(scene: Scene, name: str) -> Wanted:
+async def _act(scene: ClusterState, name: str) -> Wanted:
     [act] = [each for each in SCENES if each.__name__ == name]
     return await act(scene)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sandbox.processes import until
-from tests.chaos.laws import Life
+from tests.chaos.laws import Life, observed
 from tests.chaos.manifests import NAMESPACE, Document, version
 from tests.chaos.people import People
 from tidegate.client import RolloutRef, TidegateError
@@ -46,7 +46,7 @@ class Wanted:
         return f"{self.tag} {' or '.join(sorted(self.outcomes))}"
 
 
-class Scene:
+class ClusterState:
     """One Rollout in one round."""
 
     def __init__(self, people: People, name: str, tags: Callable[[], str], source: random.Random) -> None:
@@ -88,9 +88,16 @@ class Scene:
         except (TidegateError, TimeoutError):
             return None
 
-    async def canary(self, tag: str, patience: float = 30.0) -> bool:
-        """Wait until a version has traffic beside stable; False when it does not come to that."""
-        return await self.so(lambda: self._has_traffic(tag), patience)
+    async def canary(self, tag: str, patience: float = 30.0, *, taken_up: bool = False) -> bool:
+        """Wait until a version has traffic beside stable; False when it does not come to that.
+
+        With `taken_up` its release has to know all that the spec says, too.
+        """
+
+        async def has_traffic() -> bool:
+            return await self._has_traffic(tag) and (observed(self.life) or not taken_up)
+
+        return await self.so(has_traffic, patience)
 
     async def held(self, tag: str, patience: float = 30.0) -> bool:
         """Wait until the release of a version waits for a person; False when it does not come to that."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import yaml
 
+from activities.kubernetes.replica_sets import hash_of
 from sandbox.git import GitRepository
-from tests.chaos.laws import BAD, Life, hash_of, tag_of
+from tests.chaos.laws import BAD, Life, observed
 from tests.chaos.manifests import REPLICAS, image_tag, manifest_path, sides
 from tests.chaos.scene import Outcome, Wanted
+from tests.virtual.cluster import tag_of
 
 
 def in_git(repository: GitRepository, life: Life) -> list[str]:
@@ -50,21 +52,15 @@ def _phase(life: Life, outcome: Outcome, status: dict[str, object]) -> list[str]
     if not observed(life):
         wrong.append(f"generation {status.get('observedGeneration')} was observed last")
     lent = life.deployment.get("metadata", {}).get("generation")
-    if outcome is Outcome.HEALTHY and lent is not None and str(status.get("workloadObservedGeneration")) != str(lent):
+    if lent is not None and str(status.get("workloadObservedGeneration")) != str(lent):
         wrong.append(f"generation {status.get('workloadObservedGeneration')} of the Deployment was observed last")
     return wrong
-
-
-def observed(life: Life) -> bool:
-    """Whether the release has taken up what the Rollout's spec says."""
-    status, metadata = life.rollout.get("status") or {}, life.rollout.get("metadata") or {}
-    return str(status.get("observedGeneration")) == str(metadata.get("generation"))
 
 
 def _traffic(life: Life, stable: str) -> list[str]:
     shares = {hash_: share for hash_, share in life.share_of().items() if share}
     wrong = [] if shares == {stable: 100} else [f"traffic: { ({life.tag(h) or h: s for h, s in shares.items()}) }"]
-    if life.routes and life.routes[0] != (sides(life.name)[0], 100):
+    if life.routes[:1] != [(sides(life.name)[0], 100)]:
         wrong.append(f"routes: {life.routes}")
     return wrong
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from activities.cluster import FENCE_ANNOTATION
-from activities.replica_sets import HASH_LABEL, PROMOTED_AT
+from activities.kubernetes.client import FENCE_ANNOTATION
+from activities.kubernetes.replica_sets import HASH_LABEL, PROMOTED_AT
 from tests.chaos.effects import Abort, Heard
 from tests.chaos.effects import judge as judge_effects
 from tests.chaos.laws import Judge, Line, Reader, Request

@@ -24,7 +24,8 @@ from tidegate.contract import FOLLOW_UP_WORKFLOW, ErrorType
 from workers.activations import OneByOneRunner
 from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
-from workflows.roll_back import RollBack
+from workflows.let_go import LetGoOfObjects
+from workflows.rollback import Rollback
 from workflows.rollout import Rollout
 
 MOST_ATTEMPTS = 3  # of a workflow task, once everything runs
@@ -33,7 +34,7 @@ MOST_ATTEMPTS = 3  # of a workflow task, once everything runs
 async def since(client: Client, name: str, moment: datetime) -> list[WorkflowExecution]:
     """Every workflow run of a Rollout that was under way after a moment: releases, analyses, and what follows them."""
     found = []
-    for kind in ("rollout", "analysis", "roll-back", "follow-up"):
+    for kind in ("rollout", "analysis", "roll-back", "follow-up", "let-go"):
         query = f'WorkflowId STARTS_WITH "{kind}/default/{NAMESPACE}/{name}"'
         query += f' AND (ExecutionStatus = "Running" OR CloseTime > "{moment.isoformat()}")'
         found += [each async for each in client.list_workflows(query) if _is_of(each.id, name)]
@@ -80,7 +81,7 @@ async def why_running(client: Client, tidegate: TidegateClient, run: WorkflowExe
 async def replayed(client: Client, runs: Sequence[WorkflowExecution]) -> list[str]:
     """Which histories do not replay, and why (law 9)."""
     replayer = Replayer(
-        workflows=[Rollout, AnalysisRun, FollowUp, RollBack],
+        workflows=[Rollout, AnalysisRun, FollowUp, LetGoOfObjects, Rollback],
         data_converter=data_converter(),
         workflow_runner=OneByOneRunner(UnsandboxedWorkflowRunner()),
     )

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from jsonschema import Draft202012Validator
 
 from tests.deploy.manifests import ROOT, SCHEMAS
 from tidegate.client import file_keys
+from workers.callers import Callers
 from workers.settings import load_settings
 
 FILE = ROOT / "docker-compose.yml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("worker", "watcher", "codec")
+OURS = ("worker", "watcher", "gateway", "codec")
 ONE_SHOT = {name for name, each in SERVICES.items() if str(each["restart"]).startswith("on-failure")}
 
 
@@ -82,7 +84,7 @@ def test_our_own_are_read_only_and_have_no_capability() -> None:
 def test_no_secret_stands_in_the_file() -> None:
     for name, service in SERVICES.items():
         for variable, value in service.get("environment", {}).items():
-            if re.search(r"PASSWORD|PWD|TOKEN|KEY", variable):
+            if re.search(r"PASSWORD|PWD|TOKEN|KEY", variable) and not variable.endswith("_URL"):
                 assert str(value).startswith("/run/"), f"{name}: {variable}"
     for secret in COMPOSE["secrets"].values():
         assert set(secret) == {"file"}
@@ -96,6 +98,28 @@ def test_variables_are_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     settings = load_settings()
     assert settings.vault is not None
     assert settings.kubernetes.kubeconfig == "/run/secrets/kubeconfig"
+
+
+async def test_the_gateway_is_given_rules_and_no_way_to_a_cluster_or_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = SERVICES["gateway"]
+    for variable, value in service["environment"].items():
+        monkeypatch.setenv(variable, value)
+    settings = load_settings()
+    assert settings.gateway is not None
+    assert (settings.vault, settings.kubernetes.kubeconfig) == (None, "")
+    assert service["ports"] == [f"127.0.0.1:{settings.gateway.port}:8083"]
+    assert service["secrets"] == ["codec-keys"]
+    (mounted,) = service["volumes"]
+    source, target, mode = mounted.split(":")
+    assert (target, mode) == (str(settings.gateway.callers_file), "ro")
+    assert await Callers(ROOT / source).rules()
+
+
+def test_every_process_of_ours_is_there() -> None:
+    commands = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"])
+    image = re.findall(r'ENTRYPOINT \["([^"]+)"', (ROOT / "Dockerfile").read_text())
+    run = {(service.get("entrypoint") or image)[0] for name, service in SERVICES.items() if name in OURS}
+    assert {command for command in commands if command.startswith("tidegate")} - {"tidegate-sandbox"} == run
 
 
 def test_mounted_files_exist() -> None:

@@ -109,7 +109,7 @@ TOKENS = """case "$*" in *audience=*) echo '{"value": "a-token"}' ;; esac"""
 ENDS = [
     (0, "promoted"),
     (2, "rolled back: a gate"),
-    (3, "waits for a person"),
+    (3, "waits for an operator"),
     (5, "refused"),
     (6, "a compensation failed"),
     (64, "exit code 64"),

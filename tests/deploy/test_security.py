@@ -6,10 +6,10 @@ import copy
 import json
 from typing import Any
 
-import celpy
 import pytest
 from regopy import Interpreter
 
+from tests.deploy import policies
 from tests.deploy.manifests import DEPLOY, Object, documents, of_kind, problems, render, workloads
 
 SECURITY = DEPLOY / "security"
@@ -20,21 +20,8 @@ OVERLAY = render(DEPLOY / "kustomize" / "overlays" / "single-cluster")
 
 
 def denied(policy: str, obj: Object) -> list[str]:
-    """The messages of the validations that an object fails, evaluated as CEL."""
-    spec = POLICIES[policy]["spec"]
-    environment = celpy.Environment()
-
-    def evaluate(expression: str, context: dict[str, Any]) -> Any:
-        return environment.program(environment.compile(expression)).evaluate(context)
-
-    given = {"object": celpy.json_to_cel(obj)}
-    (variable,) = spec["variables"]
-    images = evaluate(variable["expression"], given)
-    with_variables = {
-        **given,
-        "variables": celpy.celtypes.MapType({celpy.celtypes.StringType(variable["name"]): images}),
-    }
-    return [each["message"] for each in spec["validations"] if not evaluate(each["expression"], with_variables)]
+    """The messages of the validations of images that an object fails."""
+    return policies.denied(POLICIES[policy], obj)
 
 
 def pod(*images: str, **more: Any) -> Object:
@@ -134,27 +121,87 @@ def test_wiz_would_find_it(kind: str, path: tuple[Any, ...], value: Any, found: 
     assert found in text
 
 
-def patched(change: Any, user: str = "system:serviceaccount:tidegate:tidegate-cluster") -> list[str]:
-    """The messages of what a patch of a running pod fails, evaluated as CEL; empty when it is let through."""
-    (policy,) = of_kind(OVERLAY, "ValidatingAdmissionPolicy")
-    before = {
-        "metadata": {"labels": {"role": "canary"}, "ownerReferences": [{"uid": "1"}]},
-        "spec": {"containers": [{"image": "registry.internal/a:1"}], "nodeName": "n"},
-        "status": {"phase": "Running"},
-    }
+WORKER = "system:serviceaccount:tidegate:tidegate-cluster"
+OF_WORKERS = {obj["metadata"]["name"]: obj for obj in of_kind(OVERLAY, "ValidatingAdmissionPolicy")}
+POD = {
+    "metadata": {"labels": {"role": "canary"}, "ownerReferences": [{"uid": "1"}]},
+    "spec": {"containers": [{"image": "registry.internal/a:1"}], "nodeName": "n"},
+    "status": {"phase": "Running"},
+}
+ROLLOUT = {
+    "metadata": {"annotations": {"tidegate.io/bake": "30m", "team": "payments"}, "labels": {"app": "checkout"}},
+    "spec": {
+        "replicas": 2,
+        "template": {"spec": {"containers": [{"image": "registry.internal/a:2"}]}},
+        "strategy": {"canary": {"steps": [{"setWeight": 10}, {"pause": {}}]}},
+    },
+    "status": {"phase": "Healthy"},
+}
+
+
+def changed(policy: str, before: Object, change: Any, user: str = WORKER) -> list[str]:
+    """The messages of what a change of an object fails; empty when it is let through."""
     after = copy.deepcopy(before)
     change(after)
-    environment = celpy.Environment()
-    request = {"userInfo": {"username": user}}
-    given = {"object": celpy.json_to_cel(after), "oldObject": celpy.json_to_cel(before)}
-    given["request"] = celpy.json_to_cel(request)
+    return policies.denied(OF_WORKERS[policy], after, before, user)
 
-    def holds(expression: str) -> bool:
-        return bool(environment.program(environment.compile(expression)).evaluate(given))
 
-    if not all(holds(each["expression"]) for each in policy["spec"]["matchConditions"]):
-        return []
-    return [each["message"] for each in policy["spec"]["validations"] if not holds(each["expression"])]
+DEPLOYMENT = {
+    "metadata": {"annotations": {"team": "payments"}, "labels": {"app": "checkout"}},
+    "spec": {
+        "replicas": 2,
+        "selector": {"matchLabels": {"app": "checkout"}},
+        "template": {"spec": {"containers": [{"image": "registry.internal/a:2"}]}},
+    },
+    "status": {"replicas": 2},
+}
+
+
+def patched(change: Any, user: str = WORKER) -> list[str]:
+    """The same of a patch of a running pod."""
+    return changed("tidegate-patches-metadata-of-pods", POD, change, user)
+
+
+def asked(change: Any, user: str = WORKER) -> list[str]:
+    """The same of a patch of a Rollout."""
+    return changed("tidegate-asks-for-templates-of-rollouts", ROLLOUT, change, user)
+
+
+def scaled(change: Any, user: str = WORKER, *, undo: str = "") -> list[str]:
+    """The same of a patch of a Deployment, whose owner says of `undo` what is given."""
+    annotations = {"team": "payments"} | ({"tidegate.io/undo": undo} if undo else {})
+    before = {**DEPLOYMENT, "metadata": {"annotations": annotations, "labels": {"app": "checkout"}}}
+    return changed("tidegate-scales-deployments", before, change, user)
+
+
+def test_the_cluster_worker_scales_a_deployment_and_changes_nothing_else_of_it() -> None:
+    def annotated(name: str, value: str) -> Any:
+        return lambda found: found["metadata"]["annotations"].update({name: value})
+
+    def with_image(found: Object) -> None:
+        found["spec"]["template"]["spec"]["containers"][0]["image"] = "registry.internal/evil:1"
+
+    def with_leave_of_its_own(found: Object) -> None:
+        with_image(found)
+        annotated("tidegate.io/undo", "allowed")(found)
+
+    assert scaled(lambda found: found["spec"].update(replicas=0)) == []
+    for name in ("tidegate.io/fence", "tidegate.io/taken-over-by", "tidegate.io/replicas-before"):
+        assert scaled(annotated(name, "2")) == []
+    assert "tidegate.io/undo=allowed" in scaled(with_image)[0]
+    assert scaled(with_image, undo="denied")
+    assert scaled(with_image, undo="allowed") == []
+    assert len(scaled(with_leave_of_its_own)) == 2
+    assert scaled(annotated("tidegate.io/undo", "allowed"))
+    assert scaled(lambda found: found["spec"].pop("template"))
+    assert scaled(lambda found: found["spec"].update(paused=True), undo="allowed")
+    assert scaled(lambda found: found["spec"]["selector"]["matchLabels"].clear())
+    assert scaled(lambda found: found["metadata"]["annotations"].pop("team"))
+    assert scaled(lambda found: found["metadata"].update(labels={}))
+    assert scaled(lambda found: found["metadata"].update(ownerReferences=[{"uid": "1"}]))
+    assert scaled(lambda found: found["metadata"].update(finalizers=["mine"]))
+    assert scaled(lambda found: found["status"].update(replicas=0))
+    assert scaled(with_image, user="system:serviceaccount:argocd:argocd") == []
 
 
 def test_the_cluster_worker_patches_metadata_of_pods_and_nothing_else() -> None:
@@ -172,24 +219,78 @@ def test_the_cluster_worker_patches_metadata_of_pods_and_nothing_else() -> None:
     assert patched(with_image, user="system:serviceaccount:kube-system:replicaset-controller") == []
 
 
-def test_the_policy_of_pods_holds_everywhere_and_names_the_account_that_may_patch_them() -> None:
-    (policy,) = of_kind(OVERLAY, "ValidatingAdmissionPolicy")
-    (binding,) = of_kind(OVERLAY, "ValidatingAdmissionPolicyBinding")
-    assert binding["spec"] == {"policyName": policy["metadata"]["name"], "validationActions": ["Deny", "Audit"]}
+def test_the_cluster_worker_asks_for_a_template_again_and_for_nothing_else_of_a_rollout() -> None:
+    def annotated(name: str, value: str) -> Any:
+        return lambda rollout: rollout["metadata"]["annotations"].update({name: value})
+
+    def with_template(rollout: Object) -> None:
+        rollout["spec"]["template"]["spec"]["containers"][0]["image"] = "registry.internal/a:1"
+
+    assert asked(annotated("tidegate.io/fence", "1.2")) == []
+    assert asked(annotated("rollout.argoproj.io/workload-generation", "3")) == []
+    assert asked(annotated("rollout.argoproj.io/revision", "3")) == []
+    assert asked(with_template) == []
+    assert asked(lambda rollout: rollout["spec"].pop("template")) == []
+    assert "nothing else of its spec" in asked(lambda rollout: rollout["spec"].update(replicas=0))[0]
+    assert asked(lambda rollout: rollout["spec"].update(paused=True))
+    assert asked(lambda rollout: rollout["spec"].pop("replicas"))
+    assert asked(lambda rollout: rollout["spec"]["strategy"]["canary"].update(steps=[]))
+    assert "no other" in asked(annotated("tidegate.io/bake", "0s"))[0]
+    assert asked(annotated("mine", "x"))
+    assert asked(lambda rollout: rollout["metadata"]["annotations"].pop("tidegate.io/bake"))
+    assert asked(lambda rollout: rollout["metadata"].pop("annotations"))
+    assert asked(lambda rollout: rollout["metadata"].update(labels={}))
+    assert asked(lambda rollout: rollout["metadata"].update(ownerReferences=[{"uid": "1"}]))
+    assert asked(lambda rollout: rollout["metadata"].update(finalizers=["mine"]))
+    assert asked(lambda rollout: rollout["spec"].update(replicas=0), user="system:serviceaccount:argocd:argocd") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "resource"),
+    [
+        ("tidegate-patches-metadata-of-pods", "pods"),
+        ("tidegate-asks-for-templates-of-rollouts", "rollouts"),
+        ("tidegate-scales-deployments", "deployments"),
+    ],
+)
+def test_a_policy_of_workers_holds_everywhere_and_names_the_account_that_may_patch(name: str, resource: str) -> None:
+    policy = OF_WORKERS[name]
+    (binding,) = [
+        obj for obj in of_kind(OVERLAY, "ValidatingAdmissionPolicyBinding") if obj["spec"]["policyName"] == name
+    ]
+    assert binding["spec"] == {"policyName": name, "validationActions": ["Deny", "Audit"]}
     assert (policy["spec"]["failurePolicy"], "namespace" in policy["metadata"]) == ("Fail", False)
     (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
-    assert ("pods" in rule["resources"], rule["operations"]) == (True, ["UPDATE"])
+    assert (resource in rule["resources"], rule["operations"]) == (True, ["UPDATE"])
     patchers = {
         role["metadata"]["name"]
         for role in of_kind(OVERLAY, "ClusterRole", "Role")
         for each in role["rules"]
-        if "pods" in each["resources"] and "patch" in each["verbs"]
+        if resource in each["resources"] and "patch" in each["verbs"]
     }
     assert patchers == {"tidegate-cluster"}
     (condition,) = policy["spec"]["matchConditions"]
     (account,) = [each for each in of_kind(OVERLAY, "ServiceAccount") if each["metadata"]["name"] == "tidegate-cluster"]
     named = f"system:serviceaccount:{account['metadata']['namespace']}:{account['metadata']['name']}"
     assert f"'{named}'" in condition["expression"]
+
+
+def test_the_threat_model_says_of_each_process_what_it_may_in_temporal_and_for_how_long() -> None:
+    page = (DEPLOY.parent / "SECURITY.md").read_text()
+    could = {
+        row.split(" | ")[0].strip("| `"): row.split(" | ")[1] for row in page.splitlines() if row.startswith("| `")
+    }
+    access = (DEPLOY / "temporal" / "access.md").read_text()
+    for row in access.splitlines():
+        if row.startswith("| `tidegate-"):
+            process, granted = row.split("|")[1].strip(" `"), row.split("|")[3]
+            assert ("in Temporal, decide releases" in could[process]) == ("`rollouts:write`" in granted), process
+    tokens = [json.loads(file.read_text()) for file in (DEPLOY / "vault" / "temporal-tokens").glob("*.json")]
+    assert {each["ttl"] for each in tokens} == {"1h"}
+    assert "signed by Vault for an hour" in page
+    issued = of_kind(documents(DEPLOY / "temporal" / "certificates.yaml"), "Certificate")
+    assert {each["spec"]["duration"] for each in issued if "isCA" not in each["spec"]} == {f"{90 * 24}h"}
+    assert "its certificate for 90 days" in page
 
 
 def test_pipelines_are_led_to_start_and_wait_alone() -> None:

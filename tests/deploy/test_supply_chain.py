@@ -18,8 +18,12 @@ from packaging.utils import canonicalize_name
 from tests.deploy.manifests import DEPLOY, ROOT
 
 BIN = Path(sysconfig.get_path("scripts"))
-LOCKS = ("requirements.lock", "requirements.runtime.lock", "requirements.build.lock")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+# A lock, and the extras that it has beside what a client needs.
+CLIENT, RUNTIME = "requirements.client.lock", "requirements.runtime.lock"
+INSTALLED = {CLIENT: (), RUNTIME: ("worker",), "requirements.lock": ("worker", "sandbox", "dev")}
+LOCKS = (*INSTALLED, "requirements.build.lock")
 # By the words of a licence expression or of a classifier; anything else is for a person to look at.
 TAKEN = re.compile(
     r"apache|\bmit\b|\bbsd|\bisc\b|\bpsf\b|python software foundation|mozilla public license 2|mpl-2\.0|unlicense|"
@@ -42,14 +46,38 @@ def test_every_entry_has_its_hashes(lock: str) -> None:
     assert [name for name, text in found.items() if "--hash=sha256:" not in text] == []
 
 
-def test_the_locks_hold_what_the_project_asks_for() -> None:
-    extras = [each for extra in PROJECT["optional-dependencies"].values() for each in extra]
-    for lock, asked in ((LOCKS[0], [*PROJECT["dependencies"], *extras]), (LOCKS[1], PROJECT["dependencies"])):
-        found = entries(lock)
-        for requirement in map(Requirement, asked):
-            version = re.match(r"[^=]+==([^ ;\\\n]+)", found[canonicalize_name(requirement.name)])
-            assert version is not None
-            assert requirement.specifier.contains(version[1]), f"{lock}: {requirement}: run make lock"
+@pytest.mark.parametrize("lock", INSTALLED)
+def test_a_lock_holds_what_the_project_asks_for(lock: str) -> None:
+    found = entries(lock)
+    asked = [*PROJECT["dependencies"], *(each for extra in INSTALLED[lock] for each in EXTRAS[extra])]
+    for requirement in map(Requirement, asked):
+        if requirement.name == PROJECT["name"]:
+            assert requirement.extras <= set(INSTALLED[lock])
+            continue
+        version = re.match(r"[^=]+==([^ ;\\\n]+)", found[canonicalize_name(requirement.name)])
+        assert version is not None
+        assert requirement.specifier.contains(version[1]), f"{lock}: {requirement}: run make lock"
+
+
+@pytest.mark.parametrize(("lock", "extras"), [(CLIENT, ("worker", "sandbox")), (RUNTIME, ("sandbox",))])
+def test_a_lock_holds_nothing_that_only_other_extras_ask_for(lock: str, extras: tuple[str, ...]) -> None:
+    names = {canonicalize_name(Requirement(each).name) for extra in extras for each in EXTRAS[extra]}
+    found = entries(lock).keys()
+    assert found & names == set()
+    assert "temporalio" in found
+    assert "pytest" not in found
+
+
+def test_each_lock_is_part_of_the_larger_one_with_the_same_hashes() -> None:
+    def pins(lock: str) -> set[str]:
+        return {
+            f"{name} {pin}"
+            for name, text in entries(lock).items()
+            for pin in re.findall(r"==[^ ;\\\n]+|sha256:\w+", text)
+        }
+
+    client, runtime, everything = map(pins, INSTALLED)
+    assert client < runtime < everything
 
 
 def licence(name: str) -> str:
@@ -61,7 +89,7 @@ def licence(name: str) -> str:
 def installed() -> list[str]:
     """What the image holds and this platform has."""
     here = {canonicalize_name(each.metadata["Name"]) for each in metadata.distributions()}
-    return sorted(entries("requirements.runtime.lock").keys() & here)
+    return sorted(entries(RUNTIME).keys() & here)
 
 
 @pytest.mark.parametrize("name", installed())
@@ -85,7 +113,7 @@ SECURITY = (ROOT / "SECURITY.md").read_text()
 
 def test_the_threat_model_covers_every_account_and_names_what_holds_it() -> None:
     rows = [row.split(" | ") for row in SECURITY.splitlines() if row.startswith("| `")]
-    policies = {file.stem for file in (DEPLOY / "vault" / "policies").glob("*.hcl")}
+    policies = {file.stem.removesuffix("-temporal") for file in (DEPLOY / "vault" / "policies").glob("*.hcl")}
     subjects = {row[0].removeprefix("| ").strip("`") for row in rows}
     assert policies | {"tidegate-workflows", "tidegate-cluster"} <= subjects
     named = set(re.findall(r"`(tests/[\w/]+\.py|deploy/[\w./-]+)`", SECURITY))

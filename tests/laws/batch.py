@@ -92,7 +92,7 @@ def _play_chunk(schedules: list[Schedule]) -> Report:
 
 def _quiet() -> None:
     logging.disable(logging.CRITICAL)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
 
 def main() -> int:

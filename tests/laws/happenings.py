@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import math
 from collections.abc import Callable
 from typing import Any
 
+from activities.kubernetes.replica_sets import hash_of
 from sandbox.kubernetes_api.kinds import DEPLOYMENTS, PODS, ROLLOUTS, VIRTUAL_SERVICES
 from sandbox.kubernetes_api.objects import Object, lookup, meta
-from tests.laws.life import DEMO, Life, hash_of, tag_of
 from tests.laws.schedules import Schedule
 from tests.laws.shapes import STEPS
 from tests.laws.witness import Witness
+from tests.virtual.cluster import tag_of
+from tests.virtual.life import DEMO, Life
 from tests.virtual.temporal.loop import running
 from tidegate.contract import ReleaseRequest
+
+LONGEST_CALL_SECONDS = 1.0  # in calm weather
 
 
 class Happenings:
@@ -27,6 +32,9 @@ class Happenings:
         self._schedule = schedule
         self.witness = Witness(life.cluster, schedule.shape)
         self._tag, self._steps = "v1", schedule.shape.steps
+        self._asked: list[tuple[float, str]] = []  # what pipelines ask for, and when, while nobody has answered
+        self._crossing: set[str] = set()
+        self._promoting = 0
         self._spec: Object = {}
         self._cut = False
         self._storms: dict[str, float] = {}
@@ -77,10 +85,17 @@ class Happenings:
         client = self._life.client
         if what.startswith("promote"):
             self._promotes()
-            self._life.let(client.promote(DEMO, full=what.endswith("full"), by="ana", reason="looks good"))
+            self._promoting += 1
+            self._life.let(self._say_promote(full=what.endswith("full")))
         else:
             speak = {"abort": client.abort, "pause": client.pause, "resume": client.resume}[what]
             self._life.let(speak(DEMO, by="ana", reason="so it is"))
+
+    async def _say_promote(self, *, full: bool) -> None:
+        try:
+            await self._life.client.promote(DEMO, full=full, by="ana", reason="looks good")
+        finally:
+            self._promoting -= 1
 
     def _signal(self, what: str) -> None:
         run = self._life.release()
@@ -103,12 +118,21 @@ class Happenings:
         manifest["metadata"] |= {"annotations": self._shape.rollout()["metadata"].get("annotations") or {}}
         request = ReleaseRequest(namespace=DEMO.namespace, name=DEMO.name, rollout=copy.deepcopy(manifest), by="ci")
         for _ in range(times):
-            self._life.let(self._life.client.start(request))
+            asked = (running().time(), tag)
+            self._asked.append(asked)
+            self._life.let(self._ask_for(request, asked))
+
+    async def _ask_for(self, request: ReleaseRequest, asked: tuple[float, str]) -> None:
+        try:
+            await self._life.client.start(request)
+        finally:
+            self._asked.remove(asked)
 
     def _ci_twice(self, tag: str) -> None:
         self._ci(tag, times=2)
 
     def _undo(self, _: Any) -> None:
+        self._crossing |= self._on_its_way()
         self._life.let(self._life.client.undo(DEMO, by="ana", reason="slow"))
 
     def _terminate(self, _: Any) -> None:
@@ -140,6 +164,7 @@ class Happenings:
     def _pods_fail(self, tag: str) -> None:
         """The pods of a version are no longer ready, and new ones do not become so."""
         self._cluster.never_ready.add(f"img:{tag}")
+        self.witness.pods_fail(tag)
         for pod in self._cluster.pods():
             if pod["spec"]["containers"][0]["image"] == f"img:{tag}" and pod.get("status"):
                 self._cluster.change(PODS, meta(pod)["name"], _ready("False"), status=True)
@@ -201,9 +226,17 @@ class Happenings:
     # ------------------------------------------------------------------------------------------------------- the wish
 
     def _wants(self, tag: str, steps: str) -> None:
+        """Somebody asks for that now. What is on its way meanwhile comes before it or after it, as it happens."""
+        self._crossing = self._on_its_way()
+        if self._promoting:
+            self.witness.exempt.add(tag)
         self._tag, self._steps = tag, steps
         if not self._shape.is_judged(steps):
             self.witness.exempt.add(tag)
+
+    def _on_its_way(self) -> set[str]:
+        late = running().time() - (LONGEST_CALL_SECONDS if self._schedule.weather == "calm" else math.inf)
+        return {other for since, other in self._asked if since > late}
 
     def _promotes(self) -> None:
         """A person promotes what the object asks for, or what its release is about, which may be one behind."""

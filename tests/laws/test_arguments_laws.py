@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.analysis.arguments import SpecError, has_placeholder, merge_arguments, substitute, substitute_text
+from tidegate.analysis.arguments import SpecError, has_placeholder, merge_arguments, substitute
 
 laws = settings(max_examples=50, deadline=None)
 names = st.text(alphabet="abc-_", min_size=1, max_size=4)
@@ -31,7 +31,6 @@ def test_a_value_stands_where_its_placeholder_stood(name: str, value: str, left:
     document = {"provider": [{"query": f"{left}{{{{{gap}args.{name}{gap}}}}}{right}"}], right: left}
     given_arguments = [{"name": name, "value": value}]
     assert substitute(document, given_arguments) == {"provider": [{"query": left + value + right}], right: left}
-    assert substitute_text(f"{left}{{{{args.{name}}}}}{right}", given_arguments) == left + value + right
 
 
 @laws

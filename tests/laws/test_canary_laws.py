@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.canary.stage import DYNAMIC, ROUTED, position
 from tidegate.canary.limits import rolling_limits
-from tidegate.canary.position import Position, Weights
+from tidegate.canary.position import CanaryState, Weights
 from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets, Sizes
 from tidegate.canary.rolling import shares
 from tidegate.canary.routing import weight_to_route
@@ -47,13 +47,13 @@ def any_sets(draw: st.DrawFn) -> ReplicaSets:
 
 
 @st.composite
-def basic(draw: st.DrawFn) -> Position:
+def basic(draw: st.DrawFn) -> CanaryState:
     limits = {"maxSurge": draw(amounts), "maxUnavailable": draw(amounts)}
     return position(limits, draw(percent), replicas=draw(counts), aborted=draw(st.booleans()))
 
 
 @st.composite
-def routed(draw: st.DrawFn) -> Position:
+def routed(draw: st.DrawFn) -> CanaryState:
     given_steps = draw(st.lists(a_step, min_size=1, max_size=5))
     strategy: dict[str, Any] = {**draw(st.sampled_from([ROUTED, DYNAMIC])), "maxSurge": draw(amounts)}
     if draw(st.booleans()):
@@ -101,7 +101,7 @@ def written(sets: ReplicaSets, sizes: Sizes, *, standing: bool) -> ReplicaSets:
 
 @laws
 @given(basic(), any_sets())
-def test_without_a_router_no_more_pods_are_wanted_than_the_surge_allows(at: Position, sets: ReplicaSets) -> None:
+def test_without_a_router_no_more_pods_are_wanted_than_the_surge_allows(at: CanaryState, sets: ReplicaSets) -> None:
     limits = rolling_limits(at.strategy, at.replicas)
     before = sum(one.wanted for one in sets)
     assert total(next_sizes(at, sets)) <= max(at.replicas + limits.surge, before)
@@ -109,7 +109,7 @@ def test_without_a_router_no_more_pods_are_wanted_than_the_surge_allows(at: Posi
 
 @laws
 @given(basic(), any_sets())
-def test_without_a_router_no_more_pods_are_missing_than_may_be(at: Position, sets: ReplicaSets) -> None:
+def test_without_a_router_no_more_pods_are_missing_than_may_be(at: CanaryState, sets: ReplicaSets) -> None:
     limits = rolling_limits(at.strategy, at.replicas)
     before = sum(one.standing for one in sets)
     assert serving(sets, next_sizes(at, sets)) >= min(at.replicas - limits.unavailable, before)
@@ -117,7 +117,7 @@ def test_without_a_router_no_more_pods_are_missing_than_may_be(at: Position, set
 
 @laws
 @given(basic(), any_sets())
-def test_without_a_router_every_state_leads_to_the_goal(at: Position, sets: ReplicaSets) -> None:
+def test_without_a_router_every_state_leads_to_the_goal(at: CanaryState, sets: ReplicaSets) -> None:
     if sets.canary is None or sets.stable is None:
         return
     rounds = total(Sizes(at.replicas, at.replicas)) + sum(one.wanted for one in sets) + 4
@@ -149,7 +149,7 @@ def test_both_sides_have_a_pod_while_the_weight_is_shared(weight: int, replicas:
 
 @laws
 @given(routed(), any_sets(), st.booleans())
-def test_what_gets_traffic_keeps_the_pods_for_it(at: Position, sets: ReplicaSets, ramp: bool) -> None:
+def test_what_gets_traffic_keeps_the_pods_for_it(at: CanaryState, sets: ReplicaSets, ramp: bool) -> None:
     sizes = next_sizes(at, sets, ramp=ramp)
     assert at.weights is not None
     scaled = at.canary_scale() is not None
@@ -164,7 +164,7 @@ def test_what_gets_traffic_keeps_the_pods_for_it(at: Position, sets: ReplicaSets
 
 @laws
 @given(routed(), any_sets())
-def test_a_weight_never_grows_without_its_pods(at: Position, sets: ReplicaSets) -> None:
+def test_a_weight_never_grows_without_its_pods(at: CanaryState, sets: ReplicaSets) -> None:
     weight = weight_to_route(at, sets)
     assert at.weights is not None
     assert 0 <= weight <= 100
@@ -178,7 +178,9 @@ def test_a_weight_never_grows_without_its_pods(at: Position, sets: ReplicaSets) 
 
 @laws
 @given(routed(), any_sets())
-def test_a_version_without_an_available_pod_gets_nothing_that_stable_can_take(at: Position, sets: ReplicaSets) -> None:
+def test_a_version_without_an_available_pod_gets_nothing_that_stable_can_take(
+    at: CanaryState, sets: ReplicaSets
+) -> None:
     going_back = at.dynamic and (at.aborted or at.fully_promoted)
     if going_back or (sets.canary is not None and sets.canary.available):
         return
@@ -192,7 +194,7 @@ def test_a_version_without_an_available_pod_gets_nothing_that_stable_can_take(at
 
 @laws
 @given(routed(), any_sets())
-def test_an_abort_only_ever_takes_weight_away(at: Position, sets: ReplicaSets) -> None:
+def test_an_abort_only_ever_takes_weight_away(at: CanaryState, sets: ReplicaSets) -> None:
     aborted = replace(at, aborted=True, stable_hash="S")
     assert aborted.weights is not None
     assert weight_to_route(aborted, sets) <= aborted.weights.canary
@@ -203,7 +205,7 @@ def test_an_abort_only_ever_takes_weight_away(at: Position, sets: ReplicaSets) -
 @laws
 @given(routed(), a_set("C"), a_set("S"), st.booleans())
 def test_with_a_router_sizes_and_weights_lead_each_other_to_the_goal(
-    at: Position, canary: ReplicaSet, stable: ReplicaSet, ramp: bool
+    at: CanaryState, canary: ReplicaSet, stable: ReplicaSet, ramp: bool
 ) -> None:
     assert at.weights is not None
     at = replace(at, weights=replace(at.weights, canary_hash="C"))
@@ -232,7 +234,7 @@ def test_with_a_router_sizes_and_weights_lead_each_other_to_the_goal(
 
 @laws
 @given(routed(), any_sets())
-def test_a_ramp_asks_for_no_more_missing_pods_than_the_surge(at: Position, sets: ReplicaSets) -> None:
+def test_a_ramp_asks_for_no_more_missing_pods_than_the_surge(at: CanaryState, sets: ReplicaSets) -> None:
     if sets.canary is None or at.aborted:
         return
     surge = max(1, rolling_limits(at.strategy, at.replicas).surge)

@@ -9,9 +9,9 @@ import jsonpatch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.istio_managed import set_route
-from activities.istio_weights import restore, shift
-from tidegate.contract import ExperimentWeight, Istio
+from activities.istio.managed_routes import set_route
+from activities.istio.weights import ExperimentWeight, restore, shift
+from tidegate.contract import Istio
 from tidegate.manifests.steps import SetHeaderRoute, SetMirrorRoute
 
 Object = dict[str, Any]

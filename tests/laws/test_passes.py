@@ -11,28 +11,26 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.canary.stage import ROUTED, position
+from tidegate.canary.cluster_state import ClusterState, ObservedReplicaSet
 from tidegate.canary.ephemeral import role_metadata
 from tidegate.canary.limits import rolling_limits
 from tidegate.canary.managed_routes import wanted_routes
-from tidegate.canary.passes import (
-    Create,
-    Delete,
-    Mark,
-    Move,
+from tidegate.canary.position import CanaryState, Weights
+from tidegate.canary.reconcile import (
+    Action,
+    CreateReplicaSet,
+    DeleteReplicaSet,
+    MarkPromoted,
     Rules,
-    Scale,
-    Schedule,
-    Select,
+    ScaleReplicaSet,
     SetMetadata,
-    Shift,
-    next_move,
-    roles,
-    settled,
-    wake_at,
+    SetScaleDownDeadline,
+    SetSelector,
+    SetWeight,
+    converged,
+    next_action,
+    requeue_at,
 )
-from tidegate.canary.position import Position, Weights
-from tidegate.canary.promotion import promotion_reason
-from tidegate.canary.scene import Scene, Standing
 
 laws = settings(max_examples=150, deadline=None)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,7 +54,7 @@ class Model:
         self.now = NOW
         self.routed = routed
         self.sets = {
-            stable: Standing(
+            stable: ObservedReplicaSet(
                 f"shop-{stable}", stable, 1, replicas, replicas, replicas, promoted=True, promoted_last=True
             )
         }
@@ -72,12 +70,12 @@ class Model:
         return waited
 
     @property
-    def scene(self) -> Scene:
+    def scene(self) -> ClusterState:
         hidden = {name: {"available": 0, "counted": False} for name in self.uncounted}
         seen = [replace(found, **hidden.get(name, {})) for name, found in self.sets.items()]
         newest = sorted(seen, key=lambda each: -each.revision)
         weights = Weights(self.weight, 100 - self.weight, self.selectors["canary"]) if self.routed else None
-        return Scene(tuple(newest), dict(self.selectors), weights)
+        return ClusterState(tuple(newest), dict(self.selectors), weights)
 
     def traffic(self) -> dict[str, int]:
         """Percent of the requests by the hash whose pods answer them."""
@@ -85,7 +83,7 @@ class Model:
         canary = self.selectors["canary"]
         return {**shares, canary: shares.get(canary, 0) + self.weight}
 
-    def route(self, at: Position, rules: Rules) -> bool:
+    def route(self, at: CanaryState, rules: Rules) -> bool:
         """Bring the header and mirror routes in place, as a pass does before each move; whether one had to change."""
         scene = self.scene
         wanted = wanted_routes(replace(at, weights=scene.weights), scene, rules.canary, self.now)
@@ -93,30 +91,34 @@ class Model:
         self.routes = self.routes if wanted is None else dict(wanted)
         return changed
 
-    def apply(self, move: Move, at: Position) -> None:
+    def apply(self, move: Action, at: CanaryState) -> None:
         """Carry a move out."""
-        if isinstance(move, Create):
+        if isinstance(move, CreateReplicaSet):
             highest = max((each.revision for each in self.sets.values()), default=0)
-            self.sets[at.desired_hash] = Standing(f"shop-{at.desired_hash}", at.desired_hash, highest + 1, 0, 0, 0)
-        elif isinstance(move, Select):
+            self.sets[at.desired_hash] = ObservedReplicaSet(
+                f"shop-{at.desired_hash}", at.desired_hash, highest + 1, 0, 0, 0
+            )
+        elif isinstance(move, SetSelector):
             self.selectors[move.selector] = move.hash
-        elif isinstance(move, Shift):
+        elif isinstance(move, SetWeight):
             self.weight = move.weight
         else:
             self._on_a_set(move)
 
-    def _on_a_set(self, move: Mark | Scale | Schedule | Delete | SetMetadata) -> None:
+    def _on_a_set(
+        self, move: MarkPromoted | ScaleReplicaSet | SetScaleDownDeadline | DeleteReplicaSet | SetMetadata
+    ) -> None:
         name = move.name.removeprefix("shop-")
         found = self.sets[name]
-        if isinstance(move, Delete):
+        if isinstance(move, DeleteReplicaSet):
             del self.sets[name]
             self.uncounted.discard(name)
-        elif isinstance(move, Mark):
+        elif isinstance(move, MarkPromoted):
             self.sets = {hash_: replace(each, promoted_last=False) for hash_, each in self.sets.items()}
             self.sets[name] = replace(found, promoted=True, promoted_last=True)
         elif isinstance(move, SetMetadata):
             self.sets[name] = replace(found, metadata=move.metadata)
-        elif isinstance(move, Schedule):
+        elif isinstance(move, SetScaleDownDeadline):
             self.sets[name] = replace(found, scale_down_at=move.at)
         else:
             if self.slow and found.available:
@@ -136,14 +138,14 @@ class Model:
             self.sets[hash_] = replace(self.sets[hash_], available=0)
 
 
-def settle(model: Model, at: Position, rules: Rules) -> None:
+def settle(model: Model, at: CanaryState, rules: Rules) -> None:
     """Passes until nothing is left to do, each move held against the laws."""
     for _ in range(MOVES):
         if model.route(at, rules):
-            led_to = model.sets.get(model.selectors["canary"])
-            assert not model.routes or (led_to is not None and led_to.available), "routes to nobody"
+            selected_hash = model.sets.get(model.selectors["canary"])
+            assert not model.routes or (selected_hash is not None and selected_hash.available), "routes to nobody"
             continue
-        move = next_move(at, model.scene, rules, model.now)
+        move = next_action(at, model.scene, rules, model.now)
         if move is None:
             if model.count():
                 continue
@@ -160,58 +162,58 @@ def settle(model: Model, at: Position, rules: Rules) -> None:
     raise AssertionError(f"after {MOVES} moves still {move}")
 
 
-def judge(move: Move, at: Position, model: Model, before: dict[str, int], held: dict[str, int]) -> None:
+def judge(move: Action, at: CanaryState, model: Model, before: dict[str, int], held: dict[str, int]) -> None:
     """Laws 1 and 2 for one move."""
     after = model.traffic()
-    if isinstance(move, Select | Shift):
+    if isinstance(move, SetSelector | SetWeight):
         for hash_, share in after.items():
             more = share > before.get(hash_, 0)
             back = at.aborted and hash_ == at.stable_hash
             if more and (at.dynamic or (not back and hash_ != at.stable_hash)):
                 assert at.enough(held.get(hash_, 0), -(-share * at.replicas // 100)), f"{move}: {share} % to {hash_}"
-    if isinstance(move, Scale | Delete):
+    if isinstance(move, ScaleReplicaSet | DeleteReplicaSet):
         hash_ = move.name.removeprefix("shop-")
         pods = model.sets[hash_].wanted if hash_ in model.sets else 0
         if pods < held.get(hash_, 0):
             assert pods >= -(-after.get(hash_, 0) * at.replicas // 100), f"{move}: {after.get(hash_)} % go there"
     if model.routes:
-        led_to = model.sets.get(model.selectors["canary"])
-        assert led_to is not None, f"{move}: {model.routes} lead to nobody"
-        assert led_to.wanted, f"{move}: {model.routes} lead there"
+        selected_hash = model.sets.get(model.selectors["canary"])
+        assert selected_hash is not None, f"{move}: {model.routes} lead to nobody"
+        assert selected_hash.wanted, f"{move}: {model.routes} lead there"
 
 
-def judge_patience(move: Move, at: Position, model: Model, before: int) -> None:
+def judge_patience(move: Action, at: CanaryState, model: Model, before: int) -> None:
     """No weight goes down that the steps did not take down, as long as there are pods for it."""
     canary = model.sets.get(at.desired_hash)
     led_there = canary is not None and model.selectors["canary"] == at.desired_hash
-    if isinstance(move, Shift) and led_there and at.takes_steps and not at.aborted and canary and canary.available:
+    if isinstance(move, SetWeight) and led_there and at.takes_steps and not at.aborted and canary and canary.available:
         assert move.weight >= min(before, at.set_weight(), at.previous_weight()), f"{move}: from {before} for nothing"
 
 
-def judge_pods(move: Move, at: Position, model: Model, wanted: int, available: int) -> None:
+def judge_pods(move: Action, at: CanaryState, model: Model, wanted: int, available: int) -> None:
     """What holds without a router: pods are the traffic, so that no move takes more of them than may be missing."""
     limits = rolling_limits(at.strategy, at.replicas)
     after = model.sets.values()
-    assert not isinstance(move, Shift)
-    if isinstance(move, Select):
+    assert not isinstance(move, SetWeight)
+    if isinstance(move, SetSelector):
         assert model.sets[move.hash].available, f"{move}: nobody there"
     assert sum(found.wanted for found in after) <= max(wanted, at.replicas + limits.surge), f"{move}: too many"
     assert sum(found.available for found in after) >= min(available, at.replicas - limits.unavailable), f"{move}: few"
 
 
-def walk(model: Model, at: Position, rules: Rules) -> Position:
+def walk(model: Model, at: CanaryState, rules: Rules) -> CanaryState:
     """The steps until the version is stable, pods coming up and deadlines passing in between."""
     for _ in range(ROUNDS):
         settle(model, at, rules)
         model.pods_come()
         settle(model, at, rules)
         if at.aborted or at.fully_promoted:
-            if (until := wake_at(model.scene)) is None and settled(at, model.scene, rules, model.now):
+            if (until := requeue_at(model.scene)) is None and converged(at, model.scene, rules, model.now):
                 return at
             model.now = until or model.now
-        elif at.step is None and settled(at, model.scene, rules, model.now):
+        elif at.step is None and converged(at, model.scene, rules, model.now):
             at = replace(at, stable_hash=at.desired_hash)
-        elif settled(at, model.scene, rules, model.now):
+        elif converged(at, model.scene, rules, model.now):
             at = replace(at, index=(at.index or 0) + 1)
     raise AssertionError(f"not there after {ROUNDS} rounds: {at} {model.scene}")
 
@@ -236,7 +238,7 @@ turns = st.lists(
 )
 
 
-def through(turns: list[str], model: Model, at: Position, rules: Rules) -> Position:
+def through(turns: list[str], model: Model, at: CanaryState, rules: Rules) -> CanaryState:
     """Where a release stands after turns that came whenever they liked, each move held against the laws."""
     versions, steps = iter("DEFGHIJ"), len(at.strategy.steps)
     for turn in turns:
@@ -306,50 +308,54 @@ def test_without_a_router_every_turn_ends_where_it_should(
 def test_a_replica_set_that_stands_takes_the_number_of_its_release() -> None:
     model, rules = Model(4, "S"), Rules(("stable",), ("canary",), history=2)
     back = replace(position({**ROUTED, **SERVICES}, 25, index=1, replicas=4, sent=0), desired_hash="S")
-    assert next_move(replace(back, revision=3), model.scene, rules, NOW) == Create()
-    assert next_move(replace(back, revision=3, aborted=True), model.scene, rules, NOW) != Create(), "law 3"
-    assert next_move(replace(back, revision=1), model.scene, rules, NOW) is None
+    assert next_action(replace(back, revision=3), model.scene, rules, NOW) == CreateReplicaSet()
+    assert next_action(replace(back, revision=3, aborted=True), model.scene, rules, NOW) != CreateReplicaSet(), "law 3"
+    assert next_action(replace(back, revision=1), model.scene, rules, NOW) is None
 
 
 def test_a_release_reads_as_its_moves() -> None:
     model, rules = Model(4, "S"), Rules(("stable",), ("canary",), history=2)
     at = position({**ROUTED, **SERVICES}, 25, 50, replicas=4, sent=0)
-    seen: list[Move] = []
+    seen: list[Action] = []
 
     def moves() -> None:
-        while (move := next_move(at, model.scene, rules, model.now)) is not None:
+        while (move := next_action(at, model.scene, rules, model.now)) is not None:
             model.apply(move, at)
             seen.append(move)
 
     moves()
-    assert seen == [Create(), Scale("shop-C", 1)]
+    assert seen == [CreateReplicaSet(), ScaleReplicaSet("shop-C", 1)]
     seen.clear()
     model.pods_come()
     moves()
-    assert seen == [Select("canary", "C"), Shift(25, canary_pods=1, stable_pods=3)]
+    assert seen == [SetSelector("canary", "C"), SetWeight(25, canary_pods=1, stable_pods=3)]
     seen.clear()
     at = replace(at, index=2)
     moves()
     model.pods_come()
     moves()
-    assert seen == [Scale("shop-C", 4), Shift(100, canary_pods=4, stable_pods=0)]
-    assert promotion_reason(at, roles(at, model.scene, model.now)) == "Completed all 2 canary steps"
+    assert seen == [ScaleReplicaSet("shop-C", 4), SetWeight(100, canary_pods=4, stable_pods=0)]
     seen.clear()
     at = replace(at, stable_hash="C")
     moves()
     deadline = NOW + timedelta(seconds=30)
-    assert seen == [Select("stable", "C"), Shift(0, 0, 0), Mark("shop-C"), Schedule("shop-S", deadline)]
-    assert wake_at(model.scene) == deadline
+    assert seen == [
+        SetSelector("stable", "C"),
+        SetWeight(0, 0, 0),
+        MarkPromoted("shop-C"),
+        SetScaleDownDeadline("shop-S", deadline),
+    ]
+    assert requeue_at(model.scene) == deadline
     seen.clear()
     model.now = deadline
     moves()
-    assert seen == [Scale("shop-S", 0)]
+    assert seen == [ScaleReplicaSet("shop-S", 0)]
 
 
 def test_a_dynamic_stable_that_was_never_marked_has_its_pods_back_before_it_gets_everything_again() -> None:
     model, rules = Model(5, "S"), Rules(("stable",), ("canary",), history=2)
     model.sets["S"] = replace(model.sets["S"], wanted=4, created=4, available=4, promoted=False, promoted_last=False)
-    model.sets["C"] = Standing("shop-C", "C", 2, 1, 1, 1)
+    model.sets["C"] = ObservedReplicaSet("shop-C", "C", 2, 1, 1, 1)
     model.selectors["canary"], model.weight = "C", 20
     at = position({**ROUTED, **SERVICES, "dynamicStableScale": True}, 20, 60, index=2, replicas=5, sent=20)
     settle(model, replace(at, desired_hash="S"), rules)

@@ -23,7 +23,7 @@ from temporalio.service import RPCError
 from temporalio.workflow import ActivityCancellationType, ParentClosePolicy
 
 from tests.virtual.temporal.chances import Chances
-from tests.virtual.temporal.loop import VirtualLoop, running
+from tests.virtual.temporal.loop import run_virtually, running
 from tests.virtual.temporal.server import VirtualTemporal
 from tests.virtual.temporal.service import client_of
 from tidegate.client import data_converter
@@ -183,8 +183,7 @@ def in_virtual_time(
             await server.close()
         return server
 
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(main())
+    return run_virtually(main())
 
 
 async def called(client: Client, name: str, **options: Any) -> Any:
@@ -383,5 +382,29 @@ def test_a_cancelled_run_fails_as_cancelled() -> None:
         with pytest.raises(WorkflowFailureError) as failed:
             await handle.result()
         assert type(failed.value.cause).__name__ == "CancelledError"
+
+    in_virtual_time(test)
+
+
+def test_a_list_holds_the_runs_that_a_query_asks_for() -> None:
+    async def test(server: VirtualTemporal, client: Client, work: Work) -> None:
+        for name in ("one", "two", "other"):
+            await client.start_workflow(Sleeper.run, 100.0, id=name, task_queue=QUEUE)
+        await client.get_workflow_handle("one").terminate()
+        await client.get_workflow_handle("two").cancel()
+        await asyncio.sleep(1)
+
+        async def listed(query: str) -> set[str]:
+            return {each.id async for each in client.list_workflows(query)}
+
+        stopped = 'ExecutionStatus IN ("Terminated", "TimedOut")'
+        assert await listed(f'WorkflowType = "Sleeper" AND {stopped}') == {"one"}
+        assert await listed(f'({stopped} OR ExecutionStatus = "Canceled") AND WorkflowId STARTS_WITH "t"') == {"two"}
+        assert await listed(f'{stopped} OR ExecutionStatus = "Canceled" AND WorkflowId = "two"') == {"one", "two"}
+        assert await listed('CloseTime > "2100-01-01T00:00:00+00:00"') == {"one", "two"}
+        assert await listed("TidegateWeight > 0") == set()
+        for unreadable in ('WorkflowId LIKE "t"', 'WorkflowId = "two" WorkflowType = "Sleeper"', "("):
+            with pytest.raises(RPCError, match="invalid query"):
+                await listed(unreadable)
 
     in_virtual_time(test)

@@ -9,17 +9,17 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from activities.cluster import FENCE_ANNOTATION
-from activities.replica_sets import HASH_LABEL, PROMOTED_AT
+from activities.kubernetes.client import FENCE_ANNOTATION
+from activities.kubernetes.replica_sets import HASH_LABEL, PROMOTED_AT, hash_of
+from activities.kubernetes.transport import REQUEST_TIMEOUT_SECONDS
 from sandbox.kubernetes_api import Change
 from sandbox.kubernetes_api.kinds import KINDS, REPLICA_SETS, ROLLOUTS, SERVICES, VIRTUAL_SERVICES
 from sandbox.kubernetes_api.objects import Object, lookup, meta
 from sandbox.kubernetes_api.store import ADDED, DELETED
-from tests.laws.life import hash_of, tag_of
 from tests.laws.shapes import UNPROVEN, Shape
-from tests.virtual.cluster import VirtualCluster
+from tests.virtual.cluster import VirtualCluster, tag_of
 from tidegate.contract import Event, IncidentRequest
-from workers.watch_door import INVALID_SPEC, NOT_NOW
+from workers.watch.dispatch import INVALID_SPEC, NOT_NOW
 
 _Words = tuple[str, str]  # reason and message of an Event
 # Of a pass, which tells of them itself.
@@ -36,6 +36,8 @@ DESTINATION_RULES = next(kind for kind in KINDS if kind.kind == "DestinationRule
 TRAFFIC = (VIRTUAL_SERVICES, SERVICES, DESTINATION_RULES)
 # A release may still act on a number of replicas that it read before somebody changed it.
 STALE = timedelta(seconds=60)
+# Pods may fail between the look of a pass and its write, which may be held up on its way.
+DECIDED = timedelta(seconds=REQUEST_TIMEOUT_SECONDS)
 
 
 class Witness:
@@ -54,6 +56,7 @@ class Witness:
         self._shape = shape
         self._before: dict[str, int] = {}
         self._available: dict[str, int] = {}
+        self._failed: dict[str, tuple[datetime, int]] = {}
         self._replicas: list[tuple[datetime, int]] = []
         self._elsewhere = False
         self._aborted_at = cluster.clock.now
@@ -75,6 +78,12 @@ class Witness:
             yield
         finally:
             self._elsewhere = False
+
+    def pods_fail(self, tag: str) -> None:
+        """Those of a version fail now: what was decided a moment ago was decided on what stood then."""
+        for found in self._cluster.replica_sets():
+            if tag_of(found) == tag:
+                self._failed[hash_of(found)] = (self._cluster.clock.now, _available(found))
 
     def shares(self) -> dict[str, int]:
         """Percent of the traffic by the hash of the pods that get it, as routes, Services and subsets stand."""
@@ -111,6 +120,11 @@ class Witness:
             self._before = self.shares()
             self._available = {hash_of(each): _available(each) for each in self._cluster.replica_sets()}
 
+    def _known_available(self, hash_: str) -> int:
+        failed_at, before = self._failed.get(hash_, (self._cluster.clock.now, 0))
+        recent = before if failed_at >= self._cluster.clock.now - DECIDED else 0
+        return max(self._available.get(hash_, 0), recent)
+
     def _fewest_replicas(self) -> int:
         recent = [count for at, count in self._replicas if at >= self._cluster.clock.now - STALE]
         return min([*recent, *(count for _, count in self._replicas[-2:])], default=1)
@@ -126,8 +140,8 @@ class Witness:
             if self.was_deleted and hash_ not in self._available:
                 continue  # what it led to went with a Rollout that somebody deleted
             needed = 1 if self._shape.is_scaled else math.ceil(share * self._fewest_replicas() / 100)
-            if self._available.get(hash_, 0) < needed:
-                self._breaks(f"law 1: {share} % to {hash_} with {self._available.get(hash_, 0)} pods")
+            if (available := self._known_available(hash_)) < needed:
+                self._breaks(f"law 1: {share} % to {hash_} with {available} pods")
             told = status.get("observedGeneration") == str(meta(rollout).get("generation"))
             # The phase is the release's own word: until it has heard of the abort, it goes on.
             aborted = (
@@ -155,6 +169,8 @@ class Witness:
         promoted, before = (str((meta(each).get("annotations") or {}).get(PROMOTED_AT, "")) for each in (new, old))
         others = [each for each in self._cluster.replica_sets() if hash_of(each) != hash_of(new)]
         had_stable = any((meta(each).get("annotations") or {}).get(PROMOTED_AT) for each in others)
+        if promoted != before and not had_stable and "rollbackWindow" in self._shape.spec:
+            self.exempt.add(tag_of(new))  # a first version proves nothing, and the way back to it is open all the same
         if promoted != before and had_stable and tag_of(new) in UNPROVEN - self.exempt:
             self._breaks(f"law 4: {tag_of(new)} is stable, whose analysis was not successful")
 
@@ -190,22 +206,22 @@ class Witness:
             cut: whether a release was stopped from outside, which may have decided what it no longer could have done.
         """
         causes = Counter((event.reason, event.message) for event in happened)
-        notices = [name for name, times in self._notices.items() if times > 1]
+        notifications = [name for name, times in self._notices.items() if times > 1]
         more = self._told - causes
         # A pass that is under way when its version is given up, or makes way, tells of deeds that no release notes.
         turns = self.lost + sum(event.reason in ("RolloutUpdated", "RolloutAborted") for event in happened)
         unheard = Counter({words: min(turns, more[words]) for words in more if words[0] in DEEDS})
-        if (notices or more - unheard) and not self.was_deleted:  # a new object is told all of it again
-            self._breaks(f"law 6: told more often than they happened: {more - unheard} {notices}")
+        if (notifications or more - unheard) and not self.was_deleted:  # a new object is told all of it again
+            self._breaks(f"law 6: told more often than they happened: {more - unheard} {notifications}")
         promoted = sum(event.reason == "RolloutPromoted" for event in happened)
         if promoted > self.promotes:
             self._breaks(f"law 6: promoted {promoted} times, asked for {self.promotes} times")
         own = [event.message for event in happened if "by tidegate-worker" in event.message and event.reason in WISHES]
         if own:
             self._breaks(f"law 12: what the release wrote was taken for somebody's wish: {own}")
-        again = [name for name, times in self._runs.items() if times > 1]
-        more_than_once = again or len(set(attempts)) != len(attempts)
-        if not set(self._runs) <= set(attempts) or (more_than_once and not self.was_deleted):  # numbers begin anew then
+        # An object goes with its owner, and is made anew by a release that has not heard of it.
+        again = any(times > 1 for times in self._runs.values()) and not self.was_deleted
+        if again or len(set(attempts)) != len(attempts) or not set(self._runs) <= set(attempts):
             self._breaks(f"law 6: AnalysisRun objects {dict(self._runs)} of the attempts {attempts}")
         ids = {each.correlation_id for each in incidents}
         aborts = sum(event.reason == "RolloutAborted" for event in happened)

@@ -26,10 +26,10 @@ from temporalio.worker import (
 )
 
 from tests.virtual.releases import IMAGE, World, release_world
+from tests.workflows.edits import without_router
 from tests.workflows.test_bake import baked as with_bake
 from tests.workflows.test_experiment import experiment
 from tests.workflows.test_reverts import annotated
-from tests.workflows.test_steps import without_router
 from tidegate.contract import Accepted, Signal
 
 HISTORIES = Path(__file__).parent

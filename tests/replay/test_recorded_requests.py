@@ -7,10 +7,7 @@ answer.
 from __future__ import annotations
 
 import base64
-import importlib
-import inspect
 import json
-import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -18,8 +15,7 @@ from typing import Any, get_type_hints
 import pytest
 from pydantic import TypeAdapter
 
-import activities
-import workers.follow_up
+from tests.contract.wire import activity_functions
 
 HISTORIES = sorted(Path(__file__).parent.glob("*.json"))
 KINDS = ("request", "answer")
@@ -28,15 +24,10 @@ KINDS = ("request", "answer")
 def signatures() -> dict[str, dict[str, Any]]:
     """Types of the request and the answer of each activity, by its name."""
     found: dict[str, dict[str, Any]] = {}
-    modules = [importlib.import_module(f"activities.{each.name}") for each in pkgutil.iter_modules(activities.__path__)]
-    for module in (*modules, workers.follow_up):
-        for _, holder in inspect.getmembers(module, inspect.isclass):
-            for function in vars(holder).values():
-                definition = getattr(function, "__temporal_activity_definition", None)
-                if definition is not None:
-                    hints = get_type_hints(function)
-                    answer = hints.pop("return", None)
-                    found[str(definition.name)] = {"request": next(iter(hints.values()), None), "answer": answer}
+    for name, function in activity_functions().items():
+        hints = get_type_hints(function)
+        answer = hints.pop("return", None)
+        found[name] = {"request": next(iter(hints.values()), None), "answer": answer}
     return found
 
 

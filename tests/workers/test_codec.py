@@ -101,7 +101,7 @@ class Deciding:
     async def run(self) -> str:
         info = workflow.info()
         effect = Effect(
-            name=f"notice of {SERVICE}", activity=Activity.SEND_NOTICE, request={"text": f"{SERVICE} is slow"}
+            name=f"notice of {SERVICE}", activity=Activity.SEND_NOTIFICATION, request={"text": f"{SERVICE} is slow"}
         )
         child = await workflow.start_child_workflow(
             FollowUp.run,
@@ -121,7 +121,7 @@ class Deciding:
         self.ended = ended
 
 
-@activity.defn(name=Activity.SEND_NOTICE)
+@activity.defn(name=Activity.SEND_NOTIFICATION)
 async def tell(request: dict[str, str]) -> dict[str, str]:
     """Tell nobody."""
     return {"message": f"told: {request['text']}"}

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 
-from activities.vault import Vault as VaultSecrets
-from activities.vault import VaultSettings
-from activities.vault_login import AppRoleLogin
+from activities.secrets.vault import Vault as VaultSecrets
+from activities.secrets.vault import VaultSettings
+from activities.secrets.vault_login import AppRoleLogin
 from sandbox.processes import until
 from sandbox.temporal import TemporalServer
 from sandbox.tidegate_process import TidegateProcess
@@ -37,7 +37,7 @@ from tidegate.client.codec import PayloadEncryption
 from tidegate.client.keyring import REREAD_SECONDS
 from workers.codec import open_keys, vault_keys
 from workers.outside_settings import CodecSettings, SecretsSettings
-from workers.outside_settings import VaultSettings as GivenVault
+from workers.outside_settings import VaultVariables as GivenVault
 from workers.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -13,11 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
-from activities.secret_fallbacks import FolderSecrets
+from activities.secrets.fallbacks import FolderSecrets
 from tidegate.client import UnreachableError
-from workers.detections import SIGNATURE, TIMESTAMP, Detection
-from workers.detections_door import MAX_BODY_BYTES, DetectionsDoor, serve_detections
+from tidegate.client.http_server import serve_http
 from workers.outside_settings import DetectionsSettings
+from workers.watch.detections import SIGNATURE, TIMESTAMP, Detection
+from workers.watch.detections_webhook import MAX_BODY_BYTES, DetectionsWebhook
 
 KEY = "k" * 40
 SECRET = "secret/tidegate/falcon"
@@ -64,8 +65,8 @@ async def falcon(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Falc
     file.parent.mkdir(parents=True)
     file.write_text(KEY)
     found = Falcon()
-    door = DetectionsDoor(DetectionsSettings(secret_path=SECRET), FolderSecrets(folder), found.act)
-    async with serve_detections(door, "127.0.0.1", 0) as port:
+    door = DetectionsWebhook(DetectionsSettings(secret_path=SECRET), FolderSecrets(folder), found.act)
+    async with serve_http(door.app(), "127.0.0.1", 0) as port:
         found.url = f"http://127.0.0.1:{port}/detections"
         yield found
 

@@ -23,9 +23,10 @@ from tests.workers.identity_provider import AUDIENCE, ISSUER, Provider, encoded,
 from tests.workers.scripted_release import Answering, request
 from tidegate.client import RolloutRef, TidegateClient
 from tidegate.client.gateway import PATH
+from tidegate.client.http_server import serve_http
 from tidegate.contract import Activity, Observation, ObserveRequest, ReleaseRequest, cluster_queue
 from workers.callers import Callers
-from workers.gateway_door import MAX_BODY_BYTES, GatewayDoor, serve_gateway
+from workers.gateway_api import MAX_BODY_BYTES, GatewayDoor
 from workers.tokens import Keys, Verifier
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -98,7 +99,7 @@ async def pipeline(
         client, Verifier(Keys(provider.fetch), ISSUER, AUDIENCE), Callers(rules), held_open=timedelta(seconds=3)
     )
     looking = Worker(temporal, task_queue=cluster_queue("default"), activities=[live.observe])
-    async with answering(), looking, serve_gateway(door, "127.0.0.1", 0) as port:
+    async with answering(), looking, serve_http(door.app(), "127.0.0.1", 0) as port:
         found = Pipeline(f"http://127.0.0.1:{port}", provider, rules, live, name)
         found.write(RULE)
         yield found
@@ -177,9 +178,9 @@ def forged(provider: Provider) -> Iterator[tuple[str, str]]:
     yield "extension", provider.token(header={"crit": ["b64"], "b64": False})
     yield "issuer", provider.token(iss="https://evil.example")
     yield "issuer", provider.token(iss=f"{ISSUER}/")
-    yield "somebody else", provider.token(aud="temporal")
-    yield "somebody else", provider.token(aud=None)
-    yield "somebody else", provider.token(aud=["temporal", "sts"])
+    yield "another audience", provider.token(aud="temporal")
+    yield "another audience", provider.token(aud=None)
+    yield "another audience", provider.token(aud=["temporal", "sts"])
     yield "ended", provider.token(exp=1_600_000_000)
     yield "ended", provider.token(exp=None)
     yield "ended", provider.token(exp="never")

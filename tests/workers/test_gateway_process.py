@@ -43,7 +43,7 @@ async def test_a_github_job_is_let_in_and_told_what_it_may_not(server: TemporalS
             async with open_gateway(f"http://127.0.0.1:{port}", job) as client:
                 with pytest.raises(RefusedError, match="may not ask for rollout/default/fraud/scoring"):
                     await client.status(RolloutRef("fraud", "scoring"), run_id="0-1")
-                with pytest.raises(RefusedError, match="the token is refused: it is for somebody else"):
+                with pytest.raises(RefusedError, match="the token is refused: it is for another audience"):
                     async with open_gateway(f"http://127.0.0.1:{port}", job | {"TIDEGATE_AUDIENCE": "x"}) as stranger:
                         await stranger.status(RolloutRef("payments", "checkout"), run_id="0-1")
             assert len(github.seen) == 2, "one token serves for a while"

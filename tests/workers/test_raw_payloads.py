@@ -34,7 +34,7 @@ from tidegate.contract import (
     ANALYSIS_WORKFLOW,
     FOLLOW_UP_WORKFLOW,
     RELEASES_QUEUE,
-    ROLL_BACK_WORKFLOW,
+    ROLLBACK_WORKFLOW,
     ROLLOUT_WORKFLOW,
     ErrorType,
     Message,
@@ -45,8 +45,8 @@ from tidegate.contract import (
 )
 from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
-from workflows.messages import Doors
-from workflows.roll_back import RollBack
+from workflows.handlers import MessageHandlers
+from workflows.rollback import Rollback
 from workflows.rollout import Rollout
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -54,11 +54,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 KEYS = FixedKeys(Keyring("k1", {"k1": bytes(range(32))}))
 ENCRYPTED_QUEUE = "encrypted"
 SECONDS = 15
-WORKFLOWS = (ROLLOUT_WORKFLOW, ANALYSIS_WORKFLOW, FOLLOW_UP_WORKFLOW, ROLL_BACK_WORKFLOW)
+WORKFLOWS = (ROLLOUT_WORKFLOW, ANALYSIS_WORKFLOW, FOLLOW_UP_WORKFLOW, ROLLBACK_WORKFLOW)
 
 
 @workflow.defn
-class Held(Doors):
+class Held(MessageHandlers):
     """A release that only listens: it ends with what it was told by an abort."""
 
     @workflow.run
@@ -71,7 +71,7 @@ class Held(Doors):
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def plainly(server: TemporalServer) -> AsyncIterator[Client]:
     client = await Client.connect(server.address, data_converter=data_converter())
-    workflows = [Held, Rollout, AnalysisRun, FollowUp, RollBack]
+    workflows = [Held, Rollout, AnalysisRun, FollowUp, Rollback]
     async with Worker(
         client, task_queue=RELEASES_QUEUE, workflows=workflows, workflow_runner=UnsandboxedWorkflowRunner()
     ):
@@ -81,7 +81,7 @@ async def plainly(server: TemporalServer) -> AsyncIterator[Client]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def encrypted(server: TemporalServer) -> AsyncIterator[Client]:
     client = await Client.connect(server.address, data_converter=data_converter(KEYS))
-    workflows = [Held, Rollout, AnalysisRun, FollowUp, RollBack]
+    workflows = [Held, Rollout, AnalysisRun, FollowUp, Rollback]
     async with Worker(
         client, task_queue=ENCRYPTED_QUEUE, workflows=workflows, workflow_runner=UnsandboxedWorkflowRunner()
     ):

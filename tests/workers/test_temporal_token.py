@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from temporalio.client import Client
+from temporalio.runtime import Runtime
 
 from sandbox.processes import until
+from sandbox.temporal import TemporalServer
+from workers.connection import Connection, TokenFileError, read_token
 from workers.health import Health
-from workers.process import TokenFileError, check_temporal, read_token
+from workers.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -23,12 +25,17 @@ async def eventually(holds: Callable[[], bool], what: str) -> None:
     await until(now, 20, what)
 
 
-async def test_a_renewed_token_is_used_from_then_on(temporal: Client, tmp_path: Path) -> None:
+async def test_a_renewed_token_is_used_from_then_on(
+    server: TemporalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", server.address)
+    monkeypatch.setenv("TEMPORAL_TLS", "false")  # a token alone means TLS
     file, health = tmp_path / "token", Health()
     file.write_text("one\n")
-    client = await Client.connect(temporal.service_client.config.target_host, api_key=await read_token(file), tls=False)
+    connection = Connection(Settings(temporal_token_file=file), health, None, Runtime.default())
+    client = await connection.open()
     assert client.api_key == "one"
-    checking = asyncio.create_task(check_temporal(client, health, lambda: "", file))
+    checking = asyncio.create_task(connection.check(lambda: ""))
     try:
         await eventually(lambda: health.ready, "it is ready")
         # As a kubelet does: a new file takes the place of the old one.

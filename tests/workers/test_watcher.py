@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from temporalio.client import Client, WorkflowFailureError
 
-from activities.cluster import DEPLOYMENTS, ROLLOUTS
+from activities.kubernetes.client import DEPLOYMENTS, ROLLOUTS
 from sandbox.kubernetes_api.kinds import SERVICES
-from tests.workers.watched import NAMESPACE, Place, open_place, rollout
+from sandbox.processes import until
+from tests.virtual.cluster import Hold
+from tests.workers.watched import NAMESPACE, TERMINATES, Place, open_place, rollout
+from tidegate.client import NoWorkerError
 from tidegate.client.runs import newest_run
+from tidegate.watch import StartRelease, release_request
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    # What a worker holds of a run that was terminated ends half way, outside its event loop.
-    pytest.mark.filterwarnings("ignore:Exception ignored in. <coroutine:pytest.PytestUnraisableExceptionWarning"),
-]
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def place(temporal: Client, tmp_path: Path) -> AsyncIterator[Place]:
-    async with open_place(temporal, tmp_path) as place:
-        yield place
-    gc.collect()  # so that what is left of a terminated run ends within its test
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), TERMINATES]
 
 
 async def test_a_rollout_is_released_by_its_object_alone_whoever_watches_and_dies(place: Place) -> None:
@@ -119,6 +110,30 @@ async def test_a_release_that_is_terminated_while_somebody_watches_is_noticed_so
         await place.weight_is(20)
         await place.paused_at(1)
     assert (await place.status()).run_id != stopped
+
+
+async def test_a_release_that_is_cancelled_before_it_is_admitted_is_noticed_soon(place: Place) -> None:
+    await place.apply()
+    place.holds["get", "virtualservices"] = hold = Hold()
+    request = release_request(await place.kube.get(place.path), cluster=place.name, start=StartRelease("one", "a test"))
+    with pytest.raises(NoWorkerError):  # whoever asked does not wait for so long
+        await place.client.start(request, timeout=timedelta(seconds=2))
+    cancelled = (await place.status()).run_id
+    async with place.watching(stopped_every=timedelta(seconds=1)) as watch:
+
+        async def listed() -> bool:
+            return not watch.trouble()
+
+        await until(listed, 20, "the watcher has listed the objects")
+        await asyncio.sleep(1)  # it asks nothing of a release under way, which cannot be waited for
+        handle = place.temporal.get_workflow_handle(place.ref.workflow_id, run_id=cancelled)
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+        place.holds.clear()
+        hold.go_on.set()
+        await place.until(lambda status: status.get("phase") in ("Healthy", "Degraded"))
+    assert (await place.status()).run_id != cancelled
 
 
 async def test_an_abort_that_is_patched_before_the_first_status_is_not_lost(temporal: Client, tmp_path: Path) -> None:

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import copy
-import gc
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from temporalio.client import Client
 
-from activities.cluster import EVENTS, ROLLOUTS, Object
+from activities.kubernetes.client import EVENTS, ROLLOUTS, Object
 from tests.unit.manifests.test_limits import containers, nested, steps
-from tests.workers.watched import NAMESPACE, Place, open_place, rollout
+from tests.workers.watched import NAMESPACE, Place, rollout
 from tidegate.client import RolloutRef
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def place(temporal: Client, tmp_path: Path) -> AsyncIterator[Place]:
-    async with open_place(temporal, tmp_path) as place:
-        yield place
-    gc.collect()
 
 
 def giant(kind: str) -> Object:

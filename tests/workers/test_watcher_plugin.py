@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import WorkflowFailureError
 
-from activities.cluster import REPLICA_SETS
-from tests.workers.watched import NAMESPACE, Place, open_place, rollout
+from activities.kubernetes.client import REPLICA_SETS, Object
+from tests.workers.watched import NAMESPACE, Place, rollout
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def place(temporal: Client, tmp_path: Path) -> AsyncIterator[Place]:
-    async with open_place(temporal, tmp_path) as place:
-        yield place
 
 
 ABORT = '{"status":{"abort":true}}'
@@ -108,14 +99,34 @@ async def test_pause_and_promote(place: Place) -> None:
     assert (await place.status()).manual_pause is None
 
 
+async def undo(place: Place, hash_: str) -> None:
+    """What the plugin does: the template of the ReplicaSet, as the server stored it, without the label of its hash."""
+    found = await place.kube.get(REPLICA_SETS.path(NAMESPACE, f"shop-{hash_}"))
+    template = found["spec"]["template"]
+    assert template != rollout()["spec"]["template"], "with the defaults"
+    del template["metadata"]["labels"]["rollouts-pod-template-hash"]
+    await set_template(place, template)
+
+
+async def set_template(place: Place, template: Object) -> None:
+    """Replace the pod template, of which the plugin says each field."""
+    patch = json.dumps([{"op": "replace", "path": "/spec/template", "value": template}])
+    await place.kubectl("patch", "rollout", "shop", "--type=json", "-p", patch)
+
+
 async def test_set_image_and_undo_change_the_template(place: Place) -> None:
     async with place.watching():
         stable = await paused_in_its_first_step(place)
-        first = rollout()["spec"]["template"]
-        back = json.dumps([{"op": "replace", "path": "/spec/template", "value": first}])
-        await place.kubectl("patch", "rollout", "shop", "--type=json", "-p", back)
+        sets = await place.kube.names(REPLICA_SETS.path(NAMESPACE))
+        await undo(place, stable)
         await place.until(lambda s: s.get("phase") == "Healthy" and s["currentPodHash"] == s["stableRS"] == stable)
         await place.weight_is(0)
+        assert await place.kube.names(REPLICA_SETS.path(NAMESPACE)) == sets, "it had a ReplicaSet already"
+        await set_template(place, rollout()["spec"]["template"])  # as a sync from Git does, without the defaults
+        generation = (await place.kube.get(place.path))["metadata"]["generation"]
+        await place.until(lambda s: s.get("observedGeneration") == str(generation) and s.get("phase") == "Healthy")
+        assert (await place.status()).desired_hash == stable
+    assert await place.kube.names(REPLICA_SETS.path(NAMESPACE)) == sets
 
 
 async def test_restart_replaces_the_pods_of_a_version_that_is_stable(place: Place) -> None:

@@ -33,7 +33,15 @@ async def test_a_watcher_says_when_it_sees_everything_and_goes_when_told(
             await until(watcher.ready, 20, "the watcher has listed every namespace")
             async with httpx.AsyncClient() as http:
                 text = (await http.get(f"http://{metrics}/metrics")).text
-            assert 'tidegate_watched_rollouts{watched="payments"} 0' in text.splitlines()
+                assert 'tidegate_watched_rollouts{watched="payments"} 0' in text.splitlines()
+                await kube.api.stop()
+
+                async def counted() -> bool:
+                    lines = (await http.get(f"http://{metrics}/metrics")).text.splitlines()
+                    found = [line for line in lines if line.startswith("tidegate_watch_failures_total{")]
+                    return any('failure="Unavailable"' in line and 'kind="Rollout"' in line for line in found)
+
+                await until(counted, 20, "the watches that failed are counted")
         finally:
             await watcher.stop()
     assert "stopped" in watcher.program.log_file.read_text().splitlines()[-1]

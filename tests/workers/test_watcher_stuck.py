@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import WorkflowExecutionStatus
 
-from activities.cluster import EVENTS, Object
+from activities.kubernetes.client import EVENTS, Object
 from tests.workers.stumbling import STUMBLE, Stumbling
-from tests.workers.watched import NAMESPACE, Place, open_place
+from tests.workers.watched import NAMESPACE, TERMINATES, Place
 from tidegate.client import NoWorkerError
-from workers.watch_stuck import GIVEN_UP, STUCK
+from workers.watch.stuck import GIVEN_UP, STUCK
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    # What a worker holds of a run that was terminated ends half way, outside its event loop.
-    pytest.mark.filterwarnings("ignore:Exception ignored in. <coroutine:pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), TERMINATES]
 OFTEN = timedelta(seconds=0.5)
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def place(temporal: Client, tmp_path: Path) -> AsyncIterator[Place]:
-    async with open_place(temporal, tmp_path, release=Stumbling) as place:
-        yield place
-    gc.collect()  # so that what is left of a terminated run ends within its test
+@pytest.fixture
+def release_code() -> type[Stumbling]:
+    return Stumbling
 
 
 async def stumble(place: Place) -> str:
@@ -63,7 +53,7 @@ async def test_people_are_told_within_a_minute_and_nothing_is_done_without_a_lim
         event = await said(place, STUCK)
     assert event["type"] == "Warning"
     assert event["involvedObject"]["name"] == "shop"
-    for word in ("hears nothing, not even an abort", "a mistake", "tidegate leaves it to people"):
+    for word in ("hears nothing, not even an abort", "a mistake", "tidegate leaves it to operators"):
         assert word in event["message"]
     handle = place.temporal.get_workflow_handle(place.ref.workflow_id, run_id=run)
     assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING

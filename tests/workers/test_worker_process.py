@@ -33,7 +33,7 @@ from tidegate.contract import (
     Target,
     cluster_queue,
 )
-from workers.outside_settings import GitSettings, NoticesSettings, ServiceNowSettings
+from workers.outside_settings import GitVariables, NotificationsSettings, ServiceNowVariables
 from workers.settings import Role, Settings, SettingsError
 from workers.wiring import open_workers
 
@@ -72,15 +72,15 @@ async def test_a_worker_that_acts_loads_what_it_acts_with(
 
 
 async def test_a_worker_that_is_given_repositories_reverts_in_them(temporal: Client) -> None:
-    settings = Settings(role=Role.FOLLOW_UP, git=GitSettings(repositories="https://git.internal,file:///srv/git"))
+    settings = Settings(role=Role.FOLLOW_UP, git=GitVariables(repositories="https://git.internal,file:///srv/git"))
     async with open_workers(temporal, settings) as (worker,):
         assert worker.task_queue == FOLLOW_UP_QUEUE
-        assert {"revert_commit", "send_notice"} <= {each.__name__ for each in worker.config()["activities"]}
+        assert {"revert_commit", "send_notification"} <= {each.__name__ for each in worker.config()["activities"]}
 
 
 async def test_templates_that_cannot_be_used_are_named_at_the_start(temporal: Client, tmp_path: Path) -> None:
-    settings = Settings(role=Role.FOLLOW_UP, notices=NoticesSettings(config_file=tmp_path / "missing.yaml"))
-    with pytest.raises(SettingsError, match=r"TIDEGATE_NOTICES__CONFIG_FILE: .*missing\.yaml"):
+    settings = Settings(role=Role.FOLLOW_UP, notifications=NotificationsSettings(config_file=tmp_path / "missing.yaml"))
+    with pytest.raises(SettingsError, match=r"TIDEGATE_NOTIFICATIONS__CONFIG_FILE: .*missing\.yaml"):
         async with open_workers(temporal, settings):
             pass
 
@@ -96,7 +96,7 @@ async def test_a_worker_without_servicenow_says_so_at_once(server: TemporalServe
 
 
 async def test_a_worker_with_servicenow_has_the_same_activities(server: TemporalServer) -> None:
-    given = ServiceNowSettings(url="https://example.service-now.com", allowed_fields="urgency,u_team")
+    given = ServiceNowVariables(url="https://example.service-now.com", allowed_fields="urgency,u_team")
     client = await Client.connect(server.address)
     async with open_workers(client, Settings(role=Role.FOLLOW_UP, servicenow=given)) as (worker,):
         names = [each.__name__ for each in worker.config()["activities"]]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 from temporalio.workflow import ParentClosePolicy
 
+from tests.virtual.time_skipping import served, time_skipping
 from tidegate.analysis.reading import Reading
 from tidegate.analysis.status import AnalysisStatus, MetricStatus
 from tidegate.contract import (
@@ -183,3 +185,18 @@ def only(status: AnalysisStatus) -> MetricStatus:
 def measuring_worker(client: Client, provider: Provider) -> Worker:
     """A worker for what the provider answers."""
     return Worker(client, task_queue=metrics_queue("datadog"), activities=[provider.measure])
+
+
+async def open_analysis_world() -> AsyncIterator[World]:
+    """A server that skips time and its workers, for as long as the iteration lasts."""
+    async with await time_skipping() as env, analysis_world(env) as world:
+        yield world
+
+
+@asynccontextmanager
+async def analysis_world(env: WorkflowEnvironment) -> AsyncIterator[World]:
+    """The workers of a server."""
+    provider = Provider()
+    runs, measurements = workflow_worker(env.client), measuring_worker(env.client, provider)
+    async with served(env, runs), served(env, measurements):
+        yield World(env, provider)

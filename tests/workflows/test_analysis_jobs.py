@@ -17,12 +17,12 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
-from activities.cluster import JOBS, PODS, Resource
-from activities.cluster import Cluster as Reached
-from activities.jobs import Jobs
+from activities.kubernetes.client import JOBS, PODS, Resource
+from activities.kubernetes.client import Cluster as Reached
+from activities.metrics.job.provider import Jobs
 from sandbox.controllers import Controllers, PodSimulator
 from sandbox.kubernetes_api import KubernetesApi
-from tests.virtual.time_skipping import time_skipping
+from tests.virtual.time_skipping import served, time_skipping
 from tests.workflows.short_histories import short_histories, until_continued
 from tidegate.analysis.reading import Reading, Verdict
 from tidegate.analysis.status import AnalysisStatus, Phase
@@ -152,7 +152,7 @@ async def world() -> AsyncIterator[World]:
         env = await stack.enter_async_context(await time_skipping())
         found = World(env, Cluster(), Datadog())
         for worker in workers(env, found.cluster, found.datadog):
-            await stack.enter_async_context(worker)
+            await stack.enter_async_context(served(env, worker))
         yield found
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,20 +11,17 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import Replayer
 
-from tests.virtual.time_skipping import time_skipping
 from tests.workflows.analysis_double import (
     HANGS,
     LEFT_OUT,
     NO_DATA,
-    Provider,
     World,
-    measuring_worker,
     metric,
     only,
+    open_analysis_world,
     own_id,
     request,
     seconds,
-    workflow_worker,
 )
 from tidegate.analysis.spec import build_run_spec
 from tidegate.analysis.status import AnalysisStatus, Phase
@@ -44,14 +39,7 @@ from workflows.analysis_run import AnalysisRun
 EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"
 
 
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    async with AsyncExitStack() as stack:
-        env = await stack.enter_async_context(await time_skipping())
-        provider = Provider()
-        await stack.enter_async_context(workflow_worker(env.client))
-        await stack.enter_async_context(measuring_worker(env.client, provider))
-        yield World(env, provider)
+world = pytest.fixture(open_analysis_world, name="world")
 
 
 async def test_the_seeds_template_asks_once_for_all_that_is_due(world: World) -> None:

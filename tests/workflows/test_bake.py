@@ -12,8 +12,8 @@ from temporalio.exceptions import ApplicationError
 
 from sandbox.kubernetes_api.kinds import ROLLOUTS
 from tests.virtual.releases import World, release_world
-from tests.workflows.test_rollout import failure
-from tests.workflows.test_steps import with_steps
+from tests.workflows.edits import with_steps
+from tests.workflows.watched import failure
 from tidegate.contract import Accepted, AnalysisRef, Document, ErrorType, ReleaseStatus
 
 Edit = Callable[[dict[str, Any]], None]
@@ -105,7 +105,7 @@ async def test_a_person_ends_it(world: World) -> None:
     assert result.outcome == "Healthy"
     (run,) = bakes(result.status)
     assert (run.status.phase, run.status.message) == ("Inconclusive", "ended by the release, without a verdict")
-    assert "Rollout bake was ended by a person" in [event.message for event in result.status.events]
+    assert "Rollout bake was ended by an operator" in [event.message for event in result.status.events]
     assert world.cluster.stable_hash == result.hash
 
 

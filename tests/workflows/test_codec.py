@@ -44,9 +44,9 @@ async def rolled_back(world: World) -> list[WorkflowHandle[Any, Any]]:
     with pytest.raises(WorkflowFailureError) as error:
         await handle.result()
     assert "failureLimit" in str(error.value.cause)
-    account = await TidegateClient(world.client).explain(RolloutRef("payments", world.name))
-    assert len(account.gates) == 2
-    gates = [world.client.get_workflow_handle(f"analysis/default/payments/{gate.name}") for gate in account.gates]
+    report = await TidegateClient(world.client).explain(RolloutRef("payments", world.name))
+    assert len(report.gates) == 2
+    gates = [world.client.get_workflow_handle(f"analysis/default/payments/{gate.name}") for gate in report.gates]
     return [handle, *gates]
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.story.accounts import START, at, failed, gate, measured, metric, release
+from tests.unit.report.accounts import START, at, failed, gate, measured, metric, release
 from tidegate.analysis.status import Phase
 from tidegate.contract import Observation, ReleaseRequest, ReleaseStatus, Source
 from tidegate.manifests.documents import load
-from workflows.evidence import change_outcome, change_request, incident_request, resolve_request, traffic_note
+from workflows.incident_requests import change_outcome, change_request, incident_request, resolve_request, traffic_note
 from workflows.plan import Plan
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"

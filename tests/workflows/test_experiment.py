@@ -10,7 +10,7 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-from activities.ownership import PART_OF_EXPERIMENT
+from activities.kubernetes.ownership import PART_OF_EXPERIMENT
 from sandbox.kubernetes_api.kinds import REPLICA_SETS, SERVICES, VIRTUAL_SERVICES
 from sandbox.kubernetes_api.objects import lookup, meta
 from tests.virtual.cluster import NAMESPACE
@@ -145,7 +145,7 @@ async def test_an_analysis_that_cannot_tell_holds_for_a_person_without_the_exper
     handle = await world.start(world.request("1.1.0", experiment(duration="1h", analyses=[ANALYSIS])))
     status = await world.until(handle, lambda s: s.message == "InconclusiveExperiment")
     assert status.waiting is not None
-    assert "person" in status.waiting.who
+    assert "operator" in status.waiting.who
     await world.env.sleep(60)
     assert left(world) == []
     await handle.signal("promote")

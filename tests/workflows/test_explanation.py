@@ -18,21 +18,21 @@ async def test_a_rollback_is_led_back_to_the_readings_that_decided(world: World)
     with pytest.raises(WorkflowFailureError):
         await handle.result()
     client = TidegateClient(world.client)
-    account = await client.explain(RolloutRef("payments", world.name))
+    explanation = await client.explain(RolloutRef("payments", world.name))
     reason = "error-rate is bad (failed (3) > failureLimit (2)): 0.2 meets failure `result >= 0.05`"
-    assert account.headline == f"payments/checkout revision 2 was rolled back at 10 %: {reason}"
-    beside, step = account.gates
-    assert (beside.name, beside.kind, beside.step, beside.weight) == (account.decided_by, "Background", 3, 10)
+    assert explanation.headline == f"payments/checkout revision 2 was rolled back at 10 %: {reason}"
+    beside, step = explanation.gates
+    assert (beside.name, beside.kind, beside.step, beside.weight) == (explanation.decided_by, "Background", 3, 10)
     readings = beside.metrics[0].metric.measurements
     assert [(reading.query, reading.value) for reading in readings] == [("query of error-rate", "0.2")] * 3
-    assert [deed.text for deed in beside.deeds] == [
+    assert [entry.text for entry in beside.timeline] == [
         "aborted",
         "0 % of the traffic to the canary, 100 % to stable (back to stable)",
         "incident INC0010001: https://servicenow.example/INC0010001",
         "done: canary pods down",
     ]
-    assert all(deed.at is not None for deed in beside.deeds)
-    assert "did not wait for it" in step.deeds[0].text
+    assert all(entry.at is not None for entry in beside.timeline)
+    assert "did not wait for it" in step.timeline[0].text
     run = AnalysisRunRef("payments", beside.name)
     alone = await client.explain_run(run)
     assert alone.headline == f"analysis run {run.name} ended Failed: {reason}"
@@ -46,13 +46,13 @@ async def test_a_hold_names_the_gate_that_could_not_tell_and_who_answered(world:
     await world.env.sleep(timedelta(minutes=20))  # three times the readings that the first gate wants
     await world.until(handle, lambda status: status.held)
     client, rollout = TidegateClient(world.client), RolloutRef("payments", world.name)
-    account = await client.explain(rollout)
-    assert "waits for a person at 10 %" in account.headline
-    held = next(gate for gate in account.gates if gate.deeds and gate.deeds[0].text == "held for a person")
-    assert "could not be told good from bad" in held.metrics[0].sentence
+    explanation = await client.explain(rollout)
+    assert "waits for an operator at 10 %" in explanation.headline
+    held = next(gate for gate in explanation.gates if gate.timeline and gate.timeline[0].text == "held for an operator")
+    assert "could not be judged" in held.metrics[0].sentence
     await handle.signal("promote", {"by": "ana", "reason": "known noise"})
     await world.until(handle, lambda status: any(event.reason == "RolloutPromoted" for event in status.events))
-    answered = {gate.name: gate.deeds for gate in (await client.explain(rollout)).gates}
+    answered = {gate.name: gate.timeline for gate in (await client.explain(rollout)).gates}
     assert answered[held.name][1].text == "promoted by ana: known noise"
     await handle.signal("abort")
     with pytest.raises(WorkflowFailureError):

@@ -12,7 +12,7 @@ from sandbox.kubernetes_api.kinds import KINDS, ROLLOUTS
 from sandbox.kubernetes_api.objects import meta
 from tests.virtual.cluster import NAMESPACE
 from tests.virtual.releases import IMAGE, World
-from tests.workflows.test_steps import canary_of, with_steps
+from tests.workflows.edits import canary_of, with_steps
 from tidegate.contract import ReleaseResult
 
 EVENTS = next(kind for kind in KINDS if kind.kind == "Event" and not kind.group)

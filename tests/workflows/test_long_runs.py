@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHandle
 
-from tests.workflows.analysis_double import NO_DATA, Provider, World, measuring_worker, metric, request, workflow_worker
+from tests.workflows.analysis_double import NO_DATA, World, analysis_world, metric, request
 from tests.workflows.short_histories import short_histories, until_continued
 from tidegate.analysis.status import AnalysisStatus, MetricStatus, Phase
 
@@ -18,12 +17,8 @@ SOON = 25  # events after which the server asks a run to continue as new: two or
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    async with AsyncExitStack() as stack:
-        env = await stack.enter_async_context(await short_histories(SOON))
-        provider = Provider()
-        await stack.enter_async_context(workflow_worker(env.client))
-        await stack.enter_async_context(measuring_worker(env.client, provider))
-        yield World(env, provider)
+    async with await short_histories(SOON) as env, analysis_world(env) as world:
+        yield world
 
 
 async def parts(world: World, handle: WorkflowHandle[Any, Any]) -> list[int]:

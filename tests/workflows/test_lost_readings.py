@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from tests.virtual.time_skipping import time_skipping
 from tests.workflows.analysis_double import (
     HANGS,
     NO_DATA,
-    Provider,
     World,
-    measuring_worker,
     metric,
     only,
+    open_analysis_world,
     request,
-    workflow_worker,
 )
 from tidegate.analysis.status import Phase
 
 LOST = 9  # attempts one after the other, each with its worker
 
 
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    async with AsyncExitStack() as stack:
-        env = await stack.enter_async_context(await time_skipping())
-        provider = Provider()
-        await stack.enter_async_context(workflow_worker(env.client))
-        await stack.enter_async_context(measuring_worker(env.client, provider))
-        yield World(env, provider)
+world = pytest.fixture(open_analysis_world, name="world")
 
 
 async def test_attempts_that_are_lost_with_their_workers_are_no_errors(world: World) -> None:

@@ -9,14 +9,10 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
-from sandbox.kubernetes_api.kinds import ROLLOUTS
 from tests.virtual.releases import World
-from tests.workflows.test_rollout import failure, paused
-from tests.workflows.test_steps import canary_of, with_steps
-from tests.workflows.test_turns import Watched
+from tests.workflows.edits import HALF, canary_of
+from tests.workflows.watched import Watched, failure, paused
 from tidegate.contract import Accepted, Compensation, Document, ReleaseStatus
-
-HALF = with_steps({"setWeight": 50}, {"pause": {}})
 
 
 def judged(status: ReleaseStatus) -> bool:
@@ -65,18 +61,14 @@ async def test_one_that_is_cancelled_between_two_versions_takes_the_first_ones_c
 
 async def test_an_abort_in_the_object_is_heard_by_a_version_that_came_after_a_healthy_one(world: World) -> None:
     watched = Watched(world)
-    await watched.apply("1.0.0", HALF)
-    await watched.ended()
-    handle = await watched.apply("1.1.0", HALF)
-    await world.until(handle, paused)
+    await watched.promoted("1.0.0")
+    handle = await watched.held("1.1.0")
     await handle.signal("promote")
     healthy = await world.until(handle, lambda status: status.phase == "Healthy", between_passes=False)
     await watched.apply("1.2.0", HALF)
     newer = await world.until(watched.release(), paused)
     assert newer.run_id == healthy.run_id, "the same run goes over to it while the old pods wait for their deadline"
-    world.cluster.change(
-        ROLLOUTS, "checkout", lambda found: found | {"status": found["status"] | {"abort": True}}, status=True
-    )
+    watched.flag("abort")
     await watched.tell()
     status: ReleaseStatus = await watched.release().query("status", result_type=ReleaseStatus)
     assert status.aborting
@@ -91,5 +83,7 @@ async def test_a_version_of_an_object_that_is_gone_before_the_first_look_is_not_
     handle = await world.start(world.request("1.0.0", identified))
     with pytest.raises(WorkflowFailureError) as caught:
         await handle.result()
-    assert "metadata.uid: '0b7e3c1e-5f0a-4c39-9f0f-7c0f3a6f2d11': no Rollout of that name" in str(caught.value.cause)
+    assert "metadata.uid: '0b7e3c1e-5f0a-4c39-9f0f-7c0f3a6f2d11': there is no Rollout of that name" in str(
+        caught.value.cause
+    )
     assert world.cluster.writes == []

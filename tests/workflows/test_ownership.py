@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -13,8 +13,9 @@ from temporalio.client import WorkflowFailureError
 from sandbox.kubernetes_api.kinds import REPLICA_SETS, ROLLOUTS, SERVICES
 from sandbox.kubernetes_api.objects import Object, meta
 from tests.virtual.releases import World
-from tests.virtual.stage import Measure, Stage, opened
-from tests.workflows.test_steps import with_steps
+from tests.virtual.stage import Stage, in_virtual_time, opened
+from tests.workflows.edits import with_steps
+from tidegate.analysis.reading import Reading
 
 ROLLOUT: dict[str, Any] = {
     "apiVersion": "argoproj.io/v1alpha1",
@@ -39,14 +40,14 @@ ROLLOUT: dict[str, Any] = {
 }
 
 
-def nothing_measured() -> Measure:
-    raise AssertionError("nothing is measured here")
+def nothing_measured(run: str, _: Mapping[str, Any], now: datetime) -> Reading:
+    raise AssertionError(f"nothing is measured here, and {run} does at {now}")
 
 
 @asynccontextmanager
 async def standing() -> AsyncIterator[Stage]:
     """A first version that is Healthy, with four pods."""
-    async with opened({"rollout": ROLLOUT}, lambda *_: nothing_measured()) as stage:
+    async with opened({"rollout": ROLLOUT}, nothing_measured) as stage:
         await stage.simulation.play([], 30)
         assert status(stage)["phase"] == "Healthy"
         yield stage
@@ -70,20 +71,14 @@ def changed(labels: dict[str, str], image: str) -> Any:
     return edit
 
 
-async def look_for(stage: Stage, seconds: float) -> None:
-    """What the watcher sees, and then some time."""
-    simulation = stage.simulation
-    await simulation.look()
-    await simulation.sleep_until(stage.cluster.clock.now + timedelta(seconds=seconds))
-
-
+@in_virtual_time
 async def test_a_selector_that_leaves_pods_behind_is_refused_by_name_and_touches_nothing() -> None:
     async with standing() as stage:
         before = {meta(each)["name"]: each["spec"]["replicas"] for each in stage.cluster.replica_sets()}
         services = {name: stage.cluster.selector(name) for name in ("shop-stable", "shop-canary")}
         stage.cluster.writes.clear()
         stage.cluster.change(ROLLOUTS, "shop", changed({"app": "shop", "tier": "web"}, "2"))
-        await look_for(stage, 30)
+        await stage.simulation.sleep(30)
         said = status(stage)
         assert said["phase"] == "Degraded"
         for part in ("spec.selector", "app=shop,tier=web", next(iter(before)), "keep the selector"):
@@ -93,14 +88,16 @@ async def test_a_selector_that_leaves_pods_behind_is_refused_by_name_and_touches
         assert stage.cluster.writes == []
 
 
+@in_virtual_time
 async def test_a_selector_that_still_finds_the_pods_is_taken_by_the_steps() -> None:
     async with standing() as stage:
         stage.cluster.change(ROLLOUTS, "shop", changed({"app": "shop"}, "2"))
-        await look_for(stage, 30)
+        await stage.simulation.sleep(30)
         assert status(stage)["phase"] == "Paused"
         assert len(stage.cluster.replica_sets()) == 2
 
 
+@in_virtual_time
 async def test_versions_whose_labels_somebody_changed_are_still_those_of_the_rollout() -> None:
     async with standing() as stage:
         (old,) = stage.cluster.replica_sets()
@@ -112,13 +109,14 @@ async def test_versions_whose_labels_somebody_changed_are_still_those_of_the_rol
         stage.cluster.change(REPLICA_SETS, meta(old)["name"], relabelled)
         stage.cluster.writes.clear()
         stage.cluster.change(ROLLOUTS, "shop", changed({"app": "shop"}, "2"))
-        await look_for(stage, 30)
+        await stage.simulation.sleep(30)
         assert status(stage)["phase"] == "Paused", "the gate counts"
         assert stage.cluster.weights() == [10]
         assert status(stage)["stableRS"] == meta(old)["labels"]["rollouts-pod-template-hash"]
         assert status(stage)["replicas"] == 5, "the pods of both are counted"
 
 
+@in_virtual_time
 async def test_a_rollout_of_the_same_name_that_was_there_before_is_another_one() -> None:
     async with standing() as stage:
         (old,) = stage.cluster.replica_sets()
@@ -129,7 +127,7 @@ async def test_a_rollout_of_the_same_name_that_was_there_before_is_another_one()
 
         stage.cluster.change(REPLICA_SETS, meta(old)["name"], owned_by_another)
         stage.cluster.change(ROLLOUTS, "shop", changed({"app": "shop"}, "2"))
-        await look_for(stage, 60)
+        await stage.simulation.sleep(60)
         assert status(stage)["phase"] == "Healthy", "a first version takes no steps"
         assert status(stage)["replicas"] == 4
 

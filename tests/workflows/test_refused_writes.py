@@ -8,23 +8,23 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 
-from sandbox.kubernetes_api.kinds import KINDS, ROLLOUTS
+from sandbox.kubernetes_api.kinds import KINDS, RESOURCE_QUOTAS, ROLLOUTS
 from tests.virtual.cluster import NAMESPACE
 from tests.virtual.releases import World
+from tests.workflows.edits import HALF, with_steps
 from tests.workflows.test_rollout_status import asked_by_object, stand, status
-from tests.workflows.test_steps import with_steps
 from tidegate.contract import ReleaseStatus
 
 EVENTS = next(kind for kind in KINDS if kind.kind == "Event" and not kind.group)
 DENIED = 'admission webhook "freeze.example.com" denied the request: change freeze until Monday'
+REASONS = ("ReplicaSetCreateError", "TrafficRoutingError", "ReconciliationError")
 QUOTA = "exceeded quota: compute, requested: count/replicasets.apps=1, used: count/replicasets.apps=10"
-HALF = with_steps({"setWeight": 50}, {"pause": {}})
 
 
-def warnings(world: World) -> list[str]:
-    """Messages of the Warning Events about what could not be written."""
+def warnings(world: World, *reasons: str) -> list[str]:
+    """Messages of the Warning Events about what could not be written, in Argo's words for it."""
     found = world.cluster.api.store.select(EVENTS, NAMESPACE)
-    return [each["message"] for each in found if each["reason"] == "ReconciliationError" and each["type"] == "Warning"]
+    return [each["message"] for each in found if each["reason"] in (reasons or REASONS) and each["type"] == "Warning"]
 
 
 def failing(found: ReleaseStatus) -> bool:
@@ -47,31 +47,37 @@ async def told(world: World, handle: WorkflowHandle[Any, Any], words: str) -> Re
 
 
 @pytest.mark.parametrize(
-    ("verb", "plural", "words"),
+    ("verb", "plural", "words", "reason"),
     [
-        ("patch", "virtualservices", DENIED),
-        ("create", "replicasets", QUOTA),
-        ("patch", "replicasets", "replicasets.apps is forbidden: User tidegate cannot patch resource"),
+        ("patch", "virtualservices", DENIED, "TrafficRoutingError"),
+        ("create", "replicasets", QUOTA, "ReplicaSetCreateError"),
+        ("patch", "replicasets", "replicasets.apps is forbidden: User tidegate cannot patch", "ReconciliationError"),
+        ("patch", "services", "services is forbidden: User tidegate cannot patch", "ReconciliationError"),
     ],
 )
+@pytest.mark.parametrize("code", [403, 422])
 async def test_a_refused_write_is_told_while_it_lasts_and_once(
-    world: World, verb: str, plural: str, words: str
+    world: World, verb: str, plural: str, words: str, reason: str, code: int
 ) -> None:
     await stand(world)
-    world.cluster.deny(verb, plural, words)
+    world.cluster.deny(verb, plural, words, code)
     handle = await world.start(asked_by_object(world, "1.1.0", HALF))
     seen = await told(world, handle, words)
     assert seen.failing is not None
     assert words in seen.failing.what
+    said = await condition(world, handle, reason)
+    assert (said["status"], words in said["message"]) == ("False", True)
     assert status(world)["phase"] == "Progressing"
     await world.env.sleep(120)
     assert len(warnings(world)) == 1
-    assert words in warnings(world)[0]
+    assert words in warnings(world, reason)[0]
+    await world.until(handle, lambda _: words in status(world)["message"], between_passes=False)
+    assert "refused since" in status(world)["message"]
     history = [event async for event in handle.fetch_history_events()]
     await world.env.sleep(120)
     later = [event async for event in handle.fetch_history_events()]
     assert len(later) == len(history), "the retries of a write are no history"
-    world.cluster.deny(verb, plural, "")
+    world.cluster.deny(verb, plural, "", code)
     seen = await world.until(handle, lambda found: found.phase == "Paused" and found.actual_weight == 50)
     assert seen.failing is None
     assert status(world)["message"] == "CanaryPauseStep"
@@ -131,6 +137,47 @@ async def test_an_abort_whose_way_back_is_refused_tells_people_at_once_and_goes_
     assert any("0 % of the traffic" in note for note in notes)
 
 
+@pytest.mark.parametrize("code", [403, 422])
+async def test_an_abort_makes_no_replica_set_that_was_refused(world: World, code: int) -> None:
+    await stand(world)
+    world.cluster.deny("create", "replicasets", QUOTA, code)
+    handle = await world.start(asked_by_object(world, "1.1.0", HALF))
+    await told(world, handle, QUOTA)
+    await handle.signal("abort", {"by": "anna", "reason": "not this week"})
+    assert await world.closed(handle) is WorkflowExecutionStatus.FAILED
+    assert len(world.cluster.replica_sets()) == 1
+    assert status(world)["phase"] == "Degraded"
+    assert QUOTA not in status(world)["message"]
+    seen = await handle.query("status", result_type=ReleaseStatus)
+    assert {row.state for row in seen.compensations} == {"done"}
+
+
+async def test_a_first_version_whose_replica_set_is_refused_can_be_aborted(world: World) -> None:
+    world.cluster.deny("create", "replicasets", QUOTA, 422)
+    handle = await world.start(asked_by_object(world, "1.0.0", HALF))
+    await told(world, handle, QUOTA)
+    await handle.signal("abort", {"by": "anna"})
+    assert await world.closed(handle) is WorkflowExecutionStatus.FAILED
+    assert world.cluster.replica_sets() == []
+    assert status(world)["phase"] == "Degraded"
+
+
+async def test_the_words_of_a_quota_that_the_pods_do_not_fit_in_are_in_the_status(world: World) -> None:
+    await stand(world)
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": {"pods": "8"}}}
+    world.cluster.apply(quota)
+    handle = await world.start(asked_by_object(world, "1.1.0", HALF))
+    words = "exceeded quota: few, requested: pods=1, used: pods=8, limited: pods=8"
+    await world.until(handle, lambda _: words in status(world).get("message", ""), between_passes=False)
+    assert status(world)["message"].startswith("more replicas need to be updated; checkout-")
+    failure = next(each for each in status(world)["conditions"] if each["type"] == "ReplicaFailure")
+    assert (failure["reason"], words in failure["message"]) == ("FailedCreate", True)
+    world.cluster.delete(RESOURCE_QUOTAS, "few")
+    await world.until(handle, lambda found: found.phase == "Paused" and found.actual_weight == 50)
+    assert status(world)["message"] == "CanaryPauseStep"
+    assert all(each["type"] != "ReplicaFailure" for each in status(world)["conditions"])
+
+
 async def test_an_abort_that_finds_all_traffic_on_stable_waits_for_no_write(world: World) -> None:
     await stand(world)
     handle = await world.start(asked_by_object(world, "1.1.0", with_steps({"pause": {}}, {"setWeight": 50})))
@@ -167,11 +214,14 @@ async def test_what_is_not_over_soon_is_told(world: World, code: int) -> None:
 
 async def test_a_cluster_that_cannot_even_be_read_is_told_by_the_release(world: World) -> None:
     handle = await half(world)
-    world.cluster.deny("get", "rollouts", "rollouts.argoproj.io is forbidden")
+    for verb in ("get", "list"):
+        world.cluster.deny(verb, "rollouts", "rollouts.argoproj.io is forbidden")
+    world.cluster.cache.forget()  # another worker took over, which has seen nothing yet
     await handle.signal("promote")
     seen = await world.until(handle, failing, between_passes=False)
     assert "rollouts.argoproj.io is forbidden" in str(seen.failing)
-    world.cluster.deny("get", "rollouts", "")
+    for verb in ("get", "list"):
+        world.cluster.deny(verb, "rollouts", "")
     assert (await handle.result()).outcome == "Healthy"
     assert world.cluster.find(ROLLOUTS, "checkout") is not None
 
@@ -204,6 +254,7 @@ async def test_a_cluster_that_cannot_be_looked_at_before_a_release_is_told(world
     seen = await world.until(handle, lambda found: found.phase == "Paused" and found.actual_weight == 50)
     assert seen.failing is None
     assert len(warnings(world)) == 1
+    assert "refused" not in status(world)["message"]
 
 
 async def test_a_cluster_that_cannot_be_looked_at_for_too_long_refuses_the_release_with_its_words(world: World) -> None:
@@ -241,7 +292,7 @@ async def test_the_condition_has_the_words_while_a_write_is_refused(world: World
     world.cluster.deny("patch", "virtualservices", DENIED)
     handle = await world.start(asked_by_object(world, "1.1.0", HALF))
     await told(world, handle, DENIED)
-    refused = await condition(world, handle, "ReconciliationError")
+    refused = await condition(world, handle, "TrafficRoutingError")
     assert (refused["status"], DENIED in refused["message"]) == ("False", True)
     world.cluster.deny("patch", "virtualservices", "")
     assert (await condition(world, handle, "RolloutPaused"))["status"] == "Unknown"

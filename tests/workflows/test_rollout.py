@@ -11,22 +11,12 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from tests.virtual.releases import IMAGE, World
-from tidegate.cli.schema import Kind, schema_of
+from tests.workflows.watched import failure, paused
+from tidegate.cli.schema import SchemaKind, schema_of
 from tidegate.contract import Accepted, Compensation, ErrorType, ReleaseResult, ReleaseStatus, StepState
+from tidegate.report import explain
 
 GOOD = {"error-rate": [0.001], "p99-latency": [0.2]}
-
-
-def paused(status: ReleaseStatus) -> bool:
-    return status.phase == "Paused"
-
-
-async def failure(handle: WorkflowHandle[Any, Any]) -> tuple[ApplicationError, ReleaseResult]:
-    with pytest.raises(WorkflowFailureError) as caught:
-        await handle.result()
-    cause = caught.value.cause
-    assert isinstance(cause, ApplicationError)
-    return cause, ReleaseResult.model_validate(cause.details[0])
 
 
 async def test_a_first_revision_takes_no_steps(world: World) -> None:
@@ -81,7 +71,7 @@ async def test_a_bad_version_dies_at_the_first_gate_with_an_incident(world: Worl
     assert {restored.correlation_id, scaled.correlation_id} == {incident.correlation_id}
     assert world.servicenow.incidents[0].chart is not None
     for name, document in incident.attachments.items():
-        kind = Kind.RELEASE if name == "release.json" else Kind.ANALYSIS_RUN
+        kind = SchemaKind.RELEASE if name == "release.json" else SchemaKind.ANALYSIS_RUN
         Draft202012Validator(schema_of(kind)).validate(document)
 
 
@@ -122,6 +112,10 @@ async def test_promote_full_skips_every_gate_but_not_the_pods(world: World) -> N
     assert result.outcome == "Healthy"
     assert world.cluster.weights() == [10, 0]
     assert [s.state for s in result.status.steps][-1] == StepState.SKIPPED
+    assert result.status.promotion_reason == "Full promotion requested"
+    completed = [event.message for event in result.status.events if event.reason == "RolloutCompleted"]
+    assert completed == ["Rollout completed update to revision 2: Full promotion requested"]
+    assert ": Full promotion requested; " in explain(result.status, "Completed").headline
 
 
 async def test_pause_holds_before_the_next_step_and_resume_goes_on(world: World) -> None:
@@ -240,7 +234,7 @@ async def test_an_inconclusive_gate_waits_for_a_person(world: World) -> None:
     handle = await world.start(world.request("1.1.0"))
     status = await world.until(handle, lambda s: s.message == "InconclusiveAnalysisRun")
     assert status.waiting is not None
-    assert "person" in status.waiting.who
+    assert "operator" in status.waiting.who
     await handle.signal("abort", {"by": "ana"})
     error, _ = await failure(handle)
     assert "by ana" in error.message
@@ -256,7 +250,7 @@ async def test_a_background_analysis_without_any_data_holds_the_release_before_f
     handle = await world.start(world.request("1.1.0", without_step_gates))
     status = await world.until(handle, lambda s: s.message == "InconclusiveAnalysisRun")
     assert status.waiting is not None
-    assert "person" in status.waiting.who
+    assert "operator" in status.waiting.who
     assert max(world.cluster.weights()) < 100
     await handle.signal("abort")
     await failure(handle)
@@ -292,7 +286,7 @@ async def test_a_manifest_that_cannot_be_released_touches_nothing(world: World) 
     def heavy(rollout: dict[str, Any]) -> None:
         rollout["spec"]["strategy"]["canary"]["steps"][0] = {"setWeight": 120}
 
-    error, _ = await _refusal(await world.start(world.request("1.1.0", heavy)))
+    error, _ = await _rejection(await world.start(world.request("1.1.0", heavy)))
     assert error.type == ErrorType.INVALID_SPEC
     assert "setWeight" in error.message
     assert "120" in error.message
@@ -301,7 +295,7 @@ async def test_a_manifest_that_cannot_be_released_touches_nothing(world: World) 
 
 @pytest.mark.parametrize("junk", [{}, {"namespace": 1}, {"namespace": "a", "name": "b", "rollout": []}])
 async def test_input_that_cannot_be_read_fails_the_run_with_the_field(world: World, junk: dict[str, Any]) -> None:
-    error, _ = await _refusal(await world.start(junk))
+    error, _ = await _rejection(await world.start(junk))
     assert error.type == ErrorType.INVALID_SPEC
     assert "release request" in error.message
 
@@ -324,7 +318,7 @@ def _has_restored_traffic(status: ReleaseStatus) -> bool:
     return {row.name: row.state for row in status.compensations}.get(Compensation.TRAFFIC) == "done"
 
 
-async def _refusal(handle: WorkflowHandle[Any, Any]) -> tuple[ApplicationError, None]:
+async def _rejection(handle: WorkflowHandle[Any, Any]) -> tuple[ApplicationError, None]:
     with pytest.raises(WorkflowFailureError) as caught:
         await handle.result()
     assert isinstance(caught.value.cause, ApplicationError)

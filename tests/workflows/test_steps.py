@@ -11,47 +11,10 @@ from temporalio.client import WorkflowFailureError
 from sandbox.kubernetes_api.kinds import PODS, ROLLOUTS, VIRTUAL_SERVICES
 from sandbox.kubernetes_api.objects import Object, meta
 from tests.virtual.releases import IMAGE, World
-from tidegate.contract import Accepted, ReleaseStatus
-
-Edit = Callable[[dict[str, Any]], None]
-HEADER = {"setHeaderRoute": {"name": "hdr", "match": [{"headerName": "agent", "headerValue": {"exact": "f"}}]}}
-MIRROR = {"setMirrorRoute": {"name": "mir", "match": [{"path": {"prefix": "/"}}], "percentage": 10}}
-
-
-def canary_of(rollout: dict[str, Any]) -> dict[str, Any]:
-    canary: dict[str, Any] = rollout["spec"]["strategy"]["canary"]
-    return canary
-
-
-def with_steps(*steps: dict[str, Any], **canary: Any) -> Edit:
-    def edit(rollout: dict[str, Any]) -> None:
-        canary_of(rollout).pop("analysis", None)
-        canary_of(rollout).update(steps=list(steps), **canary)
-
-    return edit
-
-
-def with_routes(*steps: dict[str, Any]) -> Edit:
-    def edit(rollout: dict[str, Any]) -> None:
-        with_steps(*steps)(rollout)
-        canary_of(rollout)["trafficRouting"]["managedRoutes"] = [{"name": "hdr"}, {"name": "mir"}]
-
-    return edit
-
-
-def without_router(rollout: dict[str, Any]) -> None:
-    with_steps({"setWeight": 25}, {"pause": {}}, {"setWeight": 50})(rollout)
-    del canary_of(rollout)["trafficRouting"]
-
-
-def paused(status: ReleaseStatus) -> bool:
-    return status.phase == "Paused"
-
-
-def routes(world: World) -> list[str]:
-    rule = world.cluster.find(VIRTUAL_SERVICES, "checkout-vsvc")
-    assert rule is not None
-    return [route["name"] for route in rule["spec"]["http"]]
+from tests.workflows.edits import HEADER, MIRROR, with_routes, with_steps, without_router
+from tests.workflows.watched import paused, routes
+from tidegate.contract import Accepted, ReleaseStatus, StepState
+from tidegate.report import explain
 
 
 async def test_managed_routes_stand_from_their_step_to_the_end(world: World) -> None:
@@ -245,6 +208,11 @@ async def test_a_rollback_within_the_window_takes_no_steps(world: World) -> None
     result = await (await world.start(world.request("1.0.0", windowed))).result()
     assert result.outcome == "Healthy"
     assert 10 not in world.cluster.weights()
+    assert {step.state for step in result.status.steps} == {StepState.SKIPPED}
+    assert result.status.promotion_reason == "Rollback within window"
+    completed = [event.message for event in result.status.events if event.reason == "RolloutCompleted"]
+    assert completed == ["Rollout completed update to revision 3: Rollback within window"]
+    assert ": Rollback within window; " in explain(result.status, "Completed").headline
 
 
 async def test_a_small_weight_has_the_least_number_of_pods(world: World) -> None:

@@ -2,69 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.client import WorkflowFailureError
 
 from sandbox.kubernetes_api.kinds import PODS, REPLICA_SETS, ROLLOUTS
 from sandbox.kubernetes_api.objects import meta, timestamp
 from tests.virtual.cluster import NAMESPACE
 from tests.virtual.releases import IMAGE, World
-from tests.workflows.test_rollout import failure, paused
-from tests.workflows.test_steps import HEADER, ready, routes, with_routes, with_steps
-from tidegate.client import TidegateClient
-from tidegate.contract import Accepted, ErrorType, ReleaseResult, rollout_id
-from workers.watch_door import Door, Sighting
-
-HALF = with_steps({"setWeight": 50}, {"pause": {}})
-
-
-class Watched:
-    """A Rollout object whose changes reach its release by the watcher's door."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._door = Door(world.cluster.watching, TidegateClient(world.client), "default")
-
-    async def tell(self) -> None:
-        """What the watcher does when the object changed; again for as long as the door wants to look again."""
-        while await self.look():
-            await self._world.env.sleep(1)
-
-    async def look(self) -> bool:
-        """One look at the object; whether the door wants to look again."""
-        return await self._door.answer(NAMESPACE, "checkout", Sighting(None))
-
-    async def apply(self, tag: str, edit: Callable[[dict[str, Any]], None]) -> WorkflowHandle[Any, ReleaseResult]:
-        """Apply the Rollout object; the release that follows."""
-        self._world.cluster.apply(dict(self._world.request(tag, edit).rollout))
-        await self.tell()
-        return self.release()
-
-    async def patch(self, **spec: Any) -> WorkflowHandle[Any, ReleaseResult]:
-        """Change fields of the object's spec; the release that follows."""
-        self._world.cluster.change(ROLLOUTS, "checkout", lambda found: found | {"spec": found["spec"] | spec})
-        await self.tell()
-        return self.release()
-
-    async def ended(self) -> WorkflowHandle[Any, ReleaseResult]:
-        """The newest release after its end, to which only time brings it."""
-        await self._world.closed(self.release())
-        return self.release()
-
-    def release(self) -> WorkflowHandle[Any, ReleaseResult]:
-        """The newest."""
-        workflow_id = rollout_id("default", NAMESPACE, "checkout")
-        return self._world.client.get_workflow_handle(workflow_id, result_type=ReleaseResult)
-
-    def status(self) -> dict[str, Any]:
-        """Of the object."""
-        found: dict[str, Any] = (self._world.cluster.find(ROLLOUTS, "checkout") or {}).get("status") or {}
-        return found
-
+from tests.workflows.edits import HALF, HEADER, with_routes, with_steps
+from tests.workflows.test_steps import ready
+from tests.workflows.watched import Watched, failure, paused, routes
+from tidegate.contract import Accepted, ErrorType
 
 # ------------------------------------------------------------------------------------------------------------- versions
 
@@ -206,8 +156,7 @@ async def test_another_number_of_replicas_between_releases_takes_no_steps(world:
 async def test_another_number_of_replicas_after_an_abort_scales_what_is_stable(world: World) -> None:
     watched = Watched(world)
     await (await watched.apply("1.0.0", HALF)).result()
-    handle = await watched.apply("1.1.0", HALF)
-    await world.until(handle, paused)
+    handle = await watched.held("1.1.0")
     await handle.signal("abort", {"reason": "too slow"})
     with pytest.raises(WorkflowFailureError):
         await (await watched.ended()).result()

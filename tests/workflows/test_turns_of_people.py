@@ -10,8 +10,8 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpda
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from tests.virtual.releases import IMAGE, World
-from tests.workflows.test_rollout import failure, paused
-from tests.workflows.test_steps import canary_of, with_steps
+from tests.workflows.edits import canary_of, with_steps
+from tests.workflows.watched import failure, paused
 from tidegate.contract import Accepted, ErrorType, ReleaseStatus, StepState, Update
 
 BEFORE: list[list[int]] = [[], [10], [10], [10], [10, 25], [10, 25], [10, 25, 50], [10, 25, 50]]

@@ -8,15 +8,15 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from activities.rollbacks import Rollbacks
+from activities.reconcile.rollbacks import RollbackActivities
 from sandbox.kubernetes_api.kinds import ROLLOUTS
 from tests.virtual.cluster import NAMESPACE
 from tests.virtual.releases import IMAGE, World
+from tests.workflows.edits import with_steps
 from tests.workflows.test_reverts import annotated
-from tests.workflows.test_steps import with_steps
-from tests.workflows.test_turns import Watched
+from tests.workflows.watched import Watched
 from tidegate.client import RefusedError, RolloutRef, TidegateClient
-from tidegate.contract import Document, PutBack, RollBackRequest, Target
+from tidegate.contract import Document, PutBack, RollbackRequest, Target
 
 CHECKOUT = RolloutRef(cluster="default", namespace=NAMESPACE, name="checkout")
 STEPS = with_steps({"setWeight": 50})
@@ -32,9 +32,7 @@ def within(revisions: int) -> Any:
 
 async def promoted(world: World, *tags: str, edit: Any = STEPS) -> Watched:
     watched = Watched(world)
-    for tag in tags:
-        await watched.apply(tag, edit)
-        assert (await (await watched.ended()).result()).outcome == "Healthy"
+    await watched.promoted(*tags, edit=edit)
     world.cluster.writes.clear()
     return watched
 
@@ -130,24 +128,24 @@ async def test_git_is_asked_for_the_same(world: World) -> None:
 
 async def test_a_worker_that_goes_after_the_write_does_not_undo_the_undo(world: World) -> None:
     await promoted(world, "1.0.0", "1.1.0")
-    rollbacks = Rollbacks(world.cluster.client)
+    rollbacks = RollbackActivities(world.cluster.client)
     target = Target(namespace=NAMESPACE, name="checkout")
-    chosen = await rollbacks.choose_revision(RollBackRequest(target=target))
+    chosen = await rollbacks.choose_revision(RollbackRequest(target=target))
     put = PutBack(target=target, replica_set=chosen.replica_set, replaces=chosen.replaces)
     for _ in range(2):
-        await rollbacks.roll_back(put)
+        await rollbacks.rollback(put)
         assert wanted_image(world) == f"{IMAGE}:1.0.0"
 
 
 async def test_what_somebody_asked_for_meanwhile_stays(world: World) -> None:
     watched = await promoted(world, "1.0.0", "1.1.0")
-    rollbacks = Rollbacks(world.cluster.client)
+    rollbacks = RollbackActivities(world.cluster.client)
     target = Target(namespace=NAMESPACE, name="checkout")
-    chosen = await rollbacks.choose_revision(RollBackRequest(target=target))
+    chosen = await rollbacks.choose_revision(RollbackRequest(target=target))
     await watched.apply("1.2.0", STEPS)
     await watched.ended()
-    with pytest.raises(ApplicationError, match="changed by somebody else meanwhile"):
-        await rollbacks.roll_back(PutBack(target=target, replica_set=chosen.replica_set, replaces=chosen.replaces))
+    with pytest.raises(ApplicationError, match="changed by someone else meanwhile"):
+        await rollbacks.rollback(PutBack(target=target, replica_set=chosen.replica_set, replaces=chosen.replaces))
     assert wanted_image(world) == f"{IMAGE}:1.2.0"
 
 

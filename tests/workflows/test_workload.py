@@ -11,7 +11,7 @@ from temporalio.client import WorkflowFailureError
 from sandbox.kubernetes_api.kinds import KINDS, ROLLOUTS
 from sandbox.kubernetes_api.objects import Object, meta
 from tests.virtual.releases import IMAGE, World
-from tests.workflows.test_steps import with_steps
+from tests.workflows.edits import with_steps
 from tidegate.contract import ErrorType, ReleaseRequest
 
 DEPLOYMENTS = next(kind for kind in KINDS if kind.kind == "Deployment")

@@ -19,6 +19,8 @@ from sandbox.kubernetes_api import KubernetesApi
 from sandbox.processes import until
 from sandbox.temporal import TemporalServer
 from sandbox.tidegate_process import WORKER, TidegateProcess
+from tests.deploy.manifests import DEPLOY, render
+from tests.deploy.policies import Policies
 from tests.world.conftest import tolerant
 from tidegate.client import ReleaseHandle, RolloutRef, TidegateClient, data_converter
 from tidegate.contract import ReleaseRequest, ReleaseStatus
@@ -35,13 +37,14 @@ class Plane:
         self.state = state
         self.server = TemporalServer(state)
         self.clusters: dict[str, KubernetesApi] = {}
+        self.policies = Policies(render(DEPLOY / "kustomize" / "overlays" / "per-cluster-worker"))
         self._stack = stack
         self.client: TidegateClient
         self.temporal: Client
 
     async def add_cluster(self, name: str) -> KubernetesApi:
-        """A cluster with RBAC and what stands around the checkout before its first release."""
-        api = KubernetesApi(rbac=True)
+        """A cluster with RBAC, the policies of deploy/ and what stands around the checkout before its first release."""
+        api = KubernetesApi(rbac=True, admission=self.policies)
         self._stack.push_async_callback(api.stop)
         await api.start()
         await self._stack.enter_async_context(Controllers(api.cluster, simulator=PodSimulator(api.cluster)))

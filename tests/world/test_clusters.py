@@ -23,7 +23,7 @@ from tests.deploy.manifests import DEPLOY, of_kind, render
 from tests.workers.test_detections import signed
 from tests.world.planes import Plane, checkout, open_plane, wanted
 from tidegate.contract import ReleaseStatus
-from workers.detections import HASH_LABEL
+from workers.watch.detections import HASH_LABEL
 
 pytestmark = [pytest.mark.world, pytest.mark.asyncio(loop_scope="module")]
 ROLES = ("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "RoleBinding")
@@ -225,6 +225,72 @@ async def test_a_stolen_watchers_token_changes_nothing(clusters: Clusters) -> No
     assert await call(api, "tidegate-watcher", "GET", rollout) == 200
     assert await call(api, "tidegate-watcher", "PATCH", rollout, []) == 403
     assert await call(api, "tidegate-watcher", "DELETE", f"{PAYMENTS}/pods/x") == 403
+
+
+WORKER = "system:serviceaccount:tidegate:tidegate-cluster"
+
+
+async def patch(api: KubernetesApi, path: str, *operations: dict[str, Any]) -> tuple[int, str]:
+    """Status and message of a JSON Patch with the worker's token."""
+    headers = {
+        "Authorization": f"Bearer {await token_of(api, 'tidegate-cluster')}",
+        "Content-Type": "application/json-patch+json",
+    }
+    async with (
+        aiohttp.ClientSession() as session,
+        session.patch(f"{api.url}{path}", data=json.dumps(operations), headers=headers) as answer,
+    ):
+        return answer.status, str((await answer.json()).get("message", ""))
+
+
+def put(path: str, value: Any) -> dict[str, Any]:
+    return {"op": "add", "path": path, "value": value}
+
+
+async def test_what_a_worker_writes_into_pods_and_rollouts_passes_the_policies(clusters: Clusters) -> None:
+    plane = clusters.plane
+    labelled = wanted("1.4.0")
+    labelled["spec"]["strategy"]["canary"]["canaryMetadata"] = {"labels": {"role": "canary"}}
+    labelled["spec"]["strategy"]["canary"]["steps"] = [{"setWeight": 20}]
+    await apply(plane.clusters["us"].url, [labelled])
+    done = await plane.until("us", lambda status: "1.4.0" in str(status.images) and status.finished_at is not None)
+    assert done.phase == "Healthy"
+    await plane.client.undo(checkout("us"), by="a test")
+    await plane.until("us", lambda status: "1.4.0" not in str(status.images))
+    assert {name for name, user in plane.policies.judged if user == WORKER} == {
+        "tidegate-patches-metadata-of-pods",
+        "tidegate-asks-for-templates-of-rollouts",
+    }
+
+
+async def test_a_stolen_workers_token_changes_no_image_and_no_gate(clusters: Clusters) -> None:
+    api = clusters.plane.clusters["eu"]
+    pod = next(each for each in api.store.select(PODS, "payments") if each["status"].get("phase") == "Running")
+    path = f"{PAYMENTS}/pods/{pod['metadata']['name']}"
+    code, message = await patch(api, path, put("/spec/containers/0/image", "registry.internal/evil:1"))
+    assert code == 422
+    assert "tidegate-patches-metadata-of-pods" in message
+    assert "nothing of its spec" in message
+    assert (await patch(api, f"{path}/status", put("/status/phase", "Failed")))[0] in (403, 422)
+    assert (await patch(api, path, put("/metadata/labels/role", "stable")))[0] == 200
+    rollout = "/apis/argoproj.io/v1alpha1/namespaces/payments/rollouts/checkout"
+    for changed in (put("/spec/strategy/canary/steps", []), put("/metadata/annotations", {"tidegate.io/bake": "0s"})):
+        code, message = await patch(api, rollout, changed)
+        assert (code, "tidegate-asks-for-templates-of-rollouts" in message) == (422, True)
+    pods = {
+        "metadata": {"labels": {"app": "lent"}},
+        "spec": {"containers": [{"name": "a", "image": "registry.internal/a:1"}]},
+    }
+    spec = {"replicas": 0, "selector": {"matchLabels": {"app": "lent"}}, "template": pods}
+    lent = {"metadata": {"name": "lent", "namespace": "payments"}, "spec": spec}
+    await apply(api.url, [{"apiVersion": "apps/v1", "kind": "Deployment", **lent}])
+    path = "/apis/apps/v1/namespaces/payments/deployments/lent"
+    code, message = await patch(api, path, put("/spec/template/spec/containers/0/image", "registry.internal/evil:1"))
+    assert (code, "tidegate-scales-deployments" in message) == (422, True)
+    assert (await patch(api, path, put("/spec/replicas", 1)))[0] == 200
+    stands = api.store.get(PODS, "payments", pod["metadata"]["name"])
+    assert stands is not None
+    assert stands["spec"]["containers"] == pod["spec"]["containers"]
 
 
 async def test_accounts_of_processes_that_ask_no_api_server_may_ask_nothing(clusters: Clusters) -> None:

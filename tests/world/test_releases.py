@@ -14,7 +14,7 @@ from PIL import Image
 from sandbox.account import counted_weights, failing_verdict, requests_by_version, seconds_to_zero
 from sandbox.world import MANIFEST, SLACK_CHANNEL
 from tests.world.conftest import Releases
-from tidegate.cli.schema import Kind, schema_of
+from tidegate.cli.schema import SchemaKind, schema_of
 from tidegate.contract import ErrorType, ReleaseStatus
 
 pytestmark = [pytest.mark.world, pytest.mark.asyncio(loop_scope="session")]
@@ -150,8 +150,8 @@ async def _one_incident_with_its_evidence(releases: Releases, status: ReleaseSta
     failed = next(a for a in status.analyses if a.status.phase == "Failed")
     run = f"analysisrun-{failed.name}.json"
     assert set(files) == {run, "release.json", "readings.png"}
-    Draft202012Validator(schema_of(Kind.ANALYSIS_RUN)).validate(json.loads(files[run]))
-    Draft202012Validator(schema_of(Kind.RELEASE)).validate(json.loads(files["release.json"]))
+    Draft202012Validator(schema_of(SchemaKind.ANALYSIS_RUN)).validate(json.loads(files[run]))
+    Draft202012Validator(schema_of(SchemaKind.RELEASE)).validate(json.loads(files["release.json"]))
     assert Image.open(io.BytesIO(files["readings.png"])).format == "PNG"
     async with aiohttp.ClientSession() as session, session.get(status.incident.url) as answer:
         assert run in await answer.text()

@@ -18,7 +18,7 @@ from workers.wiring import workflow_runner
 pytestmark = pytest.mark.world
 ROOT = Path(__file__).parents[2]
 DEPLOYMENT = "tidegate"
-OLD_LINE = """        self.journal.event("RolloutUpdated", f"Rollout updated to revision {plan.revision}")\n"""
+OLD_LINE = """        self.state.event("RolloutUpdated", f"Rollout updated to revision {plan.revision}")\n"""
 # One more command than the old code gives: its histories cannot be replayed on it.
 NEW_LINE = (
     OLD_LINE.replace("{plan.revision}", "{plan.revision}, by the new code")

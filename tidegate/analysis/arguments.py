@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from tidegate.manifests.analysis_template import Metric
-from tidegate.manifests.placeholders import PlaceholderError, fill, fill_object, tags
+from tidegate.manifests.placeholders import PlaceholderError, fill, fill_object
 
 T = TypeVar("T")
 _OPEN: Final = "{{"
@@ -56,12 +56,6 @@ def substitute(metric: Mapping[str, Any], arguments: Sequence[Argument]) -> dict
     """
     ordered = {field: metric[field] for field in (*_FIELDS, *metric) if field in metric}
     return _filled(lambda: fill_object(ordered, _values(arguments)))
-
-
-def substitute_text(template: str, arguments: Sequence[Argument]) -> str:
-    """A text with `{{args.NAME}}` replaced, once. Raises SpecError as `substitute` does."""
-    _filled(lambda: tags(template))  # what has no end is said before an argument without a value
-    return _filled(lambda: fill(template, _values(arguments)))
 
 
 def fill_text(template: str, values: Mapping[str, str]) -> str:

@@ -31,7 +31,7 @@ from tidegate.analysis.expressions.types import Kind, Type
 from tidegate.analysis.expressions.values import from_json, type_name, type_of
 from tidegate.manifests.providers.results import ResultKind
 
-__all__ = ["Condition", "ConditionError", "compile_condition"]
+__all__ = ["ConditionError", "ResultCondition", "compile_condition"]
 
 _TYPES = {
     ResultKind.NUMBER: types.FLOAT,
@@ -44,7 +44,7 @@ _TYPES = {
 _NIL_AWARE = frozenset(("default", "isNil"))
 
 
-class Condition:
+class ResultCondition:
     """A condition that could be read; make one with `compile_condition`. It does not change and may be shared."""
 
     def __init__(self, text: str) -> None:
@@ -79,11 +79,11 @@ class Condition:
         A result of any kind is tried first: what is wrong then is wrong with every one.
         """
         self._program(types.ANY)
-        refusals = [refusal for kind in kinds if (refusal := self._refusal(_TYPES[kind]))]
-        if refusals and len(refusals) == len(kinds):
-            raise refusals[0]
+        rejections = [rejection for kind in kinds if (rejection := self._rejection(_TYPES[kind]))]
+        if rejections and len(rejections) == len(kinds):
+            raise rejections[0]
 
-    def _refusal(self, subject: Type) -> ConditionError | None:
+    def _rejection(self, subject: Type) -> ConditionError | None:
         try:
             self._program(subject)
         except ConditionError as error:
@@ -130,9 +130,9 @@ class Condition:
 
 
 @lru_cache(maxsize=1024)
-def compile_condition(text: str) -> Condition:
+def compile_condition(text: str) -> ResultCondition:
     """Return a condition; raises ConditionError with the column of what cannot be read."""
-    return Condition(text)
+    return ResultCondition(text)
 
 
 def _asks_for_nil(node: syntax.Node) -> bool:

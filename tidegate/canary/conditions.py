@@ -23,6 +23,7 @@ class ConditionType(StrEnum):
     PAUSED = "Paused"
     HEALTHY = "Healthy"
     COMPLETED = "Completed"
+    REPLICA_FAILURE = "ReplicaFailure"
 
 
 class Reason(StrEnum):
@@ -39,12 +40,16 @@ class Reason(StrEnum):
     NEW_AVAILABLE = "NewReplicaSetAvailable"
     NOT_AVAILABLE = "ReplicaSetNotAvailable"
     PAUSED = "RolloutPaused"
+    NOT_CREATED = "ReplicaSetCreateError"
+    NOT_ROUTED = "TrafficRoutingError"
     REFUSED = "ReconciliationError"
     RESUMED = "RolloutResumed"
     RETRY = "RolloutRetry"
     UPDATED = "ReplicaSetUpdated"
 
 
+REFUSALS: Final = (Reason.NOT_CREATED, Reason.NOT_ROUTED, Reason.REFUSED)
+"""Which work the cluster refuses. Argo writes the second as an Event alone."""
 _UNAVAILABLE: Final = "Rollout does not have minimum availability"
 _STATUS: Final = {True: ConditionStatus.TRUE, False: ConditionStatus.FALSE, None: ConditionStatus.UNKNOWN}
 
@@ -56,7 +61,8 @@ class Moment:
     `rollout` carries the status that was written last, `status` is the one that is about to be written, but for its
     conditions. `replica_set` is the version's, `created` when it was created just now. `abort_cause` is one sentence,
     empty when a person aborted. `late` says that `progressDeadlineSeconds` have gone by without any progress, `failing`
-    what the cluster refuses, in its words, empty while it refuses nothing.
+    what the cluster refuses, in its words, empty while it refuses nothing, and `refused` which work that is.
+    `without_pods` is why the controller of a ReplicaSet can make no pods, empty where all can.
     """
 
     rollout: Rollout
@@ -68,16 +74,20 @@ class Moment:
     abort_cause: str = ""
     late: bool = False
     failing: str = ""
+    refused: Reason = Reason.REFUSED
+    without_pods: str = ""
 
 
 def conditions(at: Moment) -> tuple[Condition, ...]:
     """The conditions of a moment. One that says the same as before keeps its times and its message.
 
-    A spec that is being released is valid. Conditions of other types (ReplicaFailure) stay as they were. Raises
-    ValueError for an earlier status that cannot be read.
+    A spec that is being released is valid. Conditions of other types stay as they were. Raises ValueError for an
+    earlier status that cannot be read.
     """
     before = RolloutStatus.of(at.rollout)
     table = {each.type: each for each in before.conditions if each.type != INVALID_SPEC}
+    if not at.without_pods:
+        table.pop(ConditionType.REPLICA_FAILURE, None)
     health = _health(at, known=ConditionType.HEALTHY in table)
     lost_health = health is not None and not health.holds and _holds(table.get(ConditionType.HEALTHY))
     written = {
@@ -86,6 +96,7 @@ def conditions(at: Moment) -> tuple[Condition, ...]:
         ConditionType.PAUSED: _pause(at, _holds(table.get(ConditionType.PAUSED))),
         ConditionType.AVAILABLE: _availability(at),
         ConditionType.COMPLETED: _Claim(_completed(at.status), Reason.COMPLETED, Reason.COMPLETED),
+        ConditionType.REPLICA_FAILURE: _replica_failure(at, table.get(ConditionType.REPLICA_FAILURE)),
     }
     for type_, claim in written.items():
         found = table.get(type_)
@@ -96,7 +107,7 @@ def conditions(at: Moment) -> tuple[Condition, ...]:
     return tuple(table.values())
 
 
-def refusal(before: RolloutStatus, message: str, now: datetime) -> tuple[Condition, ...]:
+def rejection(before: RolloutStatus, message: str, now: datetime) -> tuple[Condition, ...]:
     """The conditions of a Rollout whose spec is not released: `InvalidSpec` says why, the others stay as they were."""
     found = next((each for each in before.conditions if each.type == INVALID_SPEC), None)
     claim = _Claim(True, Reason.INVALID_SPEC, message)
@@ -140,7 +151,7 @@ class _Claim(NamedTuple):
     """What a condition is to say; `holds` None: unknown. `renewed` moves its time even when it says the same."""
 
     holds: bool | None
-    reason: Reason
+    reason: str
     message: str
     renewed: bool = False
 
@@ -158,7 +169,7 @@ class _Claim(NamedTuple):
             {
                 "type": str(type_),
                 "status": self.status.value,
-                "reason": self.reason.value,
+                "reason": str(self.reason),
                 "message": str(self.message),
                 "lastUpdateTime": time,
                 "lastTransitionTime": since or time,
@@ -185,8 +196,8 @@ def _progressing(at: Moment, before: RolloutStatus, found: Condition | None, *, 
         return _Claim(None, Reason.PAUSED, "Rollout is paused")
     if at.failing and not at.late:
         renewed = found is not None and found.message != at.failing
-        return _Claim(False, Reason.REFUSED, at.failing, renewed=renewed)
-    if last == Reason.REFUSED and not at.late:
+        return _Claim(False, at.refused, at.failing, renewed=renewed)
+    if last in REFUSALS and not at.late:
         return _Claim(True, Reason.UPDATED, f'ReplicaSet "{at.replica_set}" is progressing.')
     if last == Reason.PAUSED:
         return _Claim(None, Reason.RESUMED, "Rollout is resumed")
@@ -221,6 +232,13 @@ def _availability(at: Moment) -> _Claim:
     if at.status.available_replicas >= at.rollout.spec.wanted_replicas():
         return _Claim(True, Reason.AVAILABLE, "Rollout has minimum availability")
     return _Claim(False, Reason.AVAILABLE, _UNAVAILABLE)
+
+
+def _replica_failure(at: Moment, found: Condition | None) -> _Claim | None:
+    if not at.without_pods:
+        return None
+    reason, _, message = at.without_pods.partition(": ")
+    return _Claim(True, reason, message, renewed=found is not None and found.message != message)
 
 
 def _completed(status: RolloutStatus) -> bool:

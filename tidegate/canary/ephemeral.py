@@ -6,13 +6,13 @@ are no part of the pod-template hash.
 
 from __future__ import annotations
 
-from tidegate.canary.position import Position
+from tidegate.canary.position import CanaryState
 from tidegate.manifests.steps import PodTemplateMetadata
 
 NOTHING = PodTemplateMetadata()
 
 
-def role_metadata(hash_: str, at: Position) -> PodTemplateMetadata:
+def role_metadata(hash_: str, at: CanaryState) -> PodTemplateMetadata:
     """What the version of a hash wears in its role: nothing once it is neither the canary nor stable.
 
     The first version is stable from its beginning. An aborted one remains the canary.

@@ -13,7 +13,7 @@ from typing import Final
 
 from tidegate.manifests.steps import ExperimentStep
 
-LINGER: Final = timedelta(seconds=30)
+KEPT_AFTERWARDS: Final = timedelta(seconds=30)
 """How long pods stay after their share of the traffic went (argo-rollouts, an experiment's scaleDownDelaySeconds)."""
 UNEVEN: Final = -1
 """Share of a Service whose routes do not agree."""
@@ -75,7 +75,7 @@ class Expose:
 
 
 @dataclass(frozen=True)
-class Linger:
+class KeepUntil:
     """Record when a ReplicaSet may go; None: it is needed again."""
 
     name: str
@@ -96,7 +96,7 @@ class Remove:
     name: str
 
 
-ExperimentMove = Raise | Resize | Expose | Linger | Withdraw | Remove
+ExperimentMove = Raise | Resize | Expose | KeepUntil | Withdraw | Remove
 
 
 def wanted_sets(step: ExperimentStep, prefix: str) -> tuple[WantedSet, ...]:
@@ -152,7 +152,7 @@ def is_complete(wanted: WantedSet, one: ExperimentSet | None, shares: Mapping[st
     return one.wanted == wanted.replicas <= one.available and shares.get(wanted.service, 0) == wanted.weight
 
 
-def wake_at(standing: Iterable[ExperimentSet]) -> datetime | None:
+def requeue_at(standing: Iterable[ExperimentSet]) -> datetime | None:
     """When the next ReplicaSet may go, None where none waits for that."""
     return min((each.scale_down_at for each in standing if each.scale_down_at is not None), default=None)
 
@@ -174,7 +174,7 @@ def _up(wanted: WantedSet, one: ExperimentSet | None) -> Iterator[ExperimentMove
         yield Raise(wanted)
         return
     if one.scale_down_at is not None:
-        yield Linger(one.name, None)
+        yield KeepUntil(one.name, None)
     if one.wanted != wanted.replicas:
         yield Resize(one.name, wanted.replicas)
     if wanted.service and not one.service:
@@ -184,7 +184,7 @@ def _up(wanted: WantedSet, one: ExperimentSet | None) -> Iterator[ExperimentMove
 def _away(one: ExperimentSet, now: datetime) -> Iterator[ExperimentMove]:
     """A Service may have had traffic until a moment ago, which not every proxy may know: its pods linger."""
     if one.service and one.scale_down_at is None:
-        yield Linger(one.name, now + LINGER)
+        yield KeepUntil(one.name, now + KEPT_AFTERWARDS)
     elif one.scale_down_at is None or one.scale_down_at <= now:
         if one.service:
             yield Withdraw(one.service)

@@ -11,30 +11,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from tidegate.canary.passes import roles
-from tidegate.canary.position import Position
+from tidegate.canary.cluster_state import ClusterState
+from tidegate.canary.position import CanaryState
+from tidegate.canary.reconcile import roles
 from tidegate.canary.scaling import goal
-from tidegate.canary.scene import Scene
 from tidegate.manifests.steps import CanaryStep
 
 
 def wanted_routes(
-    at: Position, scene: Scene, canary_selectors: tuple[str, ...], now: datetime
+    at: CanaryState, cluster_state: ClusterState, canary_selectors: tuple[str, ...], now: datetime
 ) -> Mapping[str, int] | None:
     """Name of each route that is to stand -> index of the step that asks for it; None: as they are, for now.
 
     `canary_selectors` are the names of the selectors that lead to the canary: a route leads to what they select.
     """
-    canary = scene.of(at.desired_hash)
+    canary = cluster_state.of(at.desired_hash)
     if not at.takes_steps or at.aborted or at.index is None or canary is None:
         return {}
-    if not scene.counted:
+    if not cluster_state.counted:
         return None
     if not canary.available:
         return {}
-    if not goal(at, roles(at, scene, now)).canary:
+    if not goal(at, roles(at, cluster_state, now)).canary:
         return {}
-    if any(scene.selectors.get(name, at.desired_hash) != at.desired_hash for name in canary_selectors):
+    if not cluster_state.leads_to(canary_selectors, at.desired_hash):
         return {}
     wanted: dict[str, int] = {}
     for index, step in enumerate(at.strategy.steps[: at.index + 1]):

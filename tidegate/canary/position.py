@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 
 from tidegate.canary.limits import enough_available
 from tidegate.canary.replica_sets import ReplicaSets
-from tidegate.canary.status import RolloutStatus
 from tidegate.canary.weights import pods_for_weight, weight_at
-from tidegate.manifests.rollout import Canary, Rollout
+from tidegate.manifests.rollout import Canary
 from tidegate.manifests.steps import CanaryStep, SetCanaryScale
 
 
@@ -34,7 +33,7 @@ class CanarySize:
 
 
 @dataclass(frozen=True)
-class Position:
+class CanaryState:
     """One version of a Rollout on its way.
 
     `index` counts the completed steps, None where there are none; `weights` None means that nothing was ever written.
@@ -52,27 +51,6 @@ class Position:
     weights: Weights | None = None
     experiments: Mapping[str, int] = field(default_factory=dict)
     revision: int = 0
-
-    @classmethod
-    def of(cls, rollout: Rollout) -> Position:
-        """The position that a Rollout's `.status` tells. Raises ValueError where it has no canary strategy."""
-        status = RolloutStatus.of(rollout)
-        written = status.canary.weights
-        weights = (
-            None
-            if written is None
-            else Weights(written.canary.weight, written.stable.weight, canary_hash=written.canary.pod_template_hash)
-        )
-        return cls(
-            strategy=rollout.canary,
-            replicas=rollout.spec.wanted_replicas(),
-            desired_hash=status.current_pod_hash,
-            stable_hash=status.stable_rs,
-            index=status.current_step_index,
-            aborted=status.abort,
-            promoted_in_full=status.promote_full,
-            weights=weights,
-        )
 
     @property
     def routed(self) -> bool:
@@ -150,14 +128,14 @@ class Position:
             # Beside a number of pods stable is sized as if the canary took no weight, as in Argo.
             return CanarySize(scale.weight or 0) if scale.replicas is None else CanarySize(0, pods=scale.replicas)
         if self.aborted and self.dynamic:
-            return CanarySize(self._rung_below(sets))
+            return CanarySize(self._weight_below(sets))
         return CanarySize(self.set_weight())
 
     def least_pods(self) -> int:
         """minPodsPerReplicaSet, which may not exceed the replicas; 0 without it."""
         return min(self.strategy.min_pods_per_replica_set or 0, self.replicas)
 
-    def _rung_below(self, sets: ReplicaSets) -> int:
+    def _weight_below(self, sets: ReplicaSets) -> int:
         """Weight to which an abort with dynamicStableScale steps down next: the steps' weights in reverse.
 
         The canary stands in for the pods that stable lacks, or for as many as it still has; the next rung is the last
@@ -169,9 +147,9 @@ class Position:
         if not self.strategy.abort_scale_down_delay_seconds:
             pods = max(pods, self._standing_in(sets))
         rungs = [step.set_weight for step in self.strategy.steps if step.set_weight is not None]
-        below = (rung for rung in reversed(rungs) if self.pods_for(rung) < pods)
-        rung = next(below, 0)
-        return rung if self.weights is None else min(rung, self.weights.canary)
+        below = (step_weight for step_weight in reversed(rungs) if self.pods_for(step_weight) < pods)
+        step_weight = next(below, 0)
+        return step_weight if self.weights is None else min(step_weight, self.weights.canary)
 
     def _standing_in(self, sets: ReplicaSets) -> int:
         """Pods with which the canary serves; those that only minPodsPerReplicaSet keeps would hold a rung for ever."""

@@ -1,32 +1,24 @@
-"""Whether a version may become the stable one, and the words for why.
+"""Why a version becomes the stable one, in Argo's words.
 
 Source: argo-rollouts, rollout/sync (full promotion).
 """
 
 from __future__ import annotations
 
-from tidegate.canary.position import Position
-from tidegate.canary.replica_sets import ReplicaSets
 
+def promotion_reason(*, steps: int, is_first: bool, is_stable: bool, in_full: bool, in_window: bool) -> str:
+    """Name the reason of a promotion, the strongest one first.
 
-def promotion_reason(at: Position, sets: ReplicaSets, *, fast_rollback: bool = False) -> str:
-    """Why the version is to be made stable now, in Argo's words; empty while it is not.
-
-    The first version is stable from its first moment. Any other has all of the replicas available (or as many as
-    replicaProgressThreshold asks), was not aborted, and has its steps behind it: all were completed, a person skipped
-    them, or `fast_rollback` says that the rollback window does.
+    `steps` is the number of canary steps. `in_full` says that an operator had the rest of them skipped, `in_window`
+    that the rollback window skips all of them. For a version that `is_stable` already Argo has no words: it promotes
+    nothing.
     """
-    if not at.stable_hash:
+    if is_first:
         return "Initial deploy"
-    if at.aborted or not _complete(at, sets):
-        return ""
-    if at.promoted_in_full:
+    if in_full:
         return "Full promotion requested"
-    if fast_rollback:
+    if is_stable:
+        return "Already the stable version"
+    if in_window:
         return "Rollback within window"
-    return "" if at.step is not None else f"Completed all {len(at.strategy.steps)} canary steps"
-
-
-def _complete(at: Position, sets: ReplicaSets) -> bool:
-    available = sets.canary.available if sets.canary else 0
-    return at.enough(available, at.replicas)
+    return f"Completed all {steps} canary steps"

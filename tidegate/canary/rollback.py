@@ -8,7 +8,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True)
-class Made:
+class PromotedRevision:
     """When the ReplicaSet of a version was created, and whether the version was ever promoted."""
 
     hash: str
@@ -16,7 +16,7 @@ class Made:
     promoted: bool
 
 
-def within_window(made: Sequence[Made], desired: str, stable: str, revisions: int) -> bool:
+def within_window(made: Sequence[PromotedRevision], desired: str, stable: str, revisions: int) -> bool:
     """Whether going from `stable` to `desired` skips the steps: fewer than `revisions` versions lie between the two.
 
     Source: argo-rollouts, rollbackWindow. Beyond it, a version that was never promoted takes its steps: nothing says

@@ -6,14 +6,14 @@ weight goes down before the pods do.
 
 from __future__ import annotations
 
-from tidegate.canary.position import Position
+from tidegate.canary.position import CanaryState
 from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
 from tidegate.canary.scaling import at_desired, goal
 from tidegate.canary.weights import weight_carried
 
 
-def weight_to_route(at: Position, sets: ReplicaSets) -> int:
-    """Weight of the canary that may be written to the router now, out of `Position.maximum`.
+def weight_to_route(at: CanaryState, sets: ReplicaSets) -> int:
+    """Weight of the canary that may be written to the router now, out of `CanaryState.maximum`.
 
     An abort sends everything to stable at once; with dynamicStableScale as far as stable has pods, one setWeight after
     the other in reverse. After a promotion nothing is left for the canary's side. Without an available pod the canary
@@ -33,7 +33,7 @@ def weight_to_route(at: Position, sets: ReplicaSets) -> int:
     return weight if _carried_by_stable(at, sets, weight) else _in_force(at)
 
 
-def _forward(at: Position, sets: ReplicaSets, canary: ReplicaSet) -> int:
+def _forward(at: CanaryState, sets: ReplicaSets, canary: ReplicaSet) -> int:
     if at.promoted_in_full:
         # Stable is switched to the new version when that is complete, so that no weight has to move before.
         return weight_carried(canary.available, at.replicas, at.maximum) if at.dynamic else _in_force(at)
@@ -46,7 +46,7 @@ def _forward(at: Position, sets: ReplicaSets, canary: ReplicaSet) -> int:
     return held if held <= _in_force(at) or _carried(at, canary, held) else _in_force(at)
 
 
-def _after_promotion(at: Position, sets: ReplicaSets) -> int:
+def _after_promotion(at: CanaryState, sets: ReplicaSets) -> int:
     """Nothing; but where dynamicStableScale took pods from stable, a return to stable waits until it has them back."""
     if not at.dynamic or at.weights is None or at.weights.canary_hash == at.desired_hash:
         return 0
@@ -54,24 +54,24 @@ def _after_promotion(at: Position, sets: ReplicaSets) -> int:
     return 0 if whole else at.weights.canary
 
 
-def _after_abort(at: Position, sets: ReplicaSets) -> int:
+def _after_abort(at: CanaryState, sets: ReplicaSets) -> int:
     if not at.dynamic:
         return 0
     too_much = at.maximum - weight_carried(sets.stable.available if sets.stable else 0, at.replicas, at.maximum)
     rungs = [0, *(step.set_weight for step in at.strategy.steps if step.set_weight is not None)]
-    weight = min((rung for rung in rungs if rung >= too_much), default=too_much)
+    weight = min((step_weight for step_weight in rungs if step_weight >= too_much), default=too_much)
     return weight if at.weights is None else min(weight, at.weights.canary)
 
 
-def _carried(at: Position, canary: ReplicaSet, weight: int) -> bool:
+def _carried(at: CanaryState, canary: ReplicaSet, weight: int) -> bool:
     return canary.available >= at.pods_for(weight)
 
 
-def _in_force(at: Position) -> int:
+def _in_force(at: CanaryState) -> int:
     return 0 if at.weights is None else at.weights.canary
 
 
-def pods_of_the_rest(at: Position, sets: ReplicaSets, weight: int) -> int:
+def pods_of_the_rest(at: CanaryState, sets: ReplicaSets, weight: int) -> int:
     """Available pods that stable must have when the canary gets `weight`.
 
     Rounded down as Argo rounds here; up with dynamicStableScale, where stable has no pod more than its traffic takes.
@@ -85,11 +85,11 @@ def pods_of_the_rest(at: Position, sets: ReplicaSets, weight: int) -> int:
     return min(wanted, available) if at.enough(available, wanted) else wanted
 
 
-def _carried_by_stable(at: Position, sets: ReplicaSets, weight: int) -> bool:
+def _carried_by_stable(at: CanaryState, sets: ReplicaSets, weight: int) -> bool:
     return (sets.stable.available if sets.stable else 0) >= pods_of_the_rest(at, sets, weight)
 
 
-def _answers(at: Position, sets: ReplicaSets) -> bool:
+def _answers(at: CanaryState, sets: ReplicaSets) -> bool:
     """Whether the version that the canary's share goes to has an available pod."""
     hash_ = at.weights.canary_hash if at.weights is not None and at.weights.canary_hash else at.desired_hash
     return any(each.hash == hash_ and each.available for each in sets)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tidegate.canary.limits import enough_available, rolling_limits
-from tidegate.canary.position import Position
+from tidegate.canary.position import CanaryState
 from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets, Sizes
 from tidegate.canary.rolling import Shares, roll, shares
 from tidegate.manifests.rollout import Canary
 
 
-def goal(at: Position, sets: ReplicaSets) -> Sizes:
+def goal(at: CanaryState, sets: ReplicaSets) -> Sizes:
     """Sizes that the step under way asks for, however many rounds it takes to get there.
 
     With a router the canary has the pods of its weight, rounded up, and stable all of the replicas (with
@@ -28,7 +28,7 @@ def goal(at: Position, sets: ReplicaSets) -> Sizes:
     return Sizes(_canary_pods(at, sets), _stable_pods(at, sets), others)
 
 
-def next_sizes(at: Position, sets: ReplicaSets, *, ramp: bool = False) -> Sizes:
+def next_sizes(at: CanaryState, sets: ReplicaSets, *, ramp: bool = False) -> Sizes:
     """Sizes that may be written now, all at once; repeated as pods become available they lead to the goal.
 
     With a router a size is the goal, but no ReplicaSet loses pods that its traffic takes or that are `kept`. `ramp`
@@ -48,7 +48,7 @@ def next_sizes(at: Position, sets: ReplicaSets, *, ramp: bool = False) -> Sizes:
     return Sizes(canary, stable, wanted.others)
 
 
-def at_desired(at: Position, sets: ReplicaSets) -> bool:
+def at_desired(at: CanaryState, sets: ReplicaSets) -> bool:
     """Whether the pods of the step under way stand: this ends a setCanaryScale, and lets the weight of a setWeight out.
 
     The canary has exactly the pods of the goal and they are available (or as many as replicaProgressThreshold asks);
@@ -76,21 +76,21 @@ def abort_delay(strategy: Canary) -> timedelta:
     return strategy.abort_scale_down_delay()
 
 
-def abort_delay_may_start(at: Position, sets: ReplicaSets) -> bool:
+def abort_delay_may_start(at: CanaryState, sets: ReplicaSets) -> bool:
     """Whether an aborted canary is not needed any more: it gets no traffic, and stable is fully available."""
     if not at.aborted or sets.stable is None or (at.weights is not None and at.weights.canary > 0):
         return False
     return sets.stable.available >= at.replicas
 
 
-def _shared(at: Position, sets: ReplicaSets) -> Shares:
+def _shared(at: CanaryState, sets: ReplicaSets) -> Shares:
     if sets.beside is None:
         return Shares(at.replicas, 0)
     surge = rolling_limits(at.strategy, at.replicas).surge
     return shares(at.canary_size(sets).weight, at.replicas, surge)
 
 
-def _canary_pods(at: Position, sets: ReplicaSets) -> int:
+def _canary_pods(at: CanaryState, sets: ReplicaSets) -> int:
     size = at.canary_size(sets)
     if size.pods is not None and not at.dynamic:
         return size.pods
@@ -100,7 +100,7 @@ def _canary_pods(at: Position, sets: ReplicaSets) -> int:
     return pods
 
 
-def _stable_pods(at: Position, sets: ReplicaSets) -> int:
+def _stable_pods(at: CanaryState, sets: ReplicaSets) -> int:
     if not at.dynamic:
         return at.replicas
     share = at.canary_size(sets).weight if _holds_its_share(at, sets) else 0
@@ -113,7 +113,7 @@ def _stable_pods(at: Position, sets: ReplicaSets) -> int:
     return _at_least(pods, at)
 
 
-def _holds_its_share(at: Position, sets: ReplicaSets) -> bool:
+def _holds_its_share(at: CanaryState, sets: ReplicaSets) -> bool:
     """Whether no traffic has to come back to stable before it can go where the steps send it.
 
     It has to from a version that was superseded, and from a canary without an available pod: no weight goes down before
@@ -124,18 +124,18 @@ def _holds_its_share(at: Position, sets: ReplicaSets) -> bool:
     return at.weights.canary_hash in ("", at.desired_hash) and sets.canary is not None and sets.canary.available > 0
 
 
-def _at_least(pods: int, at: Position) -> int:
+def _at_least(pods: int, at: CanaryState) -> int:
     """A number of pods raised to minPodsPerReplicaSet; none stays none."""
     return max(pods, at.least_pods()) if pods else 0
 
 
-def _ramped(goal_: int, canary: ReplicaSet, at: Position) -> int:
+def _ramped(goal_: int, canary: ReplicaSet, at: CanaryState) -> int:
     # One at a time at least, or a surge of nothing would never get anywhere.
     surge = max(1, rolling_limits(at.strategy, at.replicas).surge)
     return min(goal_, max(canary.wanted, canary.available + surge))
 
 
-def _needed_by_canary(at: Position, canary: ReplicaSet) -> int:
+def _needed_by_canary(at: CanaryState, canary: ReplicaSet) -> int:
     """Pods that the canary may not fall below: those of the traffic that it gets, or all of them where it is kept.
 
     A setCanaryScale says by itself what the traffic takes, but for the last pod.
@@ -148,13 +148,13 @@ def _needed_by_canary(at: Position, canary: ReplicaSet) -> int:
     return needed if at.canary_scale() is None else min(1, needed)
 
 
-def _needed_by_stable(at: Position, stable: ReplicaSet) -> int:
+def _needed_by_stable(at: CanaryState, stable: ReplicaSet) -> int:
     if stable.kept:
         return stable.wanted
     return 0 if at.weights is None else at.pods_for(at.weights.stable)
 
 
-def _kept(other: ReplicaSet, at: Position) -> int:
+def _kept(other: ReplicaSet, at: CanaryState) -> int:
     """Size of an older version with a router: it gets no traffic and goes, unless it is kept or still gets some."""
     served = at.weights is not None and at.weights.canary > 0 and at.weights.canary_hash == other.hash
     return other.wanted if other.kept or served else 0

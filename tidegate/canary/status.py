@@ -36,34 +36,10 @@ class PauseCondition(OpenModel):
     start_time: str = ""
 
 
-class TrafficShare(OpenModel):
-    """Share of the traffic that a version gets."""
-
-    weight: int = 0
-    pod_template_hash: str = ""
-
-
-class TrafficWeights(OpenModel):
-    """Shares as they were written to the router last."""
-
-    canary: TrafficShare = TrafficShare()
-    stable: TrafficShare = TrafficShare()
-
-
-class CanaryStatus(OpenModel):
-    """`.status.canary`."""
-
-    weights: TrafficWeights | None = None
-
-
 class RolloutStatus(OpenModel):
     """`.status`; fields that no rule asks for are kept as they are."""
 
-    phase: str = ""
-    message: str = ""
     abort: bool = False
-    promote_full: bool = False
-    controller_pause: bool = False
     pause_conditions: Items[PauseCondition] = ()
     current_pod_hash: str = ""
     current_step_hash: str = ""
@@ -74,10 +50,7 @@ class RolloutStatus(OpenModel):
     ready_replicas: int = 0
     available_replicas: int = 0
     observed_generation: str = ""
-    workload_observed_generation: str = ""
-    restarted_at: str | None = None
     conditions: Items[Condition] = ()
-    canary: CanaryStatus = CanaryStatus()
 
     @classmethod
     def of(cls, rollout: Rollout) -> RolloutStatus:

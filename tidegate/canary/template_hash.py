@@ -6,15 +6,19 @@ of their declaration, empty ones are left out or written by rules of their type,
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, lru_cache
 
 from pydantic import JsonValue
 
+from tidegate.manifests.pod_template.defaults import with_defaults
 from tidegate.manifests.pod_template.quantity import canonical_quantity
 from tidegate.manifests.pod_template.types import ROOT, SCALARS, Field, fields_of
 from tidegate.manifests.steps import CanaryStep
 
+_DIGITS = 16
 _FNV_OFFSET = 0x811C9DC5
 _FNV_PRIME = 0x01000193
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # no vowels and no look-alikes, so that no word or doubt can arise
@@ -29,8 +33,34 @@ def pod_template_hash(template: Mapping[str, JsonValue], collision_count: int | 
     `collision_count` is the Rollout's status field of that name, set when two templates had one hash.
     Fields that the table does not know count too, in alphabetical order after the known ones.
     """
-    text = go_json(_struct(template, ROOT))
-    return _hash(text, b"" if collision_count is None else collision_count.to_bytes(8, "little"))
+    return _label(json.dumps(template, separators=(",", ":")), collision_count)
+
+
+def as_go_writes(template: Mapping[str, JsonValue]) -> JsonValue:
+    """The template as Go writes it: known fields in their order, empty ones left out, quantities in their form."""
+    return _struct(template, ROOT)
+
+
+def template_hash(template: Mapping[str, JsonValue]) -> str:
+    """Hash of what a pod template means: the same whichever defaults an API server has filled into it.
+
+    It tells versions apart, and is no label: that is `pod_template_hash`, which differs with what stands in the text.
+    """
+    return _meaning(json.dumps(template, separators=(",", ":")))
+
+
+# A template is compared again and again while it is brought out, and working out its hashes takes Python some ten
+# milliseconds for a large one: they are kept for the newest templates.
+@lru_cache(maxsize=64)
+def _label(text: str, collision_count: int | None) -> str:
+    written = go_json(as_go_writes(json.loads(text)))
+    return _hash(written, b"" if collision_count is None else collision_count.to_bytes(8, "little"))
+
+
+@lru_cache(maxsize=64)
+def _meaning(text: str) -> str:
+    meant = go_json(as_go_writes(with_defaults(json.loads(text))))
+    return hashlib.sha256(meant.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
 
 
 def steps_hash(steps: Sequence[CanaryStep]) -> str:
@@ -65,13 +95,20 @@ def _struct(value: JsonValue | Mapping[str, JsonValue], struct: str) -> JsonValu
 
 
 def _written_fields(value: Mapping[str, JsonValue], struct: str) -> Iterator[tuple[str, JsonValue]]:
-    fields = fields_of(struct)
-    for field in fields.values():
-        given = value.get(field.name)
-        if _is_written(field, given):
-            yield field.name, _field(given, field)
+    fields, never_left_out = fields_of(struct), _never_left_out(struct)
+    for name, field in fields.items():
+        if name in value or name in never_left_out:
+            given = value.get(name)
+            if _is_written(field, given):
+                yield name, _field(given, field)
     for name in sorted(value.keys() - fields.keys()):
         yield name, value[name]
+
+
+@cache
+def _never_left_out(struct: str) -> frozenset[str]:
+    """Fields that are written where nothing is given."""
+    return frozenset(name for name, field in fields_of(struct).items() if _is_written(field, None))
 
 
 def _is_written(field: Field, given: JsonValue) -> bool:

@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from tidegate.canary.template_hash import json_hash, pod_template_hash, steps_hash
+from tidegate.canary.template_hash import json_hash, pod_template_hash, steps_hash, template_hash
+from tidegate.manifests.model import INT32
 from tidegate.manifests.steps import CanaryStep
 
 
 class Version(NamedTuple):
-    """Argo's hashes of a pod template and of a list of steps; an empty one stands for what is not known."""
+    """Hashes of what a pod template means and of a list of steps; an empty one stands for what is not known."""
 
-    pod_hash: str = ""
+    template_hash: str = ""
     step_hash: str = ""
 
 
@@ -22,7 +23,28 @@ def version_of(rollout: Mapping[str, Any]) -> Version:
     """The version that a Rollout object or manifest asks for; never raises, whatever stands in it."""
     spec = _mapping(rollout.get("spec"))
     steps = _mapping(_mapping(spec.get("strategy")).get("canary")).get("steps") or []
-    return Version(pod_template_hash(_mapping(spec.get("template"))), _steps_hash(steps))
+    return Version(template_hash(_mapping(spec.get("template"))), _steps_hash(steps))
+
+
+def is_current(rollout: Mapping[str, Any]) -> bool:
+    """Whether `.status.currentPodHash` is of the template that the spec has now, whichever controller wrote it.
+
+    One that has observed the generation knew the template, under whatever hash. A template that a Deployment lends
+    changes without the generation; there, as after an edit that was not observed, the hash itself has to tell.
+    """
+    spec, status = _mapping(rollout.get("spec")), _mapping(rollout.get("status"))
+    current, generation = status.get("currentPodHash"), _mapping(rollout.get("metadata")).get("generation")
+    if not current:
+        return False
+    if not spec.get("workloadRef") and generation and status.get("observedGeneration") == str(generation):
+        return True
+    return bool(current == pod_template_hash(_mapping(spec.get("template")), collision_count(rollout)))
+
+
+def collision_count(rollout: Mapping[str, Any]) -> int | None:
+    """`.status.collisionCount`, which is part of the hash; None where there is none that could be."""
+    count = _mapping(rollout.get("status")).get("collisionCount")
+    return count if isinstance(count, int) and not isinstance(count, bool) and count in INT32 and count >= 0 else None
 
 
 def _steps_hash(steps: Any) -> str:

@@ -5,13 +5,13 @@ Source: argo-rollouts, workloadRef.scaleDown.
 
 from __future__ import annotations
 
-from tidegate.canary.position import Position
+from tidegate.canary.cluster_state import Workload
+from tidegate.canary.position import CanaryState
 from tidegate.canary.replica_sets import ReplicaSets
-from tidegate.canary.scene import Workload
 from tidegate.manifests.workload import ON_SUCCESS, PROGRESSIVELY
 
 
-def workload_size(at: Position, sets: ReplicaSets, workload: Workload) -> int:
+def workload_size(at: CanaryState, sets: ReplicaSets, workload: Workload) -> int:
     """Pods of the Deployment now: `progressively` one goes for each that is available here, `onsuccess` all at the end.
 
     Its pods never come back but for a first version that was given up: nothing else is left then.

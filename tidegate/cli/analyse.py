@@ -11,6 +11,7 @@ import typer
 from tidegate.analysis.status import AnalysisStatus, Phase
 from tidegate.cli.exits import ExitCode, run_code
 from tidegate.cli.files import Files, GivenNamespace, checked, one_namespace, read
+from tidegate.cli.formatting import marked
 from tidegate.cli.options import (
     Cluster,
     Namespace,
@@ -23,13 +24,12 @@ from tidegate.cli.options import (
     with_client,
 )
 from tidegate.cli.output import SCHEMA_VERSION, document, print_json, stderr, stdout
-from tidegate.cli.watch import follow_run, tell_run
-from tidegate.cli.words import marked
+from tidegate.cli.watch import follow_run, publish_run
 from tidegate.client import AnalysisRunRef, StillRunningError, TidegateClient, analysis_request
 from tidegate.contract import AnalysisRequest
 from tidegate.manifests.documents import Manifests
 from tidegate.manifests.plain_text import harmless
-from tidegate.story import explain_run
+from tidegate.report import explain_run
 
 analysis = typer.Typer(no_args_is_help=True, help="Run analysis templates without a release.")
 
@@ -89,7 +89,7 @@ async def _carry_out(
     known = AnalysisStatus(name=run.name, phase=Phase.PENDING)
     try:
         async with asyncio.timeout(timeout.total_seconds() if timeout is not None else None):
-            status = await tell_run(console, follow_run(client, run, known=known))
+            status = await publish_run(console, follow_run(client, run, known=known))
     except TimeoutError as error:
         raise StillRunningError(f"{run.workflow_id}: still running after {timeout}", _left_running(run)) from error
     except asyncio.CancelledError:  # Ctrl-C

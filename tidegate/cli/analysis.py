@@ -8,8 +8,8 @@ from datetime import datetime
 from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus
+from tidegate.cli.formatting import WARNING, clock, columns, dated, indented, labelled, marked
 from tidegate.cli.tree import counts, tally
-from tidegate.cli.words import WARNING, clock, columns, dated, indented, labelled, marked
 from tidegate.manifests.plain_text import harmless
 
 

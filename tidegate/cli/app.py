@@ -9,15 +9,18 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version as version_of
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 import typer
 
-from tidegate.cli import analyse, codec, explain, listing, release, schema, show, speak, undo
+from tidegate.cli import analyse, codec, explain, listing, release, schema, show, undo
 from tidegate.cli.exits import ExitCode, error_block, exit_code
 from tidegate.cli.options import Output, OutputOption
 from tidegate.cli.output import SCHEMA_VERSION, print_json, stderr, stdout
+from tidegate.cli.release_commands import command, promote
 from tidegate.client import TidegateClient, TidegateError
+from tidegate.client.process_end import leave
 from tidegate.manifests.findings import ManifestError, errors
 from tidegate.manifests.plain_text import harmless_values
 
@@ -25,7 +28,7 @@ EPILOG = (
     "The connection to Temporal is configured as for the `temporal` command: TEMPORAL_PROFILE, TEMPORAL_ADDRESS, "
     "TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_*. Keys of data that is stored encrypted: "
     "TIDEGATE_CODEC__KEY_FILE or TIDEGATE_CODEC_KEYS. Exit codes: 0 done or promoted, 1 internal error, "
-    "2 rolled back, 3 waits for a person, 4 still running or no answer, 5 refused, 6 undoing failed, 64 usage, "
+    "2 rolled back, 3 waits for an operator, 4 still running or no answer, 5 refused, 6 undoing failed, 64 usage, "
     "130 interrupted."
 )
 
@@ -45,13 +48,13 @@ app.command()(explain.explain)
 app.add_typer(analyse.analysis, name="analysis")
 app.command()(schema.schema)
 app.add_typer(codec.codec, name="codec")
-app.command()(speak.promote)
+app.command()(promote)
 app.command("abort", help="Put all traffic back on the stable version and end the release.")(
-    speak.command("aborted", TidegateClient.abort)
+    command("aborted", TidegateClient.abort)
 )
 app.command()(undo.undo)
-app.command("pause", help="Take no further step until `resume`.")(speak.command("paused", TidegateClient.pause))
-app.command("resume", help="Go on after `pause`.")(speak.command("resumed", TidegateClient.resume))
+app.command("pause", help="Take no further step until `resume`.")(command("paused", TidegateClient.pause))
+app.command("resume", help="Go on after `pause`.")(command("resumed", TidegateClient.resume))
 
 
 @app.command()
@@ -93,10 +96,10 @@ def run(arguments: Sequence[str], program: str = "tidegate") -> int:
         return exit_code(error)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Entry point of the installed commands."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # what this terminal has no character for is no reason to fail
     program = Path(sys.argv[0]).name
-    sys.exit(run(sys.argv[1:], program.replace("kubectl-", "kubectl ", 1)))
+    leave(run(sys.argv[1:], program.replace("kubectl-", "kubectl ", 1)))

@@ -38,7 +38,7 @@ def serve(
         typer.Option("--origin", metavar="URL", help="Address of a Temporal UI whose pages may ask; may be repeated."),
     ] = None,
     token_file: Annotated[
-        Path | None, typer.Option(help="File with the token that whoever asks has to send (Authorization: Bearer).")
+        Path | None, typer.Option(help="File with the token that each request has to send (Authorization: Bearer).")
     ] = None,
 ) -> int:
     """Serve Temporal's remote codec until interrupted: POST /encode and POST /decode.

@@ -7,6 +7,7 @@ from enum import IntEnum
 from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, Phase
+from tidegate.canary.phase import RolloutPhase
 from tidegate.client import (
     CompensationError,
     ConfigurationError,
@@ -20,7 +21,7 @@ from tidegate.client import (
     SupersededError,
     TidegateError,
 )
-from tidegate.contract import ReleaseStatus
+from tidegate.contract import CompensationState, ReleaseStatus
 
 
 class ExitCode(IntEnum):
@@ -67,10 +68,10 @@ def exit_code(error: TidegateError) -> ExitCode:
 
 def status_code(status: ReleaseStatus) -> ExitCode:
     """Exit code of a release as it stands."""
-    if any(each.state == "failed" for each in status.compensations):
+    if any(each.state is CompensationState.FAILED for each in status.compensations):
         return ExitCode.COMPENSATION_FAILED
     if status.finished_at is not None:
-        return ExitCode.OK if status.phase == "Healthy" else ExitCode.ROLLED_BACK
+        return ExitCode.OK if status.phase is RolloutPhase.HEALTHY else ExitCode.ROLLED_BACK
     if status.held:
         return ExitCode.HELD
     return ExitCode.STILL_RUNNING

@@ -10,11 +10,12 @@ from rich.text import Text
 
 from tidegate.cli.analysis import metric_lines
 from tidegate.cli.exits import ExitCode
+from tidegate.cli.formatting import BAD, clock, mark, marked
 from tidegate.cli.options import Cluster, Namespace, Output, OutputOption, rollout_ref, run_ref, with_client
 from tidegate.cli.output import document, print_json, print_lines
-from tidegate.cli.words import BAD, clock, mark, marked
+from tidegate.contract import AnalysisKind
 from tidegate.manifests.plain_text import harmless
-from tidegate.story import Deed, Explanation, GateAccount
+from tidegate.report import Explanation, GateExplanation, TimelineEntry
 
 _RUN_PREFIXES = ("analysisrun/", "ar/")
 
@@ -47,13 +48,13 @@ def explanation_view(account: Explanation) -> list[Text]:
         lines += [Text(), *_gate(gate)]
     told = any(gate.name == account.decided_by for gate in account.gates)
     if account.ending and not told:
-        lines += [Text(), Text("How it ended (UTC):"), *_deeds(account.ending, 2)]
+        lines += [Text(), Text("How it ended (UTC):"), *_timeline(account.ending, 2)]
     if not account.gates and account.decided_by == "" and not account.ending:
         lines += [Text(), Text("No analysis run was started.")]
     return lines
 
 
-def _gate(gate: GateAccount) -> list[Text]:
+def _gate(gate: GateExplanation) -> list[Text]:
     lines = [Text.assemble((_where(gate), "bold"), "  ", marked(gate.phase), _when(gate))]
     if gate.message and not gate.metrics:
         lines.append(Text(f"  {harmless(gate.message)}"))
@@ -62,20 +63,20 @@ def _gate(gate: GateAccount) -> list[Text]:
         # The sentence says what message and limit would say again.
         facts = each.metric.model_copy(update={"message": "", "exceeded": ""})
         lines += [Text("  ") + sentence, *metric_lines(facts, 4)]
-    if gate.deeds:
-        lines += [Text("  then the release (UTC):"), *_deeds(gate.deeds, 4)]
+    if gate.timeline:
+        lines += [Text("  then the release (UTC):"), *_timeline(gate.timeline, 4)]
     return lines
 
 
-def _where(gate: GateAccount) -> str:
+def _where(gate: GateExplanation) -> str:
     step = f"{gate.step} ({gate.step_text})" if gate.step is not None else ""
-    if gate.kind == "Step":
+    if gate.kind is AnalysisKind.STEP:
         return f"Step {step} {gate.name}"
     during = f", during step {step}" if step else ""
     return f"{gate.kind} analysis {gate.name}{during}".lstrip()
 
 
-def _when(gate: GateAccount) -> str:
+def _when(gate: GateExplanation) -> str:
     text = f"  at {gate.weight} %" if gate.weight is not None else ""
     if gate.started_at is not None:
         end = f" - {clock(gate.completed_at)}" if gate.completed_at is not None else ""
@@ -83,10 +84,10 @@ def _when(gate: GateAccount) -> str:
     return text
 
 
-def _deeds(deeds: Sequence[Deed], indent: int) -> list[Text]:
+def _timeline(timeline: Sequence[TimelineEntry], indent: int) -> list[Text]:
     lines = []
-    for deed in deeds:
-        when = clock(deed.at) if deed.at is not None else " " * 8
-        text = marked(harmless(deed.text), BAD) if deed.bad else Text(harmless(deed.text))
+    for entry in timeline:
+        when = clock(entry.at) if entry.at is not None else " " * 8
+        text = marked(harmless(entry.text), BAD) if entry.bad else Text(harmless(entry.text))
         lines.append(Text(" " * indent + f"{when}  ") + text)
     return lines

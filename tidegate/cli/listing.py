@@ -13,12 +13,12 @@ from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus
 from tidegate.cli.exits import ExitCode
+from tidegate.cli.formatting import fitted, marked, since
 from tidegate.cli.options import Namespace, Output, OutputOption, Watch, with_client
-from tidegate.cli.output import documents, print_json, print_lines, stderr, stdout
+from tidegate.cli.output import documents, print_json, print_lines, stderr, stdout, terminal_width
 from tidegate.cli.overview import current_step
 from tidegate.cli.tree import counts
 from tidegate.cli.watch import FRAME_SECONDS, draw
-from tidegate.cli.words import columns, marked, since
 from tidegate.client import (
     AnalysisRunRef,
     AnalysisSummary,
@@ -42,6 +42,8 @@ _TITLES = (
     "AVAILABLE",
 )
 _RUN_TITLES = ("NAME", "STATUS", "MEASUREMENTS", "AGE", "RELEASE")
+# Left out where the terminal is narrow, the first one first; `get rollout` shows them.
+_SPARE = ("STRATEGY", "UP-TO-DATE", "AVAILABLE", "DESIRED")
 _ROLLOUTS, _RUNS = ("rollouts", "rollout", "ro"), ("analysisruns", "analysisrun", "ar")
 # Temporal's word for a run's end, where the release itself cannot be asked.
 _PHASES = {"Running": "Progressing", "Completed": "Healthy"}
@@ -90,13 +92,15 @@ def list_objects(
     return ExitCode.OK
 
 
-def table(rows: Sequence[tuple[ReleaseSummary, ReleaseStatus | None]], *, namespaces: bool) -> list[Text]:
+def table(
+    rows: Sequence[tuple[ReleaseSummary, ReleaseStatus | None]], *, namespaces: bool, width: int | None = None
+) -> list[Text]:
     """Lines for releases with their own accounts, None where no worker gave one; `namespaces` adds that column."""
     lines: list[Sequence[str | Text]] = [("NAMESPACE", *_TITLES) if namespaces else _TITLES]
     for summary, status in rows:
         cells = _full(status) if status is not None else _known(summary)
         lines.append((summary.namespace, summary.name, *cells) if namespaces else (summary.name, *cells))
-    return columns(lines)
+    return fitted(lines, width, spare=_SPARE)
 
 
 def _full(status: ReleaseStatus) -> Sequence[str | Text]:
@@ -120,7 +124,11 @@ def _known(summary: ReleaseSummary) -> Sequence[str | Text]:
 
 
 def run_table(
-    rows: Sequence[tuple[AnalysisSummary, AnalysisStatus | None]], now: datetime, *, namespaces: bool
+    rows: Sequence[tuple[AnalysisSummary, AnalysisStatus | None]],
+    now: datetime,
+    *,
+    namespaces: bool,
+    width: int | None = None,
 ) -> list[Text]:
     """Lines for analysis runs with their own accounts, None where no worker gave one."""
     lines: list[Sequence[str | Text]] = [("NAMESPACE", *_RUN_TITLES) if namespaces else _RUN_TITLES]
@@ -130,7 +138,7 @@ def run_table(
         release = RolloutRef.parse(summary.release_id)
         cells = (summary.name, phase, measured or "-", since(summary.started_at, now), release.name if release else "-")
         lines.append((summary.namespace, *cells) if namespaces else cells)
-    return columns(lines)
+    return fitted(lines, width, spare=("RELEASE",))  # whose name the run's begins with
 
 
 async def _releases(client: TidegateClient, wanted: Wanted) -> list[Text]:
@@ -139,7 +147,7 @@ async def _releases(client: TidegateClient, wanted: Wanted) -> list[Text]:
         return client.status(rollout, run_id=release.run_id)
 
     rows = await _asked(await _release_items(client, wanted), ask)
-    return table(rows, namespaces=wanted.namespace is None)
+    return table(rows, namespaces=wanted.namespace is None, width=terminal_width())
 
 
 async def _release_items(client: TidegateClient, wanted: Wanted) -> Sequence[ReleaseSummary]:
@@ -147,7 +155,8 @@ async def _release_items(client: TidegateClient, wanted: Wanted) -> Sequence[Rel
 
 
 async def _runs(client: TidegateClient, wanted: Wanted) -> list[Text]:
-    return run_table(await _run_rows(client, wanted), datetime.now(UTC), namespaces=wanted.namespace is None)
+    rows, namespaces = await _run_rows(client, wanted), wanted.namespace is None
+    return run_table(rows, datetime.now(UTC), namespaces=namespaces, width=terminal_width())
 
 
 async def _run_items(client: TidegateClient, wanted: Wanted) -> Sequence[AnalysisSummary]:

@@ -42,6 +42,12 @@ def stderr() -> Console:
     return HarmlessConsole(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
+def terminal_width() -> int | None:
+    """Characters in a line of the terminal that results go to; None where they go into a pipe or a file."""
+    console = stdout()
+    return console.width if console.is_terminal else None
+
+
 def print_lines(lines: Iterable[Text]) -> None:
     """Write lines to stdout."""
     stdout().print(Text("\n").join(lines))

@@ -7,17 +7,19 @@ from datetime import datetime
 
 from rich.text import Text
 
+from tidegate.cli.formatting import BAD, OK, PROGRESSING, WAITING, WARNING, age, columns, labelled, marked, since
 from tidegate.cli.tree import replica_sets, role, tree
-from tidegate.cli.words import BAD, OK, PROGRESSING, WAITING, WARNING, age, columns, labelled, marked, since
 from tidegate.contract import Observation, ReleaseStatus, ReplicaCounts, ReplicaSetState, Waiting
 
 _EVENTS_SHOWN = 8
 _COMPENSATION_MARKS = {"pending": WAITING, "running": PROGRESSING, "done": OK, "skipped": WARNING, "failed": BAD}
 
 
-def overview(status: ReleaseStatus, observation: Observation | None, now: datetime) -> list[Text]:
-    """The whole view of one release, as lines."""
-    return [*header(status, observation, now), Text(), *tree(status, observation, now), *_events(status, now)]
+def overview(
+    status: ReleaseStatus, observation: Observation | None, now: datetime, width: int | None = None
+) -> list[Text]:
+    """The whole view of one release, as lines; its tree in so many characters, while texts wrap."""
+    return [*header(status, observation, now), Text(), *tree(status, observation, now, width), *_events(status, now)]
 
 
 def header(status: ReleaseStatus, observation: Observation | None, now: datetime) -> list[Text]:
@@ -60,7 +62,7 @@ def _progress(status: ReleaseStatus) -> list[Text]:
 
 
 def _waiting(waiting: Waiting, now: datetime) -> list[Text]:
-    until = "a person acts"
+    until = "an operator acts"
     if waiting.until is not None:
         left = f"{age(waiting.until - now)} left" if waiting.until > now else "due"
         until = f"{waiting.until:%H:%M:%S} UTC ({left})"

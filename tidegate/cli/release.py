@@ -51,7 +51,7 @@ def start(
     namespace: GivenNamespace = None,
     cluster: Cluster = "default",
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait for the end, or until only a person can end what it waits for.")
+        bool, typer.Option("--wait", help="Wait for the end, or until only an operator can end what it waits for.")
     ] = False,
     timeout: Timeout = None,
     by: By = "",

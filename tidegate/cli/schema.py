@@ -13,22 +13,22 @@ from tidegate.cli.output import print_json
 from tidegate.contract import AnalysisRef, ReleaseStatus
 
 
-class Kind(StrEnum):
+class SchemaKind(StrEnum):
     """A document, as its file on an incident is called."""
 
     RELEASE = "release"
     ANALYSIS_RUN = "analysisrun"
 
 
-_MODELS: dict[Kind, type[BaseModel]] = {Kind.RELEASE: ReleaseStatus, Kind.ANALYSIS_RUN: AnalysisRef}
+_MODELS: dict[SchemaKind, type[BaseModel]] = {SchemaKind.RELEASE: ReleaseStatus, SchemaKind.ANALYSIS_RUN: AnalysisRef}
 
 
-def schema_of(kind: Kind) -> dict[str, Any]:
+def schema_of(kind: SchemaKind) -> dict[str, Any]:
     """JSON Schema, draft 2020-12."""
     return _MODELS[kind].model_json_schema(mode="serialization")
 
 
-def schema(kind: Annotated[Kind, typer.Argument(help="The document.")]) -> int:
+def schema(kind: Annotated[SchemaKind, typer.Argument(help="The document.")]) -> int:
     """Print the JSON schema of a document."""
     print_json(schema_of(kind))
     return ExitCode.OK

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tidegate.cli.analysis import analysis_view
 from tidegate.cli.exits import ExitCode, status_code
+from tidegate.cli.formatting import WARNING, marked
 from tidegate.cli.options import (
     Cluster,
     Name,
@@ -25,17 +26,16 @@ from tidegate.cli.options import (
     run_ref,
     with_client,
 )
-from tidegate.cli.output import document, print_json, print_lines, stdout
+from tidegate.cli.output import document, print_json, print_lines, stdout, terminal_width
 from tidegate.cli.overview import overview
-from tidegate.cli.watch import Frame, draw, follow, follow_run, look, tell, tell_json, tell_run
-from tidegate.cli.words import WARNING, marked
+from tidegate.cli.watch import Frame, draw, follow, follow_run, look, publish_run, tell, tell_json
 from tidegate.client import RolloutRef, StillRunningError, TidegateClient
 from tidegate.contract import ReleaseStatus
 
 get = typer.Typer(no_args_is_help=True, help="Show one object.")
 
 Status = TypeVar("Status")
-View = Callable[[Frame[Status]], list[Text]]
+Drawing = Callable[[Frame[Status]], list[Text]]
 
 
 @get.command("rollout")
@@ -53,7 +53,7 @@ def get_rollout(
         if output is Output.JSON:
             print_json(document(status))
         else:
-            print_lines(overview(status, observation, _now()))
+            print_lines(overview(status, observation, _now(), terminal_width()))
     elif output is Output.JSON:
         with_client(lambda client: tell_json(follow(client, rollout)))
     elif stdout().is_terminal:
@@ -62,7 +62,7 @@ def get_rollout(
                 stdout(),
                 _views(
                     follow(client, rollout, pods=True),
-                    lambda frame: overview(frame.status, frame.observation, _now()),
+                    lambda frame: overview(frame.status, frame.observation, _now(), terminal_width()),
                 ),
             )
         )
@@ -96,7 +96,7 @@ def get_analysisrun(
             )
         )
     else:
-        with_client(lambda client: tell_run(stdout(), follow_run(client, run)))
+        with_client(lambda client: publish_run(stdout(), follow_run(client, run)))
     return ExitCode.OK
 
 
@@ -149,7 +149,7 @@ def _standing(status: ReleaseStatus) -> str:
     return f"{status.phase} - {status.message}" if status.message else status.phase
 
 
-async def _views(frames: AsyncIterator[Frame[Status]], draw: View[Status]) -> AsyncIterator[list[Text]]:
+async def _views(frames: AsyncIterator[Frame[Status]], draw: Drawing[Status]) -> AsyncIterator[list[Text]]:
     async for frame in frames:
         trouble = [marked(frame.trouble, WARNING), Text()] if frame.trouble else []
         yield [*trouble, *draw(frame)]

@@ -9,18 +9,7 @@ from datetime import datetime
 from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, MetricStatus
-from tidegate.cli.words import (
-    BAD,
-    NEUTRAL,
-    OK,
-    PROGRESSING,
-    UNKNOWN,
-    WARNING,
-    age,
-    columns,
-    marked,
-    since,
-)
+from tidegate.cli.formatting import BAD, NEUTRAL, OK, PROGRESSING, UNKNOWN, WARNING, age, fitted, marked, since
 from tidegate.contract import AnalysisRef, Observation, PodState, ReleaseStatus, ReplicaSetState
 
 _TITLES = ("NAME", "KIND", "STATUS", "AGE", "INFO")
@@ -36,7 +25,7 @@ _POD_MARKS = {
 
 
 @dataclass(frozen=True)
-class Node:
+class TreeNode:
     """One line of the tree with what hangs below it."""
 
     name: str
@@ -44,21 +33,21 @@ class Node:
     status: Text = field(default_factory=Text)
     age: str = ""
     info: str = ""
-    children: tuple[Node, ...] = ()
+    children: tuple[TreeNode, ...] = ()
 
 
-def tree(status: ReleaseStatus, observation: Observation | None, now: datetime) -> list[Text]:
-    """Lines of the tree; pods are in it when the cluster was observed."""
+def tree(status: ReleaseStatus, observation: Observation | None, now: datetime, width: int | None = None) -> list[Text]:
+    """Lines of the tree, in so many characters; pods are in it when the cluster was observed."""
     sets = replica_sets(status, observation)
     revisions = {each.revision for each in sets} | {each.revision for each in status.analyses}
-    root = Node(
+    root = TreeNode(
         name=f"⟳ {status.name}",
         kind="Rollout",
         status=marked(status.phase),
         age=since(min((each.created_at for each in sets if each.created_at), default=status.started_at), now),
         children=tuple(_revision(number, sets, status, now) for number in sorted(revisions, reverse=True)),
     )
-    return columns([_TITLES, *_rows(root, "", "")])
+    return fitted([_TITLES, *_rows(root, "", "")], width)
 
 
 def replica_sets(status: ReleaseStatus, observation: Observation | None) -> tuple[ReplicaSetState, ...]:
@@ -89,18 +78,18 @@ def tally(*metrics: MetricStatus) -> str:
     return ",".join(f"{icon} {total}" for icon, total in totals if total)
 
 
-def _revision(number: int, sets: Sequence[ReplicaSetState], status: ReleaseStatus, now: datetime) -> Node:
+def _revision(number: int, sets: Sequence[ReplicaSetState], status: ReleaseStatus, now: datetime) -> TreeNode:
     members = [_replica_set(each, status, now) for each in sets if each.revision == number]
     runs = [_analysis(each, now) for each in status.analyses if each.revision == number]
-    return Node(name=f"# revision:{number}", children=(*members, *runs))
+    return TreeNode(name=f"# revision:{number}", children=(*members, *runs))
 
 
-def _replica_set(each: ReplicaSetState, status: ReleaseStatus, now: datetime) -> Node:
+def _replica_set(each: ReplicaSetState, status: ReleaseStatus, now: datetime) -> TreeNode:
     info = [role(each, status)]
     if each.scale_down_at is not None:
         left = each.scale_down_at - now
         info.append(f"delay:{age(left)}" if left.total_seconds() > 0 else "delay:passed")
-    return Node(
+    return TreeNode(
         name=f"⧉ {each.name}",
         kind="ReplicaSet",
         status=_health(each),
@@ -115,17 +104,17 @@ def _health(each: ReplicaSetState) -> Text:
         return marked("ScaledDown", NEUTRAL)
     if any(_pod_mark(pod) == BAD for pod in each.pods):
         return marked("Degraded")
-    settled = each.current == each.desired <= each.available
-    return marked("Healthy" if settled else "Progressing")
+    converged = each.current == each.desired <= each.available
+    return marked("Healthy" if converged else "Progressing")
 
 
-def _pod(pod: PodState, now: datetime) -> Node:
+def _pod(pod: PodState, now: datetime) -> TreeNode:
     info = [f"ready:{int(pod.ready)}/1"]
     if pod.restarts:
         info.append(f"restarts:{pod.restarts}")
     if pod.message:
         info.append(pod.message)
-    return Node(
+    return TreeNode(
         name=f"□ {pod.name}",
         kind="Pod",
         status=marked(pod.phase, _pod_mark(pod)),
@@ -138,8 +127,8 @@ def _pod_mark(pod: PodState) -> str:
     return _POD_MARKS.get(pod.phase, BAD)
 
 
-def _analysis(run: AnalysisRef, now: datetime) -> Node:
-    return Node(
+def _analysis(run: AnalysisRef, now: datetime) -> TreeNode:
+    return TreeNode(
         name=f"α {run.name}",
         kind="AnalysisRun",
         status=marked(run.status.phase),
@@ -148,7 +137,7 @@ def _analysis(run: AnalysisRef, now: datetime) -> Node:
     )
 
 
-def _rows(node: Node, first: str, rest: str) -> list[tuple[str | Text, ...]]:
+def _rows(node: TreeNode, first: str, rest: str) -> list[tuple[str | Text, ...]]:
     """The node's own row behind `first`, and those of its children behind `rest`."""
     rows: list[tuple[str | Text, ...]] = [(first + node.name, node.kind, node.status, node.age, node.info)]
     for number, child in enumerate(node.children, start=1):

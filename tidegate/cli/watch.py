@@ -14,10 +14,10 @@ from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus
 from tidegate.cli.analysis import measurements_since
+from tidegate.cli.formatting import WARNING, marked
 from tidegate.cli.output import document, made_harmless, print_json
 from tidegate.cli.overview import current_step
 from tidegate.cli.tree import counts
-from tidegate.cli.words import WARNING, marked
 from tidegate.client import AnalysisRunRef, NoWorkerError, ReleaseHandle, RolloutRef, TidegateClient, UnreachableError
 from tidegate.client.gateway import Releases
 from tidegate.contract import Event, Observation, ReleaseStatus
@@ -141,7 +141,7 @@ async def tell(console: Console, frames: AsyncIterator[Frame[ReleaseStatus]]) ->
     await _tell(console, frames, changes)
 
 
-async def tell_run(console: Console, frames: AsyncIterator[Frame[AnalysisStatus]]) -> AnalysisStatus:
+async def publish_run(console: Console, frames: AsyncIterator[Frame[AnalysisStatus]]) -> AnalysisStatus:
     """Write the measurements of an analysis run as they come, and return its last status."""
     return await _tell(console, frames, measurements_since)
 

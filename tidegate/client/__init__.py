@@ -26,7 +26,7 @@ Errors, each with a `remedy` that says what to do:
 
 from tidegate.client.client import TidegateClient
 from tidegate.client.codec import UnreadablePayloadError, data_converter, data_converter_from_environment
-from tidegate.client.connection import connect_temporal
+from tidegate.client.connection import connect_temporal, temporal_tls
 from tidegate.client.errors import (
     CompensationError,
     ConfigurationError,
@@ -98,4 +98,5 @@ __all__ = [
     "data_converter_from_environment",
     "file_keys",
     "keys_from_environment",
+    "temporal_tls",
 ]

@@ -22,6 +22,7 @@ from tidegate.contract import (
     AnalysisResult,
     ErrorType,
     Signal,
+    fair,
 )
 from tidegate.contract.release import LIMITS_REMEDY
 from tidegate.manifests.plain_text import harmless
@@ -51,7 +52,7 @@ class AnalysisRuns(Asking):
                     id=run.workflow_id,
                     task_queue=RELEASES_QUEUE,
                     id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                    priority=BACKGROUND_PRIORITY,
+                    priority=fair(BACKGROUND_PRIORITY, request.namespace),
                     static_summary=f"{request.namespace}/{request.name}: analysis without a release",
                     rpc_timeout=CALL_TIMEOUT,
                 )

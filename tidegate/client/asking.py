@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 ANSWER_TIMEOUT = timedelta(seconds=3)  # a query, which a worker answers in milliseconds
 POLL_SECONDS = 1.0
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class Asking:
@@ -36,11 +36,15 @@ class Asking:
         """Connect as the `temporal` CLI would; see `connect_temporal`."""
         return cls(await connect_temporal(profile, identity=identity))
 
-    async def _ask(self, workflow_id: str, run_id: str | None, kind: type[Answer]) -> Answer:
+    def use(self, temporal: Client) -> None:
+        """Ask by another connection from now on, to the same namespace; what is under way ends on the one before."""
+        self._temporal = temporal
+
+    async def _ask(self, workflow_id: str, run_id: str | None, kind: type[Result]) -> Result:
         handle = self._temporal.get_workflow_handle(workflow_id, run_id=run_id)
         try:
             with translated(workflow_id):
-                answer: Answer = await handle.query(Query.STATUS, result_type=kind, rpc_timeout=self._answer_timeout)
+                answer: Result = await handle.query(Query.STATUS, result_type=kind, rpc_timeout=self._answer_timeout)
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError, ValidationError) as error:
             raise UnusableAnswerError(
                 f"{workflow_id}: its answer cannot be used: {error}",
@@ -48,12 +52,12 @@ class Asking:
             ) from error
         return answer
 
-    async def _result(self, workflow_id: str, run_id: str | None, kind: type[Answer]) -> Answer:
+    async def _result(self, workflow_id: str, run_id: str | None, kind: type[Result]) -> Result:
         """Result of a workflow, waited for over absences of Temporal. Raises WorkflowFailureError when it failed."""
         handle = self._temporal.get_workflow_handle(workflow_id, run_id=run_id, result_type=kind)
         while True:
             try:
-                answer: Answer = await handle.result()
+                answer: Result = await handle.result()
             except RPCError as error:
                 if error.status != RPCStatusCode.UNAVAILABLE:
                     with translated(workflow_id):

@@ -44,14 +44,15 @@ from tidegate.client.stuck import StuckRuns, silent
 from tidegate.contract import (
     Accepted,
     AnalysisRef,
+    ErrorType,
     Message,
     ReleaseResult,
     ReleaseStatus,
     Signal,
     Update,
 )
-from tidegate.doorway import Release, RunState, Tell
-from tidegate.story import Explanation, explain, explain_run
+from tidegate.report import Explanation, explain, explain_run
+from tidegate.watch import Release, RunState, SendUpdate
 
 log = structlog.get_logger(__name__)
 
@@ -61,9 +62,15 @@ class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks, StuckRuns):
 
     # ------------------------------------------------------------------------------------------------------------ speak
 
-    async def promote(self, rollout: RolloutRef, *, full: bool = False, by: str = "", reason: str = "") -> Accepted:
-        """Go on now: skip the wait of the current step, or with `full` everything up to 100 %."""
-        return await self._say(Update.PROMOTE, rollout, Message(full=full, by=by, reason=reason))
+    async def promote(
+        self, rollout: RolloutRef, *, full: bool = False, by: str = "", reason: str = "", revision: int | None = None
+    ) -> Accepted:
+        """Go on now: skip the wait of the current step, or with `full` everything up to 100 %.
+
+        It is said of the version that is under way at this moment, and of no other: where that is not `revision`, if
+        one is given, or a newer one takes over meanwhile, it is refused.
+        """
+        return await self._say(Update.PROMOTE, rollout, Message(full=full, by=by, reason=reason), revision)
 
     async def abort(self, rollout: RolloutRef, *, by: str = "", reason: str = "") -> Accepted:
         """Put all traffic back on the stable version."""
@@ -77,7 +84,9 @@ class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks, StuckRuns):
         """Go on after `pause`."""
         return await self._say(Update.RESUME, rollout, Message(by=by, reason=reason))
 
-    async def _say(self, update: Update, rollout: RolloutRef, message: Message) -> Accepted:
+    async def _say(
+        self, update: Update, rollout: RolloutRef, message: Message, revision: int | None = None
+    ) -> Accepted:
         run = await newest_run(self._temporal, rollout.workflow_id)
         if run is None:
             raise not_found(rollout.workflow_id)
@@ -88,18 +97,32 @@ class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks, StuckRuns):
         handle = self._temporal.get_workflow_handle(rollout.workflow_id, run_id=run.execution.run_id)
         # An update that nobody answered in time may still be taken later; a signal sent after it would be a second
         # message (two pauses skipped). So a question without effect decides first which of the two is sent.
-        if not await self._is_answering(rollout):
+        standing = await self._standing(rollout, run.execution.run_id)
+        if standing is None:
+            if message.full or revision is not None:  # nobody can tell for which version it would count
+                raise NoWorkerError(
+                    f"{rollout.workflow_id}: no worker answers, so it is unknown which version this would promote",
+                    "say it again when a worker answers: tidegate get rollout shows the version",
+                )
             with translated(rollout.workflow_id):
                 await handle.signal(Signal(update), message, rpc_timeout=UPDATE_TIMEOUT)
             text = f"{update} was sent; no worker answers at the moment, so it counts as soon as one does"
             return Accepted(message=text, run_id=run.execution.run_id)
+        if update is Update.PROMOTE:
+            if revision not in (None, standing.revision):
+                raise RefusedError(
+                    f"{rollout.workflow_id}: revision {standing.revision} is under way, not {revision}",
+                    "look at it with tidegate get rollout, and promote that one",
+                    ErrorType.REJECTED,
+                )
+            message = message.model_copy(update={"versions": standing.begun})
         with translated(rollout.workflow_id):
             accepted: Accepted = await handle.execute_update(
                 update, message, result_type=Accepted, rpc_timeout=UPDATE_TIMEOUT
             )
         return accepted
 
-    async def tell(self, rollout: RolloutRef, tell: Tell) -> Accepted:
+    async def tell(self, rollout: RolloutRef, tell: SendUpdate) -> Accepted:
         """Say what an object asks for to the very run that it is meant for; said again, it counts once.
 
         Raises `NoWorkerError` when nobody answers: Temporal keeps what was said, but it is to be said again.
@@ -111,12 +134,12 @@ class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks, StuckRuns):
             )
         return accepted
 
-    async def _is_answering(self, rollout: RolloutRef) -> bool:
+    async def _standing(self, rollout: RolloutRef, run_id: str) -> ReleaseStatus | None:
+        """What a run says of itself, None when no worker answers."""
         try:
-            await self.status(rollout)
+            return await self._ask(rollout.workflow_id, run_id, ReleaseStatus)
         except NoWorkerError:
-            return False
-        return True
+            return None
 
     # ------------------------------------------------------------------------------------------------------------- look
 

@@ -43,9 +43,9 @@ NONCE_BYTES: Final = 12
 # Twice what a Temporal server takes by default: nothing larger can have come from a history.
 MAX_ENCRYPTED_BYTES: Final = 4 * 1024 * 1024
 # What the SDK's external storage marks its references with (temporalio 1.35, converter/_extstore.py).
-_REFERENCE_MARKER: Final = "__temporal_external_storage_reference"
-_REFERENCE_ENCODING: Final = b"json/external-storage-reference"
-_REFERENCE_MESSAGE: Final = b".ExternalStorageReference"
+REFERENCE_MARKER: Final = "__temporal_external_storage_reference"
+REFERENCE_ENCODING: Final = b"json/external-storage-reference"
+REFERENCE_MESSAGE: Final = b".ExternalStorageReference"
 _LONGEST_WHY: Final = 300
 _ENCODING_FIELD: Final = "encoding"
 _CIPHER_FIELD: Final = "encryption-cipher"
@@ -115,11 +115,15 @@ class _EncryptedPayloads(EncodingPayloadConverter):
         raise unreadable(payload, "this process could not decrypt it")
 
 
+# The SDK makes converters for each activation of a workflow: what pydantic has worked out of a type is to be kept.
+_CONVERTERS: Final = (*PydanticPayloadConverter().converters.values(), _EncryptedPayloads())
+
+
 class Payloads(CompositePayloadConverter):
     """Values as JSON by pydantic; `Unreadable` for what cannot be read and may be anything, a clear error otherwise."""
 
     def __init__(self) -> None:
-        super().__init__(*PydanticPayloadConverter().converters.values(), _EncryptedPayloads())
+        super().__init__(*_CONVERTERS)
 
     def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
         """The values. Raises what the converters raise for a payload of which a type is expected."""
@@ -185,7 +189,7 @@ def _why(payload: Payload, error: Exception) -> str:
 
 def _refers_elsewhere(payload: Payload) -> bool:
     encoding, kind = payload.metadata.get(_ENCODING_FIELD, b""), payload.metadata.get("messageType", b"")
-    return _REFERENCE_MARKER in payload.metadata or encoding == _REFERENCE_ENCODING or kind.endswith(_REFERENCE_MESSAGE)
+    return REFERENCE_MARKER in payload.metadata or encoding == REFERENCE_ENCODING or kind.endswith(REFERENCE_MESSAGE)
 
 
 def _encrypted(payload: Payload, ring: Keyring) -> Payload:

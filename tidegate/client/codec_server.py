@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from typing import Final
 
@@ -16,6 +16,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 
 from tidegate.client.codec import PayloadEncryption, UnreadablePayloadError
 from tidegate.client.errors import ConfigurationError, TidegateError
+from tidegate.client.http_server import serve_http
 from tidegate.client.keyring import KeySource
 
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
@@ -92,17 +93,12 @@ async def serve_codec(server: CodecServer, host: str, port: int) -> AsyncIterato
 
     Raises ConfigurationError for an address that cannot be listened on.
     """
-    runner = web.AppRunner(server.app(), access_log=None)
-    await runner.setup()
-    try:
+    async with AsyncExitStack() as stack:
         try:
-            await web.TCPSite(runner, host, port).start()
+            bound = await stack.enter_async_context(serve_http(server.app(), host, port))
         except OSError as error:
             raise ConfigurationError(f"{host}:{port}: {error.strerror}", "see --host and --port") from error
-        bound: int = runner.addresses[0][1]
         yield bound
-    finally:
-        await runner.cleanup()
 
 
 def is_loopback(host: str) -> bool:

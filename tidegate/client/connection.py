@@ -9,6 +9,7 @@ from temporalio.client import Client, Interceptor
 from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import Runtime
+from temporalio.service import TLSConfig
 
 from tidegate.client.codec import data_converter_from_environment
 from tidegate.client.errors import ConfigurationError, UnreachableError
@@ -51,6 +52,14 @@ async def connect_temporal(
             f"Temporal at {address} does not answer: {error}",
             "start it, or set TEMPORAL_ADDRESS (or TEMPORAL_PROFILE) to the server in use",
         ) from error
+
+
+def temporal_tls(profile: str | None = None) -> bool | TLSConfig | None:
+    """How `connect_temporal` would secure a connection now: the certificates are what stands in their files.
+
+    Raises `ConfigurationError`.
+    """
+    return _load(profile).get("tls")
 
 
 def _load(profile: str | None) -> ClientConnectConfig:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
-from tidegate.contract import SEARCH_ATTRIBUTES, ErrorType, ReleaseResult, Waiting
+from tidegate.contract import SEARCH_ATTRIBUTES, CompensationState, ErrorType, ReleaseResult, Waiting
 from tidegate.manifests.plain_text import harmless
 
 _SHOWN = 80
@@ -56,11 +56,15 @@ class NoSuchAnalysisRunError(NotFoundError):
 
 
 class RefusedError(TidegateError):
-    """The request or the message was understood and turned down; nothing was done. `kind` is its `ErrorType`."""
+    """The request or the message was understood and turned down; nothing was done.
 
-    def __init__(self, message: str, remedy: str = "", kind: str = "") -> None:
+    `kind` is its `ErrorType`, `at` when a release turned it down, by Temporal's clock; None where it says no time.
+    """
+
+    def __init__(self, message: str, remedy: str = "", kind: str = "", at: datetime | None = None) -> None:
         super().__init__(message, remedy)
         self.kind = kind
+        self.at = at
 
 
 def malformed(error: ValidationError) -> RefusedError:
@@ -130,7 +134,9 @@ def release_error(cause: BaseException) -> ReleaseError:
     """What the failure of a release's workflow means to its caller."""
     if isinstance(cause, ApplicationError):
         result = _account(cause)
-        failed = [each for each in result.status.compensations if each.state == "failed"] if result else []
+        failed = (
+            [each for each in result.status.compensations if each.state is CompensationState.FAILED] if result else []
+        )
         if failed:
             names = "; ".join(f"{each.name}: {each.detail}" for each in failed)
             return CompensationError(f"{cause.message}; this did not succeed: {names}", "finish it by hand", result)
@@ -152,6 +158,14 @@ def _account(cause: ApplicationError) -> ReleaseResult | None:
     return None
 
 
+def _moment(cause: ApplicationError) -> datetime | None:
+    for detail in cause.details:
+        with suppress(TypeError, ValueError):
+            if (at := datetime.fromisoformat(detail)).tzinfo is not None:
+                return at
+    return None
+
+
 @contextmanager
 def translated(subject: str) -> Iterator[None]:
     """Turn the failure of a call about `subject` (a workflow id) into one of the errors above."""
@@ -160,7 +174,8 @@ def translated(subject: str) -> Iterator[None]:
     except WorkflowUpdateFailedError as error:
         cause = error.cause
         text, kind = (cause.message, cause.type or "") if isinstance(cause, ApplicationError) else (str(cause), "")
-        raise RefusedError(f"{subject}: refused: {text}", kind=kind) from error
+        at = _moment(cause) if isinstance(cause, ApplicationError) else None
+        raise RefusedError(f"{subject}: refused: {text}", kind=kind, at=at) from error
     except WorkflowUpdateRPCTimeoutOrCancelledError as error:
         if isinstance(error.__cause__, asyncio.CancelledError):  # who asked was told to stop, and has to hear of it
             raise error.__cause__ from None
@@ -192,6 +207,15 @@ def already_ended(subject: str) -> RefusedError:
     """Nothing can be said to a closed workflow."""
     what = "analysis run" if _is_analysis(subject) else "release"
     return RefusedError(f"{subject}: the {what} has ended", "start a new one", ErrorType.REJECTED)
+
+
+def overtaken(subject: str, images: str) -> RefusedError:
+    """A request that a release turned down for a moment: since then another version was asked for."""
+    return RefusedError(
+        f"{subject}: refused: another version was asked for after this one, which had to wait: {images}",
+        "ask again if this one is to take its place",
+        ErrorType.SUPERSEDED,
+    )
 
 
 def _is_analysis(subject: str) -> bool:

@@ -19,20 +19,14 @@ from pydantic import BaseModel, ValidationError
 
 from tidegate.client.caller_token import token_from
 from tidegate.client.errors import (
-    CompensationError,
     ConfigurationError,
     HeldError,
-    InconclusiveError,
-    InvalidSpecError,
     NoSuchReleaseError,
     NotFoundError,
     NoWorkerError,
     RefusedError,
     ReleaseError,
-    RolledBackError,
     StillRunningError,
-    StoppedError,
-    SupersededError,
     TidegateError,
     UnreachableError,
 )
@@ -48,23 +42,15 @@ AGAIN_SECONDS: Final = 2.0
 SYNC_TIMEOUT: Final = timedelta(seconds=60)
 
 _ENDINGS: Final[dict[str, type[ReleaseError]]] = {
-    kind.__name__: kind
-    for kind in (
-        ReleaseError,
-        RolledBackError,
-        InconclusiveError,
-        InvalidSpecError,
-        SupersededError,
-        StoppedError,
-        CompensationError,
-    )
+    ReleaseError.__name__: ReleaseError,
+    **{kind.__name__: kind for kind in ReleaseError.__subclasses__()},
 }
 _OTHERS: Final[dict[str, type[TidegateError]]] = {
     kind.__name__: kind for kind in (NotFoundError, NoSuchReleaseError, NoWorkerError, UnreachableError)
 }
 
 Token = Callable[[], Awaitable[str]]
-Answer = TypeVar("Answer", bound=BaseModel)
+Result = TypeVar("Result", bound=BaseModel)
 
 
 class Releases(Protocol):
@@ -191,7 +177,7 @@ class GatewayClient:
             await asyncio.sleep(AGAIN_SECONDS)
             return None
 
-    async def _ask(self, method: str, path: str, kind: type[Answer], body: BaseModel | None = None) -> Answer | None:
+    async def _ask(self, method: str, path: str, kind: type[Result], body: BaseModel | None = None) -> Result | None:
         """The answer; None while there is none yet (202)."""
         headers = {"Authorization": f"Bearer {await self._token()}", "Content-Type": "application/json"}
         try:

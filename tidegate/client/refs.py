@@ -74,7 +74,7 @@ def _parts(kind: str, workflow_id: str) -> tuple[str, str, str] | None:
 
 @dataclass(frozen=True)
 class ReleaseHandle:
-    """A release that was accepted. `images`, by container, and `pod_hash` are of the version that was asked for.
+    """A release that was accepted. `images`, by container, and `template_hash` are of the version that was asked for.
 
     A wait compares the end with them: a newer version may have taken its place.
     """
@@ -83,11 +83,11 @@ class ReleaseHandle:
     run_id: str
     message: str
     images: Mapping[str, str] = field(default_factory=dict)
-    pod_hash: str = ""
+    template_hash: str = ""
 
-    def is_superseded(self, images: Mapping[str, str], pod_hash: str) -> bool:
+    def is_superseded(self, images: Mapping[str, str], template_hash: str) -> bool:
         """Whether what came out is another version."""
-        other = bool(self.pod_hash and pod_hash and self.pod_hash != pod_hash)
+        other = bool(self.template_hash and template_hash and self.template_hash != template_hash)
         return other or bool(self.images and self.images != images)
 
 
@@ -133,7 +133,7 @@ def images_of(rollout: Mapping[str, Any]) -> dict[str, str]:
 
 def ended_as_asked(handle: ReleaseHandle, result: ReleaseResult) -> ReleaseResult:
     """The result of a wait, where it is of the version that was asked for. Raises SupersededError."""
-    if handle.is_superseded(result.status.images, result.status.desired_hash):
+    if handle.is_superseded(result.status.images, result.status.template_hash):
         raise SupersededError(
             f"{handle.rollout.workflow_id}: a newer version took its place: {listed(result.status.images)}", "", result
         )
@@ -155,5 +155,5 @@ def request_digest(request: ReleaseRequest) -> str:
     The template of a Deployment counts, and nothing else of it. The commit and the CI run count, so a CI job that
     repeats its call after a lost answer repeats nothing, while another run of the job is a request of its own.
     """
-    asked = request.resolved().model_dump(mode="json", exclude={"by", "reason", "workload"})
+    asked = request.resolved().model_dump(mode="json", exclude={"by", "reason", "workload", "asked_at"})
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]

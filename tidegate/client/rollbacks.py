@@ -12,11 +12,11 @@ from tidegate.client.errors import RefusedError, malformed, no_worker, translate
 from tidegate.client.refs import RolloutRef
 from tidegate.contract import (
     RELEASES_QUEUE,
-    ROLL_BACK_WORKFLOW,
-    RollBackRequest,
-    RolledBack,
+    ROLLBACK_WORKFLOW,
+    RollbackRequest,
+    RollbackResult,
     Target,
-    roll_back_id,
+    rollback_id,
 )
 
 UNDO_TIMEOUT = timedelta(seconds=60)
@@ -29,7 +29,7 @@ class Rollbacks:
 
     async def undo(
         self, rollout: RolloutRef, *, to_revision: int | None = None, by: str = "", reason: str = ""
-    ) -> RolledBack:
+    ) -> RollbackResult:
         """Let the Rollout object ask for an earlier revision again, by default for the last promoted one.
 
         The release follows. Raises `RefusedError` where there is no such revision, nor a Rollout object; nothing was
@@ -37,25 +37,25 @@ class Rollbacks:
         """
         try:
             target = Target(namespace=rollout.namespace, name=rollout.name)
-            request = RollBackRequest(
+            request = RollbackRequest(
                 cluster=rollout.cluster, target=target, to_revision=to_revision, by=by, reason=reason
             )
         except ValidationError as error:
             raise malformed(error) from error
-        workflow_id = roll_back_id(rollout.cluster, rollout.namespace, rollout.name)
+        workflow_id = rollback_id(rollout.cluster, rollout.namespace, rollout.name)
         try:
             with translated(workflow_id):
                 handle = await self._temporal.start_workflow(
-                    ROLL_BACK_WORKFLOW,
+                    ROLLBACK_WORKFLOW,
                     request,
                     id=workflow_id,
                     task_queue=RELEASES_QUEUE,
-                    result_type=RolledBack,
+                    result_type=RollbackResult,
                     # What nobody answers in time is not carried out later, when it may no longer be wanted.
                     execution_timeout=UNDO_TIMEOUT,
                     static_summary=f"undo of {rollout.name}",
                 )
-                done: RolledBack = await handle.result()
+                done: RollbackResult = await handle.result()
         except WorkflowAlreadyStartedError as error:
             raise RefusedError(f"{workflow_id}: another undo is under way", "ask again when it has ended") from error
         except WorkflowFailureError as error:

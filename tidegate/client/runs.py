@@ -6,7 +6,8 @@ holds a workflow that was paused on the server.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -128,13 +129,15 @@ async def newest_releases(
 async def stopped_releases(temporal: Client, cluster: str, since: datetime) -> list[ReleaseSummary]:
     """Releases of a cluster that ended after `since` and may have undone nothing, whether or not others followed.
 
-    They were terminated, ran out of time, or failed on their way: one that was given up says so, and has no weight.
+    They were terminated, ran out of time, or failed on their way: one that was given up says so, and has no weight. One
+    that was cancelled before it was admitted has no phase; one that was refused then has none either, and is over.
     """
     unfinished = f'({SEARCH_PHASE.name} IN ("Progressing", "Paused") OR {SEARCH_WEIGHT.name} > 0)'
+    not_admitted = f'(ExecutionStatus = "Canceled" AND {SEARCH_PHASE.name} IS NULL)'
     query = (
         f'WorkflowType = "{ROLLOUT_WORKFLOW}" AND CloseTime > "{since.isoformat()}" '
         f'AND WorkflowId STARTS_WITH "rollout/{checked(cluster)}/" AND (ExecutionStatus IN ("Terminated", "TimedOut") '
-        f'OR (ExecutionStatus IN ("Failed", "Canceled") AND {unfinished}))'
+        f'OR (ExecutionStatus IN ("Failed", "Canceled") AND {unfinished}) OR {not_admitted})'
     )
     return await _newest(temporal, query, _release, PAGE_SIZE)
 
@@ -159,6 +162,19 @@ async def _newest(
 ) -> list[Summary]:
     """The newest run of each of the `limit` workflow ids that were started last; Temporal tells the newest first."""
     newest: dict[str, Summary] = {}
+    async with aclosing(pages(temporal, query)) as found:
+        async for page in found:
+            for summary in filter(None, map(summarise, page)):
+                known = newest.setdefault(summary.workflow_id, summary)
+                if known.started_at < summary.started_at:
+                    newest[summary.workflow_id] = summary
+            if len(newest) >= limit:
+                break
+    return sorted(newest.values(), key=lambda each: each.started_at, reverse=True)[:limit]
+
+
+async def pages(temporal: Client, query: str) -> AsyncGenerator[Sequence[WorkflowExecutionInfo], None]:
+    """The runs that a query finds, page by page. Raises TidegateError."""
     token = b""
     while True:
         request = ListWorkflowExecutionsRequest(
@@ -168,14 +184,10 @@ async def _newest(
             page = await temporal.workflow_service.list_workflow_executions(
                 request, retry=True, timeout=RECORDS_TIMEOUT
             )
-        for summary in filter(None, map(summarise, page.executions)):
-            known = newest.setdefault(summary.workflow_id, summary)
-            if known.started_at < summary.started_at:
-                newest[summary.workflow_id] = summary
+        yield page.executions
         token = page.next_page_token
-        if not token or len(newest) >= limit:
-            break
-    return sorted(newest.values(), key=lambda each: each.started_at, reverse=True)[:limit]
+        if not token:
+            return
 
 
 def checked(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,8 @@ from tidegate.manifests.analysis_template import AnalysisTemplate, TemplateArgum
 from tidegate.manifests.documents import from_objects
 
 _LONGEST_BASE = 57  # so that a Kubernetes object of one more suffix can still be named after the run
+# `<rollout>-<hash>-<revision>[-<step>][.<attempt>]`, the hash being Tidegate's and Argo's, or that of a former Argo.
+_OF_A_RELEASE = re.compile(r".+-([bcdfghjklmnpqrstvwxz2456789]{5,10}|[0-9]{8,10})-[0-9]+(-[a-z0-9.-]+)?(\.[0-9]+)?")
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # those of Kubernetes' generated names, which spell no word
 _SUFFIX = 5
 
@@ -120,6 +123,10 @@ def _check_conditions(rules: RunRules) -> None:
 
 
 def _checked(name: str) -> str:
+    if _OF_A_RELEASE.fullmatch(name):  # a release ends what stands under a name of its own, whoever began it
+        raise _refused(
+            f"{name!r} is as a release names its analysis runs: ROLLOUT-HASH-REVISION", "give another --name, or none"
+        )
     try:
         return check_name(name)
     except ValueError as error:

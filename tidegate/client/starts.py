@@ -20,7 +20,7 @@ from temporalio.service import RPCError
 
 from tidegate.canary.version import version_of
 from tidegate.client.asking import POLL_SECONDS, Asking
-from tidegate.client.errors import NoWorkerError, RefusedError, TidegateError, translated
+from tidegate.client.errors import NoWorkerError, RefusedError, TidegateError, overtaken, translated
 from tidegate.client.refs import ReleaseHandle, RolloutRef, images_of, listed, request_digest
 from tidegate.client.runs import ended_badly, first_request, is_running, newest_run
 from tidegate.contract import (
@@ -41,6 +41,7 @@ from tidegate.contract import (
     Target,
     Update,
     cluster_queue,
+    fair,
 )
 from tidegate.contract.release import LIMITS_REMEDY
 from tidegate.manifests.plain_text import harmless, one_line
@@ -69,7 +70,7 @@ class Starts(Asking):
 
         `key` is the id of the cause, for a caller who made the request of what may have changed meanwhile: where a
         release that is just ending turns it down, that caller has to look again. Otherwise the request is repeated
-        until `timeout`.
+        until `timeout`, and takes the place of no version that was asked for after it.
 
         Raises `RefusedError` when the release does not accept it, or when it is more than a release takes, and
         `NoWorkerError` when no worker answers within `timeout`: Temporal keeps the request then.
@@ -79,14 +80,18 @@ class Starts(Asking):
                 f"{request.namespace}/{request.name}: {harmless(excess)}", LIMITS_REMEDY, ErrorType.INVALID_SPEC
             )
         request = await self._with_template(request, timeout)
-        deadline = asyncio.get_running_loop().time() + timeout.total_seconds()
+        clock = asyncio.get_running_loop().time
+        begun = clock()
         while True:
             try:
                 return await self._release(request, f"release-{key or await self._cause(request)}", timeout)
             except RefusedError as error:
                 # It came just when the release before it was ending, which is a matter of seconds.
-                if error.kind != ErrorType.REJECTED or key or asyncio.get_running_loop().time() > deadline:
+                if error.kind != ErrorType.REJECTED or key or clock() > begun + timeout.total_seconds():
                     raise
+                if request.asked_at is None and error.at is not None:  # when that was by Temporal's clock
+                    asked_at = error.at - timedelta(seconds=clock() - begun)
+                    request = request.model_copy(update={"asked_at": asked_at})
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _cause(self, request: ReleaseRequest) -> str:
@@ -97,9 +102,12 @@ class Starts(Asking):
             return asked
         known: tuple[str, ...] = ()
         versions = 0
+        status: ReleaseStatus | None = None
         with suppress(TidegateError):  # the request itself will tell that nobody answers
             status = await self._ask(rollout.workflow_id, run.execution.run_id, ReleaseStatus)
             known, versions = status.requests, status.versions
+        if status is not None and not is_running(run) and _is_overtaken(request, status):
+            raise overtaken(rollout.workflow_id, listed(status.images))
         # Temporal answers a repeated update from the history of a closed run, too: right for one that succeeded.
         if not ended_badly(run):
             for each in (update.removeprefix("release-") for update in reversed(known)):
@@ -123,7 +131,7 @@ class Starts(Asking):
             search_attributes=TypedSearchAttributes(attributes),
             static_summary=_summary(request, images),
             task_timeout=TASK_TIMEOUT,
-            priority=RELEASE_PRIORITY,
+            priority=fair(RELEASE_PRIORITY, request.namespace),
         )
         with translated(rollout.workflow_id):
             try:
@@ -141,7 +149,8 @@ class Starts(Asking):
                 raise
         workflow = await operation.workflow_handle()
         run_id = workflow.result_run_id or accepted.run_id
-        return ReleaseHandle(rollout, run_id, accepted.message, images, version_of(request.resolved().rollout).pod_hash)
+        asked = version_of(request.resolved().rollout)
+        return ReleaseHandle(rollout, run_id, accepted.message, images, asked.template_hash)
 
     async def _with_template(self, request: ReleaseRequest, timeout: timedelta) -> ReleaseRequest:
         """With what its workloadRef leads to now, which is a part of what is asked for."""
@@ -189,6 +198,14 @@ class Starts(Asking):
                 summary=f"a look at {rollout.namespace}/{rollout.name}",
             )
         return observation
+
+
+def _is_overtaken(request: ReleaseRequest, status: ReleaseStatus) -> bool:
+    """Whether another version was asked for after a request that had been turned down for a moment."""
+    asked = version_of(request.resolved().rollout)
+    if request.asked_at is None or status.asked_at is None or status.version == asked:
+        return False
+    return status.asked_at > request.asked_at
 
 
 def _summary(request: ReleaseRequest, images: dict[str, str]) -> str:

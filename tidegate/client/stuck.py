@@ -20,14 +20,14 @@ from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
     GetWorkflowExecutionHistoryReverseRequest,
-    ListWorkflowExecutionsRequest,
 )
 from temporalio.client import Client
 
+from tidegate.canary.phase import RolloutPhase
 from tidegate.client.asking import Asking
 from tidegate.client.errors import NotFoundError, RefusedError, translated
 from tidegate.client.refs import AnalysisRunRef, RolloutRef
-from tidegate.client.runs import PAGE_SIZE, RECORDS_TIMEOUT, checked
+from tidegate.client.runs import PAGE_SIZE, RECORDS_TIMEOUT, checked, pages
 from tidegate.contract import ANALYSIS_WORKFLOW, ROLLOUT_WORKFLOW, ReleaseStatus
 
 # A worker that dies, or is too slow once, makes a second try.
@@ -91,7 +91,7 @@ def silent(run: WorkflowExecutionInfo) -> ReleaseStatus:
         cluster=rollout.cluster if rollout else "",
         namespace=rollout.namespace if rollout else "",
         name=rollout.name if rollout else "",
-        phase="Degraded",
+        phase=RolloutPhase.DEGRADED,
         message="stopped from outside; it does not answer",
         started_at=run.start_time.ToDatetime(UTC),
     )
@@ -103,20 +103,9 @@ async def _running(temporal: Client, cluster: str) -> AsyncIterator[WorkflowExec
         f'WorkflowType IN ("{ROLLOUT_WORKFLOW}", "{ANALYSIS_WORKFLOW}") AND ExecutionStatus = "Running" '
         f'AND (WorkflowId STARTS_WITH "rollout/{name}/" OR WorkflowId STARTS_WITH "analysis/{name}/")'
     )
-    token = b""
-    while True:
-        request = ListWorkflowExecutionsRequest(
-            namespace=temporal.namespace, page_size=PAGE_SIZE, next_page_token=token, query=query
-        )
-        with translated("list"):
-            page = await temporal.workflow_service.list_workflow_executions(
-                request, retry=True, timeout=RECORDS_TIMEOUT
-            )
-        for run in page.executions:
+    async for page in pages(temporal, query):
+        for run in page:
             yield run
-        token = page.next_page_token
-        if not token:
-            return
 
 
 async def _stuck(temporal: Client, run: WorkflowExecutionInfo) -> StuckRun | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from tidegate.analysis.reading import Reading
 from tidegate.analysis.status import AnalysisStatus
 from tidegate.contract.jobs import Owner
-from tidegate.contract.names import ClusterName, NamespaceName, RunName
+from tidegate.contract.names import AnalysisKind, ClusterName, NamespaceName, RunName
 from tidegate.contract.payload import Document, Payload
 from tidegate.manifests.limits import excess_text, excesses
 
@@ -22,7 +24,7 @@ class AnalysisRequest(Payload):
     namespace: NamespaceName
     name: RunName
     spec: Document
-    kind: str = ""  # Step | Background | Experiment | Bake | "" when started alone
+    kind: AnalysisKind | Literal[""] = ""  # empty when started alone
     release_id: str = ""  # workflow id of the release to tell of changed verdicts
     owner: Owner | None = None
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import Field
 
 from tidegate.contract.payload import Document, Payload
-from tidegate.contract.writes import Fence, Target
+from tidegate.contract.writes import Target
 from tidegate.manifests.steps import PodTemplateMetadata
 from tidegate.manifests.workload import API_VERSION, KIND, resolved
 
@@ -38,8 +38,11 @@ class ReplicaSetState(Payload):
     scale_down_at: datetime | None = None
     promoted_at: datetime | None = None
     # Read for one pass, and no part of a history: whether pods were counted since its last change, and what its role
-    # put on its pods, None while some are still to follow.
+    # put on its pods, None while some are still to follow. `no_pods` is why its controller can make none, in the
+    # server's words, `fence` epoch and number of the last write to it.
     counted: bool = Field(default=True, exclude=True)
+    no_pods: str = Field(default="", exclude=True)
+    fence: tuple[int, int] = Field(default=(0, 0), exclude=True)
     ephemeral: PodTemplateMetadata | None = Field(default_factory=PodTemplateMetadata, exclude=True)
     pods: tuple[PodState, ...] = ()
 
@@ -52,7 +55,7 @@ class WorkloadTemplate(Payload):
     template: Document
     selector: Document
 
-    def lent_to(self, rollout: Document) -> Document:
+    def filled_in(self, rollout: Document) -> Document:
         """A Rollout that takes its pod template from here, with that template."""
         return resolved(rollout, self.template, self.selector)
 
@@ -62,45 +65,7 @@ class WorkloadTemplate(Payload):
         return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": self.name}, "spec": spec}
 
 
-class CreateReplicaSet(Payload):
-    """Create the ReplicaSet of a pod template with no pods, or find it: the name is the id of the effect."""
-
-    target: Target
-    rollout: Document
-    hash: str
-    revision: int
-    owner_uid: str = ""
-    fence: Fence
-
-
-class ScaleReplicaSet(Payload):
-    """Set spec.replicas of one ReplicaSet. `scale_down_at` records a delayed scale-down beside it."""
-
-    target: Target
-    replica_set: str
-    replicas: int
-    fence: Fence
-    scale_down_at: datetime | None = None
-
-
-class PointServices(Payload):
-    """Set `rollouts-pod-template-hash` in the selectors of the named Services: service -> hash."""
-
-    target: Target
-    selectors: dict[str, str]
-    fence: Fence
-
-
-class MarkStable(Payload):
-    """Record that a revision was fully promoted."""
-
-    target: Target
-    replica_set: str
-    hash: str
-    fence: Fence
-
-
-class Refusal(Payload):
+class Rejection(Payload):
     """Say in `.status` of the Rollout object of that uid why the spec of that generation is not released."""
 
     target: Target

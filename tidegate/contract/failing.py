@@ -6,16 +6,18 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
+from tidegate.canary.conditions import Reason
 from tidegate.contract.payload import Payload
 
 _COUNTED = re.compile(r"[0-9a-fA-F-]*\d[0-9a-fA-F-]*")  # versions, uids, counts, times: another one in each answer
 
 
 class Failing(Payload):
-    """What is refused, in the words of who refuses it, and since when; it is tried again all the while."""
+    """What is refused, in the words of who refuses it, which work, and since when; it is tried again all the while."""
 
     what: str
     since: datetime
+    reason: Reason = Reason.REFUSED
 
     def __str__(self) -> str:
         return f"refused since {self.since:%H:%M:%S} UTC, tried again: {self.what}"

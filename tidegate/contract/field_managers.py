@@ -7,6 +7,8 @@ writer any more.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
 from typing import Any, Final
 
 from tidegate.contract.payload import Document
@@ -17,17 +19,44 @@ WORKER_AGENT: Final = "tidegate-worker"
 
 def writers_of(found: Mapping[str, Any], section: str, field: str = "") -> tuple[str, ...]:
     """Managers of `spec` or `status`, or of one field of it, who wrote last first; empty where there is no record."""
-    entries = [entry for entry in _entries(found) if f"f:{section}" in _mapping(entry.get("fieldsV1"))]
-    if field:
-        entries = [entry for entry in entries if f"f:{field}" in _mapping(entry["fieldsV1"][f"f:{section}"])]
-    entries.sort(key=lambda entry: str(entry.get("time") or ""), reverse=True)
+    entries = sorted(_of(found, section, field), key=_time, reverse=True)
     return tuple(str(entry["manager"]) for entry in entries if entry.get("manager"))
+
+
+def written_at(found: Mapping[str, Any], section: str) -> datetime | None:
+    """When somebody else than a release wrote `spec` or `status` last, to the second; None where it is not recorded."""
+    with suppress(ValueError):
+        at = datetime.fromisoformat(max(map(_time, _of_others(found, section)), default=""))
+        return at if at.tzinfo is not None else None
+    return None
+
+
+def last_write(found: Mapping[str, Any], section: str, field: str) -> str:
+    """Who wrote a field last beside releases, and when: tells one write of it from another; empty without a record."""
+    newest = max(_of_others(found, section, field), key=_time, default={})
+    return f"{newest['manager']} {_time(newest)}" if newest.get("manager") else ""
 
 
 def is_own(found: Mapping[str, Any], field: str) -> bool:
     """Whether a release wrote that field of the status, and nobody else did."""
     writers = writers_of(found, "status", field)
     return bool(writers) and all(writer == WORKER_AGENT for writer in writers)
+
+
+def _of_others(found: Mapping[str, Any], section: str, field: str = "") -> Iterator[Document]:
+    return (entry for entry in _of(found, section, field) if entry.get("manager") != WORKER_AGENT)
+
+
+def _of(found: Mapping[str, Any], section: str, field: str = "") -> Iterator[Document]:
+    """The entries of those who wrote a section, or one field of it."""
+    for entry in _entries(found):
+        fields = _mapping(entry.get("fieldsV1"))
+        if f"f:{section}" in fields and (not field or f"f:{field}" in _mapping(fields[f"f:{section}"])):
+            yield entry
+
+
+def _time(entry: Document) -> str:
+    return str(entry.get("time") or "")
 
 
 def _entries(found: Mapping[str, Any]) -> Iterator[Document]:

@@ -31,11 +31,19 @@ class Point(Payload):
     verdict: Phase
 
 
+class LimitKind(StrEnum):
+    """Which condition of a metric a limit belongs to."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
 class Limit(Payload):
-    """A number that a condition compares readings with; `text` begins with `success:` or `failure:`."""
+    """A number that a condition compares readings with; `text` says so to people."""
 
     text: str
     value: float
+    kind: LimitKind | None = None
 
 
 class Curve(Payload):
@@ -63,10 +71,23 @@ class IncidentNote(Payload):
     text: str
 
 
+class EffectName(StrEnum):
+    """What people call an effect. A notification has the name of its trigger."""
+
+    INCIDENT = "incident"
+    REVERT = "git revert"
+    NOTE = "note"
+    RESTORED = "note restored"
+    INCIDENTS_RESOLVED = "incidents resolved"
+    CHANGE_OPENED = "change opened"
+    CHANGE_CLOSED = "change closed"
+
+
 class Effect(Payload):
     """One thing that follows a decision: an activity, what it is given, and the note that an incident gets after it.
 
-    `name` is what people call it. The message of the activity's answer, if it has one, is added to the note.
+    `name` is an `EffectName`, or that of a notification. The note gets the message of the activity's answer, if it has
+    one.
     """
 
     name: str

@@ -10,7 +10,7 @@ from tidegate.contract.writes import Fence, Target
 
 
 class LetGo(Payload):
-    """The Rollout of that uid was deleted: Services serve again without it, and a Deployment gets its pods back.
+    """The Rollout of that uid was deleted: what led to its pods serves without it, a Deployment gets its pods back.
 
     `fence` turns away what its last release may still write; None: it is the workflow's to give one.
     """
@@ -22,7 +22,8 @@ class LetGo(Payload):
 
 
 class LeftAlone(Payload):
-    """What was let go of, by name: Services whose selectors lost the hash, and Deployments that were scaled up."""
+    """What was let go of, by name: Services and subsets (`rule/subset`) that lost the hash, Deployments scaled up."""
 
     services: tuple[str, ...] = ()
+    subsets: tuple[str, ...] = ()
     deployments: tuple[str, ...] = ()

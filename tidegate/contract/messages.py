@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any, Final
 
 from tidegate.contract.payload import Payload, Words
@@ -11,16 +12,26 @@ from tidegate.manifests.plain_text import harmless
 MAX_WORDS: Final = 1000
 """Characters of a name or a reason that are kept: they go into an incident, a commit and a message."""
 
-PAUSED_BY_SPEC: Final = "spec.paused"
-"""Reason of a pause that the Rollout asks for: only such a one ends with the field, as others have other doors."""
+
+class ObjectField(StrEnum):
+    """A field of the Rollout object that asks for something in an operator's place, and stays where it is."""
+
+    PAUSED = "spec.paused"  # only a pause by this field ends with it
+    PROMOTE_FULL = "status.promoteFull"  # the flag is there until the release takes it away
 
 
 class Message(Payload):
-    """What a person says with promote, abort, pause or resume."""
+    """What a person says with promote, abort, pause or resume.
+
+    `versions` says which version of the run a promotion is meant for, as `ReleaseStatus.versions` counts them; None:
+    whichever is under way. `field` of the Rollout object is what asked for it; None: an operator did, or another field.
+    """
 
     full: bool = False
     by: Words = ""
     reason: Words = ""
+    versions: int | None = None
+    field: ObjectField | None = None
 
 
 class Accepted(Payload):
@@ -38,19 +49,21 @@ def parse_message(value: Any) -> Message:
     else is believed. Names and reasons are made harmless, as they go to terminals, incidents and commits.
     """
     if isinstance(value, Message):
-        return Message(full=value.full, by=_text(value.by), reason=_text(value.reason))
+        return value.model_copy(update={"by": _text(value.by), "reason": _text(value.reason)})
     if isinstance(value, Unreadable | bytes):
         data = value.data if isinstance(value, Unreadable) else value
-        return parse_message(read_leniently(data)).model_copy(update={"full": False})
+        return parse_message(read_leniently(data)).model_copy(update={"full": False, "field": None})
     if isinstance(value, str):
         return Message(reason=_text(value))
     if not isinstance(value, dict):
         return Message()
-    full = value.get("full")
+    full, versions, field = value.get("full"), value.get("versions"), value.get("field")
     return Message(
         full=full is True or full == 1 or (isinstance(full, str) and full.strip().lower() in ("true", "yes")),
         by=_text(value.get("by")),
         reason=_text(value.get("reason")),
+        versions=versions if isinstance(versions, int) and not isinstance(versions, bool) else None,
+        field=ObjectField(field) if isinstance(field, str) and field in list(ObjectField) else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from temporalio.common import Priority, SearchAttributeKey
 ROLLOUT_WORKFLOW = "Rollout"
 ANALYSIS_WORKFLOW = "AnalysisRun"
 FOLLOW_UP_WORKFLOW = "FollowUp"
-ROLL_BACK_WORKFLOW = "RollBack"
+ROLLBACK_WORKFLOW = "Rollback"
 LET_GO_WORKFLOW = "LetGo"
 
 RELEASES_QUEUE = "tidegate"  # workflows
@@ -26,6 +27,14 @@ ABORT_PRIORITY = Priority(priority_key=1)
 RELEASE_PRIORITY = Priority(priority_key=2)
 BACKGROUND_PRIORITY = Priority(priority_key=4)
 _CLUSTER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+
+
+def fair(priority: Priority, namespace: str) -> Priority:
+    """A priority, and beside it a fair share for a namespace: Temporal gives out the tasks of namespaces in turns.
+
+    What a workflow starts inherits it. Source: Temporal's documentation of task queue fairness.
+    """
+    return replace(priority, fairness_key=namespace)
 
 
 def check_cluster(name: str) -> str:
@@ -97,7 +106,7 @@ def analysis_id(cluster: str, namespace: str, run: str) -> str:
     return f"analysis/{cluster}/{namespace}/{run}"
 
 
-def roll_back_id(cluster: str, namespace: str, name: str) -> str:
+def rollback_id(cluster: str, namespace: str, name: str) -> str:
     """Workflow id of what brings an earlier revision of a Rollout back; one at a time."""
     return f"roll-back/{cluster}/{namespace}/{name}"
 
@@ -152,10 +161,10 @@ class Activity(StrEnum):
     OBSERVE = "observe"  # ObserveRequest -> Observation
     RECONCILE = "reconcile"  # Reconcile -> Reconciled
     AWAIT_CHANGE = "await_change"  # AwaitChange -> None
-    REFUSE = "refuse"  # Refusal -> RolloutObject, None when there is no such object
+    REFUSE = "refuse"  # Rejection -> RolloutObject, None when there is no such object
     RESTART_PODS = "restart_pods"  # RestartPods -> RestartedPods
     CHOOSE_REVISION = "choose_revision"  # RollBackRequest -> RolledBack
-    ROLL_BACK = "roll_back"  # PutBack -> None
+    ROLLBACK = "roll_back"  # PutBack -> None
     LET_GO = "let_go"  # LetGo -> LeftAlone
     RESTORE_STABLE = "restore_stable"  # RestoreStable -> TrafficState
     # MeasureRequest -> list[Reading]: `measure_` and the key of a provider in manifests
@@ -170,7 +179,16 @@ class Activity(StrEnum):
     OPEN_CHANGE = "open_change"  # OpenChange -> ChangeRef
     CLOSE_CHANGE = "close_change"  # CloseChange -> ChangeRef
     REVERT_COMMIT = "revert_commit"  # RevertRequest -> RevertResult
-    SEND_NOTICE = "send_notice"  # Notice -> NoticeSent
+    SEND_NOTIFICATION = "send_notification"  # Notification -> NotificationSent
+
+
+class AnalysisKind(StrEnum):
+    """Which part of a release an analysis run belongs to."""
+
+    STEP = "Step"
+    BACKGROUND = "Background"
+    EXPERIMENT = "Experiment"
+    BAKE = "Bake"
 
 
 class ErrorType(StrEnum):
@@ -190,6 +208,7 @@ class ErrorType(StrEnum):
     RATE_LIMITED = "RateLimited"  # yes, after `next_retry_delay`
     UNAUTHORIZED = "Unauthorized"  # once, after the credential was read again
     NOT_CONFIGURED = "NotConfigured"  # never: nobody set this system up; what was asked of it is left out
+    SUPERSEDED = "Superseded"  # never: another version was asked for after this one
     REJECTED = "Rejected"  # never: the outside system refused the request for what it says
 
 

@@ -9,15 +9,24 @@ from pydantic import Field
 from tidegate.contract.cluster import ReplicaSetState, WorkloadTemplate
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.published import PublishEvents
+from tidegate.contract.rollout_object import RolloutObject
 from tidegate.contract.traffic import TrafficState
 from tidegate.contract.writes import Target
+
+
+class Meanwhile(Payload):
+    """What `.status.message` says of the object that asked for a version, while that one cannot be looked at."""
+
+    asked: RolloutObject
+    message: str
 
 
 class ObserveRequest(Payload):
     """What to read before a release, or for a look: the Rollout's own objects and those that it names.
 
     A release says with `failing` what it knows that the cluster refuses: of that it hears no more, and it is tried
-    again; with `tell` what people with kubectl are to hear meanwhile. Who only looks, with None, hears of each failure.
+    again; with `tell` and `meanwhile` what people with kubectl are to hear until then. Who only looks, with None, hears
+    of each failure.
     """
 
     target: Target
@@ -25,6 +34,7 @@ class ObserveRequest(Payload):
     pods: bool = False
     failing: tuple[str, ...] | None = None
     tell: PublishEvents | None = None
+    meanwhile: Meanwhile | None = None
 
 
 class Observation(Payload):
@@ -34,12 +44,18 @@ class Observation(Payload):
     rollout: Document | None = None  # the object in the cluster, with its workload's template; None when there is none
     workload: WorkloadTemplate | None = None  # None: the Rollout has a template, or names nothing that is there
     stable_hash: str = ""
+    adopted: str = ""  # hash in the label of the ReplicaSet that the asked template has, or is to get
+    collision_count: int | None = None  # with which that was hashed
     replica_sets: tuple[ReplicaSetState, ...] = ()  # newest revision first
     standing: dict[str, dict[str, str]] = Field(default_factory=dict)  # ReplicaSet with pods -> labels of its pods
     services: dict[str, Document | None] = Field(default_factory=dict)  # by name; None: not found
     virtual_services: dict[str, Document | None] = Field(default_factory=dict)  # by `name.namespace`
+    destination_rules: dict[str, Document | None] = Field(default_factory=dict)  # by name; None: not found
     templates: tuple[Document, ...] = ()
     traffic: TrafficState | None = None
     bake: timedelta | None = None  # of a Rollout that does not say how long its bake is; None: it has none
     failing: str = ""
     analysis_runs: tuple[str, ...] = ()  # names of the AnalysisRun objects that belong to the object in the cluster
+    analyses_left: tuple[str, ...] = ()  # those of them that have no verdict
+    seen: dict[str, str] = Field(default_factory=dict)  # this and the next as those of a pass
+    run_id: str = ""

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cached_property
 
 from pydantic import Field
 
+from tidegate.canary.conditions import Reason
 from tidegate.contract.cluster import ReplicaSetState
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.release import AnalysisRef, Event
 from tidegate.contract.rollout_object import RolloutObject
-from tidegate.contract.traffic import ForeignEdit, TrafficState
+from tidegate.contract.traffic import ExternalChange, TrafficState
 from tidegate.contract.writes import Fence, Target
+from tidegate.manifests.rollout import Rollout
 
 
-class Place(Payload):
-    """Where a release stands: with the Rollout's spec it decides what pods, Services and weights are to be.
+class DesiredState(Payload):
+    """What a release wants of the cluster: with the Rollout's spec it decides pods, Services and weights."""
 
-    `hash` is the version that is being brought out, `stable_hash` the one that was promoted last, empty before the
-    first promotion. `index` counts the completed steps (Argo's currentStepIndex), None where there are none. `full`
-    means that a person promoted past the steps. `experiment` says that the ReplicaSets of the step under way, which is
-    an experiment, are to stand; any others of an experiment go.
-    """
-
-    hash: str
-    stable_hash: str = ""
-    index: int | None = None
+    hash: str  # of the version that is being released
+    stable_hash: str = ""  # of the version that was promoted last; empty before the first promotion
+    index: int | None = None  # how many steps are complete (Argo's currentStepIndex); None without steps
     aborted: bool = False
-    full: bool = False
-    experiment: bool = False
+    full: bool = False  # an operator promoted past the remaining steps
+    experiment: bool = (
+        False  # the step under way is an experiment, and its ReplicaSets are wanted; no others of its kind
+    )
 
     @property
     def is_certain(self) -> bool:
@@ -37,21 +36,18 @@ class Place(Payload):
 
 
 class ExperimentSetState(Payload):
-    """One template of an experiment as it stands: its pods, and whether Service and share of the traffic do too.
-
-    `hash` is the value of `rollouts-pod-template-hash` on its pods.
-    """
+    """One template of an experiment in the cluster: its pods, its Service and its share of the traffic."""
 
     template: str
     replica_set: str
-    hash: str
+    hash: str  # value of `rollouts-pod-template-hash` on its pods
     current: int = 0
     available: int = 0
-    complete: bool = False
+    complete: bool = False  # pods, Service and share of the traffic are all there
 
 
-class RunNews(Payload):
-    """An analysis run of the release as it stands now; `spec` and the rest are those of its AnalysisRun object."""
+class AnalysisRunUpdate(Payload):
+    """An analysis run of the release in its newest state, for its AnalysisRun object."""
 
     run: AnalysisRef
     spec: Document
@@ -59,104 +55,104 @@ class RunNews(Payload):
     annotations: dict[str, str] = Field(default_factory=dict)
 
 
-class Tell(Payload):
-    """What people with kubectl do not see yet: Events, and AnalysisRun objects.
+class Unpublished(Payload):
+    """What people with kubectl do not see yet: Events and AnalysisRun objects."""
 
-    `run_id` is the release's run, `first` the number of the first of `events` in it: the id of the effect (law 6).
-    `current` are the names of all of the release's analysis runs, which no limit takes away.
-    """
-
-    run_id: str
-    first: int = 0
+    run_id: str  # of the release
+    first: int = 0  # number of the first of `events` within the run: the id of the effect (law 6)
     events: tuple[Event, ...] = ()
-    runs: tuple[RunNews, ...] = ()
-    current: tuple[str, ...] = ()
+    runs: tuple[AnalysisRunUpdate, ...] = ()
+    current: tuple[str, ...] = ()  # names of all analysis runs of the release, which no limit deletes
 
 
-class Account(Payload):
-    """What a release says of itself with a pass.
+class StatusReport(Payload):
+    """What a release reports of itself with a pass, for the Rollout's `.status` and for those who watch it."""
 
-    `status` are the fields of the Rollout's `.status` that do not stand there yet, `message` is its message, empty
-    while the pods say it all. For its conditions, `late` says that nothing has moved for too long, and `abort_cause`
-    why the version was given up. `tell` is for others who look. `failing` is what it knows that the cluster refuses: a
-    pass that meets nothing else comes back no more, but is tried again until it can be carried out.
-    """
-
-    status: Document = Field(default_factory=dict)
-    message: str = ""
-    late: bool = False
+    status: Document = Field(default_factory=dict)  # fields of `.status` that are not there yet
+    message: str = ""  # of `.status.message`; empty while the pods say it all
+    late: bool = False  # nothing has moved for longer than progressDeadlineSeconds
     abort_cause: str = ""
-    tell: Tell | None = None
+    unpublished: Unpublished | None = None
+    # What the cluster rejects, as far as the release knows. A pass that meets nothing else does not return: it tries
+    # again until it can be carried out.
     failing: tuple[str, ...] = ()
+    refused: Reason = Reason.REFUSED  # which work the newest of `failing` is
+    # Who wrote each flag that is to be removed, and when. A later write of the same flag is a new request.
+    set_by: dict[str, str] = Field(default_factory=dict)
 
 
-class Reconcile(Payload):
-    """One pass. `at` is the release's clock, by which deadlines are set and found to have passed.
-
-    `traffic` is what the pass before left: what stands otherwise now was changed by somebody else. Without `moves` it
-    only looks, and tells.
-    """
+class OfRollout(Payload):
+    """Something that is asked about a Rollout, as its release's own manifest has it."""
 
     target: Target
     rollout: Document
+
+    @cached_property
+    def manifest(self) -> Rollout:
+        """The manifest, read once. Raises ValidationError for one that cannot be."""
+        return Rollout.model_validate(self.rollout)
+
+
+class Reconcile(OfRollout):
+    """One pass: compare the cluster with the desired state, and change it where it differs."""
+
     revision: int
-    place: Place
-    at: datetime
+    desired: DesiredState
+    at: datetime  # the release's clock, by which deadlines are set and found to have passed
     owner_uid: str = ""
-    traffic: TrafficState | None = None
-    account: Account = Account()
-    moves: bool = True
+    traffic: TrafficState | None = None  # as the pass before left it; a difference is somebody else's change
+    report: StatusReport = StatusReport()
+    moves: bool = True  # False: only look and publish
     fence: Fence
+    since: int = 0  # number of the first write after the last pass whose end is not known; 0: there is none
+    # Newest resourceVersions of the pass before. Empty where the release has written anything since, or may have.
+    seen: dict[str, str] = Field(default_factory=dict)
+    # The release goes on and reports again as soon as the state is reached: `.status` is left to the next pass.
+    awaited: bool = False
 
 
 class Reconciled(Payload):
-    """What stands after a pass.
-
-    `settled` says that pods, Services and weights are as the place asks for, `missing` which pods are not. `resume_at`
-    is when a deadline on a ReplicaSet makes another pass necessary. `picture` changes whenever something does that a
-    pass would look at. `experiment` are the templates of the experiment under way. `events` are what the pass did, in
-    Argo's words; `foreign` what somebody else had changed and the pass put right. `flags_taken` are the flags that the
-    pass took away before its moves: one that stands from then on is a person's. `published` says that the status was
-    written, or that there is nobody to tell, `told` the same of the rest; `object` is the Rollout after that.
-    `failing` is what the cluster refused before the pass was at its end, in its words; where it could not even be
-    looked at, there is no picture.
-    """
+    """The cluster after a pass, and what the pass did."""
 
     at: datetime
     replicas: int = 0
     replica_sets: tuple[ReplicaSetState, ...] = ()  # newest revision first
     selectors: dict[str, str] = Field(default_factory=dict)  # Service, or `<rule>/<subset>` -> hash that it selects
     traffic: TrafficState | None = None
-    experiment: tuple[ExperimentSetState, ...] = ()
-    settled: bool = False
-    missing: str = ""
-    resume_at: datetime | None = None
-    picture: str = ""
-    events: tuple[Event, ...] = ()
-    foreign: tuple[ForeignEdit, ...] = ()
-    flags_taken: tuple[str, ...] = ()
-    published: bool = True
-    told: bool = True
-    object: RolloutObject | None = None
-    failing: str = ""
+    experiment: tuple[ExperimentSetState, ...] = ()  # templates of the experiment under way
+    converged: bool = False  # pods, Services and weights are as desired
+    not_ready_reason: str = ""  # which pods are missing
+    requeue_at: datetime | None = None  # when a deadline on a ReplicaSet makes another pass necessary
+    state_digest: str = ""  # changes with whatever a pass would act on; empty: the cluster could not be read
+    events: tuple[Event, ...] = ()  # what the pass did, in Argo's words
+    external_changes: tuple[ExternalChange, ...] = ()  # what somebody else had changed, and the pass put right
+    flags_taken: tuple[
+        str, ...
+    ] = ()  # flags that the pass removed before it acted: one set from then on is an operator's
+    published: bool = True  # the status was written, or there is nobody to write it for
+    events_published: bool = True  # the same for Events and AnalysisRun objects
+    object: RolloutObject | None = None  # the Rollout after the pass
+    failing: str = ""  # what the cluster rejected before the pass was at its end, in its words
+    refused: Reason = Reason.REFUSED  # which work that is
+    # Newest resourceVersions that the pass has read or written: nothing older may decide on the next action.
+    seen: dict[str, str] = Field(default_factory=dict)
+    run_id: str = ""  # of the run that has seen them
+    left: bool = False  # the status was left to the next pass
 
 
-class AwaitChange(Payload):
-    """Wait until a cluster no longer looks like `picture`; fails with the retryable `NotChanged` while it does."""
+class AwaitChange(OfRollout):
+    """Wait until a cluster no longer looks like `state_digest`; an attempt that lasts long fails with `NotChanged`."""
 
-    target: Target
-    rollout: Document
-    picture: str
+    state_digest: str
+    seen: dict[str, str] = Field(default_factory=dict)  # resourceVersions of the pass that made the digest
 
 
-class RestartPods(Payload):
+class RestartPods(OfRollout):
     """Replace the pods of a Rollout that were created before `at`.
 
     `failing` is what the release knows that the cluster refuses: of that it hears no more, and it is tried again.
     """
 
-    target: Target
-    rollout: Document
     at: datetime
     failing: tuple[str, ...] = ()
 

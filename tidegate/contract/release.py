@@ -7,15 +7,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 from pydantic_core import PydanticSerializationError
 
 from tidegate.analysis.status import AnalysisStatus
+from tidegate.canary.phase import RolloutPhase
+from tidegate.canary.version import Version
 from tidegate.contract.cluster import ReplicaSetState, WorkloadTemplate
 from tidegate.contract.failing import Failing
-from tidegate.contract.follow_up import IncidentRef
-from tidegate.contract.messages import Message
-from tidegate.contract.names import ClusterName, NamespaceName, ObjectName
+from tidegate.contract.follow_up import EffectName, IncidentRef
+from tidegate.contract.messages import Message, ObjectField
+from tidegate.contract.names import AnalysisKind, ClusterName, ErrorType, NamespaceName, ObjectName
 from tidegate.contract.payload import Document, Payload, Words
 from tidegate.contract.rollout_object import RolloutObject
 from tidegate.manifests.limits import excess_text, excesses
@@ -39,9 +41,11 @@ class ReleaseRequest(Payload):
     """Input of the release workflow and of its `release` update.
 
     `rollout` is the Rollout manifest as JSON, `templates` the AnalysisTemplates given with it; templates that it names
-    and that are not given are read from the cluster. `full` promotes it past all steps and gates at once, which is a
-    word of the person in `by`; `aborted` that this version was given up and stays so, for `reason`: the cluster follows
-    the rest of the spec. `workload` is what the manifest's workloadRef named, where somebody has looked.
+    and that are not given are read from the cluster. `full` promotes it past all steps and gates at once, which the
+    person in `by` asks for, by a `field` of the object where one is named. `aborted` says that this version was given
+    up and stays so, for `reason`: the cluster follows the rest of the spec. `workload` is what the manifest's
+    workloadRef named, where somebody has looked. `asked_at` is when it was asked for first, where that was before the
+    request: one that was turned down for a moment comes again.
     """
 
     cluster: ClusterName = "default"
@@ -53,14 +57,16 @@ class ReleaseRequest(Payload):
     by: Words = ""
     reason: Words = ""
     full: bool = False
+    field: ObjectField | None = None
     aborted: bool = False
+    asked_at: AwareDatetime | None = None
     source: Source = Source()
 
     def resolved(self) -> ReleaseRequest:
         """With the pod template of the workload in the manifest, where the manifest leaves it to one."""
         if self.workload is None or not needs_template(self.rollout):
             return self
-        return self.model_copy(update={"rollout": self.workload.lent_to(self.rollout)})
+        return self.model_copy(update={"rollout": self.workload.filled_in(self.rollout)})
 
     def excess(self) -> str:
         """What of it is more than a release takes; empty when nothing is. Takes bounded time."""
@@ -79,7 +85,7 @@ class ReleaseRequest(Payload):
 
 
 class Waiting(Payload):
-    """What a release waits for (law 5). `until` None means: until a person acts."""
+    """What a release waits for (law 5). `until` None means: until an operator acts."""
 
     what: str
     since: datetime
@@ -120,7 +126,7 @@ class AnalysisRef(Payload):
 
     workflow_id: str
     name: str
-    kind: str  # Step | Background | Experiment | Bake
+    kind: AnalysisKind
     step: int | None = None
     revision: int
     status: AnalysisStatus
@@ -144,20 +150,37 @@ class Compensation(StrEnum):
 
     TRAFFIC = "traffic to stable"
     SCALE = "canary pods down"
-    INCIDENT = "incident"
-    REVERT = "git revert"
+    INCIDENT = EffectName.INCIDENT.value
+    REVERT = EffectName.REVERT.value
+
+
+class CompensationState(StrEnum):
+    """Progress of a compensation."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    SKIPPED = "skipped"  # nobody set its system up
+    FAILED = "failed"  # a person is needed
 
 
 class CompensationStatus(Payload):
-    """One thing that must follow an abort, how it stands (pending, running, done, skipped or failed), and since when.
+    """One thing that must follow an abort, how it stands, and since when. `detail` is for people."""
 
-    Skipped is what nobody set up, as `detail` says.
-    """
-
-    name: str
-    state: str = "pending"
+    name: Compensation
+    state: CompensationState = CompensationState.PENDING
     detail: str = ""
     at: datetime | None = None
+
+
+class PauseReason(StrEnum):
+    """Why the phase is Paused. The values are the reasons of Argo's pause conditions (argo-rollouts, PauseReason)."""
+
+    STEP = "CanaryPauseStep"
+    ANALYSIS = "InconclusiveAnalysisRun"
+    EXPERIMENT = "InconclusiveExperiment"
+    EXTERNAL_CHANGE = "ForeignWeights"  # somebody else keeps writing the weights; Argo has no word for it
+    MANUAL = "manually paused"  # a person asked for it: no pause condition, only Argo's message (utils/rollout)
 
 
 class ReplicaCounts(Payload):
@@ -191,9 +214,14 @@ class ReleaseStatus(Payload):
     cluster: str
     namespace: str
     name: str
-    phase: str  # Progressing | Paused | Healthy | Degraded
-    message: str = ""
+    phase: RolloutPhase
+    message: str = ""  # for people: no decision reads it
+    pause: PauseReason | None = None  # why the phase is Paused, None while it is not
+    aborting: bool = False  # it was given up: what it did is being undone, or was
+    ended_by: ErrorType | None = None  # why it was given up or refused, None while it goes on and after a good end
+    cause: str = ""  # of `ended_by`, in one sentence
     started_at: datetime
+    asked_at: datetime | None = None  # when the version was asked for, the newer one where one is about to take over
     finished_at: datetime | None = None
     step_index: int | None = None
     steps: tuple[StepStatus, ...] = ()
@@ -204,9 +232,12 @@ class ReleaseStatus(Payload):
     paused_at: datetime | None = None  # begin of the pause, while the phase is Paused
     manual_pause: Message | None = None  # who asked for a pause that was not ended yet
     promoted_full: bool = False
+    promotion_reason: str = ""  # why the version became the stable one, in Argo's words; empty before that
     restarting: bool = False  # whether pods are being replaced as spec.restartAt asks
     restarted_at: datetime | None = None  # the newest spec.restartAt that was seen to
-    desired_hash: str = ""
+    desired_hash: str = ""  # label of the version's ReplicaSet
+    template_hash: str = ""  # of what its pod template means; `desired_hash` may be of an older way to write it
+    collision_count: int | None = None  # None: no two templates of the Rollout ever had one hash
     step_hash: str = ""
     stable_hash: str = ""
     revision: int = 0
@@ -222,18 +253,34 @@ class ReleaseStatus(Payload):
     by: str = ""
     source: Source = Source()
     object: RolloutObject | None = None  # None: there is none, or it was not looked for yet
-    versions: int = 0  # how many this run has taken on, the one under way included
+    versions: int = 0  # how many this run has taken on, the one that it has only looked at so far included
+    begun: int = 0  # which of them it is that the rest of this tells of
     requests: tuple[str, ...] = ()  # ids of the updates by which this version was asked for, the newest last
 
     @property
-    def aborting(self) -> bool:
-        """Whether it was given up: what it did is being undone, or was."""
-        return self.phase == "Degraded" and bool(self.compensations)
+    def version(self) -> Version:
+        """The version that it is about."""
+        return Version(self.template_hash, self.step_hash)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the version was turned down for what its spec says, before anything of it was done."""
+        return self.ended_by is ErrorType.INVALID_SPEC
+
+    @property
+    def complaint(self) -> str:
+        """`; compensation failed: NAMES` where a person is needed, and what is not done yet; empty without either."""
+        named = {CompensationState.FAILED: "compensation failed", CompensationState.RUNNING: "not done yet"}
+        lists = {
+            text: ", ".join(row.name for row in self.compensations if row.state is state)
+            for state, text in named.items()
+        }
+        return "".join(f"; {text}: {names}" for text, names in lists.items() if names)
 
     @property
     def held(self) -> bool:
         """Whether only a person can end what the release waits for."""
-        return self.phase == "Paused" and self.waiting is not None and self.waiting.until is None
+        return self.phase is RolloutPhase.PAUSED and self.waiting is not None and self.waiting.until is None
 
 
 class ReleaseResult(Payload):

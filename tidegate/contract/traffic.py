@@ -6,7 +6,7 @@ from pydantic import Field
 
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.writes import Fence, Target
-from tidegate.manifests.rollout import IstioDestinationRule
+from tidegate.manifests.rollout import Canary, IstioDestinationRule
 from tidegate.manifests.routes import Sides
 
 
@@ -20,19 +20,16 @@ class Istio(Payload):
     managed_routes: tuple[str, ...] = ()  # names of the routes that releases add and remove, first in precedence first
 
     @classmethod
-    def of(cls, rollout: Document) -> Istio | None:
-        """The Istio part of a Rollout's canary strategy, or None when Istio does not route its traffic."""
-        canary = ((rollout.get("spec") or {}).get("strategy") or {}).get("canary") or {}
-        istio = (canary.get("trafficRouting") or {}).get("istio")
-        if not istio:
+    def of(cls, canary: Canary) -> Istio | None:
+        """The Istio part of a canary strategy, or None when Istio does not route its traffic."""
+        istio = canary.istio
+        if istio is None or not istio.all_virtual_services():
             return None
-        single = istio.get("virtualService")
-        stable, new = _services(rollout, canary)
         return cls(
-            stable_service=stable,
-            canary_service=new,
-            virtual_services=tuple(istio.get("virtualServices") or ([single] if single else [])),
-            destination_rule=istio.get("destinationRule"),
+            stable_service=canary.stable_service,
+            canary_service=canary.canary_service,
+            virtual_services=tuple(each.to_wire() for each in istio.all_virtual_services()),
+            destination_rule=istio.destination_rule.to_wire() if istio.destination_rule is not None else None,
             managed_routes=_managed_routes(canary),
         )
 
@@ -47,32 +44,11 @@ class Istio(Payload):
         )
 
 
-def _services(rollout: Document, canary: Document) -> tuple[str, str]:
-    """The stable and the canary Service; two that swap roles begin with pong as the stable one, as in Argo."""
-    if pair := canary.get("pingPong"):
-        ping, pong = pair.get("pingService", ""), pair.get("pongService", "")
-        promoted = ((rollout.get("status") or {}).get("canary") or {}).get("stablePingPong")
-        return (ping, pong) if promoted == "ping" else (pong, ping)
-    return canary.get("stableService", ""), canary.get("canaryService", "")
-
-
-def _managed_routes(canary: Document) -> tuple[str, ...]:
+def _managed_routes(canary: Canary) -> tuple[str, ...]:
     """Names that the Rollout declares, then those that only its steps know, which have to go at the end as well."""
-    declared = [route.get("name") for route in (canary.get("trafficRouting") or {}).get("managedRoutes") or []]
-    steps = [step.get(kind) for step in canary.get("steps") or [] for kind in ("setHeaderRoute", "setMirrorRoute")]
-    return tuple(dict.fromkeys(name for name in (*declared, *(step.get("name") for step in steps if step)) if name))
-
-
-class ExperimentWeight(Payload):
-    """Share of the traffic, in percent, that an experiment's Service gets from stable's share.
-
-    Nothing is written while `replica_set` has fewer than `needed` available pods (law 1); empty: nobody counts.
-    """
-
-    service: str
-    weight: int
-    replica_set: str = ""
-    needed: int = 1
+    declared = (canary.traffic_routing and canary.traffic_routing.managed_routes) or ()
+    steps = [step.set_header_route or step.set_mirror_route for step in canary.steps]
+    return tuple(dict.fromkeys(route.name for route in (*declared, *steps) if route is not None and route.name))
 
 
 class RouteState(Payload):
@@ -104,7 +80,7 @@ class RemovedDestination(Payload):
     weight: int
 
 
-class ForeignEdit(Payload):
+class ExternalChange(Payload):
     """What somebody else did to a route between two writes of a release, which the release then overwrote."""
 
     virtual_service: str
@@ -122,78 +98,9 @@ class TrafficState(Payload):
     managed: tuple[ManagedRoute, ...] = ()  # in order of precedence
     updated: tuple[str, ...] = ()  # VirtualServices, as `name.namespace`, in which something had to change
     removed: tuple[RemovedDestination, ...] = ()
-    foreign: tuple[ForeignEdit, ...] = ()
+    external_changes: tuple[ExternalChange, ...] = ()
     missing: tuple[str, ...] = ()  # VirtualServices that do not exist, as `name.namespace`; only after an abort
     refused: str = ""  # what the cluster says against the way back; the routes are then as they were read
-
-
-class ShiftTraffic(Payload):
-    """Send `weight` percent to the canary, provided that `replica_set` has `needed` available pods (law 1).
-
-    The stable side is judged alike where `stable_replica_set` is given: nothing is written while it has fewer than
-    `stable_needed` available pods. `last` is the result of the release's write before this one.
-    """
-
-    target: Target
-    istio: Istio
-    weight: int
-    replica_set: str
-    needed: int
-    fence: Fence
-    stable_replica_set: str = ""
-    stable_needed: int = 0
-    experiments: tuple[ExperimentWeight, ...] = ()
-    last: TrafficState | None = None
-
-
-class SetManagedRoute(Payload):
-    """Add or replace the route of a `setHeaderRoute` or `setMirrorRoute` step; a step without `match` removes it.
-
-    Requests that match go to the canary, wholly or as copies, so that its pods are counted as for a weight (law 1).
-    Exactly one of `header` and `mirror` is given, as the step has it.
-    """
-
-    target: Target
-    istio: Istio
-    header: Document | None = None
-    mirror: Document | None = None
-    replica_set: str
-    needed: int = 1
-    fence: Fence
-    last: TrafficState | None = None
-
-
-class RemoveManagedRoutes(Payload):
-    """Remove all managed routes and leave the weights as they are."""
-
-    target: Target
-    istio: Istio
-    fence: Fence
-    last: TrafficState | None = None
-
-
-class PointSubsets(Payload):
-    """Label the subsets of a DestinationRule with `rollouts-pod-template-hash`: subset name -> hash, empty: no label.
-
-    `experiments` are labelled alike, and added where they are missing. Any other subset is deleted unless `keep` names
-    it; with `keep` None all stay. Nothing is written before each ReplicaSet of `after` that is scaled up is fully
-    available: without Services of their own, the subsets alone decide which pods a request reaches.
-    """
-
-    target: Target
-    destination_rule: str
-    hashes: dict[str, str]
-    fence: Fence
-    experiments: dict[str, str] = Field(default_factory=dict)
-    keep: tuple[str, ...] | None = None
-    after: tuple[str, ...] = ()
-
-
-class SubsetState(Payload):
-    """What was done to a DestinationRule."""
-
-    updated: bool
-    removed: tuple[str, ...] = ()  # subsets that were deleted
 
 
 class RestoreStable(Payload):

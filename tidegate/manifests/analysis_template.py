@@ -109,7 +109,7 @@ class BackgroundAnalysis(RolloutAnalysis):
     starting_step: Int32 | None = None
 
 
-class Provider(Model):
+class MetricProvider(Model):
     """Where a metric is measured: exactly one of these; those that nobody here measures are kept as they are."""
 
     datadog: Datadog | None = None
@@ -145,7 +145,7 @@ class Metric(Model):
     failure_limit: IntOrString | None = None
     inconclusive_limit: IntOrString | None = None
     consecutive_error_limit: IntOrString | None = None
-    provider: Provider = Provider()
+    provider: MetricProvider = MetricProvider()
     consecutive_success_limit: IntOrString | None = None
 
 

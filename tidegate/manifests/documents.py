@@ -16,7 +16,7 @@ from tidegate.manifests.deployment import Deployment
 from tidegate.manifests.findings import Finding, ManifestError, Path, Severity, errors
 from tidegate.manifests.kinds import model_for
 from tidegate.manifests.limits import excesses
-from tidegate.manifests.lists import unpacked
+from tidegate.manifests.lists import in_all, unpacked
 from tidegate.manifests.model import ObjectMeta
 from tidegate.manifests.network import DestinationRule, Service, VirtualService
 from tidegate.manifests.overlay import is_overlay, read_overlay
@@ -108,11 +108,13 @@ def _readable(read: Callable[[], list[Document]], findings: list[Finding]) -> li
     except ManifestError as error:
         findings += error.findings
         documents = error.rest if isinstance(error.rest, list) else []
-    try:
-        return [*unpacked(documents)]
-    except ManifestError as error:
-        findings += error.findings
-        return []
+    found: list[Document] = []
+    for document in documents:
+        try:
+            found += unpacked([document])
+        except ManifestError as error:
+            findings += error.findings
+    return found
 
 
 def _read_path(path: str | FilePath) -> list[Document]:
@@ -124,13 +126,14 @@ def _read(path: FilePath, within: tuple[FilePath, ...] = ()) -> list[Document]:
         return read_overlay(path, _read, within)
     if path.is_dir():
         files = [file for file in sorted(path.iterdir()) if file.suffix in _SUFFIXES]
-        return [found for file in files for found in unpacked(read_file(file))]
-    return [*unpacked(read_file(path))]
+        return in_all(files, read_file)
+    return in_all([path], read_file)
 
 
 def _manifests(documents: Sequence[Document], findings: list[Finding]) -> Manifests:
     loaded: list[Loaded[Any]] = []
     notes: list[Finding] = []
+    unreadable = _at_fault(findings)
     for document in documents:
         try:
             if model := model_for(document):
@@ -140,7 +143,7 @@ def _manifests(documents: Sequence[Document], findings: list[Finding]) -> Manife
                 kind = document.value(("kind",))
                 notes.append(document.finding(Severity.NOTE, "not-read", ("kind",), message, value=kind))
         except ManifestError as error:
-            findings.extend(error.findings)
+            findings.extend(each for each in error.findings if not _follows(each, unreadable))
             loaded += _without_faults(document, error.faults)
     findings.extend(_duplicates(loaded))
     if findings:
@@ -155,8 +158,12 @@ def in_one_round(error: ManifestError, judge: Callable[[Manifests], list[Finding
     """
     if not isinstance(error.rest, Manifests):
         return list(error.findings)
-    at_fault = {(each.file, each.object, each.path) for each in error.findings}
+    at_fault = _at_fault(error.findings)
     return [*error.findings, *(each for each in errors(judge(error.rest)) if not _follows(each, at_fault))]
+
+
+def _at_fault(findings: Iterable[Finding]) -> set[tuple[str, str, str]]:
+    return {(each.file, each.object, each.path) for each in findings}
 
 
 def _follows(finding: Finding, at_fault: Iterable[tuple[str, str, str]]) -> bool:

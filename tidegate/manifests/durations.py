@@ -83,8 +83,13 @@ def int_or_zero(value: str | int | None) -> int:
 def percent_or_int(value: str | int | None) -> int:
     """Number of a field such as maxSurge, `25%` reading as 25; text that is neither reads as 0."""
     if isinstance(value, str):
-        return int_or_zero(value[:-1]) if value.endswith("%") else 0
+        return int_or_zero(value[:-1]) if is_percentage(value) else 0
     return value or 0
+
+
+def is_percentage(text: str) -> bool:
+    """Whether text counts as a share of the pods, such as `25%`."""
+    return text.endswith("%") and _DIGITS.fullmatch(text[:-1]) is not None
 
 
 def _nanoseconds(text: str) -> int:

@@ -13,14 +13,15 @@ from typing import Any, Final
 
 from tidegate.manifests.findings import Path, path_text
 
-MAX_OBJECT_BYTES: Final = 512 * 1024  # of its texts and values, about that of its JSON
+# Of its texts and values, about that of its JSON. `kubectl apply` takes no more: it keeps a copy in an annotation.
+MAX_OBJECT_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 64
 MAX_VALUES: Final = 50_000
 MAX_ENTRIES: Final = 1000  # of any list or map
 MAX_STEPS: Final = 300
 MAX_CONTAINERS: Final = 100  # of any kind, in one pod template
 MAX_METRICS: Final = 100  # of one template, and of one analysis run
-MAX_TRIALS: Final = 20  # templates of one experiment, and analyses of one
+MAX_EXPERIMENTS: Final = 20  # templates of one experiment, and analyses of one
 
 _SHOWN_DEPTH: Final = 6
 _VALUE_BYTES: Final = 8  # of a number, a bracket and the like, with what separates it from the next
@@ -37,7 +38,8 @@ def excesses(document: Mapping[str, Any], *, listed: bool = True) -> Iterator[Ex
     """
     named = list(_named(document))
     yield from named
-    if not named:  # what is too much in all is mostly too much of one of these, which says more
+    # What is too much in all is mostly too much of one of these, which says more.
+    if not named and not _is_plainly_small(document):
         yield from itertools.islice(_too_much(document, listed), 1)
 
 
@@ -51,7 +53,9 @@ def _named(document: Mapping[str, Any]) -> Iterator[Excess]:
         experiment = _mapping(_mapping(step).get("experiment"))
         for field in ("templates", "analyses"):
             path = (*at, index, "experiment", field)
-            yield from _too_many(_sequence(experiment.get(field)), MAX_TRIALS, path, field, "use several experiments")
+            yield from _too_many(
+                _sequence(experiment.get(field)), MAX_EXPERIMENTS, path, field, "use several experiments"
+            )
     pod = _mapping(_mapping(spec.get("template")).get("spec"))
     containers = sum(len(_sequence(pod.get(field))) for field in _CONTAINERS)
     if containers > MAX_CONTAINERS:
@@ -65,6 +69,38 @@ def excess_text(excess: Excess) -> str:
     path, message, remedy = excess
     where = f"{path_text(path)}: " if path else ""
     return f"{where}{message}{f' ({remedy})' if remedy else ''}"
+
+
+def _is_plainly_small(document: Mapping[str, Any]) -> bool:
+    """Whether nothing is too much of anything, told without the names of fields; False also where it cannot be told."""
+    size = values = 0
+    level: list[Any] = [document]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for value in level:
+            kind = type(value)  # an exact type is told far faster than what it is an instance of
+            if kind is dict:
+                size += sum(map(len, filter(_is_text, value)))
+                below.extend(value.values())
+            elif kind is list:
+                below.extend(value)
+            elif kind is str:
+                size += len(value)
+            else:
+                continue
+            if kind is not str and len(value) > MAX_ENTRIES:
+                return False
+        values += len(level)
+        if not below:
+            return size + values * _VALUE_BYTES <= MAX_OBJECT_BYTES
+        if values + len(below) > MAX_VALUES:
+            return False
+        level = below
+    return False
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str
 
 
 def _too_much(document: Mapping[str, Any], listed: bool) -> Iterator[Excess]:

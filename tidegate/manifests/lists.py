@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
+from tidegate.manifests.findings import Finding, ManifestError
 from tidegate.manifests.kinds import KINDS
 from tidegate.manifests.source import Document
+
+Thing = TypeVar("Thing")
 
 _SUFFIX = "List"
 
@@ -24,6 +28,21 @@ def unpacked(documents: Iterable[Document]) -> Iterator[Document]:
         if not isinstance(items, list | None):
             raise document.refused("type", ("items",), "must be a list", value=items)
         yield from unpacked(document.items(("items",), header))
+
+
+def in_all(things: Iterable[Thing], read: Callable[[Thing], Iterable[Document]]) -> list[Document]:
+    """What is read from each of some things, lists unpacked. Raises ManifestError with all that is wrong with them."""
+    documents: list[Document] = []
+    findings: list[Finding] = []
+    for thing in things:
+        try:
+            documents += unpacked(read(thing))
+        except ManifestError as error:
+            findings += error.findings
+            documents += error.rest if isinstance(error.rest, list) else []
+    if findings:
+        raise ManifestError(findings, rest=documents)
+    return documents
 
 
 def _header(document: Document) -> dict[str, str] | None:

@@ -18,8 +18,9 @@ from pydantic import JsonValue, RootModel
 
 from tidegate.manifests.decode import decode
 from tidegate.manifests.findings import ManifestError, Path
+from tidegate.manifests.lists import in_all
 from tidegate.manifests.model import Items, Model
-from tidegate.manifests.source import Document, Place, read_file
+from tidegate.manifests.source import Document, SourceLocation, read_file
 
 Read: TypeAlias = Callable[[FilePath, tuple[FilePath, ...]], list[Document]]
 
@@ -27,7 +28,7 @@ FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 """What kustomize looks for in a folder, in its order."""
 
 
-class Target(Model):
+class OverlayTarget(Model):
     """The object that a patch changes."""
 
     kind: str
@@ -53,7 +54,7 @@ class PatchFile(RootModel[Items[Operation]]):
 class Patch(Model):
     """File with the operations, and what they are done to."""
 
-    target: Target
+    target: OverlayTarget
     path: str
 
 
@@ -79,7 +80,7 @@ def read_overlay(path: FilePath, read: Read, within: tuple[FilePath, ...] = ()) 
     """
     file = path if path.name in FILE_NAMES else _file_in(path) or path / FILE_NAMES[0]
     found = read_file(file)
-    document = found[0] if found else Document({}, {(): Place(str(file), 1)})
+    document = found[0] if found else Document({}, {(): SourceLocation(str(file), 1)})
     if len(found) > 1:
         raise found[1].refused("overlay", (), "one object is expected in this file")
     if file.resolve() in within:
@@ -87,7 +88,10 @@ def read_overlay(path: FilePath, read: Read, within: tuple[FilePath, ...] = ()) 
     with _rendered_instead(file.parent):
         kustomization = decode(Kustomization, document, file.name)
     inside = (*within, file.resolve())
-    documents = [each for name in kustomization.resources for each in _resource(name, file.parent, read, inside)]
+    try:
+        documents = in_all(kustomization.resources, lambda name: _resource(name, file.parent, read, inside))
+    except ManifestError as error:  # what is left of them is not what it would be with the patches
+        raise ManifestError(error.findings) from error
     for patch in kustomization.patches:
         for source in read_file(file.parent / patch.path):
             with _rendered_instead(file.parent):
@@ -125,7 +129,7 @@ def _meant(remedy: str) -> str:
     return f"{remedy} Else " if remedy.startswith("did you mean") else ""
 
 
-def _patched(documents: list[Document], target: Target, patch: PatchFile, source: Document) -> list[Document]:
+def _patched(documents: list[Document], target: OverlayTarget, patch: PatchFile, source: Document) -> list[Document]:
     if not any(map(target.names, documents)):
         raise source.refused("overlay", (), f"the overlay has no {target.kind} {target.name!r} to patch")
     return [_patched_document(found, patch, source) if target.names(found) else found for found in documents]

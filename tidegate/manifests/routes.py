@@ -32,7 +32,7 @@ class RouteError(ValueError):
     """Routes that are missing, ambiguous, or lead to one version only; the text is Argo's where Argo has one."""
 
 
-class Role(StrEnum):
+class RouteRole(StrEnum):
     """What a destination is to a release."""
 
     STABLE = "stable"
@@ -58,19 +58,19 @@ class Sides(NamedTuple):
             rule=canary.istio.destination_rule if canary.istio else None,
         )
 
-    def role(self, destination: Destination) -> Role:
+    def role(self, destination: Destination) -> RouteRole:
         """By subset where the Rollout has a DestinationRule, else by the host up to its first dot."""
         if self.rule is not None and destination.subset:
             if destination.subset == self.rule.canary_subset_name:
-                return Role.CANARY
+                return RouteRole.CANARY
             if destination.subset == self.rule.stable_subset_name:
-                return Role.STABLE
+                return RouteRole.STABLE
             if destination.subset in self.rule.additional_subset_names:
-                return Role.ADDITIONAL
+                return RouteRole.ADDITIONAL
         service = short_host(destination)
         if service and service == self.canary_service:
-            return Role.CANARY
-        return Role.STABLE if service and service == self.stable_service else Role.OTHER
+            return RouteRole.CANARY
+        return RouteRole.STABLE if service and service == self.stable_service else RouteRole.OTHER
 
 
 def short_host(destination: Destination) -> str:
@@ -145,7 +145,7 @@ def check_sides(route: EditedRoute, sides: Sides) -> None:
 def check_once(route: EditedRoute, sides: Sides) -> None:
     """Raises RouteError for a route that leads to a side twice; Argo gives each of the two the whole share."""
     roles = [sides.role(each.destination) for each in route.destinations]
-    for role in (Role.CANARY, Role.STABLE):
+    for role in (RouteRole.CANARY, RouteRole.STABLE):
         if roles.count(role) > 1:
             raise RouteError(f"route {route.label} leads to {role} more than once, so that its share is not its weight")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path as FilePath
 from typing import Any, BinaryIO, NamedTuple
 
@@ -18,11 +20,13 @@ from tidegate.manifests.yaml_loader import BOOLEANS, MAX_DEPTH, TAG, Loader
 
 MAX_BYTES = 1024 * 1024
 MAX_NODES = 50_000
+MAX_FAULTS = 20  # that are said of one text
+_BEGIN = re.compile(r"---(?=\s|$)")
 STDIN = "<stdin>"
 """What findings call the standard input."""
 
 
-class Place(NamedTuple):
+class SourceLocation(NamedTuple):
     """File and line, counted from 1."""
 
     file: str
@@ -34,14 +38,14 @@ class Document:
     """One object of a file: its data, and the place of every field."""
 
     data: JsonValue
-    places: Mapping[Path, Place] = field(default_factory=dict)
+    places: Mapping[Path, SourceLocation] = field(default_factory=dict)
 
-    def place(self, path: Path = ()) -> Place:
+    def place(self, path: Path = ()) -> SourceLocation:
         """Where a field stands, or the nearest thing around it that is written down."""
         for length in range(len(path), -1, -1):
             if path[:length] in self.places:
                 return self.places[path[:length]]
-        return Place("", 0)
+        return SourceLocation("", 0)
 
     def value(self, path: Path) -> JsonValue:
         """What stands at a path; None where nothing does."""
@@ -89,7 +93,7 @@ class Document:
         """What a list at a path holds, each as a document of its own; fields that one leaves out are `defaults`."""
         found = self.value(path)
         items = found if isinstance(found, list) else []
-        places: list[dict[Path, Place]] = [{} for _ in items]
+        places: list[dict[Path, SourceLocation]] = [{} for _ in items]
         depth = len(path)
         for at, place in self.places.items():
             index = at[depth] if len(at) > depth and at[:depth] == path else None
@@ -100,7 +104,7 @@ class Document:
             for item, where in zip(items, places, strict=True)
         ]
 
-    def replaced(self, path: Path, value: JsonValue, place: Place) -> Document:
+    def replaced(self, path: Path, value: JsonValue, place: SourceLocation) -> Document:
         """The document with another value at a path that exists. Raises KeyError where it does not."""
         places = {at: found for at, found in self.places.items() if at[: len(path)] != path}
         return replace(self, data=_replaced(self.data, path, value), places={**places, path: place})
@@ -111,26 +115,65 @@ def read_documents(text: str, file: str) -> list[Document]:
 
     Scalars mean what they mean to Kubernetes: no dates, no sixty-based numbers, and `y` is true. Raises ManifestError
     for text that is no YAML, for a key given twice, for tags, and for what exceeds MAX_NODES or MAX_DEPTH once anchors
-    are followed.
+    are followed. It holds every fault, at most MAX_FAULTS of them; its rest are the documents that can be read, without
+    the fields at fault.
     """
     documents: list[Document] = []
     findings: list[Finding] = []
+    for node, line in _composed(text, file, findings):
+        if node is not None and not _is_null(node):
+            try:
+                documents.append(_Reader(file, line).document(node))
+            except ManifestError as error:
+                findings += error.findings
+                documents += error.rest if isinstance(error.rest, list) else []
+    if findings:
+        raise ManifestError(findings[:MAX_FAULTS], rest=documents)
+    return documents
+
+
+def _composed(text: str, file: str, findings: list[Finding]) -> Iterator[tuple[yaml.Node | None, int]]:
+    """The nodes of a text, each with the line that its own are counted from; what is no YAML is added to `findings`.
+
+    A document ends where the text is none, and another one begins with the next line of `---`.
+    """
+    broken = yield from _nodes(text, file, 0, findings)
+    if broken is None:
+        return
+    for part, line in _parts(text, broken):
+        yield from _nodes(part, file, line, findings)
+        if len(findings) >= MAX_FAULTS:
+            return
+
+
+def _nodes(
+    text: str, file: str, line: int, findings: list[Finding]
+) -> Generator[tuple[yaml.Node | None, int], None, int | None]:
+    """Nodes of a text until it is no YAML any more; returns where another document may begin, None where none does."""
     try:
         for node in yaml.compose_all(text, Loader):
-            if node is not None and not _is_null(node):
-                try:
-                    documents.append(_Reader(file).document(node))
-                except ManifestError as error:
-                    findings += error.findings
+            yield node, line
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = " ".join(filter(None, [error.problem, error.context])) or "no YAML"
-        findings += _refused(Place(file, mark.line + 1 if mark else 1), "yaml", message).findings
+        findings += _refused(SourceLocation(file, line + (mark.line if mark else 0) + 1), "yaml", message).findings
+        return mark.line + (mark.column > 0) if mark else None
+    except yaml.reader.ReaderError as error:
+        at = text.count("\n", 0, error.position) + 1
+        findings += _refused(
+            SourceLocation(file, at), "yaml", f"the character #x{error.character:04x} is not allowed"
+        ).findings
     except yaml.YAMLError as error:
-        findings += _refused(Place(file, 1), "yaml", str(error).replace("\n", " ")).findings
-    if findings:
-        raise ManifestError(findings, rest=documents)
-    return documents
+        findings += _refused(SourceLocation(file, line + 1), "yaml", str(error).replace("\n", " ")).findings
+    return None
+
+
+def _parts(text: str, line: int) -> Iterator[tuple[str, int]]:
+    """The documents of a text that begin with `---` in this line (counted from 0) or below, each with its line."""
+    lines = text.splitlines(keepends=True)
+    begins = [number for number in range(line, len(lines)) if _BEGIN.match(lines[number])]
+    for first, end in pairwise([*begins, len(lines)]):
+        yield "".join(lines[first:end]), first
 
 
 def read_file(path: FilePath) -> list[Document]:
@@ -164,21 +207,32 @@ def _read_bytes(file: BinaryIO, name: str) -> list[Document]:
 
 
 def _whole(name: str) -> Document:
-    return Document(None, {(): Place(name, 1)})
+    return Document(None, {(): SourceLocation(name, 1)})
 
 
 class _Reader:
     """Builds data from nodes, counting them: an anchor is followed anew each time it is used."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, line: int) -> None:
+        """`line` is that of the file with which the nodes' own begin."""
         self.file = file
-        self.places: dict[Path, Place] = {}
+        self.line = line
+        self.faults: dict[tuple[SourceLocation, str], Finding] = {}
+        self.places: dict[Path, SourceLocation] = {}
         self.nodes = 0
         self.mappings = 0  # entered and not left yet
 
     def document(self, node: yaml.Node) -> Document:
+        """The document of a node. Raises ManifestError with every fault, and the document without them as its rest."""
         self.places[()] = self._place(node)
-        return Document(self._value(node, ()), self.places)
+        read = Document(self._value(node, ()), self.places)
+        if not self.faults:
+            return read
+        kind, name = read.value(("kind",)), read.value(("metadata", "name"))
+        if not isinstance(kind, str) or not isinstance(name, str):
+            raise ManifestError(self.faults.values())
+        label = {"object": f"{kind}/{name}"}
+        raise ManifestError((each.model_copy(update=label) for each in self.faults.values()), rest=[read])
 
     def _value(self, node: yaml.Node, path: Path) -> JsonValue:
         self.nodes += 1
@@ -191,8 +245,8 @@ class _Reader:
         if isinstance(node, yaml.SequenceNode) and node.tag == TAG + "seq":
             return [self._item(item, (*path, index)) for index, item in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node)
-        raise _refused(self._place(node), "yaml-tag", f"tag {node.tag} is not allowed")
+            return self._scalar(node, path)
+        return self._tag(node, path)
 
     def _item(self, node: yaml.Node, path: Path) -> JsonValue:
         self.places[path] = self._place(node)
@@ -207,85 +261,99 @@ class _Reader:
         own: dict[str, JsonValue] = {}
         for key_node, value_node in node.value:
             if key_node.tag == TAG + "merge":
-                for source in self._merge_sources(value_node):
+                for source in self._merge_sources(value_node, path):
                     merged = {**self._mapping(source, path), **merged}
                 continue
-            key = self._key(key_node)
+            key = self._key(key_node, path)
+            if key is None:
+                continue
             if key in own:
-                raise self._given_twice(key_node, self.places[*path, key], (*path, key))
+                self._given_twice(key_node, self.places[*path, key], (*path, key))
+                continue
             self.places[(*path, key)] = self._place(key_node)
             own[key] = self._value(value_node, (*path, key))
         self.mappings -= 1
         return {**merged, **own}
 
-    def _merge_sources(self, node: yaml.Node) -> Iterator[yaml.MappingNode]:
+    def _merge_sources(self, node: yaml.Node, path: Path) -> Iterator[yaml.MappingNode]:
         for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             if not isinstance(source, yaml.MappingNode):
-                raise _refused(self._place(source), "yaml", "a merge key << takes a mapping or a list of mappings")
+                self._fault(source, "yaml", "a merge key << takes a mapping or a list of mappings", path)
+                continue
             self.nodes += 1
             yield source
 
-    def _key(self, node: yaml.Node) -> str:
-        if not isinstance(node, yaml.ScalarNode):
-            raise _refused(self._place(node), "yaml", "a key must be text")
-        value = self._scalar(node)
+    def _key(self, node: yaml.Node, path: Path) -> str | None:
+        """The key as text; None where it is none, which is noted."""
+        value = self._scalar(node, path) if isinstance(node, yaml.ScalarNode) else None
         if value is None:
-            raise _refused(self._place(node), "yaml", "a key must be text")
+            self._fault(node, "yaml", "a key must be text", path)
+            return None
         # As Kubernetes makes text of a key such as 8080 or yes.
         return value if isinstance(value, str) else json.dumps(value)
 
-    def _scalar(self, node: yaml.ScalarNode) -> JsonValue:
+    def _scalar(self, node: yaml.ScalarNode, path: Path) -> JsonValue:
         text = str(node.value)
         match node.tag.removeprefix(TAG):
             case "str" | "merge":
-                return self._text(node, text)
+                return self._text(node, text, path)
             case "null":
                 return None
             case "bool":
                 return BOOLEANS[text.lower()]
             case "int":
-                return self._integer(node, text.replace("_", ""))
+                return self._integer(node, text.replace("_", ""), path)
             case "float":
-                return self._float(node, text.replace("_", ""))
-        raise _refused(self._place(node), "yaml-tag", f"tag {node.tag} is not allowed")
+                return self._float(node, text.replace("_", ""), path)
+        return self._tag(node, path)
 
-    def _text(self, node: yaml.Node, text: str) -> str:
+    def _tag(self, node: yaml.Node, path: Path) -> JsonValue:
+        return self._fault(node, "yaml-tag", f"tag {node.tag} is not allowed", path)
+
+    def _text(self, node: yaml.Node, text: str, path: Path) -> JsonValue:
         try:
             return text.encode("utf-16", "surrogatepass").decode("utf-16")
-        except UnicodeDecodeError as error:
-            raise _refused(self._place(node), "yaml", "half of a surrogate pair is no text") from error
+        except UnicodeDecodeError:
+            return self._fault(node, "yaml", "half of a surrogate pair is no text", path)
 
-    def _integer(self, node: yaml.Node, text: str) -> int:
+    def _integer(self, node: yaml.Node, text: str, path: Path) -> JsonValue:
         digits = text.lstrip("+-")
         octal = len(digits) > 1 and digits[0] == "0" and digits[1].isdigit()
         try:
             value = int(digits, 8 if octal else 0)
-        except ValueError as error:
-            raise _refused(self._place(node), "yaml", f"{text[:40]} is no number") from error
+        except ValueError:
+            return self._fault(node, "yaml", f"{text[:40]} is no number", path)
         return -value if text.startswith("-") else value
 
-    def _float(self, node: yaml.Node, text: str) -> int | float:
+    def _float(self, node: yaml.Node, text: str, path: Path) -> JsonValue:
         try:
             value = float(text)
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise _refused(self._place(node), "yaml", f"{text[:40]} is no finite number")
+            return self._fault(node, "yaml", f"{text[:40]} is no finite number", path)
         # In JSON, which Kubernetes goes through, 10.0 and 10 are one number.
         return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
-    def _given_twice(self, node: yaml.Node, first: Place, path: Path) -> ManifestError:
+    def _given_twice(self, node: yaml.Node, first: SourceLocation, path: Path) -> None:
         """One reader takes the last of two, a strict one takes neither: nobody is to guess which is meant."""
         place = self._place(node)
         message = f'key "{path[-1]}" is given twice, in lines {first.line} and {place.line}'
         remedy = f"keep one of them; kubectl takes that of line {place.line}, a strict reader neither"
-        return _refused(place, "duplicate-key", message, path, remedy)
+        self._fault(node, "duplicate-key", message, path, remedy)
+
+    def _fault(self, node: yaml.Node, code: str, message: str, path: Path, remedy: str = "") -> JsonValue:
+        """Note what is wrong; null stands there then. An anchor's fault is one wherever it is used."""
+        place = self._place(node)
+        if len(self.faults) < MAX_FAULTS:
+            self.faults.setdefault((place, message), *_refused(place, code, message, path, remedy).findings)
+        return None
 
     def _too_deep(self, node: yaml.Node) -> ManifestError:
         return _refused(self._place(node), "too-deep", f"nested deeper than {MAX_DEPTH} levels")
 
-    def _place(self, node: yaml.Node) -> Place:
-        return Place(self.file, node.start_mark.line + 1)
+    def _place(self, node: yaml.Node) -> SourceLocation:
+        return SourceLocation(self.file, self.line + node.start_mark.line + 1)
 
 
 def _is_null(node: yaml.Node) -> bool:
@@ -303,7 +371,7 @@ def _replaced(data: Any, path: Path, value: JsonValue) -> JsonValue:
     raise KeyError(head)
 
 
-def _refused(place: Place, code: str, message: str, path: Path = (), remedy: str = "") -> ManifestError:
+def _refused(place: SourceLocation, code: str, message: str, path: Path = (), remedy: str = "") -> ManifestError:
     return ManifestError(
         [
             Finding(

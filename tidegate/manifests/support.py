@@ -18,7 +18,7 @@ from tidegate.manifests.rollout import Rollout
 CODE = "unsupported"
 
 
-class Limit(NamedTuple):
+class SupportLimit(NamedTuple):
     """A field that is not honoured, as a path with `*` for every item of a list, and what people call it."""
 
     path: str
@@ -31,20 +31,20 @@ _ROUTING = f"{_CANARY}.trafficRouting"
 _STEP = f"{_CANARY}.steps.*"
 _ISTIO_ONLY = "Istio is the one traffic router that is supported"
 
-REFUSED: tuple[Limit, ...] = (
-    Limit("spec.strategy.blueGreen", "blue-green", "use spec.strategy.canary"),
-    Limit(f"{_CANARY}.pingPong", "ping-pong", "use canaryService and stableService"),
-    Limit(f"{_CANARY}.antiAffinity", "antiAffinity", "write the affinity into the pod template"),
-    Limit(f"{_ROUTING}.nginx", "traffic routing by NGINX", _ISTIO_ONLY),
-    Limit(f"{_ROUTING}.alb", "traffic routing by AWS ALB", _ISTIO_ONLY),
-    Limit(f"{_ROUTING}.smi", "traffic routing by SMI", _ISTIO_ONLY),
-    Limit(f"{_ROUTING}.ambassador", "traffic routing by Ambassador", _ISTIO_ONLY),
-    Limit(f"{_ROUTING}.appMesh", "traffic routing by AWS App Mesh", _ISTIO_ONLY),
-    Limit(f"{_ROUTING}.traefik", "traffic routing by Traefik", _ISTIO_ONLY),
-    Limit(f"{_ROUTING}.apisix", "traffic routing by Apache APISIX", _ISTIO_ONLY),
-    Limit(f"{_ROUTING}.plugins", "traffic routing by plugins", _ISTIO_ONLY),
-    Limit(f"{_ROUTING}.maxTrafficWeight", "maxTrafficWeight", "weights are percent"),
-    Limit(f"{_STEP}.plugin", "step plugin"),
+REFUSED: tuple[SupportLimit, ...] = (
+    SupportLimit("spec.strategy.blueGreen", "blue-green", "use spec.strategy.canary"),
+    SupportLimit(f"{_CANARY}.pingPong", "ping-pong", "use canaryService and stableService"),
+    SupportLimit(f"{_CANARY}.antiAffinity", "antiAffinity", "write the affinity into the pod template"),
+    SupportLimit(f"{_ROUTING}.nginx", "traffic routing by NGINX", _ISTIO_ONLY),
+    SupportLimit(f"{_ROUTING}.alb", "traffic routing by AWS ALB", _ISTIO_ONLY),
+    SupportLimit(f"{_ROUTING}.smi", "traffic routing by SMI", _ISTIO_ONLY),
+    SupportLimit(f"{_ROUTING}.ambassador", "traffic routing by Ambassador", _ISTIO_ONLY),
+    SupportLimit(f"{_ROUTING}.appMesh", "traffic routing by AWS App Mesh", _ISTIO_ONLY),
+    SupportLimit(f"{_ROUTING}.traefik", "traffic routing by Traefik", _ISTIO_ONLY),
+    SupportLimit(f"{_ROUTING}.apisix", "traffic routing by Apache APISIX", _ISTIO_ONLY),
+    SupportLimit(f"{_ROUTING}.plugins", "traffic routing by plugins", _ISTIO_ONLY),
+    SupportLimit(f"{_ROUTING}.maxTrafficWeight", "maxTrafficWeight", "weights are percent"),
+    SupportLimit(f"{_STEP}.plugin", "step plugin"),
 )
 
 PROVIDERS = ("datadog", "job", "prometheus", "web")

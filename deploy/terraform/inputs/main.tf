@@ -31,6 +31,7 @@ locals {
   restricted = { "pod-security.kubernetes.io/enforce" = "restricted", "tidegate.io/images" = "pinned" }
   team       = { "istio-injection" = "enabled", "tidegate.io/images" = "pinned" }
   roles      = fileset("${local.deploy}/vault/kubernetes-roles", "*.json")
+  tokens     = fileset("${local.deploy}/vault/temporal-tokens", "*.json")
   documents = flatten([
     for name in ["project.yaml", "applications.yaml"] :
     [for text in split("\n---\n", file("${local.deploy}/argocd/${name}")) : yamldecode(text)]
@@ -57,6 +58,11 @@ output "policies" {
 output "roles" {
   description = "Roles of Vault's Kubernetes auth method by name."
   value       = { for name in local.roles : trimsuffix(name, ".json") => jsondecode(file("${local.deploy}/vault/kubernetes-roles/${name}")) }
+}
+
+output "temporal_tokens" {
+  description = "What Vault says of each process to Temporal, by name."
+  value       = { for name in local.tokens : trimsuffix(name, ".json") => jsondecode(file("${local.deploy}/vault/temporal-tokens/${name}")) }
 }
 
 output "temporal_values" {

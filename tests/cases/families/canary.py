@@ -1,4 +1,4 @@
-"""canary_scale and rollout_phase: the pods of a position, and the one word for a Rollout."""
+"""canary_scale: the pods that a version is to have at its step."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any, Final
 
 from tests.cases.family import Answer, Family, Input
 from tidegate.canary.limits import rolling_limits
-from tidegate.canary.phase import rollout_phase
-from tidegate.canary.position import Position
+from tidegate.canary.position import CanaryState, Weights
 from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
 from tidegate.canary.scaling import at_desired, goal, next_sizes
 from tidegate.manifests.rollout import Rollout
@@ -29,12 +28,33 @@ def replica_set(given: dict[str, Any] | None) -> ReplicaSet | None:
     )
 
 
-def stage(given: Input) -> tuple[Position, ReplicaSets]:
+def stage(given: Input) -> tuple[CanaryState, ReplicaSets]:
     others = [replica_set(each) for each in given.get("others") or []]
     sets = ReplicaSets(
         replica_set(given["canary"]), replica_set(given["stable"]), tuple(each for each in others if each is not None)
     )
-    return Position.of(Rollout.model_validate(given["rollout"])), sets
+    return canary_state(given["rollout"]), sets
+
+
+def canary_state(rollout: dict[str, Any]) -> CanaryState:
+    """Where a Rollout stands, as its `.status` says it."""
+    manifest, status = Rollout.model_validate(rollout), rollout.get("status") or {}
+    written = (status.get("canary") or {}).get("weights")
+    return CanaryState(
+        strategy=manifest.canary,
+        replicas=manifest.spec.wanted_replicas(),
+        desired_hash=status.get("currentPodHash", ""),
+        stable_hash=status.get("stableRS", ""),
+        index=status.get("currentStepIndex"),
+        aborted=status.get("abort", False),
+        promoted_in_full=status.get("promoteFull", False),
+        weights=_weights(written) if written else None,
+    )
+
+
+def _weights(written: dict[str, Any]) -> Weights:
+    canary, stable = written.get("canary") or {}, written.get("stable") or {}
+    return Weights(canary.get("weight", 0), stable.get("weight", 0), canary.get("podTemplateHash", ""))
 
 
 def canary_scale(given: Input) -> Answer:
@@ -56,7 +76,7 @@ def quirk(given: Input) -> str:
     return next(_quirks_with_router(at, sets) if at.routed else _quirks_without(at, sets), "")
 
 
-def _quirks_without(at: Position, sets: ReplicaSets) -> Iterator[str]:
+def _quirks_without(at: CanaryState, sets: ReplicaSets) -> Iterator[str]:
     parts = at.replicas * at.canary_size(sets).weight
     if rolling_limits(at.strategy, at.replicas).surge == 0 and at.replicas * 100 - parts == 50:
         yield LAST_POD
@@ -64,7 +84,7 @@ def _quirks_without(at: Position, sets: ReplicaSets) -> Iterator[str]:
         yield STUCK
 
 
-def _quirks_with_router(at: Position, sets: ReplicaSets) -> Iterator[str]:
+def _quirks_with_router(at: CanaryState, sets: ReplicaSets) -> Iterator[str]:
     if at.aborted and at.canary_size(sets) != replace(at, weights=None).canary_size(sets):
         yield NO_TRAFFIC
     scale = at.canary_scale()
@@ -72,9 +92,4 @@ def _quirks_with_router(at: Position, sets: ReplicaSets) -> Iterator[str]:
         yield LARGER
 
 
-def phase(given: Input) -> Answer:
-    word, message = rollout_phase(Rollout.model_validate(given["rollout"]))
-    return {"phase": word, "message": message}
-
-
-FAMILIES = (Family("canary_scale", canary_scale, quirk=quirk), Family("rollout_phase", phase))
+FAMILIES = (Family("canary_scale", canary_scale, quirk=quirk),)

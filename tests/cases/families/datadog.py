@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from temporalio.exceptions import ApplicationError
 
-from activities.datadog import Datadog
-from activities.secrets import NamedSecrets
+from activities.metrics.datadog.provider import DatadogProvider
+from activities.secrets.store import NamedSecrets
 from tests.activities.outside import MemorySecrets, Script, Seen, http_client, run_activity
 from tests.cases.family import Answer, Family, Input, equal
 from tests.cases.results import rules_of
@@ -42,7 +42,7 @@ def ask(given: Input, status: int, body: Any) -> tuple[Reading, list[Seen]]:
                 for path, content in (given.get("secrets") or {}).items()
                 for tree in ("secret", "secret/namespaces")
             }
-            provider = Datadog(
+            provider = DatadogProvider(
                 NamedSecrets(MemorySecrets(secrets)),
                 http,
                 environment=placed(STANDARD if given_none else given.get("env") or {}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.cases.family import Answer, Family, Input
-from tidegate.analysis.arguments import SpecError, substitute, substitute_text
+from tidegate.analysis.arguments import SpecError, fill_text, substitute
 from tidegate.analysis.rollout_args import rollout_value
 from tidegate.analysis.spec import merge_templates
 from tidegate.analysis.validation import check_metrics
@@ -31,10 +31,17 @@ def template_merge(given: Input) -> Answer:
 def arg_substitution(given: Input) -> Answer:
     try:
         if "template" in given:
-            return {"value": substitute_text(given["template"], given["args"])}
+            return {"value": _text(given["template"], given["args"])}
         return {"metric": substitute(given["metric"], given["args"])}
     except SpecError as error:
         return {"error": str(error)}
+
+
+def _text(template: str, arguments: list[dict[str, Any]]) -> str:
+    """A text by itself is the value of an experiment's argument; any other is part of a metric."""
+    if all("value" in each for each in arguments):
+        return fill_text(template, {f"args.{each['name']}": each["value"] for each in arguments})
+    return str(substitute({"query": template}, arguments)["query"])
 
 
 def rollout_args(given: Input) -> Answer:

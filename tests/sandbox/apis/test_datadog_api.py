@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.datadog import Datadog, DatadogSettings
-from activities.secrets import NamedSecrets
-from sandbox.datadog import DatadogApi
-from sandbox.datadog_query import Query, QueryError, parse_query
-from sandbox.datadog_series import HASH_TAG, aggregate, frame
+from activities.metrics.datadog.provider import DatadogProvider, DatadogSettings
+from activities.secrets.store import NamedSecrets
+from sandbox.datadog.query import Query, QueryError, parse_query
+from sandbox.datadog.series import HASH_TAG, aggregate, frame
+from sandbox.datadog.server import DatadogApi
 from tidegate.analysis.reading import Reading
 from tidegate.contract import MeasureRequest
 
@@ -128,7 +128,7 @@ RATE = {"errors": canary("trace.http.request.errors") + ".as_count()\n", "hits":
 async def measure(api: DatadogApi, *metrics: dict[str, Any]) -> list[Reading]:
     environment = {"DD_API_KEY": KEYS["DD-API-KEY"], "DD_APP_KEY": KEYS["DD-APPLICATION-KEY"], "DD_ADDRESS": api.url}
     async with client(api, {}) as http:
-        provider = Datadog(
+        provider = DatadogProvider(
             NamedSecrets(NoSecrets()), http, DatadogSettings(), environment=environment, clock=lambda: NOW
         )
         request = MeasureRequest(namespace="payments", run="run", metrics=metrics)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from sandbox.servicenow import TOKEN_SECONDS, ServiceNowApi
+from sandbox.servicenow.server import TOKEN_SECONDS, ServiceNowApi
 
 USER = ("tidegate", "password-of-a-test")
 CLIENT = {"client_id": "client", "client_secret": "client-secret-of-a-test"}

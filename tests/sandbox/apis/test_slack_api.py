@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from sandbox.rate_limit import RateLimit
-from sandbox.slack import WEBHOOK_CHANNEL, SlackApi
+from sandbox.slack.server import WEBHOOK_CHANNEL, SlackApi
 
 AUTHORIZATION = {"Authorization": "Bearer xoxb-test"}
 

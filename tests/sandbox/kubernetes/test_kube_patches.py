@@ -73,9 +73,9 @@ def test_any_difference_can_be_said_as_a_json_patch(old: Any, new: Any) -> None:
     ],
 )
 def test_a_json_patch_that_does_not_apply_is_refused(operations: Any, code: int) -> None:
-    with pytest.raises(ApiError) as refusal:
+    with pytest.raises(ApiError) as rejection:
         json_patch({"a": 1}, operations)
-    assert refusal.value.code == code
+    assert rejection.value.code == code
 
 
 def pod_spec(*containers: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -90,7 +90,7 @@ SIDE = {"name": "side", "image": "side:1"}
     ("patch", "expected"),
     [
         ({"spec": {"containers": [{"name": "main", "image": "app:2"}]}}, pod_spec({**MAIN, "image": "app:2"}, SIDE)),
-        ({"spec": {"containers": [{"name": "new"}]}}, pod_spec(MAIN, SIDE, {"name": "new"})),
+        ({"spec": {"containers": [{"name": "new"}]}}, pod_spec({"name": "new"}, MAIN, SIDE)),
         ({"spec": {"containers": [{"name": "main", "$patch": "delete"}]}}, pod_spec(SIDE)),
         ({"spec": {"containers": [{"$patch": "replace"}, SIDE]}}, pod_spec(SIDE)),
         ({"spec": {"$patch": "replace", "hostNetwork": True}}, {"spec": {"hostNetwork": True}}),
@@ -120,6 +120,6 @@ def test_strategic_merge_adds_to_and_takes_from_sets() -> None:
 
 @pytest.mark.parametrize("patch", [[], {"spec": {"containers": [{"image": "x"}]}}, {"$patch": "explode"}])
 def test_a_malformed_strategic_merge_is_refused(patch: Any) -> None:
-    with pytest.raises(ApiError) as refusal:
+    with pytest.raises(ApiError) as rejection:
         strategic_merge_patch(pod_spec(MAIN), patch)
-    assert refusal.value.code == 400
+    assert rejection.value.code == 400

@@ -30,8 +30,8 @@ async def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None
         assert kube.api.store.version == version
         review = await kube.create(AUTHENTICATION, {"spec": {"token": old_token, "audiences": ["vault"]}})
         assert review["status"]["authenticated"] is True
-        code, _ = await kube.call("GET", f"{CORE}/pods?watch=1&resourceVersion={version - 1}")
-        assert code == 410
+        async with kube.watch(f"{CORE}/pods", f"resourceVersion={version - 1}") as events:
+            assert [event["object"]["code"] async for event in events] == [410]
         later = await kube.create(f"{CORE}/pods", pod("p"))
         assert int(later["metadata"]["resourceVersion"]) == version + 1
 

@@ -12,6 +12,7 @@ from sandbox.kubernetes_api.status import ApiError
 from tests.sandbox.kubernetes.kube import APPLY_PATCH, APPS, ARGO, Kube, workload
 
 ANN, BOB = Writer("ann", "apps/v1"), Writer("bob", "apps/v1")
+NOW = "2026-01-01T00:00:00Z"
 
 NAMES = st.sampled_from(["a", "b", "c"])
 CONTAINERS = st.lists(
@@ -52,39 +53,42 @@ def test_a_field_set_survives_its_wire_form(config: dict[str, Any]) -> None:
 
 @given(CONFIGS, CONFIGS)
 def test_applying_again_changes_nothing(first: dict[str, Any], second: dict[str, Any]) -> None:
-    live = apply(None, first, ANN, force=False, custom=False)
-    once = apply(live, second, ANN, force=False, custom=False)
-    assert apply(once, second, ANN, force=False, custom=False) == once
+    live = apply(None, first, ANN, force=False, custom=False, now=NOW)
+    once = apply(live, second, ANN, force=False, custom=False, now=NOW)
+    assert apply(once, second, ANN, force=False, custom=False, now=NOW) == once
 
 
 @given(FULL_CONFIGS, FULL_CONFIGS)
 def test_what_a_manager_no_longer_applies_is_gone(first: dict[str, Any], second: dict[str, Any]) -> None:
-    live = apply(apply(None, first, ANN, force=False, custom=False), second, ANN, force=False, custom=False)
+    live = apply(
+        apply(None, first, ANN, force=False, custom=False, now=NOW), second, ANN, force=False, custom=False, now=NOW
+    )
     assert content(live) == content(second)
 
 
 @given(FULL_CONFIGS, FULL_CONFIGS)
 def test_force_takes_and_only_without_it_there_are_conflicts(mine: dict[str, Any], theirs: dict[str, Any]) -> None:
-    live = apply(None, theirs, BOB, force=False, custom=False)
+    live = apply(None, theirs, BOB, force=False, custom=False, now=NOW)
     wanted, current = content(mine), content(live)
     clash = {path for path in wanted.keys() & current.keys() if wanted[path] != current[path]}
     if clash:
-        with pytest.raises(ApiError) as refusal:
-            apply(live, mine, ANN, force=False, custom=False)
-        assert refusal.value.code == 409
-        assert {cause["field"] for cause in (refusal.value.details or {})["causes"]} == set(map(describe, clash))
-    forced = apply(live, mine, ANN, force=True, custom=False)
+        with pytest.raises(ApiError) as rejection:
+            apply(live, mine, ANN, force=False, custom=False, now=NOW)
+        assert rejection.value.code == 409
+        assert {cause["field"] for cause in (rejection.value.details or {})["causes"]} == set(map(describe, clash))
+    forced = apply(live, mine, ANN, force=True, custom=False, now=NOW)
     assert {path: content(forced)[path] for path in wanted} == wanted
     assert not clash & owned_by(forced, "bob")
 
 
 @given(FULL_CONFIGS, FULL_CONFIGS)
 def test_an_ordinary_write_owns_exactly_what_it_changed(old: dict[str, Any], new: dict[str, Any]) -> None:
-    before = track_update(None, old, BOB, custom=False)
+    before = track_update(None, old, BOB, custom=False, now=NOW)
     after = track_update(
-        before, {**new, "metadata": {**before["metadata"], **new.get("metadata", {})}}, ANN, custom=False
+        before, {**new, "metadata": {**before["metadata"], **new.get("metadata", {})}}, ANN, custom=False, now=NOW
     )
-    changed = {path for path, value in content(after).items() if content(before).get(path, ...) != value}
+    then, now = (field_values(each, custom=False, around=True) for each in (before, after))
+    changed = {path for path, value in now.items() if then.get(path, ...) != value}
     assert owned_by(after, "ann") == changed
     assert not changed & owned_by(after, "bob")
 
@@ -108,11 +112,11 @@ async def test_a_field_of_somebody_else_is_a_conflict_until_forced(kube: Kube) -
     path = f"{APPS}/deployments/web"
     await kube.apply(path, workload("Deployment", "web"), "ann")
     await kube.patch(f"{path}?fieldManager=bob", {"spec": {"replicas": 5}})
-    code, refusal = await kube.call(
+    code, rejection = await kube.call(
         "PATCH", f"{path}?fieldManager=ann", workload("Deployment", "web", replicas=2), APPLY_PATCH
     )
-    assert (code, refusal["reason"]) == (409, "Conflict")
-    assert refusal["details"]["causes"] == [
+    assert (code, rejection["reason"]) == (409, "Conflict")
+    assert rejection["details"]["causes"] == [
         {"reason": "FieldManagerConflict", "message": 'conflict with "bob" using apps/v1', "field": ".spec.replicas"}
     ]
     forced = await kube.apply(path, workload("Deployment", "web", replicas=2), "ann", "&force=true")

@@ -205,7 +205,7 @@ async def test_media_types_that_a_resource_does_not_take(kube: Kube) -> None:
         (f"{CORE}/pods", {**pod("p"), "metadata": {"name": "p", "labels": {"a": 1}}}, 400, None),
         (f"{CORE}/pods", {**pod("p"), "kind": "Service"}, 400, None),
         (f"{CORE}/pods", {**pod("p"), "metadata": {"name": "p", "namespace": "other"}}, 400, None),
-        (f"{CORE}/pods", {**pod("p"), "metadata": {"name": "p", "resourceVersion": "3"}}, 400, None),
+        (f"{CORE}/pods", {**pod("p"), "metadata": {"name": "p", "resourceVersion": "3"}}, 500, None),
         (f"{CORE}/pods", [], 400, None),
         (f"{APPS}/replicasets", workload("ReplicaSet", "w", replicas=-1), 422, "spec.replicas"),
         (f"{APPS}/replicasets", {"metadata": {"name": "w"}, "spec": {"replicas": "2"}}, 400, None),

@@ -74,8 +74,9 @@ async def test_a_version_that_the_log_has_lost_is_expired() -> None:
     async with serving(KubernetesApi(history=5)) as kube:
         for number in range(12):
             await kube.create(f"{CORE}/configmaps", {"metadata": {"name": f"c{number}"}})
-        code, answer = await kube.call("GET", f"{PODS}?watch=1&resourceVersion=1")
-        assert (code, answer["reason"]) == (410, "Expired")
+        async with kube.watch(PODS, "resourceVersion=1") as events:
+            told = [(event["type"], event["object"]["code"], event["object"]["reason"]) async for event in events]
+        assert told == [("ERROR", 410, "Expired")]
 
 
 async def test_an_initial_list_ends_with_its_bookmark(kube: Kube) -> None:
@@ -87,7 +88,7 @@ async def test_an_initial_list_ends_with_its_bookmark(kube: Kube) -> None:
         assert mark["type"] == "BOOKMARK"
         assert mark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
         assert mark["object"]["metadata"]["resourceVersion"] == await version(kube)
-    assert (await kube.call("GET", f"{PODS}?watch=1&sendInitialEvents=true"))[0] == 400
+    assert (await kube.call("GET", f"{PODS}?watch=1&sendInitialEvents=true"))[0] == 422
 
 
 async def test_a_watch_ends_in_time_with_a_bookmark_for_who_wants_one(kube: Kube) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.analysis.arguments import SpecError, merge_arguments, secret_references, substitute, substitute_text
+from tidegate.analysis.arguments import SpecError, merge_arguments, secret_references, substitute
 
 SECRET = {"secretKeyRef": {"name": "s", "key": "k"}}
 
@@ -64,7 +64,7 @@ def test_every_part_of_a_metric_may_hold_an_argument() -> None:
 
 def test_the_first_closing_braces_end_a_placeholder() -> None:
     query = "sum:hits{service:{{args.s}}}"
-    assert substitute_text(query, [value("s", "checkout")]) == "sum:hits{service:checkout}"
+    assert substitute({"query": query}, [value("s", "checkout")]) == {"query": "sum:hits{service:checkout}"}
 
 
 def test_an_argument_from_a_secret_stays_a_placeholder() -> None:
@@ -84,19 +84,19 @@ def test_an_argument_from_a_secret_stays_a_placeholder() -> None:
         (
             "a {{args.x",
             [value("x", "1")],
-            'Cannot find end tag="}}" in the template="a {{args.x" starting from "args.x"',
+            r'Cannot find end tag="}}" in the template="{\"query\":\"a {{args.x\"}" starting from "args.x\"}"',
         ),
     ],
 )
 def test_what_cannot_be_put_in_is_named(template: str, arguments: list[Any], said: str) -> None:
     with pytest.raises(SpecError) as caught:
-        substitute_text(template, arguments)
+        substitute({"query": template}, arguments)
     assert str(caught.value) == said
 
 
 def test_an_endless_text_is_not_quoted_at_length() -> None:
     with pytest.raises(SpecError) as caught:
-        substitute_text("{{" + "x" * 100_000, [])
+        substitute({"query": "{{" + "x" * 100_000}, [])
     assert len(str(caught.value)) < 2_000
 
 

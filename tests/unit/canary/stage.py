@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.canary.position import Position, Weights
+from tidegate.canary.position import CanaryState, Weights
 from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
 from tidegate.manifests.rollout import Canary
 
@@ -25,9 +25,9 @@ def position(
     sent: int | None = None,
     stable_hash: str = "S",
     **turns: bool,
-) -> Position:
+) -> CanaryState:
     """A position at step `index` of the `given` steps; `sent` percent of the traffic go to the canary."""
-    return Position(
+    return CanaryState(
         strategy=Canary.model_validate({**strategy, "steps": steps(*given)}),
         replicas=replicas,
         desired_hash="C",

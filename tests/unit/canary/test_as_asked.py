@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox.kubernetes_api.defaults import with_defaults
 from sandbox.kubernetes_api.kinds import REPLICA_SETS
-from tidegate.canary.as_asked import as_asked
+from tidegate.canary.strip_defaults import as_asked
 from tidegate.canary.template_hash import pod_template_hash
 
 WRITTEN: dict[str, Any] = {
@@ -28,7 +28,7 @@ WRITTEN: dict[str, Any] = {
 
 def stored(written: dict[str, Any]) -> dict[str, Any]:
     replica_set = {"metadata": {"name": "checkout-1"}, "spec": {"template": copy.deepcopy(written)}}
-    template: dict[str, Any] = with_defaults(REPLICA_SETS, replica_set)["spec"]["template"]
+    template: dict[str, Any] = with_defaults(REPLICA_SETS, None, replica_set)["spec"]["template"]
     return template
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.canary.conditions import Moment, conditions, healthy, progressed, refusal
+from tidegate.canary.conditions import REFUSALS, Moment, Reason, conditions, healthy, progressed, rejection
 from tidegate.canary.status import Condition, RolloutStatus
 from tidegate.manifests.rollout import Rollout
 
@@ -83,6 +83,24 @@ def test_the_life_of_a_release_that_goes_well() -> None:
     )
     assert said(done["Healthy"]) == ("True", "RolloutHealthy", "Rollout is healthy")
     assert said(done["Completed"]) == ("True", "RolloutCompleted", "RolloutCompleted")
+
+
+def test_a_version_whose_pods_are_refused_has_argos_condition_for_as_long_as_they_are() -> None:
+    life = Life()
+    life.moment(UNDER_WAY, created=True)
+    found = life.moment(UNDER_WAY, without_pods="FailedCreate: exceeded quota: few")["ReplicaFailure"]
+    assert said(found) == ("True", "FailedCreate", "exceeded quota: few")
+    assert life.moment(UNDER_WAY, without_pods="FailedCreate: exceeded quota: few")["ReplicaFailure"] == found
+    assert "ReplicaFailure" not in life.moment(UNDER_WAY)
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+def test_what_is_refused_has_the_reason_of_its_work_until_it_is_no_longer(reason: Reason) -> None:
+    life = Life()
+    life.moment(UNDER_WAY, created=True)
+    refused = life.moment(UNDER_WAY, failing="a webhook says no", refused=reason)["Progressing"]
+    assert said(refused) == ("False", reason.value, "a webhook says no")
+    assert said(life.moment(UNDER_WAY)["Progressing"])[:2] == ("True", "ReplicaSetUpdated")
 
 
 def test_what_is_refused_is_said_until_it_is_no_longer() -> None:
@@ -169,22 +187,22 @@ def test_a_new_version_takes_health_away() -> None:
 
 def test_conditions_of_others_stay_and_a_spec_that_is_released_is_valid() -> None:
     life = Life()
-    other = {"type": "ReplicaFailure", "status": "True", "message": "bad", "x": 1}
+    other = {"type": "SomebodyElses", "status": "True", "message": "bad", "x": 1}
     life.stored = {"conditions": [other, {"type": "InvalidSpec", "status": "True", "message": "bad"}]}
     found = life.moment(HEALTHY)
-    assert found["ReplicaFailure"].to_wire() == other
+    assert found["SomebodyElses"].to_wire() == other
     assert "InvalidSpec" not in found
 
 
 def test_a_refusal_says_why_beside_what_was_said_before() -> None:
     life = Life()
     before = status(HEALTHY | {"conditions": [each.to_wire() for each in life.moment(HEALTHY).values()]})
-    refused = refusal(before, "no such Service", life.now)
+    refused = rejection(before, "no such Service", life.now)
     assert refused[:-1] == before.conditions
     assert said(refused[-1]) == ("True", "InvalidSpec", "no such Service")
     again = status({"conditions": [each.to_wire() for each in refused]})
-    assert refusal(again, "no such Service", life.now + timedelta(hours=1)) == refused
-    other = refusal(again, "no such template", life.now + timedelta(hours=1))[-1]
+    assert rejection(again, "no such Service", life.now + timedelta(hours=1)) == refused
+    other = rejection(again, "no such template", life.now + timedelta(hours=1))[-1]
     assert other.message == "no such template"
     assert other.last_transition_time == refused[-1].last_transition_time
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.unit.canary.stage import ROUTED, position
+from tidegate.canary.cluster_state import ClusterState, ObservedReplicaSet
 from tidegate.canary.ephemeral import NOTHING, role_metadata
-from tidegate.canary.passes import Move, Rules, Scale, SetMetadata, Shift, next_move, settled
-from tidegate.canary.position import Position, Weights
-from tidegate.canary.scene import Scene, Standing
+from tidegate.canary.position import CanaryState, Weights
+from tidegate.canary.reconcile import Action, Rules, ScaleReplicaSet, SetMetadata, SetWeight, converged, next_action
 from tidegate.manifests.steps import PodTemplateMetadata
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -21,21 +21,21 @@ CANARY = PodTemplateMetadata(labels={"role": "canary"})
 STABLE = PodTemplateMetadata(annotations={"role": "stable"})
 
 
-def at(**turns: bool) -> Position:
+def at(**turns: bool) -> CanaryState:
     return position({**ROUTED, **ROLES}, 25, 50, replicas=4, sent=0, **turns)
 
 
-def scene(canary: Standing, stable: Standing, weight: int = 0) -> Scene:
+def cluster_state(canary: ObservedReplicaSet, stable: ObservedReplicaSet, weight: int = 0) -> ClusterState:
     chosen = "C" if weight else "S"
-    return Scene((canary, stable), {"stable": "S", "canary": chosen}, Weights(weight, 100 - weight, chosen))
+    return ClusterState((canary, stable), {"stable": "S", "canary": chosen}, Weights(weight, 100 - weight, chosen))
 
 
-def standing(hash_: str, pods: int, metadata: PodTemplateMetadata | None) -> Standing:
-    return Standing(f"shop-{hash_}", hash_, 1, pods, pods, pods, promoted=hash_ == "S", metadata=metadata)
+def standing(hash_: str, pods: int, metadata: PodTemplateMetadata | None) -> ObservedReplicaSet:
+    return ObservedReplicaSet(f"shop-{hash_}", hash_, 1, pods, pods, pods, promoted=hash_ == "S", metadata=metadata)
 
 
-def moved(where: Position, seen: Scene) -> Move | None:
-    return next_move(where, seen, RULES, NOW)
+def moved(where: CanaryState, seen: ClusterState) -> Action | None:
+    return next_action(where, seen, RULES, NOW)
 
 
 @pytest.mark.parametrize(
@@ -52,22 +52,22 @@ def moved(where: Position, seen: Scene) -> Move | None:
         ("S", position(ROUTED, 25), NOTHING),
     ],
 )
-def test_it_follows_the_role(hash_: str, where: Position, worn: PodTemplateMetadata) -> None:
+def test_it_follows_the_role(hash_: str, where: CanaryState, worn: PodTemplateMetadata) -> None:
     assert role_metadata(hash_, where) == worn
 
 
 def test_pods_come_with_it() -> None:
     stable = standing("S", 4, STABLE)
-    assert moved(at(), scene(standing("C", 0, NOTHING), stable)) == SetMetadata("shop-C", CANARY)
-    assert moved(at(), scene(standing("C", 0, CANARY), stable)) == Scale("shop-C", 1)
+    assert moved(at(), cluster_state(standing("C", 0, NOTHING), stable)) == SetMetadata("shop-C", CANARY)
+    assert moved(at(), cluster_state(standing("C", 0, CANARY), stable)) == ScaleReplicaSet("shop-C", 1)
 
 
 def test_what_was_not_finished_is_done_again() -> None:
-    stands = scene(standing("C", 1, None), standing("S", 4, STABLE), weight=25)
+    stands = cluster_state(standing("C", 1, None), standing("S", 4, STABLE), weight=25)
     assert moved(at(), stands) == SetMetadata("shop-C", CANARY)
-    assert not settled(at(), stands, RULES, NOW)
+    assert not converged(at(), stands, RULES, NOW)
 
 
 def test_an_abort_does_not_wait_for_it() -> None:
-    stands = scene(standing("C", 1, None), standing("S", 4, NOTHING), weight=25)
-    assert isinstance(moved(at(aborted=True), stands), Shift)
+    stands = cluster_state(standing("C", 1, None), standing("S", 4, NOTHING), weight=25)
+    assert isinstance(moved(at(aborted=True), stands), SetWeight)

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.canary.experiments import (
-    LINGER,
+    KEPT_AFTERWARDS,
     UNEVEN,
     ExperimentMove,
     ExperimentSet,
     Expose,
-    Linger,
+    KeepUntil,
     Raise,
     Remove,
     Resize,
@@ -22,8 +22,8 @@ from tidegate.canary.experiments import (
     Withdraw,
     is_complete,
     next_step,
+    requeue_at,
     shares_to_route,
-    wake_at,
     wanted_sets,
 )
 from tidegate.manifests.steps import ExperimentStep
@@ -64,7 +64,7 @@ class Model:
             self.sets[move.name] = replace(self.sets[move.name], wanted=move.replicas, created=move.replicas)
         elif isinstance(move, Expose):
             self.sets[move.wanted.name] = replace(self.sets[move.wanted.name], service=move.wanted.service)
-        elif isinstance(move, Linger):
+        elif isinstance(move, KeepUntil):
             self.sets[move.name] = replace(self.sets[move.name], scale_down_at=move.at)
         elif isinstance(move, Withdraw):
             assert move.name not in self.routes, "law 2"
@@ -105,9 +105,9 @@ def test_it_is_raised_and_goes_move_by_move() -> None:
     model.pods()
     assert model.settle((WEIGHED,)) == []
     assert model.routes == {"exp-a": 5}
-    assert model.settle(()) == [Linger("exp-a", NOW + LINGER)]
-    assert wake_at(model.sets.values()) == NOW + LINGER
-    model.now += LINGER
+    assert model.settle(()) == [KeepUntil("exp-a", NOW + KEPT_AFTERWARDS)]
+    assert requeue_at(model.sets.values()) == NOW + KEPT_AFTERWARDS
+    model.now += KEPT_AFTERWARDS
     assert model.settle(()) == [Withdraw("exp-a"), Remove("exp-a")]
 
 
@@ -121,7 +121,7 @@ def test_what_is_wanted_again_stays() -> None:
     model = Model()
     model.settle((WEIGHED,))
     model.settle(())
-    assert model.settle((WEIGHED,)) == [Linger("exp-a", None)]
+    assert model.settle((WEIGHED,)) == [KeepUntil("exp-a", None)]
 
 
 def test_pods_stay_while_a_route_leads_to_them() -> None:
@@ -176,12 +176,12 @@ def test_whatever_happens_the_laws_hold_and_nothing_is_left(turns: list[tuple[Wa
         elif turn == "break":
             model.pods(0)
         elif turn == "time":
-            model.now += LINGER
+            model.now += KEPT_AFTERWARDS
         elif isinstance(turn, tuple):
             wanted = turn
         model.settle(wanted)
     model.settle(())
-    model.now += LINGER
+    model.now += KEPT_AFTERWARDS
     model.settle(())
     assert model.sets == {}
     assert model.routes == {}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.canary.stage import DYNAMIC, ROUTED, pods, position, sets
-from tidegate.canary.position import CanarySize, Position, Weights
+from tidegate.canary.position import CanarySize, CanaryState, Weights
 from tidegate.canary.replica_sets import ReplicaSets, Sizes
 from tidegate.canary.scaling import abort_delay, abort_delay_may_start, at_desired, goal, next_sizes
 from tidegate.manifests.rollout import Canary
@@ -100,7 +100,7 @@ def test_an_abort_without_a_delay_leaves_a_first_step_of_scale_in_force() -> Non
 
 
 def test_an_abort_walks_back_through_the_weights_as_stable_returns() -> None:
-    def at(sent: int, strategy: dict[str, Any] = DYNAMIC) -> Position:
+    def at(sent: int, strategy: dict[str, Any] = DYNAMIC) -> CanaryState:
         return position(strategy, 20, 50, 80, index=0, sent=sent, aborted=True)
 
     assert next_sizes(at(80), sets(8, (5, 2))) == Sizes(8, 5)  # to 50 next

@@ -5,24 +5,34 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from tests.unit.canary.stage import ROUTED, position
-from tidegate.canary.passes import Rules, Select, Shift, next_move
+from tidegate.canary.cluster_state import ClusterState, ObservedReplicaSet
+from tidegate.canary.managed_routes import wanted_routes
 from tidegate.canary.position import Weights
-from tidegate.canary.scene import Scene, Standing
+from tidegate.canary.reconcile import Rules, SetSelector, SetWeight, next_action
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RULES = Rules(("stable",), ("canary",), history=2)
-SETS = (Standing("shop-C", "C", 2, 4, 4, 4), Standing("shop-S", "S", 1, 4, 4, 4, promoted=True))
+SETS = (ObservedReplicaSet("shop-C", "C", 2, 4, 4, 4), ObservedReplicaSet("shop-S", "S", 1, 4, 4, 4, promoted=True))
 ABORTED = position(ROUTED, 25, 50, replicas=4, sent=0, aborted=True)
 
 
 def test_an_aborted_version_is_led_to_by_nothing_again() -> None:
     """Somebody gave the canary Service a share when it led to stable already."""
-    seen = Scene(SETS, {"stable": "S", "canary": "S"}, Weights(7, 93, "S"))
-    assert isinstance(next_move(ABORTED, seen, RULES, NOW), Shift)
+    seen = ClusterState(SETS, {"stable": "S", "canary": "S"}, Weights(7, 93, "S"))
+    assert isinstance(next_action(ABORTED, seen, RULES, NOW), SetWeight)
 
 
 def test_the_weight_goes_before_the_selector() -> None:
-    shared = Scene(SETS, {"stable": "S", "canary": "C"}, Weights(25, 75, "C"))
-    assert isinstance(next_move(ABORTED, shared, RULES, NOW), Shift)
-    alone = Scene(SETS, {"stable": "S", "canary": "C"}, Weights(0, 100, "C"))
-    assert next_move(ABORTED, alone, RULES, NOW) == Select("canary", "S")
+    shared = ClusterState(SETS, {"stable": "S", "canary": "C"}, Weights(25, 75, "C"))
+    assert isinstance(next_action(ABORTED, shared, RULES, NOW), SetWeight)
+    alone = ClusterState(SETS, {"stable": "S", "canary": "C"}, Weights(0, 100, "C"))
+    assert next_action(ABORTED, alone, RULES, NOW) == SetSelector("canary", "S")
+
+
+def test_a_route_by_a_selector_that_is_gone_is_no_route() -> None:
+    header = {"setHeaderRoute": {"name": "beta", "match": [{"headerName": "x-beta", "headerValue": {"exact": "1"}}]}}
+    at = position(ROUTED, 25, header, replicas=4, index=1, sent=25)
+    there = ClusterState(SETS, {"stable": "S", "canary": "C"}, Weights(25, 75, "C"))
+    assert wanted_routes(at, there, RULES.canary, NOW) == {"beta": 1}
+    gone = ClusterState(SETS, {"stable": "S"}, Weights(25, 75, "C"))
+    assert wanted_routes(at, gone, RULES.canary, NOW) == {}

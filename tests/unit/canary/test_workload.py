@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.canary.stage import ROUTED, position, sets
-from tidegate.canary.scene import Workload
+from tidegate.canary.cluster_state import Workload
 from tidegate.canary.workload import workload_size
 
 AT = position(ROUTED, 50, stable_hash="")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from tests.unit.story.accounts import BESIDE, GATE, at, event, failed, gate, metric, release, rolled_back
+from tests.unit.report.accounts import BESIDE, GATE, at, event, failed, gate, metric, release, rolled_back
 from tidegate.analysis.status import Measurement, Phase
 from tidegate.cli.explain import explanation_view
 from tidegate.contract import ReleaseStatus, Waiting
-from tidegate.story import explain
+from tidegate.report import explain
 
 
 def drawn(status: ReleaseStatus) -> str:
@@ -53,9 +53,9 @@ def test_a_gate_in_the_background_says_during_which_step_it_was_judged() -> None
 
 def test_what_has_no_time_keeps_its_column() -> None:
     unsure, held = metric(phase=Phase.INCONCLUSIVE), event(4, "RolloutPaused", analysis=GATE)
-    waiting = Waiting(what="a word on it", since=at(4), who="a person")
+    waiting = Waiting(what="a decision on it", since=at(4), who="a person")
     text = drawn(release(gate(Phase.INCONCLUSIVE, unsure), events=(held,), phase="Paused", waiting=waiting))
-    assert "    12:04:00  held for a person\n              still waits without a limit; a person ends it" in text
+    assert "    12:04:00  held for an operator\n              still waits without a limit; a person ends it" in text
 
 
 def test_what_an_outside_system_said_cannot_speak_to_the_terminal() -> None:

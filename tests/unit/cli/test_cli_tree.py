@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
+from tidegate.cli.formatting import age, columns
 from tidegate.cli.overview import overview
 from tidegate.cli.tree import tree
-from tidegate.cli.words import age, columns
 from tidegate.contract import (
     AnalysisRef,
     CompensationStatus,
@@ -149,7 +149,7 @@ def release(**changes: object) -> ReleaseStatus:
         by="alice@github",
         source=Source(repository="payments/checkout", commit="0a1b2c3d"),
     )
-    return status.model_copy(update=changes)
+    return ReleaseStatus.model_validate(dict(status) | changes)
 
 
 def test_a_paused_release_is_drawn_as_argos_plugin_does_with_what_it_waits_for() -> None:
@@ -226,8 +226,8 @@ def test_an_aborted_release_shows_what_had_to_follow_and_where_to_read_on() -> N
                 waiting=None,
                 compensations=(
                     CompensationStatus(name="traffic to stable", state="done"),
-                    CompensationStatus(name="scale down the canary", state="running"),
-                    CompensationStatus(name="open an incident", state="failed", detail="401 from ServiceNow"),
+                    CompensationStatus(name="canary pods down", state="running"),
+                    CompensationStatus(name="incident", state="failed", detail="401 from ServiceNow"),
                 ),
                 incident=IncidentRef(number="INC0010001", sys_id="ab", url="https://now.example/INC0010001"),
                 warnings=("p99-latency can never fail",),
@@ -240,8 +240,8 @@ def test_an_aborted_release_shows_what_had_to_follow_and_where_to_read_on() -> N
     assert (
         """\
 Undoing:         ✔ traffic to stable (done)
-                 ◌ scale down the canary (running)
-                 ✖ open an incident: 401 from ServiceNow (failed)
+                 ◌ canary pods down (running)
+                 ✖ incident: 401 from ServiceNow (failed)
 Incident:        INC0010001 https://now.example/INC0010001
 Warning:         ⚠ p99-latency can never fail
 """
@@ -251,7 +251,7 @@ Warning:         ⚠ p99-latency can never fail
 
 def test_a_wait_for_a_person_says_so() -> None:
     waiting = Waiting(what="an inconclusive gate", since=ago(minutes=3), who="promote or abort")
-    assert "  Until:         a person acts\n" in text(overview(release(waiting=waiting), None, NOW))
+    assert "  Until:         an operator acts\n" in text(overview(release(waiting=waiting), None, NOW))
 
 
 def test_a_wait_that_is_over_is_due_and_not_negative() -> None:

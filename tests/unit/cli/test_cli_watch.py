@@ -43,7 +43,7 @@ def release(**changes: object) -> ReleaseStatus:
         phase="Progressing",
         started_at=START,
     )
-    return status.model_copy(update=changes)
+    return ReleaseStatus.model_validate(dict(status) | changes)
 
 
 def plain(lines: list[Text]) -> list[str]:

@@ -121,15 +121,15 @@ async def test_what_no_history_can_hold_is_not_decrypted() -> None:
 
 async def test_an_unknown_key_is_named_where_the_value_is_asked_for_and_the_rest_is_read() -> None:
     theirs, ours = data_converter(source("k2", k2=NEW)), data_converter(source())
-    [foreign] = await theirs.encode([request()])
+    [external_changes] = await theirs.encode([request()])
     [own] = await ours.encode(["checkout"])
     with pytest.raises(UnreadablePayloadError) as error:
-        await ours.decode([foreign], [ReleaseRequest])
+        await ours.decode([external_changes], [ReleaseRequest])
     assert "'k2'" in error.value.message
     for key in (OLD, NEW):
         assert base64.b64encode(key).decode() not in str(error.value)
         assert repr(key) not in str(error.value)
-    assert await ours.decode([foreign, own], [Any, str]) == [Unreadable("k2"), "checkout"]
+    assert await ours.decode([external_changes, own], [Any, str]) == [Unreadable("k2"), "checkout"]
 
 
 async def test_without_the_codec_values_are_readable_json_and_what_is_encrypted_says_so() -> None:

@@ -109,6 +109,20 @@ def test_what_no_run_could_carry_out_is_refused(
     assert "s3cret" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["shop-6c54544bf9-2", "shop-6c54544bf9-2-1", "shop-front-bcd456-12-0.3", "shop-bcd456-1-bake", "a-1234567890-1"],
+)
+def test_a_name_that_a_release_would_give_its_own_run_is_refused(name: str) -> None:
+    with pytest.raises(RefusedError, match="as a release names its analysis runs"):
+        asked(template(), name=name)
+
+
+@pytest.mark.parametrize("name", ["error-rate-6c545", "nightly-2026-11-30", "shop-2", "a.b-1"])
+def test_a_name_like_those_that_people_give_is_taken(name: str) -> None:
+    assert asked(template(), name=name).name == name
+
+
 @pytest.mark.parametrize("name", ["Check", "a/b", "-a", "a-", "ä", "a" * 254, "a b"])
 def test_a_name_that_kubernetes_would_not_take_is_refused(name: str) -> None:
     with pytest.raises(RefusedError, match="is no name of an analysis run"):

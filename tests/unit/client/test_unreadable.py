@@ -67,6 +67,12 @@ def test_a_promotion_past_all_gates_is_never_read_into_what_cannot_be_decoded(da
     assert not parse_message(Unreadable(data=data)).full
 
 
+@pytest.mark.parametrize("field", ["status.promoteFull", "spec.strategy", "", 1, None, ["spec.paused"]])
+def test_only_a_field_that_can_ask_is_taken_for_one(field: object) -> None:
+    known = field == "status.promoteFull"
+    assert (parse_message({"field": field}).field is not None) == known
+
+
 def test_what_is_read_leniently_is_bounded() -> None:
     assert read_leniently(b'{"reason": "smells", ' + b'"x": [' * 2_000_000) == {"reason": "smells"}
 

@@ -18,10 +18,10 @@ from tidegate.manifests.limits import (
     MAX_CONTAINERS,
     MAX_DEPTH,
     MAX_ENTRIES,
+    MAX_EXPERIMENTS,
     MAX_METRICS,
     MAX_OBJECT_BYTES,
     MAX_STEPS,
-    MAX_TRIALS,
     excesses,
 )
 from workflows.admission import parse_request
@@ -80,11 +80,11 @@ GIANTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "experiments": (
         rollout(trials(500)),
         "spec.strategy.canary.steps[0].experiment.templates",
-        f"500 templates are more than {MAX_TRIALS}",
+        f"500 templates are more than {MAX_EXPERIMENTS}",
     ),
     "nesting": (rollout(containers=[{"name": "app", "image": "app:1", "x": nested(400)}]), "", "nested deeper"),
     "deep nesting": (rollout(containers=[{"name": "app", "image": "app:1", "x": nested(50_000)}]), "", "nested deeper"),
-    "size": (rollout(annotations={"note": "x" * MAX_OBJECT_BYTES}), "", "larger than 512 KiB"),
+    "size": (rollout(annotations={"note": "x" * MAX_OBJECT_BYTES}), "", "larger than 256 KiB"),
     "entries": (
         rollout(annotations={f"a{index}": "" for index in range(2_000)}),
         "metadata.annotations",
@@ -131,8 +131,8 @@ def test_giant_templates_are_refused_by_the_release_and_by_the_run() -> None:
 
 
 def test_what_is_too_much_together_is_refused() -> None:
-    big = template(1) | {"metadata": {"name": "rate", "annotations": {"note": "x" * 300_000}}}
-    assert "larger than 1024 KiB together" in request(name="checkout", templates=(big,) * 4).excess()
+    big = template(1) | {"metadata": {"name": "rate", "annotations": {"note": "x" * 200_000}}}
+    assert "larger than 1024 KiB together" in request(name="checkout", templates=(big,) * 6).excess()
 
 
 def test_what_people_write_is_far_from_the_limits() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from tidegate.analysis.conditions import compile_condition
 from tidegate.analysis.rules import is_meant
+from tidegate.canary.limits import rolling_limits
 from tidegate.manifests.documents import from_objects
 from tidegate.manifests.findings import Finding, Severity
 from tidegate.manifests.lint import check_release, lint
+from tidegate.manifests.rollout import Rollout
 
 ERROR, WARNING = Severity.ERROR, Severity.WARNING
 WEB = {"web": {"url": "http://127.0.0.1/ok"}}
@@ -166,3 +169,34 @@ def test_a_background_analysis_is_not_started_with_what_a_run_could_not_resolve(
     rules = {"dryRun": [{"metricName": "m"}]}
     [finding] = found("analysis-run", template(**rules), rollout(**rules))
     assert finding.message == "two Dry-Run metric rules have the same name 'm'"
+
+
+@pytest.mark.parametrize("field", ["maxSurge", "maxUnavailable"])
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [
+        ("3", "3 without quotes, or a percentage such as 25%"),
+        ("0", "a whole number without quotes, or a percentage such as 25%"),
+        ("many", "a whole number without quotes, or a percentage such as 25%"),
+        ("25 %", "a whole number without quotes, or a percentage such as 25%"),
+        ("%", "a whole number without quotes, or a percentage such as 25%"),
+    ],
+)
+def test_a_number_of_pods_in_quotes_counts_as_none(field: str, value: str, remedy: str) -> None:
+    document = rollout()
+    document["spec"]["strategy"]["canary"] |= {"maxSurge": 1, "maxUnavailable": 1, field: value}
+    for every in (found("no-pods", document), check_release(document, [template()], {}, {})):
+        [finding] = [each for each in every if each.code == "no-pods"]
+        assert (finding.severity, finding.path) == (WARNING, f"spec.strategy.canary.{field}")
+        assert (finding.value, finding.remedy) == (json.dumps(value), remedy)
+        assert "counts as 0 pods" in finding.message
+    canary = Rollout.model_validate(document).canary
+    limits = rolling_limits(canary, 4)
+    assert (limits.surge if field == "maxSurge" else limits.unavailable) == 0
+
+
+@pytest.mark.parametrize("value", [3, 0, "25%", "0%", "150%"])
+def test_a_number_or_a_percentage_of_pods_is_taken(value: Any) -> None:
+    document = rollout()
+    document["spec"]["strategy"]["canary"] |= {"maxSurge": value, "maxUnavailable": 1}
+    assert found("no-pods", document) == []

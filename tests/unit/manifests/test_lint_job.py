@@ -84,7 +84,7 @@ def test_pods_of_a_job_must_say_how_they_are_restarted() -> None:
 @pytest.mark.parametrize(
     ("job", "path", "message"),
     [
-        ({"spec": {"template": template()}}, "spec", "a Job that hangs holds the analysis for ever"),
+        ({"spec": {"template": template()}}, "spec", "a Job that hangs holds the analysis without end"),
         (
             with_spec(ttlSecondsAfterFinished=0),
             "spec.ttlSecondsAfterFinished",

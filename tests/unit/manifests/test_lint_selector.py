@@ -25,7 +25,7 @@ def rollout(selector: dict[str, object], labels: dict[str, str], /, **status: ob
     }
 
 
-def refusals(document: dict[str, object]) -> list[str]:
+def rejections(document: dict[str, object]) -> list[str]:
     found = lint(loads(json.dumps(document), "live.json"))
     return [str(each) for each in found if each.code == "selector-changed" and each.severity is Severity.ERROR]
 
@@ -41,14 +41,14 @@ def refusals(document: dict[str, object]) -> list[str]:
 )
 def test_lint_refuses_what_leaves_the_pods_of_a_live_object_behind(counted: str, refused: bool) -> None:
     labels = {"app": "shop", "tier": "web"}
-    found = refusals(rollout({"matchLabels": labels}, labels, selector=counted, HPAReplicas=4))
+    found = rejections(rollout({"matchLabels": labels}, labels, selector=counted, HPAReplicas=4))
     assert bool(found) is refused
     for each in found:
         assert "live.json:1" in each
         assert 'spec.selector: "app=shop,tier=web"' in each
         assert counted in each
         assert "another name" in each
-    assert refusals(rollout({"matchLabels": labels}, labels, selector=counted, HPAReplicas=0)) == []
+    assert rejections(rollout({"matchLabels": labels}, labels, selector=counted, HPAReplicas=0)) == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tidegate.cli.app import run
 from tidegate.manifests.documents import Manifests, in_one_round, load, loads
 from tidegate.manifests.findings import Finding, ManifestError, errors
 from tidegate.manifests.lint import lint
+from tidegate.manifests.source import MAX_FAULTS
 from workflows.admission import read_manifest
 
 ROLLOUT = """\
@@ -72,6 +74,61 @@ def test_what_stands_before_broken_text_is_judged() -> None:
     findings = found(f"{TEMPLATE}---\nkind: [\n")
     assert any(each.code == "yaml" for each in findings)
     assert any("failureCondition" in each.path for each in findings)
+
+
+def test_what_stands_behind_broken_text_is_read_and_judged_at_its_lines() -> None:
+    text = f"a: [\n---\n{ROLLOUT}--- ]\n---\nkind: 'x\n---\nb: {{c: d]\n--- # the last\n{TEMPLATE}"
+    findings = found(text)
+    lines = text.splitlines()
+    assert [lines[each.line - 1] for each in findings if each.code == "yaml"] == ["---", "--- ]", "---", "b: {c: d]"]
+    replica = next(each for each in findings if each.path == "spec.replica")
+    condition = next(each for each in findings if "failureCondition" in each.path)
+    assert lines[replica.line - 1] == "  replica: 3"
+    assert "failureCondition" in lines[condition.line - 1]
+
+
+def test_a_text_that_is_broken_over_and_over_is_given_up_soon() -> None:
+    began = time.process_time()
+    with pytest.raises(ManifestError) as refused:
+        loads("--- ]\n" * 150_000, "a.yaml")
+    assert len(refused.value.findings) == MAX_FAULTS
+    assert time.process_time() - began < 5
+
+
+def test_all_faults_of_a_document_are_said_and_what_is_wrong_beside_them() -> None:
+    text = ROLLOUT.replace("  replica: 3\n", "  replicas: 4\n").replace("minReadySeconds: -1", "minReadySeconds: !s -1")
+    text = text.replace("stepz: []", 'maxSurge: 1\n      maxSurge: "x"\n      ? [a]\n      : b\n      stepz: .inf')
+    findings = found(text)
+    by_code: dict[str, set[str]] = {}
+    for each in findings:
+        by_code.setdefault(each.code, set()).add(each.path)
+        assert each.object == "Rollout/checkout"
+    assert by_code["duplicate-key"] == {"spec.replicas", "spec.strategy.canary.maxSurge"}
+    assert by_code["yaml-tag"] == {"spec.minReadySeconds"}
+    assert by_code["yaml"] == {"spec.strategy.canary", "spec.strategy.canary.stepz"}
+    assert "spec.template.metadata.labels" in {each.path for each in findings}
+    assert not [each for each in findings if each.path == "spec.minReadySeconds" and each.code != "yaml-tag"]
+
+
+def test_an_anchor_at_fault_is_said_once() -> None:
+    text = "kind: Rollout\nmetadata: {name: a}\nx: &x {y: !t 1}\n" + "".join(f"x{n}: *x\n" for n in range(50))
+    assert [each.code for each in found(text) if each.code == "yaml-tag"] == ["yaml-tag"]
+
+
+def test_each_file_of_a_folder_and_each_resource_of_an_overlay_is_read(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text("x: [\n")
+    (tmp_path / "c.yaml").write_text(TEMPLATE)
+    with pytest.raises(ManifestError) as refused:
+        load([tmp_path])
+    files = {Path(each.file).name for each in errors(in_one_round(refused.value, judge))}
+    assert files == {"a.yaml", "b.yaml", "c.yaml"}
+    (tmp_path / "kustomization.yaml").write_text(
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a.yaml, b.yaml]\n"
+    )
+    with pytest.raises(ManifestError) as refused:
+        load([tmp_path])
+    assert {Path(each.file).name for each in refused.value.findings} == {"a.yaml", "b.yaml"}
 
 
 def test_nothing_is_said_of_what_follows_from_another_fault() -> None:

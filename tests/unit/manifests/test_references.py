@@ -47,6 +47,17 @@ def details(virtual_services: dict[str, Any], services: dict[str, Any] | None = 
     return [error.detail for error in reference_errors(rollout(), services or {}, virtual_services)]
 
 
+def test_a_destination_rule_that_is_missing_is_named_as_kubernetes_does() -> None:
+    rule = {"name": "dr", "canarySubsetName": "canary", "stableSubsetName": "stable"}
+    split = rollout(trafficRouting={"istio": {"virtualService": {"name": "vs"}, "destinationRule": rule}})
+    [error] = reference_errors(split, {}, {}, destination_rules={"dr": None})
+    assert error.detail == 'destinationrules.networking.istio.io "dr" not found'
+    assert error.path[-3:] == ("istio", "destinationRule", "name")
+    whole = {"spec": {"host": "new", "subsets": [{"name": "canary"}, {"name": "stable"}]}}
+    assert not reference_errors(split, {}, {}, destination_rules={"dr": whole})
+    assert not reference_errors(split, {}, {})
+
+
 def test_what_was_not_looked_for_is_not_judged() -> None:
     assert not details({})
 

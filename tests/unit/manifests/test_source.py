@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.manifests.findings import ManifestError
-from tidegate.manifests.source import MAX_BYTES, Document, Place, read_documents, read_file
+from tidegate.manifests.source import MAX_BYTES, Document, SourceLocation, read_documents, read_file
 
 
 def only(text: str, file: str = "f.yaml") -> Document:
@@ -60,10 +60,10 @@ def test_scalars_mean_what_they_mean_to_kubernetes(scalar: str, value: object) -
 def test_every_field_knows_its_line_in_its_own_document() -> None:
     text = "a: 1\n---\n---\nb:\n  - c: x\n    d: y\n  - e\n"
     first, second = read_documents(text, "f.yaml")
-    assert first.place(("a",)) == Place("f.yaml", 1)
-    assert second.place(("b", 0, "d")) == Place("f.yaml", 6)
-    assert second.place(("b", 1)) == Place("f.yaml", 7)
-    assert second.place(("b", 1, "absent", 3)) == Place("f.yaml", 7)
+    assert first.place(("a",)) == SourceLocation("f.yaml", 1)
+    assert second.place(("b", 0, "d")) == SourceLocation("f.yaml", 6)
+    assert second.place(("b", 1)) == SourceLocation("f.yaml", 7)
+    assert second.place(("b", 1, "absent", 3)) == SourceLocation("f.yaml", 7)
 
 
 def test_merge_keys_are_followed_and_own_keys_win() -> None:
@@ -177,12 +177,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
 
 def test_a_replaced_value_stands_where_it_was_replaced() -> None:
     document = only("a:\n  b: [1, {c: 2}]\n")
-    changed = document.replaced(("a", "b", 1, "c"), 3, Place("patch.yaml", 7))
+    changed = document.replaced(("a", "b", 1, "c"), 3, SourceLocation("patch.yaml", 7))
     assert changed.data == {"a": {"b": [1, {"c": 3}]}}
     assert document.data == {"a": {"b": [1, {"c": 2}]}}
-    assert changed.place(("a", "b", 1, "c")) == Place("patch.yaml", 7)
+    assert changed.place(("a", "b", 1, "c")) == SourceLocation("patch.yaml", 7)
     with pytest.raises(KeyError):
-        document.replaced(("a", "x"), 3, Place("patch.yaml", 7))
+        document.replaced(("a", "x"), 3, SourceLocation("patch.yaml", 7))
 
 
 data = st.recursive(

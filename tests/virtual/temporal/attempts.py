@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
+from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import RetryState, TimeoutType
 from temporalio.api.failure.v1 import Failure
@@ -49,6 +50,7 @@ class ActivityTask:
         self._run = run
         self._over = False
         self._environment: ActivityEnvironment | None = None
+        self._token = b""  # of the attempt under way
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._scheduled = running().now()
         self._heartbeat = asked.heartbeat_timeout.ToTimedelta().total_seconds()
@@ -75,6 +77,7 @@ class ActivityTask:
         self._over = True
         for timer in self._timers.values():
             timer.cancel()
+        self._server.attempts.pop(self._token, None)
 
     # ------------------------------------------------------------------------------------------------------ the worker
 
@@ -89,6 +92,8 @@ class ActivityTask:
         if limit := self.asked.start_to_close_timeout.ToTimedelta().total_seconds():
             self._arm("attempt", limit, lambda: self._timed_out(TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE))
         self._watch_heartbeat()
+        self._token = f"{self._run.run_id}/{self.asked.activity_id}/{self.attempt}".encode()
+        self._server.attempts[self._token] = self
         if fate != "attempt lost":
             self._server.work(self._carry_out(function, environment, self.attempt, answers=not fate))
 
@@ -111,7 +116,7 @@ class ActivityTask:
             start_to_close_timeout=self.asked.start_to_close_timeout.ToTimedelta() or None,
             schedule_to_close_timeout=self.asked.schedule_to_close_timeout.ToTimedelta() or None,
             task_queue=self.asked.task_queue,
-            task_token=f"{run.run_id}/{self.asked.activity_id}/{attempt}".encode(),
+            task_token=self._token,
             workflow_id=run.workflow_id or None,
             workflow_run_id=run.run_id if run.workflow_id else None,
             workflow_type=run.workflow_type or None,
@@ -124,6 +129,8 @@ class ActivityTask:
             )
             answer = await environment.run(function, *arguments)
             [result] = converter.payload_converter.to_payloads([answer])
+        except activity._CompleteAsyncError:
+            return  # it goes on without a slot: who holds its token says how it ended
         except asyncio.CancelledError:
             failure = failures.cancelled()
         except Exception as error:  # of any kind: it is the answer of the attempt
@@ -131,7 +138,7 @@ class ActivityTask:
         if answers and generation == self._server.generation:
             await asyncio.sleep(self._server.chances.latency())
             if attempt == self.attempt and not self._over:
-                self._answered(result, failure)
+                self.answered(result, failure)
 
     def _beat(self, environment: ActivityEnvironment, attempt: int) -> None:
         """The server answers a heartbeat with whether to go on."""
@@ -142,11 +149,17 @@ class ActivityTask:
 
     # ------------------------------------------------------------------------------------------------------ the server
 
+    def beat(self) -> bool:
+        """A heartbeat came by the token; returns whether the attempt is to end."""
+        self._watch_heartbeat()
+        return self.cancel_requested
+
     def _watch_heartbeat(self) -> None:
         if self._heartbeat:
             self._arm("heartbeat", self._heartbeat, lambda: self._timed_out(TimeoutType.TIMEOUT_TYPE_HEARTBEAT))
 
-    def _answered(self, result: Payload, failure: Failure) -> None:
+    def answered(self, result: Payload, failure: Failure) -> None:
+        """The attempt ended, well where the failure is an empty one."""
         self._attempt_over()
         if failure == Failure():
             resolution = ActivityResolution()
@@ -167,6 +180,7 @@ class ActivityTask:
 
     def _attempt_over(self) -> None:
         self._environment = None
+        self._server.attempts.pop(self._token, None)
         for name in ("attempt", "heartbeat"):
             if (timer := self._timers.pop(name, None)) is not None:
                 timer.cancel()

@@ -36,7 +36,7 @@ class Commands:
         self.activities: dict[int, ActivityTask] = {}
         self.children: dict[int, Any] = {}  # the child's start command
         self._started: dict[int, Execution] = {}
-        self.settled: set[tuple[str, int]] = set()  # of which the workflow has heard the end
+        self.converged: set[tuple[str, int]] = set()  # of which the workflow has heard the end
 
     def close(self) -> None:
         """The run is over: nobody waits for any of it."""
@@ -67,23 +67,23 @@ class Commands:
 
     def _cancelled_activity(self, seq: int, unsent: WorkflowCommand | None) -> list[WorkflowActivationJob]:
         pending = self.activities.get(seq)
-        if ("activity", seq) in self.settled or (unsent is None and pending is None):
+        if ("activity", seq) in self.converged or (unsent is None and pending is None):
             return []
         asked = unsent.schedule_activity if unsent is not None else pending.asked  # type: ignore[union-attr]
         if unsent is None and asked.cancellation_type == ActivityCancellationType.WAIT_CANCELLATION_COMPLETED:
             return []
-        self.settled.add(("activity", seq))
+        self.converged.add(("activity", seq))
         job = WorkflowActivationJob()
         job.resolve_activity.seq = seq
         job.resolve_activity.result.CopyFrom(resolved_as_cancelled(asked))
         return [job]
 
     def _cancelled_child(self, seq: int, unsent: WorkflowCommand | None) -> list[WorkflowActivationJob]:
-        if ("child", seq) in self.settled:
+        if ("child", seq) in self.converged:
             return []
         job = WorkflowActivationJob()
         if unsent is not None:
-            self.settled.add(("child", seq))
+            self.converged.add(("child", seq))
             asked = unsent.start_child_workflow_execution
             failure = failures.of_child(
                 asked.workflow_id, "", asked.workflow_type, failures.cancelled(), "cancelled before scheduled"
@@ -95,7 +95,7 @@ class Commands:
         at_once = (ChildWorkflowCancellationType.ABANDON, ChildWorkflowCancellationType.TRY_CANCEL)
         if asked is None or asked.cancellation_type not in at_once:
             return []
-        self.settled.add(("child", seq))
+        self.converged.add(("child", seq))
         job.resolve_child_workflow_execution.seq = seq
         job.resolve_child_workflow_execution.result.cancelled.failure.CopyFrom(
             failures.of_child(asked.workflow_id, "", asked.workflow_type, failures.cancelled(), "cancelled")
@@ -131,7 +131,7 @@ class Commands:
         self._run.drop(lambda job: job.HasField("fire_timer") and job.fire_timer.seq == asked.seq)
 
     def _schedule_activity(self, asked: Any) -> None:
-        if ("activity", asked.seq) not in self.settled:  # it was cancelled before it was sent
+        if ("activity", asked.seq) not in self.converged:  # it was cancelled before it was sent
             self.activities[asked.seq] = ActivityTask(self._run.server, self._run, asked)
 
     def _request_cancel_activity(self, asked: Any) -> None:
@@ -144,7 +144,7 @@ class Commands:
         pending.request_cancel()
 
     def _start_child_workflow_execution(self, asked: Any) -> None:
-        if ("child", asked.seq) in self.settled:
+        if ("child", asked.seq) in self.converged:
             return
         self.children[asked.seq] = asked
         running().call_later(self._run.server.chances.latency(), lambda: self._begin_child(asked))
@@ -164,13 +164,13 @@ class Commands:
         else:
             start.succeeded.run_id = child.run_id
             self._started[asked.seq] = child
-        if ("child", asked.seq) not in self.settled:
+        if ("child", asked.seq) not in self.converged:
             self._run.add(job)
 
     def child_ended(self, seq: int, job: WorkflowActivationJob) -> None:
         """A child closed."""
-        if ("child", seq) not in self.settled and not self._run.closed:
-            self.settled.add(("child", seq))
+        if ("child", seq) not in self.converged and not self._run.closed:
+            self.converged.add(("child", seq))
             self._run.add(job)
 
     def _cancel_child_workflow_execution(self, asked: Any) -> None:
@@ -180,6 +180,17 @@ class Commands:
         workflow_id, reason = start.workflow_id, asked.reason
         delay = self._run.server.chances.latency()
         running().call_later(delay, lambda: self._run.server.cancel(workflow_id, reason=reason, parent=self._run))
+
+    def _request_cancel_external_workflow_execution(self, asked: Any) -> None:
+        def deliver() -> None:
+            workflow_id = asked.workflow_execution.workflow_id
+            job = WorkflowActivationJob()
+            job.resolve_request_cancel_external_workflow.seq = asked.seq
+            if not self._run.server.cancel(workflow_id, reason=asked.reason):
+                job.resolve_request_cancel_external_workflow.failure.CopyFrom(failures.not_there(workflow_id))
+            self._run.add(job)
+
+        running().call_later(self._run.server.chances.latency(), deliver)
 
     def _signal_external_workflow_execution(self, asked: Any) -> None:
         def deliver() -> None:

@@ -118,9 +118,9 @@ class Execution:
     def activity_ended(self, seq: int, resolution: Any) -> None:
         """An activity ended; None where the workflow was told so before."""
         self.commands.activities.pop(seq, None)
-        if resolution is None or ("activity", seq) in self.commands.settled:
+        if resolution is None or ("activity", seq) in self.commands.converged:
             return
-        self.commands.settled.add(("activity", seq))
+        self.commands.converged.add(("activity", seq))
         job = WorkflowActivationJob()
         job.resolve_activity.seq = seq
         job.resolve_activity.result.CopyFrom(resolution)
@@ -168,7 +168,7 @@ class Execution:
 
     def _play(self, turn: Turn) -> list[Turn]:
         instance, flags = self._alive(), self._flags()
-        self._settled = set(self.commands.settled)
+        self._settled = set(self.commands.converged)
         turns = [instance.play(turn, flags)]
         while jobs := self.commands.answered_at_once(_commands(turns), turns[-1].commands):
             turns.append(instance.play(Turn(turn.at, jobs, length=turn.length), flags))
@@ -198,7 +198,7 @@ class Execution:
     def _again(self, turns: list[Turn], delay: float) -> None:
         """That task counts for nothing: what it was told is told again, with what has happened since."""
         self.forget()
-        self.commands.settled = self._settled
+        self.commands.converged = self._settled
         self._jobs = [*turns[0].jobs, *self._jobs]
         self._wake(delay)
 

@@ -21,6 +21,7 @@ from temporalio.converter import DataConverter
 from temporalio.workflow import _Definition
 
 from tests.virtual.temporal import failures
+from tests.virtual.temporal.attempts import ActivityTask
 from tests.virtual.temporal.chances import Chances
 from tests.virtual.temporal.execution import Execution
 from tests.virtual.temporal.loop import running
@@ -44,6 +45,7 @@ class VirtualTemporal:
         self.converter = converter
         self.runs: dict[str, list[Execution]] = {}
         self.standalone: dict[str, StandaloneActivity] = {}  # by id
+        self.attempts: dict[bytes, ActivityTask] = {}  # that a worker has, by task token
         self.replays = 0
         self.generation = 0
         self._signals = 0

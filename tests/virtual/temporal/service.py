@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType, UpdateWorkflowExecutionLifecycleStage
 from temporalio.api.enums.v1 import WorkflowExecutionStatus as Status
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.update.v1 import Outcome
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice import v1 as api
 from temporalio.client import Client
 from temporalio.service import ConnectConfig, RPCError, RPCStatusCode, ServiceClient
 
+from tests.virtual.temporal.attempts import ActivityTask
 from tests.virtual.temporal.execution import Execution
 from tests.virtual.temporal.server import VirtualTemporal
 from tests.virtual.temporal.standalone import StandaloneActivity
+from tests.virtual.temporal.visibility import condition_of
 
 _COMPLETED = UpdateWorkflowExecutionLifecycleStage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
-_CONDITIONS = re.compile(r"(\w+)\s+(=|>|IN|STARTS_WITH)\s+(\([^)]*\)|\"[^\"]*\")")
 
 
 def client_of(server: VirtualTemporal) -> Client:
@@ -50,6 +52,7 @@ class VirtualService(ServiceClient):
     async def _rpc_call(self, rpc: str, req: Any, resp_type: Any, *, timeout: timedelta | None, **_: Any) -> Any:
         answer: Callable[[Any], Awaitable[Any]] | None = getattr(self, f"_{rpc}", None)
         if answer is None:
+            self._server.troubles.append(f"unknown method {rpc}")
             raise RPCError(f"unknown method {rpc}", RPCStatusCode.UNIMPLEMENTED, b"")
         try:
             async with asyncio.timeout(timeout.total_seconds() if timeout else None):
@@ -80,8 +83,13 @@ class VirtualService(ServiceClient):
         return api.DescribeNamespaceResponse()
 
     async def _list_workflow_executions(self, req: Any) -> Any:
+        try:
+            is_asked_for = condition_of(req.query)
+        except RPCError as error:  # whoever asked goes on without an answer, and nobody would hear of it
+            self._server.troubles.append(error.message)
+            raise
         runs = sorted(self._server.all_runs(), key=lambda run: run.started_at, reverse=True)
-        shown = [_info(run) for run in runs if _matches(run, req.query)]
+        shown = [_info(run) for run in runs if is_asked_for(run)]
         return api.ListWorkflowExecutionsResponse(executions=shown)
 
     async def _query_workflow(self, req: Any) -> Any:
@@ -147,6 +155,28 @@ class VirtualService(ServiceClient):
         found = self._server.standalone[req.activity_id]
         return api.PollActivityExecutionResponse(run_id=found.run_id, outcome=await asyncio.shield(found.outcome))
 
+    # ------------------------------------------------------------------------------- activities that have no slot
+
+    def _attempt(self, req: Any) -> ActivityTask:
+        attempt = self._server.attempts.get(req.task_token)
+        if attempt is None:
+            raise RPCError("invalid activityID or activity already timed out", RPCStatusCode.NOT_FOUND, b"")
+        return attempt
+
+    async def _record_activity_task_heartbeat(self, req: Any) -> Any:
+        return api.RecordActivityTaskHeartbeatResponse(cancel_requested=self._attempt(req).beat())
+
+    async def _respond_activity_task_completed(self, req: Any) -> Any:
+        [result] = req.result.payloads
+        self._attempt(req).answered(result, Failure())
+        return api.RespondActivityTaskCompletedResponse()
+
+    async def _respond_activity_task_failed(self, req: Any) -> Any:
+        self._attempt(req).answered(Payload(), req.failure)
+        return api.RespondActivityTaskFailedResponse()
+
+    # --------------------------------------------------------------------------------------------------------- updates
+
     async def _update_workflow_execution(self, req: Any) -> Any:
         return await self._update(self._found(req.workflow_execution), req)
 
@@ -203,24 +233,3 @@ def _info(run: Execution) -> WorkflowExecutionInfo:
     for name, payload in run.search_attributes.items():
         info.search_attributes.indexed_fields[name].CopyFrom(payload)
     return info
-
-
-def _matches(run: Execution, query: str) -> bool:
-    """Whether a run is among those that a visibility query asks for."""
-    return all(_holds(run, field, operator, value) for field, operator, value in _CONDITIONS.findall(query))
-
-
-def _holds(run: Execution, field: str, operator: str, value: str) -> bool:
-    wanted = re.findall(r"\"([^\"]*)\"", value)
-    match field, operator:
-        case "WorkflowType", "=":
-            return run.workflow_type == wanted[0]
-        case "WorkflowId", "STARTS_WITH":
-            return run.workflow_id.startswith(wanted[0])
-        case "CloseTime", ">":
-            return run.closed_at is not None and run.closed_at > datetime.fromisoformat(wanted[0])
-        case "ExecutionStatus", "IN":
-            name = Status.Name(run.status).removeprefix("WORKFLOW_EXECUTION_STATUS_").replace("_", "").lower()
-            return name in [each.lower() for each in wanted]
-    payload = run.search_attributes.get(field)
-    return payload is not None and payload.data.decode().strip('"') == wanted[0]

@@ -9,12 +9,13 @@ from lark.exceptions import VisitError
 
 from tidegate.analysis.expressions import syntax
 from tidegate.analysis.expressions.errors import ConditionError
-from tidegate.analysis.expressions.grammars import load, unexpected
 from tidegate.analysis.expressions.limits import MAX_DEPTH, MAX_NODES, MAX_TEXT
 from tidegate.analysis.expressions.literals import read_bytes, read_number, read_raw_string, read_string
 from tidegate.analysis.expressions.precedence import Infix, Item, Pipe, Prefix, join
 from tidegate.analysis.expressions.signatures import BUILTINS
 from tidegate.analysis.expressions.syntax import Node
+from tidegate.analysis.expressions.unexpected import unexpected
+from tidegate.manifests.grammar import Grammar
 
 _CANONICAL: Final = {"and": "&&", "or": "||", "not": "!", "^": "**"}
 _CONSTANTS: Final = {"true": True, "false": False, "nil": None}
@@ -228,5 +229,4 @@ def _traversal(name: Token, collection: Node, predicate: Node | None = None, ext
     return syntax.Traversal(_column(name), str(name), collection, predicate, extra)
 
 
-# Read when the module is imported: a workflow may not open files.
-_GRAMMAR = load("conditions.lark", transformer=_TreeBuilder())
+_GRAMMAR: Final = Grammar("conditions.lark", rel_to=__file__, transformer=_TreeBuilder())

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, cast
 
-from lark import Lark, Token, Tree, UnexpectedInput
+from lark import Token, Tree, UnexpectedInput
 
 from tidegate.analysis.expressions.automaton import AnchorState, Automaton, SetState, SplitState, State
 from tidegate.analysis.expressions.charsets import anything, bracket_set, escape_set, single
 from tidegate.analysis.expressions.errors import ConditionError
-from tidegate.analysis.expressions.grammars import load, unexpected
 from tidegate.analysis.expressions.limits import MAX_TEXT
+from tidegate.analysis.expressions.unexpected import unexpected
+from tidegate.manifests.grammar import Grammar
 
 _MAX_REPEAT: Final = 1_000
 _MAX_STATES: Final = 2_000
@@ -65,8 +66,7 @@ def compile_pattern(text: str) -> Automaton:
     return _Builder().automaton(tree)
 
 
-# Read when the module is imported: a workflow, which reads no file, may be the first to ask.
-_GRAMMAR: Lark = load("patterns.lark", lexer="basic")
+_GRAMMAR: Final = Grammar("patterns.lark", rel_to=__file__, lexer="basic")
 
 
 class _Builder:

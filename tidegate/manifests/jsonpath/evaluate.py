@@ -15,11 +15,11 @@ from tidegate.manifests.jsonpath.syntax import (
     Compared,
     Descent,
     Exists,
-    Field,
     Index,
-    Literal,
     Path,
-    Slice,
+    PathField,
+    PathLiteral,
+    PathSlice,
     Step,
     Union,
     Wildcard,
@@ -80,7 +80,7 @@ class _Walk:
 
     def _step(self, values: list[JsonValue], step: Step) -> Iterable[JsonValue]:
         match step:
-            case Field(name):
+            case PathField(name):
                 return _named(values, name)
             case Wildcard():
                 return chain.from_iterable(map(_children, values))
@@ -88,11 +88,11 @@ class _Walk:
                 return self._containers(values)
             case Index(position):
                 return (_element(items, position) for items in _lists(values))
-            case Slice():
+            case PathSlice():
                 return chain.from_iterable(_sliced(items, step) for items in _lists(values))
             case Union(paths):
                 return chain.from_iterable(self.along(values, path) for path in paths)
-            case Literal(value):
+            case PathLiteral(value):
                 return [value] * len(values)
             case Exists(path):
                 return (item for item in self._filtered(values) if self._exists(item, path))
@@ -159,7 +159,7 @@ def _element(items: list[JsonValue], position: int) -> JsonValue:
     return items[position]
 
 
-def _sliced(items: list[JsonValue], asked: Slice) -> list[JsonValue]:
+def _sliced(items: list[JsonValue], asked: PathSlice) -> list[JsonValue]:
     """The elements by client-go's rules: unlike in Python, a slice that reaches beyond its list is an error."""
     length = len(items)
     start = _from_start(asked.start, 0, length)

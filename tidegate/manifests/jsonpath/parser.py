@@ -6,18 +6,19 @@ import re
 from functools import lru_cache
 from typing import Any, Final, cast
 
-from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken
+from lark import Token, Transformer, UnexpectedInput, UnexpectedToken
 
+from tidegate.manifests.grammar import Grammar
 from tidegate.manifests.jsonpath.errors import PathError
 from tidegate.manifests.jsonpath.syntax import (
     Compared,
     Descent,
     Exists,
-    Field,
     Index,
-    Literal,
     Path,
-    Slice,
+    PathField,
+    PathLiteral,
+    PathSlice,
     Step,
     Union,
     Wildcard,
@@ -52,7 +53,7 @@ def _within_quotes(text: str) -> Path:
         return cast(Path, _GRAMMAR.parse(text, start="inner"))
     except UnexpectedInput:
         # A name that could not stand without quotes, as those with a space in it.
-        return (Field(_unescaped(text)),)
+        return (PathField(_unescaped(text)),)
 
 
 class _Steps(Transformer[Token, Path]):
@@ -67,7 +68,7 @@ class _Steps(Transformer[Token, Path]):
     inner = relative = path
 
     def name(self, children: list[Token]) -> Step:
-        return Field(_unescaped(children[0]))
+        return PathField(_unescaped(children[0]))
 
     def wildcard(self, _: list[Token]) -> Step:
         return Wildcard()
@@ -82,10 +83,10 @@ class _Steps(Transformer[Token, Path]):
         return (Index(int(children[0])),)
 
     def slice(self, children: list[Token]) -> Path:
-        return (Slice(*(int(part) if part else None for part in children[0].split(":"))),)
+        return (PathSlice(*(int(part) if part else None for part in children[0].split(":"))),)
 
     def every(self, _: list[Token]) -> Path:
-        return (Slice(),)
+        return (PathSlice(),)
 
     def quoted(self, children: list[Token]) -> Path:
         return _within_quotes(children[0][1:-1])
@@ -101,10 +102,10 @@ class _Steps(Transformer[Token, Path]):
         literal = children[0]
         match literal.type:
             case "QUOTED":
-                return (Literal(_unescaped(literal[1:-1])),)
+                return (PathLiteral(_unescaped(literal[1:-1])),)
             case "BOOL":
-                return (Literal(literal == "true"),)
-        return (Literal(float(literal)),)
+                return (PathLiteral(literal == "true"),)
+        return (PathLiteral(float(literal)),)
 
 
-_GRAMMAR: Final = Lark.open("path.lark", rel_to=__file__, parser="lalr", start=["start", "inner"], transformer=_Steps())
+_GRAMMAR: Final = Grammar("path.lark", rel_to=__file__, start=["start", "inner"], transformer=_Steps())

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 
 @dataclass(frozen=True)
-class Field:
+class PathField:
     """What stands under `name` in each map."""
 
     name: str
@@ -32,7 +32,7 @@ class Index:
 
 
 @dataclass(frozen=True)
-class Slice:
+class PathSlice:
     """The elements of each list from `start` to before `end`, every `step`th; None is the beginning, the end and 1."""
 
     start: int | None = None
@@ -48,7 +48,7 @@ class Union:
 
 
 @dataclass(frozen=True)
-class Literal:
+class PathLiteral:
     """The value itself."""
 
     value: JsonValue
@@ -70,5 +70,5 @@ class Compared:
     right: Path
 
 
-Step = Field | Wildcard | Descent | Index | Slice | Union | Literal | Exists | Compared
+Step = PathField | Wildcard | Descent | Index | PathSlice | Union | PathLiteral | Exists | Compared
 Path = tuple[Step, ...]

@@ -13,7 +13,7 @@ from tidegate.manifests.placeholders import names_in
 def argument_value_findings(loaded: Loaded[Any], value: str | None, path: Path) -> Iterator[Finding]:
     """A placeholder within a value: nobody fills it in, and it reaches the provider as it stands."""
     for name in dict.fromkeys(names_in(value or "")):
-        message = f"{{{{{name}}}}} in the value of an argument is not filled in: it is asked for as it stands"
+        message = f"{{{{{name}}}}} in the value of an argument is not filled in: it is used as it is written"
         meant = name.startswith("args.")
         remedy = "write the placeholder where the argument is used, beside the argument's own" if meant else ""
         severity = Severity.ERROR if meant else Severity.WARNING

@@ -74,6 +74,7 @@ def check_release(
     services: Observed,
     virtual_services: Observed,
     *,
+    destination_rules: Observed | None = None,
     workload: Mapping[str, Any] | None = None,
     standing: Mapping[str, Mapping[str, str]] | None = None,
     compile_condition: CompileCondition | None = None,
@@ -92,7 +93,7 @@ def check_release(
     findings = lint(_with_used_templates(manifests, written), compile_condition=compile_condition)
     findings += left_behind_findings(loaded, standing or {})
     if loaded.model.spec.strategy.canary is not None:
-        errors = reference_errors(loaded.model, services, virtual_services, templates)
+        errors = reference_errors(loaded.model, services, virtual_services, templates, destination_rules)
         findings += field_findings(loaded, errors, "reference")
         findings += mesh_findings(loaded, virtual_services)
     return list(dict.fromkeys(each for each in findings if each.code not in _ANSWERED_BY_THE_CLUSTER))

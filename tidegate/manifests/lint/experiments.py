@@ -94,7 +94,7 @@ def _shares(rollout: Loaded[Rollout], step: ExperimentStep, path: Path, left: in
             continue
         at, total = (*path, "templates", index, "weight"), total + max(0, template.weight)
         if template.weight < 0 or total > left:
-            message = f"there is no such share: the canary leaves {left} percent to all that stands beside it"
+            message = f"there is no such share: the canary leaves {left} percent to all that runs beside it"
             remedy = "lower the weights of the experiment, or the setWeight before it"
             yield rollout.finding(Severity.ERROR, CODE, at, message, value=template.weight, remedy=remedy)
         elif template.weight and template.replicas == 0:
@@ -110,7 +110,7 @@ def _end(rollout: Loaded[Rollout], step: ExperimentStep, path: Path) -> Iterator
             at, value = (*path, "duration"), step.duration
             yield rollout.finding(Severity.ERROR, CODE, at, str(error), value=value, remedy=DURATION_HINT)
     elif not any(analysis.required_for_completion for analysis in step.analyses):
-        message = "nothing ends the experiment but a failed analysis or a person"
+        message = "nothing ends the experiment but a failed analysis or an operator"
         remedy = "give it a duration, or an analysis with requiredForCompletion"
         yield rollout.finding(Severity.WARNING, "endless-experiment", path, message, remedy=remedy)
 

@@ -75,7 +75,7 @@ def _problems(template: AnalysisTemplate, job: Job) -> Iterator[Problem]:
 def _surprises(job: Job) -> Iterator[Problem]:
     spec = job.spec
     if spec.active_deadline_seconds is None:
-        yield ("spec",), "a Job that hangs holds the analysis for ever", "write activeDeadlineSeconds"
+        yield ("spec",), "a Job that hangs holds the analysis without end", "write activeDeadlineSeconds"
     ttl = spec.ttl_seconds_after_finished
     if ttl is not None and 0 <= ttl < SHORTEST_TTL:
         message = f"{ttl}: the Job is kept for {SHORTEST_TTL} s, so that its end is seen"

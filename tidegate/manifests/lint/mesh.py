@@ -13,8 +13,8 @@ from tidegate.manifests.rollout import IstioVirtualService, Rollout
 from tidegate.manifests.routes import (
     PROTOCOLS,
     EditedRoute,
-    Role,
     RouteError,
+    RouteRole,
     Sides,
     check_once,
     edited_routes,
@@ -107,7 +107,7 @@ def _foreign_hosts(
     own = rollout.metadata.namespace
     for each in route.destinations:
         role = sides.role(each.destination)
-        if role not in (Role.STABLE, Role.CANARY):
+        if role not in (RouteRole.STABLE, RouteRole.CANARY):
             continue
         written = _namespace_of(each.destination)
         meant = written or namespace
@@ -143,7 +143,7 @@ def _removed(
 ) -> Iterator[Finding]:
     """Destinations with traffic that a release deletes, as Argo does: neither side nor an additional subset."""
     for each in route.destinations:
-        if each.weight and sides.role(each.destination) is Role.OTHER:
+        if each.weight and sides.role(each.destination) is RouteRole.OTHER:
             message = (
                 f"route {route.label} of VirtualService {setting.name} also leads to {each.destination.host} "
                 f"with {each.weight} %; the first weight of a release removes that"

@@ -13,7 +13,7 @@ from tidegate.manifests.lint.conditions import CompileCondition, condition_findi
 from tidegate.manifests.lint.datadog import datadog_findings
 from tidegate.manifests.lint.job import job_findings
 from tidegate.manifests.lint.prometheus import prometheus_findings
-from tidegate.manifests.lint.scope import Binding, Scope, open_scope, scope_of
+from tidegate.manifests.lint.scope import Binding, LintScope, open_scope, scope_of
 from tidegate.manifests.lint.traps import trap_findings
 from tidegate.manifests.lint.web import web_findings
 from tidegate.manifests.providers.datadog import Datadog
@@ -90,13 +90,13 @@ def _scopes(
         at = (*path, "query") if name == "query" and datadog.query else (*path, "queries", name)
         if not bound:
             yield from open_scope(template, query, at, _SCOPE_REMEDY)
-        blind = [(user, found) for user, found in scopes if found[name] is Scope.EVERYTHING]
+        blind = [(user, found) for user, found in scopes if found[name] is LintScope.EVERYTHING]
         if not blind:
             continue
         where = "; ".join(str(user) for user, _ in blind if user)
         message = f"query without the canary's tag: it looks at all versions together{f' ({where})' if where else ''}"
         # Beside a query of the canary, one over everything may be meant for comparison; with no Rollout at hand nobody
         # knows what the arguments will be.
-        alone = any(user and Scope.CANARY not in found.values() for user, found in blind)
+        alone = any(user and LintScope.CANARY not in found.values() for user, found in blind)
         severity = Severity.ERROR if alone else Severity.WARNING
         yield template.finding(severity, "unscoped-query", at, message, value=metric.name, remedy=_SCOPE_REMEDY)

@@ -45,7 +45,7 @@ def rule_findings(
                 if matches is None or any(matches(pattern, name) for name in names):
                     continue
                 message = "the regular expression is found in no metric's name: a run would be an Error"
-                remedy = ".* stands for all of them" if pattern == "*" else f"metrics: {', '.join(names) or 'none'}"
+                remedy = ".* matches all of them" if pattern == "*" else f"metrics: {', '.join(names) or 'none'}"
                 at = (*path, field, index, "metricName")
                 yield loaded.finding(Severity.ERROR, "no-such-metric", at, message, value=pattern, remedy=remedy)
     for index, rule in enumerate(given.measurement_retention):

@@ -9,7 +9,7 @@ from tidegate.manifests.documents import Loaded
 from tidegate.manifests.durations import DURATION_HINT, parse_duration
 from tidegate.manifests.findings import Finding, Path, Severity
 from tidegate.manifests.lint.over_http import Problem, access_findings, is_open, is_url, located
-from tidegate.manifests.lint.scope import Binding, Scope, open_scope, scope_of
+from tidegate.manifests.lint.scope import Binding, LintScope, open_scope, scope_of
 from tidegate.manifests.providers.limits import LONGEST_TIMEOUT
 from tidegate.manifests.providers.prometheus import Prometheus, RangeQuery
 
@@ -37,7 +37,7 @@ def prometheus_findings(
     yield from located(template, at, CODE, Severity.WARNING, _surprises(asked))
     if not bound:
         yield from open_scope(template, asked.query, (*at, "query"), _SCOPE_REMEDY)
-    blind = [user for user in bound or (None,) if scope_of(asked.query, template.model, user) is Scope.EVERYTHING]
+    blind = [user for user in bound or (None,) if scope_of(asked.query, template.model, user) is LintScope.EVERYTHING]
     if blind:
         users = "; ".join(str(user) for user in blind if user)
         message = f"query without the canary's label: it looks at all versions together{f' ({users})' if users else ''}"
@@ -82,4 +82,4 @@ def _surprises(asked: Prometheus) -> Iterator[Problem]:
             f"write at most {LONGEST_TIMEOUT}",
         )
     if asked.insecure and asked.ca_cert:
-        yield ("caCert",), "insecure checks no certificate, so nobody looks at caCert", "leave insecure out"
+        yield ("caCert",), "insecure checks no certificate, so caCert is not used", "leave insecure out"

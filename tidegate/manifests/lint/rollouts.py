@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, JsonValue
 
 from tidegate.manifests.documents import Loaded, Manifests
+from tidegate.manifests.durations import int_or_zero, is_percentage
 from tidegate.manifests.field_error import FieldError
 from tidegate.manifests.findings import Finding, Path, Severity
 from tidegate.manifests.lint.mesh import mesh_findings
@@ -31,6 +32,7 @@ def rollout_findings(rollout: Loaded[Rollout]) -> Iterator[Finding]:
     canary = rollout.model.spec.strategy.canary
     if canary is not None:
         yield from _threshold_findings(rollout, canary)
+        yield from _pod_count_findings(rollout, canary)
 
 
 def reference_findings(rollout: Loaded[Rollout], manifests: Manifests, *, complete: bool) -> Iterator[Finding]:
@@ -67,6 +69,21 @@ def _threshold_findings(rollout: Loaded[Rollout], canary: Canary) -> Iterator[Fi
         yield rollout.finding(
             Severity.ERROR, "invalid", (*path, "value"), message, value=threshold.value, remedy=remedy
         )
+
+
+def _pod_count_findings(rollout: Loaded[Rollout], canary: Canary) -> Iterator[Finding]:
+    """A number of pods in quotes, or no number: Argo lets it pass, and counts no pods.
+
+    Source: k8s.io/apimachinery, util/intstr, GetScaledValueFromIntOrPercent, whose error argo-rollouts leaves alone.
+    """
+    for name, value in (("maxSurge", canary.max_surge), ("maxUnavailable", canary.max_unavailable)):
+        if isinstance(value, str) and not is_percentage(value):
+            message = "counts as 0 pods, as in Argo Rollouts: text that is no percentage is an invalid value"
+            number = int_or_zero(value)
+            meant = f"{number} without quotes" if number > 0 else "a whole number without quotes"
+            path = ("spec", "strategy", "canary", name)
+            remedy = f"{meant}, or a percentage such as 25%"
+            yield rollout.finding(Severity.WARNING, "no-pods", path, message, value=value, remedy=remedy)
 
 
 def pod_template_findings(loaded: Loaded[Any], template: Mapping[str, JsonValue], path: Path) -> Iterator[Finding]:
@@ -132,6 +149,6 @@ def _selector_notes(canary: Canary, rollout: Loaded[Rollout], manifests: Manifes
     for name in _service_names(canary):
         service = beside(rollout, manifests.services, name)
         if service is not None and HASH_LABEL not in service.model.spec.selector:
-            message = f"the selector does not tell versions apart; a release adds {HASH_LABEL} to it"
+            message = f"the selector does not distinguish versions; a release adds {HASH_LABEL} to it"
             remedy = "nothing to do; let a GitOps tool ignore that label"
             yield service.finding(Severity.NOTE, "service-selector", ("spec", "selector"), message, remedy=remedy)

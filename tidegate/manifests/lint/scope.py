@@ -35,7 +35,7 @@ class Binding(NamedTuple):
         return f"{self.rollout.label}, {where}"
 
 
-class Scope(Enum):
+class LintScope(Enum):
     """What a query looks at."""
 
     CANARY = "canary"
@@ -57,17 +57,17 @@ def bindings(
     ]
 
 
-def scope_of(query: str, template: AnalysisTemplate, binding: Binding | None) -> Scope:
+def scope_of(query: str, template: AnalysisTemplate, binding: Binding | None) -> LintScope:
     """What a query looks at when an analysis supplies the arguments; `binding` None when no analysis is known."""
     text = _ARGUMENT.sub(lambda found: _meaning(found[1], template, binding), query)
     if _VERSION in text or _CANARY_TAG.search(text):
-        return Scope.CANARY
-    return Scope.UNKNOWN if binding is None and _ARGUMENT.search(query) else Scope.EVERYTHING
+        return LintScope.CANARY
+    return LintScope.UNKNOWN if binding is None and _ARGUMENT.search(query) else LintScope.EVERYTHING
 
 
 def open_scope(template: Loaded[AnalysisTemplate], query: str, path: Path, remedy: str) -> Iterator[Finding]:
     """A note for a query of which only its arguments decide what it looks at, while no analysis supplies any."""
-    if scope_of(query, template.model, None) is Scope.UNKNOWN:
+    if scope_of(query, template.model, None) is LintScope.UNKNOWN:
         deciding = ", ".join(dict.fromkeys(f"args.{name}" for name in _ARGUMENT.findall(query)))
         message = f"whether the query looks at the canary alone is decided by what is given for {deciding}"
         yield template.finding(Severity.NOTE, "open-scope", path, message, remedy=remedy)

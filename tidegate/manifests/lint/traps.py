@@ -53,7 +53,7 @@ def _inconclusive_band(template: Loaded[AnalysisTemplate], metric: Metric, path:
         return
     message = (
         "a reading that meets neither condition is inconclusive. Without inconclusiveLimit Argo ends the analysis at "
-        "the first one; Tidegate measures again without counting it, and holds for a person after 3 x count readings"
+        "the first one; Tidegate measures again without counting it, and holds for an operator after 3 x count readings"
     )
     remedy = "write inconclusiveLimit: how many such readings to bear, 0 for what Argo does without it"
     yield template.finding(Severity.WARNING, "inconclusive-band", path, message, value=metric.name, remedy=remedy)

@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 from typing import Final
 
-from tidegate.manifests.analysis_template import Provider
+from tidegate.manifests.analysis_template import MetricProvider
 
 
 class ResultKind(StrEnum):
@@ -27,7 +27,7 @@ _GROUPED: Final = re.compile(r"\bby\s*\{")
 _MAYBE_SCALAR: Final = re.compile(r"\b(?:scalar|time|pi)\s*\(|^[\s\d.eE+*/()-]+$|^\s*\{\{")
 
 
-def result_kinds(provider: Provider) -> tuple[ResultKind, ...]:
+def result_kinds(provider: MetricProvider) -> tuple[ResultKind, ...]:
     """Kinds of result, apart from no data, that a provider may answer with; all of them where it is not one."""
     if len(provider.names()) != 1:
         return _ANY

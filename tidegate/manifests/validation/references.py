@@ -44,15 +44,19 @@ def reference_errors(
     services: Observed,
     virtual_services: Observed,
     templates: Sequence[Mapping[str, Any]] | None = None,
+    destination_rules: Observed | None = None,
 ) -> list[FieldError]:
     """Every reason for which the objects around a Rollout make a release of it impossible.
 
-    `services` are by name, `virtual_services` by `name.namespace`, `templates` all AnalysisTemplates and
-    ClusterAnalysisTemplates that were found, or None when nobody looked.
+    `services` and `destination_rules` are by name, `virtual_services` by `name.namespace`, `templates` all
+    AnalysisTemplates and ClusterAnalysisTemplates that were found, or None when they were not looked for.
     """
     found = list(_service_errors(rollout, services))
     if istio := rollout.canary.istio:
         found += _istio_errors(rollout, istio, virtual_services)
+        name = istio.destination_rule.name if istio.destination_rule else ""
+        if destination_rules is not None and name in destination_rules:
+            found += destination_rule_errors(rollout, destination_rules[name])
     if templates is not None:
         found += analysis_reference_errors(rollout, templates)
     return found
@@ -148,12 +152,18 @@ def _route_problems(
         yield f"Istio VirtualService has invalid {kind} routes. Error: {error}", ""
 
 
-def destination_rule_errors(rollout: Rollout, rule: Mapping[str, Any]) -> list[FieldError]:
-    """What is wrong with the DestinationRule that a Rollout names: subsets that it lacks."""
+def destination_rule_errors(rollout: Rollout, rule: Mapping[str, Any] | None) -> list[FieldError]:
+    """What is wrong with the DestinationRule that a Rollout names: it is missing (None), or subsets of it are.
+
+    The weight of a subset that is not there leads nowhere.
+    """
     setting = rollout.canary.istio.destination_rule if rollout.canary.istio else None
     if setting is None:
         return []
     path: Path = (*_ISTIO, "destinationRule")
+    if rule is None:
+        text = f'destinationrules.networking.istio.io "{setting.name}" not found'
+        return [_error((*path, "name"), text, "create it beside the Rollout")]
     try:
         spec = decode_object(DestinationRule, rule, f"DestinationRule/{setting.name}").spec
     except ManifestError as error:

@@ -1,0 +1,1 @@
+"""Git: the commit that named a bad version is reverted."""

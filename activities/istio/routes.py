@@ -1,0 +1,176 @@
+"""One VirtualService as a release sees it: the routes it may touch, what stands in them, where the object is. Pure.
+
+Rules: argo-rollouts, traffic routing with Istio. What is not read here is never written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from temporalio.exceptions import ApplicationError
+
+from activities.kubernetes.client import Object
+from activities.kubernetes.json_patch import Operation
+from tidegate.contract import ErrorType, Istio, ManagedRoute, RemovedDestination, RouteState, TrafficState
+from tidegate.manifests.network import VirtualServiceSpec
+from tidegate.manifests.rollout import IstioVirtualService
+from tidegate.manifests.routes import (
+    PROTOCOLS,
+    EditedRoute,
+    RouteError,
+    RouteRole,
+    Sides,
+    check_once,
+    check_sides,
+    edited_routes,
+    mirror_routes,
+)
+
+
+class RouteChange(NamedTuple):
+    """What has to change in one VirtualService, and what must not be taken for somebody else's doing."""
+
+    operations: list[Operation]
+    removed: tuple[RemovedDestination, ...] = ()
+    converged: frozenset[str] = frozenset()  # routes that stand as wanted, or that this change adds or removes itself
+
+
+@dataclass(frozen=True)
+class Routes:
+    """A VirtualService that was read, with the Rollout's setting for it."""
+
+    found: Object
+    setting: IstioVirtualService
+    sides: Sides
+    spec: VirtualServiceSpec
+    managed: tuple[str, ...]  # names of managed routes, first in precedence first
+
+    @classmethod
+    def read(cls, found: Object, reference: Mapping[str, Any], istio: Istio) -> Routes:
+        """Raises `InvalidSpec` for an object or a setting that cannot be understood."""
+        try:
+            setting = IstioVirtualService.model_validate(reference)
+            spec = VirtualServiceSpec.model_validate(found["spec"])
+            sides = istio.sides
+        except ValueError as error:
+            raise invalid(f"VirtualService {found['metadata']['name']}: {error}") from error
+        # A route whose weights the Rollout asks for is never one that a release takes away.
+        managed = tuple(name for name in istio.managed_routes if name not in setting.routes)
+        return cls(found, setting, sides, spec, managed)
+
+    @property
+    def name(self) -> str:
+        """Name of the VirtualService."""
+        return str(self.found["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the VirtualService."""
+        return str(self.found["metadata"].get("namespace", ""))
+
+    @property
+    def http(self) -> list[Object]:
+        """The HTTP routes as they were sent."""
+        return list(self.found["spec"].get("http") or [])
+
+    def weighted(self) -> list[EditedRoute]:
+        """Routes of every protocol whose weights are the release's; `InvalidSpec` when one is missing or ambiguous."""
+        try:
+            routes = [
+                route
+                for protocol in PROTOCOLS
+                for route in edited_routes(self.setting, self.spec, protocol, self.managed)
+            ]
+        except RouteError as error:
+            raise invalid(f"VirtualService {self.name}: {error}") from error
+        if not routes:
+            raise invalid(f"VirtualService {self.name}: it has no http, tls or tcp route whose weights could be set")
+        return routes
+
+    def check(self) -> None:
+        """Raises `InvalidSpec` unless each route that is split leads to both sides, as the rows' shares suppose."""
+        for route in self.split():
+            try:
+                check_sides(route, self.sides)
+                check_once(route, self.sides)
+            except RouteError as error:
+                raise invalid(f"VirtualService {self.name}: {error}") from error
+
+    def mirrors(self) -> list[EditedRoute]:
+        """Managed mirror routes, whose weights follow."""
+        return mirror_routes(self.spec, self.managed)
+
+    def split(self) -> list[EditedRoute]:
+        """All routes that are split between the sides. Raises as `weighted`."""
+        return [*self.mirrors(), *self.weighted()]
+
+    def rows(self) -> list[RouteState]:
+        """The weights that stand now, a row for each route that is split. Raises as `weighted`."""
+        return [self._row(route) for route in self.split()]
+
+    def standing(self) -> list[ManagedRoute]:
+        """Managed routes that stand now, in order of precedence."""
+        return [
+            ManagedRoute(virtual_service=self.name, namespace=self.namespace, name=route.name)
+            for route in self.spec.http
+            if route.name in self.managed
+        ]
+
+    def _row(self, route: EditedRoute) -> RouteState:
+        sums = {RouteRole.STABLE: 0, RouteRole.CANARY: 0}
+        others: dict[str, int] = {}
+        for each in route.destinations:
+            role = self.sides.role(each.destination)
+            if role in sums:
+                sums[role] += each.weight
+            else:
+                others[each.destination.subset or each.destination.host] = each.weight
+        return RouteState(
+            virtual_service=self.name,
+            namespace=self.namespace,
+            route=route.label,
+            stable=sums[RouteRole.STABLE],
+            canary=sums[RouteRole.CANARY],
+            others=others,
+        )
+
+
+def located(reference: Mapping[str, Any], namespace: str) -> tuple[str, str]:
+    """Name and namespace of a referenced VirtualService, `namespace` being the Rollout's."""
+    return IstioVirtualService.model_validate(reference).located(namespace)
+
+
+def read_traffic(
+    virtual_services: Mapping[tuple[str, str], Object | None], istio: Istio, namespace: str
+) -> TrafficState | None:
+    """The canary's share over all routes, the largest where they differ; None when it cannot be read."""
+    routes: list[Routes] = []
+    for reference in istio.virtual_services:
+        found = virtual_services.get(located(reference, namespace))
+        if found is None:
+            return None
+        try:
+            routes.append(Routes.read(found, reference, istio))
+        except ApplicationError:
+            return None
+    try:
+        return traffic_state(routes)
+    except ApplicationError:
+        return None
+
+
+def traffic_state(routes: list[Routes]) -> TrafficState:
+    """What stands in VirtualServices. Raises as `Routes.weighted`."""
+    rows = tuple(row for each in routes for row in each.rows())
+    return TrafficState(
+        canary=max((row.canary for row in rows), default=0),
+        routes=rows,
+        managed=tuple(managed for each in routes for managed in each.standing()),
+    )
+
+
+def invalid(message: str) -> ApplicationError:
+    """The error for a manifest that has to change before a retry can help."""
+    return ApplicationError(message, type=ErrorType.INVALID_SPEC, non_retryable=True)

@@ -1,0 +1,105 @@
+"""Reads for a decision: from the cache what is certain to be as new as the last write, else from the API server."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from activities.kubernetes.client import Cluster, Object, Resource
+from activities.kubernetes.informers import Informer, Lister, version_of
+from activities.kubernetes.seen import Seen
+
+PATIENCE_SECONDS: Final = 1.0  # for the watch to tell of a write; one in order takes some milliseconds
+
+
+class FreshReader:
+    """What one pass reads, as `Reader` says."""
+
+    def __init__(self, cluster: Cluster, lister: Lister, seen: Seen, *, waits: bool = True) -> None:
+        """`lister` hears of changes in what was read. Without `waits` no watch that is behind is waited for."""
+        self._cluster = cluster
+        self._seen = seen
+        self._waits = waits
+        self.lister = lister
+
+    async def find(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        """One object, or None when there is none."""
+        collection = resource.place(namespace)
+        place = f"{collection}/{name}"
+        informer = self.lister.of_object(resource, namespace, name)
+        read = self._seen.read_at(collection, place)
+        version = read if read is not None else self._seen.written_at(collection)
+        if informer.synced and version is not None and await self._reach(informer, version):
+            return informer.get(namespace, name)
+        found = await self._cluster.find(resource, namespace, name)
+        self._seen.read(collection, place, version_of(found))
+        return found
+
+    async def select(
+        self,
+        resource: Resource,
+        namespace: str,
+        labels: Mapping[str, str | Collection[str] | None],
+        *,
+        rollout: str = "",
+    ) -> list[Object]:
+        """The objects that carry all of `labels`, as `Reader` says."""
+        collection = resource.place(namespace)
+        place, wider = _place(collection, labels), _place(collection, dict.fromkeys(labels))
+        informer = self.lister.of_rollout(resource, namespace, rollout)
+        if await self._shows(informer, collection, place, wider):
+            return informer.select(namespace, labels, rollout)
+        listing = await self._cluster.listing(resource, namespace, labels)
+        shown = informer.select(namespace, labels, "") if informer.synced else None
+        # What the cache shows as well is as new there as the list, whose version may be far ahead of a quiet kind's.
+        if shown is not None and _versions(shown) == _versions(listing.objects):
+            self._seen.read(collection, place, informer.version)
+        else:
+            self._seen.read(collection, place, listing.version)
+        return listing.objects
+
+    async def names(self, resource: Resource, namespace: str, label: str, *, rollout: str = "") -> list[str]:
+        """Names of the objects that carry a label, as `Reader` says."""
+        collection = resource.place(namespace)
+        wider = _place(collection, {label: None})
+        place = f"{wider}#names"
+        informer = self.lister.of_rollout(resource, namespace, rollout)
+
+        def shown(of: str) -> list[str]:
+            return [each["metadata"]["name"] for each in informer.select(namespace, {label: None}, of)]
+
+        if await self._shows(informer, collection, place, wider):
+            return shown(rollout)
+        naming = await self._cluster.naming(resource, namespace, label)
+        known = informer.synced and set(shown("")) == set(naming.names)
+        self._seen.read(collection, place, informer.version if known else naming.version)
+        return naming.names
+
+    async def _shows(self, informer: Informer, collection: str, *places: str) -> bool:
+        """Whether the cache has all that was selected by one of these. No watch tells of a list: it is not awaited."""
+        if not informer.synced:
+            return False
+        read = [version for place in places if (version := self._seen.read_at(collection, place)) is not None]
+        if read:
+            return any(map(informer.has_reached, read))
+        written = self._seen.written_at(collection)
+        return written is not None and await self._reach(informer, written)
+
+    async def _reach(self, informer: Informer, version: int) -> bool:
+        """Whether the cache has what was written by then, of which a watch is about to tell."""
+        if not informer.has_reached(version) and self._waits:
+            self._waits = await informer.reach(version, PATIENCE_SECONDS)  # one that is held up is not waited for twice
+        return informer.synced and informer.has_reached(version)
+
+
+def _place(collection: str, labels: Mapping[str, str | Collection[str] | None]) -> str:
+    """What is selected, as one text."""
+    terms = [
+        key if value is None else f"{key}={value if isinstance(value, str) else '|'.join(sorted(value))}"
+        for key, value in sorted(labels.items())
+    ]
+    return f"{collection}?{','.join(terms)}"
+
+
+def _versions(objects: list[Object]) -> set[tuple[str, str]]:
+    return {(str(each["metadata"].get("uid")), version_of(each)) for each in objects}

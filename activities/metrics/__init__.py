@@ -1,0 +1,1 @@
+"""Providers of metrics: a measurement in, readings out. One package for each."""

@@ -1,0 +1,1 @@
+"""A Kubernetes Job whose end is the measurement."""

@@ -1,0 +1,108 @@
+"""What is sent to Prometheus for one metric: address, form, headers, and the limits of the exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import httpx
+
+from activities.metrics.authentication import Access, read_access, sent_headers
+from activities.metrics.provider import ConfigError
+from tidegate.analysis.expressions.rendering import render_float
+from tidegate.analysis.instants import ConditionError, evaluate_instant
+from tidegate.manifests.durations import parse_duration
+from tidegate.manifests.providers.prometheus import Prometheus as Provider
+from tidegate.manifests.providers.prometheus import RangeQuery
+
+ADDRESS_VARIABLE = "ARGO_ROLLOUTS_PROMETHEUS_ADDRESS"
+
+
+@dataclass(frozen=True)
+class PrometheusQuery:
+    """One query: `form` is what is asked at `url`, which holds no credentials.
+
+    `timeout` limits all of it, in seconds; `authorities` are certificates in PEM.
+    """
+
+    url: httpx.URL
+    form: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
+    access: Access
+    timeout: int
+    insecure: bool
+    authorities: str
+
+    @property
+    def text(self) -> str:
+        """The query as people read it."""
+        bounds = (f"{name}: {self.form[name]}" for name in ("start", "end", "step") if name in self.form)
+        return "\n".join([self.form["query"].strip(), *bounds])
+
+    @property
+    def request(self) -> str:
+        """What an error without an answer begins with, as in Go."""
+        return f'Post "{self.url.copy_with(query=None)}"'
+
+
+def read_question(provider: Provider, address: str, at: datetime) -> PrometheusQuery:
+    """What to ask for a metric at `at`, and at `address` unless the manifest says where.
+
+    Raises ConfigError; its texts are Argo's, where Argo refuses the same.
+    """
+    url = _url(provider.address or address)
+    if provider.timeout is not None and provider.timeout < 0:
+        raise ConfigError("prometheus timeout should not be negative")
+    if provider.limit == 0:
+        raise ConfigError("prometheus timeout 0 leaves no time for an answer: leave it out for 30 seconds")
+    if not provider.query.strip():
+        raise ConfigError(
+            "prometheus query is empty: write what to measure, such as sum(rate(http_requests_total[5m]))"
+        )
+    asked = provider.range_query
+    path, form = _instant(provider.query, at) if asked is None else _range(provider.query, asked, at)
+    return PrometheusQuery(
+        url=url.copy_with(path=url.path.rstrip("/") + path, username="", password=""),
+        form=form,
+        headers={"Accept": "application/json"} | sent_headers(provider.headers),
+        access=read_access(provider.authentication, url),
+        timeout=provider.limit,
+        insecure=provider.insecure,
+        authorities=provider.ca_cert,
+    )
+
+
+def _url(address: str) -> httpx.URL:
+    if not address:
+        raise ConfigError("prometheus address is not configured")
+    try:
+        url = httpx.URL(address.strip())
+    except httpx.InvalidURL:
+        raise ConfigError("prometheus address is not is url format") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ConfigError("prometheus address is not is url format")
+    return url
+
+
+def _instant(query: str, at: datetime) -> tuple[str, dict[str, str]]:
+    return "/api/v1/query", {"query": query, "time": _seconds(at.timestamp())}
+
+
+def _range(query: str, asked: RangeQuery, at: datetime) -> tuple[str, dict[str, str]]:
+    form = {"query": query}
+    for name, expression in (("start", asked.start), ("end", asked.end)):
+        try:
+            form[name] = _seconds(evaluate_instant(expression, at).timestamp())
+        except ConditionError as error:
+            raise ConfigError(f"failed to parse rangeQuery.{name} as time: {error.message}") from error
+    try:
+        form["step"] = _seconds(parse_duration(asked.step).total_seconds())
+    except ValueError as error:
+        raise ConfigError(f"failed to parse rangeQuery.step as duration: {error}") from error
+    return "/api/v1/query_range", form
+
+
+def _seconds(number: float) -> str:
+    """Seconds without an exponent, as Prometheus' own client writes them."""
+    return render_float(number, lowest=-9, widest=16)

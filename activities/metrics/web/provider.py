@@ -1,0 +1,74 @@
+"""Measurements by any server that answers in JSON: one request for each metric, all at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import httpx
+from temporalio import activity
+
+from activities.metrics.authentication import Authorizer
+from activities.metrics.http_provider import outcome
+from activities.metrics.provider import MetricQuery, MetricValue, Outcome, ProviderRunner, answer_each
+from activities.metrics.web.request import WebQuery, read_question
+from activities.metrics.web.response import read_value
+from activities.secrets.store import NamedSecrets
+from activities.transport.http import HttpResponse, exchange
+from activities.transport.outgoing import Outgoing
+from activities.transport.tls import trusting
+from tidegate.analysis.reading import Reading
+from tidegate.contract import Activity, MeasureRequest
+from tidegate.manifests.providers.web import Web as Provider
+
+KEY = "web"
+
+
+class WebProvider:
+    """Metric provider web.
+
+    It differs from Argo where following it would be an accident: an answer that is no JSON is an error (Argo calls it a
+    success), redirects are not followed (Argo sends headers and tokens along to any host), and `basicAuth` is sent
+    (Argo reads it for Prometheus only, and asks without it here).
+    """
+
+    def __init__(self, secrets: NamedSecrets, http: Outgoing, *, clock: Callable[[], float] = time.time) -> None:
+        """`clock` gives unix seconds."""
+        self._http = http
+        self._authorizer = Authorizer(clock)
+        self._measuring = ProviderRunner(KEY, secrets, clock)
+
+    @activity.defn(name=Activity.MEASURE_WEB)
+    async def measure(self, request: MeasureRequest) -> list[Reading]:
+        """One reading of each metric. Raises ApplicationError of type `RateLimited`."""
+        return await self._measuring.readings(request, self)
+
+    async def answer(self, asked: Sequence[MetricQuery]) -> list[Outcome]:
+        """One outcome for each metric, as `Provider` says."""
+        return await answer_each(asked, self._answer)
+
+    async def _answer(self, asked: MetricQuery) -> Outcome:
+        return await outcome(lambda: read_question(asked.read(Provider, KEY)), self._measure)
+
+    async def _measure(self, question: WebQuery) -> MetricValue:
+        async with trusting(self._http, insecure=question.insecure) as http:
+            answer = await self._authorizer.exchange(
+                http,
+                question.access,
+                lambda authorization: _ask(http, question, authorization),
+                timeout=question.timeout,
+            )
+        return read_value(answer, question.url, question.path)
+
+
+async def _ask(http: httpx.AsyncClient, question: WebQuery, authorization: str) -> HttpResponse:
+    # What the manifest writes into `headers` comes before its `authentication`.
+    headers = ({"Authorization": authorization} if authorization else {}) | dict(question.headers)
+    return await exchange(
+        http,
+        question.method,
+        str(question.url),
+        timeout=question.timeout,
+        headers=headers,
+        content=question.content,
+    )

@@ -1,0 +1,90 @@
+"""Waiting until one Rollout's objects look otherwise: nothing is asked of the API server while nothing happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.kubernetes.client import Cluster
+from activities.kubernetes.fresh import FreshReader
+from activities.kubernetes.informers import Cache, Lister
+from activities.kubernetes.seen import Seen
+from activities.reconcile.cluster_state import Snapshots
+from tidegate.contract import AwaitChange, ErrorType
+
+ASK_AGAIN_SECONDS: Final = 1.0  # what the cache does not know is asked of the API server so often
+LOOK_ANYWAY_SECONDS: Final = 300.0  # the cache is looked at so often without news, should one ever get lost
+GATHER: Final = timedelta(seconds=0.2)  # what changes within so short a time is one change
+
+BetweenLooks = Callable[[Lister], Awaitable[None]]
+
+
+def not_changed(look_again: timedelta | None = None) -> ApplicationError:
+    """Nothing changed so far; the next attempt comes after `look_again`, or when its retry policy says."""
+    return ApplicationError(
+        "nothing changed so far",
+        type=ErrorType.NOT_CHANGED,
+        category=ApplicationErrorCategory.BENIGN,
+        next_retry_delay=look_again,
+    )
+
+
+async def wait_for_change(lister: Lister) -> None:
+    """Wait until it is time to look again."""
+    await lister.changed(LOOK_ANYWAY_SECONDS if lister.synced else ASK_AGAIN_SECONDS)
+
+
+class Waits:
+    """Waits for changes in what one cluster holds of Rollouts."""
+
+    def __init__(self, cluster: Cluster, cache: Cache, *, between_looks: BetweenLooks = wait_for_change) -> None:
+        """`between_looks` is called while nothing changed."""
+        self._cluster = cluster
+        self._cache = cache
+        self._between_looks = between_looks
+
+    async def changed(self, request: AwaitChange) -> None:
+        """Return when the cluster no longer has the digest.
+
+        A look is not older than that, so that what it shows otherwise is newer: the API server is asked while the cache
+        does not show all that the pass before has seen, and where nobody says what that was.
+        """
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        with self._cache.lister() as lister:
+            wait = _Wait(FreshReader(self._cluster, lister, Seen(request.seen)))
+            while not await _differs(request, wait):
+                await self._between_looks(lister)
+        if (left := begun + GATHER.total_seconds() - loop.time()) > 0:
+            await asyncio.sleep(left)
+
+
+class _Wait:
+    """One wait.
+
+    Attributes:
+        hashes: of the versions that stood at the last look.
+    """
+
+    def __init__(self, reader: FreshReader) -> None:
+        self.reader = reader
+        self.hashes: frozenset[str] | None = None
+
+
+async def _differs(request: AwaitChange, wait: _Wait) -> bool:
+    lister = wait.reader.lister
+    among = None if lister.synced else wait.hashes
+    lister.begin()
+    try:
+        snapshot = await Snapshots(wait.reader).snapshot(request, among)
+    except ApplicationError as error:
+        if error.non_retryable:
+            raise
+        lister.synced = False  # so that nobody relies on its news alone
+        return False
+    wait.hashes = snapshot.hashes
+    return snapshot.state_digest() != request.state_digest

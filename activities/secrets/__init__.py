@@ -1,0 +1,1 @@
+"""Secrets: Vault, and what is taken while it is away."""

@@ -1,0 +1,1 @@
+"""ServiceNow: incidents and changes."""

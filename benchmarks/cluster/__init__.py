@@ -1,0 +1,1 @@
+"""What N releases cost a Kubernetes cluster, and what Argo's controller takes for the same."""

@@ -1,0 +1,1 @@
+"""The wire: every name and payload that crosses a process boundary, pinned in one committed file."""

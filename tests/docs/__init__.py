@@ -1,0 +1,1 @@
+"""The documents for people who change the code name what there is."""

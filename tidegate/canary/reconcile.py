@@ -1,0 +1,386 @@
+"""One pass over a cluster: what to do next so that it comes to look as a release's position asks for.
+
+Services and weights follow pods that are available (law 1); pods go only when nothing leads to them any more (law 2).
+Source of the order: argo-rollouts, one reconciliation of a canary: Services, traffic, pods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from tidegate.canary.cluster_state import ClusterState, ObservedReplicaSet
+from tidegate.canary.ephemeral import role_metadata
+from tidegate.canary.position import CanaryState, Weights
+from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
+from tidegate.canary.routing import pods_of_the_rest, weight_to_route
+from tidegate.canary.scaling import abort_delay, abort_delay_may_start, at_desired, goal, next_sizes
+from tidegate.canary.workload import workload_size
+from tidegate.manifests.steps import PodTemplateMetadata
+
+
+@dataclass(frozen=True)
+class CreateReplicaSet:
+    """Create the version's ReplicaSet, without pods; one that stands takes the number of the release instead."""
+
+
+@dataclass(frozen=True)
+class SetSelector:
+    """Make a Service, or a subset of a DestinationRule, select the pods of a hash."""
+
+    selector: str
+    hash: str
+
+
+@dataclass(frozen=True)
+class SetWeight:
+    """Send `weight` of the traffic to the canary and the rest to stable.
+
+    The pods that both sides must have available when it is written.
+    """
+
+    weight: int
+    canary_pods: int
+    stable_pods: int
+
+
+@dataclass(frozen=True)
+class MarkPromoted:
+    """Record on a ReplicaSet that its version was promoted."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class ScaleReplicaSet:
+    """Give a ReplicaSet another number of pods."""
+
+    name: str
+    replicas: int
+
+
+@dataclass(frozen=True)
+class SetScaleDownDeadline:
+    """Record when the pods of a ReplicaSet may go; None: they are needed again."""
+
+    name: str
+    at: datetime | None
+
+
+@dataclass(frozen=True)
+class DeleteReplicaSet:
+    """Delete a ReplicaSet without pods that the history has no room for."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class SetMetadata:
+    """Put the labels and annotations of its role on the pods of a ReplicaSet, and take off those of the one before."""
+
+    name: str
+    metadata: PodTemplateMetadata
+
+
+@dataclass(frozen=True)
+class ClearSelector:
+    """Let a Service or a subset that is named no more select pods of any version again."""
+
+    selector: str
+
+
+@dataclass(frozen=True)
+class ScaleWorkload:
+    """Give the Deployment whose place the Rollout takes another number of pods."""
+
+    name: str
+    replicas: int
+
+
+Action = (
+    CreateReplicaSet
+    | SetSelector
+    | SetWeight
+    | MarkPromoted
+    | ScaleReplicaSet
+    | SetScaleDownDeadline
+    | DeleteReplicaSet
+    | SetMetadata
+    | ScaleWorkload
+    | ClearSelector
+)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a Rollout says about passes beside its strategy.
+
+    `stable` and `canary` are the names of what selects the pods of each side: Services, and subsets. `history` is how
+    many old ReplicaSets are kept; `ramp` lets a canary grow by no more than maxSurge at a time.
+    """
+
+    stable: tuple[str, ...]
+    canary: tuple[str, ...]
+    history: int
+    ramp: bool = False
+
+
+def next_action(at: CanaryState, cluster_state: ClusterState, rules: Rules, now: datetime) -> Action | None:
+    """The next thing to do; None when there is nothing to do but wait, or nothing at all.
+
+    `at.weights` is not looked at: the shares are those of the scene, whose canary is what the canary Service selects.
+    """
+    return next(_actions(_seen(at, cluster_state), cluster_state, rules, now), None)
+
+
+def converged(at: CanaryState, cluster_state: ClusterState, rules: Rules, now: datetime) -> bool:
+    """Whether pods, Services and weights are as the position asks for."""
+    at = _seen(at, cluster_state)
+    sets = roles(at, cluster_state, now)
+    if not cluster_state.counted or next_action(at, cluster_state, rules, now) is not None:
+        return False
+    if at.aborted:
+        kept = cluster_state.of(at.stable_hash or at.desired_hash)
+        if kept is None and not at.stable_hash:  # the first version, which could not be made: there is nothing
+            return not _share(at)
+        return kept is not None and kept.available >= at.replicas and not _share(at)
+    if not at.takes_steps:
+        return _may_stand_alone(at, cluster_state, rules) and not (at.fully_promoted and _share(at))
+    # A setCanaryScale may leave no pod for a weight that was in force: nothing goes there then. Without steps no weight
+    # is given: the version gets its traffic with the promotion.
+    share = at.set_weight() if goal(at, sets).canary and at.index is not None else 0
+    shared = at.weights is None or at.replicas == 0 or at.weights.canary == share
+    return at_desired(at, sets) and shared
+
+
+def _may_stand_alone(at: CanaryState, cluster_state: ClusterState, rules: Rules) -> bool:
+    """Whether the version has the pods to carry everything: all, or as many as replicaProgressThreshold asks.
+
+    Those of a first version are not enough before they are all there and its Services lead to them.
+    """
+    canary = cluster_state.of(at.desired_hash)
+    if canary is None or not at.enough(canary.available, at.replicas):
+        return False
+    stable = at.stable_hash or at.desired_hash
+    is_selected = cluster_state.leads_to(rules.canary, at.desired_hash) and cluster_state.leads_to(rules.stable, stable)
+    return canary.available >= at.replicas or is_selected
+
+
+def requeue_at(cluster_state: ClusterState) -> datetime | None:
+    """When the next deadline on a ReplicaSet passes, None where none has one."""
+    return min((each.scale_down_at for each in cluster_state.sets if each.scale_down_at and each.wanted), default=None)
+
+
+def roles(at: CanaryState, cluster_state: ClusterState, now: datetime) -> ReplicaSets:
+    """The ReplicaSets by role, with what has to stay for a Service or until a deadline marked as kept."""
+    canary, stable = cluster_state.of(at.desired_hash), cluster_state.of(at.stable_hash) if at.stable_hash else None
+    others = [each for each in cluster_state.sets if each not in (canary, stable)]
+    waits = at.aborted and not at.fully_promoted and bool(abort_delay(at.strategy))
+    return ReplicaSets(
+        canary=_role(canary, kept=waits and canary is not None and not _is_due(canary, now)),
+        stable=_role(stable, kept=False),
+        others=tuple(
+            ReplicaSet(
+                each.name, each.hash, each.wanted, each.created, each.available, _stays(each, at, cluster_state, now)
+            )
+            for each in others
+        ),
+    )
+
+
+def _role(one: ObservedReplicaSet | None, *, kept: bool) -> ReplicaSet | None:
+    if one is None:
+        return None
+    return ReplicaSet(one.name, one.hash, one.wanted, one.created, one.available, kept)
+
+
+def _stays(one: ObservedReplicaSet, at: CanaryState, cluster_state: ClusterState, now: datetime) -> bool:
+    """Whether an older version keeps its pods: something leads to them, or the delay before they go has not passed."""
+    if cluster_state.selected(one.hash):
+        return True
+    if _is_beyond_limit(one, at, cluster_state):
+        return False
+    return one.scale_down_at > now if one.scale_down_at is not None else _delay(at) > timedelta()
+
+
+def _is_beyond_limit(one: ObservedReplicaSet, at: CanaryState, cluster_state: ClusterState) -> bool:
+    """Whether newer versions take all the places for those that wait for their end (scaleDownDelayRevisionLimit)."""
+    limit = at.strategy.scale_down_delay_revision_limit
+    if limit is None:
+        return False
+    waiting = [
+        each.hash for each in cluster_state.sets if each.wanted and each.hash not in (at.desired_hash, at.stable_hash)
+    ]
+    return one.hash in waiting[limit:]
+
+
+def _delay(at: CanaryState) -> timedelta:
+    """How long older pods stay once a version is stable; with dynamicStableScale they went with the traffic."""
+    if not at.fully_promoted or not at.routed or at.dynamic:
+        return timedelta()
+    return at.strategy.scale_down_delay()
+
+
+def _is_due(one: ObservedReplicaSet, now: datetime) -> bool:
+    return one.scale_down_at is not None and one.scale_down_at <= now
+
+
+def _share(at: CanaryState) -> int:
+    return 0 if at.weights is None else at.weights.canary
+
+
+def _seen(at: CanaryState, cluster_state: ClusterState) -> CanaryState:
+    """The position with the shares that stand, so that the rules see what the router was told last."""
+    if cluster_state.weights == at.weights:
+        return at
+    return replace(at, weights=cluster_state.weights)
+
+
+def _actions(at: CanaryState, cluster_state: ClusterState, rules: Rules, now: datetime) -> Iterator[Action]:
+    canary = cluster_state.of(at.desired_hash)
+    given_up = at.aborted and not at.fully_promoted  # nothing is made for it any more
+    if (canary is None and not given_up) or (canary is not None and canary.revision < at.revision and not at.aborted):
+        yield CreateReplicaSet()
+        return
+    sets = roles(at, cluster_state, now)
+    if not at.aborted:
+        yield from _metadata(at, cluster_state)
+    yield from _selectors(at, cluster_state, rules)
+    if cluster_state.counted or at.aborted:  # nothing is in the way of an abort (law 3)
+        yield from _traffic(at, cluster_state, rules, sets)
+    if cluster_state.counted:
+        yield from _rest(at, cluster_state, rules, sets, now)
+    if at.aborted:
+        yield from _metadata(at, cluster_state)
+
+
+def _rest(
+    at: CanaryState, cluster_state: ClusterState, rules: Rules, sets: ReplicaSets, now: datetime
+) -> Iterator[Action]:
+    """What follows the traffic, and the pods."""
+    canary = cluster_state.of(at.desired_hash)
+    if (
+        canary is not None
+        and at.fully_promoted
+        and not canary.promoted_last
+        and at.enough(canary.available, at.replicas)
+    ):
+        yield MarkPromoted(canary.name)
+    if at.fully_promoted:  # before the pods go that they lead to; until then these are all of the stable version
+        yield from map(ClearSelector, cluster_state.left)
+    yield from _deadlines(at, cluster_state, sets, now)
+    yield from _pods(at, sets, ramp=rules.ramp)
+    if (
+        cluster_state.workload is not None
+        and (size := workload_size(at, sets, cluster_state.workload)) != cluster_state.workload.replicas
+    ):
+        yield ScaleWorkload(cluster_state.workload.name, size)
+    yield from _surplus(at, cluster_state, rules)
+
+
+def _metadata(at: CanaryState, cluster_state: ClusterState) -> Iterator[Action]:
+    """What pods wear in their role: before they are there, where they are new."""
+    for each in cluster_state.sets:
+        wanted = role_metadata(each.hash, at)
+        if each.metadata != wanted:
+            yield SetMetadata(each.name, wanted)
+
+
+def _selectors(at: CanaryState, cluster_state: ClusterState, rules: Rules) -> Iterator[Action]:
+    """What does not select the pods that it should, where these stand."""
+    stable = at.stable_hash or at.desired_hash
+    weights, back = at.weights or Weights(0, 0), at.aborted and bool(at.stable_hash)
+    sides = [(rules.stable, stable, weights.stable)]
+    if not (back and _share(at)):  # the weight goes first: what leads to stable already must not lead back (law 3)
+        sides.append((rules.canary, stable if back else at.desired_hash, weights.canary))
+    for names, hash_, share in sides:
+        beside = sum(
+            other
+            for selectors, _, other in sides
+            if selectors != names and selectors and cluster_state.leads_to(selectors, hash_)
+        )
+        takes = share + beside if share else 0
+        yield from (
+            SetSelector(name, hash_) for name in names if _may_select(name, hash_, share, takes, at, cluster_state)
+        )
+
+
+def _may_select(name: str, hash_: str, share: int, takes: int, at: CanaryState, cluster_state: ClusterState) -> bool:
+    """Whether a selector through which `share` of the traffic comes is to be switched now.
+
+    One that selected no hash so far serves pods that nobody here knows: only a complete version takes it over. Later
+    the pods that the traffic `takes`, with what the version gets by the other side, are enough, one at least. What
+    leads to the version that was promoted before is right in any case; only a dynamic stable has to have all of its
+    pods back.
+    """
+    selected, target = cluster_state.selectors.get(name), cluster_state.of(hash_)
+    if selected is None or selected == hash_ or target is None:
+        return False
+    if target.promoted and target.available:
+        return not at.dynamic or not share or target.available >= at.replicas
+    return target.complete if not selected else target.available >= max(1, at.pods_for(takes))
+
+
+def _traffic(at: CanaryState, cluster_state: ClusterState, rules: Rules, sets: ReplicaSets) -> Iterator[Action]:
+    if at.weights is None:
+        return
+    weight = weight_to_route(at, sets)
+    grows = weight > at.weights.canary
+    same = weight == at.weights.canary and not _shares_differ(at, cluster_state)
+    if same or (grows and not cluster_state.leads_to(rules.canary, at.desired_hash)):
+        return
+    if (grows or at.fully_promoted) and not cluster_state.leads_to(rules.stable, at.stable_hash):
+        return
+    forward = not at.aborted and not at.fully_promoted
+    yield SetWeight(
+        weight,
+        canary_pods=min(at.pods_for(weight), sets.canary.available) if weight and sets.canary else 0,
+        stable_pods=pods_of_the_rest(at, sets, weight) if forward and weight < at.maximum else 0,
+    )
+
+
+def _shares_differ(at: CanaryState, cluster_state: ClusterState) -> bool:
+    """Whether an experiment's Service gets another share than it is to have; where none is known it gets none."""
+    services = {*at.experiments, *cluster_state.experiments}
+    return any(at.experiments.get(each, 0) != cluster_state.experiments.get(each, 0) for each in services)
+
+
+def _deadlines(at: CanaryState, cluster_state: ClusterState, sets: ReplicaSets, now: datetime) -> Iterator[Action]:
+    """Deadlines begin when nothing leads to the pods any more, and end when they are needed again."""
+    for each in cluster_state.sets:
+        wanted = _deadline(each, at, cluster_state, sets, now)
+        if wanted != each.scale_down_at:
+            yield SetScaleDownDeadline(each.name, wanted)
+
+
+def _deadline(
+    one: ObservedReplicaSet, at: CanaryState, cluster_state: ClusterState, sets: ReplicaSets, now: datetime
+) -> datetime | None:
+    if one.wanted == 0:
+        return one.scale_down_at  # it says nothing any more
+    if one.hash == at.desired_hash:
+        if not at.aborted or at.fully_promoted or not abort_delay(at.strategy):
+            return None
+        begins = abort_delay_may_start(at, sets) and not cluster_state.selected(one.hash)
+        return one.scale_down_at or (now + abort_delay(at.strategy) if begins else None)
+    if one.hash == at.stable_hash:
+        return None
+    begins = _delay(at) > timedelta() and not cluster_state.selected(one.hash) and _share(at) == 0
+    return one.scale_down_at or (now + _delay(at) if begins else None)
+
+
+def _pods(at: CanaryState, sets: ReplicaSets, *, ramp: bool) -> Iterator[Action]:
+    sizes = next_sizes(at, sets, ramp=ramp)
+    pairs = [(sets.canary, sizes.canary), (sets.beside, sizes.stable), *zip(sets.others, sizes.others, strict=True)]
+    for one, size in pairs:
+        if one is not None and one.wanted != size:
+            yield ScaleReplicaSet(one.name, size)
+
+
+def _surplus(at: CanaryState, cluster_state: ClusterState, rules: Rules) -> Iterator[Action]:
+    """Old ReplicaSets without pods that are more than the history holds, the oldest first."""
+    old = [each for each in cluster_state.sets if each.hash not in (at.desired_hash, at.stable_hash)]
+    for each in reversed(old[rules.history :]):
+        if each.wanted == each.created == 0 and not cluster_state.selected(each.hash):
+            yield DeleteReplicaSet(each.name)

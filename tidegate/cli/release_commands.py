@@ -1,0 +1,70 @@
+"""`promote`, `abort`, `pause` and `resume`: what a person says to a release."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Protocol
+
+import typer
+
+from tidegate.cli.actor import actor
+from tidegate.cli.exits import ExitCode
+from tidegate.cli.options import By, Cluster, Name, Namespace, Output, OutputOption, Reason, rollout_ref, with_client
+from tidegate.cli.output import document, print_json, stdout
+from tidegate.client import RolloutRef, TidegateClient
+from tidegate.contract import Accepted
+
+
+class ReleaseCommand(Protocol):
+    """A message of the client that has nothing to say but who and why."""
+
+    def __call__(self, client: TidegateClient, rollout: RolloutRef, /, *, by: str, reason: str) -> Awaitable[Accepted]:
+        """Send it."""
+
+
+def promote(
+    name: Name,
+    namespace: Namespace = "default",
+    cluster: Cluster = "default",
+    full: Annotated[bool, typer.Option("--full", help="Skip all remaining steps and analysis: 100 % now.")] = False,
+    revision: Annotated[
+        int | None, typer.Option(help="Only if this revision is under way, as `get rollout` shows it.")
+    ] = None,
+    by: By = "",
+    reason: Reason = "",
+    output: OutputOption = Output.TEXT,
+) -> int:
+    """Go on now instead of waiting. A version that comes meanwhile is not promoted."""
+    rollout = rollout_ref(name, namespace, cluster)
+    verb = "fully promoted" if full else "promoted"
+
+    async def word(client: TidegateClient) -> Accepted:
+        return await client.promote(rollout, full=full, by=by or actor(), reason=reason, revision=revision)
+
+    return _say(rollout, verb, output, word)
+
+
+def command(verb: str, word: ReleaseCommand) -> Callable[..., int]:
+    """The command of a message without options of its own; `verb` is its past tense."""
+
+    def run(
+        name: Name,
+        namespace: Namespace = "default",
+        cluster: Cluster = "default",
+        by: By = "",
+        reason: Reason = "",
+        output: OutputOption = Output.TEXT,
+    ) -> int:
+        rollout = rollout_ref(name, namespace, cluster)
+        return _say(rollout, verb, output, lambda client: word(client, rollout, by=by or actor(), reason=reason))
+
+    return run
+
+
+def _say(rollout: RolloutRef, verb: str, output: Output, send: Callable[[TidegateClient], Awaitable[Accepted]]) -> int:
+    accepted = with_client(send)
+    if output is Output.JSON:
+        print_json(document(accepted))
+    else:
+        stdout().print(f"rollout '{rollout.name}' {verb}: {accepted.message}")
+    return ExitCode.OK

@@ -1,0 +1,29 @@
+"""A release's status in other forms: live Markdown, Argo's objects, and why it did what it did. Pure."""
+
+from tidegate.report.analysis_run_object import analysis_run_object, analysis_run_spec, analysis_run_status
+from tidegate.report.explain import explain, explain_run
+from tidegate.report.explanation_models import Explanation, GateExplanation, MetricAccount, TimelineEntry
+from tidegate.report.kubernetes_events import kubernetes_event
+from tidegate.report.markdown import analysis_details, details
+from tidegate.report.notifications import Subscriptions, notifications_for, read_subscriptions
+from tidegate.report.rollout_status import pause_conditions, rollout_status
+
+__all__ = [
+    "Explanation",
+    "GateExplanation",
+    "MetricAccount",
+    "Subscriptions",
+    "TimelineEntry",
+    "analysis_details",
+    "analysis_run_object",
+    "analysis_run_spec",
+    "analysis_run_status",
+    "details",
+    "explain",
+    "explain_run",
+    "kubernetes_event",
+    "notifications_for",
+    "pause_conditions",
+    "read_subscriptions",
+    "rollout_status",
+]

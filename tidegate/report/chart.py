@@ -1,0 +1,57 @@
+"""The evidence as a picture: every gate's readings over time against its limits, and the weights under them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+
+from tidegate.analysis.status import Measurement, MetricStatus
+from tidegate.contract import AnalysisRef, Chart, Curve, Limit, LimitKind, Point, ReleaseStatus
+from tidegate.manifests.lint.traps import comparison
+
+
+def chart_of(status: ReleaseStatus) -> Chart | None:
+    """What there is to draw of a release; None when nothing was measured."""
+    curves = tuple(_curve(run, metric) for run in status.analyses for metric in run.status.metrics)
+    measured = tuple(curve for curve in curves if curve.points)
+    if not measured:
+        return None
+    return Chart(
+        title=f"{status.namespace}/{status.name}, revision {status.revision}",
+        curves=measured,
+        weights=tuple((row.at, row.canary) for row in status.weights),
+    )
+
+
+def _curve(run: AnalysisRef, metric: MetricStatus) -> Curve:
+    return Curve(
+        gate=run.name,
+        metric=metric.name,
+        points=tuple(map(_point, metric.measurements)),
+        limits=tuple(_limits(metric)),
+    )
+
+
+def _point(measurement: Measurement) -> Point:
+    return Point(at=measurement.started_at, value=_number(measurement.value), verdict=measurement.phase)
+
+
+def _limits(metric: MetricStatus) -> Iterator[Limit]:
+    """Conditions that compare the result with one number; of the others the table of measurements tells."""
+    conditions = {LimitKind.SUCCESS: metric.success_condition, LimitKind.FAILURE: metric.failure_condition}
+    for kind, condition in conditions.items():
+        if (found := comparison(condition)) is not None:
+            yield Limit(text=f"{kind}: {condition}", value=found.limit, kind=kind)
+
+
+def _number(text: str) -> float | None:
+    """The number that a reading consists of, or begins with where it is a list; None for anything else."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    while isinstance(value, list) and value:
+        value = value[0]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and math.isfinite(value) else None

@@ -1,0 +1,91 @@
+"""Live Markdown for the Temporal UI: the page of a release and of an analysis run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tidegate.analysis.status import AnalysisStatus, MetricStatus
+from tidegate.contract import AnalysisRef, ReleaseStatus, StepState
+
+_MARKS = {
+    StepState.PENDING: "",
+    StepState.RUNNING: "◌ running",
+    StepState.DONE: "✔ done",
+    StepState.SKIPPED: "skipped",
+    StepState.FAILED: "✖ failed",
+}
+_LAST_EVENTS = 8
+
+
+def details(status: ReleaseStatus) -> str:
+    """Markdown for the workflow's page: phase, weights, what is waited for, the steps, verdicts, what happened last."""
+    parts = [
+        f"### {status.namespace}/{status.name} revision {status.revision}: {status.phase}",
+        status.message,
+        f"Weight on the canary: **{status.actual_weight} %** (asked for: {status.set_weight} %)",
+        f"**{status.failing}**" if status.failing else "",
+        _waiting(status),
+        _steps(status),
+        *(_analysis(analysis) for analysis in status.analyses),
+        _list("Compensations", [_told(f"{c.name}: {c.state}", c.detail) for c in status.compensations]),
+        f"Incident: [{status.incident.number}]({status.incident.url})" if status.incident else "",
+        _list("Warnings", list(status.warnings)),
+        _list("Events", [f"{_clock(e.at)} {e.reason}: {e.message}" for e in status.events[-_LAST_EVENTS:]]),
+        f"CI: {status.source.ci_url}" if status.source.ci_url else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _waiting(status: ReleaseStatus) -> str:
+    if status.waiting is None:
+        return ""
+    wait = status.waiting
+    until = _clock(wait.until) if wait.until else "an operator acts"
+    return f"Waiting for **{wait.what}** since {_clock(wait.since)} until {until}; can be ended by {wait.who}"
+
+
+def _steps(status: ReleaseStatus) -> str:
+    if not status.steps:
+        return ""
+    rows = [f"| {step.index + 1} | {step.text} | {_MARKS[step.state]} |" for step in status.steps]
+    return "\n".join(["| step | what | state |", "|---|---|---|", *rows])
+
+
+def _analysis(analysis: AnalysisRef) -> str:
+    rows = []
+    for metric in analysis.status.metrics:
+        newest = _newest(metric, "nothing measured yet")
+        rows.append(f"{metric.name}: {metric.phase}, {metric.successful} good, {metric.failed} bad; newest: {newest}")
+    title = _told(f"{analysis.kind} analysis `{analysis.name}`: {analysis.status.phase}", analysis.status.message)
+    return _list(title, rows) or title
+
+
+def analysis_details(status: AnalysisStatus) -> str:
+    """Markdown for an analysis run's page: each metric with its verdict, its counts and its newest reading."""
+    rows = ["| metric | phase | good | bad | inconclusive | errors | newest |", "|---|---|---|---|---|---|---|"]
+    for metric in status.metrics:
+        newest = _newest(metric, "nothing yet").replace("|", "\\|")
+        counts = f"{metric.successful} | {metric.failed} | {metric.inconclusive} | {metric.error}"
+        rows.append(f"| {metric.name} | {metric.phase} | {counts} | {newest} |")
+    return "\n\n".join([_told(f"### {status.name}: {status.phase}", status.message), "\n".join(rows)])
+
+
+def _newest(metric: MetricStatus, nothing: str) -> str:
+    """The newest reading; a reason begins with the value, where there is one."""
+    if not metric.measurements:
+        return nothing
+    last = metric.measurements[-1]
+    value = "" if last.value in last.reason else f"{last.value} "
+    return _told(f"{value}{last.phase}", last.reason)
+
+
+def _told(what: str, more: str) -> str:
+    return f"{what}: {more}" if more else what
+
+
+def _list(title: str, rows: list[str]) -> str:
+    return "\n".join([f"**{title}**", "", *(f"- {row}" for row in rows)]) if rows else ""
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%H:%M:%S} UTC"

@@ -1,0 +1,48 @@
+"""Services of a Rollout that no release is under way for: one that lost its hash is to get it back.
+
+Argo's controller puts it back at its next look; here that is a release of what is stable already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tidegate.contract import RolloutObject
+from tidegate.manifests.network import HASH_LABEL, MANAGED_BY
+from tidegate.watch.commands import Decision, Release, RunState, StartRelease
+from tidegate.watch.request import mapping
+
+
+def service_names(rollout: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the Services that a Rollout's canary strategy names; never raises."""
+    canary = mapping(mapping(mapping(rollout.get("spec")).get("strategy")).get("canary"))
+    names = (canary.get("stableService"), canary.get("canaryService"))
+    return tuple(name for name in names if isinstance(name, str) and name)
+
+
+def decide_services(
+    rollout: Mapping[str, Any], release: Release | None, services: Mapping[str, Mapping[str, Any]]
+) -> Decision:
+    """What Services ask for, that were found by the names above, while no release is under way. Never raises.
+
+    The version of the Service is part of the cause: each time that somebody takes the hash away is another one.
+    """
+    live, status = RolloutObject.of(dict(rollout)), mapping(rollout.get("status"))
+    if release is not None and release.state is not RunState.ENDED:
+        return Decision()
+    own, available = mapping(rollout.get("metadata")).get("name"), status.get("availableReplicas")
+    if not status.get("stableRS") or not isinstance(available, int) or available < 1:
+        return Decision()
+    for name, service in services.items():
+        metadata, spec = mapping(service.get("metadata")), mapping(service.get("spec"))
+        owner = mapping(metadata.get("annotations")).get(MANAGED_BY, own)
+        if owner != own or mapping(spec.get("selector")).get(HASH_LABEL):
+            continue
+        key = f"service-{live.uid}-{name}-{metadata.get('uid')}-{metadata.get('resourceVersion')}"
+        if status.get("phase") == "Healthy":
+            return Decision((StartRelease(key, f"Service {name} lost the hash of the stable version"),))
+        if release is not None and release.status.aborting and status.get("abort") is True:
+            cause = release.status.cause
+            return Decision((StartRelease(key, cause, aborted=True),))
+    return Decision()

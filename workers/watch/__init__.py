@@ -1,0 +1,1 @@
+"""The watcher: Rollout objects and detections in, requests to releases out."""

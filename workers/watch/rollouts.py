@@ -1,0 +1,257 @@
+"""Follows the Rollout objects of a cluster, and attends to each as it changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+from temporalio.common import MetricMeter
+from temporalio.exceptions import ApplicationError
+
+from activities.kubernetes.client import DEPLOYMENTS, ROLLOUTS, Cluster, Listing, Object, Resource
+from activities.kubernetes.reflector import DELETED, Failures, Reflector, WatchEvent
+from activities.kubernetes.turns import Turns
+from tidegate.client import TidegateClient, TidegateError
+from tidegate.manifests.workload import needs_template, reference_of
+from workers.settings import WatcherSettings
+from workers.watch.dispatch import ObservedRollout, RolloutDispatcher
+from workers.watch.stuck import StuckReleases
+
+log = structlog.get_logger(__name__)
+
+FIRST_DELAY_SECONDS: Final = 0.2
+LAST_DELAY_SECONDS: Final = 30.0
+AT_ONCE: Final = 16
+SEEN_AGAIN: Final = timedelta(minutes=1)
+RUNNING: Final = "Running"
+NOT_LISTED: Final = "not listed yet"
+Key = tuple[str, str]
+
+
+class Watch:
+    """Lists, watches, and begins again where the server forgot or went away; `trouble` says when it cannot."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        client: TidegateClient,
+        name: str,
+        settings: WatcherSettings,
+        meter: MetricMeter = MetricMeter.noop,
+    ) -> None:
+        """`name` is the cluster's in requests and workflow ids; `meter` shows what is followed, and what fails."""
+        self._cluster = cluster
+        self._client = client
+        self._name = name
+        self._settings = settings
+        self._dispatcher = RolloutDispatcher(cluster, client, name)
+        self._stuck = StuckReleases(cluster, client, name, settings)
+        self._workers: dict[Key, _ObjectWorker] = {}
+        self._turns = Turns(AT_ONCE)
+        self._failures = Failures(meter)
+        self._followed = meter.create_gauge("tidegate_watched_rollouts", "Rollout objects when all were last looked at")
+        self._rollouts: dict[str, _Followed] = {}  # by namespace, as wanted
+        self._with_workloads: set[str] = set()  # namespaces, as wanted, whose Deployments are followed
+
+    def trouble(self) -> str:
+        """Why not all objects are seen, empty when they are."""
+        if not self._rollouts:
+            return NOT_LISTED
+        return next(filter(None, (followed.trouble for followed in self._rollouts.values())), "")
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for namespace in self._settings.wanted():
+                self._follow_rollouts(namespace, tasks)
+            tasks.create_task(self._look_for_stopped(tasks))
+            tasks.create_task(self._stuck.run())
+
+    def _follow_rollouts(self, namespace: str, tasks: asyncio.TaskGroup) -> None:
+        first = True
+
+        async def listed(listing: Listing) -> None:
+            nonlocal first
+            await self._look_at_all(namespace, listing.objects, tasks, first=first)
+            first = False
+
+        def changed(change: WatchEvent) -> None:
+            if change.object is not None:
+                self._enqueue(
+                    tasks, _key(change.object), ObservedRollout(change.object, deleted=change.kind == DELETED)
+                )
+
+        self._rollouts[namespace] = self._follow(ROLLOUTS, namespace, _Followed(listed, changed), tasks)
+
+    def _follow_workloads(self, namespace: str, tasks: asyncio.TaskGroup) -> None:
+        """Attend to a Rollout when the Deployment changes that it takes its pod template from."""
+
+        async def listed(listing: Listing) -> None:
+            self._attend_to_users({_key(each) for each in listing.objects}, tasks)
+
+        def changed(change: WatchEvent) -> None:
+            if change.object is not None:
+                self._attend_to_users({_key(change.object)}, tasks)
+
+        self._follow(DEPLOYMENTS, namespace, _Followed(listed, changed), tasks)
+
+    def _follow(self, resource: Resource, namespace: str, followed: _Followed, tasks: asyncio.TaskGroup) -> _Followed:
+        tasks.create_task(
+            Reflector(self._cluster, resource, namespace, followed, self._settings.resync, self._failures).run()
+        )
+        return followed
+
+    def _attend_to_users(self, workloads: Collection[Key], tasks: asyncio.TaskGroup) -> None:
+        for key, worker in list(self._workers.items()):
+            found = worker.seen
+            reference = reference_of(found) if found is not None else None
+            if reference is not None and (key[0], reference.name) in workloads:
+                self._enqueue(tasks, key, ObservedRollout(found))
+
+    async def _look_at_all(
+        self, namespace: str, objects: Sequence[Object], tasks: asyncio.TaskGroup, *, first: bool
+    ) -> None:
+        """Attend to every object, and to every release whose object may be gone.
+
+        At the `first` look those that have ended count, too: their objects may have gone while nobody looked.
+        """
+        self._followed.set(len(objects), {"watched": namespace or "all"})
+        for found in objects:
+            self._enqueue(tasks, _key(found), ObservedRollout(found, recheck=True))
+        listed = {_key(found) for found in objects}
+        known = {key for key in self._workers if namespace in ("", key[0])}
+        for key in (known | await self._released(namespace, ended=first)) - listed:
+            self._enqueue(tasks, key, ObservedRollout(None, missing=True))
+
+    async def _released(self, namespace: str, *, ended: bool) -> set[Key]:
+        try:
+            releases = await self._client.list(namespace or None, cluster=self._name)
+        except TidegateError as error:
+            log.warning(
+                "releases not listed: one whose Rollout is gone may go on until the next time", why=error.message
+            )
+            return set()
+        return {(each.namespace, each.name) for each in releases if ended or each.state == RUNNING}
+
+    async def _look_for_stopped(self, tasks: asyncio.TaskGroup) -> None:
+        """Attend to every Rollout whose release was terminated: nothing changes in the object then.
+
+        What was found once is found again for a while, as Temporal's records come late; it does no harm.
+        """
+        wanted = self._settings.wanted()
+        while True:
+            await asyncio.sleep(self._settings.stopped_every.total_seconds())
+            try:
+                stopped = await self._client.stopped(self._name, datetime.now(UTC) - SEEN_AGAIN)
+            except TidegateError as error:
+                log.warning("releases not listed: one that was terminated is noticed later", why=error.message)
+                continue
+            for each in stopped:
+                if "" in wanted or each.namespace in wanted:
+                    self._enqueue(tasks, (each.namespace, each.name), ObservedRollout(None))
+
+    def _enqueue(self, tasks: asyncio.TaskGroup, key: Key, observed: ObservedRollout) -> None:
+        if observed.object is not None and needs_template(observed.object):
+            followed = key[0] if key[0] in self._rollouts else ""
+            if followed not in self._with_workloads:
+                self._with_workloads.add(followed)
+                self._follow_workloads(followed, tasks)
+        worker = self._workers.get(key)
+        if worker is None:
+            worker = self._workers[key] = _ObjectWorker(self._dispatcher, key, self._turns)
+            tasks.create_task(self._until_removed(key, worker))
+        worker.tell(observed)
+
+    async def _until_removed(self, key: Key, worker: _ObjectWorker) -> None:
+        await worker.run()
+        del self._workers[key]
+
+
+class _Followed:
+    """What is done as objects are listed and change.
+
+    Attributes:
+        trouble: why changes may be missed just now, empty while none is.
+    """
+
+    def __init__(self, listed: Callable[[Listing], Awaitable[None]], changed: Callable[[WatchEvent], None]) -> None:
+        self.trouble = NOT_LISTED
+        self._listed = listed
+        self._changed = changed
+
+    async def replace(self, listing: Listing) -> None:
+        """Look at all of them."""
+        await self._listed(listing)
+
+    def change(self, change: WatchEvent) -> None:
+        """Look at one of them."""
+        self._changed(change)
+
+    def is_wanted(self) -> bool:
+        """For as long as the watcher runs."""
+        return True
+
+
+class _ObjectWorker:
+    """Brings the newest state of one object to the dispatcher, again and again while it has to."""
+
+    def __init__(self, dispatcher: RolloutDispatcher, key: Key, turns: Turns) -> None:
+        self._dispatcher = dispatcher
+        self._key = key
+        self._turns = turns
+        self._observed = ObservedRollout(None)
+        self.seen: Object | None = None  # as it was seen last
+        self._news = asyncio.Event()
+
+    def tell(self, observed: ObservedRollout) -> None:
+        """The object was seen, or is to be looked at."""
+        self._observed = observed
+        if observed.object is not None or observed.missing:
+            self.seen = observed.object
+        self._news.set()
+
+    async def run(self) -> None:
+        """Attend until the object is gone and nothing is left to say about it."""
+        delay = FIRST_DELAY_SECONDS
+        while True:
+            if self._news.is_set():
+                delay = FIRST_DELAY_SECONDS
+            self._news.clear()
+            again = await self._bring(self._observed)
+            if again:
+                await self._wait(delay)
+                delay = min(delay * 2, LAST_DELAY_SECONDS)
+                if not self._news.is_set() and not self._observed.deleted:
+                    # What is asked once more is asked of the object as it stands by then.
+                    self._observed = replace(self._observed, object=None)
+            elif not self._news.is_set():
+                if self._observed.deleted or self.seen is None:
+                    return
+                await self._news.wait()
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return
+
+    async def _bring(self, observed: ObservedRollout) -> bool:
+        namespace, name = self._key
+        try:
+            async with self._turns.of(namespace):
+                return await self._dispatcher.answer(namespace, name, observed)
+        except (TidegateError, ApplicationError) as error:
+            log.warning("not answered yet", namespace=namespace, name=name, why=error.message)
+        except Exception:  # one object that nobody foresaw must not keep the others from being attended to
+            log.exception("not answered", namespace=namespace, name=name)
+        return True
+
+
+def _key(found: Object) -> Key:
+    metadata = found.get("metadata") or {}
+    return str(metadata.get("namespace") or ""), str(metadata.get("name") or "")

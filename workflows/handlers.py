@@ -1,0 +1,284 @@
+"""The message handlers of a release: signals, updates of the same meaning, the status query. No handler raises (law 8).
+
+A handler only notes what was asked. The run races against these notes in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
+    from tidegate.analysis.status import AnalysisStatus
+    from tidegate.contract import (
+        Accepted,
+        ErrorType,
+        FollowedUp,
+        Message,
+        ObjectField,
+        Query,
+        ReleaseRequest,
+        ReleaseStatus,
+        Signal,
+        Update,
+        parse_message,
+    )
+    from workflows.admission import check_rollout, parse_request, read_manifest
+    from workflows.release_status import ReleaseState
+
+
+GIVES_WAY = "a newer version takes over: promote that one"
+ANOTHER = "another version is under way than the one that was to be promoted: look at it, and promote that one"
+OVERRULED = "this release is being aborted, which overrules it"
+
+
+@dataclass
+class Inbox:
+    """What was asked of a release and is not yet answered."""
+
+    abort: Message | None = None
+    full: Message | None = None
+    newer: ReleaseRequest | None = None
+    paused: Message | None = None
+    promotes: int = 0
+    admitted: Accepted | None = None
+    refused: str = ""
+    closing: str = ""  # why a promote, abort or pause comes too late
+    gives_way: bool = False  # whether a newer version was taken that has not begun
+    ended: bool = False  # whether a newer version has to be a release of its own
+    awaited: bool = False  # whether such a release was asked for
+
+
+class MessageHandlers:
+    """Handlers of a release; `Rollout` inherits them, so that its run body reads as a story."""
+
+    def __init__(self) -> None:
+        self.inbox = Inbox()
+        self.state = ReleaseState()
+
+    # ------------------------------------------------------------------------------------------------------- signals
+
+    @workflow.signal(
+        name=Signal.PROMOTE, description="Skip the wait of this step; {full: true} skips all: {full?, by?, reason?}"
+    )
+    def on_promote(self, *arguments: Any) -> None:
+        """Go on now."""
+        self._promote(parse_message(_first(arguments)))
+
+    @workflow.signal(name=Signal.ABORT, description="Put all traffic back on stable: {by?, reason?}")
+    def on_abort(self, *arguments: Any) -> None:
+        """Stop and undo; an argument that cannot be read is still an abort."""
+        self._abort(parse_message(_first(arguments)))
+
+    @workflow.signal(name=Signal.PAUSE, description="Hold before the next step: {by?, reason?}")
+    def on_pause(self, *arguments: Any) -> None:
+        """Hold."""
+        self._pause(parse_message(_first(arguments)))
+
+    @workflow.signal(name=Signal.RESUME, description="End a pause that an operator asked for: {by?, reason?}")
+    def on_resume(self, *arguments: Any) -> None:
+        """End a hold."""
+        self._resume(parse_message(_first(arguments)))
+
+    @workflow.signal(name=Signal.MEASURED, description="An analysis run reports a changed verdict")
+    def on_measured(self, *arguments: Any) -> None:
+        """Show an analysis run's newest verdicts."""
+        try:
+            self.state.measured(AnalysisStatus.model_validate(_first(arguments)))
+        except ValidationError:
+            self.state.event("UnreadableMessage", "an analysis run sent verdicts that cannot be read", warning=True)
+
+    @workflow.signal(name=Signal.FOLLOWED_UP, description="What follows a decision reports how it went")
+    def on_followed_up(self, *arguments: Any) -> None:
+        """Show what came of an incident, a revert and the like."""
+        try:
+            self.state.followed_up(FollowedUp.model_validate(_first(arguments)))
+        except ValidationError:
+            self.state.event("UnreadableMessage", "what follows an abort reported what cannot be read", warning=True)
+
+    @workflow.signal(dynamic=True)
+    def on_unknown(self, name: str, arguments: Sequence[RawValue]) -> None:
+        """Record a signal that nobody knows."""
+        known = "promote, abort, pause, resume"
+        self.state.event("UnknownSignal", f"signal {name[:80]!r} is not known; known are {known}", warning=True)
+
+    # ------------------------------------------------------------------------------------------------------- updates
+
+    @property
+    def _is_decided(self) -> bool:
+        """Whether it is known what becomes of the version that the run began with."""
+        return self.inbox.admitted is not None or bool(self.inbox.refused) or self.inbox.ended
+
+    @workflow.update(name=Update.RELEASE, description="Release this version, or a newer one in the release under way")
+    async def release(self, *arguments: Any) -> Accepted:
+        """Answer once the request was checked; refused with `InvalidSpec`, it leaves nothing touched."""
+        request = parse_request(_first(arguments))
+        check_rollout(request, workflow.info().workflow_id)
+        version, begins = request.resolved(), self.inbox.admitted is None and not self.inbox.refused
+        if begins:
+            await workflow.wait_condition(lambda: self._is_decided)
+        if self.inbox.refused and self.state.looked_at(version):
+            raise ApplicationError(self.inbox.refused, type=ErrorType.INVALID_SPEC, non_retryable=True)
+        # The version that the run began with may have been given up since: that is not to be done again.
+        same = self.state.is_current(version) or (begins and self.state.looked_at(version))
+        joins = self.inbox.admitted is not None and self.inbox.newer is None and same
+        if (self.inbox.ended or self.inbox.refused) and not (begins and joins):
+            self.inbox.awaited = True
+            raise ApplicationError(
+                f"{self.inbox.closing or 'this release has ended'}; ask again in a moment",
+                workflow.now().isoformat(),
+                type=ErrorType.REJECTED,
+                non_retryable=True,
+            )
+        if joins and self.inbox.admitted is not None:
+            self.state.asked_again(version, _update_id())
+            self._promote_if_asked(request)
+            return self.inbox.admitted
+        if self.state.is_overtaken(request):
+            images = ", ".join(self.state.status().images.values())
+            raise ApplicationError(
+                f"another version was asked for after this one, which had to wait; under way is {images}: "
+                "ask again if it is to make way",
+                type=ErrorType.SUPERSEDED,
+                non_retryable=True,
+            )
+        read_manifest(request)
+        self.inbox.newer, self.inbox.gives_way = request, True
+        self.state.asked_next(request, _update_id())
+        self.state.event("RolloutUpdated", f"a newer version was asked for by {request.by or 'somebody'}")
+        return Accepted(message="the release under way goes over to this version", run_id=workflow.info().run_id)
+
+    @workflow.update(name=Update.PROMOTE)
+    def promote_now(self, *arguments: Any) -> Accepted:
+        """Go on now."""
+        return self._answer(self._promote(parse_message(_first(arguments))))
+
+    @workflow.update(name=Update.ABORT)
+    def abort_now(self, *arguments: Any) -> Accepted:
+        """Stop and undo."""
+        return self._answer(self._abort(parse_message(_first(arguments))))
+
+    @workflow.update(name=Update.PAUSE)
+    def pause_now(self, *arguments: Any) -> Accepted:
+        """Hold."""
+        return self._answer(self._pause(parse_message(_first(arguments))))
+
+    @workflow.update(name=Update.RESUME)
+    def resume_now(self, *arguments: Any) -> Accepted:
+        """End a hold."""
+        return self._answer(self._resume(parse_message(_first(arguments))))
+
+    @abort_now.validator
+    def _may_abort(self, *arguments: Any) -> None:
+        if not self.inbox.ended:  # what is being aborted may be asked for again
+            self._refuse_when_closing()
+
+    @promote_now.validator
+    def _may_promote(self, *arguments: Any) -> None:
+        if why := self._not_promoted(parse_message(_first(arguments))):
+            raise ApplicationError(why, type=ErrorType.REJECTED, non_retryable=True)
+
+    @pause_now.validator
+    def _may_pause(self, *arguments: Any) -> None:
+        self._refuse_when_closing()
+
+    @resume_now.validator
+    def _may_resume(self, *arguments: Any) -> None:
+        self._refuse_when_closing()
+        if self.inbox.paused is None:
+            raise ApplicationError("this release is not paused", type=ErrorType.REJECTED, non_retryable=True)
+
+    # --------------------------------------------------------------------------------------------------------- query
+
+    @workflow.query(name=Query.STATUS, description="Everything that the release knows")
+    def status(self, *arguments: Any) -> ReleaseStatus:
+        """What a person or a tool wants to know of the release."""
+        return self.state.status()
+
+    # --------------------------------------------------------------------------------------------------------- notes
+
+    def _not_promoted(self, message: Message) -> str:
+        """Why it is too late for a promotion, empty where it is not: a wish is about one version (law 12)."""
+        if self.inbox.closing or self.inbox.newer is not None:
+            return self.inbox.closing or GIVES_WAY
+        if self.inbox.abort is not None:
+            return OVERRULED
+        # A version is counted when it is looked at: the first one, and a newer one that has been taken.
+        under_way = max(1, self.state.status().versions) + self.inbox.gives_way
+        return ANOTHER if message.versions is not None and max(1, message.versions) != under_way else ""
+
+    def _promote(self, message: Message) -> str:
+        if why := self._not_promoted(message):
+            return why
+        text = f"promoted{' fully' if message.full else ''}{said(message)}"
+        if message.full and (self.inbox.full is not None or self.state.status().promoted_full):
+            return text  # the watcher sees the wish in the object until the release has answered to it
+        if message.full:
+            self.inbox.full = message
+            if message.field is ObjectField.PROMOTE_FULL:  # an abort that comes now overrules it (law 4)
+                self.state.page.heard("promoteFull")
+        else:
+            self.inbox.promotes += 1
+        self._set_paused(None)
+        self.state.event("RolloutPromoted", text)
+        return text
+
+    def _promote_if_asked(self, request: ReleaseRequest) -> None:
+        if request.full:
+            self._promote(Message(full=True, by=request.by, reason=request.reason, field=request.field))
+
+    def _abort(self, message: Message) -> str:
+        if self.inbox.closing:
+            return self.inbox.closing
+        self.inbox.abort = self.inbox.abort or message
+        return f"aborting{said(message)}"
+
+    def _pause(self, message: Message) -> str:
+        if self.inbox.closing:
+            return self.inbox.closing
+        self._set_paused(message)
+        text = f"manually paused{said(message)}"
+        self.state.event("RolloutPaused", text)
+        return text
+
+    def _resume(self, message: Message) -> str:
+        if self.inbox.closing:
+            return self.inbox.closing
+        self._set_paused(None)
+        text = f"resumed{said(message)}"
+        self.state.event("RolloutResumed", text)
+        return text
+
+    def _set_paused(self, message: Message | None) -> None:
+        self.inbox.paused = message
+        self.state.manual_pause(message)
+
+    def _answer(self, text: str) -> Accepted:
+        return Accepted(message=text, run_id=workflow.info().run_id)
+
+    def _refuse_when_closing(self) -> None:
+        if self.inbox.closing:
+            raise ApplicationError(self.inbox.closing, type=ErrorType.REJECTED, non_retryable=True)
+
+
+def _update_id() -> str:
+    update = workflow.current_update_info()
+    return update.id if update is not None else ""
+
+
+def _first(arguments: Sequence[Any]) -> Any:
+    """The one argument that a message may have; more than one must not hurt, and with `*` they cannot."""
+    return arguments[0] if arguments else None
+
+
+def said(message: Message) -> str:
+    """` by NAME: REASON`, as far as they were given."""
+    by = f" by {message.by}" if message.by else ""
+    return f"{by}: {message.reason}" if message.reason else by

@@ -1,0 +1,69 @@
+"""What a release has still to tell people with kubectl: Events about its Rollout, and its AnalysisRun objects."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from tidegate.contract import AnalysisRef, AnalysisRunUpdate, Document, Event, PublishEvents, Target, Unpublished
+
+MOST_EVENTS = 50  # of one pass; what is more waits for the next one
+
+
+class PendingEvents:
+    """Events are told once and in order; of an analysis run only how it stands now."""
+
+    def __init__(self) -> None:
+        self._first = 0
+        self._events: list[Event] = []
+        self._specs: dict[str, AnalysisRunUpdate] = {}
+        self._runs: dict[str, AnalysisRunUpdate] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._events or self._runs)
+
+    def event(self, event: Event) -> None:
+        """Something happened."""
+        self._events.append(event)
+
+    def begun(self, run: AnalysisRef, spec: Document, metadata: Document) -> None:
+        """An analysis run is about to start; `metadata` is the manifest's `analysisRunMetadata`."""
+        self._specs[run.name] = AnalysisRunUpdate(
+            run=run, spec=spec, labels=metadata.get("labels") or {}, annotations=metadata.get("annotations") or {}
+        )
+        self.stands(run)
+
+    def stands(self, run: AnalysisRef) -> None:
+        """An analysis run says something else than before."""
+        if (known := self._specs.get(run.name)) is not None:
+            self._runs[run.name] = known.model_copy(update={"run": run})
+
+    def forget(self, run: AnalysisRef) -> None:
+        """An analysis run did not begin."""
+        self._specs.pop(run.name, None)
+        self._runs.pop(run.name, None)
+
+    def unpublished(self) -> Unpublished:
+        """What a pass is to publish."""
+        return Unpublished(
+            run_id=workflow.info().run_id,
+            first=self._first,
+            events=tuple(self._events[:MOST_EVENTS]),
+            runs=tuple(self._runs.values()),
+            current=tuple(self._specs),
+        )
+
+    def events(self, target: Target, uid: str) -> PublishEvents | None:
+        """The events alone, where no pass tells anything yet; they are told again with the first one (law 6)."""
+        if not uid or not self._events:
+            return None
+        told = self.unpublished()
+        return PublishEvents(target=target, uid=uid, run=told.run_id, first=told.first, events=told.events)
+
+    def was_published(self, told: Unpublished) -> None:
+        """A pass has published this."""
+        self._first += len(told.events)
+        del self._events[: len(told.events)]
+        for run in told.runs:
+            if self._runs.get(run.run.name) == run:
+                del self._runs[run.run.name]

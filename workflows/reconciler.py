@@ -1,0 +1,255 @@
+"""Keeps the cluster in the shape that the release's place asks for: pass after pass, until nothing is missing.
+
+The steps change the desired state and wait until it is reached; what happens meanwhile (pods that come and go,
+another number of replicas, weights that somebody else changed) is looked after here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from tidegate.contract import DesiredState, ErrorType, ExperimentSetState, Reconciled
+    from workflows.activity_calls import ActivityCalls, ChangeWatch
+    from workflows.notes import WaitFor
+    from workflows.plan import Plan
+    from workflows.release_status import ReleaseState
+
+THE_PODS = "the pods; tidegate abort"
+THE_LAST_PODS = "the pods; a newer version"
+THE_DELAY = "the scale-down delay; a newer version"
+THE_LAST_DEADLINE = "pods without traffic to go"
+PUBLISH_AGAIN = timedelta(seconds=5)
+TURNS = 8
+SHORTEST_WAIT = timedelta(milliseconds=1)  # a wait for what has passed asks for a timer as well: a replay may be later
+GIVE_UP = 5
+LET_COMPLETE = timedelta(milliseconds=500)  # what takes longer is waiting for its next attempt, or for a slow server
+
+
+class Reconciler:
+    """The passes of one version. `desired` is what it keeps to; `failed` is why it had to give up."""
+
+    def __init__(self, plan: Plan, calls: ActivityCalls, state: ReleaseState) -> None:
+        self._plan = plan
+        self._calls = calls
+        self._state = state
+        self._task: asyncio.Task[None] | None = None
+        self._look: ChangeWatch | None = None
+        self._reached: DesiredState | None = None
+        self._progress: tuple[object, datetime] | None = None
+        self._seen: Reconciled | None = None
+        self.desired = plan.desired
+        self.failed: Exception | None = None
+        self._passing = False
+        self._awaited = 0  # how many wait until the desired state is reached, and go on then
+        self._left = False  # whether the last pass left its status to the next one
+        self._unheard = 0  # passes in a row that could not tell all
+        self._stopping = False  # a pass that completes although it was cancelled has to be told
+        self._overtaken = False
+        self._moves = True
+
+    def start(self, *, moves: bool = True) -> None:
+        """Begin, or go on after `stop`; without `moves` it only looks and tells."""
+        self._moves = moves
+        self.failed, self._reached, self._stopping, self._overtaken = None, None, False, False
+        self._task = asyncio.create_task(self._guard())
+
+    def overtake(self) -> None:
+        """Begin no other pass. A later write decides on the traffic; what the pass under way says of it is old."""
+        self._stopping = self._overtaken = True
+
+    async def stop(self) -> None:
+        """Come to rest: no write of this reconciler follows."""
+        self._stopping = True
+        if self._passing:  # there is no shorter way to its end: a write that was begun is awaited in any case
+            with suppress(TimeoutError):
+                await workflow.wait_condition(
+                    lambda: not self._passing, timeout=LET_COMPLETE, timeout_summary="until the pass has ended"
+                )
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def move(self, **changes: object) -> None:
+        """Stand elsewhere from now on."""
+        self.desired = self.desired.model_copy(update=changes)
+
+    @property
+    def experiment(self) -> tuple[ExperimentSetState, ...]:
+        """What stands of the experiment that the desired state has, as of the last pass."""
+        return self._seen.experiment if self._seen is not None else ()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the cluster looked as the desired state says when it was last seen."""
+        return self.failed is None and self._reached == self.desired
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it was reached with every pod, not only with as many as replicaProgressThreshold asks."""
+        return self.is_there and self._seen is not None and self._has_all_pods(self._seen)
+
+    async def complete(self) -> None:
+        """Wait until no pod is missing. Raises what made the reconciler give up."""
+        with self._state.waiting("the last pods", until=None, who=THE_LAST_PODS, wait_for=WaitFor.LAST_PODS):
+            await workflow.wait_condition(lambda: self.failed is not None or self.is_complete)
+        if self.failed is not None:
+            raise self.failed
+
+    async def reached(self) -> None:
+        """Wait until the cluster looks as the desired state says. Raises what made the reconciler give up."""
+        self._awaited += 1
+        try:
+            with self._state.waiting("a look at the cluster", until=None, who=THE_PODS, wait_for=WaitFor.PODS):
+                await workflow.wait_condition(lambda: self.failed is not None or self._reached == self.desired)
+        finally:
+            self._awaited -= 1
+        if self.failed is not None:
+            raise self.failed
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether it gave up because the Rollout is gone, and what it owns goes with it."""
+        cause = self.failed.cause if isinstance(self.failed, ActivityError) else self.failed
+        return isinstance(cause, ApplicationError) and cause.type == ErrorType.DELETED
+
+    async def told(self) -> None:
+        """Wait until those who look at the cluster were told everything, or that has failed again and again."""
+        await workflow.wait_condition(
+            lambda: self.failed is not None or not (self._state.has_pending or self._left) or self._unheard >= GIVE_UP
+        )
+
+    async def until_scaled_down(self) -> None:
+        """Wait until no deadline is left on any ReplicaSet either."""
+        await self.reached()
+        until = self._seen.requeue_at if self._seen is not None else None
+        with self._state.waiting(THE_LAST_DEADLINE, until=until, who=THE_DELAY, wait_for=WaitFor.DEADLINES):
+            await workflow.wait_condition(
+                lambda: (
+                    self.failed is not None
+                    or (self._reached == self.desired and self._seen is not None and self._seen.requeue_at is None)
+                )
+            )
+
+    async def _guard(self) -> None:
+        try:
+            while not self._stopping:
+                await self._pass()
+        except (ActivityError, ApplicationError) as error:
+            self.failed = error
+
+    async def _pass(self) -> None:
+        desired, report = self.desired, self._state.report()
+        self._passing = True
+        try:
+            seen = await self._calls.reconcile(
+                self._plan,
+                desired,
+                self._state.traffic,
+                report,
+                moves=self._moves,
+                awaited=self._awaited > 0 and self._reached != desired and not desired.aborted,
+            )
+        except ActivityError:
+            self._state.page.lost(report.status)
+            raise
+        finally:
+            self._passing = False
+        self._state.seen(seen.model_copy(update={"traffic": None}) if self._overtaken else seen, report)
+        self._left = seen.left
+        self._unheard = 0 if (seen.published or seen.left) and seen.events_published else self._unheard + 1
+        if self._moves:
+            self._state.refused(seen.failing, reason=seen.refused)
+            self._calls.failing_since = self._state.failing_since()
+        self._reached = desired if seen.converged and self._moves else None
+        if seen.state_digest:
+            self._seen = seen
+            self._note_progress(seen)
+        for pods in (WaitFor.PODS, WaitFor.LAST_PODS):
+            what = seen.failing or seen.not_ready_reason or "traffic and pods"
+            self._state.still_waiting(pods, what, self._deadline(seen))
+        self._state.still_waiting(WaitFor.DEADLINES, THE_LAST_DEADLINE, seen.requeue_at)
+        if not self._stopping:
+            await _let_others_go_first()
+            self._state.show()
+            await self._until_needed(desired, seen)
+
+    async def _until_needed(self, desired: DesiredState, seen: Reconciled) -> None:
+        """Wait until another pass can make a difference."""
+        if self._is_needed(desired) or seen.failing or seen.left:  # what is refused is tried again until it is not
+            return
+        look = self._keep_looking(seen.state_digest, moving=not seen.converged)
+        again = None if not self._unheard else workflow.now() + PUBLISH_AGAIN
+        ends = [end for end in (seen.requeue_at, self._deadline(seen), again) if end is not None]
+        timeout = max(min(ends) - workflow.now(), SHORTEST_WAIT) if ends else None
+        try:
+            await workflow.wait_condition(
+                lambda: look.done() or self._is_needed(desired),
+                timeout=timeout,
+                timeout_summary="until the next deadline",
+            )
+        except TimeoutError:
+            self._check_deadline(seen)
+        else:
+            await _let_others_go_first()
+
+    def _is_needed(self, desired: DesiredState) -> bool:
+        """Whether there is something to do; a status that could not be written is not tried again at once."""
+        return self.desired != desired or (not self._unheard and self._state.has_pending)
+
+    def _keep_looking(self, state_digest: str, *, moving: bool) -> ChangeWatch:
+        """One look goes on for as long as it waits for a change of what stands now."""
+        if self._look is None or self._look.done() or self._look.state_digest != state_digest:
+            self._look = self._calls.look(self._plan, state_digest, moving=moving)
+        return self._look
+
+    # ------------------------------------------------------------------------------------------------------- deadline
+
+    def _note_progress(self, seen: Reconciled) -> None:
+        """Progress is another count of pods, or another place in the steps (argo-rollouts, progressDeadlineSeconds)."""
+        counts = tuple((s.hash, s.current, s.ready, s.available) for s in seen.replica_sets)
+        mark = (self.desired.index, self.desired.hash, self.desired.stable_hash, counts)
+        if self._progress is None or self._progress[0] != mark:
+            self._progress = (mark, workflow.now())
+            self._state.progressing()
+
+    def _has_all_pods(self, seen: Reconciled) -> bool:
+        return any(s.hash == self.desired.hash and s.available >= seen.replicas for s in seen.replica_sets)
+
+    def _deadline(self, seen: Reconciled) -> datetime | None:
+        """When too much time without progress will have passed; not while nothing is missing, or on the way back.
+
+        An experiment has deadlines of its own.
+        """
+        if self.desired.aborted or self.desired.experiment or self._progress is None or not self._moves:
+            return None
+        if seen.converged and (self.desired.hash != self.desired.stable_hash or self._has_all_pods(seen)):
+            return None
+        return None if self._state.is_late else self._progress[1] + self._plan.manifest.spec.progress_deadline()
+
+    def _check_deadline(self, seen: Reconciled) -> None:
+        deadline = self._deadline(seen)
+        if deadline is None or workflow.now() < deadline:
+            return
+        message = f'ReplicaSet "{self._plan.replica_set}" has timed out progressing.'
+        message += f" {seen.not_ready_reason}" if seen.not_ready_reason else ""
+        self._state.late(message)
+        if self._plan.manifest.spec.progress_deadline_abort and not seen.converged:
+            raise ApplicationError(message, type=ErrorType.PROGRESS_DEADLINE_EXCEEDED, non_retryable=True)
+
+
+async def _let_others_go_first() -> None:
+    """Let the steps act on what was reached, so that the next pass brings out what they did as well.
+
+    A turn wakes those who wait, or runs what they start; from one step to the next, or to the end, it takes six turns
+    at most. More turns change nothing, too few would cost a pass or a look; no replay depends on them, since one event
+    is taken at a time. It is a number and no condition on the steps: the end of a release also waits for passes, and a
+    pass that waited for the end to say that it has come to rest would wait for ever.
+    """
+    for _ in range(TURNS):
+        await workflow.wait_condition(lambda: True)
