@@ -35,7 +35,8 @@ class Wealth(CompareModel):
 class EventEvidence(CompareModel):
     """One event: dispersion, spread of pods, stable's sums (bad, requests) of two memories, three wealths, counts.
 
-    `counts` are canary's requests and bad ones, and stable's, in all warm buckets.
+    `counts` are canary's requests and bad ones, and stable's, in all warm buckets, `here_counts` in those of this
+    weight.
     """
 
     phi: float
@@ -46,23 +47,28 @@ class EventEvidence(CompareModel):
     promise: Wealth
     here: Wealth
     counts: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    here_counts: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
 
 class Evidence(CompareModel):
     """All that the folded buckets say.
 
     `here_since` is the beginning of the weight whose evidence `here` is. `share` holds the decayed sums of the canary's
-    requests, of those that the weight asked for, of all requests, and of seconds. `seconds` are those of warm
-    buckets, `usable_until` is the end of the newest bucket that counted, `skipped` counts those that never did.
+    requests, of those that the weight asked for, of all requests, and of seconds. `seen` are canary's and all requests
+    at this weight, cold pods included. `seconds` are those of warm buckets, `here_seconds` those of this weight.
+    `usable_until` is the end of the newest bucket that counted, `skipped` counts those that never did.
     """
 
     version: int = VERSION
     events: tuple[EventEvidence, ...]
     guard: Wealth
     lost: Wealth
+    guard_counts: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     here_since: float | None = None
     share: Rounded = (0.0, 0.0, 0.0, 0.0)
+    seen: Rounded = (0.0, 0.0)
     seconds: float = 0.0
+    here_seconds: float = 0.0
     usable_until: float | None = None
     skipped: int = 0
 
