@@ -137,6 +137,7 @@ class Signal(StrEnum):
     FOLLOWED_UP = "followed_up"  # what follows a decision tells its release how it went: FollowedUp
     SETTLE = "settle"  # a release asks its analysis run for the verdict: what has no reading yet is read once more
     TERMINATE = "terminate"  # a person tells an analysis run to end with what it has
+    WEIGHTS = "weights"  # a release tells its analysis run which weights took effect: list[Weight]
 
 
 class Query(StrEnum):
@@ -173,6 +174,9 @@ class Activity(StrEnum):
     MEASURE_WEB = "measure_web"
     MEASURE_JOB = "measure_job"
     END_JOBS = "end_jobs"  # EndJobs -> None
+    # On the task queue of the source, `datadog` or `prometheus`.
+    OPEN_COMPARISON = "open_comparison"  # OpenComparison -> OpenedComparison
+    READ_COUNTS = "read_counts"  # ReadCounts -> CountReadings
     OPEN_INCIDENT = "open_incident"  # IncidentRequest -> IncidentRef
     NOTE_INCIDENT = "note_incident"  # IncidentNote -> None
     RESOLVE_INCIDENTS = "resolve_incidents"  # ResolveIncidents -> ResolvedIncidents
