@@ -10,6 +10,7 @@ from tidegate.manifests.documents import Loaded, Manifests, from_objects
 from tidegate.manifests.findings import Finding
 from tidegate.manifests.lint.analyses import analysis_findings
 from tidegate.manifests.lint.conditions import CompileCondition
+from tidegate.manifests.lint.coverage import coverage_findings
 from tidegate.manifests.lint.experiments import experiment_findings
 from tidegate.manifests.lint.mesh import mesh_findings
 from tidegate.manifests.lint.metrics import metric_findings
@@ -60,6 +61,7 @@ def lint(
         findings += pod_metadata_findings(rollout)
         findings += experiment_findings(rollout, templates, complete=complete)
         findings += analysis_findings(rollout, templates, matches, complete=complete)
+        findings += coverage_findings(rollout, templates)
     for key, template in templates.items():
         findings += unsupported_providers(template)
         bound = bindings(key, manifests.rollouts, templates)
