@@ -175,3 +175,7 @@ def test_a_release_that_starts_is_warned_as_well() -> None:
     templates = [each.raw for each in loaded.templates]
     found = check_release(loaded.rollout().raw, templates, {}, {})
     assert [each.code for each in found].count("background-ends") == 2
+
+
+def test_an_endless_background_outlasts_a_pause_for_a_person() -> None:
+    assert warned(lambda o: steps(o, weight(10), pause(), weight(50), pause("1h"), weight(100))) == []

@@ -101,7 +101,7 @@ def _is_watched(held: Held, canary: Canary, background: Sequence[Watched] | None
     if canary.analysis is None or began >= held.end:
         return False
     begin = _begins(canary, began, templates)[held.first]
-    return background is None or any(metric.seconds > begin for metric in background)
+    return background is None or any(metric.seconds > begin or metric.seconds == inf for metric in background)
 
 
 def _held(canary: Canary) -> Iterator[Held]:
@@ -179,7 +179,7 @@ def _read(template: Loaded[AnalysisTemplate], index: int, metric: Metric) -> Wat
         field, readings = min(given.items(), key=lambda item: item[1])
     else:
         field, readings = "", 1
-    endless = not given and bool(metric.interval)
+    endless = metric.provider.compare is not None or (not given and bool(metric.interval))
     seconds = inf if endless or interval is None or delay is None else delay + (readings - 1) * interval
     return Watched(template, metric.name, (*path, field) if field else path, readings, seconds)
 
