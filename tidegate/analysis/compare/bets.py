@@ -36,11 +36,8 @@ class Edge(NamedTuple):
     above: bool
 
 
-class Bet(NamedTuple):
-    """Rates of canary and stable that are bet on."""
-
-    canary: float
-    stable: float
+Bet = tuple[float, float]
+"""Rates of canary and stable that are bet on."""
 
 
 class Mixture(NamedTuple):
@@ -61,29 +58,35 @@ def nearest(sample: Sample, edge: Edge, bet: Bet) -> Bet:
 
     Along the edge the derivative is a quadratic in b. The form of its root without cancellation is taken.
     """
-    canary, times, plus = sample.canary, edge.times, edge.plus
-    square = times * (canary * times + sample.stable)
-    linear = canary * times * (plus - bet.canary) + sample.stable * (plus - times * bet.stable)
-    constant = -sample.stable * bet.stable * plus
+    canary, _, stable, _ = sample
+    times, plus, _ = edge
+    square = times * (canary * times + stable)
+    linear = canary * times * (plus - bet[0]) + stable * (plus - times * bet[1])
+    constant = -stable * bet[1] * plus
     root = math.sqrt(linear * linear - 4 * square * constant)
-    stable = -2 * constant / (linear + root) if linear > 0 else (root - linear) / (2 * square)
-    return Bet(times * stable + plus, stable)
+    found = -2 * constant / (linear + root) if linear > 0 else (root - linear) / (2 * square)
+    return times * found + plus, found
 
 
 def log_factors(sample: Sample, edge: Edge, bets: Iterable[Bet], phi: float) -> list[float]:
     """Return ln of what each bet pays. `phi` >= 1 is the dispersion. A bet that the hypothesis allows pays 1."""
     canary, canary_bad, stable, stable_bad = sample
+    times, plus, above = edge
     log = math.log
     found = []
     for bet in bets:
         a, b = bet
-        beyond = a - edge.times * b - edge.plus
-        if (beyond >= 0) if edge.above else (beyond <= 0):
+        beyond = a - times * b - plus
+        if (beyond >= 0) if above else (beyond <= 0):
             found.append(0.0)
             continue
         a0, b0 = nearest(sample, edge, bet)
-        gain = canary * (a0 - a) + stable * (b0 - b) + stable_bad * log(b / b0)
-        found.append((gain + canary_bad * log(a / a0) if canary_bad else gain) / phi)
+        gain = canary * (a0 - a) + stable * (b0 - b)
+        if canary_bad:
+            gain += canary_bad * log(a / a0)
+        if stable_bad:
+            gain += stable_bad * log(b / b0)
+        found.append(gain / phi)
     return found
 
 
@@ -95,11 +98,9 @@ def begun(bets: Mixture) -> Wealth:
 def grow(wealth: Wealth, logs: Sequence[float], bets: Mixture) -> Wealth:
     """Wealth after each bet paid exp of its entry in `logs`, at most the cap. Logarithms keep it from overflowing."""
     cap = bets.cap
-    capped = [log if log < cap else cap for log in logs]
-    largest = max(0.0, *capped)
-    weights = wealth.weights
-    paid = [weight * math.exp(log - largest) for weight, log in zip(weights, capped, strict=False)]
-    paid.append(weights[-1] * math.exp(-largest))
+    largest = min(cap, max(0.0, *logs))
+    weights, exp = wealth.weights, math.exp
+    paid = [weight * exp(min(log, cap) - largest) for weight, log in zip(weights, (*logs, 0.0), strict=True)]
     total = sum(paid)
     share = REMEMBERED / total
     return Wealth.model_construct(

@@ -21,7 +21,7 @@ from tidegate.analysis.compare.mixtures import (
     proof_bets,
     tolerated,
 )
-from tidegate.analysis.compare.models import ERRORS, BadEvent, Comparison, CountRow, Counts, HourRow, Weight
+from tidegate.analysis.compare.models import ERRORS, BadEvent, Comparison, CountRow, Counts, HourRow, Margin, Weight
 from tidegate.analysis.compare.traffic import traffic_event, traffic_of, with_lost, with_share
 
 SLOW_SECONDS: Final = 900
@@ -140,17 +140,11 @@ def _event(
     wanted: Comparison, event: BadEvent, known: EventEvidence, sample: Sample, weight: Weight | None
 ) -> EventEvidence:
     """One event after a bucket; `weight` None: pods were cold, so only stable's rates are kept."""
-    changed: dict[str, object] = {
-        "slow": _decayed(known.slow, sample, wanted.bucket / SLOW_SECONDS),
-        "fast": _decayed(known.fast, sample, wanted.bucket / FAST_SECONDS),
-    }
+    changed = remembered(known, sample, wanted.bucket)
     if weight is not None:
-        rates = bases(known)
-        limit = tolerated(event.margin, known.spread, weight)
-        proof = proof_bets(rates)
-        harm = log_factors(sample, edge_of(limit, above=False), harm_bets(rates, limit), known.phi)
-        promise = log_factors(sample, edge_of(event.margin, above=True), proof, known.phi)
-        here = log_factors(sample, edge_of(margin_here(event, weight), above=True), proof, known.phi)
+        harm = harm_logs(known, sample, tolerated(event.margin, known.spread, weight))
+        promise = proof_logs(known, sample, event.margin)
+        here = proof_logs(known, sample, margin_here(event, weight))
         changed |= {
             "harm": grow(known.harm, harm, HARM),
             "promise": grow(known.promise, promise, PROOF),
@@ -159,6 +153,22 @@ def _event(
             "here_counts": _added(known.here_counts, sample),
         }
     return known.model_copy(update=changed)
+
+
+def harm_logs(known: EventEvidence, sample: Sample, limit: Margin) -> list[float]:
+    """Return ln of what the bets of harm beyond a limit pay in a bucket."""
+    return log_factors(sample, edge_of(limit, above=False), harm_bets(bases(known), limit), known.phi)
+
+
+def proof_logs(known: EventEvidence, sample: Sample, margin: Margin) -> list[float]:
+    """Return ln of what the bets that the canary is better than a margin pay in a bucket."""
+    return log_factors(sample, edge_of(margin, above=True), proof_bets(bases(known)), known.phi)
+
+
+def remembered(known: EventEvidence, sample: Sample, bucket: int) -> dict[str, object]:
+    """Stable's two sums after a bucket, for the next one to bet on."""
+    sums = {"slow": (known.slow, SLOW_SECONDS), "fast": (known.fast, FAST_SECONDS)}
+    return {name: _decayed(memory, sample, bucket / seconds) for name, (memory, seconds) in sums.items()}
 
 
 def _decayed(memory: tuple[float, ...], sample: Sample, half_lives: float) -> tuple[float, float]:

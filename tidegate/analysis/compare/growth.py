@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from tidegate.analysis.compare.bets import Bet, Sample, nearest
+from tidegate.analysis.compare.bets import Sample, nearest
 from tidegate.analysis.compare.mixtures import edge_of, margin_here
 from tidegate.analysis.compare.models import BadEvent, Comparison, Margin, Weight
 
@@ -24,13 +24,13 @@ class Rate(NamedTuple):
 
 def growth(load: float, share: float, rate: Rate, margin: Margin) -> float:
     """Nats a second by which ln E of a margin grows while both versions have the rate, at `load` requests a second."""
-    bet = Bet(rate.rate, rate.rate)
+    bet = rate.rate, rate.rate
     sample = Sample(load * share, 0.0, load * (1 - share), 0.0)
     edge = edge_of(margin, above=True)
-    if min(load, share, 1 - share) <= 0 or bet.canary >= edge.times * bet.stable + edge.plus:
+    if min(load, share, 1 - share) <= 0 or rate.rate >= edge.times * rate.rate + edge.plus:
         return 0.0
     canary, stable = nearest(sample, edge, bet)
-    gain = sample.canary * _divergence(bet.canary, canary) + sample.stable * _divergence(bet.stable, stable)
+    gain = sample.canary * _divergence(rate.rate, canary) + sample.stable * _divergence(rate.rate, stable)
     return max(0.0, gain / rate.phi)
 
 

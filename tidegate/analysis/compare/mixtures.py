@@ -77,16 +77,16 @@ def harm_bets(rates: tuple[float, ...], margin: Margin) -> list[Bet]:
     found = []
     for base in rates:
         beyond = margin.times * base + margin.plus
-        found += [Bet(min(LARGEST_BET, beyond * effect), base) for effect in HARM_EFFECTS]
+        found += [(min(LARGEST_BET, beyond * effect), base) for effect in HARM_EFFECTS]
     return found
 
 
 def proof_bets(rates: tuple[float, ...]) -> list[Bet]:
     """Bets that the canary is as good as stable or better, for each of stable's `rates`."""
-    return [Bet(base * effect, base) for base in rates for effect in PROOF_EFFECTS]
+    return [(base * effect, base) for base in rates for effect in PROOF_EFFECTS]
 
 
 def guard_bets(base: float, margin: Margin) -> list[Bet]:
     """Bets that the canary fails outright."""
     least = margin.times * base + margin.plus + GUARD_GAP
-    return [Bet(min(LARGEST_BET, max(rate, least)), base) for rate in GUARD_RATES]
+    return [(min(LARGEST_BET, max(rate, least)), base) for rate in GUARD_RATES]

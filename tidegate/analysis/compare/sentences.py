@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from tidegate.analysis.compare.bets import Bet, Sample, log_factors
+from tidegate.analysis.compare.bets import Sample, log_factors
 from tidegate.analysis.compare.evidence import EventEvidence, Evidence
 from tidegate.analysis.compare.growth import Rate, growth
 from tidegate.analysis.compare.mixtures import bases, edge_of, margin_here, tolerated
@@ -150,7 +150,7 @@ def shown_plus(event: BadEvent, known: EventEvidence, target: float) -> float | 
 
     def proves(plus: float) -> bool:
         edge = edge_of(Margin(times=event.margin.times, plus=plus), above=True)
-        return log_factors(sample, edge, [Bet(base, base)], known.phi)[0] >= target
+        return log_factors(sample, edge, [(base, base)], known.phi)[0] >= target
 
     low, high = event.margin.plus, LARGEST_PLUS
     if not proves(high):
