@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
-from tidegate.manifests.model import Int32, IntOrString, Items, Model, ObjectMeta
+from tidegate.manifests.model import Int32, IntOrString, Items, Model, ObjectMeta, OpenModel
+from tidegate.manifests.providers.compare import KEY as COMPARE
+from tidegate.manifests.providers.compare import Compare
 from tidegate.manifests.providers.datadog import Datadog
 from tidegate.manifests.providers.job import Job
 from tidegate.manifests.providers.prometheus import Prometheus
 from tidegate.manifests.providers.web import Web
 
 DEFAULT_RETENTION: Final = 10
+PLUGIN: Final = "plugin"
 MAX_RETENTION: Final = 100
 """Most measurements of one metric in a status: it travels in signals and from one part of a long run to the next."""
 
@@ -109,6 +112,12 @@ class BackgroundAnalysis(RolloutAnalysis):
     starting_step: Int32 | None = None
 
 
+class Plugins(OpenModel):
+    """Settings by the name of the plugin; those that nobody here knows are kept as they are."""
+
+    compare: Compare | None = Field(None, alias=COMPARE)
+
+
 class MetricProvider(Model):
     """Where a metric is measured: exactly one of these; those that nobody here measures are kept as they are."""
 
@@ -123,11 +132,20 @@ class MetricProvider(Model):
     graphite: Mapping[str, JsonValue] | None = None
     influxdb: Mapping[str, JsonValue] | None = None
     skywalking: Mapping[str, JsonValue] | None = None
-    plugin: Mapping[str, JsonValue] | None = None
+    plugin: Plugins | None = None
+
+    @property
+    def compare(self) -> Compare | None:
+        """Settings of a comparison."""
+        return self.plugin.compare if self.plugin else None
 
     def names(self) -> list[str]:
-        """Names of the providers that are given."""
-        return sorted(self.to_wire())
+        """Names of the providers that are given; `plugin` for all plugins that nobody here knows."""
+        given = self.to_wire()
+        plugins = given.pop(PLUGIN, None)
+        if isinstance(plugins, dict):
+            given |= {name if name == COMPARE else PLUGIN: None for name in plugins or (PLUGIN,)}
+        return sorted(given)
 
 
 class Metric(Model):

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from tidegate.manifests.analysis_template import AnalysisTemplate
 from tidegate.manifests.documents import Loaded
 from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.providers.compare import KEY as COMPARE
 from tidegate.manifests.rollout import Rollout
 
 CODE = "unsupported"
@@ -47,7 +48,7 @@ REFUSED: tuple[SupportLimit, ...] = (
     SupportLimit(f"{_STEP}.plugin", "step plugin"),
 )
 
-PROVIDERS = ("datadog", "job", "prometheus", "web")
+PROVIDERS = ("datadog", "job", "prometheus", COMPARE, "web")
 
 
 def unsupported(rollout: Loaded[Rollout]) -> Iterator[Finding]:

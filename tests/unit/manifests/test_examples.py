@@ -40,9 +40,11 @@ def test_the_originals_are_verbatim() -> None:
 def test_the_originals_are_accepted_and_every_trap_in_them_is_explained() -> None:
     assert not codes(CHECKOUT, Severity.ERROR)
     assert codes(CHECKOUT, Severity.WARNING) == {
+        "background-ends",
         "hash-from-rollout-label",
         "inconclusive-band",
         "seconds-as-milliseconds",
+        "unwatched-weight",
     }
     assert codes(CHECKOUT, Severity.NOTE) == {"ratio-of-counters", "service-selector"}
 

@@ -32,7 +32,7 @@ def condition_findings(
     template: Loaded[AnalysisTemplate], metric: Metric, path: Path, compile_condition: CompileCondition | None
 ) -> Iterator[Finding]:
     """What is wrong with the conditions of the metric at `path`, which `compile_condition` reads."""
-    if metric.provider.job is not None:
+    if metric.provider.job is not None or metric.provider.compare is not None:
         return
     conditions = {"successCondition": metric.success_condition, "failureCondition": metric.failure_condition}
     if not any(conditions.values()):
