@@ -16,7 +16,10 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from pydantic import TypeAdapter, ValidationError
+
     from tidegate.analysis.arguments import SpecError, has_placeholder
+    from tidegate.analysis.compare.models import Weight
     from tidegate.analysis.metric import MetricRules
     from tidegate.analysis.reading import Reading
     from tidegate.analysis.rules import RunRules
@@ -37,12 +40,14 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.manifests.providers.job import KEY as JOB
     from tidegate.manifests.support import PROVIDERS
     from tidegate.report import analysis_details
+    from workflows.comparing import Comparisons, Guidance, rulings
     from workflows.failures import cause_of, check_id
     from workflows.inputs import invalid, read_input
     from workflows.interruptions import sent, shielded
     from workflows.measured_jobs import MeasuredJobs
     from workflows.measuring import MEASURE_TIMEOUT, SHORTEST_WAIT, Patience, measure, rate_limit
 
+_WEIGHTS = TypeAdapter(tuple[Weight, ...])
 TOGETHER = timedelta(seconds=1)  # metrics that drifted apart by less share one request
 
 
@@ -56,22 +61,33 @@ class AnalysisRun:
         self._asked_to_end = False
         self._settle_by: datetime | None = None  # asked for the verdict, which waits no longer for a reading
         self._told: tuple[str, ...] = ()
+        self._guidance = Guidance()  # of the release, for comparisons
         # The same for all parts of a run that continues as new.
         self._uid = workflow.info().first_execution_run_id
         self._jobs: MeasuredJobs
+        self._comparisons: Comparisons
 
     @workflow.run
-    async def run(self, request: Any = None, status: Any = None, *more: Any) -> AnalysisResult:
-        """Measure and judge until the run is over; `status` is where an earlier part of the same run stopped."""
+    async def run(self, request: Any = None, status: Any = None, comparisons: Any = None, *more: Any) -> AnalysisResult:
+        """Measure and judge until the run is over.
+
+        `status` and `comparisons` are where an earlier part of the same run stopped.
+        """
         wanted, rules = _read(request)
         run = _begin(wanted, rules, status)
         self._told = _verdicts(run.status)
         self._jobs = MeasuredJobs(wanted, self._uid, run.status)
+        self._comparisons = Comparisons(wanted, rules, self._guidance, comparisons)
+        if self._guidance.concludes:
+            self._settle_by = self._settle_by or workflow.now() + MEASURE_TIMEOUT
+        self._comparisons.start()
         try:
             await self._until_over(wanted, rules, run)
         except (asyncio.CancelledError, FailureError):
+            self._comparisons.stop()
             await shielded(self._jobs.end())
             raise
+        self._comparisons.stop()
         self._show(run)
         await shielded(self._jobs.end())
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -81,18 +97,30 @@ class AnalysisRun:
         """Measure what is due, until there is a verdict or the history has become long."""
         while not run.over:
             self._show(run)
+            self._comparisons.end_decided(run.status)
             if self._asked_to_end or rules.terminate:
                 run.terminate(workflow.now())
-            elif self._settle_by is not None:
+            elif readings := self._comparisons.take():
+                run.record(readings, workflow.now())
+                if self._settling(run):  # it took its time, and the other metrics have theirs from here on
+                    self._settle_by = workflow.now() + MEASURE_TIMEOUT
+                await self._tell(wanted, run)
+            elif self._comparisons.are_left_alone(run.status):
+                run.terminate(workflow.now())
+            elif self._settling(run):
                 await self._look_once_more(wanted, rules, run)
                 run.terminate(workflow.now())
             elif due := run.due(workflow.now()):
                 run.record(await self._measure(wanted, rules, run, due), workflow.now())
                 await self._tell(wanted, run)
             elif workflow.info().is_continue_as_new_suggested():
-                workflow.continue_as_new(args=[wanted, run.status])
+                workflow.continue_as_new(args=[wanted, run.status, self._comparisons.saved()])
             else:
                 await self._until_next(run)
+
+    def _settling(self, run: Run) -> bool:
+        """True once the verdict was asked for and no comparison has still to be decided."""
+        return self._settle_by is not None and not self._comparisons.is_undecided(run.status)
 
     async def _look_once_more(self, wanted: AnalysisRequest, rules: RunRules, run: Run) -> None:
         """Read what could not be read so far: whoever asks for the verdict waits for that rather than for a person."""
@@ -102,8 +130,18 @@ class AnalysisRun:
 
     @workflow.signal(name=Signal.SETTLE, description="End, once everything was read that can be")
     def on_settle(self, *arguments: Any) -> None:
-        """Come to the verdict; a metric that has no conclusive reading is looked at once more before."""
+        """Come to the verdict, once each comparison has its own.
+
+        A metric that has no conclusive reading is looked at once more before.
+        """
         self._settle_by = self._settle_by or workflow.now() + MEASURE_TIMEOUT
+        self._guidance.concludes = True
+
+    @workflow.signal(name=Signal.WEIGHTS, description="The weights of the release that took effect so far")
+    def on_weights(self, *arguments: Any) -> None:
+        """Take over which weights are in force; what cannot be read changes nothing."""
+        with suppress(ValidationError):
+            self._guidance.weights = _WEIGHTS.validate_python(arguments[0] if arguments else ())
 
     @workflow.signal(name=Signal.TERMINATE, description="End with what was measured")
     def on_terminate(self, *arguments: Any) -> None:
@@ -126,7 +164,7 @@ class AnalysisRun:
         wait = max(due - workflow.now(), SHORTEST_WAIT) if due else None
         try:
             await workflow.wait_condition(
-                lambda: self._asked_to_end or self._settle_by is not None,
+                lambda: self._asked_to_end or self._settling(run) or self._comparisons.has_readings,
                 timeout=wait,
                 timeout_summary="until the next measurement",
             )
@@ -150,11 +188,17 @@ class AnalysisRun:
         ]
 
         def answered_or(asked: bool) -> bool:
-            return self._asked_to_end or asked or all(task.done() for task in measuring)
+            ended = self._asked_to_end or self._comparisons.has_failed
+            return ended or asked or all(task.done() for task in measuring)
 
         try:
-            await workflow.wait_condition(lambda: answered_or(self._settle_by is not None))
-            if self._settle_by is not None and not answered_or(False) and run.unread(workflow.now()):
+            await workflow.wait_condition(lambda: answered_or(self._settling(run)))
+            if (
+                self._settle_by is not None
+                and self._settling(run)
+                and not answered_or(False)
+                and run.unread(workflow.now())
+            ):
                 with suppress(TimeoutError):
                     await workflow.wait_condition(
                         lambda: answered_or(False),
@@ -288,4 +332,5 @@ def _begin(wanted: AnalysisRequest, rules: RunRules, status: Any) -> Run:
 def _verdicts(status: AnalysisStatus) -> tuple[str, ...]:
     """What a release wants to hear of at once: verdicts that are not good, and a provider that makes the run wait."""
     newest = [metric.measurements[-1].phase if metric.measurements else Phase.SUCCESSFUL for metric in status.metrics]
-    return (*map(str, newest), "rate limited" if status.rate_limited_until else "")
+    compared = [f"{ruling} {since}" for ruling, since in rulings(status)]
+    return (*map(str, newest), "rate limited" if status.rate_limited_until else "", *compared)

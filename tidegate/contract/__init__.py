@@ -13,7 +13,14 @@ from tidegate.contract.cluster import (
     ReplicaSetState,
     WorkloadTemplate,
 )
-from tidegate.contract.comparing import ComparedVersions, CountReadings, OpenComparison, OpenedComparison, ReadCounts
+from tidegate.contract.comparing import (
+    ComparedVersions,
+    ComparisonsSaved,
+    CountReadings,
+    OpenComparison,
+    OpenedComparison,
+    ReadCounts,
+)
 from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
 from tidegate.contract.failing import Failing, is_known
 from tidegate.contract.field_managers import WORKER_AGENT, writers_of, written_at
@@ -160,6 +167,7 @@ __all__ = [
     "ClusterName",
     "Column",
     "ComparedVersions",
+    "ComparisonsSaved",
     "Compensation",
     "CompensationState",
     "CompensationStatus",

@@ -44,6 +44,14 @@ class OpenedComparison(Payload):
     incomparable: str = ""
 
 
+class ComparisonsSaved(Payload):
+    """Comparisons of a run that continues as new, by metric, and what its release has said to them."""
+
+    opened: dict[str, OpenedComparison] = Field(default_factory=dict)
+    weights: tuple[Weight, ...] = ()
+    concludes: bool = False
+
+
 class ReadCounts(OpenComparison):
     """Ask for counts from `state.table.final` on. The answer is CountReadings.
 
@@ -55,6 +63,7 @@ class ReadCounts(OpenComparison):
     state: ComparisonState
     weights: tuple[Weight, ...]
     ends_at_clear: bool = True
+    last: bool = False  # whether full traffic would follow a clear, whatever the weights say
     seconds: float = 60
 
 
