@@ -10,7 +10,7 @@ from itertools import count
 from tidegate.analysis.experiments import Subject, analysis_block
 from tidegate.analysis.spec import build_run_spec
 from tidegate.canary.promotion import promotion_reason
-from tidegate.canary.rollback import PromotedRevision, within_window
+from tidegate.canary.rollback import within_window
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.canary.weights import next_revision, weight_at
 from tidegate.contract import DesiredState, Document, Istio, Observation, Owner, ReleaseRequest
@@ -138,9 +138,8 @@ class Plan:
     def is_rollback(self) -> bool:
         """Whether this goes back to a version that was promoted within the window that the Rollout gives."""
         window = self.manifest.spec.rollback_window
-        sets = self.seen.replica_sets
-        made = [PromotedRevision(each.hash, each.created_at, each.promoted_at is not None) for each in sets]
-        return window is not None and within_window(made, self.hash, self.seen.stable_hash, window.revisions)
+        sets, stable = self.seen.replica_sets, self.seen.stable_hash
+        return window is not None and within_window(sets, self.hash, stable, window.revisions)
 
     def promotion_reason(self, *, in_full: bool) -> str:
         """Name why this version becomes the stable one; `in_full` says that a full promotion was asked for."""

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import AnalysisStatus
     from tidegate.canary.conditions import Reason
     from tidegate.canary.phase import RolloutPhase
+    from tidegate.canary.replica_sets import ReplicaSetState
     from tidegate.canary.restarts import moment
     from tidegate.canary.version import Version, version_of
     from tidegate.contract import (
@@ -34,7 +35,6 @@ with workflow.unsafe.imports_passed_through():
         ReleaseRequest,
         ReleaseStatus,
         ReplicaCounts,
-        ReplicaSetState,
         RolloutObject,
         StatusReport,
         StepState,

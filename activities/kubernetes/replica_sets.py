@@ -10,7 +10,8 @@ from typing import Any
 
 from activities.kubernetes.client import REPLICA_SETS, Object, stored_fence
 from activities.kubernetes.ownership import PART_OF_EXPERIMENT, is_of
-from tidegate.contract import Document, PodState, ReplicaSetState, Target
+from tidegate.canary.replica_sets import PodState, ReplicaSetState
+from tidegate.contract import Document, Target
 from tidegate.manifests.kinds import REVISION
 from tidegate.manifests.steps import PodTemplateMetadata
 

@@ -7,12 +7,7 @@ its content is read inside the activity that uses it.
 
 from tidegate.contract.analysis import AnalysisRequest, AnalysisResult, MeasureRequest, MeasureResult
 from tidegate.contract.changes import ChangeRef, CloseChange, OpenChange, ResolvedIncidents, ResolveIncidents
-from tidegate.contract.cluster import (
-    PodState,
-    Rejection,
-    ReplicaSetState,
-    WorkloadTemplate,
-)
+from tidegate.contract.cluster import Rejection, WorkloadTemplate
 from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
 from tidegate.contract.failing import Failing, is_known
 from tidegate.contract.field_managers import WORKER_AGENT, writers_of, written_at
@@ -202,7 +197,6 @@ __all__ = [
     "Owner",
     "PauseReason",
     "Payload",
-    "PodState",
     "Point",
     "PublishEvents",
     "PutBack",
@@ -215,7 +209,6 @@ __all__ = [
     "ReleaseStatus",
     "RemovedDestination",
     "ReplicaCounts",
-    "ReplicaSetState",
     "ResolveIncidents",
     "ResolvedIncidents",
     "RestartPods",
