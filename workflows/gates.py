@@ -25,6 +25,8 @@ from temporalio.workflow import (
 )
 
 with workflow.unsafe.imports_passed_through():
+    from tidegate.analysis.compare.models import Weight
+    from tidegate.analysis.rules import has_comparison
     from tidegate.analysis.status import AnalysisStatus, Phase
     from tidegate.contract import (
         ANALYSIS_WORKFLOW,
@@ -37,7 +39,7 @@ with workflow.unsafe.imports_passed_through():
         Signal,
         analysis_id,
     )
-    from workflows.interruptions import sent
+    from workflows.interruptions import let_go, sent
     from workflows.plan import Plan
     from workflows.release_status import ReleaseState
 
@@ -71,9 +73,13 @@ def end_analyses_left(plan: Plan) -> None:
 class Gate:
     """One analysis run of a release, from its start to its verdict."""
 
-    def __init__(self, handle: Run, reference: AnalysisRef, state: ReleaseState):
+    def __init__(
+        self, handle: Run, reference: AnalysisRef, state: ReleaseState, weights: tuple[Weight, ...] | None = None
+    ):
+        """`weights` are those that the run was started with, None where it compares nothing."""
         self._handle = handle
         self._state = state
+        self._weights = weights
         self.reference = reference
 
     @classmethod
@@ -136,6 +142,9 @@ class Gate:
             release_id=workflow.info().workflow_id,
             owner=plan.owner,
         )
+        weights = state.weights if has_comparison(request.spec) else None
+        if weights is not None:
+            request = request.model_copy(update={"versions": plan.versions, "weights": weights})
         state.analysis(reference)
         text = f"{kind} Analysis Run '{name}' Status New: 'Running' Previous: ''"
         state.event("AnalysisRunRunning", text, analysis=name)
@@ -151,7 +160,7 @@ class Gate:
             _left_without_verdict(reference, state)
             raise
         try:
-            return cls(starting.result(), reference, state)
+            return cls(starting.result(), reference, state, weights)
         except WorkflowAlreadyStartedError:
             state.not_begun(reference)
             # It is an earlier one of this version, and nobody waits for it: of the run before a reset, or not over yet.
@@ -163,6 +172,7 @@ class Gate:
 
         Whoever is cancelled here asks the run to end; one that somebody else cancelled is an Error, too.
         """
+        feeding = asyncio.create_task(self._send_weights()) if self._weights is not None else None
         try:
             await workflow.wait([self._handle])
             status = self._handle.result().status
@@ -174,6 +184,9 @@ class Gate:
             status = AnalysisStatus(
                 name=self.reference.name, phase=Phase.ERROR, message=str(error.cause or error)[:500]
             )
+        finally:
+            if feeding is not None:
+                let_go(feeding)
         self.reference = self.reference.model_copy(update={"status": status})
         self._state.analysis(self.reference)
         self._state.event(
@@ -186,6 +199,13 @@ class Gate:
         if status.phase in (Phase.FAILED, Phase.ERROR):
             raise GateFailed(self.reference)
         return status.phase
+
+    async def _send_weights(self) -> None:
+        """Tell the run each weight that takes effect: a comparison counts each bucket at its weight."""
+        while True:
+            await workflow.wait_condition(lambda: self._weights != self._state.weights)
+            self._weights = self._state.weights
+            await _asked(self.reference.name, sent(_by_id(self.reference).signal(Signal.WEIGHTS, self._weights)))
 
     async def settle(self) -> None:
         """Ask the run for its verdict; what has no reading that counts is read once more before.

@@ -10,14 +10,15 @@ from itertools import count
 from tidegate.analysis.experiments import Subject, analysis_block
 from tidegate.analysis.spec import build_run_spec
 from tidegate.canary.promotion import promotion_reason
-from tidegate.canary.rollback import PromotedRevision, within_window
+from tidegate.canary.rollback import within_window
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.canary.weights import next_revision, weight_at
-from tidegate.contract import DesiredState, Document, Istio, Observation, Owner, ReleaseRequest
+from tidegate.contract import ComparedVersions, DesiredState, Document, Istio, Observation, Owner, ReleaseRequest
 from tidegate.manifests.bake import through_the_bake
 from tidegate.manifests.kinds import ARGO_VERSION
 from tidegate.manifests.rollout import Rollout as Manifest
 from tidegate.manifests.steps import CanaryStep, ExperimentStep, step_text
+from tidegate.manifests.version_tag import version_of
 from workflows.handover import Handover, handover_of
 
 FULL = 100  # percent
@@ -138,9 +139,8 @@ class Plan:
     def is_rollback(self) -> bool:
         """Whether this goes back to a version that was promoted within the window that the Rollout gives."""
         window = self.manifest.spec.rollback_window
-        sets = self.seen.replica_sets
-        made = [PromotedRevision(each.hash, each.created_at, each.promoted_at is not None) for each in sets]
-        return window is not None and within_window(made, self.hash, self.seen.stable_hash, window.revisions)
+        sets, stable = self.seen.replica_sets, self.seen.stable_hash
+        return window is not None and within_window(sets, self.hash, stable, window.revisions)
 
     def promotion_reason(self, *, in_full: bool) -> str:
         """Name why this version becomes the stable one; `in_full` says that a full promotion was asked for."""
@@ -157,6 +157,23 @@ class Plan:
         if self.is_first or self.is_stable:
             return False
         return self.weight_at(index) >= FULL and (index == 0 or self.weight_at(index - 1) < FULL)
+
+    def is_last_weight(self, index: int) -> bool:
+        """Whether what follows the weight at a step is all of the traffic."""
+        weight = self.weight_at(index)
+        later = (self.weight_at(number) for number in range(index + 1, len(self.steps) + 1))
+        return 0 < weight < FULL and next((other for other in later if other != weight), FULL) >= FULL
+
+    @property
+    def versions(self) -> ComparedVersions:
+        """How sources of metrics tell this version from the stable one."""
+        tags = {each.hash: each.version_tag for each in self.seen.replica_sets}
+        return ComparedVersions(
+            canary=self.replica_set,
+            stable=f"{self.request.name}-{self.seen.stable_hash}",
+            canary_tag=version_of(self.request.rollout["spec"]["template"]),
+            stable_tag=tags.get(self.seen.stable_hash, ""),
+        )
 
     @property
     def gives_everything(self) -> bool:

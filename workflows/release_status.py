@@ -14,8 +14,10 @@ from datetime import datetime
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from tidegate.analysis.compare.models import Weight
     from tidegate.analysis.status import AnalysisStatus
     from tidegate.canary.phase import RolloutPhase
+    from tidegate.canary.replica_sets import ReplicaSetState
     from tidegate.canary.restarts import moment
     from tidegate.canary.version import Version, version_of
     from tidegate.contract import (
@@ -31,7 +33,6 @@ with workflow.unsafe.imports_passed_through():
         ReleaseRequest,
         ReleaseStatus,
         ReplicaCounts,
-        ReplicaSetState,
         RolloutObject,
         StatusReport,
         StepState,
@@ -59,6 +60,8 @@ class ReleaseState:
         self._current: ReleaseRequest | None = None
         self._restart_at: datetime | None = None
         self.traffic: TrafficState | None = None
+        self.weights: tuple[Weight, ...] = ()  # of this version that took effect, in order of time
+        self._is_last_weight = False
         self.is_late = False
         self.drifts = 0  # passes that had to put right what somebody else had written
         self.external_editor = ""
@@ -106,6 +109,7 @@ class ReleaseState:
         """A version was taken on, the first of this run or a newer one: its steps start over."""
         live = seen.rollout
         self._current, asked = request, version_of(request.rollout)
+        self.weights = ()
         self._restart_at = moment(request.rollout["spec"].get("restartAt"))
         if live is not None:
             self._record.set(restarted_at=moment((live.get("status") or {}).get("restartedAt")))
@@ -179,8 +183,9 @@ class ReleaseState:
         """The release got its number."""
         self._record.set(revision=number, stable_hash=stable_hash)
 
-    def set_desired_weight(self, weight: int) -> None:
-        """So many percent of the traffic are to go to the version."""
+    def set_desired_weight(self, weight: int, *, last: bool = False) -> None:
+        """Note the percent of the traffic that the version is to get; `last`: all of it would follow."""
+        self._is_last_weight = last
         self._record.set(set_weight=weight)
 
     def promoted(self, hash_: str, reason: str) -> None:
@@ -279,6 +284,19 @@ class ReleaseState:
         if self._status.stable_hash != self._status.desired_hash and traffic.canary != self._status.actual_weight:
             row = WeightStatus(at=workflow.now(), canary=traffic.canary, reason=reason)
             self._record.set(actual_weight=traffic.canary, weights=(*self._status.weights, row))
+            self.weights = (*self.weights, self._weight(traffic.canary))
+
+    def _weight(self, percent: int) -> Weight:
+        """A weight that was read back now, with the pods that share the traffic."""
+        pods = {each.hash: each.available for each in self._status.replica_sets}
+        return Weight(
+            since=workflow.now().timestamp(),
+            share=percent / 100,
+            canary_pods=pods.get(self._status.desired_hash, 0),
+            stable_pods=pods.get(self._status.stable_hash, 0),
+            index=sum(weight.share > 0 for weight in self.weights),
+            last=self._is_last_weight,
+        )
 
     def progressing(self) -> None:
         """There was progress: a deadline that had passed counts no more."""

@@ -253,7 +253,7 @@ class Rollout(MessageHandlers):
                 await active.background.settle()
             await active.holds.over()
         active.reconciler.move(index=index if plan.manifest.canary.steps else None)
-        self.state.set_desired_weight(plan.weight_at(index))
+        self.state.set_desired_weight(plan.weight_at(index), last=plan.is_last_weight(index))
         if plan.exposes_fully(index) and index < len(plan.steps) - 1:
             active.background.start()
 

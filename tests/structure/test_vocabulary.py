@@ -73,7 +73,7 @@ INSTEAD = {
     "Measuring": "ProviderRunner",
     "trials": "experiments",
     "Tell": "SendUpdate, Unpublished",
-    "Standing": "ObservedReplicaSet",
+    "Standing": "ReplicaSetState",
     "has_news": "has_pending, has_changed",
     "Linger": "KeepUntil",
     "rung": "step_weight",

@@ -7,12 +7,7 @@ its content is read inside the activity that uses it.
 
 from tidegate.contract.analysis import AnalysisRequest, AnalysisResult, MeasureRequest, MeasureResult
 from tidegate.contract.changes import ChangeRef, CloseChange, OpenChange, ResolvedIncidents, ResolveIncidents
-from tidegate.contract.cluster import (
-    PodState,
-    Rejection,
-    ReplicaSetState,
-    WorkloadTemplate,
-)
+from tidegate.contract.cluster import Rejection, WorkloadTemplate
 from tidegate.contract.comparing import (
     ComparedVersions,
     ComparisonsSaved,
@@ -215,7 +210,6 @@ __all__ = [
     "Owner",
     "PauseReason",
     "Payload",
-    "PodState",
     "Point",
     "PublishEvents",
     "PutBack",
@@ -229,7 +223,6 @@ __all__ = [
     "ReleaseStatus",
     "RemovedDestination",
     "ReplicaCounts",
-    "ReplicaSetState",
     "ResolveIncidents",
     "ResolvedIncidents",
     "RestartPods",
