@@ -1,7 +1,7 @@
-"""The last gate: a version that has all of the traffic is watched for a while before it becomes the stable one.
+"""The last gate: a version that has all of the traffic is measured for a while before it becomes the stable one.
 
-Until then the pods of the version before stand as a step at 100 % leaves them, and whatever ends a release at a step
-ends it here, with the same undo.
+Until then the pods of the version before stay as a step at 100 % leaves them. Whatever ends a release at a step ends it
+here, with the same abort.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 class Bake:
-    """The bake of one version. A promote ends it: a named person said so."""
+    """The bake of one version. A promote ends it early."""
 
     def __init__(
         self, inbox: Inbox, state: ReleaseState, reconciler: Reconciler, background: Background, holds: Holds
@@ -36,7 +36,7 @@ class Bake:
         self._holds = holds
 
     async def carry_out(self, bake: BakePlan) -> None:
-        """Watch until the end; raises `GateFailed`, and what made the reconciler give up."""
+        """Measure until the end. Raises `GateFailed`, and the failure of the reconciler."""
         await self._reconciler.reached()
         await self._background.settle()  # one that went on beside steps at 100 %
         await self._holds.over()

@@ -41,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.activity_calls import HEARTBEAT_TIMEOUT
     from workflows.failures import cause_of
     from workflows.interruptions import let_go
-    from workflows.measuring import ATTEMPT_TIMEOUT, MEASURE_TIMEOUT, ONCE, Patience
+    from workflows.measuring import ATTEMPT_TIMEOUT, MEASURE_TIMEOUT, ONCE, MeasureRetries
 
 AFTER_ERROR = timedelta(seconds=10)  # as every metric (argo-rollouts, DefaultErrorRetryInterval)
 _PHASES = {Ruling.ABORT: Phase.FAILED, Ruling.CLEAR: Phase.SUCCESSFUL, Ruling.UNDECIDED: Phase.INCONCLUSIVE}
@@ -259,7 +259,7 @@ class Comparisons:
         self, one: _OneComparison, activity: Activity, request: OpenComparison, answer: type[Answered]
     ) -> Answered:
         """Ask a source, and again while that may help. Raises ActivityError."""
-        patience = Patience()
+        retries = MeasureRetries()
         while True:
             try:
                 answered: Answered = await workflow.execute_activity(
@@ -269,13 +269,13 @@ class Comparisons:
                     task_queue=metrics_queue(one.source),
                     start_to_close_timeout=ATTEMPT_TIMEOUT,
                     heartbeat_timeout=HEARTBEAT_TIMEOUT,
-                    schedule_to_close_timeout=min(patience.left, MEASURE_TIMEOUT),
+                    schedule_to_close_timeout=min(retries.time_left, MEASURE_TIMEOUT),
                     retry_policy=ONCE,
                     summary=one.rule.name,
                 )
                 return answered
             except ActivityError as error:
-                if is_cancelled_exception(error) or (delay := patience.delay(error)) is None:
+                if is_cancelled_exception(error) or (delay := retries.delay(error)) is None:
                     raise
             await workflow.sleep(delay, summary=f"until {one.source} is asked again")
 

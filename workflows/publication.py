@@ -1,4 +1,4 @@
-"""Everything that a release publishes: Events, the Rollout's `.status`, rejections, live details, search attributes."""
+"""Publication of a release: Events, the Rollout's `.status`, rejections, live details, search attributes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MAX_EVENTS = 200
 
 
 class Publication:
-    """Knows what was published, and hands a pass what is left. `notify` gets each event of the run and its number."""
+    """Keeps what was published, and gives a pass the rest. `notify` gets each event of the run and its number."""
 
     def __init__(self, record: StatusRecord) -> None:
         self._record = record
@@ -90,18 +90,18 @@ class Publication:
         )
 
     def published(self, seen: Reconciled, report: StatusReport, version: Version | None) -> None:
-        """Note what a pass has published of its report, for a version that was looked at."""
+        """Note the part of a report that a pass has published, for a version that was observed."""
         if seen.events_published and report.unpublished is not None:
             self.pending.was_published(report.unpublished)
         self.written.took_away(seen.flags_taken)
         if seen.published:
             self.written.wrote(report.status, seen.object, version)
 
-    def meanwhile(self, asked: RolloutObject) -> Meanwhile | None:
-        """Return the status for the object that asked while the cluster cannot be read; None when nothing fails."""
-        if self._record.current.failing is None or not asked.uid:
+    def meanwhile(self, rollout: RolloutObject) -> Meanwhile | None:
+        """The status for the object while the cluster cannot be read; None when nothing fails."""
+        if self._record.current.failing is None or not rollout.uid:
             return None
-        return Meanwhile(asked=asked, message=rollout_status(self._record.current)["message"])
+        return Meanwhile(asked=rollout, message=rollout_status(self._record.current)["message"])
 
     def _unwritten(self) -> Document:
         """Return the fields of the Rollout's `.status`, as Argo names them, that are still to be written."""
@@ -109,7 +109,7 @@ class Publication:
 
     @property
     def has_pending(self) -> bool:
-        """Whether the Rollout object lacks something."""
+        """True when the Rollout object lacks something."""
         return bool(self._unwritten()) or bool(self.pending)
 
     # ----------------------------------------------------------------------------------------------------- rejections

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 class WaitFor(Enum):
-    """A wait of which a pass over the cluster can say more exactly what is missing."""
+    """A wait for which a pass can name more exactly what is missing."""
 
     PODS = auto()
     LAST_PODS = auto()
@@ -26,7 +26,7 @@ class WaitFor(Enum):
 
 
 class Waits:
-    """Name each wait while it lasts. They are nested: the outer one is named again when the inner one ends."""
+    """Names each wait while it lasts. Waits are nested: the outer one is named again when the inner one ends."""
 
     def __init__(self, record: StatusRecord, publication: Publication) -> None:
         self._record = record
