@@ -13,6 +13,14 @@ from tidegate.contract.cluster import (
     ReplicaSetState,
     WorkloadTemplate,
 )
+from tidegate.contract.compare import (
+    BeginComparison,
+    CompareReadings,
+    CompareRequest,
+    CompareTarget,
+    ComparisonBegun,
+    CountReading,
+)
 from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
 from tidegate.contract.failing import Failing, is_known
 from tidegate.contract.field_managers import WORKER_AGENT, writers_of, written_at
@@ -153,14 +161,20 @@ __all__ = [
     "AnalysisResult",
     "AnalysisRunUpdate",
     "AwaitChange",
+    "BeginComparison",
     "ChangeRef",
     "Chart",
     "CloseChange",
     "ClusterName",
     "Column",
+    "CompareReadings",
+    "CompareRequest",
+    "CompareTarget",
+    "ComparisonBegun",
     "Compensation",
     "CompensationState",
     "CompensationStatus",
+    "CountReading",
     "Curve",
     "DesiredState",
     "Document",
