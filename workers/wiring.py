@@ -81,7 +81,7 @@ async def open_workers(
                 asking = await stack.enter_async_context(_outgoing(settings))
                 for provider, measured in _metric_activities(settings, asking, secrets).items():
                     queue = metrics_queue(provider)
-                    workers.append(_activity_worker(client, settings, queue, [measured.activity], measured.per_second))
+                    workers.append(_activity_worker(client, settings, queue, measured.activities, measured.per_second))
             if Role.FOLLOW_UP in roles:
                 import httpx
 
@@ -199,9 +199,9 @@ async def _cluster_activities(
 
 
 class _Measured(NamedTuple):
-    """The activity of a metric provider, and the ceiling for all workers together."""
+    """The activities of a metric provider, and the ceiling for all workers together."""
 
-    activity: Callable[..., Any]
+    activities: Activities
     per_second: float | None
 
 
@@ -218,22 +218,25 @@ def _outgoing(settings: Settings) -> Outgoing:
 def _metric_activities(settings: Settings, http: Outgoing, store: Secrets) -> dict[str, _Measured]:
     """By the provider's key in manifests."""
     from activities.metrics.datadog import provider as datadog
+    from activities.metrics.datadog.comparison import DatadogComparison
     from activities.metrics.prometheus import provider as prometheus
     from activities.metrics.web import provider as web
     from activities.secrets.store import NamedSecrets
 
     secrets = NamedSecrets(store, settings.secrets.namespaces)
     asked = datadog.DatadogSettings(**settings.datadog.model_dump(exclude={"measurements_per_second", "graph_url"}))
+    counts = DatadogComparison(secrets, http, asked)
     prometheus_asked = prometheus.PrometheusSettings(address=settings.prometheus.address)
     return {
         datadog.KEY: _Measured(
-            datadog.DatadogProvider(secrets, http, asked).measure, settings.datadog.measurements_per_second
+            [datadog.DatadogProvider(secrets, http, asked).measure, counts.begin, counts.compare],
+            settings.datadog.measurements_per_second,
         ),
         prometheus.KEY: _Measured(
-            prometheus.PrometheusProvider(secrets, http, prometheus_asked).measure,
+            [prometheus.PrometheusProvider(secrets, http, prometheus_asked).measure],
             settings.prometheus.measurements_per_second,
         ),
-        web.KEY: _Measured(web.WebProvider(secrets, http).measure, settings.web.measurements_per_second),
+        web.KEY: _Measured([web.WebProvider(secrets, http).measure], settings.web.measurements_per_second),
     }
 
 

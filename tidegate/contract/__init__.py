@@ -16,6 +16,14 @@ from tidegate.contract.comparing import (
     OpenedComparison,
     ReadCounts,
 )
+from tidegate.contract.compare import (
+    BeginComparison,
+    CompareReadings,
+    CompareRequest,
+    CompareTarget,
+    ComparisonBegun,
+    CountReading,
+)
 from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
 from tidegate.contract.failing import Failing, is_known
 from tidegate.contract.field_managers import WORKER_AGENT, writers_of, written_at
@@ -156,6 +164,7 @@ __all__ = [
     "AnalysisResult",
     "AnalysisRunUpdate",
     "AwaitChange",
+    "BeginComparison",
     "ChangeRef",
     "Chart",
     "CloseChange",

@@ -173,6 +173,12 @@ class Activity(StrEnum):
     MEASURE_PROMETHEUS = "measure_prometheus"
     MEASURE_WEB = "measure_web"
     MEASURE_JOB = "measure_job"
+    # By the source of the counts, each on its task queue: BeginComparison -> ComparisonBegun, and
+    # CompareRequest -> CompareReadings
+    BEGIN_COMPARISON_DATADOG = "begin_comparison_datadog"
+    COMPARE_DATADOG = "compare_datadog"
+    BEGIN_COMPARISON_PROMETHEUS = "begin_comparison_prometheus"
+    COMPARE_PROMETHEUS = "compare_prometheus"
     END_JOBS = "end_jobs"  # EndJobs -> None
     # On the task queue of the source, `datadog` or `prometheus`.
     OPEN_COMPARISON = "open_comparison"  # OpenComparison -> OpenedComparison
