@@ -54,7 +54,8 @@ def test_a_good_version_is_clear_and_the_sentence_has_the_counts() -> None:
     assert found.sentence == (
         f"Proven, errors: {canary_bad:,} of {canary:,} canary requests against {stable_bad:,} of {stable:,} of stable "
         f"in the same {found.seconds / 60:.0f} min; a version worse than 1.25 x stable + 0.1 % would look this good "
-        f"in {rollouts(evidence.events[at].promise.log)} rollouts (1 of 20 is asked for). slow90 and slow99 are proven too."
+        f"in {rollouts(evidence.events[at].promise.log)} rollouts (1 of 20 is asked for). "
+        "slow90 and slow99 are proven too."
     )
     assert found.seconds == 10 * len(counted)
 
