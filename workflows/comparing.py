@@ -12,14 +12,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from tidegate.analysis.compare.judge import judge
-    from tidegate.analysis.compare.models import Comparison, DecisionPoint, Judgement, Ruling, Weight
-    from tidegate.analysis.compare.state import ComparisonState, read
+    from tidegate.analysis.compare.judge import ALARM, judge
+    from tidegate.analysis.compare.models import DecisionPoint, Judgement, Ruling, Weight
+    from tidegate.analysis.compare.state import read, weight_to_judge
     from tidegate.analysis.metric import MetricRules
     from tidegate.analysis.reading import Reading, Verdict
     from tidegate.analysis.rules import RunRules
@@ -28,15 +28,18 @@ with workflow.unsafe.imports_passed_through():
         Activity,
         AnalysisKind,
         AnalysisRequest,
+        BeginComparison,
+        ComparedVersions,
+        CompareReadings,
+        CompareRequest,
+        CompareTarget,
+        ComparisonBegun,
         ComparisonsSaved,
-        CountReadings,
-        Document,
-        OpenComparison,
-        OpenedComparison,
-        Payload,
-        ReadCounts,
+        CountReading,
+        ErrorType,
         metrics_queue,
     )
+    from tidegate.contract.payload import Payload
     from tidegate.manifests.providers.compare import KEY as COMPARE
     from workflows.activity_calls import HEARTBEAT_TIMEOUT
     from workflows.failures import cause_of
@@ -61,12 +64,11 @@ class Guidance:
 
 
 class _OneComparison:
-    """One metric: what was opened, what was folded, and how it was judged last."""
+    """One metric: its numbers, what was folded, and the last judgement."""
 
     def __init__(self, rule: MetricRules) -> None:
         self.rule = rule
-        self.opened: OpenedComparison | None = None
-        self.state: ComparisonState | None = None
+        self.begun: ComparisonBegun | None = None
         self.judgement: Judgement | None = None
         self.task: asyncio.Task[None] | None = None
 
@@ -76,25 +78,13 @@ class _OneComparison:
         settings = self.rule.document["provider"]["plugin"][COMPARE]
         return "prometheus" if settings.get("prometheus") else "datadog"
 
-    def saved(self) -> OpenedComparison | None:
-        """Return what a later part of the run goes on from."""
-        if self.opened is None or self.state is None:
-            return None
-        return self.opened.model_copy(update={"state": self.state})
-
-    def fold(self, comparison: Comparison, readings: CountReadings, guidance: Guidance) -> None:
-        """Fold readings and judge by them."""
-        if self.state is None:
-            return
-        weights = guidance.weights
-        self.state, evidence = read(comparison, self.state, readings.rows, weights, readings.now)
-        weight = next((each for each in reversed(weights) if each.since <= readings.now), None)
-        if weight is not None and guidance.concludes:
-            weight = weight.model_copy(update={"last": True})
-        point = DecisionPoint(
-            now=readings.now, first_traffic=weights[0].since, weight=weight, settle=self.state.table.settle
-        )
-        self.judgement = judge(comparison, evidence, point)
+    def fold(self, begun: ComparisonBegun, reading: CountReading, guidance: Guidance, first_traffic: float) -> None:
+        """Fold one reading and judge by it."""
+        state, evidence = read(begun.wanted, begun.state, reading.rows, guidance.weights, reading.at)
+        weight = weight_to_judge(guidance.weights, reading.at, concludes=guidance.concludes)
+        point = DecisionPoint(now=reading.at, first_traffic=first_traffic, weight=weight, settle=state.table.settle)
+        self.begun = begun.model_copy(update={"state": state})
+        self.judgement = judge(begun.wanted, evidence, point)
 
 
 class Comparisons:
@@ -110,8 +100,7 @@ class Comparisons:
         guidance.weights = guidance.weights or before.weights or request.weights
         guidance.concludes = guidance.concludes or before.concludes
         for name, one in self._ones.items():
-            if (opened := before.opened.get(name)) is not None:
-                one.opened, one.state = opened, opened.state
+            one.begun = before.begun.get(name)
 
     def start(self) -> None:
         """Begin to read; comparisons that were restored go on where they stopped."""
@@ -165,13 +154,12 @@ class Comparisons:
 
     def saved(self) -> ComparisonsSaved:
         """Return the state of each, for a run that continues as new."""
-        opened = {name: saved for name, one in self._ones.items() if (saved := one.saved()) is not None}
-        guidance = self._guidance
-        return ComparisonsSaved(opened=opened, weights=guidance.weights, concludes=guidance.concludes)
+        begun = {name: one.begun for name, one in self._ones.items() if one.begun is not None}
+        return ComparisonsSaved(begun=begun, weights=self._guidance.weights, concludes=self._guidance.concludes)
 
     async def _compare(self, one: _OneComparison) -> None:
         """Read and judge until somebody ends this; errors are readings, too."""
-        if one.rule.initial_delay and one.opened is None:
+        if one.rule.initial_delay and one.begun is None:
             await workflow.sleep(one.rule.initial_delay, summary=f"initialDelay of {one.rule.name}")
         while True:
             await workflow.wait_condition(lambda: any(weight.share > 0 for weight in self._guidance.weights))
@@ -185,41 +173,68 @@ class Comparisons:
                 await workflow.sleep(AFTER_ERROR, summary=f"until {one.source} is asked again")
 
     async def _read_once(self, one: _OneComparison, started: datetime) -> None:
-        opened = one.opened
-        if opened is None:
-            opened = await self._call(one, Activity.OPEN_COMPARISON, self._open(one), OpenedComparison)
-            one.opened, one.state = opened, opened.state
-        if opened.incomparable:
-            verdict = Verdict(phase=Phase.INCONCLUSIVE, message=opened.incomparable, reason=opened.incomparable)
-            self._found(one, started, {"value": opened.incomparable, "verdict": verdict})
-            await workflow.wait_condition(lambda: False)
+        """Read for a minute, and fold reading by reading as the activity did."""
+        if one.begun is None:
+            one.begun = await self._begin(one, started)
         guidance = replace(self._guidance)
-        calling = asyncio.create_task(
-            self._call(one, Activity.READ_COUNTS, self._counts(one, opened, guidance), CountReadings)
-        )
-        await workflow.wait_condition(lambda: calling.done() or guidance != self._guidance)
-        if not calling.done():  # it is read again under what the release says now
-            let_go(calling)
+        reading = asyncio.create_task(self._counts(one, one.begun, guidance))
+        await workflow.wait_condition(lambda: reading.done() or guidance != self._guidance)
+        if not reading.done():  # it is read again, under what the release has sent now
+            let_go(reading)
             return
-        readings = calling.result()
-        one.fold(opened.comparison, readings, guidance)
-        if one.judgement is not None:
-            self._judged(one, started, readings, one.judgement)
+        read_so_far = reading.result()
+        for each in read_so_far.readings:
+            one.fold(one.begun, each, guidance, self._first_traffic)
+        if one.judgement is not None and read_so_far.readings:
+            self._judged(one, started, read_so_far, one.judgement)
 
-    def _judged(self, one: _OneComparison, started: datetime, readings: CountReadings, judgement: Judgement) -> None:
-        ruling = judgement.ruling
+    async def _begin(self, one: _OneComparison, started: datetime) -> ComparisonBegun:
+        """Read the hour before. Versions that cannot be compared are Inconclusive: asking again cannot help."""
+        request = BeginComparison(
+            target=self._target(one),
+            at=self._first_traffic,
+            first_traffic=self._first_traffic,
+            weights=self._request.planned_weights,
+            metrics=len(self._ones),
+        )
+        activity = Activity(f"begin_comparison_{one.source}")
+        try:
+            return await self._call(one, activity, request, ComparisonBegun)
+        except ActivityError as error:
+            if not (isinstance(error.cause, ApplicationError) and error.cause.type == ErrorType.REJECTED):
+                raise
+            verdict = Verdict(phase=Phase.INCONCLUSIVE, message=cause_of(error), reason=cause_of(error))
+            self._found(one, started, {"value": cause_of(error), "verdict": verdict})
+            await workflow.wait_condition(lambda: False)  # until the run ends it
+            raise
+
+    async def _counts(self, one: _OneComparison, begun: ComparisonBegun, guidance: Guidance) -> CompareReadings:
+        last = one.judgement
+        request = CompareRequest(
+            target=self._target(one),
+            wanted=begun.wanted,
+            state=begun.state,
+            weights=guidance.weights,
+            first_traffic=self._first_traffic,
+            ruling=last.ruling if last is not None else Ruling.WAIT,
+            alarmed=last is not None and last.alarm >= ALARM,
+            concludes=guidance.concludes,
+        )
+        return await self._call(one, Activity(f"compare_{one.source}"), request, CompareReadings)
+
+    def _judged(self, one: _OneComparison, started: datetime, answered: CompareReadings, judgement: Judgement) -> None:
+        ruling, at = judgement.ruling, answered.readings[-1].at
         decides = ruling is Ruling.ABORT or (ruling is not Ruling.WAIT and self._ends_when_decided)
-        since = [weight.since for weight in self._guidance.weights if weight.since <= readings.now]
+        weight = weight_to_judge(self._guidance.weights, at)
         reading: dict[str, Any] = {
             "value": judgement.sentence,
-            "query": readings.query,
-            "notes": readings.notes,
-            "metadata": {RULING: str(ruling), SINCE: f"{since[-1]:.3f}" if since else ""},
+            "notes": answered.notes,
+            "metadata": {RULING: str(ruling), SINCE: "" if weight is None else f"{weight.since:.3f}"},
         }
         if decides:
             reading["verdict"] = Verdict(phase=_PHASES[ruling], message=judgement.sentence, reason=judgement.sentence)
         else:
-            reading["resume_at"] = datetime.fromtimestamp(readings.now, UTC)
+            reading["resume_at"] = datetime.fromtimestamp(at, UTC)
         self._found(one, started, reading)
 
     @property
@@ -231,32 +246,22 @@ class Comparisons:
         times = {"started_at": started, "finished_at": workflow.now()}
         self._readings[one.rule.name] = Reading.model_validate({"metric": one.rule.name, **times, **reading})
 
-    def _open(self, one: _OneComparison) -> OpenComparison:
-        return OpenComparison.model_validate(self._base(one))
+    @property
+    def _first_traffic(self) -> float:
+        return next((weight.since for weight in self._guidance.weights if weight.share > 0), 0.0)
 
-    def _counts(self, one: _OneComparison, opened: OpenedComparison, guidance: Guidance) -> ReadCounts:
-        wanted = {
-            "comparison": opened.comparison,
-            "state": one.state,
-            "weights": guidance.weights,
-            "ends_at_clear": self._ends_when_decided,
-            "last": guidance.concludes,
-        }
-        return ReadCounts.model_validate({**self._base(one), **wanted})
-
-    def _base(self, one: _OneComparison) -> Document:
-        first = next(weight.since for weight in self._guidance.weights if weight.share > 0)
-        return {
-            "namespace": self._request.namespace,
-            "run": self._request.name,
-            "metric": dict(one.rule.document),
-            "secret_args": {name: dict(reference) for name, reference in self._rules.secrets.items()},
-            "versions": self._request.versions,
-            "first_traffic": first,
-        }
+    def _target(self, one: _OneComparison) -> CompareTarget:
+        versions = self._request.versions or ComparedVersions(rollout="", canary="", stable="")
+        return CompareTarget(
+            namespace=self._request.namespace,
+            run=self._request.name,
+            metric=dict(one.rule.document),
+            secret_args={name: dict(reference) for name, reference in self._rules.secrets.items()},
+            **versions.model_dump(),
+        )
 
     async def _call(
-        self, one: _OneComparison, activity: Activity, request: OpenComparison, answer: type[Answered]
+        self, one: _OneComparison, activity: Activity, request: Payload, answer: type[Answered]
     ) -> Answered:
         """Ask a source, and again while that may help. Raises ActivityError."""
         retries = MeasureRetries()

@@ -144,7 +144,13 @@ class Gate:
         )
         weights = state.weights.all if has_comparison(request.spec) else None
         if weights is not None:
-            request = request.model_copy(update={"versions": plan.versions, "weights": weights})
+            request = request.model_copy(
+                update={
+                    "versions": plan.versions,
+                    "weights": weights,
+                    "planned_weights": plan.planned_weights,
+                }
+            )
         state.analysis(reference)
         text = f"{kind} Analysis Run '{name}' Status New: 'Running' Previous: ''"
         state.event("AnalysisRunRunning", text, analysis=name)

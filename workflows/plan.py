@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 
+from tidegate.analysis.compare.models import Weight
 from tidegate.analysis.experiments import Subject, analysis_block
 from tidegate.analysis.spec import build_run_spec
 from tidegate.canary.promotion import promotion_reason
@@ -18,7 +19,7 @@ from tidegate.manifests.bake import through_the_bake
 from tidegate.manifests.kinds import ARGO_VERSION
 from tidegate.manifests.rollout import Rollout as Manifest
 from tidegate.manifests.steps import CanaryStep, ExperimentStep, step_text
-from tidegate.manifests.version_tag import version_of
+from tidegate.manifests.version_tag import version_of as version_tag
 from workflows.handover import Handover, handover_of
 
 FULL = 100  # percent
@@ -165,14 +166,27 @@ class Plan:
         return 0 < weight < FULL and next((other for other in later if other != weight), FULL) >= FULL
 
     @property
+    def planned_weights(self) -> tuple[Weight, ...]:
+        """The weights above 0 and below 100 % that the steps take, in their order."""
+        shares: list[int] = []
+        for index in range(len(self.steps)):
+            if 0 < (weight := self.weight_at(index)) < FULL and shares[-1:] != [weight]:
+                shares.append(weight)
+        return tuple(
+            Weight(since=0, share=share / 100, index=index, last=index == len(shares) - 1)
+            for index, share in enumerate(shares)
+        )
+
+    @property
     def versions(self) -> ComparedVersions:
         """How sources of metrics tell this version from the stable one."""
         tags = {each.hash: each.version_tag for each in self.seen.replica_sets}
         return ComparedVersions(
-            canary=self.replica_set,
-            stable=f"{self.request.name}-{self.seen.stable_hash}",
-            canary_tag=version_of(self.request.rollout["spec"]["template"]),
-            stable_tag=tags.get(self.seen.stable_hash, ""),
+            rollout=self.request.name,
+            canary=self.hash,
+            stable=self.seen.stable_hash,
+            canary_version=version_tag(self.request.rollout["spec"]["template"]),
+            stable_version=tags.get(self.seen.stable_hash, ""),
         )
 
     @property

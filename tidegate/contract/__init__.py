@@ -8,20 +8,14 @@ its content is read inside the activity that uses it.
 from tidegate.contract.analysis import AnalysisRequest, AnalysisResult, MeasureRequest, MeasureResult
 from tidegate.contract.changes import ChangeRef, CloseChange, OpenChange, ResolvedIncidents, ResolveIncidents
 from tidegate.contract.cluster import Rejection, WorkloadTemplate
-from tidegate.contract.comparing import (
-    ComparedVersions,
-    ComparisonsSaved,
-    CountReadings,
-    OpenComparison,
-    OpenedComparison,
-    ReadCounts,
-)
 from tidegate.contract.compare import (
     BeginComparison,
+    ComparedVersions,
     CompareReadings,
     CompareRequest,
     CompareTarget,
     ComparisonBegun,
+    ComparisonsSaved,
     CountReading,
 )
 from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
@@ -170,12 +164,16 @@ __all__ = [
     "CloseChange",
     "ClusterName",
     "Column",
+    "CompareReadings",
+    "CompareRequest",
+    "CompareTarget",
     "ComparedVersions",
+    "ComparisonBegun",
     "ComparisonsSaved",
     "Compensation",
     "CompensationState",
     "CompensationStatus",
-    "CountReadings",
+    "CountReading",
     "Curve",
     "DesiredState",
     "Document",
@@ -214,8 +212,6 @@ __all__ = [
     "ObserveRequest",
     "OfRollout",
     "OpenChange",
-    "OpenComparison",
-    "OpenedComparison",
     "Owner",
     "PauseReason",
     "Payload",
@@ -223,7 +219,6 @@ __all__ = [
     "PublishEvents",
     "PutBack",
     "Query",
-    "ReadCounts",
     "Reconcile",
     "Reconciled",
     "Rejection",

@@ -9,7 +9,7 @@ from pydantic import Field
 from tidegate.analysis.compare.models import Weight
 from tidegate.analysis.reading import Reading
 from tidegate.analysis.status import AnalysisStatus
-from tidegate.contract.comparing import ComparedVersions
+from tidegate.contract.compare import ComparedVersions
 from tidegate.contract.jobs import Owner
 from tidegate.contract.names import AnalysisKind, ClusterName, NamespaceName, RunName
 from tidegate.contract.payload import Document, Payload
@@ -30,7 +30,8 @@ class AnalysisRequest(Payload):
     release_id: str = ""  # workflow id of the release to tell of changed verdicts
     owner: Owner | None = None
     versions: ComparedVersions | None = None  # where a metric compares them
-    weights: tuple[Weight, ...] = ()  # of the release so far, where a metric compares versions
+    weights: tuple[Weight, ...] = ()  # of the release that took effect so far, where a metric compares versions
+    planned_weights: tuple[Weight, ...] = ()  # of its steps, above 0 and below 100 %; `since` says nothing
 
     def excess(self) -> str:
         """What of it is more than a run takes; empty when nothing is. Takes bounded time."""

@@ -180,9 +180,6 @@ class Activity(StrEnum):
     BEGIN_COMPARISON_PROMETHEUS = "begin_comparison_prometheus"
     COMPARE_PROMETHEUS = "compare_prometheus"
     END_JOBS = "end_jobs"  # EndJobs -> None
-    # On the task queue of the source, `datadog` or `prometheus`.
-    OPEN_COMPARISON = "open_comparison"  # OpenComparison -> OpenedComparison
-    READ_COUNTS = "read_counts"  # ReadCounts -> CountReadings
     OPEN_INCIDENT = "open_incident"  # IncidentRequest -> IncidentRef
     NOTE_INCIDENT = "note_incident"  # IncidentNote -> None
     RESOLVE_INCIDENTS = "resolve_incidents"  # ResolveIncidents -> ResolvedIncidents
