@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
@@ -276,6 +277,8 @@ class Comparisons:
                     heartbeat_timeout=HEARTBEAT_TIMEOUT,
                     schedule_to_close_timeout=min(retries.time_left, MEASURE_TIMEOUT),
                     retry_policy=ONCE,
+                    # Reading changes nothing, and one that goes on for a minute is not worth a command.
+                    cancellation_type=ActivityCancellationType.ABANDON,
                     summary=one.rule.name,
                 )
                 return answered
