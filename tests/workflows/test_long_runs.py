@@ -92,7 +92,7 @@ async def test_a_later_part_can_be_asked_and_ended(world: World) -> None:
 
 async def test_a_comparison_goes_on_with_its_evidence(world: World) -> None:
     handle = await world.start(asked(compare(), kind=AnalysisKind.BACKGROUND))
-    await until_continued(handle)
+    await until_continued(world.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id))
     latest = world.client.get_workflow_handle(handle.id, result_type=AnalysisResult)
     await latest.signal(Signal.SETTLE)
     assert (await latest.result()).status.phase is Phase.SUCCESSFUL
