@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
         DesiredState,
         Document,
         Fence,
-        Istio,
+        IstioRouting,
         Meanwhile,
         Observation,
         ObserveRequest,
@@ -204,14 +204,16 @@ class ActivityCalls:
         )
         return restarted
 
-    async def restore_stable(self, istio: Istio, stable_hash: str, failing: tuple[str, ...] = ()) -> TrafficState:
+    async def restore_stable(
+        self, routing: IstioRouting, stable_hash: str, failing: tuple[str, ...] = ()
+    ) -> TrafficState:
         """All traffic to stable, for as long as it takes (law 3); or what is refused, if `failing` does not name it.
 
         One that does not answer may have been given to a worker that is dead or frozen. Another is asked for beside it,
         long before its heartbeats are missed: all write the same, with the same fence, and the first answer counts.
         """
         request = RestoreStable(
-            target=self.target, istio=istio, stable_hash=stable_hash, fence=self._fence(), failing=failing
+            target=self.target, istio=routing, stable_hash=stable_hash, fence=self._fence(), failing=failing
         )
         asked: list[asyncio.Task[TrafficState]] = []
         while len(asked) < RESTORES:

@@ -13,10 +13,9 @@ from tidegate.canary.promotion import promotion_reason
 from tidegate.canary.rollback import within_window
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.canary.weights import next_revision, weight_at
-from tidegate.contract import DesiredState, Document, Istio, Observation, Owner, ReleaseRequest
+from tidegate.contract import DesiredState, Document, IstioRouting, Observation, Owner, ParsedRollout, ReleaseRequest
 from tidegate.manifests.bake import through_the_bake
 from tidegate.manifests.kinds import ARGO_VERSION
-from tidegate.manifests.rollout import Rollout as Manifest
 from tidegate.manifests.steps import CanaryStep, ExperimentStep, step_text
 from workflows.handover import Handover, handover_of
 
@@ -38,7 +37,7 @@ class Plan:
     """One version on its way: the manifest, what stands in the cluster, and what follows from both."""
 
     request: ReleaseRequest
-    manifest: Manifest
+    manifest: ParsedRollout
     seen: Observation
     hash: str
     revision: int
@@ -51,7 +50,7 @@ class Plan:
     def of(
         cls,
         request: ReleaseRequest,
-        manifest: Manifest,
+        manifest: ParsedRollout,
         seen: Observation,
         hold_limit: timedelta | None,
         bake: BakePlan | None = None,
@@ -78,15 +77,9 @@ class Plan:
         return () if self.is_first else self.manifest.canary.steps
 
     @property
-    def annotations(self) -> dict[str, str]:
-        """The Rollout's."""
-        found = (self.request.rollout.get("metadata") or {}).get("annotations") or {}
-        return {name: str(value) for name, value in found.items() if value is not None}
-
-    @property
     def wants_change(self) -> bool:
         """Whether its releases have a change in ServiceNow."""
-        return self.annotations.get(CHANGE, "").strip().lower() == "true"
+        return self.manifest.annotations.get(CHANGE, "").strip().lower() == "true"
 
     @property
     def step_texts(self) -> list[str]:
@@ -177,22 +170,14 @@ class Plan:
         return self.manifest.spec.wanted_replicas()
 
     @property
-    def istio(self) -> Istio | None:
-        """Where the traffic is split."""
-        return Istio.of(self.manifest.canary)
-
-    @property
-    def routing(self) -> Istio:
-        """As `istio`, where weights are set: the spine refuses steps without traffic routing. Raises ValueError."""
-        if (istio := self.istio) is None:
-            raise ValueError(f"{self.request.name} has no trafficRouting.istio")
-        return istio
+    def routing(self) -> IstioRouting | None:
+        """Where the traffic is split, None where Istio does not split it."""
+        return self.manifest.routing
 
     @property
     def background(self) -> Document | None:
         """The analysis beside the steps, as the manifest has it."""
-        analysis: Document | None = self.request.rollout["spec"]["strategy"]["canary"].get("analysis")
-        return analysis if self.steps else None
+        return background_of(self.request) if self.steps else None
 
     @property
     def background_from(self) -> int:
@@ -256,6 +241,12 @@ class Plan:
         first = f"{self.request.name}-{self.hash}-{self.revision}{where}"
         names = (f"{first}.{number}" if number else first for number in count())
         return (name for name in names if name not in self.seen.analysis_runs)
+
+
+def background_of(request: ReleaseRequest) -> Document | None:
+    """The background analysis of a manifest as a document, which is what an AnalysisRun spec is built from."""
+    analysis: Document | None = request.rollout["spec"]["strategy"]["canary"].get("analysis")
+    return analysis
 
 
 def _key(template: Document) -> tuple[str, str]:

@@ -129,7 +129,7 @@ class Rollout(MessageHandlers):
             calls.patience = manifest.spec.progress_deadline()
             seen = await first_look(calls, self.state, wanted, asked)
             plan, warnings = check(wanted, manifest, seen)
-            warnings += self._notifier.subscribe(plan.annotations)
+            warnings += self._notifier.subscribe(plan.manifest.annotations)
         except (ApplicationError, ActivityError) as error:
             leave_if_cancelled()  # the look ends so, too, and then nothing speaks against the version
             await shielded(self._refuse(asked, before, calls, cause_of(error)))
