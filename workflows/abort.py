@@ -54,7 +54,7 @@ class AbortHandler:
             self._reconciler.start()  # which still has to tell how it ended
             return
         self._reconciler.move(aborted=True, full=False, index=None if self._reconciler.desired.index is None else 0)
-        self._state.refused("")  # what stood against the way forward
+        self._state.publication.rejected("")  # what stood against the way forward
         if routing is not None and not plan.manifest.canary.dynamic_stable_scale:
             self._reconciler.overtake()
             work = self._go_back(routing)
@@ -63,8 +63,8 @@ class AbortHandler:
             self._reconciler.start()
             work = self._carry_out(Compensation.TRAFFIC, self._walk_back())
         self._restoring = asyncio.create_task(work)
-        with self._state.waiting(THE_WAY_BACK, until=None, who=THE_CLUSTER):
-            await workflow.wait_condition(lambda: self._is_back or self._state.failing_since() is not None)
+        with self._state.waits.on(THE_WAY_BACK, until=None, who=THE_CLUSTER):
+            await workflow.wait_condition(lambda: self._is_back or self._state.publication.failing_since() is not None)
 
     async def recover(self) -> None:
         """Put back what a release that was stopped from outside left on its way: its own undo never ran (law 3).
@@ -92,8 +92,8 @@ class AbortHandler:
         if effects:
             self._follow_ups.begin("aborted", *effects)
         if not self._is_back:
-            self._state.show()
-            with self._state.waiting(THE_WAY_BACK, until=None, who=THE_CLUSTER):
+            self._state.publication.show()
+            with self._state.waits.on(THE_WAY_BACK, until=None, who=THE_CLUSTER):
                 await workflow.wait_condition(lambda: self._is_back)
             if effects:
                 self._follow_ups.begin("restored", restored_effect(self._plan, self._state.status()))
@@ -138,7 +138,7 @@ class AbortHandler:
             traffic = await self._calls.restore_stable(routing, self._plan.seen.stable_hash, known)
             if traffic.routes or not traffic.refused:
                 self._state.routed(traffic, "as it was found" if traffic.refused else "back to stable")
-            self._state.refused(traffic.refused, reason=Reason.NOT_ROUTED)
+            self._state.publication.rejected(traffic.refused, reason=Reason.NOT_ROUTED)
             if not traffic.refused:
                 return traffic
             if not known:

@@ -58,8 +58,8 @@ class Bake:
         self._background.start_bake(bake.analysis)
         self._state.phase(RolloutPhase.PROGRESSING, f"baking at 100 % until {until:%Y-%m-%d %H:%M:%S} UTC")
         self._state.event("BakeStarted", f"Rollout bakes at 100 % for {lasts}")
-        with self._state.waiting(f"the bake at 100 % ({lasts})", until=until, who="its analysis; " + AN_OPERATOR):
-            self._state.show()
+        with self._state.waits.on(f"the bake at 100 % ({lasts})", until=until, who="its analysis; " + AN_OPERATOR):
+            self._state.publication.show()
             with suppress(TimeoutError):
                 await workflow.wait_condition(
                     lambda: bool(self._background.inconclusive),
@@ -67,7 +67,7 @@ class Bake:
                     timeout_summary=f"bake of {lasts}",
                 )
         await self._holds.released()  # it is watched for as long as it is paused
-        with self._state.waiting("the verdict of the bake", until=None, who="its analysis; " + AN_OPERATOR):
+        with self._state.waits.on("the verdict of the bake", until=None, who="its analysis; " + AN_OPERATOR):
             await self._background.settle()
         if self._background.inconclusive:
             await self._holds.undecided(PauseReason.ANALYSIS, self._background.inconclusive)

@@ -27,8 +27,8 @@ class ChangeRecords:
         if effect is None:
             return
         self._opened += 1
-        with self._state.waiting("the change in ServiceNow", until=None, who="ServiceNow; tidegate abort"):
-            self._state.show()
+        with self._state.waits.on("the change in ServiceNow", until=None, who="ServiceNow; tidegate abort"):
+            self._state.publication.show()
             ended = await self._follow_ups.ask(f"change-{self._opened}", effect)
         if ended.state is not EffectState.DONE:
             raise Aborted(f"its change was not opened: {ended.message}")

@@ -68,8 +68,8 @@ class Experiment:
     async def _until_complete(self) -> None:
         """Wait for the pods of all templates, and for their Services and shares of the traffic."""
         until = workflow.now() + self._plan.manifest.spec.progress_deadline()
-        with self._state.waiting(f"the pods of experiment {self._name}", until=until, who="its pods; tidegate abort"):
-            self._state.show()
+        with self._state.waits.on(f"the pods of experiment {self._name}", until=until, who="its pods; tidegate abort"):
+            self._state.publication.show()
             while self._missing():
                 await self._until_changed(None)
 
@@ -81,8 +81,8 @@ class Experiment:
         subjects = {each.template: Subject(each.replica_set, each.hash) for each in self._reconciler.experiment}
         for name, analysis in self._plan.experiment_analyses(self._index, subjects).items():
             self._runs[name] = asyncio.create_task(self._verdict(name, analysis))
-        with self._state.waiting(f"experiment {self._name}", until=ends or limit, who="its analyses; " + AN_OPERATOR):
-            self._state.show()
+        with self._state.waits.on(f"experiment {self._name}", until=ends or limit, who="its analyses; " + AN_OPERATOR):
+            self._state.publication.show()
             while True:
                 missing = self._missing()
                 lasted = ends is not None and workflow.now() >= ends and not missing
@@ -101,7 +101,7 @@ class Experiment:
 
     async def _settled(self) -> Phase:
         """The end of one that has had its time: what its runs have measured until then is their verdict (law 4)."""
-        with self._state.waiting(
+        with self._state.waits.on(
             f"the verdicts of experiment {self._name}", until=None, who="its analyses; " + AN_OPERATOR
         ):
             await workflow.wait_condition(

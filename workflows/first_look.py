@@ -19,16 +19,18 @@ async def first_look(
     Raises ActivityError when nothing could be seen for as long as a forward command may fail.
     """
     calls.failing_since = None
-    with state.waiting("the cluster's objects", until=None, who="the cluster's worker"):
+    publication = state.publication
+    with state.waits.on("the cluster's objects", until=None, who="the cluster's worker"):
         try:
             while True:
-                known, tell = state.rejections(LOOKS), state.news.events(calls.target, asked.uid)
-                seen = await calls.observe(wanted.resolved().rollout, known, tell, state.meanwhile(asked))
+                known = publication.rejections(LOOKS)
+                events = publication.pending.events(calls.target, asked.uid)
+                seen = await calls.observe(wanted.resolved().rollout, known, events, publication.meanwhile(asked))
                 if not seen.failing:
                     return seen
-                state.refused(seen.failing, LOOKS)
-                calls.failing_since = state.failing_since(LOOKS)
-                state.show()
+                publication.rejected(seen.failing, LOOKS)
+                calls.failing_since = publication.failing_since(LOOKS)
+                publication.show()
         finally:
             calls.failing_since = None
-            state.refused("", LOOKS)
+            publication.rejected("", LOOKS)

@@ -117,7 +117,7 @@ class FollowUps:
         """Wait until what was begun is done, it has been long enough, or another release is `awaited`."""
         until = workflow.now() + PATIENCE
         who = "their systems; a newer version"
-        with self._state.waiting("its notifications", until=until, who=who), suppress(TimeoutError):
+        with self._state.waits.on("its notifications", until=until, who=who), suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: awaited() or self._all_done, timeout=PATIENCE, timeout_summary="for its notifications"
             )

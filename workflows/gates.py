@@ -140,7 +140,7 @@ class Gate:
         text = f"{kind} Analysis Run '{name}' Status New: 'Running' Previous: ''"
         state.event("AnalysisRunRunning", text, analysis=name)
         if plan.owner_uid:
-            state.news.begun(reference, request.spec, analysis.get("analysisRunMetadata") or {})
+            state.publication.pending.begun(reference, request.spec, analysis.get("analysisRunMetadata") or {})
         starting: asyncio.Task[Run] = asyncio.create_task(
             _started(request, workflow_id, f"{kind} analysis of {plan.request.name} revision {plan.revision}")
         )

@@ -124,10 +124,10 @@ class MessageHandlers:
         version, begins = request.resolved(), self.inbox.admitted is None and not self.inbox.refused
         if begins:
             await workflow.wait_condition(lambda: self._is_decided)
-        if self.inbox.refused and self.state.looked_at(version):
+        if self.inbox.refused and self.state.is_last_read(version):
             raise ApplicationError(self.inbox.refused, type=ErrorType.INVALID_SPEC, non_retryable=True)
         # The version that the run began with may have been given up since: that is not to be done again.
-        same = self.state.is_current(version) or (begins and self.state.looked_at(version))
+        same = self.state.is_current(version) or (begins and self.state.is_last_read(version))
         joins = self.inbox.admitted is not None and self.inbox.newer is None and same
         if (self.inbox.ended or self.inbox.refused) and not (begins and joins):
             self.inbox.awaited = True
@@ -138,7 +138,7 @@ class MessageHandlers:
                 non_retryable=True,
             )
         if joins and self.inbox.admitted is not None:
-            self.state.asked_again(version, _update_id())
+            self.state.note_repeated_request(version, _update_id())
             self._promote_if_asked(request)
             return self.inbox.admitted
         if self.state.is_overtaken(request):
@@ -151,7 +151,7 @@ class MessageHandlers:
             )
         read_manifest(request)
         self.inbox.newer, self.inbox.gives_way = request, True
-        self.state.asked_next(request, _update_id())
+        self.state.note_newer_request(request, _update_id())
         self.state.event("RolloutUpdated", f"a newer version was asked for by {request.by or 'somebody'}")
         return Accepted(message="the release under way goes over to this version", run_id=workflow.info().run_id)
 
@@ -223,7 +223,7 @@ class MessageHandlers:
         if message.full:
             self.inbox.full = message
             if message.field is ObjectField.PROMOTE_FULL:  # an abort that comes now overrules it (law 4)
-                self.state.page.heard("promoteFull")
+                self.state.publication.written.heard("promoteFull")
         else:
             self.inbox.promotes += 1
         self._set_paused(None)
@@ -258,7 +258,7 @@ class MessageHandlers:
 
     def _set_paused(self, message: Message | None) -> None:
         self.inbox.paused = message
-        self.state.manual_pause(message)
+        self.state.waits.manual_pause(message)
 
     def _answer(self, text: str) -> Accepted:
         return Accepted(message=text, run_id=workflow.info().run_id)

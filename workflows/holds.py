@@ -41,14 +41,14 @@ class Holds:
         """Go no further while a person paused the release, or somebody fights it."""
         while self._is_stopped:
             if self._inbox.paused is not None:
-                with self._state.paused(PauseReason.MANUAL):
+                with self._state.waits.paused(PauseReason.MANUAL):
                     await self.resumed()
             else:
                 promotes, what = (
                     self._inbox.promotes,
                     f"an end of what {self._state.external_editor} writes to the routes",
                 )
-                with self._state.paused(PauseReason.EXTERNAL_CHANGE):
+                with self._state.waits.paused(PauseReason.EXTERNAL_CHANGE):
                     await self.for_an_operator(what, lambda: self._inbox.promotes > promotes)  # noqa: B023
                 self._state.drifts = 0
 
@@ -64,7 +64,7 @@ class Holds:
     async def undecided(self, reason: PauseReason, analysis: str, what: str = "") -> None:
         """An analysis could not tell: a person has to. `what` is what it is called, by default with its name."""
         promotes = self._inbox.promotes
-        with self._state.paused(reason, analysis=analysis):
+        with self._state.waits.paused(reason, analysis=analysis):
             asked = f"a decision on {what or f'the inconclusive analysis {analysis}'}"
             await self.for_an_operator(asked, lambda: self._inbox.promotes > promotes)
 
@@ -72,8 +72,8 @@ class Holds:
         """Wait for a person; when the Rollout sets a limit and nobody came, the release aborts (law 5)."""
         limit = self._limit
         until = workflow.now() + limit if limit else None
-        with self._state.waiting(what, until=until, who=AN_OPERATOR):
-            self._state.show()
+        with self._state.waits.on(what, until=until, who=AN_OPERATOR):
+            self._state.publication.show()
             try:
                 await workflow.wait_condition(answered, timeout=limit, timeout_summary=f"limit of the wait for {what}")
             except TimeoutError:

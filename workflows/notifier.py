@@ -21,7 +21,7 @@ class Notifier:
         self._state = state
         self._follow_ups = follow_ups
         self._subscriptions = Subscriptions()
-        state.tell = self._tell
+        state.publication.notify = self._tell
 
     def subscribe(self, annotations: Mapping[str, Any]) -> tuple[str, ...]:
         """Tell whom the annotations of a version name from here on; what of them cannot be done."""

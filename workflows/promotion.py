@@ -53,7 +53,7 @@ class Promotion:
     async def _become_stable(self) -> None:
         plan = self._plan
         why = plan.promotion_reason(in_full=self._state.status().promoted_full)
-        self._state.stable(plan.hash, why)
+        self._state.promoted(plan.hash, why)
         self._state.event("RolloutCompleted", f"Rollout completed update to revision {plan.revision}: {why}")
         self._reconciler.move(stable_hash=plan.hash)
         await self._reconciler.reached()
@@ -67,7 +67,7 @@ class Promotion:
             self._state.phase(RolloutPhase.HEALTHY, "", finished=True)
             self._records.healthy(self._plan)
             count_end(RolloutPhase.HEALTHY)
-            self._state.show()
+            self._state.publication.show()
         await race(self._scaled_down(), lambda: self._inbox.newer is not None)
         await self._follow_ups.leave(lambda: self._inbox.newer is not None)
         await self._restarts.stop()

@@ -16,9 +16,9 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from tidegate.contract import DesiredState, ErrorType, ExperimentSetState, Reconciled
     from workflows.activity_calls import ActivityCalls, ChangeWatch
-    from workflows.notes import WaitFor
     from workflows.plan import Plan
     from workflows.release_status import ReleaseState
+    from workflows.waits import WaitFor
 
 THE_PODS = "the pods; tidegate abort"
 THE_LAST_PODS = "the pods; a newer version"
@@ -96,7 +96,7 @@ class Reconciler:
 
     async def complete(self) -> None:
         """Wait until no pod is missing. Raises what made the reconciler give up."""
-        with self._state.waiting("the last pods", until=None, who=THE_LAST_PODS, wait_for=WaitFor.LAST_PODS):
+        with self._state.waits.on("the last pods", until=None, who=THE_LAST_PODS, wait_for=WaitFor.LAST_PODS):
             await workflow.wait_condition(lambda: self.failed is not None or self.is_complete)
         if self.failed is not None:
             raise self.failed
@@ -105,7 +105,7 @@ class Reconciler:
         """Wait until the cluster looks as the desired state says. Raises what made the reconciler give up."""
         self._awaited += 1
         try:
-            with self._state.waiting("a look at the cluster", until=None, who=THE_PODS, wait_for=WaitFor.PODS):
+            with self._state.waits.on("a look at the cluster", until=None, who=THE_PODS, wait_for=WaitFor.PODS):
                 await workflow.wait_condition(lambda: self.failed is not None or self._reached == self.desired)
         finally:
             self._awaited -= 1
@@ -121,14 +121,18 @@ class Reconciler:
     async def told(self) -> None:
         """Wait until those who look at the cluster were told everything, or that has failed again and again."""
         await workflow.wait_condition(
-            lambda: self.failed is not None or not (self._state.has_pending or self._left) or self._unheard >= GIVE_UP
+            lambda: (
+                self.failed is not None
+                or not (self._state.publication.has_pending or self._left)
+                or self._unheard >= GIVE_UP
+            )
         )
 
     async def until_scaled_down(self) -> None:
         """Wait until no deadline is left on any ReplicaSet either."""
         await self.reached()
         until = self._seen.requeue_at if self._seen is not None else None
-        with self._state.waiting(THE_LAST_DEADLINE, until=until, who=THE_DELAY, wait_for=WaitFor.DEADLINES):
+        with self._state.waits.on(THE_LAST_DEADLINE, until=until, who=THE_DELAY, wait_for=WaitFor.DEADLINES):
             await workflow.wait_condition(
                 lambda: (
                     self.failed is not None
@@ -156,27 +160,27 @@ class Reconciler:
                 awaited=self._awaited > 0 and self._reached != desired and not desired.aborted,
             )
         except ActivityError:
-            self._state.page.lost(report.status)
+            self._state.publication.written.lost(report.status)
             raise
         finally:
             self._passing = False
-        self._state.seen(seen.model_copy(update={"traffic": None}) if self._overtaken else seen, report)
+        self._state.reconciled(seen.model_copy(update={"traffic": None}) if self._overtaken else seen, report)
         self._left = seen.left
         self._unheard = 0 if (seen.published or seen.left) and seen.events_published else self._unheard + 1
         if self._moves:
-            self._state.refused(seen.failing, reason=seen.refused)
-            self._calls.failing_since = self._state.failing_since()
+            self._state.publication.rejected(seen.failing, reason=seen.refused)
+            self._calls.failing_since = self._state.publication.failing_since()
         self._reached = desired if seen.converged and self._moves else None
         if seen.state_digest:
             self._seen = seen
             self._note_progress(seen)
         for pods in (WaitFor.PODS, WaitFor.LAST_PODS):
             what = seen.failing or seen.not_ready_reason or "traffic and pods"
-            self._state.still_waiting(pods, what, self._deadline(seen))
-        self._state.still_waiting(WaitFor.DEADLINES, THE_LAST_DEADLINE, seen.requeue_at)
+            self._state.waits.refine(pods, what, self._deadline(seen))
+        self._state.waits.refine(WaitFor.DEADLINES, THE_LAST_DEADLINE, seen.requeue_at)
         if not self._stopping:
             await _let_others_go_first()
-            self._state.show()
+            self._state.publication.show()
             await self._until_needed(desired, seen)
 
     async def _until_needed(self, desired: DesiredState, seen: Reconciled) -> None:
@@ -200,7 +204,7 @@ class Reconciler:
 
     def _is_needed(self, desired: DesiredState) -> bool:
         """Whether there is something to do; a status that could not be written is not tried again at once."""
-        return self.desired != desired or (not self._unheard and self._state.has_pending)
+        return self.desired != desired or (not self._unheard and self._state.publication.has_pending)
 
     def _keep_looking(self, state_digest: str, *, moving: bool) -> ChangeWatch:
         """One look goes on for as long as it waits for a change of what stands now."""

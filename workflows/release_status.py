@@ -6,30 +6,27 @@ attributes and the Rollout's `.status` in step with that.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import AnalysisStatus
-    from tidegate.canary.conditions import Reason
     from tidegate.canary.phase import RolloutPhase
     from tidegate.canary.replica_sets import ReplicaSetState
     from tidegate.canary.restarts import moment
     from tidegate.canary.version import Version, version_of
     from tidegate.contract import (
-        SEARCH_PHASE,
-        SEARCH_REVISION,
-        SEARCH_WEIGHT,
         AnalysisRef,
         Compensation,
         CompensationState,
         CompensationStatus,
         DesiredState,
-        Document,
         ErrorType,
         FollowedUp,
-        Meanwhile,
         Observation,
         Reconciled,
         ReleaseRequest,
@@ -43,76 +40,59 @@ with workflow.unsafe.imports_passed_through():
         WeightStatus,
     )
     from tidegate.manifests.plain_text import harmless
-    from tidegate.report import details, rollout_status
     from workflows.follow_up_events import report_of
-    from workflows.notes import Notes
-    from workflows.published_status import PublishedStatus
-    from workflows.rejections import PASSES, Rejections
+    from workflows.publication import Publication
+    from workflows.status_record import StatusRecord
+    from workflows.waits import Waits
 
 MAX_REQUESTS = 20
 AN_OPERATOR = "an operator: tidegate promote, or tidegate abort"
 
 
-class ReleaseState(Notes):
-    """Mutable notes of one release; `status()` is the only way to read them from outside the run."""
+class ReleaseState:
+    """Facts of one release. `waits` names what it waits for, `publication` what others are shown of it."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self._record = StatusRecord()
+        self.publication = Publication(self._record)
+        self.waits = Waits(self._record, self.publication)
         self._current: ReleaseRequest | None = None
-        self._attributes: tuple[str, int, int] | None = None
+        self._restart_at: datetime | None = None
         self.traffic: TrafficState | None = None
         self.is_late = False
         self.drifts = 0  # passes that had to put right what somebody else had written
         self.external_editor = ""
-        self._looked_at: Version | None = None
+        self._version: Version | None = None  # the one that was read last
         self._next = ""  # id of the update that asked for the newer version
-        self._rejections = Rejections()
+
+    @property
+    def _status(self) -> ReleaseStatus:
+        return self._record.current
 
     def status(self) -> ReleaseStatus:
         """Answer of the `status` query."""
-        return self._status.model_copy(update={"object": self.page.object})
+        return self.publication.status()
 
     def report(self) -> StatusReport:
-        """What the next pass is to bring out."""
-        status, message = self._unwritten(), rollout_status(self._status)["message"]
-        return StatusReport(
-            status=status,
-            message=message,
-            late=self.is_late,
-            abort_cause=self._status.cause,
-            unpublished=self.news.unpublished(),
-            failing=self._rejections.causes(PASSES),
-            refused=self._rejections.reason(PASSES),
-            set_by=self.page.set_by,
-        )
+        """List everything that the next pass is to publish."""
+        return self.publication.report(late=self.is_late)
 
-    def meanwhile(self, asked: RolloutObject) -> Meanwhile | None:
-        """What the object that asked is to say while nothing can be brought out, as the cluster cannot be looked at."""
-        if self._status.failing is None or not asked.uid:
-            return None
-        return Meanwhile(asked=asked, message=rollout_status(self._status)["message"])
-
-    def _unwritten(self) -> Document:
-        """Fields of the Rollout's `.status`, as Argo names them, that do not stand there yet."""
-        return self.page.unwritten(rollout_status(self.status()))
-
-    @property
-    def has_pending(self) -> bool:
-        """Whether there is something that the Rollout object does not say yet."""
-        return bool(self._unwritten()) or bool(self.news)
+    def event(self, reason: str, message: str, *, warning: bool = False, analysis: str = "") -> None:
+        """Record an event and publish it; `analysis` names the analysis run that it is about."""
+        self.publication.event(reason, message, warning=warning, analysis=analysis)
 
     # ---------------------------------------------------------------------------------------------------------- begin
 
-    def asked_by(self, request: ReleaseRequest) -> RolloutObject:
+    def note_request(self, request: ReleaseRequest) -> RolloutObject:
         """A version is looked at that an object may have asked for; it need not be sound, nor the object be there."""
         asked = RolloutObject.of(request.resolved().rollout)
-        self._looked_at = asked.asks_for
+        self._version = asked.asks_for
         if self._status.asked_at is None:
-            self._set(asked_at=_asked_at(request))
-        self._set(versions=self._status.versions + 1, requests=(self._next,) if self._next else ())
+            self._record.set(asked_at=_asked_at(request))
+        self._record.set(versions=self._status.versions + 1, requests=(self._next,) if self._next else ())
         self._next = ""
         if asked.uid:
-            self.page = PublishedStatus(asked, before=self.page)
+            self.publication.follow(asked)
         return asked
 
     def begin(
@@ -128,11 +108,11 @@ class ReleaseState(Notes):
         self._current, asked = request, version_of(request.rollout)
         self._restart_at = moment(request.rollout["spec"].get("restartAt"))
         if live is not None:
-            self._set(restarted_at=moment((live.get("status") or {}).get("restartedAt")))
-            heard = (self.page.object or RolloutObject()).has_heard(live, request.rollout)
+            self._record.set(restarted_at=moment((live.get("status") or {}).get("restartedAt")))
+            heard = (self.publication.written.object or RolloutObject()).has_heard(live, request.rollout)
             known = RolloutObject.of(request.rollout).seen_as(RolloutObject.of(live), heard=heard)
-            self.page = PublishedStatus(known, before=self.page)
-        self._set(
+            self.publication.follow(known)
+        self._record.set(
             namespace=request.namespace,
             name=request.name,
             cluster=request.cluster,
@@ -154,9 +134,9 @@ class ReleaseState(Notes):
             source=request.source,
         )
 
-    def looked_at(self, request: ReleaseRequest) -> bool:
+    def is_last_read(self, request: ReleaseRequest) -> bool:
         """Whether this is the version that was looked at last; also of any, when none could be read."""
-        return self._looked_at in (None, version_of(request.rollout))
+        return self._version in (None, version_of(request.rollout))
 
     def is_current(self, request: ReleaseRequest) -> bool:
         """Whether this is the version that the release is bringing out already."""
@@ -171,22 +151,22 @@ class ReleaseState(Notes):
         known = self._status.asked_at
         return request.asked_at is not None and known is not None and known > request.asked_at
 
-    def asked_next(self, request: ReleaseRequest, update: str) -> None:
+    def note_newer_request(self, request: ReleaseRequest, update: str) -> None:
         """A newer version was asked for by the update of that id."""
         self._next = update
-        self._set(asked_at=_asked_at(request))
+        self._record.set(asked_at=_asked_at(request))
 
-    def asked_again(self, request: ReleaseRequest, update: str) -> None:
+    def note_repeated_request(self, request: ReleaseRequest, update: str) -> None:
         """The version under way was asked for once more; what else changed is told, as it does not count yet."""
         others = [each for each in self._status.requests if each != update]
         before = self._status.asked_at
-        self._set(
+        self._record.set(
             requests=(*others, update)[-MAX_REQUESTS:],
             asked_at=max(before, _asked_at(request)) if before is not None else _asked_at(request),
         )
-        asked, known = RolloutObject.of(request.rollout), self.page.object
+        asked, known = RolloutObject.of(request.rollout), self.publication.written.object
         if known is not None and known.uid == asked.uid:
-            self.page.object = known.asked_again(asked)
+            self.publication.written.object = known.asked_again(asked)
         spec, current = request.rollout.get("spec"), self._current.rollout.get("spec") if self._current else None
         if isinstance(spec, dict) and isinstance(current, dict) and spec != current:
             self._restart_at = moment(spec.get("restartAt")) or self._restart_at
@@ -197,25 +177,84 @@ class ReleaseState(Notes):
 
     def revision(self, number: int, stable_hash: str) -> None:
         """The release got its number."""
-        self._set(revision=number, stable_hash=stable_hash)
+        self._record.set(revision=number, stable_hash=stable_hash)
 
-    def asks_for(self, weight: int) -> None:
+    def set_desired_weight(self, weight: int) -> None:
         """So many percent of the traffic are to go to the version."""
-        self._set(set_weight=weight)
+        self._record.set(set_weight=weight)
 
-    def stable(self, hash_: str, reason: str) -> None:
+    def promoted(self, hash_: str, reason: str) -> None:
         """Take note that a revision was fully promoted, and why."""
-        self._set(stable_hash=hash_, promotion_reason=reason)
+        self._record.set(stable_hash=hash_, promotion_reason=reason)
+
+    # ---------------------------------------------------------------------------------------------------------- steps
+
+    @contextmanager
+    def step(self, index: int) -> Iterator[None]:
+        """A step is under way; it is done when the block ends well."""
+        self._mark(index, state=StepState.RUNNING, started_at=workflow.now())
+        self._record.set(step_index=index)
+        try:
+            yield
+        except (Exception, asyncio.CancelledError):  # not the end of a worker, which is none of the step
+            self._mark(index, state=StepState.FAILED, finished_at=workflow.now())
+            raise
+        self._mark(index, state=StepState.DONE, finished_at=workflow.now())
+        done, total = index + 1, len(self._status.steps)
+        self.event("RolloutStepCompleted", f"Rollout step {done}/{total} completed ({self._status.steps[index].text})")
+        self._record.set(step_index=done)
+
+    def handed_over(self, index: int) -> None:
+        """Another controller took the steps before this one."""
+        for number in range(index):
+            self._mark(number, state=StepState.DONE)
+        total = len(self._status.steps)
+        self.event("RolloutResumed", f"Rollout goes on at step {index + 1}/{total}, where its last controller left it")
+
+    def skip_steps(self) -> None:
+        """The steps that are left are not taken."""
+        left = (StepState.PENDING, StepState.RUNNING, StepState.FAILED)
+        steps = tuple(
+            step.model_copy(update={"state": StepState.SKIPPED}) if step.state in left else step
+            for step in self._status.steps
+        )
+        self._record.set(steps=steps, step_index=len(steps) or None, promoted_full=True)
+
+    def _mark(self, index: int, **changes: object) -> None:
+        steps = list(self._status.steps)
+        steps[index] = steps[index].model_copy(update=changes)
+        self._record.set(steps=tuple(steps))
+
+    # ------------------------------------------------------------------------------------------------------- restarts
+
+    @property
+    def restart_due(self) -> datetime | None:
+        """The time before which no pod may have been created, until that was seen to."""
+        done = self._status.restarted_at
+        return None if done is not None and self._restart_at and done >= self._restart_at else self._restart_at
+
+    @property
+    def restarting(self) -> bool:
+        """Whether pods are being replaced."""
+        return self._status.restarting
+
+    @restarting.setter
+    def restarting(self, value: bool) -> None:
+        if value != self._status.restarting:
+            self._record.set(restarting=value)
+
+    def restarted(self, at: datetime) -> None:
+        """No pod is left from before that time."""
+        self._record.set(restarted_at=at, restarting=False)
+        self.event("RolloutRestarted", f"pods created before {at.isoformat()} were replaced")
 
     # ------------------------------------------------------------------------------------------------------ the world
 
-    def seen(self, seen: Reconciled, report: StatusReport) -> None:
+    def reconciled(self, seen: Reconciled, report: StatusReport) -> None:
         """What a pass did, and what stands after it; `report` is what it was to bring out."""
         if seen.state_digest:
             self.replica_sets(seen.replica_sets, seen.replicas)
-        self._add_events(*seen.events)
-        if seen.events_published and report.unpublished is not None:
-            self.news.was_published(report.unpublished)
+        self.publication.add(*seen.events)
         self.drifts += bool(seen.external_changes)
         for edit in seen.external_changes:
             who = f" by {edit.manager}" if edit.manager else ""
@@ -223,31 +262,13 @@ class ReleaseState(Notes):
             self.event("ForeignWeights", f"{edit.virtual_service} {edit.route}: {edit.what}{who}", warning=True)
         if seen.traffic is not None:
             self.routed(seen.traffic, f"step {self._status.step_index}")
-        self.page.took_away(seen.flags_taken)
-        if seen.published:
-            self.page.wrote(report.status, seen.object, self._looked_at)
-
-    def failing_since(self, of: str = PASSES) -> datetime | None:
-        """Since when the cluster refuses that work, None while it does not."""
-        return self._rejections.since(of)
-
-    def rejections(self, of: str) -> tuple[str, ...]:
-        """What the cluster refuses of that work, in its words."""
-        return self._rejections.causes(of)
-
-    def refused(self, what: str, of: str = PASSES, reason: Reason = Reason.REFUSED) -> None:
-        """The cluster refuses something, in its own words; empty: it does no longer. Each cause is told once."""
-        is_new = self._rejections.note(what, of, reason)
-        if self._rejections.failing != self._status.failing:
-            self._set(failing=self._rejections.failing)
-        if is_new:
-            self.event(reason, what, warning=True)
+        self.publication.published(seen, report, self._version)
 
     def replica_sets(self, sets: tuple[ReplicaSetState, ...], replicas: int) -> None:
         """ReplicaSets as they were just read, newest revision first."""
         new = next((found for found in sets if found.hash == self._status.desired_hash), None)
         counts = ReplicaCounts.of(sets, self._status.desired_hash, replicas)
-        self._set(replica_sets=sets, counts=counts, images=new.images if new else self._status.images)
+        self._record.set(replica_sets=sets, counts=counts, images=new.images if new else self._status.images)
 
     def routed(self, traffic: TrafficState, reason: str) -> None:
         """The traffic stands so, written and read back.
@@ -257,7 +278,7 @@ class ReleaseState(Notes):
         self.traffic = traffic
         if self._status.stable_hash != self._status.desired_hash and traffic.canary != self._status.actual_weight:
             row = WeightStatus(at=workflow.now(), canary=traffic.canary, reason=reason)
-            self._set(actual_weight=traffic.canary, weights=(*self._status.weights, row))
+            self._record.set(actual_weight=traffic.canary, weights=(*self._status.weights, row))
 
     def progressing(self) -> None:
         """There was progress: a deadline that had passed counts no more."""
@@ -274,13 +295,13 @@ class ReleaseState(Notes):
     def analysis(self, reference: AnalysisRef) -> None:
         """An analysis run was started, or said something; the newest word of each run counts."""
         others = tuple(a for a in self._status.analyses if a.workflow_id != reference.workflow_id)
-        self._set(analyses=(*others, reference))
-        self.news.stands(reference)
+        self._record.set(analyses=(*others, reference))
+        self.publication.pending.stands(reference)
 
     def not_begun(self, reference: AnalysisRef) -> None:
         """An analysis run of that name is somebody else's: this one is begun under another."""
-        self._set(analyses=tuple(a for a in self._status.analyses if a.workflow_id != reference.workflow_id))
-        self.news.forget(reference)
+        self._record.set(analyses=tuple(a for a in self._status.analyses if a.workflow_id != reference.workflow_id))
+        self.publication.pending.forget(reference)
         self.event("AnalysisRunNameTaken", f"another analysis run is called {reference.name}", warning=True)
 
     def attributed_to(self, reference: AnalysisRef) -> AnalysisStatus:
@@ -298,7 +319,7 @@ class ReleaseState(Notes):
         """Something that follows an abort was begun, done or given up."""
         rows = {row.name: row for row in self._status.compensations}
         rows[name] = CompensationStatus(name=name, state=state, detail=harmless(detail), at=workflow.now())
-        self._set(compensations=tuple(rows.values()))
+        self._record.set(compensations=tuple(rows.values()))
 
     def followed_up(self, told: FollowedUp) -> None:
         """What follows a decision ended so; a compensation that ended before is not changed any more.
@@ -310,7 +331,7 @@ class ReleaseState(Notes):
             return
         incident, event = report_of(told)
         if incident is not None:
-            self._set(incident=incident)
+            self._record.set(incident=incident)
         if row is not None:
             self.compensation(row.name, CompensationState(told.state), told.message)
         if event is not None:
@@ -318,12 +339,12 @@ class ReleaseState(Notes):
 
     def refuse(self, cause: str) -> None:
         """The version is turned down for what its spec says."""
-        self._set(ended_by=ErrorType.INVALID_SPEC, cause=harmless(cause))
+        self._record.set(ended_by=ErrorType.INVALID_SPEC, cause=harmless(cause))
         self.phase(RolloutPhase.DEGRADED, f"{ErrorType.INVALID_SPEC}: {cause}", finished=True)
 
     def abort(self, ended_by: ErrorType, cause: str) -> None:
         """The version is given up: what it did is being undone from here on."""
-        self._set(aborting=True, ended_by=ended_by, cause=harmless(cause), set_weight=0)
+        self._record.set(aborting=True, ended_by=ended_by, cause=harmless(cause), set_weight=0)
         self.phase(RolloutPhase.DEGRADED, f"{ended_by}: {self.abort_text(cause)}")
 
     def aborted(self) -> None:
@@ -338,18 +359,7 @@ class ReleaseState(Notes):
 
     def phase(self, phase: RolloutPhase, message: str, *, finished: bool = False) -> None:
         """The release as a whole stands so."""
-        self._set(phase=phase, message=harmless(message), finished_at=workflow.now() if finished else None)
-
-    def show(self) -> None:
-        """Bring live details and search attributes up to date; called by the run wherever it may write to history."""
-        workflow.set_current_details(harmless(details(self._status)))
-        now = (self._status.phase, self._status.actual_weight, self._status.revision)
-        if now != self._attributes:
-            self._attributes = now
-            phase, weight, revision = now
-            workflow.upsert_search_attributes(
-                [SEARCH_PHASE.value_set(phase), SEARCH_WEIGHT.value_set(weight), SEARCH_REVISION.value_set(revision)]
-            )
+        self._record.set(phase=phase, message=harmless(message), finished_at=workflow.now() if finished else None)
 
 
 def _steps(texts: list[str], first: int) -> tuple[StepStatus, ...]:

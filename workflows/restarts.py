@@ -37,14 +37,14 @@ class PodRestarts:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._state.restarting = False
-        self._state.refused("", RESTARTS)
+        self._state.publication.rejected("", RESTARTS)
 
     async def finished(self) -> None:
         """Wait until no restart is left to do."""
         due = self._state.restart_due
         if due is None:
             return
-        with self._state.waiting(f"new pods (spec.restartAt {due.isoformat()})", until=None, who="the pods"):
+        with self._state.waits.on(f"new pods (spec.restartAt {due.isoformat()})", until=None, who="the pods"):
             await workflow.wait_condition(lambda: self._state.restart_due is None)
 
     async def _run(self) -> None:
@@ -67,7 +67,7 @@ class PodRestarts:
                 await self._replace_pods(at)
             except (ActivityError, ApplicationError) as error:
                 self._state.event("RestartFailed", f"spec.restartAt: {cause_of(error)}", warning=True)
-            self._state.refused("", RESTARTS)
+            self._state.publication.rejected("", RESTARTS)
             self._state.restarted(at)
 
     async def _replace_pods(self, at: datetime) -> None:
@@ -76,7 +76,7 @@ class PodRestarts:
         while True:
             restarted = await self._calls.restart_pods(self._plan, at, known)
             leave_if_cancelled()
-            self._state.refused(restarted.failing, RESTARTS)
+            self._state.publication.rejected(restarted.failing, RESTARTS)
             if restarted.done:
                 return
             known = (*known, restarted.failing) if restarted.failing else ()

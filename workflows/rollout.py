@@ -121,7 +121,7 @@ class Rollout(MessageHandlers):
         try:
             wanted = parse_request(request)
             check_rollout(wanted, workflow.info().workflow_id)
-            asked = self.state.asked_by(wanted)
+            asked = self.state.note_request(wanted)
             self.inbox.gives_way = False
             if calls is None:
                 calls = ActivityCalls(wanted.cluster, Target(namespace=wanted.namespace, name=wanted.name))
@@ -147,7 +147,7 @@ class Rollout(MessageHandlers):
         if manifest.spec.paused and not (plan.is_first or plan.is_stable):
             self._pause(Message(by=wanted.by, reason=ObjectField.PAUSED, field=ObjectField.PAUSED))
         self._promote_if_asked(wanted)
-        self.state.show()
+        self.state.publication.show()
         return active
 
     async def _refuse(
@@ -249,11 +249,11 @@ class Rollout(MessageHandlers):
         plan = active.plan
         await active.holds.over()
         if plan.exposes_fully(index):
-            with self.state.waiting("the background analysis", until=None, who="its verdict; " + AN_OPERATOR):
+            with self.state.waits.on("the background analysis", until=None, who="its verdict; " + AN_OPERATOR):
                 await active.background.settle()
             await active.holds.over()
         active.reconciler.move(index=index if plan.manifest.canary.steps else None)
-        self.state.asks_for(plan.weight_at(index))
+        self.state.set_desired_weight(plan.weight_at(index))
         if plan.exposes_fully(index) and index < len(plan.steps) - 1:
             active.background.start()
 
@@ -273,13 +273,16 @@ class Rollout(MessageHandlers):
         """Wait for the time of the step, or for a person."""
         if seconds is not None:
             until = workflow.now() + timedelta(seconds=seconds)
-            with self.state.paused(PauseReason.STEP), self.state.waiting("the pause", until=until, who=AN_OPERATOR):
-                self.state.show()
+            with (
+                self.state.waits.paused(PauseReason.STEP),
+                self.state.waits.on("the pause", until=until, who=AN_OPERATOR),
+            ):
+                self.state.publication.show()
                 await workflow.sleep(seconds, summary=f"pause of {seconds} s")
                 await holds.resumed()
             return
         promotes = self.inbox.promotes
-        with self.state.paused(PauseReason.STEP):
+        with self.state.waits.paused(PauseReason.STEP):
             await holds.for_an_operator("a pause without duration", lambda: self.inbox.promotes > promotes)
             await holds.resumed()
 
@@ -287,8 +290,8 @@ class Rollout(MessageHandlers):
         plan = active.plan
         analysis = plan.step_document(index)["analysis"]
         gate = await Gate.open(plan, self.state, analysis, step=index)
-        with self.state.waiting(f"analysis {gate.reference.name}", until=None, who="its verdict; " + AN_OPERATOR):
-            self.state.show()
+        with self.state.waits.on(f"analysis {gate.reference.name}", until=None, who="its verdict; " + AN_OPERATOR):
+            self.state.publication.show()
             phase = await gate.verdict()
         if phase is Phase.INCONCLUSIVE:
             await active.holds.undecided(PauseReason.ANALYSIS, gate.reference.name)
@@ -309,7 +312,7 @@ class Rollout(MessageHandlers):
         self.inbox.full = None
         self.state.skip_steps()
         active.reconciler.move(index=plan.last_step, full=True, aborted=False)
-        self.state.asks_for(plan.weight_at(len(plan.steps)))
+        self.state.set_desired_weight(plan.weight_at(len(plan.steps)))
         try:
             await self._attempt(active, active.reconciler.reached())
         except FullyPromoted:
@@ -337,12 +340,12 @@ class Rollout(MessageHandlers):
         self.state.abort(cause.type, str(cause))
         undo = self._undo(active)
         await undo.restore_traffic()
-        self.state.show()
+        self.state.publication.show()
         await active.background.cancel()
         await undo.follow_up(str(cause) if tell else "", lambda: self.inbox.awaited)
         await active.restarts.stop()
         self.state.aborted()
-        self.state.show()
+        self.state.publication.show()
         await active.reconciler.told()
         await active.reconciler.stop()
 

@@ -8,6 +8,7 @@ its content is read inside the activity that uses it.
 from tidegate.contract.analysis import AnalysisRequest, AnalysisResult, MeasureRequest, MeasureResult
 from tidegate.contract.changes import ChangeRef, CloseChange, OpenChange, ResolvedIncidents, ResolveIncidents
 from tidegate.contract.cluster import Rejection, WorkloadTemplate
+from tidegate.contract.comparing import ComparedVersions, CountReadings, OpenComparison, OpenedComparison, ReadCounts
 from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
 from tidegate.contract.failing import Failing, is_known
 from tidegate.contract.field_managers import WORKER_AGENT, writers_of, written_at
@@ -154,9 +155,11 @@ __all__ = [
     "CloseChange",
     "ClusterName",
     "Column",
+    "ComparedVersions",
     "Compensation",
     "CompensationState",
     "CompensationStatus",
+    "CountReadings",
     "Curve",
     "DesiredState",
     "Document",
@@ -195,6 +198,8 @@ __all__ = [
     "ObserveRequest",
     "OfRollout",
     "OpenChange",
+    "OpenComparison",
+    "OpenedComparison",
     "Owner",
     "ParsedRollout",
     "PauseReason",
@@ -203,6 +208,7 @@ __all__ = [
     "PublishEvents",
     "PutBack",
     "Query",
+    "ReadCounts",
     "Reconcile",
     "Reconciled",
     "Rejection",
