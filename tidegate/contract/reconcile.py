@@ -84,7 +84,10 @@ class StatusReport(Payload):
 
 
 class OfRollout(Payload):
-    """Something that is asked about a Rollout, as its release's own manifest has it."""
+    """Something that is asked about a Rollout, as its release's own manifest has it.
+
+    A copy keeps what was read: one with another manifest or desired state is made before anything is read.
+    """
 
     target: Target
     rollout: Document
