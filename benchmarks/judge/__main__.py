@@ -50,7 +50,10 @@ def elsewhere(directory: Path, given: argparse.Namespace) -> None:
         sys.argv += ["--procs", str(given.procs), "--seed", str(given.seed), "--json", str(results)]
     if given.check:
         sys.argv.append("--check")
-    importlib.import_module(name).main()
+    try:
+        importlib.import_module(name).main()
+    except ModuleNotFoundError as error:
+        sys.exit(f"{directory / name}.py: {error}; that benchmark's own packages are needed")
 
 
 def main() -> int:
