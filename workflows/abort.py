@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.canary.conditions import Reason
-    from tidegate.contract import Compensation, CompensationState, TrafficState
+    from tidegate.contract import Compensation, CompensationState, IstioRouting, TrafficState
     from workflows.activity_calls import ActivityCalls
     from workflows.compensations import abort_effects, restored_effect, scaled_effect
     from workflows.failures import cause_of
@@ -50,16 +50,16 @@ class AbortHandler:
         A first revision has no stable: its traffic stays as it is. A stable that shrank while the canary grew has to
         grow first: there the reconciler goes back weight by weight.
         """
-        plan = self._plan
+        plan, routing = self._plan, self._plan.routing
         if plan.is_first or plan.is_stable:
             await self._reconciler.stop()
             self._reconciler.start()  # which still has to tell how it ended
             return
         self._reconciler.move(aborted=True, full=False, index=None if self._reconciler.desired.index is None else 0)
         self._state.publication.rejected("")  # what stood against the way forward
-        if plan.istio is not None and not plan.manifest.canary.dynamic_stable_scale:
+        if routing is not None and not plan.manifest.canary.dynamic_stable_scale:
             self._reconciler.overtake()
-            work = self._go_back()
+            work = self._go_back(routing)
         else:
             await self._reconciler.stop()
             self._reconciler.start()
@@ -74,17 +74,12 @@ class AbortHandler:
         A stable that shrank meanwhile has to grow first: there the reconciler goes from weight to weight. A version
         that Argo's controller was bringing out keeps its traffic: the release goes on with it.
         """
-        plan, found = self._plan, self._plan.seen.traffic
-        if (
-            plan.handover is not None
-            or plan.istio is None
-            or plan.is_first
-            or plan.manifest.canary.dynamic_stable_scale
-        ):
+        plan, routing, found = self._plan, self._plan.routing, self._plan.seen.traffic
+        if plan.handover is not None or routing is None or plan.is_first or plan.manifest.canary.dynamic_stable_scale:
             return
         if found is None or found.canary == 0:
             return
-        traffic = await self._put_back()
+        traffic = await self._put_back(routing)
         await self._reconciler.stop()  # which tells people while that is refused
         message = f"Traffic weight updated from {found.canary} to {traffic.canary}: no release stood behind it"
         self._state.event("TrafficWeightUpdated", message, warning=True)
@@ -116,8 +111,8 @@ class AbortHandler:
         except (ActivityError, ApplicationError):
             if not self._reconciler.is_deleted:
                 raise
-            if self._plan.istio is not None:  # no stable has to grow any more
-                await self._put_back()
+            if self._plan.routing is not None:  # no stable has to grow any more
+                await self._put_back(self._plan.routing)
 
     async def _scaled_down(self) -> None:
         try:
@@ -131,18 +126,18 @@ class AbortHandler:
         """True when the traffic is restored, or never had to be."""
         return self._restoring is None or self._restoring.done()
 
-    async def _go_back(self) -> None:
+    async def _go_back(self, routing: IstioRouting) -> None:
         stopping = asyncio.create_task(self._reconciler.stop())
-        await self._carry_out(Compensation.TRAFFIC, self._put_back(stopping))
+        await self._carry_out(Compensation.TRAFFIC, self._put_back(routing, stopping))
         await stopping
         await self._reconciler.stop()  # where it only published
         self._reconciler.start()
 
-    async def _put_back(self, stopping: asyncio.Task[None] | None = None) -> TrafficState:
+    async def _put_back(self, routing: IstioRouting, stopping: asyncio.Task[None] | None = None) -> TrafficState:
         """Put all weight on stable. While that is rejected, the reconciler publishes the reason once it is stopped."""
         known: tuple[str, ...] = ()
         while True:
-            traffic = await self._calls.restore_stable(self._plan.routing, self._plan.seen.stable_hash, known)
+            traffic = await self._calls.restore_stable(routing, self._plan.seen.stable_hash, known)
             if traffic.routes or not traffic.refused:
                 self._state.routed(traffic, "as it was found" if traffic.refused else "back to stable")
             self._state.publication.rejected(traffic.refused, reason=Reason.NOT_ROUTED)

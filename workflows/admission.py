@@ -10,19 +10,18 @@ from temporalio.exceptions import ApplicationError
 from tidegate.analysis.conditions import compile_condition
 from tidegate.analysis.experiments import Subject
 from tidegate.analysis.spec import SpecError
-from tidegate.contract import Observation, ReleaseRequest, ReleaseResult, ReleaseStatus, rollout_id
+from tidegate.contract import Observation, ParsedRollout, ReleaseRequest, ReleaseResult, ReleaseStatus, rollout_id
 from tidegate.manifests.bake import BAKE, BAKE_TEMPLATES, bake_analysis, bake_duration
 from tidegate.manifests.documents import Manifests, from_objects, in_one_round
 from tidegate.manifests.durations import parse_duration
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
 from tidegate.manifests.lint import check_release, lint
 from tidegate.manifests.plain_text import harmless
-from tidegate.manifests.rollout import Rollout as Manifest
 from tidegate.manifests.steps import ExperimentStep
 from tidegate.manifests.workload import needs_template
 from workflows.failures import check_id
 from workflows.inputs import invalid, read_input
-from workflows.plan import HOLD_LIMIT, BakePlan, Plan
+from workflows.plan import HOLD_LIMIT, BakePlan, Plan, background_of
 
 _SHOWN_ERRORS = 5
 
@@ -40,12 +39,12 @@ def check_rollout(request: ReleaseRequest, workflow_id: str) -> None:
     check_id("release", workflow_id, rollout_id(request.cluster, request.namespace, request.name))
 
 
-def read_manifest(request: ReleaseRequest) -> Manifest:
+def read_manifest(request: ReleaseRequest) -> ParsedRollout:
     """The Rollout of a request, checked by itself. Raises `InvalidSpec` with every reason against it."""
     try:
         manifests = from_objects([request.rollout])
         _refuse(request, _judge(manifests))
-        return manifests.rollout().model
+        return ParsedRollout.of(manifests.rollout().model)
     except ManifestError as error:
         raise _invalid(request, [str(finding) for finding in in_one_round(error, _judge)]) from error
 
@@ -54,13 +53,13 @@ def _judge(manifests: Manifests) -> list[Finding]:
     return lint(manifests, compile_condition=compile_condition)
 
 
-def check(request: ReleaseRequest, manifest: Manifest, seen: Observation) -> tuple[Plan, tuple[str, ...]]:
+def check(request: ReleaseRequest, manifest: ParsedRollout, seen: Observation) -> tuple[Plan, tuple[str, ...]]:
     """Check what the manifest names against the cluster; returns the plan and the warnings.
 
     Raises `InvalidSpec` with every reason against it.
     """
     request = request if request.workload is not None else request.model_copy(update={"workload": seen.workload})
-    uid = (request.rollout.get("metadata") or {}).get("uid")
+    uid = manifest.model.metadata.uid
     if uid and seen.rollout is None:  # its objects would have no owner, and nothing would delete them
         remedy = (
             "there is no Rollout of that name in the cluster any more; to release without one, leave metadata.uid out"
@@ -70,7 +69,7 @@ def check(request: ReleaseRequest, manifest: Manifest, seen: Observation) -> tup
         reference = manifest.spec.workload_ref
         name = reference.name if reference else ""
         raise _invalid(request, [f"spec.workloadRef.name: {name!r}: no such Deployment; create it first"])
-    plan = Plan.of(request.resolved(), manifest, seen, _hold_limit(request), _bake(request, seen))
+    plan = Plan.of(request.resolved(), manifest, seen, _hold_limit(request, manifest), _bake(request, manifest, seen))
     try:
         findings = check_release(
             request.rollout,
@@ -111,11 +110,11 @@ def _analysis_problems(plan: Plan) -> list[str]:
     return problems
 
 
-def _bake(request: ReleaseRequest, seen: Observation) -> BakePlan | None:
+def _bake(request: ReleaseRequest, manifest: ParsedRollout, seen: Observation) -> BakePlan | None:
     """The bake that the annotations ask for, or the default of the cluster where it is known by what to watch."""
-    annotations = (request.rollout.get("metadata") or {}).get("annotations") or {}
+    annotations = manifest.annotations
     try:
-        annotated, analysis = bake_duration(annotations), bake_analysis(request.rollout)
+        annotated, analysis = bake_duration(annotations), bake_analysis(annotations, background_of(request))
     except ValueError as error:
         raise _invalid(request, [str(error)]) from error
     duration = seen.bake if annotated is None else annotated
@@ -138,7 +137,7 @@ def _bake_problems(plan: Plan) -> list[str]:
     try:
         plan.bake_spec(bake.analysis)
     except SpecError as error:
-        text = plan.annotations.get(BAKE_TEMPLATES)
+        text = plan.manifest.annotations.get(BAKE_TEMPLATES)
         if text is None:
             return [] if plan.background is not None else [str(error)]
         return [f"metadata.annotations['{BAKE_TEMPLATES}']: {text!r}: {error}; create it, or name another one"]
@@ -156,12 +155,12 @@ def _experiment_problems(plan: Plan, index: int, step: ExperimentStep) -> list[s
     return []
 
 
-def _hold_limit(request: ReleaseRequest) -> timedelta | None:
-    text = ((request.rollout.get("metadata") or {}).get("annotations") or {}).get(HOLD_LIMIT)
+def _hold_limit(request: ReleaseRequest, manifest: ParsedRollout) -> timedelta | None:
+    text = manifest.annotations.get(HOLD_LIMIT)
     if text is None:
         return None
     try:
-        return parse_duration(str(text))
+        return parse_duration(text)
     except ValueError as error:
         raise _invalid(request, [f"metadata.annotations['{HOLD_LIMIT}']: {text!r}: {error}"]) from error
 

@@ -126,7 +126,7 @@ def _change_cause(plan: Plan, status: ReleaseStatus) -> str:
 
 def _columns(plan: Plan) -> dict[str, str]:
     """Columns and their templates from the annotations; a column with an annotation of its own comes last."""
-    annotations = plan.annotations
+    annotations = plan.manifest.annotations
     generic = {name.removeprefix(FIELD): value for name, value in annotations.items() if name.startswith(FIELD)}
     named = {column: annotations[name] for name, column in _COLUMNS.items() if name in annotations}
     return {**generic, **named}

@@ -14,10 +14,18 @@ from tidegate.canary.promotion import promotion_reason
 from tidegate.canary.rollback import within_window
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.canary.weights import next_revision, weight_at
-from tidegate.contract import ComparedVersions, DesiredState, Document, Istio, Observation, Owner, ReleaseRequest
+from tidegate.contract import (
+    ComparedVersions,
+    DesiredState,
+    Document,
+    IstioRouting,
+    Observation,
+    Owner,
+    ParsedRollout,
+    ReleaseRequest,
+)
 from tidegate.manifests.bake import through_the_bake
 from tidegate.manifests.kinds import ARGO_VERSION
-from tidegate.manifests.rollout import Rollout as Manifest
 from tidegate.manifests.steps import CanaryStep, ExperimentStep, step_text
 from tidegate.manifests.version_tag import version_of as version_tag
 from workflows.handover import Handover, handover_of
@@ -40,7 +48,7 @@ class Plan:
     """One version to release: the manifest, the cluster's state, and the decisions that follow from both."""
 
     request: ReleaseRequest
-    manifest: Manifest
+    manifest: ParsedRollout
     seen: Observation
     hash: str
     revision: int
@@ -53,7 +61,7 @@ class Plan:
     def of(
         cls,
         request: ReleaseRequest,
-        manifest: Manifest,
+        manifest: ParsedRollout,
         seen: Observation,
         hold_limit: timedelta | None,
         bake: BakePlan | None = None,
@@ -80,15 +88,9 @@ class Plan:
         return () if self.is_first else self.manifest.canary.steps
 
     @property
-    def annotations(self) -> dict[str, str]:
-        """Annotations of the Rollout."""
-        found = (self.request.rollout.get("metadata") or {}).get("annotations") or {}
-        return {name: str(value) for name, value in found.items() if value is not None}
-
-    @property
     def wants_change(self) -> bool:
         """True when its releases have a change in ServiceNow."""
-        return self.annotations.get(CHANGE, "").strip().lower() == "true"
+        return self.manifest.annotations.get(CHANGE, "").strip().lower() == "true"
 
     @property
     def step_texts(self) -> list[str]:
@@ -209,22 +211,14 @@ class Plan:
         return self.manifest.spec.wanted_replicas()
 
     @property
-    def istio(self) -> Istio | None:
+    def routing(self) -> IstioRouting | None:
         """Istio routing of the Rollout, None without one."""
-        return Istio.of(self.manifest.canary)
-
-    @property
-    def routing(self) -> Istio:
-        """As `istio`, for steps that set weights. Raises ValueError without traffic routing."""
-        if (istio := self.istio) is None:
-            raise ValueError(f"{self.request.name} has no trafficRouting.istio")
-        return istio
+        return self.manifest.routing
 
     @property
     def background(self) -> Document | None:
         """The analysis beside the steps, as in the manifest."""
-        analysis: Document | None = self.request.rollout["spec"]["strategy"]["canary"].get("analysis")
-        return analysis if self.steps else None
+        return background_of(self.request) if self.steps else None
 
     @property
     def background_from(self) -> int:
@@ -293,6 +287,12 @@ class Plan:
         first = f"{self.request.name}-{self.hash}-{self.revision}{where}"
         names = (f"{first}.{number}" if number else first for number in count())
         return (name for name in names if name not in self.seen.analysis_runs)
+
+
+def background_of(request: ReleaseRequest) -> Document | None:
+    """The background analysis of a manifest as a document, which is what an AnalysisRun spec is built from."""
+    analysis: Document | None = request.rollout["spec"]["strategy"]["canary"].get("analysis")
+    return analysis
 
 
 def _key(template: Document) -> tuple[str, str]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate.contract import (
-    Document,
     ImageChange,
     Message,
     ReleaseStatus,
@@ -31,9 +30,11 @@ def revert_request(plan: Plan, status: ReleaseStatus, cause: str) -> RevertReque
 
     The run is part of the cause: a second attempt at the same revision that fails again is another one.
     """
+    workload = plan.manifest.spec.workload_ref
     stable = next((found.images for found in plan.seen.replica_sets if found.hash == plan.seen.stable_hash), {})
     return _request(
-        plan.request.rollout,
+        plan.manifest.annotations,
+        workload=workload.name if workload is not None else "",
         namespace=plan.request.namespace,
         rollout=plan.request.name,
         revision=plan.revision,
@@ -47,8 +48,10 @@ def revert_request(plan: Plan, status: ReleaseStatus, cause: str) -> RevertReque
 
 def undo_request(request: RollbackRequest, result: RollbackResult, workflow_id: str, run: str) -> RevertRequest | None:
     """The revert of a rollback; None where Git is not named, or has those images already."""
+    workload = reference_of(result.rollout)
     return _request(
-        result.rollout,
+        result.rollout["metadata"].get("annotations") or {},
+        workload=workload.name if workload is not None else "",
         namespace=request.target.namespace,
         rollout=request.target.name,
         revision=result.revision,
@@ -60,9 +63,10 @@ def undo_request(request: RollbackRequest, result: RollbackResult, workflow_id: 
     )
 
 
-def _request(manifest: Document, *, images: tuple[ImageChange, ...], **of_the_release: Any) -> RevertRequest | None:
-    annotations = (manifest.get("metadata") or {}).get("annotations") or {}
-    repository, workload = annotations.get(REPOSITORY), reference_of(manifest)
+def _request(
+    annotations: Mapping[str, str], *, images: tuple[ImageChange, ...], **of_the_release: Any
+) -> RevertRequest | None:
+    repository = annotations.get(REPOSITORY)
     if not repository or not images:
         return None
     return RevertRequest(
@@ -70,7 +74,6 @@ def _request(manifest: Document, *, images: tuple[ImageChange, ...], **of_the_re
         repository=repository,
         branch=annotations.get(BRANCH) or "main",
         path=annotations.get(PATH) or ".",
-        workload=workload.name if workload else "",
         mode=annotations.get(MODE) or "",
         **of_the_release,
     )

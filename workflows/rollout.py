@@ -129,7 +129,7 @@ class Rollout(MessageHandlers):
             calls.forward_timeout = manifest.spec.progress_deadline()
             seen = await observe_cluster(calls, self.state, release, rollout)
             plan, warnings = check(release, manifest, seen)
-            warnings += self._notifier.subscribe(plan.annotations)
+            warnings += self._notifier.subscribe(plan.manifest.annotations)
         except (ApplicationError, ActivityError) as error:
             raise_if_cancelled()  # the look ends so, too, and then nothing speaks against the version
             await shielded(self._refuse(rollout, before, calls, cause_of(error)))

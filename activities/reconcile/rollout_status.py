@@ -229,7 +229,7 @@ def _is_since(live: Object, flag: str, set_by: Mapping[str, str]) -> bool:
 
 def _lends(workload: WorkloadTemplate, request: Reconcile) -> bool:
     """Whether the version has the template that the workload lends now."""
-    return template_hash(workload.template) == template_hash(request.rollout["spec"].get("template") or {})
+    return template_hash(workload.template) == template_hash(request.manifest.spec.template)
 
 
 def _weights(desired: DesiredState, snapshot: ClusterSnapshot) -> Document | None:

@@ -39,6 +39,7 @@ from tidegate.contract import (
     MeasureRequest,
     Observation,
     Owner,
+    ParsedRollout,
     ReleaseRequest,
     analysis_id,
     cluster_queue,
@@ -402,8 +403,8 @@ def test_jobs_go_with_the_rollout_of_their_release() -> None:
     request = ReleaseRequest(namespace="payments", name="checkout", rollout=manifest.raw)
     seen = Observation(at=datetime.now(UTC))
     there = seen.model_copy(update={"rollout": {"metadata": {"uid": "7"}}})
-    assert Plan.of(request, manifest.model, there, None).owner == OWNER
-    assert Plan.of(request, manifest.model, seen, None).owner is None
+    assert Plan.of(request, ParsedRollout.of(manifest.model), there, None).owner == OWNER
+    assert Plan.of(request, ParsedRollout.of(manifest.model), seen, None).owner is None
 
 
 async def test_a_job_goes_on_while_its_run_continues_as_new() -> None:

@@ -19,6 +19,8 @@ from tidegate.canary.scaling import abort_delay, abort_delay_may_start, at_desir
 from tidegate.canary.workload import workload_size
 from tidegate.manifests.steps import PodTemplateMetadata
 
+SUBSET = "/"  # between a DestinationRule and its subset, in the name of a selector
+
 
 @dataclass(frozen=True)
 class CreateReplicaSet:

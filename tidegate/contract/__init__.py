@@ -83,6 +83,7 @@ from tidegate.contract.names import (
 )
 from tidegate.contract.notifications import Notification, NotificationSent
 from tidegate.contract.observation import Meanwhile, Observation, ObserveRequest
+from tidegate.contract.parsed_rollout import ParsedRollout
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.published import PublishEvents
 from tidegate.contract.reconcile import (
@@ -119,8 +120,8 @@ from tidegate.contract.rollback import PutBack, RollbackRequest, RollbackResult
 from tidegate.contract.rollout_object import FLAGS, SPOKEN_FIELDS, RolloutObject
 from tidegate.contract.traffic import (
     ExternalChange,
-    Istio,
-    ManagedRoute,
+    IstioRouting,
+    ManagedRouteState,
     RemovedDestination,
     RestoreStable,
     RouteState,
@@ -196,12 +197,12 @@ __all__ = [
     "IncidentNote",
     "IncidentRef",
     "IncidentRequest",
-    "Istio",
+    "IstioRouting",
     "LeftAlone",
     "LetGo",
     "Limit",
     "LimitKind",
-    "ManagedRoute",
+    "ManagedRouteState",
     "Meanwhile",
     "MeasureRequest",
     "MeasureResult",
@@ -214,6 +215,7 @@ __all__ = [
     "OfRollout",
     "OpenChange",
     "Owner",
+    "ParsedRollout",
     "PauseReason",
     "Payload",
     "Point",

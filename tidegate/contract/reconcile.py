@@ -8,13 +8,15 @@ from functools import cached_property
 from pydantic import Field
 
 from tidegate.canary.conditions import Reason
+from tidegate.canary.experiments import WantedSet, wanted_sets
 from tidegate.canary.replica_sets import ReplicaSetState
+from tidegate.contract.parsed_rollout import ParsedRollout
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.release import AnalysisRef, Event
 from tidegate.contract.rollout_object import RolloutObject
 from tidegate.contract.traffic import ExternalChange, TrafficState
 from tidegate.contract.writes import Fence, Target
-from tidegate.manifests.rollout import Rollout
+from tidegate.manifests.steps import ExperimentStep
 
 
 class DesiredState(Payload):
@@ -82,15 +84,18 @@ class StatusReport(Payload):
 
 
 class OfRollout(Payload):
-    """Something that is asked about a Rollout, as its release's own manifest has it."""
+    """Something that is asked about a Rollout, as its release's own manifest has it.
+
+    A copy keeps what was read: one with another manifest or desired state is made before anything is read.
+    """
 
     target: Target
     rollout: Document
 
     @cached_property
-    def manifest(self) -> Rollout:
-        """The manifest, read once. Raises ValidationError for one that cannot be."""
-        return Rollout.model_validate(self.rollout)
+    def manifest(self) -> ParsedRollout:
+        """The manifest, read once. Raises ValueError for one that cannot be."""
+        return ParsedRollout.read(self.rollout)
 
 
 class Reconcile(OfRollout):
@@ -109,6 +114,21 @@ class Reconcile(OfRollout):
     seen: dict[str, str] = Field(default_factory=dict)
     # The release goes on and reports again as soon as the state is reached: `.status` is left to the next pass.
     awaited: bool = False
+
+    @cached_property
+    def experiment(self) -> ExperimentStep:
+        """The experiment that is to stand, one without templates outside an experiment step and after an abort."""
+        desired, steps = self.desired, self.manifest.canary.steps
+        is_over = not desired.experiment or desired.aborted or desired.full
+        if is_over or desired.index is None or desired.index >= len(steps):
+            return ExperimentStep()
+        return steps[desired.index].experiment or ExperimentStep()
+
+    @cached_property
+    def wanted_sets(self) -> tuple[WantedSet, ...]:
+        """The ReplicaSets of that experiment."""
+        name = f"{self.target.name}-{self.desired.hash}-{self.revision}-{self.desired.index}"
+        return wanted_sets(self.experiment, name)
 
 
 class Reconciled(Payload):

@@ -2,46 +2,51 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, PlainSerializer
 
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.writes import Fence, Target
-from tidegate.manifests.rollout import Canary, IstioDestinationRule
+from tidegate.manifests.model import Model
+from tidegate.manifests.rollout import Canary, IstioDestinationRule, IstioVirtualService
 from tidegate.manifests.routes import Sides
 
 
-class Istio(Payload):
-    """Where the traffic of a Rollout is split: the routing part of the spec, in the form that the activity needs."""
+def _as_written(part: Model) -> Document:
+    return part.to_wire()
+
+
+class IstioRouting(Payload):
+    """Where the traffic of a Rollout is split: the routing part of the spec, in the form that the activities need.
+
+    On the wire VirtualServices and DestinationRule are as in the manifest: the fields that were given, in camelCase.
+    """
 
     stable_service: str
     canary_service: str
-    virtual_services: tuple[Document, ...]  # {name, routes?, tlsRoutes?, tcpRoutes?}
-    destination_rule: Document | None = None  # {name, canarySubsetName, stableSubsetName, additionalSubsetNames?}
+    virtual_services: tuple[Annotated[IstioVirtualService, PlainSerializer(_as_written)], ...]
+    destination_rule: Annotated[IstioDestinationRule, PlainSerializer(_as_written)] | None = None
     managed_routes: tuple[str, ...] = ()  # names of the routes that releases add and remove, first in precedence first
 
     @classmethod
-    def of(cls, canary: Canary) -> Istio | None:
-        """The Istio part of a canary strategy, or None when Istio does not route its traffic."""
+    def of(cls, canary: Canary) -> IstioRouting | None:
+        """The routing of a canary strategy, or None when Istio does not route its traffic."""
         istio = canary.istio
         if istio is None or not istio.all_virtual_services():
             return None
         return cls(
             stable_service=canary.stable_service,
             canary_service=canary.canary_service,
-            virtual_services=tuple(each.to_wire() for each in istio.all_virtual_services()),
-            destination_rule=istio.destination_rule.to_wire() if istio.destination_rule is not None else None,
+            virtual_services=istio.all_virtual_services(),
+            destination_rule=istio.destination_rule,
             managed_routes=_managed_routes(canary),
         )
 
     @property
     def sides(self) -> Sides:
-        """What tells stable and canary apart in a route. Raises ValidationError for a malformed DestinationRule."""
-        rule = self.destination_rule
-        return Sides(
-            stable_service=self.stable_service,
-            canary_service=self.canary_service,
-            rule=None if rule is None else IstioDestinationRule.model_validate(rule),
-        )
+        """What tells stable and canary apart in a route."""
+        return Sides(self.stable_service, self.canary_service, self.destination_rule)
 
 
 def _managed_routes(canary: Canary) -> tuple[str, ...]:
@@ -62,7 +67,7 @@ class RouteState(Payload):
     others: dict[str, int] = Field(default_factory=dict)  # experiments and additional subsets, by host or subset
 
 
-class ManagedRoute(Payload):
+class ManagedRouteState(Payload):
     """A header or mirror route that stands in a VirtualService."""
 
     virtual_service: str
@@ -95,7 +100,7 @@ class TrafficState(Payload):
 
     canary: int
     routes: tuple[RouteState, ...] = ()
-    managed: tuple[ManagedRoute, ...] = ()  # in order of precedence
+    managed: tuple[ManagedRouteState, ...] = ()  # in order of precedence
     updated: tuple[str, ...] = ()  # VirtualServices, as `name.namespace`, in which something had to change
     removed: tuple[RemovedDestination, ...] = ()
     external_changes: tuple[ExternalChange, ...] = ()
@@ -110,7 +115,7 @@ class RestoreStable(Payload):
     """
 
     target: Target
-    istio: Istio
+    istio: IstioRouting
     stable_hash: str
     fence: Fence
     last: TrafficState | None = None
