@@ -1,4 +1,4 @@
-"""What a release is admitted on: its request can be read, its manifest is sound, what it names exists. Pure."""
+"""Admission of a release: its request can be read, its manifest is sound, every name in it exists. Pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def parse_request(value: Any) -> ReleaseRequest:
 
 
 def check_rollout(request: ReleaseRequest, workflow_id: str) -> None:
-    """Let a release be asked only for its own Rollout: the id is the lock (law 4). Raises `InvalidSpec` otherwise."""
+    """Check that a release names its own Rollout: the id is the lock (law 4). Raises `InvalidSpec` otherwise."""
     check_id("release", workflow_id, rollout_id(request.cluster, request.namespace, request.name))
 
 
@@ -61,11 +61,11 @@ def check(request: ReleaseRequest, manifest: Manifest, seen: Observation) -> tup
     """
     request = request if request.workload is not None else request.model_copy(update={"workload": seen.workload})
     uid = (request.rollout.get("metadata") or {}).get("uid")
-    if uid and seen.rollout is None:  # what it would make belonged to nobody, and nothing would take it away again
-        gone = (
+    if uid and seen.rollout is None:  # its objects would have no owner, and nothing would delete them
+        remedy = (
             "there is no Rollout of that name in the cluster any more; to release without one, leave metadata.uid out"
         )
-        raise _invalid(request, [f"metadata.uid: {uid!r}: {gone}"])
+        raise _invalid(request, [f"metadata.uid: {uid!r}: {remedy}"])
     if needs_template(request.rollout) and request.workload is None:
         reference = manifest.spec.workload_ref
         name = reference.name if reference else ""
@@ -115,11 +115,11 @@ def _bake(request: ReleaseRequest, seen: Observation) -> BakePlan | None:
     """The bake that the annotations ask for, or the default of the cluster where it is known by what to watch."""
     annotations = (request.rollout.get("metadata") or {}).get("annotations") or {}
     try:
-        asked, analysis = bake_duration(annotations), bake_analysis(request.rollout)
+        annotated, analysis = bake_duration(annotations), bake_analysis(request.rollout)
     except ValueError as error:
         raise _invalid(request, [str(error)]) from error
-    duration = seen.bake if asked is None else asked
-    if analysis is None and asked:
+    duration = seen.bake if annotated is None else annotated
+    if analysis is None and annotated:
         text = (
             f"metadata.annotations['{BAKE}']: {annotations[BAKE]!r}: nothing says by what to watch: name templates in"
         )
@@ -128,7 +128,11 @@ def _bake(request: ReleaseRequest, seen: Observation) -> BakePlan | None:
 
 
 def _bake_problems(plan: Plan) -> list[str]:
-    """Named by the annotation; the background analysis speaks for itself, but where no step has it checked."""
+    """Problems of the bake's templates, named by the annotation.
+
+    Those of the background analysis are found with the steps, so they count here only where there is no background
+    analysis.
+    """
     if (bake := plan.bake) is None:
         return []
     try:
@@ -142,10 +146,10 @@ def _bake_problems(plan: Plan) -> list[str]:
 
 
 def _experiment_problems(plan: Plan, index: int, step: ExperimentStep) -> list[str]:
-    """As for the analyses of the strategy; what the templates will be told is not known before they stand."""
+    """Problems of an experiment's analyses, with placeholders for arguments that are known only later."""
     try:
-        stand_ins = {template.name: Subject(template.name, template.name) for template in step.templates}
-        for analysis in plan.experiment_analyses(index, stand_ins).values():
+        placeholders = {template.name: Subject(template.name, template.name) for template in step.templates}
+        for analysis in plan.experiment_analyses(index, placeholders).values():
             plan.analysis_spec(analysis)
     except SpecError as error:
         return [f"spec.strategy.canary.steps[{index}].experiment.analyses: {error}"]

@@ -1,4 +1,4 @@
-"""What a release has still to tell people with kubectl: Events about its Rollout, and its AnalysisRun objects."""
+"""Kubernetes Events and AnalysisRun objects that are still to be published."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST_EVENTS = 50  # of one pass; what is more waits for the next one
 
 
 class PendingEvents:
-    """Events are told once and in order; of an analysis run only how it stands now."""
+    """Events are published once and in order, of an analysis run only the latest state."""
 
     def __init__(self) -> None:
         self._first = 0
@@ -23,28 +23,28 @@ class PendingEvents:
         return bool(self._events or self._runs)
 
     def event(self, event: Event) -> None:
-        """Something happened."""
+        """Add an event."""
         self._events.append(event)
 
-    def begun(self, run: AnalysisRef, spec: Document, metadata: Document) -> None:
-        """An analysis run is about to start; `metadata` is the manifest's `analysisRunMetadata`."""
+    def started(self, run: AnalysisRef, spec: Document, metadata: Document) -> None:
+        """Add an analysis run that is about to start; `metadata` is the manifest's `analysisRunMetadata`."""
         self._specs[run.name] = AnalysisRunUpdate(
             run=run, spec=spec, labels=metadata.get("labels") or {}, annotations=metadata.get("annotations") or {}
         )
-        self.stands(run)
+        self.updated(run)
 
-    def stands(self, run: AnalysisRef) -> None:
-        """An analysis run says something else than before."""
+    def updated(self, run: AnalysisRef) -> None:
+        """Take the new state of an analysis run."""
         if (known := self._specs.get(run.name)) is not None:
             self._runs[run.name] = known.model_copy(update={"run": run})
 
     def forget(self, run: AnalysisRef) -> None:
-        """An analysis run did not begin."""
+        """Drop an analysis run that did not start."""
         self._specs.pop(run.name, None)
         self._runs.pop(run.name, None)
 
     def unpublished(self) -> Unpublished:
-        """What a pass is to publish."""
+        """The batch for the next pass."""
         return Unpublished(
             run_id=workflow.info().run_id,
             first=self._first,
@@ -54,16 +54,16 @@ class PendingEvents:
         )
 
     def events(self, target: Target, uid: str) -> PublishEvents | None:
-        """The events alone, where no pass tells anything yet; they are told again with the first one (law 6)."""
+        """The events alone, for the time before the first pass, which publishes them again (law 6)."""
         if not uid or not self._events:
             return None
-        told = self.unpublished()
-        return PublishEvents(target=target, uid=uid, run=told.run_id, first=told.first, events=told.events)
+        batch = self.unpublished()
+        return PublishEvents(target=target, uid=uid, run=batch.run_id, first=batch.first, events=batch.events)
 
-    def was_published(self, told: Unpublished) -> None:
-        """A pass has published this."""
-        self._first += len(told.events)
-        del self._events[: len(told.events)]
-        for run in told.runs:
+    def was_published(self, published: Unpublished) -> None:
+        """Drop a batch that a pass has published."""
+        self._first += len(published.events)
+        del self._events[: len(published.events)]
+        for run in published.runs:
             if self._runs.get(run.run.name) == run:
                 del self._runs[run.run.name]

@@ -1,4 +1,4 @@
-"""What Git is asked to put back after an abort or an undo: images, as far as the earlier version has others. Pure."""
+"""Git reverts after an abort or a rollback: images that differ from those of the earlier version. Pure."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tidegate.contract import (
     RollbackResult,
 )
 from tidegate.manifests.workload import reference_of
-from workflows.handlers import said
+from workflows.handlers import attribution
 from workflows.incident_requests import plan_images
 from workflows.plan import Plan
 
-# Annotations of the Rollout: where the manifest stands that Argo CD applies, and how a revert is to reach it.
+# Annotations of the Rollout: the repository of the manifest that Argo CD applies, and how a revert gets there.
 REPOSITORY = "tidegate.io/git-repository"
 BRANCH = "tidegate.io/git-branch"
 PATH = "tidegate.io/git-path"
@@ -27,9 +27,9 @@ MODE = "tidegate.io/git-mode"
 
 
 def revert_request(plan: Plan, status: ReleaseStatus, cause: str) -> RevertRequest | None:
-    """The revert of an aborted release; None where Git is not named, or has nothing that could be put back.
+    """The revert of an aborted release; None where Git is not named, or no image differs.
 
-    The run is part of the cause: a second try of the same revision that fails again is another one.
+    The run is part of the cause: a second attempt at the same revision that fails again is another one.
     """
     stable = next((found.images for found in plan.seen.replica_sets if found.hash == plan.seen.stable_hash), {})
     return _request(
@@ -45,17 +45,17 @@ def revert_request(plan: Plan, status: ReleaseStatus, cause: str) -> RevertReque
     )
 
 
-def undo_request(asked: RollbackRequest, done: RollbackResult, workflow_id: str, run: str) -> RevertRequest | None:
-    """The revert of what a person took back; None where Git is not named, or says that already."""
+def undo_request(request: RollbackRequest, result: RollbackResult, workflow_id: str, run: str) -> RevertRequest | None:
+    """The revert of a rollback; None where Git is not named, or has those images already."""
     return _request(
-        done.rollout,
-        namespace=asked.target.namespace,
-        rollout=asked.target.name,
-        revision=done.revision,
-        images=_changes(done.before, done.images),
+        result.rollout,
+        namespace=request.target.namespace,
+        rollout=request.target.name,
+        revision=result.revision,
+        images=_changes(result.before, result.images),
         release=workflow_id,
         run=run,
-        reason=f"undo{said(Message(by=asked.by, reason=asked.reason))}",
+        reason=f"undo{attribution(Message(by=request.by, reason=request.reason))}",
         commit="",
     )
 

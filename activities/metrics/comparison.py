@@ -29,11 +29,10 @@ from tidegate.analysis.compare.models import (
     DecisionPoint,
     HourRow,
     Judgement,
-    Ruling,
 )
 from tidegate.analysis.compare.provable import chosen_plus, provable
 from tidegate.analysis.compare.settings import SettingsError, automatic_margins, comparison_of
-from tidegate.analysis.compare.state import ComparisonState, open_state, read, weight_at
+from tidegate.analysis.compare.state import ComparisonState, open_state, read, weight_to_judge
 from tidegate.contract import (
     BeginComparison,
     CompareReadings,
@@ -253,14 +252,14 @@ def _judged(
     point = DecisionPoint(
         now=now,
         first_traffic=request.first_traffic,
-        weight=weight_at(request.weights, now, now),
+        weight=weight_to_judge(request.weights, now, concludes=request.concludes),
         settle=state.table.settle,
     )
     return state, judge(request.wanted, evidence, point)
 
 
 def _says_something(request: CompareRequest, judgement: Judgement) -> bool:
-    return judgement.ruling is not Ruling.WAIT or (judgement.alarm >= ALARM) != request.alarmed
+    return judgement.ruling is not request.ruling or (judgement.alarm >= ALARM) != request.alarmed
 
 
 def _notes(arguments: SecretArguments, notes: Mapping[str, None] | Sequence[str]) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, TypeGuard
 
 from pydantic import ValidationError
@@ -18,11 +17,12 @@ from activities.kubernetes.replica_sets import HASH_LABEL
 from activities.kubernetes.versions import Versions
 from activities.reconcile import experiments, rollout_objects
 from activities.reconcile.claims import SUBSET, claimed
-from tidegate.canary.cluster_state import ClusterState, ObservedReplicaSet
+from tidegate.canary.cluster_state import ClusterState
 from tidegate.canary.experiments import ExperimentSet
 from tidegate.canary.position import Weights
 from tidegate.canary.reconcile import Rules
-from tidegate.contract import Istio, OfRollout, ReplicaSetState, Target, TrafficState
+from tidegate.canary.replica_sets import ReplicaSetState
+from tidegate.contract import Istio, OfRollout, Target, TrafficState
 from tidegate.manifests.model import INT32
 from tidegate.manifests.rollout import Rollout, RolloutSpec
 
@@ -34,12 +34,16 @@ class ClusterSnapshot:
     """What was read for one decision."""
 
     cluster_state: ClusterState
-    sets: tuple[ReplicaSetState, ...]
     traffic: TrafficState | None
     replicas: int
     live: Object | None  # the Rollout object
     objects: Mapping[str, Object]  # its ReplicaSets by their names
     experiment: tuple[ExperimentSet, ...] = ()
+
+    @property
+    def sets(self) -> tuple[ReplicaSetState, ...]:
+        """The ReplicaSets of the versions, newest revision first."""
+        return self.cluster_state.sets
 
     @property
     def owner(self) -> str:
@@ -63,7 +67,7 @@ class ClusterSnapshot:
         routes = [(r.virtual_service, r.route, r.stable, r.canary, sorted(r.others.items())) for r in rows]
         managed = [(route.virtual_service, route.name) for route in (self.traffic.managed if self.traffic else ())]
         experiments = [
-            (s.name, s.wanted, s.created, s.available, s.service, str(s.scale_down_at)) for s in self.experiment
+            (s.name, s.desired, s.current, s.available, s.service, str(s.scale_down_at)) for s in self.experiment
         ]
         workload = self.cluster_state.workload.replicas if self.cluster_state.workload else None
         selectors = sorted(self.cluster_state.selectors.items())
@@ -89,7 +93,7 @@ class Snapshots:
         target, rollout, rules = asked.target, asked.rollout, rules_of(asked.manifest)
         live = await self._reader.find(ROLLOUTS, target.namespace, target.name)
         objects = await self._versions.sets(target, uid_of(live), among)
-        sets = [replica_sets.state(each) for each in objects]
+        sets = tuple(replica_sets.state(each) for each in objects)
         istio = Istio.of(asked.manifest.canary)
         traffic = await rollout_objects.traffic(self._reader, target.namespace, istio) if istio else None
         selectors = await self._selectors(target.namespace, rules)
@@ -102,10 +106,8 @@ class Snapshots:
         shares = experiments.shares_of(traffic, experiment)
         workload = await workloads.standing(self._reader, target.namespace, live or rollout)
         former = await self._left(target, rules) if left else ()
-        last = max((each.promoted_at for each in sets if each.promoted_at is not None), default=None)
         return ClusterSnapshot(
-            ClusterState(tuple(_observed(each, last) for each in sets), selectors, weights, shares, workload, former),
-            tuple(sets),
+            ClusterState(sets, selectors, weights, shares, workload, former),
             traffic,
             replicas_of(live, asked.manifest),
             live,
@@ -168,22 +170,6 @@ def rules_of(manifest: Rollout) -> Rules:
         canary=tuple(name for name in canary_names if name),
         history=manifest.spec.history_limit(),
         ramp=manifest.metadata.annotations.get(RAMP) == "true",
-    )
-
-
-def _observed(found: ReplicaSetState, last: datetime | None) -> ObservedReplicaSet:
-    return ObservedReplicaSet(
-        name=found.name,
-        hash=found.hash,
-        revision=found.revision,
-        wanted=found.desired,
-        created=found.current,
-        available=found.available,
-        scale_down_at=found.scale_down_at,
-        promoted=found.promoted_at is not None,
-        promoted_last=found.promoted_at is not None and found.promoted_at == last,
-        metadata=found.ephemeral,
-        counted=found.counted,
     )
 
 

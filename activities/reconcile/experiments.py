@@ -28,11 +28,11 @@ from tidegate.canary.experiments import (
     shares_to_route,
     wanted_sets,
 )
+from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.contract import (
     ErrorType,
     ExperimentSetState,
     Reconcile,
-    ReplicaSetState,
     Target,
     TrafficState,
 )
@@ -175,7 +175,7 @@ def states(
             template=each.template,
             replica_set=each.name,
             hash=each.hash,
-            current=each.created,
+            current=each.current,
             available=each.available,
             complete=is_complete(by_name[each.name], each, shares),
         )

@@ -256,9 +256,9 @@ class Passes:
         desired = request.desired
         hashes = (desired.stable_hash,) if desired.aborted else (desired.hash, desired.stable_hash)
         for found in filter(None, map(snapshot.cluster_state.of, hashes)):
-            if found.available < found.wanted:
+            if found.available < found.desired:
                 why = await self._kubernetes.why_not_ready(request.target.namespace, snapshot.objects[found.name])
-                text = f"{found.available} of {found.wanted} pods of {found.name} available"
+                text = f"{found.available} of {found.desired} pods of {found.name} available"
                 return "; ".join(filter(None, (text, why)))
         return ""
 

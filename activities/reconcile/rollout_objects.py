@@ -40,6 +40,7 @@ from activities.reconcile.kubernetes_events import Publisher
 from activities.reconcile.rollout_status import StatusWriter
 from activities.transport.errors import rejected
 from tidegate.analysis.history import StoredRun
+from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.contract import (
     Activity,
     Document,
@@ -48,7 +49,6 @@ from tidegate.contract import (
     Istio,
     Observation,
     ObserveRequest,
-    ReplicaSetState,
     Target,
     TrafficState,
 )

@@ -17,6 +17,7 @@ from activities.kubernetes.json_patch import annotate
 from activities.kubernetes.workloads import Workloads, with_template
 from tidegate.canary.conditions import Moment, conditions, rejection
 from tidegate.canary.phase import ALL_STEPS, INVALID_SPEC, WORKLOAD_GENERATION, RolloutPhase, missing_pods
+from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.canary.status import Condition, RolloutStatus
 from tidegate.canary.template_hash import template_hash
 from tidegate.contract import (
@@ -27,7 +28,6 @@ from tidegate.contract import (
     Reconcile,
     Rejection,
     ReplicaCounts,
-    ReplicaSetState,
     RolloutObject,
     Target,
     WorkloadTemplate,

@@ -15,18 +15,18 @@ from temporalio import activity
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Worker
 
 from activities.kubernetes.client import JOBS, PODS, Resource
 from activities.kubernetes.client import Cluster as Reached
 from activities.metrics.job.provider import Jobs
 from sandbox.controllers import Controllers, PodSimulator
 from sandbox.kubernetes_api import KubernetesApi
+from tests.replay.replayer import replayer
 from tests.virtual.time_skipping import served, time_skipping
 from tests.workflows.short_histories import short_histories, until_continued
 from tidegate.analysis.reading import Reading, Verdict
 from tidegate.analysis.status import AnalysisStatus, Phase
-from tidegate.client import data_converter
 from tidegate.contract import (
     ANALYSIS_WORKFLOW,
     RELEASES_QUEUE,
@@ -194,9 +194,7 @@ async def test_a_job_is_looked_at_when_it_asks_for_it_until_it_has_ended(world: 
     assert {each.numbers["smoke"] for each in later} == {1}
     assert len(first.uid) == 36
     assert (world.cluster.ended, list(world.cluster.jobs)) == ([], [name]), "one that ended may be looked into"
-    await Replayer(
-        workflows=[AnalysisRun], workflow_runner=workflow_runner(), data_converter=data_converter()
-    ).replay_workflow(await handle.fetch_history())
+    await replayer().replay_workflow(await handle.fetch_history())
 
 
 async def test_a_job_that_fails_fails_the_run_with_its_message(world: World) -> None:

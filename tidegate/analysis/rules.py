@@ -126,6 +126,12 @@ def _matches(field: str, patterns: Sequence[str], metrics: Sequence[Metric]) -> 
     return found
 
 
+def has_comparison(spec: Mapping[str, Any]) -> bool:
+    """Return whether a metric of an AnalysisRun spec compares versions."""
+    metrics = decode_object(RunSpec, spec, _LABEL).metrics
+    return any(metric.provider.compare is not None for metric in metrics)
+
+
 def is_meant(pattern: str, name: str) -> bool:
     """Whether a rule's regular expression is found in a metric's name; one that is not valid means none."""
     try:

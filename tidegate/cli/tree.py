@@ -9,8 +9,9 @@ from datetime import datetime
 from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, MetricStatus
+from tidegate.canary.replica_sets import PodState, ReplicaSetState
 from tidegate.cli.formatting import BAD, NEUTRAL, OK, PROGRESSING, UNKNOWN, WARNING, age, fitted, marked, since
-from tidegate.contract import AnalysisRef, Observation, PodState, ReleaseStatus, ReplicaSetState
+from tidegate.contract import AnalysisRef, Observation, ReleaseStatus
 
 _TITLES = ("NAME", "KIND", "STATUS", "AGE", "INFO")
 _POD_MARKS = {

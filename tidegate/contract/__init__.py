@@ -7,18 +7,15 @@ its content is read inside the activity that uses it.
 
 from tidegate.contract.analysis import AnalysisRequest, AnalysisResult, MeasureRequest, MeasureResult
 from tidegate.contract.changes import ChangeRef, CloseChange, OpenChange, ResolvedIncidents, ResolveIncidents
-from tidegate.contract.cluster import (
-    PodState,
-    Rejection,
-    ReplicaSetState,
-    WorkloadTemplate,
-)
+from tidegate.contract.cluster import Rejection, WorkloadTemplate
 from tidegate.contract.compare import (
     BeginComparison,
+    ComparedVersions,
     CompareReadings,
     CompareRequest,
     CompareTarget,
     ComparisonBegun,
+    ComparisonsSaved,
     CountReading,
 )
 from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
@@ -170,7 +167,9 @@ __all__ = [
     "CompareReadings",
     "CompareRequest",
     "CompareTarget",
+    "ComparedVersions",
     "ComparisonBegun",
+    "ComparisonsSaved",
     "Compensation",
     "CompensationState",
     "CompensationStatus",
@@ -216,7 +215,6 @@ __all__ = [
     "Owner",
     "PauseReason",
     "Payload",
-    "PodState",
     "Point",
     "PublishEvents",
     "PutBack",
@@ -229,7 +227,6 @@ __all__ = [
     "ReleaseStatus",
     "RemovedDestination",
     "ReplicaCounts",
-    "ReplicaSetState",
     "ResolveIncidents",
     "ResolvedIncidents",
     "RestartPods",

@@ -6,8 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from tidegate.analysis.compare.models import Weight
 from tidegate.analysis.reading import Reading
 from tidegate.analysis.status import AnalysisStatus
+from tidegate.contract.compare import ComparedVersions
 from tidegate.contract.jobs import Owner
 from tidegate.contract.names import AnalysisKind, ClusterName, NamespaceName, RunName
 from tidegate.contract.payload import Document, Payload
@@ -27,6 +29,9 @@ class AnalysisRequest(Payload):
     kind: AnalysisKind | Literal[""] = ""  # empty when started alone
     release_id: str = ""  # workflow id of the release to tell of changed verdicts
     owner: Owner | None = None
+    versions: ComparedVersions | None = None  # where a metric compares them
+    weights: tuple[Weight, ...] = ()  # of the release that took effect so far, where a metric compares versions
+    planned_weights: tuple[Weight, ...] = ()  # of its steps, above 0 and below 100 %; `since` says nothing
 
     def excess(self) -> str:
         """What of it is more than a run takes; empty when nothing is. Takes bounded time."""

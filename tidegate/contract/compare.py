@@ -9,27 +9,32 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tidegate.analysis.compare.models import Comparison, CountRow, Provability, Weight
+from tidegate.analysis.compare.models import Comparison, CountRow, Provability, Ruling, Weight
 from tidegate.analysis.compare.state import ComparisonState
 from tidegate.contract.payload import Document, Payload
 
 
-class CompareTarget(Payload):
-    """Which versions of which Rollout are compared, and by which metric (Argo's metric object, as in MeasureRequest).
+class ComparedVersions(Payload):
+    """Two versions of a Rollout.
 
     `canary` and `stable` are hashes of pod templates. `canary_version` and `stable_version` are the values of the tag
     that tells the versions apart where a source has one; `versions` of the metric goes before them.
     """
 
-    namespace: str
-    run: str
-    metric: Document
-    secret_args: dict[str, dict[str, str]] = Field(default_factory=dict)  # as in MeasureRequest
     rollout: str
     canary: str
     stable: str
     canary_version: str = ""
     stable_version: str = ""
+
+
+class CompareTarget(ComparedVersions):
+    """Which versions are compared, and by which metric (Argo's metric object, as in MeasureRequest)."""
+
+    namespace: str
+    run: str
+    metric: Document
+    secret_args: dict[str, dict[str, str]] = Field(default_factory=dict)  # as in MeasureRequest
 
 
 class BeginComparison(Payload):
@@ -63,8 +68,9 @@ class ComparisonBegun(Payload):
 class CompareRequest(Payload):
     """Read counts from `state.table.final` on, for a minute or until they say something. Times are unix seconds.
 
-    `weights` are those that took effect in this release, in order of time. `alarmed` says that the last judgement had
-    an alarm: a change of that ends the reading, too.
+    `weights` are those that took effect in this release, in order of time. `ruling` is that of the last judgement, and
+    `alarmed` says that it had an alarm: a change of either ends the reading. `concludes` says that all of the traffic
+    would follow a clear, whatever the weights say.
     """
 
     target: CompareTarget
@@ -72,7 +78,9 @@ class CompareRequest(Payload):
     state: ComparisonState
     weights: tuple[Weight, ...] = ()
     first_traffic: float
+    ruling: Ruling = Ruling.WAIT
     alarmed: bool = False
+    concludes: bool = False
 
 
 class CountReading(Payload):
@@ -87,3 +95,11 @@ class CompareReadings(Payload):
 
     readings: tuple[CountReading, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+class ComparisonsSaved(Payload):
+    """Comparisons of a run that continues as new, by metric, and what its release has sent to them."""
+
+    begun: dict[str, ComparisonBegun] = Field(default_factory=dict)
+    weights: tuple[Weight, ...] = ()
+    concludes: bool = False

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from pydantic import Field
 
-from tidegate.contract.cluster import ReplicaSetState, WorkloadTemplate
+from tidegate.canary.replica_sets import ReplicaSetState
+from tidegate.contract.cluster import WorkloadTemplate
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.published import PublishEvents
 from tidegate.contract.rollout_object import RolloutObject

@@ -8,7 +8,7 @@ from functools import cached_property
 from pydantic import Field
 
 from tidegate.canary.conditions import Reason
-from tidegate.contract.cluster import ReplicaSetState
+from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.release import AnalysisRef, Event
 from tidegate.contract.rollout_object import RolloutObject

@@ -12,8 +12,9 @@ from pydantic_core import PydanticSerializationError
 
 from tidegate.analysis.status import AnalysisStatus
 from tidegate.canary.phase import RolloutPhase
+from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.canary.version import Version
-from tidegate.contract.cluster import ReplicaSetState, WorkloadTemplate
+from tidegate.contract.cluster import WorkloadTemplate
 from tidegate.contract.failing import Failing
 from tidegate.contract.follow_up import EffectName, IncidentRef
 from tidegate.contract.messages import Message, ObjectField

@@ -97,7 +97,7 @@ def _release(request: Reconcile, snapshot: ClusterSnapshot) -> ReleaseStatus:
     state = CanaryState(
         request.manifest.canary, snapshot.replicas, desired.hash, desired.stable_hash, index=desired.index
     )
-    has_all = all(each.available >= each.wanted for each in snapshot.cluster_state.sets)
+    has_all = all(each.available >= each.desired for each in snapshot.cluster_state.sets)
     is_there = state.fully_promoted and converged(state, snapshot.cluster_state, rules_of(request.manifest), NOW)
     return release.model_copy(update={"phase": RolloutPhase.HEALTHY}) if is_there and has_all else release
 

@@ -98,9 +98,13 @@ def _spread(observed: Sequence[float], expected: Sequence[float], phi: float) ->
 
 
 def by_time(hour: Sequence[HourRow], event: int) -> Dispersion:
-    """Dispersion around a moving mean, where no groups are known: Pearson's statistic over its degrees of freedom."""
+    """Dispersion around a moving mean, where no groups are known: Pearson's statistic over its degrees of freedom.
+
+    1 where chance explains it: a Poisson count of mean m has a squared residual of variance 2 + 1/m.
+    """
     counts = list(_series(hour, event).values())
-    statistic, freedom = 0.0, 0
+    statistic = chance = 0.0
+    freedom = 0
     for at, one in enumerate(counts):
         window = counts[max(0, at - WINDOW // 2) : at + WINDOW // 2 + 1]
         requests = sum(near.requests for near in window)
@@ -108,5 +112,9 @@ def by_time(hour: Sequence[HourRow], event: int) -> Dispersion:
         variance = mean * (1 - one.requests / requests)
         if variance > 0:
             statistic += (one.bad - mean) ** 2 / variance
+            chance += 2 + 1 / mean
             freedom += 1
-    return Dispersion(max(1.0, statistic / freedom), 0.0) if freedom else NONE
+    if freedom == 0:
+        return NONE
+    phi = statistic / freedom
+    return Dispersion(phi if phi >= 1 + 2 * math.sqrt(chance) / freedom else 1.0, 0.0)

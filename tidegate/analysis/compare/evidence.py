@@ -10,7 +10,7 @@ from pydantic import PlainSerializer
 from tidegate.analysis.compare.models import CompareModel, CountRow
 
 VERSION: Final = 1
-"""Version of the stored form. A state of another version is begun anew."""
+"""Version of the stored form."""
 
 
 def _rounded(values: tuple[float, ...]) -> tuple[float, ...]:

@@ -134,3 +134,9 @@ def weight_at(weights: Sequence[Weight], start: float, end: float) -> Weight | N
     begun = [weight for weight in weights if weight.since <= start]
     changed = any(start < weight.since < end for weight in weights)
     return None if changed or not begun or begun[-1].share <= 0 else begun[-1]
+
+
+def weight_to_judge(weights: Sequence[Weight], now: float, *, concludes: bool = False) -> Weight | None:
+    """Weight in force at `now`; the last one before full traffic where a comparison `concludes`."""
+    weight = weight_at(weights, now, now)
+    return weight.model_copy(update={"last": True}) if weight is not None and concludes else weight
