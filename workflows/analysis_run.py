@@ -16,10 +16,9 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     from tidegate.analysis.arguments import SpecError, has_placeholder
-    from tidegate.analysis.compare.models import Weight
     from tidegate.analysis.metric import MetricRules
     from tidegate.analysis.reading import Reading
     from tidegate.analysis.rules import RunRules
@@ -32,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
         MeasureRequest,
         Query,
         Signal,
+        WeightsChanged,
         analysis_id,
         job_name,
     )
@@ -47,7 +47,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.measured_jobs import MeasuredJobs
     from workflows.measuring import MEASURE_TIMEOUT, SHORTEST_WAIT, MeasureRetries, measure, rate_limit
 
-_WEIGHTS = TypeAdapter(tuple[Weight, ...])
 TOGETHER = timedelta(seconds=1)  # metrics that drifted apart by less share one request
 
 
@@ -56,7 +55,7 @@ class AnalysisRun:
     """An execution of templates against their providers. A failed gate is a result, not a failure of the workflow."""
 
     @workflow.init
-    def __init__(self, request: Any = None, status: Any = None, *more: Any) -> None:
+    def __init__(self, request: Any = None, status: Any = None, comparisons: Any = None, *more: Any) -> None:
         self._status = AnalysisStatus(name="", phase=Phase.PENDING)
         self._is_terminating = False
         self._settle_by: datetime | None = None  # set by `settle`: the verdict waits no longer for a reading
@@ -141,7 +140,7 @@ class AnalysisRun:
     def on_weights(self, *arguments: Any) -> None:
         """Take over which weights are in force; what cannot be read changes nothing."""
         with suppress(ValidationError):
-            self._guidance.weights = _WEIGHTS.validate_python(arguments[0] if arguments else ())
+            self._guidance.weights = WeightsChanged.model_validate(arguments[0] if arguments else None).weights
 
     @workflow.signal(name=Signal.TERMINATE, description="End with what was measured")
     def on_terminate(self, *arguments: Any) -> None:

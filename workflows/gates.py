@@ -37,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
         AnalysisResult,
         Document,
         Signal,
+        WeightsChanged,
         analysis_id,
     )
     from workflows.interruptions import let_go, sent
@@ -133,24 +134,7 @@ class Gate:
             revision=plan.revision,
             status=AnalysisStatus(name=name, phase=Phase.RUNNING),
         )
-        request = AnalysisRequest(
-            cluster=plan.request.cluster,
-            namespace=plan.request.namespace,
-            name=name,
-            spec=plan.bake_spec(analysis) if kind is AnalysisKind.BAKE else plan.analysis_spec(analysis),
-            kind=kind,
-            release_id=workflow.info().workflow_id,
-            owner=plan.owner,
-        )
-        weights = state.weights.all if has_comparison(request.spec) else None
-        if weights is not None:
-            request = request.model_copy(
-                update={
-                    "versions": plan.versions,
-                    "weights": weights,
-                    "planned_weights": plan.planned_weights,
-                }
-            )
+        request = _request(name, plan, state, analysis, kind)
         state.analysis(reference)
         text = f"{kind} Analysis Run '{name}' Status New: 'Running' Previous: ''"
         state.event("AnalysisRunRunning", text, analysis=name)
@@ -166,7 +150,7 @@ class Gate:
             _mark_without_verdict(reference, state)
             raise
         try:
-            return cls(starting.result(), reference, state, weights)
+            return cls(starting.result(), reference, state, request.weights if request.versions is not None else None)
         except WorkflowAlreadyStartedError:
             state.name_taken(reference)
             # It is an earlier run of this version that is not awaited: of a run before a reset, or not over yet.
@@ -211,7 +195,8 @@ class Gate:
         while True:
             await workflow.wait_condition(lambda: self._weights != self._state.weights.all)
             self._weights = self._state.weights.all
-            await _send(self.reference.name, sent(_by_id(self.reference).signal(Signal.WEIGHTS, self._weights)))
+            changed = WeightsChanged(weights=self._weights)
+            await _send(self.reference.name, sent(_by_id(self.reference).signal(Signal.WEIGHTS, changed)))
 
     async def settle(self) -> None:
         """Request the run's verdict; metrics without a conclusive reading are measured once more before.
@@ -219,6 +204,23 @@ class Gate:
         Does nothing for a run that has ended: its verdict is on its way.
         """
         await _send(self.reference.name, sent(_by_id(self.reference).signal(Signal.SETTLE)))
+
+
+def _request(name: str, plan: Plan, state: ReleaseState, analysis: Document, kind: AnalysisKind) -> AnalysisRequest:
+    """The request of a run; versions and weights go with it where one of its metrics compares them."""
+    request = AnalysisRequest(
+        cluster=plan.request.cluster,
+        namespace=plan.request.namespace,
+        name=name,
+        spec=plan.bake_spec(analysis) if kind is AnalysisKind.BAKE else plan.analysis_spec(analysis),
+        kind=kind,
+        release_id=workflow.info().workflow_id,
+        owner=plan.owner,
+    )
+    if not has_comparison(request.spec):
+        return request
+    compared = {"versions": plan.versions, "weights": state.weights.all, "planned_weights": plan.planned_weights}
+    return request.model_copy(update=compared)
 
 
 def _by_id(reference: AnalysisRef) -> ExternalWorkflowHandle[object]:

@@ -17,6 +17,7 @@ from tidegate.contract.compare import (
     ComparisonBegun,
     ComparisonsSaved,
     CountReading,
+    WeightsChanged,
 )
 from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
 from tidegate.contract.failing import Failing, is_known
@@ -252,6 +253,7 @@ __all__ = [
     "Update",
     "Waiting",
     "WeightStatus",
+    "WeightsChanged",
     "WorkloadTemplate",
     "analysis_id",
     "check_cluster",

@@ -97,6 +97,12 @@ class CompareReadings(Payload):
     notes: tuple[str, ...] = ()
 
 
+class WeightsChanged(Payload):
+    """Message of a release to its analysis runs: all weights of its version that took effect, in order of time."""
+
+    weights: tuple[Weight, ...]
+
+
 class ComparisonsSaved(Payload):
     """Comparisons of a run that continues as new, by metric, and what its release has sent to them."""
 

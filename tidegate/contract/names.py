@@ -137,7 +137,7 @@ class Signal(StrEnum):
     FOLLOWED_UP = "followed_up"  # what follows a decision tells its release how it went: FollowedUp
     SETTLE = "settle"  # a release asks its analysis run for the verdict: what has no reading yet is read once more
     TERMINATE = "terminate"  # a person tells an analysis run to end with what it has
-    WEIGHTS = "weights"  # a release tells its analysis run which weights took effect: list[Weight]
+    WEIGHTS = "weights"  # a release tells its analysis run which weights took effect: WeightsChanged
 
 
 class Query(StrEnum):
