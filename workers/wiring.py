@@ -220,6 +220,7 @@ def _metric_activities(settings: Settings, http: Outgoing, store: Secrets) -> di
     from activities.metrics.datadog import provider as datadog
     from activities.metrics.datadog.comparison import DatadogComparison
     from activities.metrics.prometheus import provider as prometheus
+    from activities.metrics.prometheus.comparison import PrometheusComparison
     from activities.metrics.web import provider as web
     from activities.secrets.store import NamedSecrets
 
@@ -227,13 +228,18 @@ def _metric_activities(settings: Settings, http: Outgoing, store: Secrets) -> di
     asked = datadog.DatadogSettings(**settings.datadog.model_dump(exclude={"measurements_per_second", "graph_url"}))
     counts = DatadogComparison(secrets, http, asked)
     prometheus_asked = prometheus.PrometheusSettings(address=settings.prometheus.address)
+    counters = PrometheusComparison(secrets, http, prometheus_asked)
     return {
         datadog.KEY: _Measured(
             [datadog.DatadogProvider(secrets, http, asked).measure, counts.begin, counts.compare],
             settings.datadog.measurements_per_second,
         ),
         prometheus.KEY: _Measured(
-            [prometheus.PrometheusProvider(secrets, http, prometheus_asked).measure],
+            [
+                prometheus.PrometheusProvider(secrets, http, prometheus_asked).measure,
+                counters.begin,
+                counters.compare,
+            ],
             settings.prometheus.measurements_per_second,
         ),
         web.KEY: _Measured([web.WebProvider(secrets, http).measure], settings.web.measurements_per_second),

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from temporalio import activity
@@ -65,6 +65,10 @@ class CountQuery:
     rollout: str
     hashes: tuple[str, str]
     versions: tuple[str, str]
+
+    def with_thresholds(self, thresholds: Mapping[str, float]) -> CountQuery:
+        """The same with the seconds that latency events are slower than."""
+        return replace(self, wanted=_with_thresholds(self.wanted, thresholds))
 
 
 @dataclass(frozen=True)

@@ -91,10 +91,7 @@ class DatadogComparison:
         _check_versions(asked)
         events = [event for event in asked.wanted.events if event.name in LATENCY_EVENTS]
         thresholds = await self._thresholds(asked, start, end) if events else {}
-        known = tuple(
-            event.model_copy(update={"slower_than": thresholds.get(event.name)}) for event in asked.wanted.events
-        )
-        asked = _with_events(asked, known)
+        asked = asked.with_thresholds(thresholds)
         stable = normal_tag(asked.versions[1])
         queries = count_queries(asked, _tag(asked))
         points = await self._points(asked, queries, start, end)

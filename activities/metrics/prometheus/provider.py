@@ -5,28 +5,23 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from urllib.parse import urlencode
 
-import httpx
 from pydantic import BaseModel, ConfigDict
 from temporalio import activity
 
 from activities.metrics.authentication import Authorizer
 from activities.metrics.http_provider import outcome
+from activities.metrics.prometheus.access import PrometheusAccess
 from activities.metrics.prometheus.request import ADDRESS_VARIABLE, PrometheusQuery, read_question
 from activities.metrics.prometheus.response import read_value
-from activities.metrics.provider import MetricQuery, MetricValue, Outcome, ProviderRunner, ResponseError, answer_each
+from activities.metrics.provider import MetricQuery, MetricValue, Outcome, ProviderRunner, answer_each
 from activities.secrets.store import NamedSecrets
-from activities.transport.http import HttpResponse, exchange
 from activities.transport.outgoing import Outgoing
-from activities.transport.tls import TrustError, trusting
 from tidegate.analysis.reading import Reading
 from tidegate.contract import Activity, MeasureRequest
 from tidegate.manifests.providers.prometheus import Prometheus as Provider
 
 KEY = "prometheus"
-# What servers and proxies say that know GET only; Prometheus' own client asks again then, too.
-_GET_ONLY = (403, 405, 501)
 
 
 class PrometheusSettings(BaseModel):
@@ -55,8 +50,7 @@ class PrometheusProvider:
     ) -> None:
         """`clock` gives unix seconds; `environment` may hold ARGO_ROLLOUTS_PROMETHEUS_ADDRESS, as for Argo."""
         settings = settings or PrometheusSettings()
-        self._http = http
-        self._authorizer = Authorizer(clock)
+        self._access = PrometheusAccess(http, Authorizer(clock))
         self._measuring = ProviderRunner(KEY, secrets, clock)
         self._address = environment.get(ADDRESS_VARIABLE) or settings.address
 
@@ -73,32 +67,4 @@ class PrometheusProvider:
         return await outcome(lambda: read_question(asked.read(Provider, KEY), self._address, asked.at), self._measure)
 
     async def _measure(self, question: PrometheusQuery) -> MetricValue:
-        try:
-            async with trusting(self._http, insecure=question.insecure, authorities=question.authorities) as http:
-                answer = await self._authorizer.exchange(
-                    http,
-                    question.access,
-                    lambda authorization: _ask(http, question, authorization),
-                    timeout=question.timeout,
-                )
-        except TrustError as error:
-            raise ResponseError(f"failed to parse prometheus caCert: {error}") from error
-        return read_value(answer, question.url)
-
-
-async def _ask(http: httpx.AsyncClient, question: PrometheusQuery, authorization: str) -> HttpResponse:
-    """Ask in a form, which has room for long queries, and in the address where a server takes no form."""
-    # What the manifest writes into `headers` comes before its `authentication`.
-    headers = ({"Authorization": authorization} if authorization else {}) | dict(question.headers)
-    answer = await exchange(
-        http,
-        "POST",
-        str(question.url),
-        timeout=question.timeout,
-        headers={"Content-Type": "application/x-www-form-urlencoded"} | headers,
-        content=urlencode(question.form),
-    )
-    if answer.status in _GET_ONLY:
-        url = question.url.copy_merge_params(question.form)
-        answer = await exchange(http, "GET", str(url), timeout=question.timeout, headers=headers)
-    return answer
+        return read_value(await self._access.send(question), question.url)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import httpx
@@ -17,6 +17,8 @@ from tidegate.manifests.providers.prometheus import Prometheus as Provider
 from tidegate.manifests.providers.prometheus import RangeQuery
 
 ADDRESS_VARIABLE = "ARGO_ROLLOUTS_PROMETHEUS_ADDRESS"
+_INSTANT = "/api/v1/query"
+_RANGE = "/api/v1/query_range"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,13 @@ def read_question(provider: Provider, address: str, at: datetime) -> PrometheusQ
     )
 
 
+def over_range(question: PrometheusQuery, start: float, end: float, step: float) -> PrometheusQuery:
+    """The same query at each `step` seconds from `start` to `end`, both included, in unix seconds."""
+    form = {"query": question.form["query"], "start": _seconds(start), "end": _seconds(end), "step": _seconds(step)}
+    url = question.url.copy_with(path=question.url.path.removesuffix(_INSTANT) + _RANGE)
+    return replace(question, url=url, form=form)
+
+
 def _url(address: str) -> httpx.URL:
     if not address:
         raise ConfigError("prometheus address is not configured")
@@ -86,7 +95,7 @@ def _url(address: str) -> httpx.URL:
 
 
 def _instant(query: str, at: datetime) -> tuple[str, dict[str, str]]:
-    return "/api/v1/query", {"query": query, "time": _seconds(at.timestamp())}
+    return _INSTANT, {"query": query, "time": _seconds(at.timestamp())}
 
 
 def _range(query: str, asked: RangeQuery, at: datetime) -> tuple[str, dict[str, str]]:
@@ -100,7 +109,7 @@ def _range(query: str, asked: RangeQuery, at: datetime) -> tuple[str, dict[str, 
         form["step"] = _seconds(parse_duration(asked.step).total_seconds())
     except ValueError as error:
         raise ConfigError(f"failed to parse rangeQuery.step as duration: {error}") from error
-    return "/api/v1/query_range", form
+    return _RANGE, form
 
 
 def _seconds(number: float) -> str:

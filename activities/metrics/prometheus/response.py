@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -31,11 +32,13 @@ class _Failure(_Body):
 
 
 class _Element(_Body):
+    metric: dict[str, str] = {}
     value: _Sample | None = None
     histogram: Any = None
 
 
 class _Series(_Body):
+    metric: dict[str, str] = {}
     values: list[_Sample] | None = None
     histograms: list[Any] | None = None
 
@@ -69,11 +72,7 @@ def read_value(answer: HttpResponse, asked: httpx.URL) -> MetricValue:
     Raises ResponseError. Two rules are Tidegate's own: a native histogram has no value (Argo reads it as 0, which
     would let missing data pass for a good reading), and there is a limit to the samples of one measurement.
     """
-    _check_status(answer, asked)
-    failure = _decode(_Failure, answer.body)
-    if failure.status == "error":
-        raise ResponseError(f"{failure.error_type or ''}: {failure.error or ''}")
-    success = _decode(_Success, answer.body)
+    success = _success(answer, asked)
     metadata, notes = _warnings(success.warnings or [])
     match success.data:
         case None:
@@ -90,6 +89,41 @@ def read_value(answer: HttpResponse, asked: httpx.URL) -> MetricValue:
         raise ResponseError(f"{len(samples)} samples are more than {MAX_SAMPLES}: {remedy}")
     numbers = [_number(text) for _, text in samples]
     return MetricValue(numbers, f"[{','.join(map(_text, numbers))}]", metadata, notes, no_data=not numbers)
+
+
+class LabelledSeries(NamedTuple):
+    """Labels of a series, and its values by unix time in seconds."""
+
+    labels: Mapping[str, str]
+    values: Mapping[float, float]
+
+
+def read_matrix(answer: HttpResponse, asked: httpx.URL) -> list[LabelledSeries]:
+    """The series in an answer over a range. Raises ResponseError, also for native histograms."""
+    data = _success(answer, asked).data
+    if not isinstance(data, _Matrix):
+        raise ResponseError("Prometheus did not answer with a range of values")
+    return [
+        LabelledSeries(each.metric, {at: _number(text) for at, text in _of_series(each)})
+        for each in data.result or ()
+        if each is not None
+    ]
+
+
+def read_labels(answer: HttpResponse, asked: httpx.URL) -> list[Mapping[str, str]]:
+    """Labels of each series in an answer of a moment. Raises ResponseError."""
+    data = _success(answer, asked).data
+    if not isinstance(data, _Vector):
+        raise ResponseError("Prometheus did not answer with values of a moment")
+    return [each.metric for each in data.result or () if each is not None]
+
+
+def _success(answer: HttpResponse, asked: httpx.URL) -> _Success:
+    _check_status(answer, asked)
+    failure = _decode(_Failure, answer.body)
+    if failure.status == "error":
+        raise ResponseError(f"{failure.error_type or ''}: {failure.error or ''}")
+    return _decode(_Success, answer.body)
 
 
 def _check_status(answer: HttpResponse, asked: httpx.URL) -> None:
