@@ -115,7 +115,7 @@ class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks, StuckRuns):
                     "look at it with tidegate get rollout, and promote that one",
                     ErrorType.REJECTED,
                 )
-            message = message.model_copy(update={"versions": standing.begun})
+            message = message.model_copy(update={"versions": standing.version_number})
         with translated(rollout.workflow_id):
             accepted: Accepted = await handle.execute_update(
                 update, message, result_type=Accepted, rpc_timeout=UPDATE_TIMEOUT

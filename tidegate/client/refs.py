@@ -155,5 +155,5 @@ def request_digest(request: ReleaseRequest) -> str:
     The template of a Deployment counts, and nothing else of it. The commit and the CI run count, so a CI job that
     repeats its call after a lost answer repeats nothing, while another run of the job is a request of its own.
     """
-    asked = request.resolved().model_dump(mode="json", exclude={"by", "reason", "workload", "asked_at"})
+    asked = request.resolved().model_dump(mode="json", exclude={"by", "reason", "workload", "requested_at"})
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]

@@ -89,9 +89,9 @@ class Starts(Asking):
                 # It came just when the release before it was ending, which is a matter of seconds.
                 if error.kind != ErrorType.REJECTED or key or clock() > begun + timeout.total_seconds():
                     raise
-                if request.asked_at is None and error.at is not None:  # when that was by Temporal's clock
-                    asked_at = error.at - timedelta(seconds=clock() - begun)
-                    request = request.model_copy(update={"asked_at": asked_at})
+                if request.requested_at is None and error.at is not None:  # when that was by Temporal's clock
+                    requested_at = error.at - timedelta(seconds=clock() - begun)
+                    request = request.model_copy(update={"requested_at": requested_at})
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _cause(self, request: ReleaseRequest) -> str:
@@ -203,9 +203,9 @@ class Starts(Asking):
 def _is_overtaken(request: ReleaseRequest, status: ReleaseStatus) -> bool:
     """Whether another version was asked for after a request that had been turned down for a moment."""
     asked = version_of(request.resolved().rollout)
-    if request.asked_at is None or status.asked_at is None or status.version == asked:
+    if request.requested_at is None or status.requested_at is None or status.version == asked:
         return False
-    return status.asked_at > request.asked_at
+    return status.requested_at > request.requested_at
 
 
 def _summary(request: ReleaseRequest, images: dict[str, str]) -> str:

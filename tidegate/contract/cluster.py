@@ -13,7 +13,7 @@ from tidegate.manifests.workload import API_VERSION, KIND, resolved
 
 
 class PodState(Payload):
-    """One pod, as much of it as the tree shows."""
+    """One pod, with the fields that the tree shows."""
 
     name: str
     phase: str
@@ -24,12 +24,12 @@ class PodState(Payload):
 
 
 class ReplicaSetState(Payload):
-    """One ReplicaSet of the Rollout; `desired` is its spec.replicas, the other counts its status."""
+    """One ReplicaSet of the Rollout."""
 
     name: str
     hash: str
     revision: int
-    desired: int
+    desired: int  # spec.replicas; the other counts are of its status
     current: int = 0
     ready: int = 0
     available: int = 0
@@ -37,36 +37,35 @@ class ReplicaSetState(Payload):
     created_at: datetime | None = None
     scale_down_at: datetime | None = None
     promoted_at: datetime | None = None
-    # Read for one pass, and no part of a history: whether pods were counted since its last change, and what its role
-    # put on its pods, None while some are still to follow. `no_pods` is why its controller can make none, in the
-    # server's words, `fence` epoch and number of the last write to it.
-    counted: bool = Field(default=True, exclude=True)
-    no_pods: str = Field(default="", exclude=True)
-    fence: tuple[int, int] = Field(default=(0, 0), exclude=True)
+    # Read for one pass, and no part of a history.
+    counted: bool = Field(default=True, exclude=True)  # pods were counted since its last change
+    no_pods: str = Field(default="", exclude=True)  # why its controller can create none, in the server's words
+    fence: tuple[int, int] = Field(default=(0, 0), exclude=True)  # epoch and number of the last write to it
+    # Metadata that its role put on its pods, None while some pods still lack it.
     ephemeral: PodTemplateMetadata | None = Field(default_factory=PodTemplateMetadata, exclude=True)
     pods: tuple[PodState, ...] = ()
 
 
 class WorkloadTemplate(Payload):
-    """The Deployment that a Rollout's workloadRef names, as it stood: `template` and `selector` are its spec's."""
+    """The Deployment in a Rollout's workloadRef, as of one read."""
 
     name: str
     generation: int
-    template: Document
-    selector: Document
+    template: Document  # spec.template
+    selector: Document  # spec.selector
 
     def filled_in(self, rollout: Document) -> Document:
-        """A Rollout that takes its pod template from here, with that template."""
+        """A Rollout with a workloadRef, with the pod template filled in."""
         return resolved(rollout, self.template, self.selector)
 
     def as_object(self) -> Document:
-        """The Deployment, as far as it was looked at."""
+        """The Deployment, with the fields that were read."""
         spec = {"template": self.template, "selector": self.selector}
         return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": self.name}, "spec": spec}
 
 
 class Rejection(Payload):
-    """Say in `.status` of the Rollout object of that uid why the spec of that generation is not released."""
+    """Write to `.status` of the Rollout object of that uid why the spec of that generation is not released."""
 
     target: Target
     uid: str

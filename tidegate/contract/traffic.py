@@ -11,7 +11,7 @@ from tidegate.manifests.routes import Sides
 
 
 class Istio(Payload):
-    """Where the traffic of a Rollout is split: the routing part of the spec, in the form that the activity needs."""
+    """Istio routing of the Rollout, in the form that the activity needs."""
 
     stable_service: str
     canary_service: str
@@ -21,7 +21,7 @@ class Istio(Payload):
 
     @classmethod
     def of(cls, canary: Canary) -> Istio | None:
-        """The Istio part of a canary strategy, or None when Istio does not route its traffic."""
+        """The Istio part of a canary strategy, None when Istio does not route its traffic."""
         istio = canary.istio
         if istio is None or not istio.all_virtual_services():
             return None
@@ -35,7 +35,7 @@ class Istio(Payload):
 
     @property
     def sides(self) -> Sides:
-        """What tells stable and canary apart in a route. Raises ValidationError for a malformed DestinationRule."""
+        """The destinations of stable and canary in a route. Raises ValidationError for a malformed DestinationRule."""
         rule = self.destination_rule
         return Sides(
             stable_service=self.stable_service,
@@ -45,7 +45,7 @@ class Istio(Payload):
 
 
 def _managed_routes(canary: Canary) -> tuple[str, ...]:
-    """Names that the Rollout declares, then those that only its steps know, which have to go at the end as well."""
+    """Names that the Rollout declares, then those that only its steps have, which have to go at the end as well."""
     declared = (canary.traffic_routing and canary.traffic_routing.managed_routes) or ()
     steps = [step.set_header_route or step.set_mirror_route for step in canary.steps]
     return tuple(dict.fromkeys(route.name for route in (*declared, *steps) if route is not None and route.name))
@@ -56,14 +56,14 @@ class RouteState(Payload):
 
     virtual_service: str
     namespace: str
-    route: str  # its name, or its place as `http[0]`
+    route: str  # its name, or its position as `http[0]`
     stable: int
     canary: int
     others: dict[str, int] = Field(default_factory=dict)  # experiments and additional subsets, by host or subset
 
 
 class ManagedRoute(Payload):
-    """A header or mirror route that stands in a VirtualService."""
+    """A header or mirror route in a VirtualService."""
 
     virtual_service: str
     namespace: str
@@ -81,17 +81,17 @@ class RemovedDestination(Payload):
 
 
 class ExternalChange(Payload):
-    """What somebody else did to a route between two writes of a release, which the release then overwrote."""
+    """A change of a route by another writer between two writes of a release, which the release then overwrote."""
 
     virtual_service: str
     namespace: str
     route: str
-    what: str  # what was found and what should have stood
+    what: str  # the value found and the value expected
     manager: str = ""  # field manager that wrote the routes last, empty where the object does not say
 
 
 class TrafficState(Payload):
-    """What the mesh was told last: the routes as read back, and the canary's share in percent."""
+    """The routes as read back after the last write, and the canary's share in percent."""
 
     canary: int
     routes: tuple[RouteState, ...] = ()
@@ -100,18 +100,15 @@ class TrafficState(Payload):
     removed: tuple[RemovedDestination, ...] = ()
     external_changes: tuple[ExternalChange, ...] = ()
     missing: tuple[str, ...] = ()  # VirtualServices that do not exist, as `name.namespace`; only after an abort
-    refused: str = ""  # what the cluster says against the way back; the routes are then as they were read
+    refused: str = ""  # the rejection of the way back; the routes are then as they were read
 
 
 class RestoreStable(Payload):
-    """The traffic part of an abort: all weight to stable and no managed route, read back, then the canary Service.
-
-    `failing` is what the release knows that the cluster refuses: of that it hears no more, and it is tried again.
-    """
+    """The traffic part of an abort: all weight to stable and no managed route, read back, then the canary Service."""
 
     target: Target
     istio: Istio
     stable_hash: str
     fence: Fence
     last: TrafficState | None = None
-    failing: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()  # known rejections: they are retried, only another one is returned

@@ -12,10 +12,10 @@ from activities.kubernetes.workloads import Workloads, with_template
 from tidegate.client import RefusedError, RolloutRef, TidegateClient
 from tidegate.contract import ErrorType, WorkloadTemplate
 from tidegate.watch import (
-    Ask,
+    Command,
     Decision,
     EmitWarning,
-    Leave,
+    ReleaseClaims,
     RunState,
     SendUpdate,
     StartRelease,
@@ -74,8 +74,8 @@ class RolloutDispatcher:
             decision = decide(with_template(found, workload), release, recheck=observed.recheck)
             if decision == Decision() and (release is None or release.state is RunState.ENDED):
                 decision = decide_services(found, release, await self._services(namespace, found))
-        again = decision.look_again
-        for ask in decision.asks:
+        again = decision.requeue
+        for ask in decision.commands:
             again |= await self._say(rollout, found or {}, workload, ask)
         return again
 
@@ -84,7 +84,7 @@ class RolloutDispatcher:
         found = {name: await self._cluster.find(SERVICES, namespace, name) for name in service_names(rollout)}
         return {name: service for name, service in found.items() if service is not None}
 
-    async def _say(self, rollout: RolloutRef, found: Object, workload: WorkloadTemplate | None, ask: Ask) -> bool:
+    async def _say(self, rollout: RolloutRef, found: Object, workload: WorkloadTemplate | None, ask: Command) -> bool:
         """Say one thing; returns whether what follows from it has to be looked at."""
         try:
             match ask:
@@ -99,7 +99,7 @@ class RolloutDispatcher:
                     log.info(
                         "asked", ask=ask.update, rollout=rollout.workflow_id, why=ask.message.reason, answer=answer
                     )
-                case Leave():
+                case ReleaseClaims():
                     if await self._client.let_go(rollout, ask.uid):
                         log.info("asked", ask="let go", rollout=rollout.workflow_id, why="the Rollout was deleted")
                 case EmitWarning():
