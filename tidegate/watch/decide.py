@@ -28,8 +28,8 @@ from tidegate.watch.commands import (
     Command,
     Decision,
     EmitWarning,
-    ReleaseClaims,
     Release,
+    ReleaseClaims,
     RunState,
     SendUpdate,
     StartRelease,
@@ -37,12 +37,12 @@ from tidegate.watch.commands import (
 from tidegate.watch.request import is_external_write, mapping, spec_written_at, writer_of
 from tidegate.watch.status_fields import (
     abort_command,
-    status_commands,
     is_abort,
     is_abort_set,
     is_set,
     is_since,
     is_taken_back,
+    status_commands,
     unrecorded,
 )
 

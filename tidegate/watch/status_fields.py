@@ -11,7 +11,7 @@ from typing import Any
 from tidegate.contract import Message, ObjectField, ReleaseStatus, RolloutObject, StepState, Update
 from tidegate.report import pause_conditions
 from tidegate.watch.commands import Command, EmitWarning, Release, SendUpdate
-from tidegate.watch.request import is_recorded, is_external_write, mapping, writer_of
+from tidegate.watch.request import is_external_write, is_recorded, mapping, writer_of
 
 
 def status_commands(
