@@ -106,7 +106,7 @@ def change_request(plan: Plan, status: ReleaseStatus) -> OpenChange | None:
         correlation_id=_change_cause(plan, status),
         short_description=f"{_name(plan)}: release of {_images(plan)}",
         description="\n".join([*_released(plan, status), "Steps:", *(f"  {step}" for step in plan.step_texts)]),
-        begin=status.started_at,
+        start=status.started_at,
         facts=_facts(plan, status, ""),
         fields=_columns(plan),
     )
@@ -164,7 +164,7 @@ def _graphs_of(metric: MetricStatus) -> Iterator[Graph]:
     formula, *named = last.query.split("\n")
     for query in [line.partition(": ")[2] for line in named] or [formula]:
         if query.strip():
-            yield Graph(metric=metric.name, query=query.strip(), begin=start - GRAPH_MARGIN, end=end + GRAPH_MARGIN)
+            yield Graph(metric=metric.name, query=query.strip(), start=start - GRAPH_MARGIN, end=end + GRAPH_MARGIN)
 
 
 def _datadog_metrics(templates: Iterable[dict[str, Any]]) -> frozenset[str]:

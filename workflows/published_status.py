@@ -64,7 +64,7 @@ class PublishedStatus:
         if self.object is None and stored is not None:
             # It was created after the release had started: it has no field that was written before, and its version
             # was not requested yet.
-            self.object, self._written = stored.unheard(version or stored.asks_for), {}
+            self.object, self._written = stored.for_version(version or stored.version), {}
         self._written = {**self._written, **changes}
         if self.object is not None and stored is not None:
             self.object = self.object.written(changes, stored)

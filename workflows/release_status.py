@@ -88,9 +88,9 @@ class ReleaseState:
     def note_request(self, request: ReleaseRequest) -> RolloutObject:
         """Note a requested version before it is checked; the object in it may be unsound, or gone."""
         rollout = RolloutObject.of(request.resolved().rollout)
-        self._version = rollout.asks_for
-        if self._status.asked_at is None:
-            self._record.set(asked_at=_requested_at(request))
+        self._version = rollout.version
+        if self._status.requested_at is None:
+            self._record.set(requested_at=_requested_at(request))
         self._record.set(versions=self._status.versions + 1, requests=(self._next,) if self._next else ())
         self._next = ""
         if rollout.uid:
@@ -112,8 +112,8 @@ class ReleaseState:
         self._restart_at = moment(request.rollout["spec"].get("restartAt"))
         if live is not None:
             self._record.set(restarted_at=moment((live.get("status") or {}).get("restartedAt")))
-            acknowledged = (self.publication.written.object or RolloutObject()).has_heard(live, request.rollout)
-            known = RolloutObject.of(request.rollout).seen_as(RolloutObject.of(live), heard=acknowledged)
+            requested = (self.publication.written.object or RolloutObject()).has_requested(live, request.rollout)
+            known = RolloutObject.of(request.rollout).seen_as(RolloutObject.of(live), requested=requested)
             self.publication.follow(known)
         self._record.set(
             namespace=request.namespace,
@@ -129,7 +129,7 @@ class ReleaseState:
             step_index=desired.index,
             promoted_full=False,
             promotion_reason="",
-            begun=self._status.versions,
+            version_number=self._status.versions,
             finished_at=None,
             set_weight=0,
             warnings=warnings,
@@ -151,25 +151,25 @@ class ReleaseState:
 
     def is_overtaken(self, request: ReleaseRequest) -> bool:
         """True when the current version was requested after a request that was rejected for a short time."""
-        known = self._status.asked_at
-        return request.asked_at is not None and known is not None and known > request.asked_at
+        known = self._status.requested_at
+        return request.requested_at is not None and known is not None and known > request.requested_at
 
     def note_newer_request(self, request: ReleaseRequest, update: str) -> None:
         """Note the request for a newer version, by the id of its update."""
         self._next = update
-        self._record.set(asked_at=_requested_at(request))
+        self._record.set(requested_at=_requested_at(request))
 
     def note_repeated_request(self, request: ReleaseRequest, update: str) -> None:
         """Note another request for the version under way. Other changes of the spec count later: they are an event."""
         others = [each for each in self._status.requests if each != update]
-        before = self._status.asked_at
+        before = self._status.requested_at
         self._record.set(
             requests=(*others, update)[-MAX_REQUESTS:],
-            asked_at=max(before, _requested_at(request)) if before is not None else _requested_at(request),
+            requested_at=max(before, _requested_at(request)) if before is not None else _requested_at(request),
         )
         rollout, known = RolloutObject.of(request.rollout), self.publication.written.object
         if known is not None and known.uid == rollout.uid:
-            self.publication.written.object = known.asked_again(rollout)
+            self.publication.written.object = known.requested_again(rollout)
         spec, current = request.rollout.get("spec"), self._current.rollout.get("spec") if self._current else None
         if isinstance(spec, dict) and isinstance(current, dict) and spec != current:
             self._restart_at = moment(spec.get("restartAt")) or self._restart_at
@@ -383,4 +383,4 @@ def _steps(texts: list[str], first: int) -> tuple[StepStatus, ...]:
 def _requested_at(request: ReleaseRequest) -> datetime:
     """Time of the first attempt at a request that is accepted now."""
     now = workflow.now()
-    return now if request.asked_at is None else min(request.asked_at, now)
+    return now if request.requested_at is None else min(request.requested_at, now)

@@ -86,7 +86,7 @@ class Changes:
         if self._settings.change_template and (created or row.state == NEW):
             # The API for templates ignores columns that its administrators did not open, and knows no displayed names.
             row = await self._changes.update(row.sys_id, {**body, **columns.all}, displayed=True)
-        row = await self._advance(row, IMPLEMENT, {"start_date": _time(request.begin)})
+        row = await self._advance(row, IMPLEMENT, {"start_date": _time(request.start)})
         return await self._reference(row, created, f"{row.number} is open")
 
     @activity.defn(name=Activity.CLOSE_CHANGE)

@@ -113,7 +113,7 @@ def links(facts: Facts, graphs: Iterable[Graph], temporal_ui: str, graph_url: st
 def _graph(graph: Graph, template: str) -> str:
     told = {
         "{query}": quote(graph.query, safe=""),
-        "{from_ts}": str(round(graph.begin.timestamp() * 1000)),
+        "{from_ts}": str(round(graph.start.timestamp() * 1000)),
         "{to_ts}": str(round(graph.end.timestamp() * 1000)),
     }
     for place, value in told.items():  # no quoted query holds a brace

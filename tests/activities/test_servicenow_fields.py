@@ -32,7 +32,7 @@ FACTS = Facts(
     run="run-of-a-test",
 )
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
-GRAPH = Graph(metric="p99", query="p99:trace.http{env:prod} by {host}", begin=BEGIN, end=BEGIN.replace(minute=30))
+GRAPH = Graph(metric="p99", query="p99:trace.http{env:prod} by {host}", start=BEGIN, end=BEGIN.replace(minute=30))
 
 
 @pytest_asyncio.fixture

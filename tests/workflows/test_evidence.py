@@ -80,7 +80,7 @@ def test_graphs_show_the_queries_of_what_failed_and_some_time_around() -> None:
         ("error-rate", "h{*}"),
         ("p99-latency", "p99:trace{*}"),
     ]
-    assert (graphs[0].begin, graphs[0].end) == (at(-8), at(12))
+    assert (graphs[0].start, graphs[0].end) == (at(-8), at(12))
 
 
 def test_what_is_healthy_resolves_what_came_before() -> None:
@@ -103,7 +103,7 @@ def test_a_change_is_opened_and_closed_under_one_cause(annotation: str) -> None:
     assert closed is not None
     assert opened.correlation_id == closed.correlation_id == "rollout/default/payments/checkout/1/1/change"
     assert (closed.successful, closed.text) == (True, "Tidegate: Healthy")
-    assert (opened.begin, closed.end) == (START, at(9))
+    assert (opened.start, closed.end) == (START, at(9))
     assert "Git:  abc123" in opened.description
     assert "payments/checkout" in opened.short_description
 

@@ -65,8 +65,8 @@ def _progress(status: ReleaseStatus) -> list[Text]:
 def _waiting(waiting: Waiting, now: datetime) -> list[Text]:
     until = "an operator acts"
     if waiting.until is not None:
-        left = f"{age(waiting.until - now)} left" if waiting.until > now else "due"
-        until = f"{waiting.until:%H:%M:%S} UTC ({left})"
+        remaining = f"{age(waiting.until - now)} left" if waiting.until > now else "due"
+        until = f"{waiting.until:%H:%M:%S} UTC ({remaining})"
     return [
         labelled("Waiting for:", waiting.what),
         labelled("  Since:", f"{waiting.since:%H:%M:%S} UTC ({since(waiting.since, now)})"),

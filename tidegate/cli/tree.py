@@ -52,7 +52,7 @@ def tree(status: ReleaseStatus, observation: Observation | None, now: datetime, 
 
 
 def replica_sets(status: ReleaseStatus, observation: Observation | None) -> tuple[ReplicaSetState, ...]:
-    """The ReplicaSets as last seen: by a look at the cluster when it found any, else as the release last read them."""
+    """The latest ReplicaSets: from the read of the cluster when it found any, else from the release's status."""
     return (observation.replica_sets if observation is not None else ()) or status.replica_sets
 
 
@@ -88,8 +88,8 @@ def _revision(number: int, sets: Sequence[ReplicaSetState], status: ReleaseStatu
 def _replica_set(each: ReplicaSetState, status: ReleaseStatus, now: datetime) -> TreeNode:
     info = [role(each, status)]
     if each.scale_down_at is not None:
-        left = each.scale_down_at - now
-        info.append(f"delay:{age(left)}" if left.total_seconds() > 0 else "delay:passed")
+        remaining = each.scale_down_at - now
+        info.append(f"delay:{age(remaining)}" if remaining.total_seconds() > 0 else "delay:passed")
     return TreeNode(
         name=f"⧉ {each.name}",
         kind="ReplicaSet",

@@ -103,7 +103,7 @@ def _secrets(declarations: Iterable[TemplateArgument]) -> Iterator[str]:
 
 
 def _has_value(declarations: Sequence[TemplateArgument]) -> bool:
-    """Whether a template gives a value itself; a field of the Rollout is none where there is no Rollout."""
+    """True when a template gives a value itself; a field of the Rollout is none without a Rollout."""
     return any(each.value is not None for each in declarations) or any(True for _ in _secrets(declarations))
 
 

@@ -1,8 +1,8 @@
 """Names and payloads that cross a process boundary: workflows, messages, activities, task queues, errors.
 
-`workflows` and `activities` know each other only through this module; a CI job imports it through `tidegate.client`.
-Payloads are frozen pydantic models with plain JSON on the wire. They carry no secret: a Secret or Vault path is named,
-its content is read inside the activity that uses it.
+`workflows` and `activities` share only this module. A CI job imports it through `tidegate.client`. Payloads are frozen
+pydantic models with plain JSON on the wire. They carry no secret: a Secret or Vault path is named, and its content is
+read inside the activity that uses it.
 """
 
 from tidegate.contract.analysis import AnalysisRequest, AnalysisResult, MeasureRequest, MeasureResult
@@ -117,7 +117,7 @@ from tidegate.contract.release import (
     WeightStatus,
 )
 from tidegate.contract.rollback import PutBack, RollbackRequest, RollbackResult
-from tidegate.contract.rollout_object import FLAGS, SPOKEN_FIELDS, RolloutObject
+from tidegate.contract.rollout_object import FLAGS, REQUEST_FIELDS, RolloutObject
 from tidegate.contract.traffic import (
     ExternalChange,
     IstioRouting,
@@ -142,6 +142,7 @@ __all__ = [
     "LET_GO_WORKFLOW",
     "RELEASES_QUEUE",
     "RELEASE_PRIORITY",
+    "REQUEST_FIELDS",
     "ROLLBACK_WORKFLOW",
     "ROLLOUT_WORKFLOW",
     "SEARCH_ATTRIBUTES",
@@ -150,7 +151,6 @@ __all__ = [
     "SEARCH_REVISION",
     "SEARCH_SERVICE",
     "SEARCH_WEIGHT",
-    "SPOKEN_FIELDS",
     "WORKER_AGENT",
     "Accepted",
     "Activity",

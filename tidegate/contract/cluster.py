@@ -8,25 +8,25 @@ from tidegate.manifests.workload import API_VERSION, KIND, resolved
 
 
 class WorkloadTemplate(Payload):
-    """The Deployment that a Rollout's workloadRef names, as it stood: `template` and `selector` are its spec's."""
+    """The Deployment in a Rollout's workloadRef, as of one read."""
 
     name: str
     generation: int
-    template: Document
-    selector: Document
+    template: Document  # spec.template
+    selector: Document  # spec.selector
 
     def filled_in(self, rollout: Document) -> Document:
-        """A Rollout that takes its pod template from here, with that template."""
+        """A Rollout with a workloadRef, with the pod template filled in."""
         return resolved(rollout, self.template, self.selector)
 
     def as_object(self) -> Document:
-        """The Deployment, as far as it was looked at."""
+        """The Deployment, with the fields that were read."""
         spec = {"template": self.template, "selector": self.selector}
         return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": self.name}, "spec": spec}
 
 
 class Rejection(Payload):
-    """Say in `.status` of the Rollout object of that uid why the spec of that generation is not released."""
+    """Write to `.status` of the Rollout object of that uid why the spec of that generation is not released."""
 
     target: Target
     uid: str

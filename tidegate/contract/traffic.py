@@ -50,7 +50,7 @@ class IstioRouting(Payload):
 
 
 def _managed_routes(canary: Canary) -> tuple[str, ...]:
-    """Names that the Rollout declares, then those that only its steps know, which have to go at the end as well."""
+    """Names that the Rollout declares, then those that only its steps have, which have to go at the end as well."""
     declared = (canary.traffic_routing and canary.traffic_routing.managed_routes) or ()
     steps = [step.set_header_route or step.set_mirror_route for step in canary.steps]
     return tuple(dict.fromkeys(route.name for route in (*declared, *steps) if route is not None and route.name))
@@ -61,7 +61,7 @@ class RouteState(Payload):
 
     virtual_service: str
     namespace: str
-    route: str  # its name, or its place as `http[0]`
+    route: str  # its name, or its position as `http[0]`
     stable: int
     canary: int
     others: dict[str, int] = Field(default_factory=dict)  # experiments and additional subsets, by host or subset
@@ -86,17 +86,17 @@ class RemovedDestination(Payload):
 
 
 class ExternalChange(Payload):
-    """What somebody else did to a route between two writes of a release, which the release then overwrote."""
+    """A change of a route by another writer between two writes of a release, which the release then overwrote."""
 
     virtual_service: str
     namespace: str
     route: str
-    what: str  # what was found and what should have stood
+    what: str  # the value found and the value expected
     manager: str = ""  # field manager that wrote the routes last, empty where the object does not say
 
 
 class TrafficState(Payload):
-    """What the mesh was told last: the routes as read back, and the canary's share in percent."""
+    """The routes as read back after the last write, and the canary's share in percent."""
 
     canary: int
     routes: tuple[RouteState, ...] = ()
@@ -105,18 +105,15 @@ class TrafficState(Payload):
     removed: tuple[RemovedDestination, ...] = ()
     external_changes: tuple[ExternalChange, ...] = ()
     missing: tuple[str, ...] = ()  # VirtualServices that do not exist, as `name.namespace`; only after an abort
-    refused: str = ""  # what the cluster says against the way back; the routes are then as they were read
+    refused: str = ""  # the rejection of the way back; the routes are then as they were read
 
 
 class RestoreStable(Payload):
-    """The traffic part of an abort: all weight to stable and no managed route, read back, then the canary Service.
-
-    `failing` is what the release knows that the cluster refuses: of that it hears no more, and it is tried again.
-    """
+    """The traffic part of an abort: all weight to stable and no managed route, read back, then the canary Service."""
 
     target: Target
     istio: IstioRouting
     stable_hash: str
     fence: Fence
     last: TrafficState | None = None
-    failing: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()  # known rejections: they are retried, only another one is returned

@@ -1,4 +1,4 @@
-"""What a release tells of, as Events about its Rollout: what `kubectl describe` and `kubectl get events` show."""
+"""Kubernetes Events of a release about its Rollout, for `kubectl describe` and `kubectl get events`."""
 
 from __future__ import annotations
 
