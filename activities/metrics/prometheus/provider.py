@@ -1,4 +1,4 @@
-"""Measurements by Prometheus, and by all that speaks its query API: one query for each metric, all at once."""
+"""Measurements by Prometheus, and by other servers with its query API: one query for each metric, side by side."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from temporalio import activity
 
 from activities.metrics.authentication import Authorizer
 from activities.metrics.http_provider import outcome
-from activities.metrics.prometheus.request import ADDRESS_VARIABLE, PrometheusQuery, read_question
+from activities.metrics.prometheus.request import ADDRESS_VARIABLE, PrometheusQuery, read_query
 from activities.metrics.prometheus.response import read_value
 from activities.metrics.provider import MetricQuery, MetricValue, Outcome, ProviderRunner, ResponseError, answer_each
 from activities.secrets.store import NamedSecrets
@@ -30,7 +30,7 @@ _GET_ONLY = (403, 405, 501)
 
 
 class PrometheusSettings(BaseModel):
-    """Where queries go when neither the manifest nor ARGO_ROLLOUTS_PROMETHEUS_ADDRESS says it."""
+    """Default address, when neither the manifest nor ARGO_ROLLOUTS_PROMETHEUS_ADDRESS has one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -65,40 +65,40 @@ class PrometheusProvider:
         """One reading of each metric. Raises ApplicationError of type `RateLimited`."""
         return await self._measuring.readings(request, self)
 
-    async def answer(self, asked: Sequence[MetricQuery]) -> list[Outcome]:
+    async def answer(self, queries: Sequence[MetricQuery]) -> list[Outcome]:
         """One outcome for each metric, as `Provider` says."""
-        return await answer_each(asked, self._answer)
+        return await answer_each(queries, self._answer)
 
-    async def _answer(self, asked: MetricQuery) -> Outcome:
-        return await outcome(lambda: read_question(asked.read(Provider, KEY), self._address, asked.at), self._measure)
+    async def _answer(self, query: MetricQuery) -> Outcome:
+        return await outcome(lambda: read_query(query.read(Provider, KEY), self._address, query.at), self._measure)
 
-    async def _measure(self, question: PrometheusQuery) -> MetricValue:
+    async def _measure(self, query: PrometheusQuery) -> MetricValue:
         try:
-            async with trusting(self._http, insecure=question.insecure, authorities=question.authorities) as http:
+            async with trusting(self._http, insecure=query.insecure, authorities=query.authorities) as http:
                 answer = await self._authorizer.exchange(
                     http,
-                    question.access,
-                    lambda authorization: _ask(http, question, authorization),
-                    timeout=question.timeout,
+                    query.access,
+                    lambda authorization: _send(http, query, authorization),
+                    timeout=query.timeout,
                 )
         except TrustError as error:
             raise ResponseError(f"failed to parse prometheus caCert: {error}") from error
-        return read_value(answer, question.url)
+        return read_value(answer, query.url)
 
 
-async def _ask(http: httpx.AsyncClient, question: PrometheusQuery, authorization: str) -> HttpResponse:
+async def _send(http: httpx.AsyncClient, query: PrometheusQuery, authorization: str) -> HttpResponse:
     """Ask in a form, which has room for long queries, and in the address where a server takes no form."""
     # What the manifest writes into `headers` comes before its `authentication`.
-    headers = ({"Authorization": authorization} if authorization else {}) | dict(question.headers)
+    headers = ({"Authorization": authorization} if authorization else {}) | dict(query.headers)
     answer = await exchange(
         http,
         "POST",
-        str(question.url),
-        timeout=question.timeout,
+        str(query.url),
+        timeout=query.timeout,
         headers={"Content-Type": "application/x-www-form-urlencoded"} | headers,
-        content=urlencode(question.form),
+        content=urlencode(query.form),
     )
     if answer.status in _GET_ONLY:
-        url = question.url.copy_merge_params(question.form)
-        answer = await exchange(http, "GET", str(url), timeout=question.timeout, headers=headers)
+        url = query.url.copy_merge_params(query.form)
+        answer = await exchange(http, "GET", str(url), timeout=query.timeout, headers=headers)
     return answer
