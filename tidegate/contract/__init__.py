@@ -13,6 +13,7 @@ from tidegate.contract.cluster import (
     ReplicaSetState,
     WorkloadTemplate,
 )
+from tidegate.contract.comparing import ComparedVersions, CountReadings, OpenComparison, OpenedComparison, ReadCounts
 from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
 from tidegate.contract.failing import Failing, is_known
 from tidegate.contract.field_managers import WORKER_AGENT, writers_of, written_at
@@ -158,9 +159,11 @@ __all__ = [
     "CloseChange",
     "ClusterName",
     "Column",
+    "ComparedVersions",
     "Compensation",
     "CompensationState",
     "CompensationStatus",
+    "CountReadings",
     "Curve",
     "DesiredState",
     "Document",
@@ -199,6 +202,8 @@ __all__ = [
     "ObserveRequest",
     "OfRollout",
     "OpenChange",
+    "OpenComparison",
+    "OpenedComparison",
     "Owner",
     "PauseReason",
     "Payload",
@@ -207,6 +212,7 @@ __all__ = [
     "PublishEvents",
     "PutBack",
     "Query",
+    "ReadCounts",
     "Reconcile",
     "Reconciled",
     "Rejection",
