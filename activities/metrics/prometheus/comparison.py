@@ -24,7 +24,7 @@ from activities.metrics.prometheus.count_queries import (
 )
 from activities.metrics.prometheus.counters import LOOKBACK, PodCounters, increases, version_counts
 from activities.metrics.prometheus.provider import KEY, PrometheusSettings
-from activities.metrics.prometheus.request import ADDRESS_VARIABLE, PrometheusQuery, over_range, read_question
+from activities.metrics.prometheus.request import ADDRESS_VARIABLE, PrometheusQuery, over_range, read_query
 from activities.metrics.prometheus.response import LabelledSeries, read_labels, read_matrix
 from activities.metrics.provider import ConfigError
 from activities.secrets.store import NamedSecrets
@@ -154,7 +154,7 @@ class PrometheusComparison:
         source = source_of(asked)
         given = {"address": source.address, "query": text}
         provider = Provider.model_validate(given).model_copy(update={"authentication": source.authentication})
-        return read_question(provider, self._address, datetime.fromtimestamp(at, UTC))
+        return read_query(provider, self._address, datetime.fromtimestamp(at, UTC))
 
 
 class _Counters(NamedTuple):

@@ -98,7 +98,7 @@ def _is_latency(query: str) -> bool:
 
 
 def _multiplied(datadog: Datadog) -> bool:
-    """Whether some number makes milliseconds, or smaller units, of the answer."""
+    """True when a number turns the answer into milliseconds, or smaller units."""
     texts = [datadog.formula, *datadog.texts().values()]
     factors = (found["left"] or found["right"] for text in texts for found in _FACTOR.finditer(text))
     return any(float(factor) >= 1000 for factor in factors)
