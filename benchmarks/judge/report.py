@@ -103,6 +103,20 @@ def _of_aborts(results: Results) -> Iterator[Goal]:
         yield Goal("median time to abort over that of an oracle", median(ratios), 1.5)
 
 
+def rough_goals(results: Results) -> Iterator[Goal]:
+    """Hold rollouts with bad metrics to safety alone: what comes late takes longer."""
+    pairs = list(results.items())
+    good = [one for cell, outcomes in pairs if cell.truth is Truth.GOOD for one in outcomes]
+    bad = [one for cell, outcomes in pairs if cell.truth is Truth.BAD for one in outcomes]
+    lossy = [one for cell, outcomes in pairs if cell.version.lost > 0 for one in outcomes]
+    if good:
+        yield Goal("good versions aborted", part(good, "aborted"), 0.05)
+    if bad:
+        yield Goal("bad versions promoted", part(bad, "promoted"), 0.02)
+    if lossy:
+        yield Goal("versions that lose requests aborted", part(lossy, "aborted"), 0.95, least=True)
+
+
 def rows(results: Results) -> Iterator[str]:
     """One line a cell."""
     yield f"{'':52} {'truth':5} {'promoted':>9} {'aborted':>8} {'held':>5} {'median':>7} {'harm':>8}"

@@ -78,12 +78,13 @@ def read(
 
 
 def _begin_live(state: ComparisonState, after: CountTable, weights: tuple[Weight, ...]) -> Live:
-    """Evidence to go on from: the last reading's, or the checkpoint where something before its end has changed."""
-    live, before = state.live, state.table
-    if live is not None and live.weights == weights and after.settle == before.settle:
-        old = [row for row in before.rows if row.start < live.until]
-        if old == [row for row in after.rows if row.start < live.until]:
-            return live
+    """Evidence to go on from: the last reading's, or the checkpoint where something of it has changed.
+
+    A bucket that changes after it counted raises `settle`, so that is all there is to compare.
+    """
+    live = state.live
+    if live is not None and live.weights == weights and after.settle == state.table.settle:
+        return live
     return Live.model_construct(evidence=state.checkpoint, until=after.final, weights=weights)
 
 

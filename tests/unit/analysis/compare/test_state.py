@@ -168,3 +168,11 @@ def test_a_state_with_more_fields_is_read() -> None:
     document = state.model_dump(mode="json") | {"later": 1}
     assert ComparisonState.model_validate(document).table == state.table
     assert "live" not in state.model_dump()
+
+
+def test_a_change_of_weight_that_is_known_late_corrects_what_was_counted() -> None:
+    truth = rows(6, NUMBER)
+    state, _ = read(WANTED, opened(), truth[:38], WEIGHTS[:1], 390)
+    state, evidence = read(WANTED, state, truth[:39], WEIGHTS, 400)
+    assert evidence.events == straight(truth[:34])
+    assert evidence.here_since == 200
