@@ -6,21 +6,28 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.contract import AnalysisRef, AnalysisRunUpdate, Document, Event, PublishEvents, Target, Unpublished
+    from tidegate.report import joined
 
 MOST_EVENTS = 50  # of one pass; what is more waits for the next one
 
 
 class PendingEvents:
-    """Events are told once and in order; of an analysis run only how it stands now."""
+    """Events are told once and in order, of one reason together; of an analysis run only how it stands now.
+
+    What a pass was given may stand in the cluster, whatever became of the pass: it is told again as it is, and what
+    happened since beside it (law 6).
+    """
 
     def __init__(self) -> None:
         self._first = 0
         self._events: list[Event] = []
+        self._given: list[Event] = []
+        self._given_before = 0  # how many of them the pass before the last was given, too
         self._specs: dict[str, AnalysisRunUpdate] = {}
         self._runs: dict[str, AnalysisRunUpdate] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._events or self._runs)
+        return bool(self._given or self._events or self._runs)
 
     def event(self, event: Event) -> None:
         """Something happened."""
@@ -45,25 +52,33 @@ class PendingEvents:
 
     def unpublished(self) -> Unpublished:
         """What a pass is to publish."""
+        self._given_before = len(self._given)
+        self._given += joined(self._events)
+        self._events.clear()
         return Unpublished(
             run_id=workflow.info().run_id,
             first=self._first,
-            events=tuple(self._events[:MOST_EVENTS]),
+            events=tuple(self._given[:MOST_EVENTS]),
             runs=tuple(self._runs.values()),
             current=tuple(self._specs),
         )
 
     def events(self, target: Target, uid: str) -> PublishEvents | None:
         """The events alone, where no pass tells anything yet; they are told again with the first one (law 6)."""
-        if not uid or not self._events:
+        if not uid or not (self._given or self._events):
             return None
         told = self.unpublished()
         return PublishEvents(target=target, uid=uid, run=told.run_id, first=told.first, events=told.events)
 
+    def was_left(self, done: tuple[Event, ...]) -> None:
+        """A pass left it to the next one, with what it did itself."""
+        self._events = [*self._given[self._given_before :], *done, *self._events]
+        del self._given[self._given_before :]
+
     def was_published(self, told: Unpublished) -> None:
         """A pass has published this."""
         self._first += len(told.events)
-        del self._events[: len(told.events)]
+        del self._given[: len(told.events)]
         for run in told.runs:
             if self._runs.get(run.run.name) == run:
                 del self._runs[run.run.name]

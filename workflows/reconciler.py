@@ -47,7 +47,7 @@ class Reconciler:
         self.failed: Exception | None = None
         self._passing = False
         self._awaited = 0  # how many wait until the desired state is reached, and go on then
-        self._left = False  # whether the last pass left its status to the next one
+        self._left = False  # whether the last pass left what there is to tell to the next one
         self._unheard = 0  # passes in a row that could not tell all
         self._stopping = False  # a pass that completes although it was cancelled has to be told
         self._overtaken = False
@@ -162,7 +162,7 @@ class Reconciler:
             self._passing = False
         self._state.seen(seen.model_copy(update={"traffic": None}) if self._overtaken else seen, report)
         self._left = seen.left
-        self._unheard = 0 if (seen.published or seen.left) and seen.events_published else self._unheard + 1
+        self._unheard = 0 if seen.left or (seen.published and seen.events_published) else self._unheard + 1
         if self._moves:
             self._state.refused(seen.failing, reason=seen.refused)
             self._calls.failing_since = self._state.failing_since()

@@ -214,7 +214,9 @@ class ReleaseState(Notes):
         if seen.state_digest:
             self.replica_sets(seen.replica_sets, seen.replicas)
         self._add_events(*seen.events)
-        if seen.events_published and report.unpublished is not None:
+        if seen.left:
+            self.news.was_left(seen.events if self.page.object is not None else ())
+        elif seen.events_published and report.unpublished is not None:
             self.news.was_published(report.unpublished)
         self.drifts += bool(seen.external_changes)
         for edit in seen.external_changes:
