@@ -91,8 +91,24 @@ class Reconciler:
 
     @property
     def is_complete(self) -> bool:
-        """Whether it was reached with every pod, not only with as many as replicaProgressThreshold asks."""
+        """Whether it was reached with every pod, not only with as many as replicaProgressThreshold asks.
+
+        Without a router older pods answer requests until they are gone: they are waited for (argo-rollouts,
+        utils/rollout).
+        """
+        return self.has_all_pods and not self._old_pods
+
+    @property
+    def has_all_pods(self) -> bool:
+        """Whether it was reached with every pod of the version."""
         return self.is_there and self._seen is not None and self._has_all_pods(self._seen)
+
+    @property
+    def _old_pods(self) -> int:
+        """How many pods of other versions get traffic whatever the weights are."""
+        if self._plan.istio is not None or self._seen is None:
+            return 0
+        return sum(each.current for each in self._seen.replica_sets if each.hash != self.desired.hash)
 
     async def complete(self) -> None:
         """Wait until no pod is missing. Raises what made the reconciler give up."""

@@ -6,9 +6,10 @@ from collections import Counter
 from typing import Any
 
 from sandbox.kubernetes_api.objects import Object, meta
+from tests.virtual.cluster import NAMESPACE
 from tests.virtual.releases import World
 from tests.workflows.edits import canary_of, with_steps
-from tests.workflows.test_kubectl import EVENTS, NAMESPACE, stand
+from tests.workflows.test_kubectl import EVENTS, stand
 from tidegate.contract import WORKER_AGENT
 from tidegate.report.kubernetes_events import BETWEEN
 
