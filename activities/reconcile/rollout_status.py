@@ -24,7 +24,6 @@ from tidegate.contract import (
     FLAGS,
     DesiredState,
     Document,
-    IstioRouting,
     Meanwhile,
     Reconcile,
     Rejection,
@@ -200,7 +199,7 @@ def _fields(live: Object, request: Reconcile, snapshot: ClusterSnapshot) -> Docu
 
 def _missing(request: Reconcile, snapshot: ClusterSnapshot, counts: ReplicaCounts) -> str:
     """What a Rollout that is under way lacks, in Argo's words; empty where it lacks nothing."""
-    old = 0 if IstioRouting.of(request.manifest.canary) else counts.current - counts.updated
+    old = 0 if request.manifest.routing else counts.current - counts.updated
     if missing := next(missing_pods(counts.updated, counts.available, counts.desired, old=old), ""):
         refused = _without_pods(request, snapshot)
         return f"{missing}; {refused.name}: {refused.no_pods}" if refused is not None else missing

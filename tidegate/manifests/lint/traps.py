@@ -23,7 +23,7 @@ _RATIO = re.compile(r"(?P<numerator>[A-Za-z_]\w*)\s*/\s*(?P<denominator>[A-Za-z_
 _UNLIKELY_SECONDS = 20.0
 
 
-class Comparison(NamedTuple):
+class BinaryTest(NamedTuple):
     """`result < 400`: the operator and the number."""
 
     operator: str
@@ -39,10 +39,10 @@ def trap_findings(template: Loaded[AnalysisTemplate], metric: Metric, path: Path
         yield from _seconds(template, datadog, path, metric)
 
 
-def comparison(condition: str) -> Comparison | None:
+def comparison(condition: str) -> BinaryTest | None:
     """The comparison that a condition consists of; None for anything more than one."""
     found = _COMPARISON.fullmatch(condition.strip())
-    return Comparison(found["operator"], float(found["limit"])) if found else None
+    return BinaryTest(found["operator"], float(found["limit"])) if found else None
 
 
 def _inconclusive_band(template: Loaded[AnalysisTemplate], metric: Metric, path: Path) -> Iterator[Finding]:
