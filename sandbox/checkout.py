@@ -8,8 +8,8 @@
     <tag>-worse                 fails twice as often as a good one
     <tag>-silent                takes requests and answers 5 % of them
 
-A good `checkout` has no errors, a good `cart` answers 500 to 2 % of its requests. The container's environment overrides the tag: CHECKOUT_ERROR_RATE (0 to 1) and CHECKOUT_LATENCY_MS (p99). Any other
-image is not in the registry.
+A good `checkout` has no errors, a good `cart` answers 500 to 2 % of its requests. The container's environment overrides
+the tag: CHECKOUT_ERROR_RATE (0 to 1) and CHECKOUT_LATENCY_MS (p99). Any other image is not in the registry.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The demonstration: a good, a bad and a slow checkout image through the seed's gates, a worse cart through a comparison.
-
-There is an account of each.
-"""
+"""The demonstration: good, bad and slow images through the seed's gates, a worse one through a comparison, accounts."""
 
 from __future__ import annotations
 
@@ -36,19 +33,25 @@ from tidegate.manifests.version_tag import VERSION_LABEL
 EXAMPLES = Path(__file__).parents[1] / "examples"
 REGISTRY = "registry.internal/payments"
 RATE = 300.0  # requests for each second to the service that is released
-IDLE_RATE = 60.0  # and to the others
+COMPARED_RATE = 600.0  # and to one that is compared: it takes many to tell 2 % from 4 %
+IDLE_RATE = 60.0  # to the others
 BEFORE_SECONDS = 30.0  # a stable version has had traffic for so long before another one is compared with it
 WIDTH_OF_TABLE = 130  # characters that the table of the account needs
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One release of the demonstration and what it has to come to."""
+    """One release of the demonstration and what it has to come to.
+
+    `rate` are requests a second to its service, `before` seconds of traffic that the stable version has had by then.
+    """
 
     name: str
     tag: str
     expected: str
     rollout: str = "checkout"
+    rate: float = RATE
+    before: float = 0.0
 
 
 FIRST = (Scenario("first", "1.0.0", "Healthy"), Scenario("first", "1.0.0", "Healthy", "cart"))
@@ -56,7 +59,7 @@ SCENARIOS = (
     Scenario("good", "1.1.0", "Healthy"),
     Scenario("bad", "1.2.0-bad", "RolloutAborted"),
     Scenario("slow", "1.3.0-slow", "RolloutAborted"),
-    Scenario("worse", "1.1.0-worse", "RolloutAborted", "cart"),
+    Scenario("worse", "1.1.0-worse", "RolloutAborted", "cart", COMPARED_RATE, BEFORE_SECONDS),
 )
 
 
@@ -83,12 +86,14 @@ class Demo:
     async def under_load(self, scenario: Scenario) -> dict[str, Any]:
         """One release while most of the load is on its service."""
         for name in self._manifests:
-            await self._load(name, RATE if name == scenario.rollout else IDLE_RATE)
-        await until(lambda: self._is_known(scenario.rollout), 2 * BEFORE_SECONDS, f"requests to {scenario.rollout}")
-        return await self.release(scenario)
+            await self._load(name, scenario.rate if name == scenario.rollout else IDLE_RATE)
 
-    async def _is_known(self, service: str) -> bool:
-        return self._world.telemetry.window(service, None, 0.0, time.time() - BEFORE_SECONDS).requests > 0
+        async def known() -> bool:
+            began = time.time() - scenario.before
+            return self._world.telemetry.window(scenario.rollout, None, 0.0, began).requests > 0
+
+        await until(known, 2 * BEFORE_SECONDS, f"traffic to {scenario.rollout}")
+        return await self.release(scenario)
 
     async def release(self, scenario: Scenario) -> dict[str, Any]:
         """Commit the image, start the release as a CI job would, show the tree until it ends, and account for it."""

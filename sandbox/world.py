@@ -181,7 +181,8 @@ class World:
 
     async def start_load(self, rate: float, host: str = "checkout") -> Program:
         """Requests at a constant rate through Envoy until the world ends."""
-        load = self._program(f"load-{host}", "sandbox.load", "--url", self.envoy.url, "--host", host, "--rate", str(rate))
+        argv = ("--url", self.envoy.url, "--host", host, "--rate", str(rate))
+        load = self._program(f"load-{host}", "sandbox.load", *argv)
         self._stack.push_async_callback(load.stop)
         await load.start(_at_once)
         return load

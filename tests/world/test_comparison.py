@@ -7,6 +7,7 @@ import time
 import pytest
 import pytest_asyncio
 
+from sandbox.machine import slowness
 from sandbox.processes import until
 from sandbox.world import World
 from tests.world.conftest import Releases, connected
@@ -14,7 +15,7 @@ from tidegate.analysis.status import Phase
 from tidegate.contract import ErrorType, ReleaseResult, ReleaseStatus
 
 pytestmark = [pytest.mark.world, pytest.mark.asyncio(loop_scope="session")]
-RATE = 150.0
+RATE = 400.0  # of which a slow machine sends, and answers, less
 KNOWN_SECONDS = 30.0  # of traffic, until a stable version can be compared with
 MOST_EVENTS = 300
 
@@ -22,14 +23,14 @@ MOST_EVENTS = 300
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def carts(world: World) -> Releases:
     found = Releases(world, await connected(world), "cart")
-    await found.prepare(RATE)
+    await found.prepare(RATE / slowness())
     return found
 
 
 async def test_a_good_version_is_proven_and_promoted(carts: Releases) -> None:
     result = await _released(carts, "1.1.0")
     assert result.outcome == "Healthy", result.message
-    assert [row.canary for row in result.status.weights] == [25, 50, 100]
+    assert [row.canary for row in result.status.weights] == [40, 60, 100]
     first, last = _sentences(result.status)
     assert first.startswith("Proven, "), first
     assert last.startswith("Proven, "), last
@@ -49,9 +50,9 @@ async def test_a_version_with_twice_the_errors_is_aborted_by_the_comparison_alon
 async def test_a_version_that_answers_nothing_is_aborted_for_lost_requests(carts: Releases) -> None:
     result = await _released(carts, "1.3.0-silent")
     assert result.outcome == ErrorType.ROLLOUT_ABORTED
-    assert "Lost: the canary is sent 25 % of the requests and is seen to answer " in result.message, result.message
+    assert "Lost: the canary is sent 40 % of the requests and is seen to answer " in result.message, result.message
     assert result.status.actual_weight == 0
-    await _in_the_incident(carts, result.status, "Lost: the canary is sent 25 %")
+    await _in_the_incident(carts, result.status, "Lost: the canary is sent 40 %")
 
 
 async def _released(carts: Releases, tag: str) -> ReleaseResult:
