@@ -106,7 +106,7 @@ class AnalysisRun:
                     self._settle_by = workflow.now() + MEASURE_TIMEOUT
                 await self._send_verdicts(request, run)
             elif self._comparisons.are_left_alone(run.status):
-                run.terminate(workflow.now())
+                run.end_dry_runs(workflow.now())
             elif self._settling(run):
                 await self._measure_unread(request, rules, run)
                 run.terminate(workflow.now())

@@ -33,6 +33,7 @@ class Run:
     def __init__(self, rules: RunRules, status: AnalysisStatus) -> None:
         self._rules = rules
         self._asked_to_end = False
+        self._only_dry_runs_left = False
         self.status = status
 
     @classmethod
@@ -123,6 +124,11 @@ class Run:
         self._asked_to_end = True
         self._settle(now)
 
+    def end_dry_runs(self, now: datetime) -> None:
+        """End dry-run metrics that go on beside completed ones: the run says the same as without them."""
+        self._only_dry_runs_left = True
+        self.terminate(now)
+
     def _settle(self, now: datetime) -> None:
         """Bring the phases up to date; a metric that ended badly in this pass ends its siblings in the next one."""
         self._pass(now)
@@ -146,7 +152,8 @@ class Run:
         return self._asked_to_end or any(m.phase in _ENDS_A_RUN for m in self.status.metrics if not m.dry_run)
 
     def _complete(self, now: datetime) -> None:
-        phase, message = Phase.SUCCESSFUL, "Run Terminated" if self._asked_to_end else ""
+        cut_short = self._asked_to_end and not self._only_dry_runs_left
+        phase, message = Phase.SUCCESSFUL, "Run Terminated" if cut_short else ""
         if self._unmeasured:
             phase, message = Phase.INCONCLUSIVE, "Run Terminated before anything was measured"
         for rule, metric in self._pairs():
