@@ -75,6 +75,9 @@ class Window:
 
 def merged(windows: Iterable[Window]) -> Window:
     """All that happened in several windows."""
+    windows = list(windows)
+    if len(windows) == 1:
+        return windows[0]
     requests = errors = 0
     buckets: defaultdict[Bounds, int] = defaultdict(int)
     for window in windows:

@@ -63,6 +63,7 @@ class Query:
         return float(digits) if digits != self.aggregator and digits.replace(".", "", 1).isdigit() else None
 
 
+@cache
 def parse_query(text: str) -> Query:
     """Read a query; spaces and line ends are allowed between its words. Raises QueryError."""
     try:
