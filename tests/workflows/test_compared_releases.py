@@ -1,0 +1,136 @@
+"""Whole releases that compare, in virtual time, with the defaults of the comparison: 100 requests a second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from sandbox.datadog.traffic import VersionTraffic
+from sandbox.kubernetes_api.kinds import ROLLOUTS
+from tests.virtual.comparing import RoutedTraffic, compare_in
+from tests.virtual.stage import Stage, in_virtual_time, opened
+from tidegate.analysis.reading import Reading
+from tidegate.contract import Document, ReleaseStatus
+
+LOAD = 100.0
+LONGEST_SECONDS = 3600
+STABLE = VersionTraffic("1", LOAD)
+COMPARE = {"plugin": {"tidegate/compare": {"datadog": {"service": "demo", "operation": "http.request"}}}}
+COMPARED: Document = {"name": "as-good-as-stable", "provider": COMPARE}
+THRESHOLD: Document = {
+    "name": "error-rate",
+    "interval": "60s",
+    "failureCondition": "result >= 0.05",
+    "provider": {"web": {"url": "https://metrics.example/errors"}},
+}
+GATE: Document = {**THRESHOLD, "count": 5, "successCondition": "result < 0.05"}
+
+
+def rollout(version: str) -> Document:
+    templates = {"templates": [{"templateName": "gate"}]}
+    steps = [part for weight in (10, 25, 50) for part in ({"setWeight": weight}, {"analysis": templates})]
+    canary = {
+        "stableService": "stable",
+        "canaryService": "canary",
+        "trafficRouting": {"istio": {"virtualService": {"name": "vs"}}},
+        "analysis": {"templates": [{"templateName": "limits"}], "startingStep": 1},
+        "steps": steps,
+    }
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": "demo"},
+        "spec": {
+            "replicas": 8,
+            "selector": {"matchLabels": {"app": "demo"}},
+            "template": pods(version),
+            "strategy": {"canary": canary},
+        },
+    }
+
+
+def pods(version: str) -> Document:
+    labels = {"app": "demo", "tags.datadoghq.com/version": version}
+    return {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "demo", "image": f"img:{version}"}]}}
+
+
+def template(name: str, metric: Document, **fields: Any) -> Document:
+    return {"metadata": {"name": name}, "spec": {"metrics": [metric], **fields}}
+
+
+def measured(run: str, metric: Mapping[str, Any], at: datetime) -> Reading:
+    return Reading(metric=str(metric["name"]), result=0.01, value="0.01", query="errors", started_at=at, finished_at=at)
+
+
+async def released(stage: Stage, canary: VersionTraffic) -> ReleaseStatus:
+    """Bring out version 1, then 2 with this behaviour, and let time pass until that has ended."""
+    compare_in(stage.life, RoutedTraffic(stage.life, LOAD, STABLE, canary))
+    await stage.simulation.play([], 60)
+    new = pods("2")
+    stage.cluster.change(ROLLOUTS, "demo", lambda found: found | {"spec": {**found["spec"], "template": new}})
+    for _ in range(LONGEST_SECONDS):
+        await stage.simulation.sleep(1)
+        if len(stage.life.releases()) == 2 and stage.life.releases()[-1].closed:
+            return await stage.life.account(stage.life.releases()[-1])
+    raise AssertionError(await stage.life.account(stage.life.releases()[-1]))
+
+
+CASE = {"rollout": rollout("1"), "templates": [template("gate", COMPARED), template("limits", THRESHOLD)]}
+
+
+@in_virtual_time
+async def test_a_good_version_is_promoted_within_a_quarter_of_an_hour() -> None:
+    async with opened(CASE, measured) as stage:
+        status = await released(stage, VersionTraffic("2", LOAD))
+        assert status.phase == "Healthy", status.message
+        assert [row.canary for row in status.weights] == [10, 25, 50, 100]
+        assert 600 <= (status.weights[-1].at - status.weights[0].at).total_seconds() <= 900
+        gates = [run for run in status.analyses if run.kind == "Step"]
+        assert [run.status.metrics[0].measurements[-1].value[:7] for run in gates] == ["Proven,"] * 3
+
+
+@pytest.mark.parametrize(
+    ("canary", "sentence"),
+    [
+        (VersionTraffic("2", LOAD, errors=0.01), "Harm, errors: "),
+        (VersionTraffic("2", LOAD, lost=0.9), "Lost: the canary is sent "),
+    ],
+)
+@in_virtual_time
+async def test_a_worse_version_is_aborted(canary: VersionTraffic, sentence: str) -> None:
+    async with opened(CASE, measured) as stage:
+        status = await released(stage, canary)
+        assert (status.phase, status.actual_weight) == ("Degraded", 0)
+        assert sentence in status.message, status.message
+        await asyncio.sleep(600)  # until what follows has been done
+        [incident] = stage.life.servicenow.incidents
+        assert sentence in incident.description
+
+
+def test_in_the_shadow_a_release_ends_as_without_a_comparison() -> None:
+    dry = {"dryRun": [{"metricName": "as-good-as-stable"}]}
+    alone, beside = template("gate", GATE), {"metadata": {"name": "gate"}, "spec": {"metrics": [GATE, COMPARED], **dry}}
+    assert shadowed(alone) == shadowed(beside)
+
+
+@in_virtual_time
+async def shadowed(gate: Document) -> list[Any]:
+    """All that a release of a version with four times the errors shows, beside its comparison, by this gate."""
+    async with opened(CASE | {"templates": [gate, template("limits", THRESHOLD)]}, measured) as stage:
+        status = await released(stage, VersionTraffic("2", LOAD, errors=0.02))
+        weights = [(row.canary, seconds(row.at)) for row in status.weights]
+        steps = [(step.state, seconds(step.started_at), seconds(step.finished_at)) for step in status.steps]
+        runs = [(each.name, each.status.phase, each.status.message) for each in status.analyses]
+        events = [(event.reason, event.message) for event in status.events]
+        assert len(events) > 10
+        assert weights[-1][0] == 100
+        return [status.phase, status.message, weights, steps, runs, events, stage.simulation.trace.states]
+
+
+def seconds(at: datetime | None) -> int | None:
+    """Whole seconds of a moment: what travels takes some milliseconds more or less."""
+    return None if at is None else round(at.timestamp())
