@@ -66,7 +66,7 @@ async def _released(carts: Releases, tag: str) -> ReleaseResult:
     await until(known, 2 * KNOWN_SECONDS, "traffic to the stable version")
     handle = await carts.start(tag)
     result = await carts.ended(handle)
-    description = await carts.temporal.get_workflow_handle(handle.workflow_id, run_id=handle.run_id).describe()
+    description = await carts.temporal.get_workflow_handle(carts.rollout.workflow_id, run_id=handle.run_id).describe()
     assert description.history_length < MOST_EVENTS
     return result
 
