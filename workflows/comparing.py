@@ -41,7 +41,6 @@ with workflow.unsafe.imports_passed_through():
         metrics_queue,
     )
     from tidegate.contract.payload import Payload
-    from tidegate.manifests.providers.compare import KEY as COMPARE
     from workflows.activity_calls import HEARTBEAT_TIMEOUT
     from workflows.failures import cause_of
     from workflows.interruptions import let_go
@@ -72,12 +71,6 @@ class _OneComparison:
         self.begun: ComparisonBegun | None = None
         self.judgement: Judgement | None = None
         self.task: asyncio.Task[None] | None = None
-
-    @property
-    def source(self) -> str:
-        """Key of the source of its counts: `datadog` or `prometheus`."""
-        settings = self.rule.document["provider"]["plugin"][COMPARE]
-        return "prometheus" if settings.get("prometheus") else "datadog"
 
     def fold(self, begun: ComparisonBegun, reading: CountReading, guidance: Guidance, first_traffic: float) -> None:
         """Fold one reading and judge by it."""
@@ -171,7 +164,7 @@ class Comparisons:
                 if is_cancelled_exception(error):
                     raise
                 self._found(one, started, {"error": cause_of(error)})
-                await workflow.sleep(AFTER_ERROR, summary=f"until {one.source} is asked again")
+                await workflow.sleep(AFTER_ERROR, summary=f"until {one.rule.source} is asked again")
 
     async def _read_once(self, one: _OneComparison, started: datetime) -> None:
         """Read for a minute, and fold reading by reading as the activity did."""
@@ -198,7 +191,7 @@ class Comparisons:
             weights=self._request.planned_weights,
             metrics=len(self._ones),
         )
-        activity = Activity(f"begin_comparison_{one.source}")
+        activity = Activity(f"begin_comparison_{one.rule.source}")
         try:
             return await self._call(one, activity, request, ComparisonBegun)
         except ActivityError as error:
@@ -221,7 +214,7 @@ class Comparisons:
             alarmed=last is not None and last.alarm >= ALARM,
             concludes=guidance.concludes,
         )
-        return await self._call(one, Activity(f"compare_{one.source}"), request, CompareReadings)
+        return await self._call(one, Activity(f"compare_{one.rule.source}"), request, CompareReadings)
 
     def _judged(self, one: _OneComparison, started: datetime, answered: CompareReadings, judgement: Judgement) -> None:
         ruling, at = judgement.ruling, answered.readings[-1].at
@@ -272,7 +265,7 @@ class Comparisons:
                     activity,
                     request,
                     result_type=answer,
-                    task_queue=metrics_queue(one.source),
+                    task_queue=metrics_queue(one.rule.source),
                     start_to_close_timeout=ATTEMPT_TIMEOUT,
                     heartbeat_timeout=HEARTBEAT_TIMEOUT,
                     schedule_to_close_timeout=min(retries.time_left, MEASURE_TIMEOUT),
@@ -285,7 +278,7 @@ class Comparisons:
             except ActivityError as error:
                 if is_cancelled_exception(error) or (delay := retries.delay(error)) is None:
                     raise
-            await workflow.sleep(delay, summary=f"until {one.source} is asked again")
+            await workflow.sleep(delay, summary=f"until {one.rule.source} is asked again")
 
 
 def _saved(saved: Any) -> ComparisonsSaved:

@@ -3,6 +3,7 @@
 from tidegate.report.analysis_run_object import analysis_run_object, analysis_run_spec, analysis_run_status
 from tidegate.report.explain import explain, explain_run
 from tidegate.report.explanation_models import Explanation, GateExplanation, MetricExplanation, TimelineEntry
+from tidegate.report.forecast import forecast_sentences, forecast_view
 from tidegate.report.kubernetes_events import kubernetes_event
 from tidegate.report.markdown import analysis_details, details
 from tidegate.report.notifications import Subscriptions, notifications_for, read_subscriptions
@@ -21,6 +22,8 @@ __all__ = [
     "details",
     "explain",
     "explain_run",
+    "forecast_sentences",
+    "forecast_view",
     "kubernetes_event",
     "notifications_for",
     "pause_conditions",
