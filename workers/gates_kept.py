@@ -6,7 +6,7 @@ from typing import Any, Final
 
 # Of a version, or of its size, and no gate.
 _FREE: Final = frozenset({"template", "replicas"})
-# What a release reads of its annotations: a bake, a limit of holds, where the commit is reverted, who is told.
+# Annotations that a release reads: a bake, a limit of holds, the repository of reverts, notifications.
 _READ: Final = ("tidegate.io/", "notifications.argoproj.io/")
 
 

@@ -239,7 +239,7 @@ def _complaint(error: ErrorDetails) -> str:
     group, *fields = map(str, error["loc"] or ("settings",))
     known = variable_of(group) if group in Settings.model_fields else group
     variable = SEPARATOR.join((known, *map(str.upper, fields)))
-    # A setting that there is not may be a secret that somebody thought to be one.
+    # An unknown setting may hold a secret that was mistaken for one.
     silent = isinstance(error["input"], Mapping | BaseModel) or error["type"] == "extra_forbidden"
     found = "" if silent else f"={error['input']!r}"
     return f"{variable}{found}: {error['msg'].removeprefix('Value error, ')}"

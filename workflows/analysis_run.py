@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
         ANALYSIS_WORKFLOW,
         AnalysisRequest,
         AnalysisResult,
+        ComparisonsSaved,
         MeasureRequest,
         Query,
         Signal,
@@ -76,7 +77,7 @@ class AnalysisRun:
         run = _start_run(parsed, rules, status)
         self._sent_verdicts = _verdicts(run.status)
         self._jobs = MeasuredJobs(parsed, self._uid, run.status)
-        self._comparisons = Comparisons(parsed, rules, self._guidance, comparisons)
+        self._comparisons = Comparisons(parsed, rules, self._guidance, _saved(comparisons))
         if self._guidance.concludes:
             self._settle_by = self._settle_by or workflow.now() + MEASURE_TIMEOUT
         self._comparisons.start()
@@ -333,3 +334,11 @@ def _verdicts(status: AnalysisStatus) -> tuple[str, ...]:
     latest = [metric.measurements[-1].phase if metric.measurements else Phase.SUCCESSFUL for metric in status.metrics]
     compared = [f"{ruling} {since}" for ruling, since in rulings(status)]
     return (*map(str, latest), "rate limited" if status.rate_limited_until else "", *compared)
+
+
+def _saved(saved: Any) -> ComparisonsSaved:
+    """Read what an earlier part of the run left; a comparison that cannot be read begins anew."""
+    try:
+        return ComparisonsSaved.model_validate(saved or {})
+    except ValidationError:
+        return ComparisonsSaved()

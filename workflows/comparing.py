@@ -16,8 +16,6 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import ValidationError
-
     from tidegate.analysis.compare.judge import ALARM, judge
     from tidegate.analysis.compare.models import DecisionPoint, Judgement, Ruling, Weight
     from tidegate.analysis.compare.state import read, weight_to_judge
@@ -84,13 +82,12 @@ class _OneComparison:
 class Comparisons:
     """The comparisons of one run. They go on beside its other metrics; `take` hands over what they have found."""
 
-    def __init__(self, request: AnalysisRequest, rules: RunRules, guidance: Guidance, saved: Any) -> None:
+    def __init__(self, request: AnalysisRequest, rules: RunRules, guidance: Guidance, before: ComparisonsSaved) -> None:
         self._request = request
         self._rules = rules
         self._ones = {rule.name: _OneComparison(rule) for rule in rules.metrics if rule.compares}
         self._readings: dict[str, Reading] = {}
         self._guidance = guidance
-        before = _saved(saved)
         guidance.weights = guidance.weights or before.weights or request.weights
         guidance.concludes = guidance.concludes or before.concludes
         for name, one in self._ones.items():
@@ -279,14 +276,6 @@ class Comparisons:
                 if is_cancelled_exception(error) or (delay := retries.delay(error)) is None:
                     raise
             await workflow.sleep(delay, summary=f"until {one.rule.source} is asked again")
-
-
-def _saved(saved: Any) -> ComparisonsSaved:
-    """Read what an earlier part of the run left; a comparison that cannot be read begins anew."""
-    try:
-        return ComparisonsSaved.model_validate(saved or {})
-    except ValidationError:
-        return ComparisonsSaved()
 
 
 def rulings(status: AnalysisStatus) -> Iterable[tuple[str, str]]:

@@ -10,7 +10,7 @@ import asyncio
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.canary.phase import RolloutPhase
+    from tidegate.canary.phase import OLD_PODS, STILL_COMING, RolloutPhase
     from tidegate.contract import ReleaseRequest
     from workflows.active_release import ActiveRelease
     from workflows.change_records import ChangeRecords
@@ -59,9 +59,10 @@ class Promotion:
         await self._reconciler.reached()
 
     async def _finish(self) -> ReleaseRequest | None:
-        """Wait for all pods and for the scale-down delay of the old ones. A newer version waits for neither."""
+        """Wait for all pods, and with a router for the scale-down delay of the old ones. A newer version ends that."""
         if not self._reconciler.is_complete:
-            self._state.phase(RolloutPhase.PROGRESSING, "updated replicas are still becoming available")
+            missing = OLD_PODS if self._reconciler.has_all_pods else STILL_COMING
+            self._state.phase(RolloutPhase.PROGRESSING, missing)
             await race(self._reconciler.complete(), lambda: self._inbox.newer is not None)
         if self._reconciler.is_complete:
             self._state.phase(RolloutPhase.HEALTHY, "", finished=True)

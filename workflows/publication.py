@@ -91,7 +91,9 @@ class Publication:
 
     def published(self, seen: Reconciled, report: StatusReport, version: Version | None) -> None:
         """Note the part of a report that a pass has published, for a version that was observed."""
-        if seen.events_published and report.unpublished is not None:
+        if seen.left:
+            self.pending.was_left(seen.events if self.written.object is not None else ())
+        elif seen.events_published and report.unpublished is not None:
             self.pending.was_published(report.unpublished)
         self.written.took_away(seen.flags_taken)
         if seen.published:

@@ -47,7 +47,7 @@ class Reconciler:
         self.failed: Exception | None = None
         self._passing = False
         self._awaited = 0  # how many wait until the desired state is reached, and go on then
-        self._is_status_deferred = False  # whether the last pass left `.status` to the next one
+        self._is_status_deferred = False  # whether the last pass left all publications to the next one
         self._unpublished_passes = 0  # passes in a row that could not publish everything
         self._stopping = False  # a pass may complete although it was cancelled
         self._overtaken = False
@@ -91,8 +91,24 @@ class Reconciler:
 
     @property
     def is_complete(self) -> bool:
-        """True when it was reached with every pod, not only with as many as `replicaProgressThreshold` asks."""
+        """True when it was reached with every pod, not only with as many as `replicaProgressThreshold` asks.
+
+        Without a router older pods serve requests until they are gone, so they are waited for (argo-rollouts,
+        utils/rollout).
+        """
+        return self.has_all_pods and not self._old_pods
+
+    @property
+    def has_all_pods(self) -> bool:
+        """True when it was reached with every pod of the version."""
         return self.is_there and self._seen is not None and self._has_all_pods(self._seen)
+
+    @property
+    def _old_pods(self) -> int:
+        """Pods of other versions that get traffic whatever the weights are."""
+        if self._plan.routing is not None or self._seen is None:
+            return 0
+        return sum(each.current for each in self._seen.replica_sets if each.hash != self.desired.hash)
 
     async def complete(self) -> None:
         """Wait until no pod is missing. Raises the error that ended the reconciler."""
@@ -166,9 +182,8 @@ class Reconciler:
             self._passing = False
         self._state.reconciled(seen.model_copy(update={"traffic": None}) if self._overtaken else seen, report)
         self._is_status_deferred = seen.left
-        self._unpublished_passes = (
-            0 if (seen.published or seen.left) and seen.events_published else self._unpublished_passes + 1
-        )
+        is_published = seen.left or (seen.published and seen.events_published)
+        self._unpublished_passes = 0 if is_published else self._unpublished_passes + 1
         if self._moves:
             self._state.publication.rejected(seen.failing, reason=seen.refused)
             self._calls.failing_since = self._state.publication.failing_since()

@@ -44,7 +44,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.follow_up_events import report_of
     from workflows.publication import Publication
     from workflows.status_record import StatusRecord
-    from workflows.waits import Waits
+    from workflows.waits import NamedWaits
 
 MAX_REQUESTS = 20
 AN_OPERATOR = "an operator: tidegate promote, or tidegate abort"
@@ -56,7 +56,7 @@ class ReleaseState:
     def __init__(self) -> None:
         self._record = StatusRecord()
         self.publication = Publication(self._record)
-        self.waits = Waits(self._record, self.publication)
+        self.waits = NamedWaits(self._record, self.publication)
         self._current: ReleaseRequest | None = None
         self._restart_at: datetime | None = None
         self.traffic: TrafficState | None = None

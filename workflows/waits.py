@@ -25,8 +25,8 @@ class WaitFor(Enum):
     DEADLINES = auto()
 
 
-class Waits:
-    """Names each wait while it lasts. Waits are nested: the outer one is named again when the inner one ends."""
+class NamedWaits:
+    """Names each wait while it lasts. NamedWaits are nested: the outer one is named again when the inner one ends."""
 
     def __init__(self, record: StatusRecord, publication: Publication) -> None:
         self._record = record

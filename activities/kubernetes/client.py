@@ -110,10 +110,12 @@ class Reader(Protocol):
         labels: Mapping[str, str | Collection[str] | None],
         *,
         rollout: str = "",
+        lagging: bool = False,
     ) -> list[Object]:
         """The objects that carry all of `labels`: a value, one of several, or any where it is None.
 
-        `rollout` is the name of one whose objects are all that is wanted; those of others may come with them.
+        `rollout` is the name of one whose objects are all that is wanted; those of others may come with them. With
+        `lagging` a cache that follows is new enough, however far it has come.
         """
 
     async def names(self, resource: Resource, namespace: str, label: str, *, rollout: str = "") -> list[str]:
@@ -143,6 +145,7 @@ class Cluster(Transport):
         labels: Mapping[str, str | Collection[str] | None],
         *,
         rollout: str = "",  # the API server cannot select by it
+        lagging: bool = False,
     ) -> list[Object]:
         """Read the objects that carry all of `labels`, as `Reader` says."""
         return (await self.listing(resource, namespace, labels)).objects
@@ -249,10 +252,11 @@ class Cluster(Transport):
         """Read an object, let `edit` decide on JSON Patch operations, write them guarded, return what stands now.
 
         The patch tests the resourceVersion that was read, so `edit` never acts on a stale read; when somebody else
-        wrote in between, it is asked again. The fence is written even when there is nothing else to write: it is what
-        keeps an earlier write that is still on its way from landing afterwards (law 3). What a person asks for has
-        none: it must not turn away what the release under way still writes. `known` is the object as a cache has it,
-        which saves a request where it is as new as the server's.
+        wrote in between, it is asked again. Of a ReplicaSet the spec and the annotations must stand as they were read:
+        its controller writes the status at any time, and `edit` does not look at that. The fence is written even when
+        there is nothing else to write: it is what keeps an earlier write that is still on its way from landing
+        afterwards (law 3). What a person asks for has none: it must not turn away what the release under way still
+        writes. `known` is the object as a cache has it, which saves a request where it is as new as the server's.
 
         Raises `StaleWrite` when a later write already stands, `Conflict` when the object never stood still.
         """
@@ -266,7 +270,7 @@ class Cluster(Transport):
                     continue
                 return found
             fencing = _fence_operations(found, fence) if fence is not None else []
-            body = [_unchanged(found), *fencing, *operations]
+            body = [*_unchanged(resource, found), *fencing, *operations]
             try:
                 return await self._write("PATCH", resource, namespace, name, body=body, content_type=JSON_PATCH)
             except ApplicationError as error:
@@ -338,8 +342,12 @@ def stored_fence(found: Object) -> tuple[int, int]:
     return (int(epoch), int(sequence)) if epoch.isdigit() and sequence.isdigit() else (0, 0)
 
 
-def _unchanged(found: Object) -> Operation:
-    return {"op": "test", "path": "/metadata/resourceVersion", "value": found["metadata"]["resourceVersion"]}
+def _unchanged(resource: Resource, found: Object) -> list[Operation]:
+    """Tests that what an edit looked at stands as it was read."""
+    metadata = found["metadata"]
+    is_spec_alone = resource is REPLICA_SETS and metadata.get("generation") and metadata.get("annotations")
+    names = ("generation", "annotations") if is_spec_alone else ("resourceVersion",)
+    return [{"op": "test", "path": f"/metadata/{name}", "value": metadata[name]} for name in names]
 
 
 def _check_fence(resource: Resource, namespace: str, name: str, found: Object, fence: Fence | None) -> None:

@@ -42,11 +42,14 @@ class FreshReader:
         labels: Mapping[str, str | Collection[str] | None],
         *,
         rollout: str = "",
+        lagging: bool = False,
     ) -> list[Object]:
         """The objects that carry all of `labels`, as `Reader` says."""
         collection = resource.place(namespace)
         place, wider = _place(collection, labels), _place(collection, dict.fromkeys(labels))
         informer = self.lister.of_rollout(resource, namespace, rollout)
+        if lagging and informer.synced and not self._seen.has(collection):
+            self._seen.read(collection, place, informer.version)
         if await self._shows(informer, collection, place, wider):
             return informer.select(namespace, labels, rollout)
         listing = await self._cluster.listing(resource, namespace, labels)

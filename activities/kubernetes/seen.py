@@ -34,6 +34,10 @@ class Seen:
         """The version at which that place was read since the last write to its collection; None: not at all."""
         return self._versions.get(collection, {}).get(place)
 
+    def has(self, collection: str) -> bool:
+        """Whether anything is known of a collection: what was read, or that something was written."""
+        return collection in self._versions or collection in self._lost
+
     def written_at(self, collection: str) -> int | None:
         """The version of the last write to a collection; None: none is known."""
         return self.read_at(collection, collection)

@@ -32,7 +32,7 @@ from tidegate.analysis.compare.models import (
 )
 from tidegate.analysis.compare.pace import PACE, Pace
 from tidegate.analysis.compare.provable import chosen_plus, provable
-from tidegate.analysis.compare.settings import SettingsError, automatic_margins, comparison_of
+from tidegate.analysis.compare.settings import ComparisonSettingsError, automatic_margins, comparison_of
 from tidegate.analysis.compare.state import ComparisonState, open_state, read, weight_to_judge
 from tidegate.contract import (
     BeginComparison,
@@ -204,7 +204,7 @@ class ComparisonRunner:
             raise (rejected if error.final else unavailable)(self.key, str(error)) from error
         except RateLimitedError as error:
             raise rate_limited(f"{self.key}: rate limit exceeded", error.delay) from None
-        except (ConfigError, SettingsError, ManifestError) as error:
+        except (ConfigError, ComparisonSettingsError, ManifestError) as error:
             raise rejected(self.key, harmless(arguments.mask(str(error)))) from None
         except (ResponseError, TransportError, TokenError) as error:
             raise unavailable(self.key, harmless(arguments.mask(str(error)))) from None

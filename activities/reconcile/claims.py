@@ -29,9 +29,13 @@ class Claims:
 
 
 async def claimed(reader: Reader, target: Target) -> dict[str, str]:
-    """The hash of each selector that has Argo's mark of this Rollout, whether it names it still or not."""
+    """The hash of each selector that has Argo's mark of this Rollout, whether it names it still or not.
+
+    One that it names no more was marked by a version before, long ago for a cache that follows. Those that it names are
+    read for themselves.
+    """
     found: dict[str, str] = {}
-    for service in await reader.select(SERVICES, target.namespace, {}, rollout=target.name):
+    for service in await reader.select(SERVICES, target.namespace, {}, rollout=target.name, lagging=True):
         if is_claimed(service, target.name):
             selector = service["spec"].get("selector") or {}
             found[service["metadata"]["name"]] = str(selector.get(HASH_LABEL, ""))
@@ -44,7 +48,7 @@ async def claimed(reader: Reader, target: Target) -> dict[str, str]:
 async def _rules(reader: Reader, target: Target) -> list[Object]:
     """The DestinationRules; none in a cluster that does not know the kind."""
     try:
-        return await reader.select(DESTINATION_RULES, target.namespace, {}, rollout=target.name)
+        return await reader.select(DESTINATION_RULES, target.namespace, {}, rollout=target.name, lagging=True)
     except ApplicationError as error:
         if error.type != ErrorType.NOT_FOUND:
             raise

@@ -11,7 +11,7 @@ from activities.istio.weights import ExperimentWeight
 from activities.kubernetes.client import REPLICA_SETS, SERVICES, Cluster, Object, Reader
 from activities.kubernetes.json_patch import annotate
 from activities.kubernetes.ownership import PART_OF_EXPERIMENT, is_of
-from activities.kubernetes.replica_sets import SCALE_DOWN_DEADLINE
+from activities.kubernetes.replica_sets import HASH_LABEL, SCALE_DOWN_DEADLINE
 from activities.reconcile import experiment_objects
 from activities.reconcile.rollout_objects import Kubernetes
 from tidegate.canary.experiments import (
@@ -101,7 +101,13 @@ class Experiments:
 
 
 async def standing(reader: Reader, target: Target, uid: str) -> tuple[ExperimentSet, ...]:
-    """What stands of a Rollout's experiments, whichever release made it; `uid` is empty where it has no object."""
+    """What stands of a Rollout's experiments, whichever release made it; `uid` is empty where it has no object.
+
+    Their names begin with that of a version, `<rollout>-<hash>-`: nothing is read where none is called so.
+    """
+    names = await reader.names(REPLICA_SETS, target.namespace, HASH_LABEL, rollout=target.name)
+    if not any("-" in name.removeprefix(f"{target.name}-") for name in names if name.startswith(f"{target.name}-")):
+        return ()
     labels = {PART_OF_EXPERIMENT: "true"}
     found = await reader.select(REPLICA_SETS, target.namespace, labels, rollout=target.name)
     marked = [each for each in found if experiment_objects.belongs(each, target.name)]

@@ -28,7 +28,7 @@ from tidegate.contract import (
     Target,
 )
 from tidegate.manifests.rollout import RunHistory
-from tidegate.report import analysis_run_object, kubernetes_event
+from tidegate.report import analysis_run_object, joined, kubernetes_event
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ class Publisher:
             return True
         try:
             await self.publish_events(_events(request, news.run_id, news.first, news.events))
-            await self.publish_events(_events(request, f"{news.run_id}/{request.fence}", 0, events))
+            await self.publish_events(_events(request, f"{news.run_id}/{request.fence}", 0, joined(events)))
             for run in news.runs:
                 await self.publish_analysis_run(
                     run,

@@ -105,10 +105,11 @@ class Passes:
         seen = Seen(request.seen if is_first else None)
         with noting(seen), self._cache.lister() as lister:
             reader = FreshReader(self._cluster, lister, seen, waits=not request.desired.aborted)
-            done = await self._reconcile(request, reader)
+            done = await self._reconcile(request, reader, may_leave=is_first)
         return done.model_copy(update={"seen": seen.versions(), "run_id": run_of_activity()})
 
-    async def _reconcile(self, request: Reconcile, reader: FreshReader) -> Reconciled:
+    async def _reconcile(self, request: Reconcile, reader: FreshReader, *, may_leave: bool) -> Reconciled:
+        """A pass that `may_leave` what there is to tell to the next one is one of which nothing was told before."""
         done = ReconcileResult(request)
         try:
             request = await self._take_flags_away(request, done)
@@ -118,9 +119,9 @@ class Passes:
                 raise
             return await self._refused(request, error, done)
         is_settled = _is_settled(request, snapshot)
-        left = request.awaited and is_settled
+        left = may_leave and request.awaited and is_settled
         published, stored = (False, done.stored) if left else await self._publish(request, snapshot, done)
-        events_published = await self._publisher.tell(request, done.events)
+        events_published = not left and await self._publisher.tell(request, done.events)
         outcome = await self._outcome(
             request, snapshot, done, published=published, events_published=events_published, object=stored
         )

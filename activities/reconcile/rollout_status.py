@@ -199,7 +199,8 @@ def _fields(live: Object, request: Reconcile, snapshot: ClusterSnapshot) -> Docu
 
 def _missing(request: Reconcile, snapshot: ClusterSnapshot, counts: ReplicaCounts) -> str:
     """What a Rollout that is under way lacks, in Argo's words; empty where it lacks nothing."""
-    if missing := next(missing_pods(counts.updated, counts.available, counts.desired), ""):
+    old = 0 if request.manifest.routing else counts.current - counts.updated
+    if missing := next(missing_pods(counts.updated, counts.available, counts.desired, old=old), ""):
         refused = _without_pods(request, snapshot)
         return f"{missing}; {refused.name}: {refused.no_pods}" if refused is not None else missing
     return "" if request.desired.hash == request.desired.stable_hash else ALL_STEPS

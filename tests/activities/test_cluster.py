@@ -105,6 +105,33 @@ async def test_an_object_that_never_stands_still_is_a_conflict(stage: Stage) -> 
     await refused(lambda: work, ErrorType.REJECTED)
 
 
+async def test_a_status_that_its_controller_wrote_meanwhile_costs_no_second_write(stage: Stage) -> None:
+    await stage.canary(1)
+    known = await stage.cluster.get(REPLICA_SETS, "payments", SET)
+    await stage.cluster.merge_status(REPLICA_SETS, "payments", SET, {"availableReplicas": 0})
+    calls = stage.world.kubernetes.calls
+    before = sum(times for call, times in calls.items() if call.verb == "patch" and not call.subresource)
+    await stage.kubernetes.scale_replica_set(TARGET, SET, 2, stage.fence(), known=known)
+    assert sum(times for call, times in calls.items() if call.verb == "patch" and not call.subresource) == before + 1
+    assert (await stage.cluster.get(REPLICA_SETS, "payments", SET))["spec"]["replicas"] == 2
+
+
+@pytest.mark.parametrize("of_spec", [True, False])
+async def test_what_somebody_else_wrote_to_a_replica_set_meanwhile_is_seen(stage: Stage, *, of_spec: bool) -> None:
+    await stage.canary(1)
+    known = await stage.cluster.get(REPLICA_SETS, "payments", SET)
+    change = put("/spec/replicas", 3) if of_spec else put("/metadata/annotations/theirs", "yes")
+    await stage.cluster.change(REPLICA_SETS, "payments", SET, None, lambda _: [change])
+    looked: list[Any] = []
+
+    def edit(found: Any) -> list[Any]:
+        looked.append((found["spec"]["replicas"], found["metadata"]["annotations"].get("theirs")))
+        return [put("/spec/minReadySeconds", 7)]
+
+    await stage.cluster.change(REPLICA_SETS, "payments", SET, stage.fence(), edit, known=known)
+    assert looked == [(1, None), (3, None) if of_spec else (1, "yes")]
+
+
 async def test_services_keep_their_own_selectors(stage: Stage) -> None:
     await stage.kubernetes.point_service(TARGET, "checkout-stable", "aaa", stage.fence())
     found = await stage.cluster.get(SERVICES, "payments", "checkout-stable")

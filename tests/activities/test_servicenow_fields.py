@@ -166,6 +166,6 @@ def test_braces_can_be_meant() -> None:
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=50)))
 def test_nothing_that_a_rollout_says_hurts(asked: dict[str, str]) -> None:
     columns = columns_of({"urgency": "2"}, asked, ("urgency", "category"), FACTS)
-    assert set(columns.asked) <= {"urgency", "category"}
-    assert len(columns.asked) + len(columns.complaints) == len(asked)
+    assert set(columns.requested) <= {"urgency", "category"}
+    assert len(columns.requested) + len(columns.complaints) == len(asked)
     assert columns.all["urgency"] in LEVELS

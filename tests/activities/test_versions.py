@@ -27,8 +27,9 @@ class Noting:
         labels: Mapping[str, str | Collection[str] | None],
         *,
         rollout: str = "",
+        lagging: bool = False,
     ) -> list[Object]:
-        found = await self._cluster.select(resource, namespace, labels, rollout=rollout)
+        found = await self._cluster.select(resource, namespace, labels, rollout=rollout, lagging=lagging)
         self.read += [each["metadata"]["name"] for each in found]
         return found
 

@@ -19,6 +19,7 @@ from sandbox.kubernetes_api.store import ADDED, DELETED
 from tests.laws.shapes import UNPROVEN, Shape
 from tests.virtual.cluster import VirtualCluster, tag_of
 from tidegate.contract import Event, IncidentRequest
+from tidegate.report.kubernetes_events import BETWEEN
 from workers.watch.dispatch import INVALID_SPEC, NOT_NOW
 
 _Words = tuple[str, str]  # reason and message of an Event
@@ -192,7 +193,8 @@ class Witness:
         if event["reason"] in (INVALID_SPEC, NOT_NOW):  # of the door: one for what it is about, which is its name
             self._notices[meta(event)["name"]] += times
         else:
-            self._told[event["reason"], event["message"]] += times
+            for text in event["message"].split(BETWEEN) if event["type"] == "Normal" else [event["message"]]:
+                self._told[event["reason"], text] += times
 
     def judge_effects(
         self, happened: Sequence[Event], attempts: Sequence[str], incidents: Sequence[IncidentRequest], *, cut: bool

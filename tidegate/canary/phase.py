@@ -12,6 +12,8 @@ from typing import Final
 WORKLOAD_GENERATION: Final = "rollout.argoproj.io/workload-generation"
 INVALID_SPEC: Final = "InvalidSpec"
 ALL_STEPS: Final = "waiting for all steps to complete"
+STILL_COMING: Final = "updated replicas are still becoming available"
+OLD_PODS: Final = "old replicas are pending termination"
 
 
 class RolloutPhase(StrEnum):
@@ -23,9 +25,15 @@ class RolloutPhase(StrEnum):
     DEGRADED = "Degraded"
 
 
-def missing_pods(updated: int, available: int, wanted: int) -> Iterator[str]:
-    """Which pods a Rollout lacks: `updated` are those of the version, `available` those of all versions."""
+def missing_pods(updated: int, available: int, wanted: int, *, old: int = 0) -> Iterator[str]:
+    """Which pods a Rollout lacks, or has too many of.
+
+    `updated` are those of the version, `available` those of all versions. `old` are those of other versions where no
+    router keeps the traffic from them, so that they answer requests for as long as they are there.
+    """
     if updated < wanted:
         yield "more replicas need to be updated"
     if available < updated:
-        yield "updated replicas are still becoming available"
+        yield STILL_COMING
+    if old:
+        yield OLD_PODS

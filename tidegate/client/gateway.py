@@ -161,7 +161,7 @@ class GatewayClient:
         path = _path(handle.rollout, handle.run_id) + "/end" + ("?until_held=true" if until_held else "")
         try:
             async with asyncio.timeout(timeout.total_seconds() if timeout else None):
-                while (result := await self._ask_patiently(path)) is None:
+                while (result := await self._request_end(path)) is None:
                     pass
         except TimeoutError as error:
             raise StillRunningError(
@@ -170,7 +170,7 @@ class GatewayClient:
             ) from error
         return expected_result(handle, result)
 
-    async def _ask_patiently(self, path: str) -> ReleaseResult | None:
+    async def _request_end(self, path: str) -> ReleaseResult | None:
         try:
             return await self._request("GET", path, ReleaseResult)
         except (UnreachableError, NoWorkerError):

@@ -123,7 +123,7 @@ def _check_conditions(rules: RunRules) -> None:
 
 
 def _checked(name: str) -> str:
-    if _OF_A_RELEASE.fullmatch(name):  # a release ends what stands under a name of its own, whoever began it
+    if _OF_A_RELEASE.fullmatch(name):  # a release cancels any run under a name of its own
         raise _refused(
             f"{name!r} is as a release names its analysis runs: ROLLOUT-HASH-REVISION", "give another --name, or none"
         )

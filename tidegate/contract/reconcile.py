@@ -112,7 +112,7 @@ class Reconcile(OfRollout):
     since: int = 0  # number of the first write after the last pass whose end is not known; 0: there is none
     # Newest resourceVersions of the pass before. Empty where the release has written anything since, or may have.
     seen: dict[str, str] = Field(default_factory=dict)
-    # The release goes on and reports again as soon as the state is reached: `.status` is left to the next pass.
+    # The release goes on and reports again as soon as the state is reached: what there is to tell is left to that pass.
     awaited: bool = False
 
     @cached_property
@@ -157,7 +157,7 @@ class Reconciled(Payload):
     # Newest resourceVersions that the pass has read or written: nothing older may decide on the next action.
     seen: dict[str, str] = Field(default_factory=dict)
     run_id: str = ""  # of the run that has seen them
-    left: bool = False  # the status was left to the next pass
+    left: bool = False  # status, Events and AnalysisRun objects were left to the next pass
 
 
 class AwaitChange(OfRollout):

@@ -35,7 +35,7 @@ class FieldRef(Model):
 
 
 class TemplateValueFrom(Model):
-    """Where a template's argument takes its value from."""
+    """Source of a template argument's value."""
 
     secret_key_ref: SecretKeyRef | None = None
     field_ref: FieldRef | None = None
@@ -50,7 +50,7 @@ class TemplateArgument(Model):
 
 
 class RolloutValueFrom(Model):
-    """Where an argument that a Rollout supplies takes its value from; the hash is `Stable` or `Latest`."""
+    """Source of the value of an argument that a Rollout supplies; the hash is `Stable` or `Latest`."""
 
     pod_template_hash_value: str | None = None
     field_ref: FieldRef | None = None
@@ -78,7 +78,7 @@ class DryRun(Model):
 
 
 class MeasurementRetention(Model):
-    """How many measurements are kept of the metrics that a regular expression names."""
+    """Number of measurements that are kept of the metrics that a regular expression matches."""
 
     metric_name: str = ""
     limit: Int32 = 0
@@ -119,7 +119,7 @@ class Plugins(OpenModel):
 
 
 class MetricProvider(Model):
-    """Where a metric is measured: exactly one of these; those that nobody here measures are kept as they are."""
+    """The provider of a metric: exactly one of these; unknown ones are kept as they are."""
 
     datadog: Datadog | None = None
     prometheus: Prometheus | None = None
@@ -149,7 +149,7 @@ class MetricProvider(Model):
 
 
 class Metric(Model):
-    """One measurement and what is said of it, in Argo's order. `interval` and `initial_delay` are Go durations.
+    """One metric with its conditions, in Argo's order. `interval` and `initial_delay` are Go durations.
 
     Every text may hold `{{args.name}}`, which is why the numbers are int-or-string.
     """
@@ -188,5 +188,5 @@ class AnalysisTemplate(Model):
 
     @property
     def cluster_scope(self) -> bool:
-        """Whether it is a ClusterAnalysisTemplate."""
+        """True for a ClusterAnalysisTemplate."""
         return self.kind == "ClusterAnalysisTemplate"

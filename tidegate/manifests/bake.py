@@ -26,7 +26,7 @@ def read_duration(text: object) -> timedelta:
 
 
 def bake_duration(annotations: Mapping[str, Any]) -> timedelta | None:
-    """How long a bake lasts, zero: there is none; None without the annotation.
+    """Duration of the bake, zero: there is none; None without the annotation.
 
     Raises ValueError that names annotation, value and remedy.
     """

@@ -4,7 +4,7 @@ from tidegate.report.analysis_run_object import analysis_run_object, analysis_ru
 from tidegate.report.explain import explain, explain_run
 from tidegate.report.explanation_models import Explanation, GateExplanation, MetricExplanation, TimelineEntry
 from tidegate.report.forecast import forecast_sentences, forecast_view
-from tidegate.report.kubernetes_events import kubernetes_event
+from tidegate.report.kubernetes_events import joined, kubernetes_event
 from tidegate.report.markdown import analysis_details, details
 from tidegate.report.notifications import Subscriptions, notifications_for, read_subscriptions
 from tidegate.report.rollout_status import pause_conditions, rollout_status
@@ -24,6 +24,7 @@ __all__ = [
     "explain_run",
     "forecast_sentences",
     "forecast_view",
+    "joined",
     "kubernetes_event",
     "notifications_for",
     "pause_conditions",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Final
 
 from tidegate.contract import Document, Event, Target
@@ -12,12 +13,41 @@ from tidegate.manifests.plain_text import harmless
 from tidegate.report.timestamps import rfc3339
 
 COMPONENT: Final = "tidegate"
+BETWEEN: Final = " | "  # the texts of one Event
 
 # Limits of the API (k8s.io/api events/v1): a longer note is refused.
 _LONGEST_MESSAGE_BYTES: Final = 1024
 _LONGEST_NAME: Final = 253
 _DIGEST_LENGTH: Final = 16
 _CUT: Final = "..."
+
+
+def joined(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Events of which those of one reason are one, with the texts in order and the time of the last.
+
+    Each Event is a request to the API server, and a step brings several of a reason, such as the scaling of both
+    versions. Warnings stay apart, as people count them; so does a text for which an Event has no room.
+    """
+    found: list[Event] = []
+    places: dict[str, int] = {}  # of the Event that takes more of a reason
+    for event in events:
+        place = places.get(event.reason)
+        both = _both(found[place], event) if place is not None and not event.warning else None
+        if place is not None and both is not None:
+            found[place] = both
+            continue
+        if not event.warning:
+            places[event.reason] = len(found)
+        found.append(event)
+    return tuple(found)
+
+
+def _both(first: Event, second: Event) -> Event | None:
+    """Two as one; None where that would be too long, or they are about different analysis runs."""
+    text = BETWEEN.join((first.message, second.message))
+    if first.analysis != second.analysis or len(harmless(text).encode()) > _LONGEST_MESSAGE_BYTES:
+        return None
+    return first.model_copy(update={"at": second.at, "message": text})
 
 
 def event_name(event: Event, rollout: str, uid: str, run: str, number: int) -> str:

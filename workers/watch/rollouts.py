@@ -246,7 +246,7 @@ class _ObjectWorker:
                 return await self._dispatcher.dispatch(namespace, name, observed)
         except (TidegateError, ApplicationError) as error:
             log.warning("not answered yet", namespace=namespace, name=name, why=error.message)
-        except Exception:  # one object that nobody foresaw must not keep the others from being attended to
+        except Exception:  # an unforeseen error of one object must not stop the others
             log.exception("not answered", namespace=namespace, name=name)
         return True
 

@@ -14,7 +14,7 @@ from temporalio import activity
 from activities.metrics.datadog.access import DatadogAccess
 from activities.metrics.datadog.batch import PendingQuery, batches, measure_batch
 from activities.metrics.datadog.credentials import CredentialsError, CredentialsFinder
-from activities.metrics.datadog.request import read_question
+from activities.metrics.datadog.request import read_query
 from activities.metrics.provider import ConfigError, Failed, MetricQuery, Outcome, ProviderRunner
 from activities.secrets.store import NamedSecrets
 from activities.transport.outgoing import Outgoing
@@ -73,7 +73,7 @@ class DatadogProvider:
             provider = asked.read(Provider, KEY)
             # Argo looks for credentials before it looks at the queries, and so reports their absence first.
             await self._finder.find(provider.secret_ref, asked.namespace)
-            question = read_question(provider)
+            question = read_query(provider)
         except (ConfigError, CredentialsError) as error:
             return Failed(str(error))
         return PendingQuery(index, question, question.window(asked.at.timestamp()), provider.secret_ref)

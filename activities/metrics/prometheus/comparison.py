@@ -24,7 +24,7 @@ from activities.metrics.prometheus.count_queries import (
 )
 from activities.metrics.prometheus.counters import LOOKBACK, PodCounters, increases, version_counts
 from activities.metrics.prometheus.provider import KEY, PrometheusSettings
-from activities.metrics.prometheus.request import ADDRESS_VARIABLE, PrometheusQuery, over_range, read_question
+from activities.metrics.prometheus.request import ADDRESS_VARIABLE, PrometheusQuery, over_range, read_query
 from activities.metrics.prometheus.response import LabelledSeries, read_labels, read_matrix
 from activities.metrics.provider import ConfigError
 from activities.secrets.store import NamedSecrets
@@ -43,7 +43,7 @@ ABOVE: Final = {SLOW90: 0.10, SLOW99: 0.01}
 """Largest share of stable's requests that may be slower than the bound of a bucket that is taken as a percentile."""
 
 
-class Window(NamedTuple):
+class CountWindow(NamedTuple):
     """Buckets from `start` up to `end` in unix seconds, with the times at which counters are looked at."""
 
     start: int
@@ -93,7 +93,7 @@ class PrometheusComparison:
         notes: tuple[str, ...] = ()
         if any(event.name in LATENCY_EVENTS for event in asked.wanted.events):
             thresholds, notes = await self._thresholds(asked, start, end)
-        window = Window(start, end, asked.wanted.bucket)
+        window = CountWindow(start, end, asked.wanted.bucket)
         known = asked.with_thresholds(thresholds)
         found = await self._counters(known, window)
         _, stable = version_prefixes(asked)
@@ -106,7 +106,7 @@ class PrometheusComparison:
 
     async def counts(self, asked: CountQuery, start: int, end: int) -> Counted:
         """Both versions, as `CountSource` says."""
-        window = Window(start, end, asked.wanted.bucket)
+        window = CountWindow(start, end, asked.wanted.bucket)
         found = await self._counters(asked, window)
         canary, stable = (_totals(found, window, prefix) for prefix in version_prefixes(asked))
         rows = []
@@ -118,7 +118,7 @@ class PrometheusComparison:
                 rows.append(CountRow(start=at - window.bucket, counts=tuple(counts)))
         return Counted(rows)
 
-    async def _counters(self, asked: CountQuery, window: Window) -> _Counters:
+    async def _counters(self, asked: CountQuery, window: CountWindow) -> _Counters:
         """All counters of both versions, each query asked once."""
         events = event_counters(asked)
         texts = _texts(events)
@@ -156,7 +156,7 @@ class PrometheusComparison:
         source = source_of(asked)
         given = {"address": source.address, "query": text}
         provider = Provider.model_validate(given).model_copy(update={"authentication": source.authentication})
-        return read_question(provider, self._address, datetime.fromtimestamp(at, UTC))
+        return read_query(provider, self._address, datetime.fromtimestamp(at, UTC))
 
 
 class _Counters(NamedTuple):
@@ -230,7 +230,7 @@ def _whole(values: Mapping[float, float]) -> dict[int, float]:
     return {round(at): value for at, value in values.items()}
 
 
-def _totals(found: _Counters, window: Window, prefix: str) -> list[dict[int, tuple[float, float]]]:
+def _totals(found: _Counters, window: CountWindow, prefix: str) -> list[dict[int, tuple[float, float]]]:
     """Requests and bad ones of each event, of the pods whose names begin so."""
     return [
         version_counts(
@@ -247,7 +247,7 @@ def _of(totals: Mapping[int, tuple[float, float]], at: int) -> tuple[float | Non
     return totals.get(at, (None, None))
 
 
-def _hour(found: _Counters, window: Window, prefix: str) -> list[HourRow]:
+def _hour(found: _Counters, window: CountWindow, prefix: str) -> list[HourRow]:
     """Rows of the pods whose names begin so."""
     totals = _totals(found, window, prefix)
     rows = []

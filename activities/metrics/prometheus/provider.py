@@ -1,4 +1,4 @@
-"""Measurements by Prometheus, and by all that speaks its query API: one query for each metric, all at once."""
+"""Measurements by Prometheus, and by other servers with its query API: one query for each metric, side by side."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from temporalio import activity
 from activities.metrics.authentication import Authorizer
 from activities.metrics.http_provider import outcome
 from activities.metrics.prometheus.access import PrometheusAccess
-from activities.metrics.prometheus.request import ADDRESS_VARIABLE, PrometheusQuery, read_question
+from activities.metrics.prometheus.request import ADDRESS_VARIABLE, PrometheusQuery, read_query
 from activities.metrics.prometheus.response import read_value
 from activities.metrics.provider import MetricQuery, MetricValue, Outcome, ProviderRunner, answer_each
 from activities.secrets.store import NamedSecrets
@@ -25,7 +25,7 @@ KEY = "prometheus"
 
 
 class PrometheusSettings(BaseModel):
-    """Where queries go when neither the manifest nor ARGO_ROLLOUTS_PROMETHEUS_ADDRESS says it."""
+    """Default address, when neither the manifest nor ARGO_ROLLOUTS_PROMETHEUS_ADDRESS has one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -59,12 +59,12 @@ class PrometheusProvider:
         """One reading of each metric. Raises ApplicationError of type `RateLimited`."""
         return await self._measuring.readings(request, self)
 
-    async def answer(self, asked: Sequence[MetricQuery]) -> list[Outcome]:
+    async def answer(self, queries: Sequence[MetricQuery]) -> list[Outcome]:
         """One outcome for each metric, as `Provider` says."""
-        return await answer_each(asked, self._answer)
+        return await answer_each(queries, self._answer)
 
-    async def _answer(self, asked: MetricQuery) -> Outcome:
-        return await outcome(lambda: read_question(asked.read(Provider, KEY), self._address, asked.at), self._measure)
+    async def _answer(self, query: MetricQuery) -> Outcome:
+        return await outcome(lambda: read_query(query.read(Provider, KEY), self._address, query.at), self._measure)
 
-    async def _measure(self, question: PrometheusQuery) -> MetricValue:
-        return read_value(await self._access.send(question), question.url)
+    async def _measure(self, query: PrometheusQuery) -> MetricValue:
+        return read_value(await self._access.send(query), query.url)

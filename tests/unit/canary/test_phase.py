@@ -33,6 +33,12 @@ def test_the_pods_that_are_missing_are_named(updated: int, available: int, lacks
     assert list(missing_pods(updated, available, wanted=2)) == lacks
 
 
+def test_older_pods_that_answer_requests_are_named_last() -> None:
+    pending = "old replicas are pending termination"
+    assert list(missing_pods(2, 2, wanted=2, old=1)) == [pending]
+    assert list(missing_pods(2, 1, wanted=2, old=1)) == ["updated replicas are still becoming available", pending]
+
+
 def test_fields_that_no_rule_asks_for_are_kept() -> None:
     status = RolloutStatus.of(rollout(DONE | {"collisionCount": 2, "canary": {"stablePingPong": "ping"}}))
     assert status.to_wire() == DONE | {"collisionCount": 2, "canary": {"stablePingPong": "ping"}}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tidegate.analysis.compare.models import GUARD, Margin, OnUnfair
-from tidegate.analysis.compare.settings import SettingsError, automatic_margins, comparison_of
+from tidegate.analysis.compare.settings import ComparisonSettingsError, automatic_margins, comparison_of
 from tidegate.manifests.documents import from_objects
 from tidegate.manifests.findings import Finding, ManifestError, Severity
 from tidegate.manifests.lint import check_release, lint
@@ -171,7 +171,7 @@ def test_a_setting_that_nothing_can_be_compared_with_is_an_error_at_its_field(
     assert [each.path for each in errors] == [f"{AT}{path}"]
     assert message in errors[0].message
     if "address" not in path:  # which the client of the provider judges
-        with pytest.raises(SettingsError, match=r"provider\.plugin\['tidegate/compare'\]"):
+        with pytest.raises(ComparisonSettingsError, match=r"provider\.plugin\['tidegate/compare'\]"):
             comparison_of(Compare.model_validate(settings))
 
 
@@ -230,7 +230,7 @@ def test_arguments_may_stand_in_every_text() -> None:
         "events": [{"name": "errors", "times": "{{args.x}}", "plus": "{{args.x}}", "weight": "{{args.x}}"}],
     }
     assert found(settings) == []
-    with pytest.raises(SettingsError, match=r"\{\{args\.x\}\} is no value"):
+    with pytest.raises(ComparisonSettingsError, match=r"\{\{args\.x\}\} is no value"):
         comparison_of(Compare.model_validate(settings))
 
 

@@ -76,10 +76,10 @@ def test_the_overlay_changes_times_only_and_shortens_them() -> None:
 
 def test_an_overlay_says_where_a_value_comes_from() -> None:
     rollout = load([CHECKOUT / "fast"]).rollout().document
-    assert rollout.place(("spec", "strategy", "canary", "steps", 1, "pause", "duration")).file.endswith(
+    assert rollout.location(("spec", "strategy", "canary", "steps", 1, "pause", "duration")).file.endswith(
         "rollout-patch.yaml"
     )
-    assert rollout.place(("spec", "replicas")).file.endswith("corrected/rollout.yaml")
+    assert rollout.location(("spec", "replicas")).file.endswith("corrected/rollout.yaml")
 
 
 def seconds(value: str | int) -> float:

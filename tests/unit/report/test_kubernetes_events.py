@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tests.unit.report.accounts import event
 from tidegate.contract import Event, Target
-from tidegate.report import kubernetes_event
+from tidegate.manifests.plain_text import harmless
+from tidegate.report import joined, kubernetes_event
+from tidegate.report.kubernetes_events import BETWEEN
 
 TARGET = Target(namespace="payments", name="checkout")
 
@@ -65,3 +70,35 @@ def test_a_message_is_cut_where_the_api_would_refuse_it() -> None:
     message = document(event(1, "RolloutAborted", "é" * 600))["message"]
     assert message == "é" * 510 + "..."
     assert document(event(1, "RolloutAborted", "x" * 1024))["message"] == "x" * 1024
+
+
+def test_events_of_one_reason_are_one_with_the_time_of_the_last() -> None:
+    told = joined(
+        [
+            event(1, "RolloutStepCompleted", "step 1"),
+            event(2, "ScalingReplicaSet", "up"),
+            event(3, "RolloutStepCompleted", "step 2"),
+        ]
+    )
+    assert [(each.reason, each.message) for each in told] == [
+        ("RolloutStepCompleted", "step 1 | step 2"),
+        ("ScalingReplicaSet", "up"),
+    ]
+    assert told[0].at == event(3, "", "").at
+
+
+def test_warnings_and_events_of_other_analysis_runs_stay_apart() -> None:
+    warnings = [event(1, "TrafficRoutingError", text, warning=True) for text in ("refused", "refused again")]
+    runs = [event(2, "AnalysisRunRunning", name, analysis=name) for name in ("first", "second")]
+    told = (*warnings, *runs)
+    assert joined(told) == told
+
+
+@given(st.lists(st.tuples(st.sampled_from(["A", "B"]), st.text(max_size=400)), max_size=12))
+def test_no_text_is_lost_or_cut_that_an_event_has_room_for(texts: list[tuple[str, str]]) -> None:
+    told = joined(event(1, reason, text) for reason, text in texts)
+    for reason in ("A", "B"):
+        mine = [each for each in told if each.reason == reason]
+        assert BETWEEN.join(each.message for each in mine) == BETWEEN.join(text for of, text in texts if of == reason)
+        joints = [each for each in mine if BETWEEN in each.message]
+        assert all(document(each)["message"] == harmless(each.message) for each in joints)

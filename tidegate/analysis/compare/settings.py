@@ -25,7 +25,7 @@ LARGEST_PLUS: Final = 0.02
 """A `plus: auto` that nothing was found for."""
 
 
-class SettingsError(ValueError):
+class ComparisonSettingsError(ValueError):
     """Settings that nothing can be compared with; the text names the field."""
 
 
@@ -33,7 +33,7 @@ def comparison_of(asked: Compare, *, plus: Mapping[str, float] | None = None, me
     """The comparison that a metric asks for.
 
     `plus` are the margins by event that were chosen for `plus: auto`, `metrics` is how many comparisons the release
-    has, which share what it may abort falsely. Raises SettingsError.
+    has, which share what it may abort falsely. Raises ComparisonSettingsError.
     """
     check(asked)
     guard = asked.wanted_guard()
@@ -57,11 +57,11 @@ def automatic_margins(asked: Compare) -> tuple[str, ...]:
 
 
 def check(asked: Compare) -> None:
-    """Raise SettingsError for what is wrong, or left to an argument that nobody gave."""
+    """Raise ComparisonSettingsError for what is wrong, or left to an argument that nobody gave."""
     for where, message, remedy in asked.problems():
-        raise SettingsError(f"{_named(where)}: {message} ({remedy})")
+        raise ComparisonSettingsError(f"{_named(where)}: {message} ({remedy})")
     if left := _left_open(asked):
-        raise SettingsError(f"{_named(())}: {left} is no value")
+        raise ComparisonSettingsError(f"{_named(())}: {left} is no value")
 
 
 def _named(where: tuple[str | int, ...]) -> str:

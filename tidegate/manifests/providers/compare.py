@@ -70,7 +70,7 @@ class ComparePrometheus(Model):
     authentication: Authentication = Authentication()
 
 
-class Versions(Model):
+class VersionTags(Model):
     """Values of the tag that tells the versions apart, where the pod templates do not say."""
 
     canary: str = ""
@@ -107,7 +107,7 @@ class Compare(Model):
 
     datadog: CompareDatadog | None = None
     prometheus: ComparePrometheus | None = None
-    versions: Versions = Versions()
+    versions: VersionTags = VersionTags()
     events: Items[CompareEvent] | None = None
     false_promotion: Number = "5%"
     false_abort: Number = "1%"
@@ -258,7 +258,7 @@ def _source_problems(asked: Compare) -> Iterator[Problem]:
         yield ("versions",), "Prometheus tells versions apart by their pods", "leave versions out"
 
 
-def _version_tag_problems(datadog: CompareDatadog, versions: Versions) -> Iterator[Problem]:
+def _version_tag_problems(datadog: CompareDatadog, versions: VersionTags) -> Iterator[Problem]:
     tag = datadog.version_tag.strip()
     at: Path = ("datadog", "versionTag")
     if not tag:

@@ -1,4 +1,4 @@
-"""What makes a metric impossible to judge. Source and texts: argo-rollouts, metric validation."""
+"""Errors of a metric that cannot be judged. Source and texts: argo-rollouts, metric validation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class MetricProblem(NamedTuple):
 
 
 def metric_problems(metric: Metric) -> Iterator[MetricProblem]:
-    """Everything that is wrong with a metric whose arguments are substituted, in the order in which Argo looks."""
+    """All errors of a metric whose arguments are substituted, in Argo's order."""
     yield from _limit_problems(metric)
     yield from _count_problems(metric)
     yield from _duration_problem("interval", "invalid interval string", metric.interval)
