@@ -143,17 +143,17 @@ async def _forecast(plan: Plan, compared: _Compared) -> ComparisonForecast:
     rule = compared.rule
     none = ComparisonForecast(metric=rule.name, gates=tuple(compared.gates), source=rule.source)
     try:
-        begun = await _begin(plan, compared)
+        started = await _begin(plan, compared)
     except ActivityError as error:
         refused = isinstance(error.cause, ApplicationError) and error.cause.type == ErrorType.REJECTED
         return none.model_copy(update={"error": _cause(error, rule.source), "refused": refused})
-    seconds = min(begun.forecast.seconds or begun.wanted.max_wait, begun.wanted.max_wait)
+    seconds = min(started.forecast.seconds or started.wanted.max_wait, started.wanted.max_wait)
     numbers = {
-        "wanted": begun.wanted,
-        "forecast": begun.forecast,
+        "wanted": started.wanted,
+        "forecast": started.forecast,
         "readings": PACE.readings(seconds, len(plan.planned_weights)),
-        "queries": begun.queries,
-        "notes": begun.notes,
+        "queries": started.queries,
+        "notes": started.notes,
     }
     return none.model_copy(update=numbers)
 
@@ -173,7 +173,7 @@ async def _begin(plan: Plan, compared: _Compared) -> ComparisonBegun:
     request = BeginComparison(
         target=target, at=now, first_traffic=now, weights=plan.planned_weights, metrics=compared.number
     )
-    begun: ComparisonBegun = await workflow.execute_activity(
+    started: ComparisonBegun = await workflow.execute_activity(
         Activity(f"begin_comparison_{compared.rule.source}"),
         request,
         result_type=ComparisonBegun,
@@ -184,7 +184,7 @@ async def _begin(plan: Plan, compared: _Compared) -> ComparisonBegun:
         retry_policy=RETRY,
         summary=compared.rule.name,
     )
-    return begun
+    return started
 
 
 def _notes(plan: Plan) -> Iterator[str]:

@@ -88,7 +88,7 @@ class ComparisonForecast(Payload):
 
 
 class ReleaseForecast(Payload):
-    """What a release could prove at the traffic of the hour before.
+    """Forecast of what a release can prove, by the traffic of the hour before.
 
     `weights` are those of its steps above 0 and below 100 %, `pauses` is the time in seconds that its timed pauses
     take.

@@ -1,4 +1,4 @@
-"""What a release can prove at its traffic, in plain words."""
+"""Text of a forecast: when a release can prove its version, in plain English."""
 
 from __future__ import annotations
 
