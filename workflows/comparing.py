@@ -6,7 +6,7 @@ Reading is an activity. Folding and judging run here, so every decision can be r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.compare.judge import ALARM, judge
+    from tidegate.analysis.compare.measurement import RULING, metadata_of
     from tidegate.analysis.compare.models import DecisionPoint, Judgement, Ruling, Weight
     from tidegate.analysis.compare.state import read, weight_to_judge
     from tidegate.analysis.metric import MetricRules
@@ -46,8 +47,6 @@ with workflow.unsafe.imports_passed_through():
 
 AFTER_ERROR = timedelta(seconds=10)  # as every metric (argo-rollouts, DefaultErrorRetryInterval)
 _PHASES = {Ruling.ABORT: Phase.FAILED, Ruling.CLEAR: Phase.SUCCESSFUL, Ruling.UNDECIDED: Phase.INCONCLUSIVE}
-RULING = "ruling"  # in the metadata of a measurement
-SINCE = "since"  # beginning of the weight that the ruling is about, seconds since 1970
 
 
 Answered = TypeVar("Answered", bound=Payload)
@@ -195,7 +194,8 @@ class Comparisons:
             if not (isinstance(error.cause, ApplicationError) and error.cause.type == ErrorType.REJECTED):
                 raise
             verdict = Verdict(phase=Phase.INCONCLUSIVE, message=cause_of(error), reason=cause_of(error))
-            self._found(one, started, {"value": cause_of(error), "verdict": verdict})
+            metadata = {RULING: str(Ruling.UNDECIDED)}
+            self._found(one, started, {"value": cause_of(error), "verdict": verdict, "metadata": metadata})
             await workflow.wait_condition(lambda: False)  # until the run ends it
             raise
 
@@ -220,7 +220,7 @@ class Comparisons:
         reading: dict[str, Any] = {
             "value": judgement.sentence,
             "notes": answered.notes,
-            "metadata": {RULING: str(ruling), SINCE: "" if weight is None else f"{weight.since:.3f}"},
+            "metadata": metadata_of(judgement, weight),
         }
         if decides:
             reading["verdict"] = Verdict(phase=_PHASES[ruling], message=judgement.sentence, reason=judgement.sentence)
@@ -276,11 +276,3 @@ class Comparisons:
                 if is_cancelled_exception(error) or (delay := retries.delay(error)) is None:
                     raise
             await workflow.sleep(delay, summary=f"until {one.rule.source} is asked again")
-
-
-def rulings(status: AnalysisStatus) -> Iterable[tuple[str, str]]:
-    """Yield ruling and beginning of its weight of each comparison's newest measurement."""
-    for metric in status.metrics:
-        for measurement in metric.measurements[-1:]:
-            if RULING in measurement.metadata:
-                yield measurement.metadata[RULING], measurement.metadata[SINCE]
