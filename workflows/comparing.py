@@ -54,7 +54,7 @@ Answered = TypeVar("Answered", bound=Payload)
 
 @dataclass
 class Guidance:
-    """What the release says to comparisons: the weights that took effect, and that it waits for their verdict."""
+    """Weights that took effect, and whether the release waits for the verdicts of comparisons."""
 
     weights: tuple[Weight, ...] = ()
     concludes: bool = False
@@ -65,17 +65,17 @@ class _OneComparison:
 
     def __init__(self, rule: MetricRules) -> None:
         self.rule = rule
-        self.begun: ComparisonBegun | None = None
+        self.baseline: ComparisonBegun | None = None
         self.judgement: Judgement | None = None
         self.task: asyncio.Task[None] | None = None
 
-    def fold(self, begun: ComparisonBegun, reading: CountReading, guidance: Guidance, first_traffic: float) -> None:
+    def fold(self, baseline: ComparisonBegun, reading: CountReading, guidance: Guidance, first_traffic: float) -> None:
         """Fold one reading and judge by it."""
-        state, evidence = read(begun.wanted, begun.state, reading.rows, guidance.weights, reading.at)
+        state, evidence = read(baseline.wanted, baseline.state, reading.rows, guidance.weights, reading.at)
         weight = weight_to_judge(guidance.weights, reading.at, concludes=guidance.concludes)
         point = DecisionPoint(now=reading.at, first_traffic=first_traffic, weight=weight, settle=state.table.settle)
-        self.begun = begun.model_copy(update={"state": state})
-        self.judgement = judge(begun.wanted, evidence, point)
+        self.baseline = baseline.model_copy(update={"state": state})
+        self.judgement = judge(baseline.wanted, evidence, point)
 
 
 class Comparisons:
@@ -90,7 +90,7 @@ class Comparisons:
         guidance.weights = guidance.weights or before.weights or request.weights
         guidance.concludes = guidance.concludes or before.concludes
         for name, one in self._ones.items():
-            one.begun = before.begun.get(name)
+            one.baseline = before.baselines.get(name)
 
     def start(self) -> None:
         """Begin to read; comparisons that were restored go on where they stopped."""
@@ -144,12 +144,12 @@ class Comparisons:
 
     def saved(self) -> ComparisonsSaved:
         """Return the state of each, for a run that continues as new."""
-        begun = {name: one.begun for name, one in self._ones.items() if one.begun is not None}
-        return ComparisonsSaved(begun=begun, weights=self._guidance.weights, concludes=self._guidance.concludes)
+        baselines = {name: one.baseline for name, one in self._ones.items() if one.baseline is not None}
+        return ComparisonsSaved(baselines=baselines, weights=self._guidance.weights, concludes=self._guidance.concludes)
 
     async def _compare(self, one: _OneComparison) -> None:
-        """Read and judge until somebody ends this; errors are readings, too."""
-        if one.rule.initial_delay and one.begun is None:
+        """Read and judge until cancelled. Errors are readings, too."""
+        if one.rule.initial_delay and one.baseline is None:
             await workflow.sleep(one.rule.initial_delay, summary=f"initialDelay of {one.rule.name}")
         while True:
             await workflow.wait_condition(lambda: any(weight.share > 0 for weight in self._guidance.weights))
@@ -164,17 +164,17 @@ class Comparisons:
 
     async def _read_once(self, one: _OneComparison, started: datetime) -> None:
         """Read for a minute, and fold reading by reading as the activity did."""
-        if one.begun is None:
-            one.begun = await self._begin(one, started)
+        if one.baseline is None:
+            one.baseline = await self._begin(one, started)
         guidance = replace(self._guidance)
-        reading = asyncio.create_task(self._counts(one, one.begun, guidance))
+        reading = asyncio.create_task(self._counts(one, one.baseline, guidance))
         await workflow.wait_condition(lambda: reading.done() or guidance != self._guidance)
         if not reading.done():  # it is read again, under what the release has sent now
             let_go(reading)
             return
         read_so_far = reading.result()
         for each in read_so_far.readings:
-            one.fold(one.begun, each, guidance, self._first_traffic)
+            one.fold(one.baseline, each, guidance, self._first_traffic)
         if one.judgement is not None and read_so_far.readings:
             self._judged(one, started, read_so_far, one.judgement)
 
@@ -199,12 +199,12 @@ class Comparisons:
             await workflow.wait_condition(lambda: False)  # until the run ends it
             raise
 
-    async def _counts(self, one: _OneComparison, begun: ComparisonBegun, guidance: Guidance) -> CompareReadings:
+    async def _counts(self, one: _OneComparison, baseline: ComparisonBegun, guidance: Guidance) -> CompareReadings:
         last = one.judgement
         request = CompareRequest(
             target=self._target(one),
-            wanted=begun.wanted,
-            state=begun.state,
+            wanted=baseline.wanted,
+            state=baseline.state,
             weights=guidance.weights,
             first_traffic=self._first_traffic,
             ruling=last.ruling if last is not None else Ruling.WAIT,

@@ -162,7 +162,7 @@ class Plan:
         return self.weight_at(index) >= FULL and (index == 0 or self.weight_at(index - 1) < FULL)
 
     def is_last_weight(self, index: int) -> bool:
-        """Whether what follows the weight at a step is all of the traffic."""
+        """True when all of the traffic follows the weight at a step."""
         weight = self.weight_at(index)
         later = (self.weight_at(number) for number in range(index + 1, len(self.steps) + 1))
         return 0 < weight < FULL and next((other for other in later if other != weight), FULL) >= FULL

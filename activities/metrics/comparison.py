@@ -58,7 +58,7 @@ SHOWN_OTHERS = 0.05
 
 @dataclass(frozen=True)
 class CountQuery:
-    """What is to be counted, with every argument in place. `versions` are canary's and stable's values of the tag."""
+    """Counts to be read, with every argument in place. `versions` are canary's and stable's values of the tag."""
 
     settings: Compare
     wanted: Comparison
@@ -100,11 +100,11 @@ class CountSource(Protocol):
     Both methods raise ConfigError, ResponseError, RateLimitedError, TransportError and TokenError.
     """
 
-    async def hour(self, asked: CountQuery, start: int, end: int) -> HourCounts:
+    async def hour(self, query: CountQuery, start: int, end: int) -> HourCounts:
         """Stable from `start` up to `end`, which is at most an hour."""
         ...
 
-    async def counts(self, asked: CountQuery, start: int, end: int) -> Counted:
+    async def counts(self, query: CountQuery, start: int, end: int) -> Counted:
         """Both versions from `start` up to `end`, which is at most an hour; a bucket without a point has no row."""
         ...
 
@@ -125,12 +125,12 @@ class ComparisonRunner:
         Raises ApplicationError: `RateLimited` with the delay that the source asks for, `Unavailable` for no usable
         answer, and `Rejected` for settings or versions that cannot be compared.
         """
-        async with self._told(request.target) as arguments:
+        async with self._arguments(request.target) as arguments:
             settings = self._settings(request.target, arguments)
             wanted = comparison_of(settings, plus=request.plus, metrics=request.metrics)
-            asked = _query(request.target, settings, wanted)
+            query = _query(request.target, settings, wanted)
             end = int(request.at // wanted.bucket) * wanted.bucket
-            hour = await source.hour(asked, end - HOUR // wanted.bucket * wanted.bucket, end)
+            hour = await source.hour(query, end - HOUR // wanted.bucket * wanted.bucket, end)
             wanted = _with_thresholds(wanted, hour.thresholds)
             margins = {
                 name: chosen_plus(wanted, hour.rows, request.weights, name)
@@ -153,14 +153,14 @@ class ComparisonRunner:
         """
         readings: list[CountReading] = []
         notes: dict[str, None] = {}
-        async with self._told(request.target) as arguments:
+        async with self._arguments(request.target) as arguments:
             settings = self._settings(request.target, arguments)
-            asked = _query(request.target, settings, request.wanted)
+            query = _query(request.target, settings, request.wanted)
             state, ends = request.state, self.clock() + self.pace.whole
             while True:
                 now = self.clock()
                 try:
-                    counted = await self._counts(asked, source, state.table.final, now)
+                    counted = await self._counts(query, source, state.table.final, now)
                 except (RateLimitedError, ResponseError, TransportError, TokenError):
                     if not readings:
                         raise
@@ -176,15 +176,15 @@ class ComparisonRunner:
                 await self.sleep(wait)
             return CompareReadings(readings=tuple(readings), notes=_notes(arguments, notes))
 
-    async def _counts(self, asked: CountQuery, source: CountSource, start: int, now: float) -> Counted:
+    async def _counts(self, query: CountQuery, source: CountSource, start: int, now: float) -> Counted:
         """Counts of all whole and begun buckets from `start` to `now`, an hour at a time."""
-        bucket = asked.wanted.bucket
+        bucket = query.wanted.bucket
         end = int(now // bucket) * bucket
         longest = HOUR // bucket * bucket
         rows: list[CountRow] = []
         notes: dict[str, None] = {}
         for first in range(start, end, longest):
-            counted = await source.counts(asked, first, min(first + longest, end))
+            counted = await source.counts(query, first, min(first + longest, end))
             rows += counted.rows
             notes |= dict.fromkeys(counted.notes)
         return Counted(rows, tuple(notes))
@@ -194,7 +194,7 @@ class ComparisonRunner:
         return self.pace.wait(now - newest, alarmed=judgement.alarm >= ALARM)
 
     @asynccontextmanager
-    async def _told(self, target: CompareTarget) -> AsyncIterator[SecretArguments]:
+    async def _arguments(self, target: CompareTarget) -> AsyncIterator[SecretArguments]:
         """Secrets for the settings; what goes wrong is an ApplicationError without any of them in it."""
         arguments = SecretArguments({})
         try:

@@ -152,7 +152,6 @@ ELSEWHERE = (
 SHARED = {
     ("tidegate/contract/observation.py", "asked"),
     ("tidegate/contract/observation.py", "tell"),
-    ("tidegate/report/forecast.py", "words"),
     ("workflows/activity_calls.py", "tell"),
     ("workflows/publication.py", "asked"),
     ("workflows/release_status.py", "moment"),

@@ -143,6 +143,6 @@ class WeightsChanged(Payload):
 class ComparisonsSaved(Payload):
     """Comparisons of a run that continues as new, by metric, and what its release has sent to them."""
 
-    begun: dict[str, ComparisonBegun] = Field(default_factory=dict)
+    baselines: dict[str, ComparisonBegun] = Field(default_factory=dict)
     weights: tuple[Weight, ...] = ()
     concludes: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tidegate.analysis.compare.measurement import SEEN, comparison_of
-from tidegate.analysis.compare.words import percent
+from tidegate.analysis.compare.phrases import percent
 from tidegate.analysis.status import Measurement, MetricStatus
 from tidegate.contract import ReleaseStatus
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from tidegate.analysis.compare.measurement import comparison_of
-from tidegate.analysis.compare.words import time
+from tidegate.analysis.compare.phrases import time
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
 from tidegate.canary.phase import RolloutPhase
 from tidegate.contract import AnalysisKind, AnalysisRef, Compensation, CompensationState, ReleaseStatus, StepStatus

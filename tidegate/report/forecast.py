@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from tidegate.analysis.compare.models import BadEvent, Comparison, Provability
-from tidegate.analysis.compare.words import margin_text, percent
+from tidegate.analysis.compare.phrases import margin_text, percent
 from tidegate.contract import ComparisonForecast, ReleaseForecast
 
 NOT_PROVABLE: Final = "not-provable"

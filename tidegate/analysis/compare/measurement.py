@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from tidegate.analysis.compare.models import Judgement, Weight
-from tidegate.analysis.compare.words import percent
+from tidegate.analysis.compare.phrases import percent
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus
 
 RULING: Final = "ruling"
