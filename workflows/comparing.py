@@ -291,3 +291,12 @@ def rulings(status: AnalysisStatus) -> Iterable[tuple[str, str]]:
         for measurement in metric.measurements[-1:]:
             if RULING in measurement.metadata:
                 yield measurement.metadata[RULING], measurement.metadata[SINCE]
+
+
+def is_proven(status: AnalysisStatus, weight: Weight) -> bool:
+    """Return whether each comparison that counts is clear at a weight, and no newest measurement is bad."""
+    counting = [metric for metric in status.metrics if not metric.dry_run]
+    newest = [metric.measurements[-1] for metric in counting if metric.measurements]
+    compared = [each.metadata for each in newest if RULING in each.metadata]
+    clear = [each for each in compared if (each[RULING], each[SINCE]) == (Ruling.CLEAR, f"{weight.since:.3f}")]
+    return bool(clear) and clear == compared and all(each.phase in (Phase.SUCCESSFUL, Phase.RUNNING) for each in newest)

@@ -40,6 +40,7 @@ with workflow.unsafe.imports_passed_through():
         WeightsChanged,
         analysis_id,
     )
+    from workflows.comparing import is_proven
     from workflows.interruptions import let_go, sent
     from workflows.plan import Plan
     from workflows.release_status import ReleaseState
@@ -292,6 +293,14 @@ class Background:
         self._gate: Gate | None = None
         self.failed: GateFailed | None = None
         self.inconclusive = ""
+
+    @property
+    def is_proven(self) -> bool:
+        """True when each comparison that counts is clear at the weight in force, and no metric of the run is bad."""
+        gate, weights = self._gate, self._state.weights.all
+        if gate is None or not weights or self._done():
+            return False
+        return is_proven(self._state.latest_status(gate.reference), weights[-1])
 
     def start(self) -> None:
         """Start, also after an end; without a background analysis nothing happens."""
