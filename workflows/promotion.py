@@ -59,7 +59,7 @@ class Promotion:
         await self._reconciler.reached()
 
     async def _finish(self) -> ReleaseRequest | None:
-        """Healthy, with all pods. With a router the old ones stay for the scale-down delay. A newer version waits for neither."""
+        """Healthy, with all pods. A newer version waits neither for that nor for the delay of the old ones."""
         if not self._reconciler.is_complete:
             missing = OLD_PODS if self._reconciler.has_all_pods else STILL_COMING
             self._state.phase(RolloutPhase.PROGRESSING, missing)
