@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-fast kubernetes unit wire chaos schedules lint types format lock client-lock audit clean
+.PHONY: help demo test test-fast kubernetes unit wire chaos schedules judge lint types format lock client-lock audit clean
 .DEFAULT_GOAL := test
 
 # Installed again only when the lock or the project's own metadata changes.
@@ -55,6 +55,10 @@ chaos: $(STAMP)  ## releases among killed and frozen processes and failing links
 
 schedules: $(STAMP)  ## N random lives of a Rollout that nobody has played before, or from SEED=... on
 	TIDEGATE_SCHEDULES=$(or $(N),1000) $(if $(SEED),TIDEGATE_SEED=$(SEED)) $(BIN)/pytest tests/laws/test_releases.py -k new
+
+judge: $(STAMP)  ## N simulated rollouts of each kind against the goals of the comparison, good metrics and bad ones
+	$(BIN)/python -m benchmarks.judge --check --reps $(or $(N),20) --procs 2
+	$(BIN)/python -m benchmarks.judge --check --rough --reps $(or $(N),20) --procs 2
 
 lint: types  ## format, rules, walls between rooms, types
 	$(BIN)/ruff check .

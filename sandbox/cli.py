@@ -18,7 +18,7 @@ from sandbox.demo import SCENARIOS, run_demo
 from sandbox.kubernetes_api import serve_api
 from sandbox.processes import ProgramError
 from sandbox.world import open_world
-from tidegate.client.process_end import leave
+from tidegate.client.process_end import exit_process
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ def main() -> None:
     try:
         app()
     except SystemExit as ended:
-        leave(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
+        exit_process(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

@@ -20,7 +20,7 @@ from sandbox.account import account
 from sandbox.machine import slowness
 from sandbox.world import SLACK_CHANNEL, World, open_world
 from tidegate.cli.overview import overview
-from tidegate.cli.watch import Frame, draw, follow, tell
+from tidegate.cli.watch import Frame, draw, follow, print_changes
 from tidegate.client import ReleaseError, ReleaseHandle, TidegateClient, data_converter
 from tidegate.client.starts import UPDATE_TIMEOUT
 from tidegate.contract import Compensation, ReleaseRequest, ReleaseStatus, Source
@@ -91,7 +91,9 @@ class Demo:
     async def _watch(self, handle: ReleaseHandle) -> None:
         """The live tree on a terminal, what changes line by line elsewhere."""
         frames = follow(self._client, handle.rollout, run_id=handle.run_id, pods=self._console.is_terminal)
-        await (draw(self._console, _trees(frames)) if self._console.is_terminal else tell(self._console, frames))
+        await (
+            draw(self._console, _trees(frames)) if self._console.is_terminal else print_changes(self._console, frames)
+        )
 
     async def _ended(self, handle: ReleaseHandle) -> tuple[ReleaseStatus, str]:
         try:

@@ -55,12 +55,32 @@ class Window:
             seen += count
         return None
 
+    def slower(self, milliseconds: float) -> float:
+        """Requests that took longer; within a bucket they are taken to be spread evenly."""
+        found = 0.0
+        for lower, width, count in self.buckets:
+            part = (lower + width - milliseconds) / width if width else float(lower > milliseconds)
+            found += count * min(1.0, max(0.0, part))
+        return found
+
     def mean(self) -> float | None:
         """Mean latency in milliseconds, each request taken at the middle of its bucket; None without requests."""
         total = sum(count for _, _, count in self.buckets)
         if not total:
             return None
         return sum((lower + width / 2) * count for lower, width, count in self.buckets) / total
+
+
+def merged(windows: Iterable[Window]) -> Window:
+    """All that happened in several windows."""
+    requests = errors = 0
+    buckets: defaultdict[Bounds, int] = defaultdict(int)
+    for window in windows:
+        requests += window.requests
+        errors += window.errors
+        for lower, width, count in window.buckets:
+            buckets[lower, width] += count
+    return Window(requests, errors, tuple(sorted((*bounds, count) for bounds, count in buckets.items())))
 
 
 @dataclass(frozen=True)
@@ -124,6 +144,8 @@ class Telemetry:
     """
 
     def __init__(self) -> None:
+        self.versions: dict[str, str] = {}
+        """Versions by pod hash, as far as somebody said them."""
         self._series: dict[tuple[str, str], _Series] = {}
         self._buckets: dict[Bounds, int] = {}  # index of each bucket that was ever seen
         self._waiting: list[tuple[float, asyncio.Event]] = []
@@ -155,6 +177,11 @@ class Telemetry:
     def hashes(self, service: str) -> list[str]:
         """The pod hashes of a service that were ever sent a request, sorted."""
         return sorted(each for tag, each in self._series if tag == service and each)
+
+    def labels(self, pod_hash: str) -> Mapping[str, str]:
+        """Tags of the pods of a hash, beside those of the hash and the service."""
+        version = self.versions.get(pod_hash, "")
+        return {"version": version} if version else {}
 
     def totals(self) -> dict[str, Counts]:
         """Everything since the beginning, by pod hash."""

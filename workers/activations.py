@@ -1,23 +1,23 @@
-"""Workflows take their events one by one: in which order they act does not depend on which events came together.
+"""Gives a workflow its events one by one, so that its actions do not depend on the grouping of events into tasks.
 
-A workflow task brings every event since the one before, and the SDK wakes all who wait for any of them before it lets
-one go on. What a release asks for then follows from how the server shared the events out among tasks. A replay has to
-come to the same commands, and it does not always share them out as the worker did that ran the release:
+A workflow task brings every event since the one before, and the SDK wakes all waiting tasks before it lets one run. The
+commands of a release then follow from the server's grouping of events into tasks. A replay has to come to the same
+commands, and its grouping may differ from that of the worker that ran the release:
 
-* the events of a task that timed out or failed come again with the next one, and a worker that still holds the run in
-  its cache may have acted on them already;
-* a task that was completed without a command is joined with the one after it, if that brought updates alone, by a
-  worker that does not hold the run in its cache, and is taken apart again later (sdk-core, workflow_task_chunking.md).
+* The events of a task that timed out or failed come again with the next one. A worker that still has the run in its
+  cache may have acted on them already.
+* A task that was completed without a command is joined with the one after it, if that brought updates alone, by a
+  worker that does not have the run in its cache, and is split again later (sdk-core, workflow_task_chunking.md).
 
-So each event's consequences come to rest before the next event is taken. Signals go before what was waited for, as the
-SDK has it: core has put them there already, and the order in which they came is lost. Updates come last, for that is
-what they are: the server gives an update its place behind all events of the task that brings it (its
-`accepted_request_sequencing_event_id`), and one that was joined with an earlier task stays behind that task's events.
-A run's first task brings messages alone, and is handed on whole: the SDK promises that they are heard before `run`.
+So the consequences of each event come to rest before the next event is taken. Signals come first, as in the SDK: core
+has put them there already, and their own order is lost. Updates come last: the server orders an update behind all
+events of the task that brings it (its `accepted_request_sequencing_event_id`), and an update that was joined with an
+earlier task stays behind that task's events. A run's first task brings messages alone, and is passed on whole: the SDK
+promises that they are handled before `run`.
 
-A timer that has fired is over by the workflow's clock, too. A worker that took a run over after a lost task was seen to
-fire one with the time of the task before it: what looks at the clock then starts another timer, and a replay, which has
-the time of the task itself, does not.
+A timer that has fired is over by the workflow's clock, too. A worker that took a run over after a lost task fired one
+with the time of the task before it. Code that reads the clock then starts another timer. A replay, which has the time
+of the task itself, does not.
 """
 
 from __future__ import annotations
@@ -96,19 +96,19 @@ class OneByOne(WorkflowInstance):
         return completion
 
     def get_serialization_context(self, command_info: CommandInfo | None) -> SerializationContext | None:
-        """None: our payloads are the same for whomever they are. The instance would enter the sandbox for each."""
+        """None: payloads do not depend on a context. Each instance of one would enter the sandbox."""
         return None
 
     def get_external_store_context(self, command_info: CommandInfo | None) -> StorageDriverStoreContext:
-        """Of no payload: they all stand in the history."""
+        """None: all payloads are in the history."""
         return StorageDriverStoreContext()
 
     def get_info(self) -> Info:
-        """What the instance says."""
+        """The instance's info."""
         return self._instance.get_info()
 
     def get_thread_id(self) -> int | None:
-        """What the instance says."""
+        """The instance's thread id."""
         return self._instance.get_thread_id()
 
 

@@ -1,4 +1,4 @@
-"""What a caller of the gateway may ask for, by the claims of its token: a file of rules that imply nothing."""
+"""Rules of the gateway for its callers, by the claims of their tokens. No rule implies another."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MAX_NAME: Final = 200
 
 
 class RulesError(Exception):
-    """The file cannot be used; nobody may ask for anything. The text names file, field and remedy."""
+    """The file cannot be used, so no caller is allowed anything. The text names file, field and remedy."""
 
 
 class CallerRule(BaseModel):
-    """Who has all `claims`, word for word, may start and follow these Rollouts.
+    """A rule for callers with all `claims`, compared as exact strings: they may start and follow these Rollouts.
 
-    `rollouts` empty means all of the namespaces. With `any_manifest` the caller may change steps and gates too, which
-    else stand as they do in the cluster.
+    `rollouts` empty means all of the namespaces. With `any_manifest` the caller may change steps and gates too. Without
+    it they have to be those of the object in the cluster.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,11 +37,11 @@ class CallerRule(BaseModel):
     any_manifest: bool = False
 
     def fits(self, claims: Claims) -> bool:
-        """Whether a token has every claim of this rule."""
+        """True when a token has every claim of this rule."""
         return all(claims.get(name) == value for name, value in self.claims.items())
 
     def names(self, rollout: RolloutRef) -> bool:
-        """Whether this rule is about a Rollout."""
+        """True when this rule is for a Rollout."""
         return (
             rollout.cluster in self.clusters
             and rollout.namespace in self.namespaces
@@ -62,7 +62,7 @@ class Callers:
         self._file = file
 
     async def rules(self) -> Sequence[CallerRule]:
-        """The rules as they stand now. Raises RulesError."""
+        """The rules in the file now. Raises RulesError."""
         return await asyncio.to_thread(self._read)
 
     async def rule_for(self, claims: Claims, rollout: RolloutRef) -> CallerRule | None:
@@ -86,7 +86,7 @@ class Callers:
 
 
 def name_of(claims: Claims) -> str:
-    """Who a caller is, for the record: the subject of its token, and the person of a CI job where it names one."""
+    """Name of a caller for the record: the subject of its token, and the user of a CI job where the token has one."""
     subject, actor = _text(claims.get("sub")), _text(claims.get("actor"))
     return f"{actor} by {subject}"[:MAX_NAME] if actor else subject[:MAX_NAME]
 

@@ -1,4 +1,4 @@
-"""Where a process has the keys from with which its payloads are encrypted: Vault or a file."""
+"""Sources of a process's encryption keys for its payloads: Vault or a file."""
 
 from __future__ import annotations
 

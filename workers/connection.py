@@ -39,9 +39,9 @@ class TokenFileError(TidegateError):
 
 
 class Connection:
-    """The client of one process. Whoever keeps the client says so to `follow`: a renewed one takes its place.
+    """The Temporal client of one process. An owner of the client registers with `follow` to get a renewed one.
 
-    A client keeps the certificates with which it connected, in the SDK as in gRPC; only its token can be set anew.
+    A client keeps the certificates of its connect, in the SDK as in gRPC; only its token can be set anew.
     """
 
     def __init__(self, settings: Settings, health: Health, keys: KeySource | None, runtime: Runtime) -> None:
@@ -74,9 +74,9 @@ class Connection:
         self._followers.append(take)
 
     async def check(self, trouble: Callable[[], str]) -> None:
-        """Keep the health up to date for ever, and the client in step with the files of its token and certificates.
+        """Keep the health up to date until cancelled, and the client in step with its token and certificates.
 
-        `trouble` says what else is in the way, empty when nothing is.
+        `trouble` gives another reason for not being ready, empty when there is none.
         """
         while True:
             try:
@@ -94,7 +94,7 @@ class Connection:
             await asyncio.sleep(CHECK_SECONDS if self.health.ready else FIRST_RETRY_SECONDS)
 
     async def _renew(self) -> None:
-        """Go on with what stands in the files. Raises TokenFileError, ConfigurationError or UnreachableError."""
+        """Use the content of the files. Raises TokenFileError, ConfigurationError or UnreachableError."""
         token = await read_token(self._token_file)
         if await asyncio.to_thread(temporal_tls) != self.client.service_client.config.tls:
             self.client = await self._connect(token)
@@ -115,7 +115,7 @@ class Connection:
 
 
 async def read_token(file: Path | None) -> str | None:
-    """The token for Temporal as it stands in its file now; None where there is no such file. Raises TokenFileError."""
+    """The token for Temporal in its file; None where there is no such file. Raises TokenFileError."""
     if file is None:
         return None
     try:

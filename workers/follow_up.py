@@ -49,12 +49,12 @@ def _git(settings: Settings, secrets: Secrets) -> Activities:
     from activities.git import revert_commit
 
     repositories = tuple(git.repositories.split(","))
-    asked = revert_commit.GitSettings(**git.model_dump(exclude={"repositories"}), repositories=repositories)
-    return [revert_commit.GitOps(secrets, asked).revert_commit]
+    git_settings = revert_commit.GitSettings(**git.model_dump(exclude={"repositories"}), repositories=repositories)
+    return [revert_commit.GitOps(secrets, git_settings).revert_commit]
 
 
 def _notifications(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> Notifications:
-    """By the name of a service in annotations."""
+    """Notification services by their names in annotations."""
     from activities.notifications import slack, webhook
     from activities.notifications.dispatch import Backend, Notifications
     from activities.notifications.templates import TemplateError, Templates, read_templates
@@ -66,8 +66,8 @@ def _notifications(settings: Settings, http: httpx.AsyncClient, secrets: Secrets
         raise SettingsError(f"{PREFIX}NOTIFICATIONS__CONFIG_FILE: {error}") from error
     templates = Templates(texts, settings.temporal_ui)
     backends: dict[str, Backend] = {
-        name: webhook.Webhook(name, secrets, http, webhook.WebhookSettings(**asked.model_dump()), templates)
-        for name, asked in settings.webhooks.items()
+        name: webhook.Webhook(name, secrets, http, webhook.WebhookSettings(**hook.model_dump()), templates)
+        for name, hook in settings.webhooks.items()
     }
     if settings.slack is not None:
         workspace = slack.SlackSettings(**settings.slack.model_dump())
@@ -81,8 +81,8 @@ def _notifications(settings: Settings, http: httpx.AsyncClient, secrets: Secrets
 
 
 def _service_now(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) -> Activities:
-    told = settings.servicenow
-    if told is None:
+    variables = settings.servicenow
+    if variables is None:
         from activities.transport.not_configured import absent
 
         unset = f"{PREFIX}SERVICENOW__URL"
@@ -90,11 +90,11 @@ def _service_now(settings: Settings, http: httpx.AsyncClient, secrets: Secrets) 
         return absent("ServiceNow", unset, *_SERVICENOW)
     from activities.servicenow import fields, incidents
 
-    allowed = fields.ALLOWED_FIELDS if told.allowed_fields is None else told.allowed_fields.split(",")
-    asked = fields.ServiceNowSettings(
-        **told.model_dump(exclude={"allowed_fields"}),
+    allowed = fields.ALLOWED_FIELDS if variables.allowed_fields is None else variables.allowed_fields.split(",")
+    service_now = fields.ServiceNowSettings(
+        **variables.model_dump(exclude={"allowed_fields"}),
         allowed_fields=tuple(allowed),
         temporal_ui=settings.temporal_ui,
         graph_url=settings.datadog.graph_url,
     )
-    return incidents.ServiceNow(secrets, http, asked).activities()
+    return incidents.ServiceNow(secrets, http, service_now).activities()

@@ -1,4 +1,4 @@
-"""Whether a manifest has the steps and gates of the object in the cluster, whatever else it changes."""
+"""Comparison of the steps and gates of a manifest with those of the object in the cluster."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import Any, Final
 
 # Of a version, or of its size, and no gate.
 _FREE: Final = frozenset({"template", "replicas"})
-# What a release reads of its annotations: a bake, a limit of holds, where the commit is reverted, who is told.
+# Annotations that a release reads: a bake, a limit of holds, the repository of reverts, notifications.
 _READ: Final = ("tidegate.io/", "notifications.argoproj.io/")
 
 
-def difference(wanted: dict[str, Any], live: dict[str, Any]) -> str:
+def difference(requested: dict[str, Any], live: dict[str, Any]) -> str:
     """The first field of a Rollout that is not as in the live one, apart from pod template and replicas; else empty."""
-    mine, theirs = _mapping(wanted.get("spec")), _mapping(live.get("spec"))
+    mine, theirs = _mapping(requested.get("spec")), _mapping(live.get("spec"))
     for field in sorted((mine.keys() | theirs.keys()) - _FREE):
         if mine.get(field) != theirs.get(field):
             return f"spec.{field}"
-    mine, theirs = _annotations(wanted), _annotations(live)
+    mine, theirs = _annotations(requested), _annotations(live)
     for name in sorted(mine.keys() | theirs.keys()):
         if name.startswith(_READ) and mine.get(name) != theirs.get(name):
             return f"the annotation {name}"

@@ -1,7 +1,7 @@
-"""The `tidegate-gateway` process: what a pipeline's token may ask of Temporal, which is to start a release and to wait.
+"""The `tidegate-gateway` process. It lets a pipeline's token start a release and wait for it, and nothing else.
 
-Temporal's authorizer knows namespaces of its own and four roles: whoever may start may promote, terminate and write to
-any other release. So a pipeline is given no way to Temporal but this one, which has no such requests.
+Temporal's authorizer knows namespaces of its own and four roles: a caller that may start may promote, terminate and
+write to any other release. So a pipeline gets no access to Temporal but this one, which has no such requests.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             await _answer(to, settings.gateway, stop)
 
 
-async def _answer(to: Connection, asked: GatewaySettings, stop: asyncio.Event) -> None:
+async def _answer(to: Connection, settings: GatewaySettings, stop: asyncio.Event) -> None:
     import httpx
 
     from activities.transport.http import TransportError, exchange
@@ -47,20 +47,20 @@ async def _answer(to: Connection, asked: GatewaySettings, stop: asyncio.Event) -
 
         async def fetch() -> bytes:
             try:
-                answer = await exchange(http, "GET", asked.keys_url, timeout=FETCH_SECONDS, limit=MAX_SET_BYTES)
+                answer = await exchange(http, "GET", settings.keys_url, timeout=FETCH_SECONDS, limit=MAX_SET_BYTES)
             except TransportError as error:
-                raise OSError(f"{asked.keys_url}: {error}") from error
+                raise OSError(f"{settings.keys_url}: {error}") from error
             if answer.status != 200:
-                raise OSError(f"{asked.keys_url} answers {answer.status}")
+                raise OSError(f"{settings.keys_url} answers {answer.status}")
             return answer.body
 
-        callers = Callers(asked.callers_file)
-        verifier = Verifier(Keys(fetch), asked.issuer, asked.audience)
+        callers = Callers(settings.callers_file)
+        verifier = Verifier(Keys(fetch), settings.issuer, settings.audience)
         client = TidegateClient(to.client)
         to.follow(client.use)
         dispatcher = GatewayDoor(client, verifier, callers)
-        port = await stack.enter_async_context(serve_http(dispatcher.app(), asked.host, asked.port))
-        log.info("gateway", host=asked.host, port=port, issuer=asked.issuer)
+        port = await stack.enter_async_context(serve_http(dispatcher.app(), settings.host, settings.port))
+        log.info("gateway", host=settings.host, port=port, issuer=settings.issuer)
         checking = asyncio.create_task(to.check(lambda: ""))
         try:
             await stop.wait()

@@ -1,6 +1,7 @@
 """The gateway's API: `POST /v1/releases`, and for each release its status and its end. There is no other.
 
-A caller is who its token says, may ask for what the rules of `workers.callers` name, and is told nothing of the rest.
+The token identifies the caller. The rules of `workers.callers` list its rights. An answer shows nothing of other
+Rollouts.
 """
 
 from __future__ import annotations
@@ -83,15 +84,15 @@ class GatewayDoor:
     async def _start(self, request: web.Request) -> web.Response:
         claims = await self._claims(request)
         async with asyncio.timeout(BODY_SECONDS):
-            asked = ReleaseRequest.model_validate_json(await request.read())
-        rule = await self._rule(claims, RolloutRef.of(asked))
-        _check_words(asked)
+            release_request = ReleaseRequest.model_validate_json(await request.read())
+        rule = await self._rule(claims, RolloutRef.of(release_request))
+        _check_request(release_request)
         if not rule.any_manifest:
-            await self._check_gates(asked)
+            await self._check_gates(release_request)
         by = name_of(claims)
         # Templates of the cluster, where the gates are kept; those of a caller could say yes to everything.
         changes = {"by": by, "workload": None} | ({} if rule.any_manifest else {"templates": ()})
-        handle = await self._client.start(asked.model_copy(update=changes))
+        handle = await self._client.start(release_request.model_copy(update=changes))
         log.info("release started", rollout=handle.rollout.workflow_id, run=handle.run_id, by=by)
         return _json(Accepted(message=handle.message, run_id=handle.run_id))
 
@@ -139,8 +140,8 @@ class GatewayDoor:
             )
         return rule
 
-    async def _check_gates(self, asked: ReleaseRequest) -> None:
-        rollout = RolloutRef.of(asked)
+    async def _check_gates(self, release_request: ReleaseRequest) -> None:
+        rollout = RolloutRef.of(release_request)
         seen = await self._client.observe(rollout)
         if seen is None:
             raise NoWorkerError(f"{rollout.workflow_id}: the cluster's worker does not answer", "try again")
@@ -150,7 +151,7 @@ class GatewayDoor:
                 f"{rollout.namespace}/{rollout.name} is not in the cluster, so its gates are unknown",
                 "apply it first (GitOps), or let the rule of this caller have any_manifest",
             )
-        if field := difference(asked.rollout, seen.rollout):
+        if field := difference(release_request.rollout, seen.rollout):
             # Not for good: a sync that is under way brings the same.
             raise RefusedError(
                 f"{field} of {rollout.namespace}/{rollout.name} is not what it is in the cluster: "
@@ -160,16 +161,16 @@ class GatewayDoor:
             )
 
 
-def _check_words(asked: ReleaseRequest) -> None:
-    """Refuse what is a person's word, and an object that is another than the one that was asked for."""
-    if asked.full or asked.aborted:
+def _check_request(release_request: ReleaseRequest) -> None:
+    """Reject requests of operators, and an object that is another than the requested one."""
+    if release_request.full or release_request.aborted:
         raise _DeniedError(HTTPStatus.FORBIDDEN, "only an operator may promote in full or abort")
-    found = asked.rollout.get("metadata")
+    found = release_request.rollout.get("metadata")
     metadata = found if isinstance(found, dict) else {}
-    named = (metadata.get("namespace", asked.namespace), metadata.get("name", asked.name))
-    if named != (asked.namespace, asked.name):
-        raise _DeniedError(HTTPStatus.FORBIDDEN, "the manifest is of another Rollout than the one that is asked for")
-    if "status" in asked.rollout:
+    named = (metadata.get("namespace", release_request.namespace), metadata.get("name", release_request.name))
+    if named != (release_request.namespace, release_request.name):
+        raise _DeniedError(HTTPStatus.FORBIDDEN, "the manifest is of another Rollout than the requested one")
+    if "status" in release_request.rollout:
         raise _DeniedError(HTTPStatus.FORBIDDEN, "the manifest has a status: that is the cluster's to say")
 
 

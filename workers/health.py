@@ -18,7 +18,7 @@ MAX_REQUEST_LINE_BYTES = 2048
 
 
 class Health:
-    """Whether the process can take work, and if not, why."""
+    """Readiness of the process for work, with the reason when it is not ready."""
 
     def __init__(self, meter: MetricMeter = MetricMeter.noop) -> None:
         """`meter` shows it as well, as the gauge `tidegate_ready`."""
@@ -28,18 +28,18 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Whether it polls and Temporal answers."""
+        """True when it polls and Temporal answers."""
         return not self._trouble
 
     def set_ready(self) -> None:
-        """From now on it can take work."""
+        """Set it ready."""
         if self._trouble:
             log.info("ready")
         self._trouble = ""
         self._gauge.set(1)
 
     def set_not_ready(self, reason: str) -> None:
-        """From now on it cannot, for a reason that fits in one line."""
+        """Set it not ready, with a reason of one line."""
         if self._trouble != reason:
             log.warning("not ready", reason=reason)
         self._trouble = reason
@@ -77,10 +77,10 @@ async def serve_health(health: Health, host: str, port: int) -> AsyncIterator[in
 
 
 def _route(health: Health, line: bytes) -> tuple[HTTPStatus, dict[str, object]]:
-    words = line.decode("latin-1").split()
-    if len(words) != 3 or words[0] not in ("GET", "HEAD"):
+    parts = line.decode("latin-1").split()
+    if len(parts) != 3 or parts[0] not in ("GET", "HEAD"):
         return HTTPStatus.BAD_REQUEST, {"error": "send GET /healthz or GET /readyz"}
-    return health.answer(words[1].partition("?")[0])
+    return health.answer(parts[1].partition("?")[0])
 
 
 def _response(status: HTTPStatus, body: dict[str, object]) -> bytes:

@@ -1,7 +1,7 @@
-"""Heartbeats of every activity that has a heartbeat timeout: the worker lives, however long its server takes.
+"""Heartbeats of every activity with a heartbeat timeout: they show that the worker lives, however slow its server is.
 
-An activity whose heartbeats stop is one of a worker that was killed, frozen or cut off. Temporal gives it to another
-worker after the timeout, and nobody waits for the first one any longer.
+An activity without heartbeats has a worker that was killed, frozen or cut off. After the timeout Temporal gives it to
+another worker, and the result of the first one no longer counts.
 """
 
 from __future__ import annotations

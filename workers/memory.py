@@ -1,4 +1,4 @@
-"""How many workflows a worker keeps in memory: as its memory limit allows."""
+"""Size of a worker's workflow cache, from its memory limit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
 def cached_workflows(limit: int) -> int:
-    """How many releases and analysis runs fit into `limit` bytes; one that does not is replayed when it is needed."""
+    """Number of releases and analysis runs that fit into `limit` bytes; others are replayed when they are needed."""
     return max(FEWEST, min(MOST, int((limit - EMPTY_BYTES) * SHARE) // WORKFLOW_BYTES))
 
 

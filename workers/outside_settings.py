@@ -1,4 +1,4 @@
-"""How the outside systems are reached: a group of settings for each; `workers.settings` reads them."""
+"""Settings of the outside systems, a group for each; `workers.settings` reads them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Group(BaseModel):
 
 
 class KubernetesSettings(Group):
-    """How the cluster is reached: with neither address nor kubeconfig, through the pod's service account."""
+    """Access to the cluster: with neither address nor kubeconfig, through the pod's service account."""
 
     api_url: str = Field("", description="plain URL of an API server that asks for no credentials")
     kubeconfig: str = Field("", description="path of a kubeconfig file")
@@ -53,7 +53,7 @@ class KubernetesSettings(Group):
 
 
 class VaultVariables(Group):
-    """Where secrets are read. Kubernetes authentication in a cluster; AppRole or a token file elsewhere."""
+    """Access to Vault. Kubernetes authentication in a cluster; AppRole or a token file elsewhere."""
 
     address: Url = Field(description="such as https://vault.internal:8200")
     namespace: str = Field("", description="Vault Enterprise namespace")
@@ -78,7 +78,7 @@ class VaultVariables(Group):
 
 
 class SecretsSettings(Group):
-    """Where Secrets of manifests are, and where a secret is looked for that no Vault gives."""
+    """Stores of manifests' Secrets, and fallbacks for a secret that Vault does not give."""
 
     namespaces: Annotated[str, AfterValidator(users_tree)] = Field(
         "secret/namespaces",
@@ -93,7 +93,7 @@ def _own_or_none(path: str) -> str:
 
 
 class CodecSettings(Group):
-    """Where the keys are that encrypt what Temporal stores; without this group it stores readable JSON."""
+    """Keys that encrypt the data in Temporal; without this group it stores readable JSON."""
 
     secret_path: Annotated[str, AfterValidator(_own_or_none)] = Field(
         "", description="path in Vault of the keys, such as secret/tidegate/codec"
@@ -101,7 +101,7 @@ class CodecSettings(Group):
     key_file: Path | None = Field(None, description="JSON file with the same fields, as of a mounted Secret")
 
     @model_validator(mode="after")
-    def _one_place(self) -> CodecSettings:
+    def _one_source(self) -> CodecSettings:
         if bool(self.secret_path) == (self.key_file is not None):
             raise ValueError("set either secret_path or key_file")
         return self
@@ -113,10 +113,10 @@ def _hosts(text: str) -> str:
 
 
 class MetricsSettings(Group):
-    """Where manifests may lead the metric providers.
+    """Hosts that manifests may lead the metric providers to.
 
-    With no list, to every host but the addresses of a machine itself, of a link and of a cloud's metadata; through a
-    proxy to none. What these settings themselves name (addresses of Datadog and Prometheus) may always be asked.
+    Without a list: every host but the addresses of a machine itself, of a link and of a cloud's metadata; through a
+    proxy none. Addresses in these settings (of Datadog and Prometheus) are always allowed.
     """
 
     hosts: Annotated[str, AfterValidator(_hosts)] = Field(
@@ -131,7 +131,7 @@ class MetricsSettings(Group):
 
 
 class DatadogVariables(Group):
-    """How Datadog is asked."""
+    """Access to Datadog."""
 
     address: str = Field("https://api.datadoghq.com", description="used when the credentials name none")
     credentials_path: OwnPath = Field(
@@ -149,7 +149,7 @@ class DatadogVariables(Group):
 
 
 class PrometheusVariables(Group):
-    """How Prometheus is asked."""
+    """Access to Prometheus."""
 
     address: str = Field("", description="used when neither a metric nor ARGO_ROLLOUTS_PROMETHEUS_ADDRESS names one")
     measurements_per_second: float | None = Field(
@@ -158,7 +158,7 @@ class PrometheusVariables(Group):
 
 
 class WebSettings(Group):
-    """How other servers that answer in JSON are asked."""
+    """Requests to other servers that answer in JSON."""
 
     measurements_per_second: float | None = Field(
         None, gt=0, description="ceiling for all workers together, enforced by Temporal; none by default"
@@ -166,7 +166,7 @@ class WebSettings(Group):
 
 
 class ServiceNowVariables(Group):
-    """Where incidents and changes are opened."""
+    """Access to ServiceNow, for incidents and changes."""
 
     url: Url = Field(description="such as https://example.service-now.com")
     secret_path: OwnPath = Field("secret/tidegate/servicenow", description="path in Vault of the credentials")
@@ -198,7 +198,7 @@ class ServiceNowVariables(Group):
 
 
 class GitVariables(Group):
-    """Where images are put back after an abort."""
+    """Repositories in which images are put back after an abort."""
 
     repositories: str = Field(
         pattern=r"^(https|ssh|file)://[^,\s]*(,(https|ssh|file)://[^,\s]*)*$",
@@ -213,27 +213,27 @@ class GitVariables(Group):
 
 
 class SlackVariables(Group):
-    """Where notifications to channels go."""
+    """Access to Slack, for notifications to channels."""
 
     secret_path: OwnPath = Field(min_length=1, description="path in Vault of token, or else of webhook_url")
     api_url: Url = Field("https://slack.com/api", description="base URL of the Web API")
 
 
 class WebhookVariables(Group):
-    """Where the notifications go that annotations address to this name."""
+    """Address for the notifications that annotations send to this name."""
 
     url: Url | Literal[""] = Field("", description="used when the secret names none")
     secret_path: OwnPath = Field(min_length=1, description="path in Vault of signing_key and, if it is secret, url")
 
 
 class NotificationsSettings(Group):
-    """What notifications say."""
+    """Templates of notifications."""
 
     config_file: Path | None = Field(None, description="templates, in the shape of Argo's notification ConfigMap")
 
 
 class DetectionsSettings(Group):
-    """Where CrowdStrike Falcon's detections are received; nowhere without this group."""
+    """Endpoint for CrowdStrike Falcon's detections; none without this group."""
 
     secret_path: OwnPath = Field(min_length=1, description="path in Vault of signing_key, which Falcon signs with")
     host: str = Field("127.0.0.1", description="0.0.0.0 where a gateway has to reach it")
@@ -244,7 +244,7 @@ class DetectionsSettings(Group):
 
 
 class GatewaySettings(Group):
-    """Whose tokens may start releases by way of `tidegate-gateway`; without this group it does not start."""
+    """Identity provider whose tokens may start releases through `tidegate-gateway`; required to start it."""
 
     issuer: Url = Field(description="`iss` of the tokens, such as https://token.actions.githubusercontent.com")
     audience: str = Field("tidegate", min_length=1, description="`aud` of the tokens")

@@ -1,4 +1,4 @@
-"""What every process does: connect to Temporal with patience, go gracefully when told to, and name bad settings."""
+"""Common to all processes: connect to Temporal with retries, stop gracefully on a signal, and name bad settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import structlog
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from tidegate.client import TidegateError
-from tidegate.client.process_end import leave
+from tidegate.client.process_end import exit_process
 from workers.codec import open_keys
 from workers.connection import Connection
 from workers.health import Health, serve_health
@@ -72,9 +72,9 @@ async def unless_stopped(stop: asyncio.Event, doing: Coroutine[None, None, Resul
 
 
 def run_process(parser: argparse.ArgumentParser, serve: Serve) -> NoReturn:
-    """Serve until a signal comes: exits 0 when told to stop, 1 when it failed, 64 for settings it cannot use."""
+    """Serve until a signal comes: exits 0 after a signal, 1 when it failed, 64 for settings that it cannot use."""
     role: Role | None = getattr(parser.parse_args(), "role", None)
-    leave(_run(role, serve))
+    exit_process(_run(role, serve))
 
 
 def _run(role: Role | None, serve: Serve) -> int:

@@ -49,11 +49,11 @@ _OF_THE_COMMANDS = frozenset({"namespace", "server", "token_file", "audience"})
 
 
 class SettingsError(Exception):
-    """A variable cannot be used; the text names it, says what stands there and what is allowed."""
+    """A variable cannot be used; the text has its name, its value and the allowed values."""
 
 
 class Role(StrEnum):
-    """What a process polls for."""
+    """Kind of work that a process polls for."""
 
     ALL = "all"
     WORKFLOWS = "workflows"  # decisions: needs Temporal alone
@@ -64,7 +64,7 @@ class Role(StrEnum):
 
 
 class WatcherSettings(Group):
-    """Which Rollout objects the watcher follows."""
+    """Rollout objects that the watcher follows."""
 
     namespaces: str = Field(
         "", pattern=r"^$|^[a-z0-9-]+(,[a-z0-9-]+)*$", description="names with commas between; all by default"
@@ -90,13 +90,13 @@ class WatcherSettings(Group):
         description="how long one may fail until it is terminated and its traffic put back; 0s leaves it to operators",
     )
 
-    def wanted(self) -> tuple[str, ...]:
+    def followed_namespaces(self) -> tuple[str, ...]:
         """The namespaces, one that is empty standing for all."""
         return tuple(dict.fromkeys(self.namespaces.split(",")))
 
 
 class BakeSettings(Group):
-    """How versions are watched at 100 % whose Rollouts do not say it."""
+    """Default of the bake at 100 %, for Rollouts without one of their own."""
 
     duration: Length = Field(timedelta(), ge=timedelta(), description="of a bake, as the annotation gives it")
 
@@ -109,7 +109,7 @@ class HealthSettings(Group):
 
 
 class LogSettings(Group):
-    """What is logged."""
+    """Log output."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="lowest level that is written")
 
@@ -180,7 +180,7 @@ class Settings(BaseSettings):
 
     @property
     def has_secrets(self) -> bool:
-        """Whether there is any store of secrets."""
+        """True when there is any store of secrets."""
         return self.vault is not None or self.secrets.folder is not None or self.secrets.environment
 
     @model_validator(mode="after")
@@ -191,7 +191,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _only_credentials_for_datadog(self) -> Settings:
-        """A metric picks credentials for Datadog by their name: nothing else may stand where it picks."""
+        """Check the names of Datadog credentials: a metric picks them by name, so no other secret may have one."""
         tree = f"{self.datadog.credentials_path}/"
         given = (self.codec, self.servicenow, self.git, self.slack, self.detections, *self.webhooks.values())
         for path in (each.secret_path for each in given if each is not None):
@@ -239,7 +239,7 @@ def _complaint(error: ErrorDetails) -> str:
     group, *fields = map(str, error["loc"] or ("settings",))
     known = variable_of(group) if group in Settings.model_fields else group
     variable = SEPARATOR.join((known, *map(str.upper, fields)))
-    # A setting that there is not may be a secret that somebody thought to be one.
+    # An unknown setting may hold a secret that was mistaken for one.
     silent = isinstance(error["input"], Mapping | BaseModel) or error["type"] == "extra_forbidden"
     found = "" if silent else f"={error['input']!r}"
     return f"{variable}{found}: {error['msg'].removeprefix('Value error, ')}"

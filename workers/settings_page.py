@@ -31,7 +31,7 @@ This page is written from the model: `python -m workers.settings_page > docs/set
 _HEAD = ("| variable | value | default | what it is |", "|---|---|---|---|")
 
 
-def page() -> str:
+def render() -> str:
     """The page as Markdown."""
     plain = [_row(variable_of(name), field) for name, field in Settings.model_fields.items() if _group(field) is None]
     sections = [_INTRODUCTION, "\n".join(("## The process\n", *_HEAD, *plain)) + "\n"]
@@ -67,7 +67,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _kind(annotation: Any) -> str:
-    """What may stand there, for people."""
+    """Allowed values, as text."""
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return ", ".join(f"`{member}`" for member in annotation)
     origin = get_origin(annotation)
@@ -91,4 +91,4 @@ def _group(field: FieldInfo) -> type[BaseModel] | None:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    sys.stdout.write(render())

@@ -1,7 +1,7 @@
-"""Whether a token is one of the identity provider's: OpenID Connect, signed by a key of its published set.
+"""Verification of tokens of the identity provider: OpenID Connect, signed by a key of its published set.
 
-Only what OpenID Connect needs of RFC 7515 to 7519: compact form, RS256 and ES256, one issuer, one audience, an end. The
-key decides the algorithm, never the token.
+Only the part of RFC 7515 to 7519 that OpenID Connect needs: compact form, RS256 and ES256, one issuer, one audience, an
+end. The key decides the algorithm, never the token.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Verifier:
         self._clock = clock
 
     async def claims(self, token: str) -> Claims:
-        """What the provider says of the caller. Raises TokenRefusedError, or KeysAwayError."""
+        """Claims of a verified token. Raises TokenRefusedError, or KeysAwayError."""
         if len(token) > MAX_TOKEN_CHARACTERS or token.count(".") != 2:
             raise TokenRefusedError("it is no token of OpenID Connect")
         signed, _, signature = token.rpartition(".")
@@ -124,7 +124,7 @@ class Verifier:
         if (ends := _number(claims, "exp")) is None or now >= ends + LEEWAY_SECONDS:
             raise TokenRefusedError("it has ended")
         for name in ("nbf", "iat"):
-            if name in claims and ((begins := _number(claims, name)) is None or begins > now + LEEWAY_SECONDS):
+            if name in claims and ((not_before := _number(claims, name)) is None or not_before > now + LEEWAY_SECONDS):
                 raise TokenRefusedError("it has not begun yet")
 
 

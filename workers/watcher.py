@@ -52,13 +52,13 @@ async def _watch(to: Connection, settings: Settings, stop: asyncio.Event) -> Non
 async def _receive_detections(
     settings: Settings, cluster: Cluster, client: TidegateClient, stack: AsyncExitStack
 ) -> None:
-    """Open the endpoint for Falcon's detections, where it was asked for; `stack` closes it."""
-    if (asked := settings.detections) is None:
+    """Open the endpoint for Falcon's detections, where it is configured; `stack` closes it."""
+    if (detections := settings.detections) is None:
         return
     act = Detections(cluster, client, settings.cluster).act_on
-    dispatcher = DetectionsWebhook(asked, open_secrets(settings, stack), act)
-    port = await stack.enter_async_context(serve_http(dispatcher.app(), asked.host, asked.port))
-    log.info("detections", host=asked.host, port=port)
+    dispatcher = DetectionsWebhook(detections, open_secrets(settings, stack), act)
+    port = await stack.enter_async_context(serve_http(dispatcher.app(), detections.host, detections.port))
+    log.info("detections", host=detections.host, port=port)
 
 
 def main() -> None:

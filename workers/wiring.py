@@ -1,6 +1,6 @@
-"""Which workers a process runs: task queues, workflows, and activities with the clients that they are given.
+"""Workers of a process: task queues, workflows, and activities with their clients.
 
-Outside systems' clients are imported where they are made, so that a process that only decides never loads them.
+Clients of outside systems are imported where they are created, so that a process that only decides never loads them.
 """
 
 from __future__ import annotations
@@ -81,14 +81,14 @@ async def open_workers(
                 asking = await stack.enter_async_context(_outgoing(settings))
                 for provider, measured in _metric_activities(settings, asking, secrets).items():
                     queue = metrics_queue(provider)
-                    workers.append(_activity_worker(client, settings, queue, [measured.activity], measured.per_second))
+                    workers.append(_activity_worker(client, settings, queue, measured.activities, measured.per_second))
             if Role.FOLLOW_UP in roles:
                 import httpx
 
                 # Whom it asks, the settings alone say.
                 http = await stack.enter_async_context(httpx.AsyncClient(trust_env=True))
-                told = follow_up_activities(settings, http, secrets)
-                workers.append(_activity_worker(client, settings, FOLLOW_UP_QUEUE, told))
+                activities = follow_up_activities(settings, http, secrets)
+                workers.append(_activity_worker(client, settings, FOLLOW_UP_QUEUE, activities))
         yield workers
 
 
@@ -121,10 +121,10 @@ def _workflow_worker(client: Client, settings: Settings) -> Worker:
 
 
 def _version(settings: Settings) -> WorkerDeploymentConfig | None:
-    """Which version of the workflows' code this is: what begins on it ends on it, whatever is deployed meanwhile.
+    """Version of the workflow code: a workflow ends on the version on which it started, whatever is deployed meanwhile.
 
-    Activities have none: they are effects that any version asks for in the same words, which a test of recorded
-    requests holds to, and a release must never wait for a version of a cluster's worker that is gone.
+    Activities have none. They are effects that any version requests with the same payloads, which a test of recorded
+    requests checks. A release must never wait for a version of a cluster's worker that is gone.
     """
     if not settings.build_id:
         return None
@@ -199,9 +199,9 @@ async def _cluster_activities(
 
 
 class _Measured(NamedTuple):
-    """The activity of a metric provider, and the ceiling for all workers together."""
+    """The activities of a metric provider, and the ceiling for all workers together."""
 
-    activity: Callable[..., Any]
+    activities: Activities
     per_second: float | None
 
 
@@ -216,31 +216,42 @@ def _outgoing(settings: Settings) -> Outgoing:
 
 
 def _metric_activities(settings: Settings, http: Outgoing, store: Secrets) -> dict[str, _Measured]:
-    """By the provider's key in manifests."""
+    """Metric activities by the provider's key in manifests."""
     from activities.metrics.datadog import provider as datadog
+    from activities.metrics.datadog.comparison import DatadogComparison
     from activities.metrics.prometheus import provider as prometheus
+    from activities.metrics.prometheus.comparison import PrometheusComparison
     from activities.metrics.web import provider as web
     from activities.secrets.store import NamedSecrets
 
     secrets = NamedSecrets(store, settings.secrets.namespaces)
-    asked = datadog.DatadogSettings(**settings.datadog.model_dump(exclude={"measurements_per_second", "graph_url"}))
-    prometheus_asked = prometheus.PrometheusSettings(address=settings.prometheus.address)
+    datadog_settings = datadog.DatadogSettings(
+        **settings.datadog.model_dump(exclude={"measurements_per_second", "graph_url"})
+    )
+    counts = DatadogComparison(secrets, http, datadog_settings)
+    prometheus_settings = prometheus.PrometheusSettings(address=settings.prometheus.address)
+    counters = PrometheusComparison(secrets, http, prometheus_settings)
     return {
         datadog.KEY: _Measured(
-            datadog.DatadogProvider(secrets, http, asked).measure, settings.datadog.measurements_per_second
+            [datadog.DatadogProvider(secrets, http, datadog_settings).measure, counts.begin, counts.compare],
+            settings.datadog.measurements_per_second,
         ),
         prometheus.KEY: _Measured(
-            prometheus.PrometheusProvider(secrets, http, prometheus_asked).measure,
+            [
+                prometheus.PrometheusProvider(secrets, http, prometheus_settings).measure,
+                counters.begin,
+                counters.compare,
+            ],
             settings.prometheus.measurements_per_second,
         ),
-        web.KEY: _Measured(web.WebProvider(secrets, http).measure, settings.web.measurements_per_second),
+        web.KEY: _Measured([web.WebProvider(secrets, http).measure], settings.web.measurements_per_second),
     }
 
 
 def open_secrets(settings: Settings, stack: AsyncExitStack, *, used_while_away: bool = True) -> Secrets:
-    """The stores of secrets that the settings name, asked in order: Vault, files, variables; closed with `stack`.
+    """Stores of secrets in the settings, in order of use: Vault, files, variables; closed with `stack`.
 
-    With `used_while_away`, what Vault gave before stands in for a Vault that is away.
+    With `used_while_away`, the last values from Vault are used while Vault is away.
     """
     from activities.secrets import fallbacks
     from activities.secrets.store import NoSecrets
@@ -255,15 +266,15 @@ def open_secrets(settings: Settings, stack: AsyncExitStack, *, used_while_away: 
     return fallbacks.FallbackSecrets(sources) if sources else NoSecrets(f"set {PREFIX}VAULT__ADDRESS")
 
 
-def _open_vault(asked: VaultVariables, stack: AsyncExitStack, used_while_away: bool) -> Secrets:
+def _open_vault(variables: VaultVariables, stack: AsyncExitStack, used_while_away: bool) -> Secrets:
     from activities.secrets import vault
 
     store = vault.Vault(
         vault.VaultSettings(
-            address=asked.address,
-            login=_vault_login(asked),
-            namespace=asked.namespace,
-            ca_file=asked.ca_file,
+            address=variables.address,
+            login=_vault_login(variables),
+            namespace=variables.namespace,
+            ca_file=variables.ca_file,
             used_while_away=used_while_away,
         )
     )

@@ -1,4 +1,4 @@
-"""The `tidegate-worker` process: connect, poll, say how it is, and go gracefully when told to."""
+"""The `tidegate-worker` process: connect, poll, report its health, and stop gracefully on a signal."""
 
 from __future__ import annotations
 

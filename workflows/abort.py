@@ -1,4 +1,4 @@
-"""Undoing a release: what was done is taken back in the order of law 3, and what fails does not stop the rest."""
+"""Abort of a release: the compensations run in the order of law 3, and a failure of one does not stop the rest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.canary.conditions import Reason
-    from tidegate.contract import Compensation, CompensationState, TrafficState
+    from tidegate.contract import Compensation, CompensationState, IstioRouting, TrafficState
     from workflows.activity_calls import ActivityCalls
     from workflows.compensations import abort_effects, restored_effect, scaled_effect
     from workflows.failures import cause_of
@@ -39,69 +39,71 @@ class AbortHandler:
         self._restoring: asyncio.Task[None] | None = None
 
     async def restore_traffic(self) -> None:
-        """All weight on stable, read back. Waits for nothing but Kubernetes and is repeated until it succeeds.
+        """Put all weight on stable and read it back. Waits for nothing but Kubernetes and repeats until it succeeds.
 
-        Where the cluster refuses it, people are not to wait for that: it returns then, and `follow_up` waits for the
-        end before anything is scaled.
-        A pass that is under way is not waited for, as its worker may be dead: the fence of this write turns away what
-        it still writes to the routes and Services. The reconciler goes on once that pass, or its heartbeat, is over.
-        A first revision has no stable to go back to: its traffic stays where it is. A stable that shrank while the
-        canary grew has to grow first: there the reconciler goes back weight by weight.
+        Returns early while the cluster rejects the write, so that notifications do not wait. `follow_up` then waits for
+        the end before anything is scaled.
+
+        A pass that is under way is not awaited, as its worker may be dead. The fence of this write rejects later writes
+        of that pass to routes and Services. The reconciler goes on when that pass, or its heartbeat, is over.
+
+        A first revision has no stable: its traffic stays as it is. A stable that shrank while the canary grew has to
+        grow first: there the reconciler goes back weight by weight.
         """
-        plan = self._plan
+        plan, routing = self._plan, self._plan.routing
         if plan.is_first or plan.is_stable:
             await self._reconciler.stop()
             self._reconciler.start()  # which still has to tell how it ended
             return
         self._reconciler.move(aborted=True, full=False, index=None if self._reconciler.desired.index is None else 0)
-        self._state.refused("")  # what stood against the way forward
-        if plan.istio is not None and not plan.manifest.canary.dynamic_stable_scale:
+        self._state.publication.rejected("")  # what stood against the way forward
+        if routing is not None and not plan.manifest.canary.dynamic_stable_scale:
             self._reconciler.overtake()
-            work = self._go_back()
+            work = self._go_back(routing)
         else:
             await self._reconciler.stop()
             self._reconciler.start()
             work = self._carry_out(Compensation.TRAFFIC, self._walk_back())
         self._restoring = asyncio.create_task(work)
-        with self._state.waiting(THE_WAY_BACK, until=None, who=THE_CLUSTER):
-            await workflow.wait_condition(lambda: self._is_back or self._state.failing_since() is not None)
+        with self._state.waits.on(THE_WAY_BACK, until=None, who=THE_CLUSTER):
+            await workflow.wait_condition(lambda: self._is_back or self._state.publication.failing_since() is not None)
 
     async def recover(self) -> None:
-        """Put back what a release that was stopped from outside left on its way: its own undo never ran (law 3).
+        """Restore the traffic that a terminated release left on its canary: its own abort never ran (law 3).
 
-        Where stable shrank meanwhile it has to grow first: there it goes from weight to weight. A version that
-        Argo's controller was bringing out keeps its traffic: the release goes on with it.
+        A stable that shrank meanwhile has to grow first: there the reconciler goes from weight to weight. A version
+        that Argo's controller was bringing out keeps its traffic: the release goes on with it.
         """
-        plan, found = self._plan, self._plan.seen.traffic
-        if plan.left is not None or plan.istio is None or plan.is_first or plan.manifest.canary.dynamic_stable_scale:
+        plan, routing, found = self._plan, self._plan.routing, self._plan.seen.traffic
+        if plan.handover is not None or routing is None or plan.is_first or plan.manifest.canary.dynamic_stable_scale:
             return
         if found is None or found.canary == 0:
             return
-        traffic = await self._put_back()
+        traffic = await self._put_back(routing)
         await self._reconciler.stop()  # which tells people while that is refused
         message = f"Traffic weight updated from {found.canary} to {traffic.canary}: no release stood behind it"
         self._state.event("TrafficWeightUpdated", message, warning=True)
 
     async def follow_up(self, cause: str, awaited: Callable[[], bool]) -> None:
-        """Everything after the traffic: at their deadline the pods, and, if there is a new `cause`, people and Git.
+        """Run the rest of the abort: pods at their deadline and, for a new `cause`, incident, revert and notifications.
 
-        Once another release is `awaited` the pods are left to that one, which may need them. People's systems are
-        waited for a while, so that the release can say what came of it; they hold nothing else up.
+        Once another release is `awaited` it gets the pods, as it may need them. Outside systems are awaited for a
+        limited time, so that the status can show the results. They delay nothing else.
         """
         effects = abort_effects(self._plan, self._state.status(), cause, workflow.now()) if cause else ()
         if effects:
-            self._follow_ups.begin("aborted", *effects)
+            self._follow_ups.start("aborted", *effects)
         if not self._is_back:
-            self._state.show()
-            with self._state.waiting(THE_WAY_BACK, until=None, who=THE_CLUSTER):
+            self._state.publication.show()
+            with self._state.waits.on(THE_WAY_BACK, until=None, who=THE_CLUSTER):
                 await workflow.wait_condition(lambda: self._is_back)
             if effects:
-                self._follow_ups.begin("restored", restored_effect(self._plan, self._state.status()))
+                self._follow_ups.start("restored", restored_effect(self._plan, self._state.status()))
         if not (self._plan.is_first or self._plan.is_stable):
             await self._carry_out(Compensation.SCALE, race(self._scaled_down(), awaited))
             if effects:
-                self._follow_ups.begin("scaled", scaled_effect(self._plan, self._state.status()))
-        await self._follow_ups.leave(awaited)
+                self._follow_ups.start("scaled", scaled_effect(self._plan, self._state.status()))
+        await self._follow_ups.detach(awaited)
 
     async def _walk_back(self) -> None:
         try:
@@ -109,8 +111,8 @@ class AbortHandler:
         except (ActivityError, ApplicationError):
             if not self._reconciler.is_deleted:
                 raise
-            if self._plan.istio is not None:  # no stable has to grow any more
-                await self._put_back()
+            if self._plan.routing is not None:  # no stable has to grow any more
+                await self._put_back(self._plan.routing)
 
     async def _scaled_down(self) -> None:
         try:
@@ -121,24 +123,24 @@ class AbortHandler:
 
     @property
     def _is_back(self) -> bool:
-        """Whether the way back has come to its end, or was none to take."""
+        """True when the traffic is restored, or never had to be."""
         return self._restoring is None or self._restoring.done()
 
-    async def _go_back(self) -> None:
+    async def _go_back(self, routing: IstioRouting) -> None:
         stopping = asyncio.create_task(self._reconciler.stop())
-        await self._carry_out(Compensation.TRAFFIC, self._put_back(stopping))
+        await self._carry_out(Compensation.TRAFFIC, self._put_back(routing, stopping))
         await stopping
-        await self._reconciler.stop()  # where it only told
+        await self._reconciler.stop()  # where it only published
         self._reconciler.start()
 
-    async def _put_back(self, stopping: asyncio.Task[None] | None = None) -> TrafficState:
-        """All weight on stable. While that is refused the reconciler, once it has come to rest, tells people so."""
+    async def _put_back(self, routing: IstioRouting, stopping: asyncio.Task[None] | None = None) -> TrafficState:
+        """Put all weight on stable. While that is rejected, the reconciler publishes the reason once it is stopped."""
         known: tuple[str, ...] = ()
         while True:
-            traffic = await self._calls.restore_stable(self._plan.routing, self._plan.seen.stable_hash, known)
+            traffic = await self._calls.restore_stable(routing, self._plan.seen.stable_hash, known)
             if traffic.routes or not traffic.refused:
                 self._state.routed(traffic, "as it was found" if traffic.refused else "back to stable")
-            self._state.refused(traffic.refused, reason=Reason.NOT_ROUTED)
+            self._state.publication.rejected(traffic.refused, reason=Reason.NOT_ROUTED)
             if not traffic.refused:
                 return traffic
             if not known:

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
 
 @dataclass(frozen=True)
 class ActiveRelease:
-    """What admission makes of a request. A newer version is another one, with the same `calls`."""
+    """The version under way, as admission makes it of a request. A newer version is another one with these `calls`."""
 
     plan: Plan
     calls: ActivityCalls
@@ -43,5 +43,5 @@ class ActiveRelease:
 
     @property
     def is_stable(self) -> bool:
-        """Whether the version was promoted: nothing of it is undone any more."""
+        """True when the version was promoted: it is no longer aborted."""
         return self.plan.hash == self.reconciler.desired.stable_hash

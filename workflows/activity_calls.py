@@ -1,9 +1,9 @@
-"""How a release asks for activities: task queues, timeouts, retries, fences. One method for each command.
+"""Activity calls of a release: task queues, timeouts, retries, fences. One method for each command.
 
 Every write carries a fence that the API server's own copy of the object judges, so an abort waits for no forward write
-that is under way. What must not be left half done (an undo, and a promotion past its point of no return) is `certain`:
-it is retried for as long as it takes. A worker shows that it lives by heartbeats; one that is dead or frozen is noticed
-after `HEARTBEAT_TIMEOUT`, and another one takes its work.
+that is under way. A command that must not be left half done (an abort, and a promotion past its point of no return) is
+`certain`: it is retried until it succeeds. A worker shows that it lives by heartbeats. A dead or frozen worker is
+detected after `HEARTBEAT_TIMEOUT`, and another one takes its work.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
         DesiredState,
         Document,
         Fence,
-        Istio,
+        IstioRouting,
         Meanwhile,
         Observation,
         ObserveRequest,
@@ -47,24 +47,24 @@ with workflow.unsafe.imports_passed_through():
     from workflows.plan import Plan
 
 WRITE_TIMEOUT = timedelta(seconds=30)
-LOOK_TIMEOUT = timedelta(seconds=60)
+READ_TIMEOUT = timedelta(seconds=60)
 HEARTBEAT_TIMEOUT = timedelta(seconds=3)
 # Each heartbeat of a wait is a call, and there are many waits. One that is lost with its worker is noticed so late,
-# sooner where something is on its way. What people say does not go this way.
+# sooner where something is on its way. Messages of operators do not go this way.
 AWAIT_TIMEOUT = timedelta(hours=1)
 MOVING_HEARTBEAT_TIMEOUT = timedelta(seconds=15)
-STANDING_HEARTBEAT_TIMEOUT = timedelta(seconds=60)
-PATIENCE = timedelta(minutes=10)
+IDLE_HEARTBEAT_TIMEOUT = timedelta(seconds=60)
+FORWARD_TIMEOUT = timedelta(minutes=10)
 RESTORES = 3  # at most so many at a time
-ASK_AGAIN = timedelta(seconds=1)
-REFUSAL_TIMEOUT = timedelta(minutes=1)
+HEDGE_DELAY = timedelta(seconds=1)
+REJECTION_TIMEOUT = timedelta(minutes=1)
 FORWARD_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=300), maximum_interval=timedelta(seconds=15))
 CERTAIN_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5))
-LOOK_AGAIN = RetryPolicy(initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.0)
+POLL_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.0)
 
 
 class ChangeWatch:
-    """A wait for the cluster to look otherwise than `state_digest`. Nobody ends it: it ends when that comes true."""
+    """A wait for another cluster state than that of `state_digest`. It ends with the change, and is never cancelled."""
 
     def __init__(self, handle: ActivityHandle[None], state_digest: str) -> None:
         self._handle = handle
@@ -72,7 +72,7 @@ class ChangeWatch:
         handle.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())  # read, if only once
 
     def done(self) -> bool:
-        """Whether something changed, or looking has become impossible, which the next pass will say better."""
+        """True when the state changed or the watch failed; the next pass reports the cause of a failure."""
         return self._handle.done()
 
 
@@ -82,11 +82,11 @@ class ActivityCalls:
     def __init__(self, cluster: str, target: Target) -> None:
         self._queue = cluster_queue(cluster)
         self.target = target
-        self.patience = PATIENCE  # how long a forward command may fail before the release gives up on it
+        self.forward_timeout = FORWARD_TIMEOUT  # how long a forward command may fail before the release gives up on it
         self.failing_since: datetime | None = None
         self._epoch = int(workflow.info().start_time.timestamp() * 1000)
         self._sequence = 0
-        self._since = 0  # number of the first write after a pass whose end nobody knows
+        self._since = 0  # number of the first write after a pass whose end is not known
         self._seen: dict[str, str] = {}  # by the pass before, where nothing was written since
 
     def _fence(self) -> Fence:
@@ -94,18 +94,18 @@ class ActivityCalls:
         return Fence(epoch=self._epoch, sequence=self._sequence)
 
     async def observe(
-        self, rollout: Document, failing: tuple[str, ...], tell: PublishEvents | None, meanwhile: Meanwhile | None
+        self, rollout: Document, failing: tuple[str, ...], pending: PublishEvents | None, meanwhile: Meanwhile | None
     ) -> Observation:
-        """Look at the cluster; or what is refused, if `failing` does not name it. What is to be told is told before."""
+        """Read the cluster. Returns a rejection instead when `failing` does not name it; publishes `pending` before."""
         self._seen = {}
         observation: Observation = await workflow.execute_activity(
             Activity.OBSERVE,
-            ObserveRequest(target=self.target, rollout=rollout, failing=failing, tell=tell, meanwhile=meanwhile),
+            ObserveRequest(target=self.target, rollout=rollout, failing=failing, tell=pending, meanwhile=meanwhile),
             result_type=Observation,
             task_queue=self._queue,
-            start_to_close_timeout=LOOK_TIMEOUT,
+            start_to_close_timeout=READ_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            schedule_to_close_timeout=self._patience_left,
+            schedule_to_close_timeout=self._forward_time_left,
             retry_policy=FORWARD_RETRY,
             summary="observe",
         )
@@ -145,85 +145,87 @@ class ActivityCalls:
         write = self._retry_forever if desired.is_certain else self._with_deadline
         where = "" if desired.index is None else f"step {desired.index}"
         try:
-            done: Reconciled = await write(
+            result: Reconciled = await write(
                 Activity.RECONCILE, request, Reconciled, "way back" if desired.aborted else where
             )
         except BaseException:
             self._since = self._sequence + 1
             raise
         if request.fence.sequence == self._sequence:
-            self._note(done)
-        return done
+            self._note(result)
+        return result
 
     def _note(self, seen: Observation | Reconciled) -> None:
-        """What the next pass has to see as well; nobody knows what the run before a reset has written since."""
+        """Keep the resource versions that the next pass has to see. Those of a run before a reset do not count."""
         self._seen = seen.seen if seen.run_id == workflow.info().run_id else {}
 
-    def look(self, plan: Plan, state_digest: str, *, moving: bool) -> ChangeWatch:
-        """Begin to wait until the digest is another one; `moving` when something is on its way."""
+    def await_change(self, plan: Plan, state_digest: str, *, moving: bool) -> ChangeWatch:
+        """Start to wait until the digest changes; `moving` when something is on its way."""
         handle = workflow.start_activity(
             Activity.AWAIT_CHANGE,
             AwaitChange(target=self.target, rollout=plan.request.rollout, state_digest=state_digest, seen=self._seen),
             task_queue=self._queue,
             start_to_close_timeout=AWAIT_TIMEOUT,
-            heartbeat_timeout=MOVING_HEARTBEAT_TIMEOUT if moving else STANDING_HEARTBEAT_TIMEOUT,
-            retry_policy=LOOK_AGAIN,
+            heartbeat_timeout=MOVING_HEARTBEAT_TIMEOUT if moving else IDLE_HEARTBEAT_TIMEOUT,
+            retry_policy=POLL_RETRY,
             cancellation_type=ActivityCancellationType.ABANDON,
             priority=BACKGROUND_PRIORITY,
             summary="until something changes",
         )
         return ChangeWatch(handle, state_digest)
 
-    async def refuse(self, asked: RolloutObject, message: str) -> None:
-        """Say in the object why its spec is not released. Nothing depends on it: it is soon given up."""
+    async def refuse(self, rollout: RolloutObject, message: str) -> None:
+        """Write to the object why its spec is not released. Nothing depends on it, so it is given up soon."""
         self._seen = {}
         await workflow.execute_activity(
             Activity.REFUSE,
-            Rejection(target=self.target, uid=asked.uid, generation=asked.generation, message=message),
+            Rejection(target=self.target, uid=rollout.uid, generation=rollout.generation, message=message),
             result_type=RolloutObject,
             task_queue=self._queue,
             start_to_close_timeout=WRITE_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            schedule_to_close_timeout=REFUSAL_TIMEOUT,
+            schedule_to_close_timeout=REJECTION_TIMEOUT,
             retry_policy=FORWARD_RETRY,
             summary="refused",
         )
 
     async def restart_pods(self, plan: Plan, at: datetime, failing: tuple[str, ...]) -> RestartedPods:
-        """Replace the pods that were created before `at`; or what is refused, if `failing` does not name it."""
+        """Replace the pods created before `at`. Returns a rejection instead when `failing` does not name it."""
         restarted: RestartedPods = await workflow.execute_activity(
             Activity.RESTART_PODS,
             RestartPods(target=self.target, rollout=plan.request.rollout, at=at, failing=failing),
             result_type=RestartedPods,
             task_queue=self._queue,
-            start_to_close_timeout=LOOK_TIMEOUT,
+            start_to_close_timeout=READ_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            retry_policy=LOOK_AGAIN,
+            retry_policy=POLL_RETRY,
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary="new pods",
         )
         return restarted
 
-    async def restore_stable(self, istio: Istio, stable_hash: str, failing: tuple[str, ...] = ()) -> TrafficState:
-        """All traffic to stable, for as long as it takes (law 3); or what is refused, if `failing` does not name it.
+    async def restore_stable(
+        self, routing: IstioRouting, stable_hash: str, failing: tuple[str, ...] = ()
+    ) -> TrafficState:
+        """Put all traffic on stable, until it succeeds (law 3). Returns a rejection that `failing` does not name.
 
-        One that does not answer may have been given to a worker that is dead or frozen. Another is asked for beside it,
-        long before its heartbeats are missed: all write the same, with the same fence, and the first answer counts.
+        A call without an answer may be with a worker that is dead or frozen. A second call starts beside it, long
+        before the heartbeat timeout. All write the same with the same fence, and the first answer counts.
         """
         request = RestoreStable(
-            target=self.target, istio=istio, stable_hash=stable_hash, fence=self._fence(), failing=failing
+            target=self.target, istio=routing, stable_hash=stable_hash, fence=self._fence(), failing=failing
         )
-        asked: list[asyncio.Task[TrafficState]] = []
-        while len(asked) < RESTORES:
-            asked.append(asyncio.create_task(self._restore(request)))
-            timeout = ASK_AGAIN if len(asked) < RESTORES else None
+        attempts: list[asyncio.Task[TrafficState]] = []
+        while len(attempts) < RESTORES:
+            attempts.append(asyncio.create_task(self._restore(request)))
+            timeout = HEDGE_DELAY if len(attempts) < RESTORES else None
             with suppress(TimeoutError):
                 await workflow.wait_condition(
-                    lambda: any(task.done() for task in asked), timeout=timeout, timeout_summary="until it answers"
+                    lambda: any(task.done() for task in attempts), timeout=timeout, timeout_summary="until it answers"
                 )
                 break
-        first = next(task for task in asked if task.done())
-        for task in asked:
+        first = next(task for task in attempts if task.done())
+        for task in attempts:
             let_go(task)
         return first.result()
 
@@ -232,10 +234,10 @@ class ActivityCalls:
         return traffic
 
     @property
-    def _patience_left(self) -> timedelta:
-        """How long it may fail from now on: what was refused before counts, whatever was refused."""
+    def _forward_time_left(self) -> timedelta:
+        """Time that a forward command may still fail: earlier rejections count, whatever was rejected."""
         spent = workflow.now() - self.failing_since if self.failing_since is not None else timedelta()
-        return max(self.patience - spent, timedelta(seconds=1))
+        return max(self.forward_timeout - spent, timedelta(seconds=1))
 
     async def _with_deadline(self, name: Activity, request: Any, result_type: type[Any] | None, summary: str) -> Any:
         return await workflow.execute_activity(
@@ -245,7 +247,7 @@ class ActivityCalls:
             task_queue=self._queue,
             start_to_close_timeout=WRITE_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            schedule_to_close_timeout=self._patience_left,
+            schedule_to_close_timeout=self._forward_time_left,
             retry_policy=FORWARD_RETRY,
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=summary,

@@ -1,4 +1,4 @@
-"""What a release is admitted on: its request can be read, its manifest is sound, what it names exists. Pure."""
+"""Admission of a release: its request can be read, its manifest is sound, every name in it exists. Pure."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from temporalio.exceptions import ApplicationError
 
 from tidegate.analysis.conditions import compile_condition
 from tidegate.analysis.experiments import Subject
+from tidegate.analysis.rules import has_comparison
 from tidegate.analysis.spec import SpecError
-from tidegate.contract import Observation, ReleaseRequest, ReleaseResult, ReleaseStatus, rollout_id
+from tidegate.contract import Observation, ParsedRollout, ReleaseRequest, ReleaseResult, ReleaseStatus, rollout_id
 from tidegate.manifests.bake import BAKE, BAKE_TEMPLATES, bake_analysis, bake_duration
 from tidegate.manifests.documents import Manifests, from_objects, in_one_round
 from tidegate.manifests.durations import parse_duration
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
 from tidegate.manifests.lint import check_release, lint
 from tidegate.manifests.plain_text import harmless
-from tidegate.manifests.rollout import Rollout as Manifest
 from tidegate.manifests.steps import ExperimentStep
 from tidegate.manifests.workload import needs_template
 from workflows.failures import check_id
 from workflows.inputs import invalid, read_input
-from workflows.plan import HOLD_LIMIT, BakePlan, Plan
+from workflows.plan import ADVANCE, HOLD_LIMIT, NOTHING_TO_BAKE_BY, WHEN_PROVEN, BakePlan, Plan, background_of
 
 _SHOWN_ERRORS = 5
 
@@ -36,16 +36,16 @@ def parse_request(value: Any) -> ReleaseRequest:
 
 
 def check_rollout(request: ReleaseRequest, workflow_id: str) -> None:
-    """Let a release be asked only for its own Rollout: the id is the lock (law 4). Raises `InvalidSpec` otherwise."""
+    """Check that a release names its own Rollout: the id is the lock (law 4). Raises `InvalidSpec` otherwise."""
     check_id("release", workflow_id, rollout_id(request.cluster, request.namespace, request.name))
 
 
-def read_manifest(request: ReleaseRequest) -> Manifest:
+def read_manifest(request: ReleaseRequest) -> ParsedRollout:
     """The Rollout of a request, checked by itself. Raises `InvalidSpec` with every reason against it."""
     try:
         manifests = from_objects([request.rollout])
         _refuse(request, _judge(manifests))
-        return manifests.rollout().model
+        return ParsedRollout.of(manifests.rollout().model)
     except ManifestError as error:
         raise _invalid(request, [str(finding) for finding in in_one_round(error, _judge)]) from error
 
@@ -54,23 +54,23 @@ def _judge(manifests: Manifests) -> list[Finding]:
     return lint(manifests, compile_condition=compile_condition)
 
 
-def check(request: ReleaseRequest, manifest: Manifest, seen: Observation) -> tuple[Plan, tuple[str, ...]]:
+def check(request: ReleaseRequest, manifest: ParsedRollout, seen: Observation) -> tuple[Plan, tuple[str, ...]]:
     """Check what the manifest names against the cluster; returns the plan and the warnings.
 
     Raises `InvalidSpec` with every reason against it.
     """
     request = request if request.workload is not None else request.model_copy(update={"workload": seen.workload})
-    uid = (request.rollout.get("metadata") or {}).get("uid")
-    if uid and seen.rollout is None:  # what it would make belonged to nobody, and nothing would take it away again
-        gone = (
+    uid = manifest.model.metadata.uid
+    if uid and seen.rollout is None:  # its objects would have no owner, and nothing would delete them
+        remedy = (
             "there is no Rollout of that name in the cluster any more; to release without one, leave metadata.uid out"
         )
-        raise _invalid(request, [f"metadata.uid: {uid!r}: {gone}"])
+        raise _invalid(request, [f"metadata.uid: {uid!r}: {remedy}"])
     if needs_template(request.rollout) and request.workload is None:
         reference = manifest.spec.workload_ref
         name = reference.name if reference else ""
         raise _invalid(request, [f"spec.workloadRef.name: {name!r}: no such Deployment; create it first"])
-    plan = Plan.of(request.resolved(), manifest, seen, _hold_limit(request), _bake(request, seen))
+    plan = Plan.of(request.resolved(), manifest, seen, _hold_limit(request, manifest), _bake(request, manifest, seen))
     try:
         findings = check_release(
             request.rollout,
@@ -105,21 +105,22 @@ def _analysis_problems(plan: Plan) -> list[str]:
         except SpecError as error:
             problems.append(str(error))
     problems += _bake_problems(plan)
+    problems += _advance_problems(plan)
     for index, step in enumerate(plan.steps):
         if step.experiment is not None:
             problems += _experiment_problems(plan, index, step.experiment)
     return problems
 
 
-def _bake(request: ReleaseRequest, seen: Observation) -> BakePlan | None:
+def _bake(request: ReleaseRequest, manifest: ParsedRollout, seen: Observation) -> BakePlan | None:
     """The bake that the annotations ask for, or the default of the cluster where it is known by what to watch."""
-    annotations = (request.rollout.get("metadata") or {}).get("annotations") or {}
+    annotations = manifest.annotations
     try:
-        asked, analysis = bake_duration(annotations), bake_analysis(request.rollout)
+        annotated, analysis = bake_duration(annotations), bake_analysis(annotations, background_of(request))
     except ValueError as error:
         raise _invalid(request, [str(error)]) from error
-    duration = seen.bake if asked is None else asked
-    if analysis is None and asked:
+    duration = seen.bake if annotated is None else annotated
+    if analysis is None and annotated:
         text = (
             f"metadata.annotations['{BAKE}']: {annotations[BAKE]!r}: nothing says by what to watch: name templates in"
         )
@@ -128,36 +129,58 @@ def _bake(request: ReleaseRequest, seen: Observation) -> BakePlan | None:
 
 
 def _bake_problems(plan: Plan) -> list[str]:
-    """Named by the annotation; the background analysis speaks for itself, but where no step has it checked."""
+    """Problems of the bake's templates, named by the annotation.
+
+    Those of the background analysis are found with the steps, so they count here only where there is no background
+    analysis.
+    """
     if (bake := plan.bake) is None:
         return []
     try:
         plan.bake_spec(bake.analysis)
     except SpecError as error:
-        text = plan.annotations.get(BAKE_TEMPLATES)
+        text = plan.manifest.annotations.get(BAKE_TEMPLATES)
         if text is None:
-            return [] if plan.background is not None else [str(error)]
+            known = plan.background is not None and str(error) != NOTHING_TO_BAKE_BY
+            return [] if known else [str(error)]
         return [f"metadata.annotations['{BAKE_TEMPLATES}']: {text!r}: {error}; create it, or name another one"]
     return []
 
 
-def _experiment_problems(plan: Plan, index: int, step: ExperimentStep) -> list[str]:
-    """As for the analyses of the strategy; what the templates will be told is not known before they stand."""
+def _advance_problems(plan: Plan) -> list[str]:
+    """Problems of the annotation that lets a comparison shorten pauses."""
+    text = plan.manifest.annotations.get(ADVANCE)
+    if text is None:
+        return []
+    name = f"metadata.annotations['{ADVANCE}']: {text!r}"
+    if text != WHEN_PROVEN:
+        return [f"{name}: write {WHEN_PROVEN}, or leave it out"]
     try:
-        stand_ins = {template.name: Subject(template.name, template.name) for template in step.templates}
-        for analysis in plan.experiment_analyses(index, stand_ins).values():
+        compares = plan.background is not None and has_comparison(plan.analysis_spec(plan.background))
+    except SpecError:  # it is among the problems of the analyses
+        return []
+    if not compares:
+        return [f"{name}: the background analysis compares nothing: add a metric with provider.plugin.tidegate/compare"]
+    return []
+
+
+def _experiment_problems(plan: Plan, index: int, step: ExperimentStep) -> list[str]:
+    """Problems of an experiment's analyses, with placeholders for arguments that are known only later."""
+    try:
+        placeholders = {template.name: Subject(template.name, template.name) for template in step.templates}
+        for analysis in plan.experiment_analyses(index, placeholders).values():
             plan.analysis_spec(analysis)
     except SpecError as error:
         return [f"spec.strategy.canary.steps[{index}].experiment.analyses: {error}"]
     return []
 
 
-def _hold_limit(request: ReleaseRequest) -> timedelta | None:
-    text = ((request.rollout.get("metadata") or {}).get("annotations") or {}).get(HOLD_LIMIT)
+def _hold_limit(request: ReleaseRequest, manifest: ParsedRollout) -> timedelta | None:
+    text = manifest.annotations.get(HOLD_LIMIT)
     if text is None:
         return None
     try:
-        return parse_duration(str(text))
+        return parse_duration(text)
     except ValueError as error:
         raise _invalid(request, [f"metadata.annotations['{HOLD_LIMIT}']: {text!r}: {error}"]) from error
 

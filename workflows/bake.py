@@ -1,7 +1,7 @@
-"""The last gate: a version that has all of the traffic is watched for a while before it becomes the stable one.
+"""The last gate: a version that has all of the traffic is measured for a while before it becomes the stable one.
 
-Until then the pods of the version before stand as a step at 100 % leaves them, and whatever ends a release at a step
-ends it here, with the same undo.
+Until then the pods of the version before stay as a step at 100 % leaves them. Whatever ends a release at a step ends it
+here, with the same abort.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 class Bake:
-    """The bake of one version. A promote ends it: a named person said so."""
+    """The bake of one version. A promote ends it early."""
 
     def __init__(
         self, inbox: Inbox, state: ReleaseState, reconciler: Reconciler, background: Background, holds: Holds
@@ -36,7 +36,7 @@ class Bake:
         self._holds = holds
 
     async def carry_out(self, bake: BakePlan) -> None:
-        """Watch until the end; raises `GateFailed`, and what made the reconciler give up."""
+        """Measure until the end. Raises `GateFailed`, and the failure of the reconciler."""
         await self._reconciler.reached()
         await self._background.settle()  # one that went on beside steps at 100 %
         await self._holds.over()
@@ -58,8 +58,8 @@ class Bake:
         self._background.start_bake(bake.analysis)
         self._state.phase(RolloutPhase.PROGRESSING, f"baking at 100 % until {until:%Y-%m-%d %H:%M:%S} UTC")
         self._state.event("BakeStarted", f"Rollout bakes at 100 % for {lasts}")
-        with self._state.waiting(f"the bake at 100 % ({lasts})", until=until, who="its analysis; " + AN_OPERATOR):
-            self._state.show()
+        with self._state.waits.on(f"the bake at 100 % ({lasts})", until=until, who="its analysis; " + AN_OPERATOR):
+            self._state.publication.show()
             with suppress(TimeoutError):
                 await workflow.wait_condition(
                     lambda: bool(self._background.inconclusive),
@@ -67,7 +67,7 @@ class Bake:
                     timeout_summary=f"bake of {lasts}",
                 )
         await self._holds.released()  # it is watched for as long as it is paused
-        with self._state.waiting("the verdict of the bake", until=None, who="its analysis; " + AN_OPERATOR):
+        with self._state.waits.on("the verdict of the bake", until=None, who="its analysis; " + AN_OPERATOR):
             await self._background.settle()
         if self._background.inconclusive:
             await self._holds.undecided(PauseReason.ANALYSIS, self._background.inconclusive)

@@ -1,4 +1,4 @@
-"""The records of a release in ServiceNow beside its incident: its change, and the end of earlier incidents."""
+"""Records of a release in ServiceNow beside its incident: its change, and the resolution of earlier incidents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 class ChangeRecords:
-    """Of one run. Only the opening of a change, for which a Rollout asks, is ever waited for."""
+    """The records of one run. Only the opening of a change is ever awaited, and only where a Rollout wants one."""
 
     def __init__(self, state: ReleaseState, follow_ups: FollowUps) -> None:
         self._state = state
@@ -22,25 +22,25 @@ class ChangeRecords:
         self._opened = 0
 
     async def open_change(self, plan: Plan) -> None:
-        """Before the first step. Without its change a release aborts; while ServiceNow is away it has done nothing."""
+        """Open the change before the first step, and wait for it. Raises `Aborted` when it was not opened."""
         effect = change_opened(plan, self._state.status())
         if effect is None:
             return
         self._opened += 1
-        with self._state.waiting("the change in ServiceNow", until=None, who="ServiceNow; tidegate abort"):
-            self._state.show()
-            ended = await self._follow_ups.ask(f"change-{self._opened}", effect)
+        with self._state.waits.on("the change in ServiceNow", until=None, who="ServiceNow; tidegate abort"):
+            self._state.publication.show()
+            ended = await self._follow_ups.run_effect(f"change-{self._opened}", effect)
         if ended.state is not EffectState.DONE:
             raise Aborted(f"its change was not opened: {ended.message}")
 
     def healthy(self, plan: Plan) -> None:
-        """The version has all traffic and all pods."""
+        """Start the effects of a version that has all traffic and all pods."""
         if effects := healthy_effects(plan, self._state.status(), workflow.now()):
-            self._follow_ups.begin("healthy", *effects)
+            self._follow_ups.start("healthy", *effects)
 
     def note_superseded(self, before: Plan, plan: Plan) -> None:
-        """A newer version took over; steps that were edited are no newer version."""
+        """Close the change of a superseded version; edited steps alone make no newer version."""
         outcome = f"superseded by revision {plan.revision}"
         effects = change_closed(before, self._state.status(), workflow.now(), outcome, good=False)
         if effects and before.revision != plan.revision:
-            self._follow_ups.begin(f"superseded-{before.revision}", *effects)
+            self._follow_ups.start(f"superseded-{before.revision}", *effects)

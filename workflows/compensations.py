@@ -1,4 +1,4 @@
-"""Which effects follow which decision of a release. Pure."""
+"""Effects that follow each decision of a release. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from workflows.reverts import revert_request
 
 
 def abort_effects(plan: Plan, status: ReleaseStatus, cause: str, at: datetime) -> tuple[Effect, ...]:
-    """What follows an abort once the traffic is back: the incident, where Git is named the revert, and its change."""
+    """Effects of an abort once the traffic is back: the incident, the revert where Git is named, the closed change."""
     incident = Effect.of(
         EffectName.INCIDENT,
         Activity.OPEN_INCIDENT,
@@ -35,17 +35,17 @@ def abort_effects(plan: Plan, status: ReleaseStatus, cause: str, at: datetime) -
 
 
 def restored_effect(plan: Plan, status: ReleaseStatus) -> Effect:
-    """What follows when the traffic is back after all, which was refused when people heard of the abort."""
+    """The note for an incident that was opened while the way back was rejected: the traffic is back."""
     return Effect.of(EffectName.RESTORED, Activity.NOTE_INCIDENT, traffic_note(plan, status))
 
 
 def scaled_effect(plan: Plan, status: ReleaseStatus) -> Effect:
-    """What follows when the pods of an aborted version are gone."""
+    """The note that the pods of an aborted version are gone."""
     return Effect.of(EffectName.NOTE, Activity.NOTE_INCIDENT, scale_note(plan, status))
 
 
 def healthy_effects(plan: Plan, status: ReleaseStatus, at: datetime) -> tuple[Effect, ...]:
-    """What follows when a version is healthy: incidents of earlier aborts are over, and so is its change."""
+    """Effects of a healthy version: incidents of earlier aborts are resolved, and its change is closed."""
     if plan.is_first:  # nothing came before it
         return change_closed(plan, status, at, "Healthy", good=True)
     resolved = Effect.of(EffectName.INCIDENTS_RESOLVED, Activity.RESOLVE_INCIDENTS, resolve_request(plan, status, at))
@@ -53,12 +53,12 @@ def healthy_effects(plan: Plan, status: ReleaseStatus, at: datetime) -> tuple[Ef
 
 
 def change_opened(plan: Plan, status: ReleaseStatus) -> Effect | None:
-    """What comes before the first step; None where the Rollout wants no change."""
+    """The effect before the first step; None where the Rollout wants no change."""
     request = change_request(plan, status)
     return Effect.of(EffectName.CHANGE_OPENED, Activity.OPEN_CHANGE, request) if request is not None else None
 
 
 def change_closed(plan: Plan, status: ReleaseStatus, at: datetime, outcome: str, *, good: bool) -> tuple[Effect, ...]:
-    """What follows the end of a version, if it had a change."""
+    """The effect after the end of a version; empty where it has no change."""
     request = change_outcome(plan, status, at, outcome, good=good)
     return (Effect.of(EffectName.CHANGE_CLOSED, Activity.CLOSE_CHANGE, request),) if request is not None else ()

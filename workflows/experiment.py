@@ -1,6 +1,6 @@
 """An experiment step: versions side by side for a while, with analyses of them.
 
-The reconciler raises and removes what it needs; here is how long it lasts and what comes of it. Source of the rules:
+The reconciler creates and removes the ReplicaSets. This module decides on duration and outcome. Source of the rules:
 argo-rollouts, experiments.
 """
 
@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 class Experiment:
-    """One experiment, from its first ReplicaSet to its end; nothing of it is wanted any more when that is reached."""
+    """One experiment, from its first ReplicaSet to its end."""
 
     def __init__(
         self, plan: Plan, reconciler: Reconciler, state: ReleaseState, index: int, step: ExperimentStep
@@ -44,7 +44,7 @@ class Experiment:
         self._progress: dict[str, tuple[ExperimentSetState | None, datetime]] = {}
 
     async def carry_out(self) -> str:
-        """Take the step; returns the name of the analysis run that could not tell, empty when all is well.
+        """Run the step. Returns the name of the inconclusive analysis run; empty when there is none.
 
         Raises GateFailed for a bad verdict, and `ProgressDeadlineExceeded` when the pods of a template do not come.
         """
@@ -54,12 +54,12 @@ class Experiment:
             await self._until_complete()
             undecided = await self._run()
         except (Exception, asyncio.CancelledError):  # where a worker drops the release instead, nothing can be awaited
-            await self._leave()
+            await self._remove()
             raise
-        await self._leave()
+        await self._remove()
         return undecided
 
-    async def _leave(self) -> None:
+    async def _remove(self) -> None:
         self._reconciler.move(experiment=False)
         for run in self._runs.values():
             run.cancel()
@@ -68,21 +68,21 @@ class Experiment:
     async def _until_complete(self) -> None:
         """Wait for the pods of all templates, and for their Services and shares of the traffic."""
         until = workflow.now() + self._plan.manifest.spec.progress_deadline()
-        with self._state.waiting(f"the pods of experiment {self._name}", until=until, who="its pods; tidegate abort"):
-            self._state.show()
+        with self._state.waits.on(f"the pods of experiment {self._name}", until=until, who="its pods; tidegate abort"):
+            self._state.publication.show()
             while self._missing():
                 await self._until_changed(None)
 
     async def _run(self) -> str:
-        """Let it stand until its verdicts or its time are in."""
+        """Run the analyses until the verdicts are in or the duration is over."""
         duration = parse_duration(self._step.duration) if self._step.duration else None
         ends = workflow.now() + duration if duration is not None else None
         limit = self._limit()
         subjects = {each.template: Subject(each.replica_set, each.hash) for each in self._reconciler.experiment}
         for name, analysis in self._plan.experiment_analyses(self._index, subjects).items():
             self._runs[name] = asyncio.create_task(self._verdict(name, analysis))
-        with self._state.waiting(f"experiment {self._name}", until=ends or limit, who="its analyses; " + AN_OPERATOR):
-            self._state.show()
+        with self._state.waits.on(f"experiment {self._name}", until=ends or limit, who="its analyses; " + AN_OPERATOR):
+            self._state.publication.show()
             while True:
                 missing = self._missing()
                 lasted = ends is not None and workflow.now() >= ends and not missing
@@ -100,8 +100,8 @@ class Experiment:
         return self._concluded(phase)
 
     async def _settled(self) -> Phase:
-        """The end of one that has had its time: what its runs have measured until then is their verdict (law 4)."""
-        with self._state.waiting(
+        """Outcome after the duration: each run gives its verdict from the measurements so far (law 4)."""
+        with self._state.waits.on(
             f"the verdicts of experiment {self._name}", until=None, who="its analyses; " + AN_OPERATOR
         ):
             await workflow.wait_condition(
@@ -114,12 +114,12 @@ class Experiment:
         return outcome(self._step, self._verdicts(), lasted=True)
 
     def _limit(self) -> datetime | None:
-        """When an experiment that only a person can end has waited for one as long as the Rollout allows (law 5)."""
+        """Time at which an experiment without an end of its own aborts, by the hold limit of the Rollout (law 5)."""
         ends_by_itself = self._step.duration or any(each.required_for_completion for each in self._step.analyses)
         return None if ends_by_itself or self._plan.hold_limit is None else workflow.now() + self._plan.hold_limit
 
     def _concluded(self, phase: Phase) -> str:
-        """The end as the release is to take it. Raises the GateFailed of a run that ended so."""
+        """The name of an inconclusive run, or empty. Raises the GateFailed of a run with that phase."""
         for run in self._runs.values():
             error = run.exception() if run.done() else None
             if isinstance(error, GateFailed) and error.analysis.status.phase is phase:
@@ -137,7 +137,7 @@ class Experiment:
         return phase
 
     def _verdicts(self) -> Mapping[str, Phase]:
-        """What the runs that have ended say. Raises `RolloutAborted` for one that somebody ended without a verdict."""
+        """Phases of the runs that have ended. Raises `RolloutAborted` for a run that ended without a verdict."""
         found: dict[str, Phase] = {}
         for name, run in self._runs.items():
             if not run.done():
@@ -156,10 +156,10 @@ class Experiment:
         return found
 
     async def _until_changed(self, ends: datetime | None) -> None:
-        """Wait until a pod, a verdict or the time says something new."""
+        """Wait until a pod, a verdict or a deadline changes something."""
         before, decided = self._reconciler.experiment, len(self._verdicts())
-        moments = [moment for moment in (*self._deadlines(), ends) if moment is not None and moment > workflow.now()]
-        timeout = min(moments) - workflow.now() if moments else None
+        deadlines = [each for each in (*self._deadlines(), ends) if each is not None and each > workflow.now()]
+        timeout = min(deadlines) - workflow.now() if deadlines else None
         try:
             await workflow.wait_condition(
                 lambda: self._reconciler.experiment != before or len(self._verdicts()) != decided,
@@ -172,17 +172,17 @@ class Experiment:
     # ------------------------------------------------------------------------------------------------------- deadlines
 
     def _missing(self) -> list[str]:
-        """Templates that do not stand as they should. Raises when one has made no progress for too long.
+        """Templates that are not complete. Raises `ProgressDeadlineExceeded` when one made no progress for too long.
 
-        Progress is any change in what stands of a template (argo-rollouts, progressDeadlineSeconds).
+        Progress is any change of a template's state (argo-rollouts, progressDeadlineSeconds).
         """
-        stands = {each.template: each for each in self._reconciler.experiment}
+        states = {each.template: each for each in self._reconciler.experiment}
         missing = []
         for template in self._step.templates:
-            one, now = stands.get(template.name), workflow.now()
-            if template.name not in self._progress or self._progress[template.name][0] != one:
-                self._progress[template.name] = (one, now)
-            if one is None or not one.complete:
+            state, now = states.get(template.name), workflow.now()
+            if template.name not in self._progress or self._progress[template.name][0] != state:
+                self._progress[template.name] = (state, now)
+            if state is None or not state.complete:
                 missing.append(template.name)
         for name, deadline in zip(missing, self._deadlines(missing), strict=True):
             if workflow.now() >= deadline:
@@ -195,8 +195,8 @@ class Experiment:
         return missing
 
     def _deadlines(self, templates: list[str] | None = None) -> list[datetime]:
-        """When each of `templates` has had its time; those that do not stand, where they are not given."""
+        """Progress deadlines of `templates`; by default of those that are not complete."""
         limit = self._plan.manifest.spec.progress_deadline()
         if templates is None:
-            templates = [name for name, (one, _) in self._progress.items() if one is None or not one.complete]
+            templates = [name for name, (state, _) in self._progress.items() if state is None or not state.complete]
         return [self._progress[name][1] + limit for name in templates]

@@ -1,4 +1,4 @@
-"""What a failed activity or child workflow has to say, and the refusal of a workflow under another's id."""
+"""Causes of failed activities and child workflows, and the check of a workflow's own id."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from tidegate.contract import ErrorType
 
 
 def cause_of(error: BaseException) -> str:
-    """The innermost message of a failure, which is the one that a person can act on."""
+    """The innermost message of a failure, up to 2000 characters."""
     while isinstance(error, ActivityError | ChildWorkflowError) and error.cause is not None:
         error = error.cause
     return str(getattr(error, "message", "") or error)[:2000]
 
 
 def check_id(what: str, found: str, right: str) -> None:
-    """Let a workflow run under its own id alone, which keeps two from doing the same (law 4).
+    """Check that a workflow runs under its own id, so that no two do the same (law 4).
 
     Raises a non-retryable `InvalidSpec` that names the right one.
     """

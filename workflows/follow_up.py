@@ -1,6 +1,7 @@
-"""What follows a decision of a release, in a workflow of its own that outlives the release.
+"""Effects of one decision of a release, in a workflow of its own that outlives the release.
 
-A system that is away for hours holds no release up, and nothing is lost: this goes on until the system is back.
+An outside system that is away for hours delays no release, and no effect is lost: the workflow waits until the system
+is back.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.interruptions import sent
 
 GIVE_UP = timedelta(days=7)
-# What is not there is asked for again, too: proxies say so in the name of servers that are away, and forges of
-# repositories that a credential may not see.
+# Not found is retried, too: proxies answer so for servers that are away, and forges for repositories that a credential
+# may not see.
 NOT_THERE = timedelta(minutes=5)
 RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 ATTEMPT_TIMEOUT = timedelta(minutes=1)
@@ -45,20 +46,19 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=10)  # longer than that of what a release 
 
 @workflow.defn(name=FOLLOW_UP_WORKFLOW)
 class FollowUp:
-    """Started by a release for each decision, under an id of its own: it is begun once."""
+    """Started by a release for each decision, under an id of its own, so that it starts once."""
 
     @workflow.run
     async def run(self, request: Any = None, *more: Any) -> list[FollowedUp]:
-        """Have every effect, side by side; the release hears of each while it is there.
+        """Run all effects side by side, and send the release the end of each.
 
-        Fails at once with an input that cannot be read; else, once all have ended, with those that a person has to put
-        right or that took longer than `GIVE_UP`.
+        Fails at once with an input that cannot be read. Otherwise it fails at the end with the effects that an operator
+        has to put right, or that took longer than `GIVE_UP`.
         """
-        asked = read_input(FollowUpRequest, request, "follow-up request")
-        _check_id(asked)
-        self._asked = asked
+        self._request = read_input(FollowUpRequest, request, "follow-up request")
+        _check_id(self._request)
         self._until = workflow.now() + GIVE_UP
-        ended = list(await asyncio.gather(*map(self._run_effect, asked.effects)))
+        ended = list(await asyncio.gather(*map(self._run_effect, self._request.effects)))
         failed = [f"{each.name}: {each.message}" for each in ended if each.state is EffectState.FAILED]
         if failed:
             raise ApplicationError("; ".join(failed), ended, type=ErrorType.REJECTED, non_retryable=True)
@@ -66,14 +66,14 @@ class FollowUp:
 
     async def _run_effect(self, effect: Effect) -> FollowedUp:
         ended = await self._carry_out(effect)
-        if self._asked.release:
-            await self._tell(ended)
+        if self._request.release:
+            await self._report(ended)
         if effect.note is not None and ended.state is EffectState.DONE:
             await self._carry_out(_with_note(effect.note, ended.message))
         return ended
 
-    async def _tell(self, ended: FollowedUp) -> None:
-        release = workflow.get_external_workflow_handle(self._asked.release, run_id=self._asked.run_id)
+    async def _report(self, ended: FollowedUp) -> None:
+        release = workflow.get_external_workflow_handle(self._request.release, run_id=self._request.run_id)
         try:
             await sent(release.signal(Signal.FOLLOWED_UP, ended))
         except FailureError as error:
@@ -89,12 +89,12 @@ class FollowUp:
                     return FollowedUp(name=effect.name, state=EffectState.SKIPPED, message=cause_of(error))
                 if kind != ErrorType.NOT_FOUND or workflow.now() + NOT_THERE >= self._until:
                     return FollowedUp(name=effect.name, state=EffectState.FAILED, message=cause_of(error))
-                told = f"{effect.name}: {cause_of(error)}: asked again every {NOT_THERE}"
-                workflow.set_current_details(harmless(told))
-                await workflow.sleep(NOT_THERE, summary=f"{effect.name}: until it is asked for again")
+                details = f"{effect.name}: {cause_of(error)}: tried again every {NOT_THERE}"
+                workflow.set_current_details(harmless(details))
+                await workflow.sleep(NOT_THERE, summary=f"{effect.name}: until the next attempt")
             else:
-                said = str(answer.get("message") or "") if isinstance(answer, dict) else ""
-                return FollowedUp(name=effect.name, state=EffectState.DONE, message=said, answer=answer)
+                message = str(answer.get("message") or "") if isinstance(answer, dict) else ""
+                return FollowedUp(name=effect.name, state=EffectState.DONE, message=message, answer=answer)
 
     async def _attempts(self, effect: Effect) -> Any:
         reverts = effect.activity == Activity.REVERT_COMMIT
@@ -110,12 +110,12 @@ class FollowUp:
         )
 
 
-def _check_id(asked: FollowUpRequest) -> None:
-    """Effects follow from a workflow that decided, and have its name: anybody else's are refused before any is had."""
+def _check_id(request: FollowUpRequest) -> None:
+    """Check that the parent is the release in the request and gave the id. Raises `InvalidSpec` otherwise."""
     info = workflow.info()
     parent = info.parent.workflow_id if info.parent is not None else ""
-    if not parent or asked.release not in ("", parent) or not info.workflow_id.startswith(follow_ups_of(parent)):
-        right = f"{follow_ups_of(asked.release or '<workflow>')}..."
+    if not parent or request.release not in ("", parent) or not info.workflow_id.startswith(follow_ups_of(parent)):
+        right = f"{follow_ups_of(request.release or '<workflow>')}..."
         raise ApplicationError(
             f"workflow id {info.workflow_id!r}: what follows a decision is started as {right!r} by the workflow that "
             "decided, or not at all",

@@ -1,4 +1,4 @@
-"""What a release tells of what followed its decisions. Pure."""
+"""Events for the effects of a decision. Pure."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from tidegate.contract import Compensation, EffectName, EffectState, FollowedUp,
 
 
 class PendingEvent(NamedTuple):
-    """An event in the making."""
+    """An event without a time."""
 
     reason: str
     message: str
     warning: bool = False
 
 
-_DONE: Mapping[str, str] = {
+_REASONS: Mapping[str, str] = {
     EffectName.CHANGE_OPENED: "ChangeOpened",
     EffectName.CHANGE_CLOSED: "ChangeClosed",
     EffectName.INCIDENTS_RESOLVED: "IncidentsResolved",
 }
 
 
-def report_of(told: FollowedUp) -> tuple[IncidentRef | None, PendingEvent | None]:
-    """The incident that was opened, and what people hear. Raises ValidationError for an answer of something else."""
-    if told.state is EffectState.FAILED:
-        reason = "CompensationFailed" if told.name in list(Compensation) else "FollowUpFailed"
-        return None, PendingEvent(reason, f"{told.name}: {told.message}", warning=True)
-    if told.state is EffectState.SKIPPED or told.answer is None:
+def report_of(ended: FollowedUp) -> tuple[IncidentRef | None, PendingEvent | None]:
+    """The incident that was opened, and the event. Raises ValidationError for an answer of another effect."""
+    if ended.state is EffectState.FAILED:
+        reason = "CompensationFailed" if ended.name in list(Compensation) else "FollowUpFailed"
+        return None, PendingEvent(reason, f"{ended.name}: {ended.message}", warning=True)
+    if ended.state is EffectState.SKIPPED or ended.answer is None:
         return None, None
-    if told.name == EffectName.INCIDENT:
-        return IncidentRef.model_validate(told.answer), None
-    if told.name == EffectName.REVERT:
-        commit = RevertResult.model_validate(told.answer).commit
-        return None, PendingEvent("GitReverted" if commit else "GitUnchanged", told.message)
-    reason = _DONE.get(told.name, "")
-    return None, PendingEvent(reason, told.message) if reason and told.message else None
+    if ended.name == EffectName.INCIDENT:
+        return IncidentRef.model_validate(ended.answer), None
+    if ended.name == EffectName.REVERT:
+        commit = RevertResult.model_validate(ended.answer).commit
+        return None, PendingEvent("GitReverted" if commit else "GitUnchanged", ended.message)
+    reason = _REASONS.get(ended.name, "")
+    return None, PendingEvent(reason, ended.message) if reason and ended.message else None

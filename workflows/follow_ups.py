@@ -1,4 +1,4 @@
-"""How a release asks for what follows its decisions, and how long it waits for that."""
+"""Starts follow-up workflows for the decisions of a release, and waits for them for a limited time."""
 
 from __future__ import annotations
 
@@ -32,38 +32,38 @@ with workflow.unsafe.imports_passed_through():
     from workflows.release_status import ReleaseState
 
 DIGEST_LENGTH = 12
-PATIENCE = timedelta(minutes=1)  # with people's systems, once everything else is done
+DETACH_TIMEOUT = timedelta(minutes=1)  # with people's systems, once everything else is done
 
 
 class FollowUps:
-    """The workflows that carry out what follows the decisions of a release; each goes on without it."""
+    """Follow-up workflows of one release; each goes on without it."""
 
     def __init__(self, state: ReleaseState) -> None:
         self._state = state
-        self._asked = 0
-        self._begun = 0
+        self._requested = 0
+        self._started = 0
         self._awaited: list[asyncio.Task[list[FollowedUp]]] = []
 
-    def begin(self, decision: str, *effects: Effect) -> None:
-        """Ask for the effects of a decision, such as `aborted`, which is made once for a revision."""
-        task = self._begin(decision, effects)
+    def start(self, decision: str, *effects: Effect) -> None:
+        """Start the effects of a decision, such as `aborted`; a decision is made once for a revision."""
+        task = self._start(decision, effects)
         self._awaited.append(task)
 
-    async def ask(self, decision: str, effect: Effect) -> FollowedUp:
-        """Have one effect that is needed to go on; how it ended, which may take as long as its system is away."""
-        [ended] = await asyncio.shield(self._begin(decision, (effect,)))
+    async def run_effect(self, decision: str, effect: Effect) -> FollowedUp:
+        """Run one effect that the release needs to go on, and wait for its end, however long its system is away."""
+        [ended] = await asyncio.shield(self._start(decision, (effect,)))
         return ended
 
-    def tell(self, number: int, notifications: Sequence[Notification]) -> None:
-        """Ask for the notifications of the event of that number; nobody waits until they were sent."""
+    def notify(self, number: int, notifications: Sequence[Notification]) -> None:
+        """Start the notifications of the event of that number; they are not awaited."""
         for notification in notifications:
             # After a reset the event of that number may be another one.
-            told = [notification.service, notification.recipient, notification.reason, notification.message]
-            digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:DIGEST_LENGTH]
+            content = [notification.service, notification.recipient, notification.reason, notification.message]
+            digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:DIGEST_LENGTH]
             effect = Effect.of(notification.trigger, Activity.SEND_NOTIFICATION, notification)
-            self._begin(f"event-{number}-{digest}", (effect,))
+            self._start(f"event-{number}-{digest}", (effect,))
 
-    def _begin(self, decision: str, effects: tuple[Effect, ...]) -> asyncio.Task[list[FollowedUp]]:
+    def _start(self, decision: str, effects: tuple[Effect, ...]) -> asyncio.Task[list[FollowedUp]]:
         info, status = workflow.info(), self._state.status()
         # The first run's: after a reset the same decision must have the same name.
         workflow_id = follow_up_id(info.workflow_id, status.revision, info.first_execution_run_id, decision)
@@ -72,7 +72,7 @@ class FollowUps:
                 Compensation(effect.name), CompensationState.RUNNING, f"carried out by {workflow_id}"
             )
         request = FollowUpRequest(release=info.workflow_id, run_id=info.run_id, effects=effects)
-        self._asked += 1
+        self._requested += 1
         names = ", ".join(effect.name for effect in effects)
         return asyncio.create_task(
             self._follow(workflow_id, f"{names}: {status.name} revision {status.revision}", request)
@@ -80,19 +80,19 @@ class FollowUps:
 
     async def _follow(self, workflow_id: str, summary: str, request: FollowUpRequest) -> list[FollowedUp]:
         try:
-            handle = await self._start(workflow_id, summary, request)
+            handle = await self._start_child(workflow_id, summary, request)
         except WorkflowAlreadyStartedError:  # by the run that this one is a reset of
             return self._end(request, EffectState.DONE, f"{workflow_id} was begun before")
         finally:
-            self._begun += 1
+            self._started += 1
         try:
             return await asyncio.shield(handle)
         except ChildWorkflowError as error:
             if isinstance(error.cause, ApplicationError) and error.cause.details:
                 return [FollowedUp.model_validate(each) for each in error.cause.details[0]]
-            return self._end(request, EffectState.FAILED, cause_of(error))  # somebody stopped it
+            return self._end(request, EffectState.FAILED, cause_of(error))  # it was terminated or cancelled
 
-    async def _start(
+    async def _start_child(
         self, workflow_id: str, summary: str, request: FollowUpRequest
     ) -> ChildWorkflowHandle[object, list[FollowedUp]]:
         return await workflow.start_child_workflow(
@@ -113,23 +113,23 @@ class FollowUps:
             self._state.followed_up(each)
         return ended
 
-    async def leave(self, awaited: Callable[[], bool]) -> None:
-        """Wait until what was begun is done, it has been long enough, or another release is `awaited`."""
-        until = workflow.now() + PATIENCE
+    async def detach(self, awaited: Callable[[], bool]) -> None:
+        """Wait until all effects have ended, `DETACH_TIMEOUT` is over, or another release is `awaited`."""
+        until = workflow.now() + DETACH_TIMEOUT
         who = "their systems; a newer version"
-        with self._state.waiting("its notifications", until=until, who=who), suppress(TimeoutError):
+        with self._state.waits.on("its notifications", until=until, who=who), suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: awaited() or self._all_done, timeout=PATIENCE, timeout_summary="for its notifications"
+                lambda: awaited() or self._all_done, timeout=DETACH_TIMEOUT, timeout_summary="for its notifications"
             )
-        await self.begun()
+        await self.started()
         tasks, self._awaited = self._awaited, []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def begun(self) -> None:
-        """Wait until the server has all of them: from there on nothing is lost."""
-        await workflow.wait_condition(lambda: self._begun == self._asked)
+    async def started(self) -> None:
+        """Wait until the server has started all of them: from then on none is lost."""
+        await workflow.wait_condition(lambda: self._started == self._requested)
 
     @property
     def _all_done(self) -> bool:

@@ -1,4 +1,4 @@
-"""The analysis runs of a release: child workflows whose outcome decides whether it may go on."""
+"""Analysis runs of a release: child workflows whose verdicts decide whether it may go on."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from temporalio.workflow import (
 )
 
 with workflow.unsafe.imports_passed_through():
+    from tidegate.analysis.compare.models import Weight
+    from tidegate.analysis.rules import has_comparison
     from tidegate.analysis.status import AnalysisStatus, Phase
     from tidegate.contract import (
         ANALYSIS_WORKFLOW,
@@ -35,19 +37,21 @@ with workflow.unsafe.imports_passed_through():
         AnalysisResult,
         Document,
         Signal,
+        WeightsChanged,
         analysis_id,
     )
-    from workflows.interruptions import sent
+    from workflows.comparing import is_proven
+    from workflows.interruptions import let_go, sent
     from workflows.plan import Plan
     from workflows.release_status import ReleaseState
 
 Run = ChildWorkflowHandle[object, AnalysisResult]
-_WORDS = {AnalysisKind.STEP: "Step-based", AnalysisKind.BAKE: "In the bake at 100 %:"}
+_PREFIXES = {AnalysisKind.STEP: "Step-based", AnalysisKind.BAKE: "In the bake at 100 %:"}
 
 
 @dataclass
 class GateFailed(Exception):  # noqa: N818  # a verdict, not an error of the program
-    """A gate ended Failed or Error: the version was judged, the release has to be undone."""
+    """A gate ended Failed or Error: the version was judged, the release has to be aborted."""
 
     analysis: AnalysisRef
 
@@ -56,24 +60,28 @@ class GateFailed(Exception):  # noqa: N818  # a verdict, not an error of the pro
         status = self.analysis.status
         if self.analysis.kind is AnalysisKind.EXPERIMENT:
             return f"{self.analysis.name}: {status.message or status.phase}"
-        kind = _WORDS.get(self.analysis.kind, self.analysis.kind.value)
+        kind = _PREFIXES.get(self.analysis.kind, self.analysis.kind.value)
         return f"{kind} analysis phase error/failed: {status.message or status.phase}"
 
 
-def end_analyses_left(plan: Plan) -> None:
-    """Cancel the runs of an earlier release that nobody waits for any more, as after a termination or a reset."""
+def cancel_orphaned_analyses(plan: Plan) -> None:
+    """Cancel the runs of an earlier release that was terminated or reset."""
     request = plan.request
     for name in plan.seen.analyses_left:
         workflow_id = analysis_id(request.cluster, request.namespace, name)
-        _begin_asking(name, workflow.get_external_workflow_handle(workflow_id).cancel())
+        _send_in_background(name, workflow.get_external_workflow_handle(workflow_id).cancel())
 
 
 class Gate:
     """One analysis run of a release, from its start to its verdict."""
 
-    def __init__(self, handle: Run, reference: AnalysisRef, state: ReleaseState):
+    def __init__(
+        self, handle: Run, reference: AnalysisRef, state: ReleaseState, weights: tuple[Weight, ...] | None = None
+    ):
+        """`weights` are those that the run was started with, None where it compares nothing."""
         self._handle = handle
         self._state = state
+        self._weights = weights
         self.reference = reference
 
     @classmethod
@@ -103,10 +111,10 @@ class Gate:
         kind: AnalysisKind,
         step: int | None,
     ) -> Gate:
-        """Start it under the first name that is free: a name is one run, whatever else was measured under it.
+        """Start the run under the first free name: a name is one run, whatever else was measured under it.
 
-        The cluster need not know of a run: that of a release without an object, or of one that was terminated before it
-        told of it. Temporal does, for as long as it keeps it.
+        The cluster need not have the run of a name: its release may have had no object, or was terminated early.
+        Temporal has it, for as long as its retention.
         """
         known = {each.name for each in state.status().analyses}
         for name in (each for each in names if each not in known):
@@ -127,20 +135,12 @@ class Gate:
             revision=plan.revision,
             status=AnalysisStatus(name=name, phase=Phase.RUNNING),
         )
-        request = AnalysisRequest(
-            cluster=plan.request.cluster,
-            namespace=plan.request.namespace,
-            name=name,
-            spec=plan.bake_spec(analysis) if kind is AnalysisKind.BAKE else plan.analysis_spec(analysis),
-            kind=kind,
-            release_id=workflow.info().workflow_id,
-            owner=plan.owner,
-        )
+        request = _request(name, plan, state, analysis, kind)
         state.analysis(reference)
         text = f"{kind} Analysis Run '{name}' Status New: 'Running' Previous: ''"
         state.event("AnalysisRunRunning", text, analysis=name)
         if plan.owner_uid:
-            state.news.begun(reference, request.spec, analysis.get("analysisRunMetadata") or {})
+            state.publication.pending.started(reference, request.spec, analysis.get("analysisRunMetadata") or {})
         starting: asyncio.Task[Run] = asyncio.create_task(
             _started(request, workflow_id, f"{kind} analysis of {plan.request.name} revision {plan.revision}")
         )
@@ -148,32 +148,36 @@ class Gate:
             await workflow.wait([starting])
         except asyncio.CancelledError:
             starting.add_done_callback(partial(_end_as_soon_as_started, reference))
-            _left_without_verdict(reference, state)
+            _mark_without_verdict(reference, state)
             raise
         try:
-            return cls(starting.result(), reference, state)
+            return cls(starting.result(), reference, state, request.weights if request.versions is not None else None)
         except WorkflowAlreadyStartedError:
-            state.not_begun(reference)
-            # It is an earlier one of this version, and nobody waits for it: of the run before a reset, or not over yet.
-            _begin_asking(name, _by_id(reference).cancel())
+            state.name_taken(reference)
+            # It is an earlier run of this version that is not awaited: of a run before a reset, or not over yet.
+            _send_in_background(name, _by_id(reference).cancel())
             raise
 
     async def verdict(self) -> Phase:
         """Wait for the end. A run that could not be carried out is an Error, which is never a success (law 4).
 
-        Whoever is cancelled here asks the run to end; one that somebody else cancelled is an Error, too.
+        A cancellation here cancels the run as well. A run that was cancelled from outside is an Error.
         """
+        feeding = asyncio.create_task(self._send_weights()) if self._weights is not None else None
         try:
             await workflow.wait([self._handle])
             status = self._handle.result().status
         except asyncio.CancelledError:
             _end(self.reference, self._handle)
-            _left_without_verdict(self.reference, self._state)
+            _mark_without_verdict(self.reference, self._state)
             raise
         except ChildWorkflowError as error:
             status = AnalysisStatus(
                 name=self.reference.name, phase=Phase.ERROR, message=str(error.cause or error)[:500]
             )
+        finally:
+            if feeding is not None:
+                let_go(feeding)
         self.reference = self.reference.model_copy(update={"status": status})
         self._state.analysis(self.reference)
         self._state.event(
@@ -187,40 +191,65 @@ class Gate:
             raise GateFailed(self.reference)
         return status.phase
 
-    async def settle(self) -> None:
-        """Ask the run for its verdict; what has no reading that counts is read once more before.
+    async def _send_weights(self) -> None:
+        """Tell the run each weight that takes effect: a comparison counts each bucket at its weight."""
+        while True:
+            await workflow.wait_condition(lambda: self._weights != self._state.weights.all)
+            self._weights = self._state.weights.all
+            changed = WeightsChanged(weights=self._weights)
+            await _send(self.reference.name, sent(_by_id(self.reference).signal(Signal.WEIGHTS, changed)))
 
-        Of one that has ended already the verdict is on its way.
+    async def settle(self) -> None:
+        """Request the run's verdict; metrics without a conclusive reading are measured once more before.
+
+        Does nothing for a run that has ended: its verdict is on its way.
         """
-        await _asked(self.reference.name, sent(_by_id(self.reference).signal(Signal.SETTLE)))
+        await _send(self.reference.name, sent(_by_id(self.reference).signal(Signal.SETTLE)))
+
+
+def _request(name: str, plan: Plan, state: ReleaseState, analysis: Document, kind: AnalysisKind) -> AnalysisRequest:
+    """The request of a run; versions and weights go with it where one of its metrics compares them."""
+    request = AnalysisRequest(
+        cluster=plan.request.cluster,
+        namespace=plan.request.namespace,
+        name=name,
+        spec=plan.bake_spec(analysis) if kind is AnalysisKind.BAKE else plan.analysis_spec(analysis),
+        kind=kind,
+        release_id=workflow.info().workflow_id,
+        owner=plan.owner,
+    )
+    if not has_comparison(request.spec):
+        return request
+    compared = {"versions": plan.versions, "weights": state.weights.all, "planned_weights": plan.planned_weights}
+    return request.model_copy(update=compared)
 
 
 def _by_id(reference: AnalysisRef) -> ExternalWorkflowHandle[object]:
-    """For Temporal the child of a release that was reset is no child of the run after that, which cannot reach it so.
+    """A handle by id, as the child of a run before a reset is no child of the run after it.
 
-    A release is alone under its id, and no other one asks for a run of that name before it has ended.
+    A release is alone under its id, and no other one requests a run of that name before it has ended.
     """
     return workflow.get_external_workflow_handle(reference.workflow_id)
 
 
-async def _asked(name: str, asking: Coroutine[Any, Any, None]) -> None:
+async def _send(name: str, request: Coroutine[Any, Any, None]) -> None:
     try:
-        await asking
+        await request
     except FailureError as error:
         if is_cancelled_exception(error):
             raise
         workflow.logger.info("%s was not asked to end, it has ended: %s", name, error)
 
 
-def _begin_asking(name: str, asking: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.create_task(_asked(name, asking))
+def _send_in_background(name: str, request: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(_send(name, request))
     task.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())  # read, if only once
 
 
 def _end(reference: AnalysisRef, run: Run) -> None:
-    """Request a run's cancellation, and wait for nothing."""
+    """Request a run's cancellation without waiting."""
     run.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())
-    _begin_asking(reference.name, _by_id(reference).cancel())
+    _send_in_background(reference.name, _by_id(reference).cancel())
 
 
 async def _started(request: AnalysisRequest, workflow_id: str, summary: str) -> Run:
@@ -243,19 +272,18 @@ def _end_as_soon_as_started(reference: AnalysisRef, starting: asyncio.Task[Run])
         _end(reference, starting.result())
 
 
-def _left_without_verdict(reference: AnalysisRef, state: ReleaseState) -> None:
-    """The release went on, or ended, without this run: it proves nothing (law 4)."""
-    said = state.attributed_to(reference)
-    if not said.phase.completed:
+def _mark_without_verdict(reference: AnalysisRef, state: ReleaseState) -> None:
+    """Set the phase to Inconclusive: the release went on, or ended, without this run, which proves nothing (law 4)."""
+    status = state.latest_status(reference)
+    if not status.phase.completed:
         update = {"phase": Phase.INCONCLUSIVE, "message": "ended by the release, without a verdict"}
-        state.analysis(reference.model_copy(update={"status": said.model_copy(update=update)}))
+        state.analysis(reference.model_copy(update={"status": status.model_copy(update=update)}))
 
 
 class Background:
     """The analysis beside the steps, for as long as the canary is live, and then that of the bake.
 
-    `failed` and `inconclusive`, the name of a run that could not tell, are what the release watches; nothing is
-    awaited here by the steps.
+    `failed` and `inconclusive` (the name of an inconclusive run) are read by the release. The steps await nothing here.
     """
 
     def __init__(self, plan: Plan, state: ReleaseState) -> None:
@@ -266,22 +294,30 @@ class Background:
         self.failed: GateFailed | None = None
         self.inconclusive = ""
 
+    @property
+    def is_proven(self) -> bool:
+        """True when each comparison that counts is clear at the weight in force, and no metric of the run is bad."""
+        gate, weights = self._gate, self._state.weights.all
+        if gate is None or not weights or self._done():
+            return False
+        return is_proven(self._state.latest_status(gate.reference), weights[-1])
+
     def start(self) -> None:
-        """Begin, or begin again after an end; without a background analysis nothing happens."""
+        """Start, also after an end; without a background analysis nothing happens."""
         if self._plan.background is not None and (self._task is None or self._task.done()):
             analysis = self._plan.background
-            self._begin(lambda: Gate.open(self._plan, self._state, analysis, step=None))
+            self._start(lambda: Gate.open(self._plan, self._state, analysis, step=None))
 
     def start_bake(self, analysis: Document) -> None:
-        """Begin to watch a version that has all of the traffic; a run beside the steps has ended before."""
-        self._begin(lambda: Gate.of_bake(self._plan, self._state, analysis))
+        """Start the analysis of a version that has all of the traffic; a run beside the steps has ended before."""
+        self._start(lambda: Gate.of_bake(self._plan, self._state, analysis))
 
-    def _begin(self, opening: Callable[[], Awaitable[Gate]]) -> None:
+    def _start(self, opening: Callable[[], Awaitable[Gate]]) -> None:
         self.inconclusive, self._gate = "", None
         self._task = asyncio.create_task(self._guard(opening))
 
     async def settle(self) -> None:
-        """End the run and take its verdict from what it could measure; raises `GateFailed`."""
+        """End the run with a verdict from its measurements. Raises `GateFailed`."""
         if self._task is not None:
             if not self._task.done():
                 await workflow.wait_condition(lambda: self._gate is not None or self._done())
@@ -292,14 +328,14 @@ class Background:
             raise self.failed
 
     async def cancel(self) -> None:
-        """End the run without a verdict; nobody asks for one any more."""
+        """End the run without a verdict."""
         self.inconclusive = ""
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def leave(self) -> None:
-        """End the run, whatever it has said: an operator promotes past it."""
+    async def discard(self) -> None:
+        """End the run and drop its verdict: an operator promotes past it."""
         await self.cancel()
         self.failed = None
 

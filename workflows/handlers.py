@@ -1,6 +1,6 @@
-"""The message handlers of a release: signals, updates of the same meaning, the status query. No handler raises (law 8).
+"""Message handlers of a release: signals, updates of the same meaning, the status query. No handler raises (law 8).
 
-A handler only notes what was asked. The run races against these notes in one place.
+A handler only takes a note in the inbox. The run races against the inbox in one place.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ OVERRULED = "this release is being aborted, which overrules it"
 
 @dataclass
 class Inbox:
-    """What was asked of a release and is not yet answered."""
+    """Requests to a release on which the run has not yet acted."""
 
     abort: Message | None = None
     full: Message | None = None
@@ -53,11 +53,11 @@ class Inbox:
     closing: str = ""  # why a promote, abort or pause comes too late
     gives_way: bool = False  # whether a newer version was taken that has not begun
     ended: bool = False  # whether a newer version has to be a release of its own
-    awaited: bool = False  # whether such a release was asked for
+    awaited: bool = False  # whether such a release was requested
 
 
 class MessageHandlers:
-    """Handlers of a release; `Rollout` inherits them, so that its run body reads as a story."""
+    """Handlers of a release; `Rollout` inherits them, so that its run body reads in order."""
 
     def __init__(self) -> None:
         self.inbox = Inbox()
@@ -69,27 +69,27 @@ class MessageHandlers:
         name=Signal.PROMOTE, description="Skip the wait of this step; {full: true} skips all: {full?, by?, reason?}"
     )
     def on_promote(self, *arguments: Any) -> None:
-        """Go on now."""
+        """End the wait of this step."""
         self._promote(parse_message(_first(arguments)))
 
     @workflow.signal(name=Signal.ABORT, description="Put all traffic back on stable: {by?, reason?}")
     def on_abort(self, *arguments: Any) -> None:
-        """Stop and undo; an argument that cannot be read is still an abort."""
+        """Abort; an argument that cannot be read is still an abort."""
         self._abort(parse_message(_first(arguments)))
 
     @workflow.signal(name=Signal.PAUSE, description="Hold before the next step: {by?, reason?}")
     def on_pause(self, *arguments: Any) -> None:
-        """Hold."""
+        """Pause before the next step."""
         self._pause(parse_message(_first(arguments)))
 
     @workflow.signal(name=Signal.RESUME, description="End a pause that an operator asked for: {by?, reason?}")
     def on_resume(self, *arguments: Any) -> None:
-        """End a hold."""
+        """End a pause."""
         self._resume(parse_message(_first(arguments)))
 
     @workflow.signal(name=Signal.MEASURED, description="An analysis run reports a changed verdict")
     def on_measured(self, *arguments: Any) -> None:
-        """Show an analysis run's newest verdicts."""
+        """Show the latest verdicts of an analysis run."""
         try:
             self.state.measured(AnalysisStatus.model_validate(_first(arguments)))
         except ValidationError:
@@ -97,7 +97,7 @@ class MessageHandlers:
 
     @workflow.signal(name=Signal.FOLLOWED_UP, description="What follows a decision reports how it went")
     def on_followed_up(self, *arguments: Any) -> None:
-        """Show what came of an incident, a revert and the like."""
+        """Show the result of an effect, such as an incident or a revert."""
         try:
             self.state.followed_up(FollowedUp.model_validate(_first(arguments)))
         except ValidationError:
@@ -105,7 +105,7 @@ class MessageHandlers:
 
     @workflow.signal(dynamic=True)
     def on_unknown(self, name: str, arguments: Sequence[RawValue]) -> None:
-        """Record a signal that nobody knows."""
+        """Record a signal of an unknown name."""
         known = "promote, abort, pause, resume"
         self.state.event("UnknownSignal", f"signal {name[:80]!r} is not known; known are {known}", warning=True)
 
@@ -113,23 +113,23 @@ class MessageHandlers:
 
     @property
     def _is_decided(self) -> bool:
-        """Whether it is known what becomes of the version that the run began with."""
+        """True when the version that the run started with was admitted or rejected, or the run is over."""
         return self.inbox.admitted is not None or bool(self.inbox.refused) or self.inbox.ended
 
     @workflow.update(name=Update.RELEASE, description="Release this version, or a newer one in the release under way")
     async def release(self, *arguments: Any) -> Accepted:
-        """Answer once the request was checked; refused with `InvalidSpec`, it leaves nothing touched."""
+        """Answer once the request was checked. A rejection is an `InvalidSpec`, and nothing was written."""
         request = parse_request(_first(arguments))
         check_rollout(request, workflow.info().workflow_id)
-        version, begins = request.resolved(), self.inbox.admitted is None and not self.inbox.refused
-        if begins:
+        version, starts = request.resolved(), self.inbox.admitted is None and not self.inbox.refused
+        if starts:
             await workflow.wait_condition(lambda: self._is_decided)
-        if self.inbox.refused and self.state.looked_at(version):
+        if self.inbox.refused and self.state.is_last_read(version):
             raise ApplicationError(self.inbox.refused, type=ErrorType.INVALID_SPEC, non_retryable=True)
         # The version that the run began with may have been given up since: that is not to be done again.
-        same = self.state.is_current(version) or (begins and self.state.looked_at(version))
+        same = self.state.is_current(version) or (starts and self.state.is_last_read(version))
         joins = self.inbox.admitted is not None and self.inbox.newer is None and same
-        if (self.inbox.ended or self.inbox.refused) and not (begins and joins):
+        if (self.inbox.ended or self.inbox.refused) and not (starts and joins):
             self.inbox.awaited = True
             raise ApplicationError(
                 f"{self.inbox.closing or 'this release has ended'}; ask again in a moment",
@@ -138,8 +138,8 @@ class MessageHandlers:
                 non_retryable=True,
             )
         if joins and self.inbox.admitted is not None:
-            self.state.asked_again(version, _update_id())
-            self._promote_if_asked(request)
+            self.state.note_repeated_request(version, _update_id())
+            self._promote_if_requested(request)
             return self.inbox.admitted
         if self.state.is_overtaken(request):
             images = ", ".join(self.state.status().images.values())
@@ -151,33 +151,33 @@ class MessageHandlers:
             )
         read_manifest(request)
         self.inbox.newer, self.inbox.gives_way = request, True
-        self.state.asked_next(request, _update_id())
+        self.state.note_newer_request(request, _update_id())
         self.state.event("RolloutUpdated", f"a newer version was asked for by {request.by or 'somebody'}")
         return Accepted(message="the release under way goes over to this version", run_id=workflow.info().run_id)
 
     @workflow.update(name=Update.PROMOTE)
     def promote_now(self, *arguments: Any) -> Accepted:
-        """Go on now."""
+        """End the wait of this step."""
         return self._answer(self._promote(parse_message(_first(arguments))))
 
     @workflow.update(name=Update.ABORT)
     def abort_now(self, *arguments: Any) -> Accepted:
-        """Stop and undo."""
+        """Abort."""
         return self._answer(self._abort(parse_message(_first(arguments))))
 
     @workflow.update(name=Update.PAUSE)
     def pause_now(self, *arguments: Any) -> Accepted:
-        """Hold."""
+        """Pause before the next step."""
         return self._answer(self._pause(parse_message(_first(arguments))))
 
     @workflow.update(name=Update.RESUME)
     def resume_now(self, *arguments: Any) -> Accepted:
-        """End a hold."""
+        """End a pause."""
         return self._answer(self._resume(parse_message(_first(arguments))))
 
     @abort_now.validator
     def _may_abort(self, *arguments: Any) -> None:
-        if not self.inbox.ended:  # what is being aborted may be asked for again
+        if not self.inbox.ended:  # another abort of it is no error
             self._refuse_when_closing()
 
     @promote_now.validator
@@ -199,13 +199,13 @@ class MessageHandlers:
 
     @workflow.query(name=Query.STATUS, description="Everything that the release knows")
     def status(self, *arguments: Any) -> ReleaseStatus:
-        """What a person or a tool wants to know of the release."""
+        """The status of the release, for operators and tools."""
         return self.state.status()
 
     # --------------------------------------------------------------------------------------------------------- notes
 
     def _not_promoted(self, message: Message) -> str:
-        """Why it is too late for a promotion, empty where it is not: a wish is about one version (law 12)."""
+        """Reason why a promotion comes too late, empty when it does not: a promotion is for one version (law 12)."""
         if self.inbox.closing or self.inbox.newer is not None:
             return self.inbox.closing or GIVES_WAY
         if self.inbox.abort is not None:
@@ -217,20 +217,20 @@ class MessageHandlers:
     def _promote(self, message: Message) -> str:
         if why := self._not_promoted(message):
             return why
-        text = f"promoted{' fully' if message.full else ''}{said(message)}"
+        text = f"promoted{' fully' if message.full else ''}{attribution(message)}"
         if message.full and (self.inbox.full is not None or self.state.status().promoted_full):
             return text  # the watcher sees the wish in the object until the release has answered to it
         if message.full:
             self.inbox.full = message
             if message.field is ObjectField.PROMOTE_FULL:  # an abort that comes now overrules it (law 4)
-                self.state.page.heard("promoteFull")
+                self.state.publication.written.acknowledge("promoteFull")
         else:
             self.inbox.promotes += 1
         self._set_paused(None)
         self.state.event("RolloutPromoted", text)
         return text
 
-    def _promote_if_asked(self, request: ReleaseRequest) -> None:
+    def _promote_if_requested(self, request: ReleaseRequest) -> None:
         if request.full:
             self._promote(Message(full=True, by=request.by, reason=request.reason, field=request.field))
 
@@ -238,13 +238,13 @@ class MessageHandlers:
         if self.inbox.closing:
             return self.inbox.closing
         self.inbox.abort = self.inbox.abort or message
-        return f"aborting{said(message)}"
+        return f"aborting{attribution(message)}"
 
     def _pause(self, message: Message) -> str:
         if self.inbox.closing:
             return self.inbox.closing
         self._set_paused(message)
-        text = f"manually paused{said(message)}"
+        text = f"manually paused{attribution(message)}"
         self.state.event("RolloutPaused", text)
         return text
 
@@ -252,13 +252,13 @@ class MessageHandlers:
         if self.inbox.closing:
             return self.inbox.closing
         self._set_paused(None)
-        text = f"resumed{said(message)}"
+        text = f"resumed{attribution(message)}"
         self.state.event("RolloutResumed", text)
         return text
 
     def _set_paused(self, message: Message | None) -> None:
         self.inbox.paused = message
-        self.state.manual_pause(message)
+        self.state.waits.manual_pause(message)
 
     def _answer(self, text: str) -> Accepted:
         return Accepted(message=text, run_id=workflow.info().run_id)
@@ -278,7 +278,7 @@ def _first(arguments: Sequence[Any]) -> Any:
     return arguments[0] if arguments else None
 
 
-def said(message: Message) -> str:
+def attribution(message: Message) -> str:
     """` by NAME: REASON`, as far as they were given."""
     by = f" by {message.by}" if message.by else ""
     return f"{by}: {message.reason}" if message.reason else by

@@ -1,4 +1,4 @@
-"""A version that Argo's controller was bringing out when it was switched off: a release goes on from there. Pure."""
+"""Handover of a version that Argo's controller was bringing out when it was switched off. Pure."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ ARGO_CONTROLLER: Final = "rollouts-controller"  # the name of its program, which
 
 @dataclass(frozen=True)
 class Handover:
-    """The step that was under way, by its index, and since when it was paused; None: it was not."""
+    """The step that was under way, by its index, and the start of its pause; None: it was not paused."""
 
     step: int
     paused_since: datetime | None
 
 
 def handover_of(request: ReleaseRequest, seen: Observation, hash_: str, steps: int) -> Handover | None:
-    """Where Argo's controller left the version of that hash; None where it left nothing that could be gone on with.
+    """The step at which Argo's controller left the version of that hash; None where no release can go on there.
 
-    What a release of Tidegate left in the middle is none: nobody looked after it meanwhile, and it is put back. Nor is
-    a version that was aborted, or one whose steps are others by now.
+    An unfinished release of Tidegate is no handover: it is put back. Neither is an aborted version, nor one whose steps
+    have changed.
     """
     live = seen.rollout or {}
     status = live.get("status")
     if not isinstance(status, dict) or not seen.stable_hash or seen.stable_hash == hash_:
         return None
-    index, asked = status.get("currentStepIndex"), version_of(request.rollout)
+    index, requested = status.get("currentStepIndex"), version_of(request.rollout)
     if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < steps:
         return None
-    same = status.get("currentPodHash") == hash_ and status.get("currentStepHash") == asked.step_hash
-    if not same or not is_current(live) or version_of(live) != asked:
+    same = status.get("currentPodHash") == hash_ and status.get("currentStepHash") == requested.step_hash
+    if not same or not is_current(live) or version_of(live) != requested:
         return None
     if status.get("abort") or status.get("phase") not in ("Progressing", "Paused") or not _is_argos(live):
         return None
@@ -43,7 +43,7 @@ def handover_of(request: ReleaseRequest, seen: Observation, hash_: str, steps: i
 
 
 def _is_argos(live: Document) -> bool:
-    """Whether Argo's controller was the last one to write the status; what people patch into it is another matter."""
+    """True when Argo's controller wrote the status last; fields that operators patch do not count."""
     controllers = [each for each in writers_of(live, "status") if each in (ARGO_CONTROLLER, WORKER_AGENT)]
     return controllers[:1] == [ARGO_CONTROLLER]
 

@@ -1,4 +1,4 @@
-"""Where a release goes no further until a person has spoken, or somebody no longer fights it."""
+"""Holds of a release: manual pauses, inconclusive analyses, and routes that an external editor keeps changing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ with workflow.unsafe.imports_passed_through():
     from workflows.interruptions import Aborted
     from workflows.release_status import AN_OPERATOR, ReleaseState
 
-MOST_DRIFTS = 3  # over the routes, before a release holds for a person
+MOST_DRIFTS = 3  # over the routes, before a release holds for an operator
 
 
 class Holds:
-    """The holds of one version; none lasts longer than `limit`, None: until a person comes."""
+    """The holds of one version. None lasts longer than `limit`; None: until an operator acts."""
 
     def __init__(self, inbox: Inbox, state: ReleaseState, background: Background, limit: timedelta | None) -> None:
         self._inbox = inbox
@@ -27,7 +27,7 @@ class Holds:
         self._limit = limit
 
     async def over(self) -> None:
-        """Go no further while a person paused the release, somebody fights it, or the background could not tell."""
+        """Wait while the release is paused or has drift, or its background analysis was inconclusive."""
         while self._is_stopped or self._background.inconclusive:
             if self._is_stopped:
                 await self.released()
@@ -38,17 +38,17 @@ class Holds:
                 self._background.start()
 
     async def released(self) -> None:
-        """Go no further while a person paused the release, or somebody fights it."""
+        """Wait while the release is paused, or an external editor changes its routes."""
         while self._is_stopped:
             if self._inbox.paused is not None:
-                with self._state.paused(PauseReason.MANUAL):
+                with self._state.waits.paused(PauseReason.MANUAL):
                     await self.resumed()
             else:
                 promotes, what = (
                     self._inbox.promotes,
                     f"an end of what {self._state.external_editor} writes to the routes",
                 )
-                with self._state.paused(PauseReason.EXTERNAL_CHANGE):
+                with self._state.waits.paused(PauseReason.EXTERNAL_CHANGE):
                     await self.for_an_operator(what, lambda: self._inbox.promotes > promotes)  # noqa: B023
                 self._state.drifts = 0
 
@@ -57,23 +57,23 @@ class Holds:
         return self._inbox.paused is not None or self._state.drifts >= MOST_DRIFTS
 
     async def resumed(self) -> None:
-        """A pause that a person asked for ends when a person says so."""
+        """Wait until a manual pause is resumed."""
         if self._inbox.paused is not None:
             await self.for_an_operator("resume", lambda: self._inbox.paused is None)
 
     async def undecided(self, reason: PauseReason, analysis: str, what: str = "") -> None:
-        """An analysis could not tell: a person has to. `what` is what it is called, by default with its name."""
+        """Wait for an operator's decision on an inconclusive analysis. `what` names it, by default by its name."""
         promotes = self._inbox.promotes
-        with self._state.paused(reason, analysis=analysis):
-            asked = f"a decision on {what or f'the inconclusive analysis {analysis}'}"
-            await self.for_an_operator(asked, lambda: self._inbox.promotes > promotes)
+        with self._state.waits.paused(reason, analysis=analysis):
+            decision = f"a decision on {what or f'the inconclusive analysis {analysis}'}"
+            await self.for_an_operator(decision, lambda: self._inbox.promotes > promotes)
 
     async def for_an_operator(self, what: str, answered: Callable[[], bool]) -> None:
-        """Wait for a person; when the Rollout sets a limit and nobody came, the release aborts (law 5)."""
+        """Wait for an operator. Raises `Aborted` when the Rollout's hold limit is over (law 5)."""
         limit = self._limit
         until = workflow.now() + limit if limit else None
-        with self._state.waiting(what, until=until, who=AN_OPERATOR):
-            self._state.show()
+        with self._state.waits.on(what, until=until, who=AN_OPERATOR):
+            self._state.publication.show()
             try:
                 await workflow.wait_condition(answered, timeout=limit, timeout_summary=f"limit of the wait for {what}")
             except TimeoutError:

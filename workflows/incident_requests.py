@@ -1,4 +1,4 @@
-"""What the records of a release in ServiceNow say: incident and notes, resolution, and its change. Pure."""
+"""Texts and attachments of a release's records in ServiceNow: incident, notes, resolution, change. Pure."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def incident_request(plan: Plan, status: ReleaseStatus, cause: str) -> IncidentR
         short_description=f"{_name(plan)}: release of {_images(plan)} was rolled back",
         description=_description(plan, status, cause, failed),
         facts=_facts(plan, status, cause),
-        fields=_asked(plan),
+        fields=_columns(plan),
         graphs=tuple(_graphs(plan, failed))[:MAX_GRAPHS],
         attachments={**attachments, "release.json": status.model_dump(mode="json")},
         chart=chart_of(status),
@@ -50,7 +50,7 @@ def incident_request(plan: Plan, status: ReleaseStatus, cause: str) -> IncidentR
 
 
 def _guilty(status: ReleaseStatus) -> list[AnalysisRef]:
-    """The gates that ended the release: of those that could not tell, only where none failed."""
+    """The gates that ended the release: failed ones, or the inconclusive ones where none failed."""
     failed = [each for each in status.analyses if each.status.phase in (Phase.FAILED, Phase.ERROR)]
     return failed or [each for each in status.analyses if each.status.phase is Phase.INCONCLUSIVE]
 
@@ -58,18 +58,18 @@ def _guilty(status: ReleaseStatus) -> list[AnalysisRef]:
 def incident_cause(plan: Plan, status: ReleaseStatus) -> str:
     """Correlation id of the incident of an abort.
 
-    The run is part of it: a second try of the same revision that fails again is another event.
+    The run is part of it: a second attempt at the same revision that fails again is another event.
     """
     return f"{_cause(plan, status)}/aborted"
 
 
 def _cause(plan: Plan, status: ReleaseStatus) -> str:
-    """What records are found by again, also by a reset of the run: like the workflows that make them."""
+    """Common part of the correlation ids. A reset of the run has the same, like the workflows that write them."""
     return f"{status.workflow_id}/{plan.revision}/{status.first_run_id or status.run_id}"
 
 
 def traffic_note(plan: Plan, status: ReleaseStatus) -> IncidentNote:
-    """The traffic is back, which is what people wait for; or why it cannot be led back yet."""
+    """The note that the traffic is back, or why it cannot be yet."""
     if status.failing is not None:
         text = f"the canary has {status.actual_weight} % of the traffic, and the way back is {status.failing}"
         return _note(plan, status, "refused", text)
@@ -77,18 +77,18 @@ def traffic_note(plan: Plan, status: ReleaseStatus) -> IncidentNote:
 
 
 def scale_note(plan: Plan, status: ReleaseStatus) -> IncidentNote:
-    """The canary's pods are gone, or kept for a newer version."""
-    left = sum(each.current for each in status.replica_sets if each.hash == plan.hash)
-    return _note(plan, status, "scaled", f"{left} pods of the aborted version are left")
+    """The note that the canary's pods are gone, or kept for a newer version."""
+    remaining = sum(each.current for each in status.replica_sets if each.hash == plan.hash)
+    return _note(plan, status, "scaled", f"{remaining} pods of the aborted version are left")
 
 
 def revert_note(plan: Plan, status: ReleaseStatus) -> IncidentNote:
-    """What was done in Git; the message of the revert follows."""
+    """The note on the change in Git; the message of the revert follows."""
     return _note(plan, status, "reverted", "what Git says is to run:")
 
 
 def resolve_request(plan: Plan, status: ReleaseStatus, at: datetime) -> ResolveIncidents:
-    """The release is healthy at that moment: what its predecessors' aborts left open is over."""
+    """The resolution of incidents that earlier aborts opened; the release is healthy at that time."""
     return ResolveIncidents(
         release=status.workflow_id,
         revision=plan.revision,
@@ -106,14 +106,14 @@ def change_request(plan: Plan, status: ReleaseStatus) -> OpenChange | None:
         correlation_id=_change_cause(plan, status),
         short_description=f"{_name(plan)}: release of {_images(plan)}",
         description="\n".join([*_released(plan, status), "Steps:", *(f"  {step}" for step in plan.step_texts)]),
-        begin=status.started_at,
+        start=status.started_at,
         facts=_facts(plan, status, ""),
-        fields=_asked(plan),
+        fields=_columns(plan),
     )
 
 
 def change_outcome(plan: Plan, status: ReleaseStatus, at: datetime, outcome: str, *, good: bool) -> CloseChange | None:
-    """How the change of this run ended, in the words of `outcome`; None where the Rollout wants none."""
+    """The close of this run's change, with `outcome` as its text; None where the Rollout wants none."""
     if not plan.wants_change:
         return None
     text = f"Tidegate: {outcome}"
@@ -124,9 +124,9 @@ def _change_cause(plan: Plan, status: ReleaseStatus) -> str:
     return f"{_cause(plan, status)}/change"
 
 
-def _asked(plan: Plan) -> dict[str, str]:
-    """Columns and their templates as the annotations ask for them; a column that has its own name comes last."""
-    annotations = plan.annotations
+def _columns(plan: Plan) -> dict[str, str]:
+    """Columns and their templates from the annotations; a column with an annotation of its own comes last."""
+    annotations = plan.manifest.annotations
     generic = {name.removeprefix(FIELD): value for name, value in annotations.items() if name.startswith(FIELD)}
     named = {column: annotations[name] for name, column in _COLUMNS.items() if name in annotations}
     return {**generic, **named}
@@ -150,21 +150,21 @@ def _facts(plan: Plan, status: ReleaseStatus, cause: str) -> Facts:
 
 
 def _graphs(plan: Plan, failed: list[AnalysisRef]) -> Iterator[Graph]:
-    """What can be looked at in Datadog: each query of the metrics that were not Successful."""
-    asked = _datadog_metrics(plan.templates)
+    """Datadog queries of the metrics that were not Successful."""
+    datadog = _datadog_metrics(plan.templates)
     for metric in (metric for analysis in failed for metric in analysis.status.metrics):
-        if metric.name in asked and metric.phase in _JUDGED and metric.measurements:
+        if metric.name in datadog and metric.phase in _JUDGED and metric.measurements:
             yield from _graphs_of(metric)
 
 
 def _graphs_of(metric: MetricStatus) -> Iterator[Graph]:
     last = metric.measurements[-1]
-    begin, end = metric.measurements[0].started_at, last.finished_at or last.started_at
-    # Below a formula each query stands on a line behind its name.
+    start, end = metric.measurements[0].started_at, last.finished_at or last.started_at
+    # Below a formula each query is on a line behind its name.
     formula, *named = last.query.split("\n")
     for query in [line.partition(": ")[2] for line in named] or [formula]:
         if query.strip():
-            yield Graph(metric=metric.name, query=query.strip(), begin=begin - GRAPH_MARGIN, end=end + GRAPH_MARGIN)
+            yield Graph(metric=metric.name, query=query.strip(), start=start - GRAPH_MARGIN, end=end + GRAPH_MARGIN)
 
 
 def _datadog_metrics(templates: Iterable[dict[str, Any]]) -> frozenset[str]:
@@ -214,7 +214,7 @@ def _description(plan: Plan, status: ReleaseStatus, cause: str, failed: list[Ana
 
 
 def _released(plan: Plan, status: ReleaseStatus) -> list[str]:
-    """What is released, from where, and by whom."""
+    """Lines with version, images, Git commit, CI run and requester."""
     source = status.source
     return [
         f"Rollout {_name(plan)} on cluster {plan.request.cluster}, revision {plan.revision} ({plan.hash})",

@@ -1,7 +1,7 @@
-"""Inputs of workflows and of updates, read by hand.
+"""Inputs of workflows and of updates, decoded by hand.
 
-An input that the SDK has to decode into a type fails the task when it cannot, again and again: the workflow stands
-there for ever, and with it the lock that its id is. So every input is taken as it comes and refused here.
+An input that the SDK cannot decode fails the workflow task again and again: the workflow makes no progress and keeps
+its id locked. So every input is taken as it comes and rejected here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def read_input(model: type[M], value: Any, what: str) -> M:
 
 
 def invalid(message: str) -> ApplicationError:
-    """The error for what can never be carried out as it was asked for."""
+    """The error for a request that can never be carried out."""
     return ApplicationError(message, type=ErrorType.INVALID_SPEC, non_retryable=True)
 
 

@@ -1,4 +1,4 @@
-"""What turns a release away from its steps, and how work is left without a loose end."""
+"""Interruptions of a release's steps, and ways to end concurrent work without leaving any of it running."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Interrupted(Exception):  # noqa: N818  # not an error: a turn in the relea
 
 
 class Aborted(Interrupted):
-    """A person or a gate ended the release; the text is the cause, `analysis` the name of the gate's run."""
+    """An operator or a gate ended the release; the text is the cause, `analysis` the name of the gate's run."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Aborted(Interrupted):
 
 
 class Superseded(Interrupted):
-    """A newer version came."""
+    """A newer version was requested."""
 
     def __init__(self, newer: ReleaseRequest) -> None:
         super().__init__()
@@ -40,19 +40,19 @@ class Superseded(Interrupted):
 
 
 class FullyPromoted(Interrupted):
-    """A person skips what is left."""
+    """An operator skips the remaining steps."""
 
 
 def cancellation() -> Aborted:
-    """The cause that a cancellation from outside is, with the reason that was given for it."""
+    """The abort that a cancellation from outside amounts to, with its reason."""
     return Aborted(f"cancelled: {workflow.cancellation_reason() or 'no reason given'}")
 
 
-def leave_if_cancelled() -> None:
-    """Raise CancelledError in work that was cancelled, although the command that it waited for completed.
+def raise_if_cancelled() -> None:
+    """Raise CancelledError in a cancelled task whose command completed all the same.
 
-    Temporal's SDK passes a cancellation on to the command and returns what that comes to. The cancellation is lost on
-    the one who waits then, and with it the abort that it stands for, unless they ask (law 3).
+    Temporal's SDK passes a cancellation on to the command and returns the command's result. The task that waits does
+    not see the cancellation, and the abort would be lost, unless it checks (law 3).
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
@@ -73,26 +73,26 @@ async def race(work: Coroutine[Any, Any, None], until: Callable[[], bool]) -> No
 
 
 async def _come_to_rest(task: asyncio.Task[None]) -> None:
-    """Cancel what is not done. What it came to is no news: what was cancelled may fail as well as complete."""
+    """Cancel the task and wait for its end. Its result is ignored: a cancelled task may fail as well as complete."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
 def let_go(work: asyncio.Future[Any]) -> None:
-    """Cancel what an activity or a child workflow is waited for with, and wait for nothing.
+    """Cancel the wait for an activity or a child workflow, without waiting.
 
-    The SDK says itself, within the same workflow task, that it was cancelled: after all events that this task brought,
-    and so in no order of theirs. Whoever waited for that would act in an order of tasks, not of events (law 9).
+    The SDK reports the cancellation within the same workflow task, after all events of that task. Work that awaited it
+    would run in an order of tasks, not of events (law 9).
     """
     work.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())  # read, if only once
     work.cancel()
 
 
 async def sent(signalling: Coroutine[Any, Any, None]) -> None:
-    """Send a signal to another workflow; a cancellation meanwhile is raised at once. Raises what the signal does.
+    """Send a signal to another workflow; a cancellation meanwhile is raised at once. Raises the signal's failure.
 
-    The SDK withdraws a signal whose sender is cancelled, and where it was sent all the same it goes on as if nobody had
-    cancelled anything.
+    The SDK withdraws a signal whose sender is cancelled. Where the signal was sent all the same, the SDK goes on as if
+    nothing had been cancelled.
     """
     sending = asyncio.create_task(signalling)
     sending.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())  # read, if only once

@@ -1,4 +1,4 @@
-"""A Rollout was deleted: what it had claimed of others serves again without it."""
+"""Release of the objects that a deleted Rollout had claimed, so that they serve again without it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class LetGoOfObjects:
     """Started by the watcher, once for a Rollout object."""
 
     @workflow.run
-    async def run(self, asked: LetGo) -> LeftAlone:
-        """Tried for as long as it takes: until then Services may lead to pods that are gone."""
+    async def run(self, request: LetGo) -> LeftAlone:
+        """Release them, with retries until it succeeds: until then Services may select pods that are gone."""
         epoch = int(workflow.info().start_time.timestamp() * 1000)
-        left: LeftAlone = await workflow.execute_activity(
+        result: LeftAlone = await workflow.execute_activity(
             Activity.LET_GO,
-            asked.model_copy(update={"fence": Fence(epoch=epoch, sequence=1)}),
+            request.model_copy(update={"fence": Fence(epoch=epoch, sequence=1)}),
             result_type=LeftAlone,
-            task_queue=cluster_queue(asked.cluster),
+            task_queue=cluster_queue(request.cluster),
             start_to_close_timeout=timedelta(minutes=1),
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=RETRY,
-            summary=f"let go of what {asked.target.name} had claimed",
+            summary=f"let go of what {request.target.name} had claimed",
         )
-        return left
+        return result

@@ -1,4 +1,4 @@
-"""The Jobs that an analysis run has in the cluster, so that none of them outlives what it was started for."""
+"""Jobs of an analysis run in the cluster. None of them outlives the run."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ class MeasuredJobs:
         self._request = request
         self._uid = uid
         measurements = (measurement for metric in status.metrics for measurement in metric.measurements)
-        left = (each for each in measurements if each.phase not in (Phase.SUCCESSFUL, Phase.FAILED))
-        self._names = {each.metadata[JOB_NAME] for each in left if JOB_NAME in each.metadata}
+        unfinished = (each for each in measurements if each.phase not in (Phase.SUCCESSFUL, Phase.FAILED))
+        self._names = {each.metadata[JOB_NAME] for each in unfinished if JOB_NAME in each.metadata}
 
-    def begin(self, names: Iterable[str]) -> None:
-        """Jobs of these names are being started, or are under way."""
+    def add(self, names: Iterable[str]) -> None:
+        """Note Jobs that are being created, or are under way."""
         self._names.update(names)
 
     def settle(self, names: Mapping[str, str], readings: Iterable[Reading]) -> None:
-        """Take note of what was said of Jobs, `names` being by metric.
+        """Note the readings of Jobs, `names` being by metric.
 
-        One that ended may stay, to be looked into, and one that was refused is not there. Of any other Job nobody waits
-        for the end when the run is over.
+        A Job that ended may stay for inspection, and a rejected one does not exist. Any other Job is deleted when the
+        run is over.
         """
         ended = (names.get(reading.metric, "") for reading in readings if _is_settled(reading))
         self._names.difference_update(ended)
 
     async def end(self) -> None:
-        """Delete them, for as long as a release can wait. One that cannot be deleted in time goes on to its own end."""
+        """Delete them, within `END_TIMEOUT`. A Job that cannot be deleted in time runs to its own end."""
         if not self._names:
             return
         names = tuple(sorted(self._names))

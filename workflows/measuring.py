@@ -1,4 +1,4 @@
-"""How a provider is asked for readings: what was lost with a worker is asked for again, what fails a few times."""
+"""Measurement calls to a provider: a call lost with its worker is repeated, a failed one a few times."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
 ATTEMPT_TIMEOUT = timedelta(minutes=2)
 MEASURE_TIMEOUT = timedelta(minutes=10)  # with no worker that answers for a provider, it is an Error after this long
 ATTEMPTS = 3  # that fail by themselves
-RATE_LIMIT_PATIENCE = timedelta(hours=1)
+RATE_LIMIT_TIMEOUT = timedelta(hours=1)
 RATE_LIMIT_STEP = timedelta(minutes=1)  # waits of a second each would fill the history within that hour
 SHORTEST_WAIT = timedelta(seconds=1)  # an interval of 0 is valid, and must not flood anybody
 LONGEST_WAIT = timedelta(seconds=15)
@@ -29,12 +29,12 @@ ONCE = RetryPolicy(maximum_attempts=1)
 WORKER_SHUTDOWN = "WorkerShutdown"  # type of the failure that Temporal's SDK gives what a worker left behind
 
 
-async def measure(cluster: str, provider: str, asked: MeasureRequest, timeout: timedelta) -> list[Reading]:
-    """One attempt, which some worker has to begin and end within `timeout`. Raises ActivityError."""
+async def measure(cluster: str, provider: str, request: MeasureRequest, timeout: timedelta) -> list[Reading]:
+    """Measure once; a worker has to start and end it within `timeout`. Raises ActivityError."""
     is_job = provider == JOB
     answered: list[Reading] = await workflow.execute_activity(
         Activity(f"measure_{provider}"),
-        asked,
+        request,
         result_type=list[Reading],
         task_queue=cluster_queue(cluster) if is_job else metrics_queue(provider),
         start_to_close_timeout=ATTEMPT_TIMEOUT,
@@ -45,14 +45,14 @@ async def measure(cluster: str, provider: str, asked: MeasureRequest, timeout: t
         cancellation_type=(
             ActivityCancellationType.WAIT_CANCELLATION_COMPLETED if is_job else ActivityCancellationType.TRY_CANCEL
         ),
-        summary=", ".join(str(metric.get("name")) for metric in asked.metrics),
+        summary=", ".join(str(metric.get("name")) for metric in request.metrics),
     )
     return answered
 
 
 @dataclass
-class Patience:
-    """How often and for how long one measurement is asked for. `limited` is how long the provider held it up."""
+class MeasureRetries:
+    """Number and time of the attempts at one measurement. `limited` is the time that the provider's rate limit took."""
 
     limited: timedelta = timedelta(0)
     _started: datetime = field(default_factory=workflow.now)
@@ -60,14 +60,14 @@ class Patience:
     _lost: int = 0
 
     @property
-    def left(self) -> timedelta:
-        """How long it may still be without an answer."""
+    def time_left(self) -> timedelta:
+        """Time that it may still be without an answer."""
         return max(self._started + self.limited + MEASURE_TIMEOUT - workflow.now(), SHORTEST_WAIT)
 
     def delay(self, error: ActivityError) -> timedelta | None:
-        """How long to wait before it is asked for again; None when there is nothing to be hoped for any more."""
+        """Time until the next attempt; None when there is none."""
         if (limit := rate_limit(error)) is not None:
-            if self.limited + limit > RATE_LIMIT_PATIENCE:
+            if self.limited + limit > RATE_LIMIT_TIMEOUT:
                 return None
             delay = max(limit, min(self.limited, RATE_LIMIT_STEP))
             self.limited += delay
@@ -75,7 +75,7 @@ class Patience:
         if is_lost(error):
             self._lost += 1
             delay = _growing(self._lost)
-            return delay if delay < self.left else None
+            return delay if delay < self.time_left else None
         if isinstance(error.cause, ApplicationError) and not error.cause.non_retryable:
             self._failed += 1
             return _growing(self._failed) if self._failed < ATTEMPTS else None
@@ -83,7 +83,7 @@ class Patience:
 
 
 def is_lost(error: ActivityError) -> bool:
-    """Whether the worker went with it: nothing was answered, neither by the provider nor for it."""
+    """True when the call was lost with its worker, without an answer of the provider."""
     cause = error.cause
     if isinstance(cause, ActivityTimeoutError):
         return cause.type is not TimeoutType.SCHEDULE_TO_CLOSE
@@ -91,7 +91,7 @@ def is_lost(error: ActivityError) -> bool:
 
 
 def rate_limit(error: ActivityError) -> timedelta | None:
-    """How long a provider wants to be left alone; None when that is not what went wrong."""
+    """Time for which a provider rejects requests; None when that is not the error."""
     cause = error.cause
     if not isinstance(cause, ApplicationError) or cause.type != ErrorType.RATE_LIMITED:
         return None

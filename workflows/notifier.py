@@ -1,4 +1,4 @@
-"""Tells people of a release's events as its annotations ask for, beside everything else."""
+"""Sends notifications of a release's events to the subscribers in its annotations."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ with workflow.unsafe.imports_passed_through():
 
 
 class Notifier:
-    """Hears of every event from the release state; nothing waits for it."""
+    """Gets every event from the release state; nothing waits for it."""
 
     def __init__(self, state: ReleaseState, follow_ups: FollowUps) -> None:
         self._state = state
         self._follow_ups = follow_ups
         self._subscriptions = Subscriptions()
-        state.tell = self._tell
+        state.publication.notify = self._notify
 
     def subscribe(self, annotations: Mapping[str, Any]) -> tuple[str, ...]:
-        """Tell whom the annotations of a version name from here on; what of them cannot be done."""
+        """Take the subscriptions from a version's annotations. Returns warnings on those that cannot be honoured."""
         self._subscriptions = read_subscriptions(annotations)
         return self._subscriptions.warnings
 
-    def _tell(self, event: Event, number: int) -> None:
-        self._follow_ups.tell(
+    def _notify(self, event: Event, number: int) -> None:
+        self._follow_ups.notify(
             number, notifications_for(event, self._subscriptions, self._state.status(), number=number)
         )

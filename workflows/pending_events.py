@@ -1,4 +1,4 @@
-"""What a release has still to tell people with kubectl: Events about its Rollout, and its AnalysisRun objects."""
+"""Kubernetes Events and AnalysisRun objects that are still to be published."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ MOST_EVENTS = 50  # of one pass; what is more waits for the next one
 
 
 class PendingEvents:
-    """Events are told once and in order, of one reason together; of an analysis run only how it stands now.
+    """Events are published once and in order, joined by reason; of an analysis run only the latest state.
 
-    What a pass was given may stand in the cluster, whatever became of the pass: it is told again as it is, and what
-    happened since beside it (law 6).
+    A batch that a pass was given may be in the cluster, whatever became of the pass. It is published again as it is,
+    and later events beside it (law 6).
     """
 
     def __init__(self) -> None:
@@ -30,28 +30,28 @@ class PendingEvents:
         return bool(self._given or self._events or self._runs)
 
     def event(self, event: Event) -> None:
-        """Something happened."""
+        """Add an event."""
         self._events.append(event)
 
-    def begun(self, run: AnalysisRef, spec: Document, metadata: Document) -> None:
-        """An analysis run is about to start; `metadata` is the manifest's `analysisRunMetadata`."""
+    def started(self, run: AnalysisRef, spec: Document, metadata: Document) -> None:
+        """Add an analysis run that is about to start; `metadata` is the manifest's `analysisRunMetadata`."""
         self._specs[run.name] = AnalysisRunUpdate(
             run=run, spec=spec, labels=metadata.get("labels") or {}, annotations=metadata.get("annotations") or {}
         )
-        self.stands(run)
+        self.updated(run)
 
-    def stands(self, run: AnalysisRef) -> None:
-        """An analysis run says something else than before."""
+    def updated(self, run: AnalysisRef) -> None:
+        """Take the new state of an analysis run."""
         if (known := self._specs.get(run.name)) is not None:
             self._runs[run.name] = known.model_copy(update={"run": run})
 
     def forget(self, run: AnalysisRef) -> None:
-        """An analysis run did not begin."""
+        """Drop an analysis run that did not start."""
         self._specs.pop(run.name, None)
         self._runs.pop(run.name, None)
 
     def unpublished(self) -> Unpublished:
-        """What a pass is to publish."""
+        """Return the batch for the next pass."""
         self._given_before = len(self._given)
         self._given += joined(self._events)
         self._events.clear()
@@ -64,21 +64,21 @@ class PendingEvents:
         )
 
     def events(self, target: Target, uid: str) -> PublishEvents | None:
-        """The events alone, where no pass tells anything yet; they are told again with the first one (law 6)."""
+        """The events alone, for the time before the first pass, which publishes them again (law 6)."""
         if not uid or not (self._given or self._events):
             return None
-        told = self.unpublished()
-        return PublishEvents(target=target, uid=uid, run=told.run_id, first=told.first, events=told.events)
+        batch = self.unpublished()
+        return PublishEvents(target=target, uid=uid, run=batch.run_id, first=batch.first, events=batch.events)
 
     def was_left(self, done: tuple[Event, ...]) -> None:
-        """A pass left it to the next one, with what it did itself."""
+        """Keep a batch that a pass left to the next one, with the events of that pass."""
         self._events = [*self._given[self._given_before :], *done, *self._events]
         del self._given[self._given_before :]
 
-    def was_published(self, told: Unpublished) -> None:
-        """A pass has published this."""
-        self._first += len(told.events)
-        del self._given[: len(told.events)]
-        for run in told.runs:
+    def was_published(self, published: Unpublished) -> None:
+        """Drop a batch that a pass has published."""
+        self._first += len(published.events)
+        del self._given[: len(published.events)]
+        for run in published.runs:
             if self._runs.get(run.run.name) == run:
                 del self._runs[run.run.name]

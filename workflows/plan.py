@@ -1,4 +1,4 @@
-"""What a release is going to do, decided before anything is touched. Pure, apart from the types that it is given."""
+"""Plan of a release, made before anything is written. Pure."""
 
 from __future__ import annotations
 
@@ -7,27 +7,44 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 
+from tidegate.analysis.compare.models import Weight
 from tidegate.analysis.experiments import Subject, analysis_block
-from tidegate.analysis.spec import build_run_spec
+from tidegate.analysis.rules import without_comparisons
+from tidegate.analysis.spec import SpecError, build_run_spec
 from tidegate.canary.promotion import promotion_reason
-from tidegate.canary.rollback import PromotedRevision, within_window
+from tidegate.canary.rollback import within_window
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.canary.weights import next_revision, weight_at
-from tidegate.contract import DesiredState, Document, Istio, Observation, Owner, ReleaseRequest
+from tidegate.contract import (
+    ComparedVersions,
+    DesiredState,
+    Document,
+    IstioRouting,
+    Observation,
+    Owner,
+    ParsedRollout,
+    ReleaseRequest,
+)
 from tidegate.manifests.bake import through_the_bake
 from tidegate.manifests.kinds import ARGO_VERSION
-from tidegate.manifests.rollout import Rollout as Manifest
 from tidegate.manifests.steps import CanaryStep, ExperimentStep, step_text
+from tidegate.manifests.version_tag import version_of as version_tag
 from workflows.handover import Handover, handover_of
 
 FULL = 100  # percent
 CHANGE = "tidegate.io/servicenow-change"  # annotation: `true` where each release has a change in ServiceNow
-HOLD_LIMIT = "tidegate.io/hold-limit"  # annotation: how long a release waits for a person before it aborts
+ADVANCE = "tidegate.io/advance"  # annotation: `when-proven` where a comparison may shorten timed pauses
+WHEN_PROVEN = "when-proven"
+NOTHING_TO_BAKE_BY = (
+    "the bake has no metric: at 100 % stable has no traffic to compare with; name templates with thresholds in "
+    "tidegate.io/bake-templates, or set tidegate.io/bake: 0s"
+)
+HOLD_LIMIT = "tidegate.io/hold-limit"  # annotation: how long a release waits for an operator before it aborts
 
 
 @dataclass(frozen=True)
 class BakePlan:
-    """How long a version is watched with all of the traffic, and the analysis block that says by what."""
+    """Duration of the bake at 100 %, and its analysis block."""
 
     duration: timedelta
     analysis: Document
@@ -35,23 +52,23 @@ class BakePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """One version on its way: the manifest, what stands in the cluster, and what follows from both."""
+    """One version to release: the manifest, the cluster's state, and the decisions that follow from both."""
 
     request: ReleaseRequest
-    manifest: Manifest
+    manifest: ParsedRollout
     seen: Observation
     hash: str
     revision: int
     hold_limit: timedelta | None
     templates: tuple[Document, ...]
-    asked_bake: BakePlan | None = None
-    left: Handover | None = None  # where another controller stood with this version, None where it starts here
+    requested_bake: BakePlan | None = None
+    handover: Handover | None = None  # where another controller stood with this version, None where it starts here
 
     @classmethod
     def of(
         cls,
         request: ReleaseRequest,
-        manifest: Manifest,
+        manifest: ParsedRollout,
         seen: Observation,
         hold_limit: timedelta | None,
         bake: BakePlan | None = None,
@@ -68,8 +85,8 @@ class Plan:
             revision=next_revision([s.revision for s in seen.replica_sets], existing),
             hold_limit=hold_limit,
             templates=(*request.templates, *(t for t in seen.templates if _key(t) not in given)),
-            asked_bake=bake,
-            left=handover_of(request, seen, hash_, len(manifest.canary.steps)),
+            requested_bake=bake,
+            handover=handover_of(request, seen, hash_, len(manifest.canary.steps)),
         )
 
     @property
@@ -78,15 +95,14 @@ class Plan:
         return () if self.is_first else self.manifest.canary.steps
 
     @property
-    def annotations(self) -> dict[str, str]:
-        """The Rollout's."""
-        found = (self.request.rollout.get("metadata") or {}).get("annotations") or {}
-        return {name: str(value) for name, value in found.items() if value is not None}
+    def wants_change(self) -> bool:
+        """True when its releases have a change in ServiceNow."""
+        return self.manifest.annotations.get(CHANGE, "").strip().lower() == "true"
 
     @property
-    def wants_change(self) -> bool:
-        """Whether its releases have a change in ServiceNow."""
-        return self.annotations.get(CHANGE, "").strip().lower() == "true"
+    def advances_when_proven(self) -> bool:
+        """True when a timed pause ends as soon as the background analysis has proven enough at its weight."""
+        return self.manifest.annotations.get(ADVANCE) == WHEN_PROVEN
 
     @property
     def step_texts(self) -> list[str]:
@@ -95,17 +111,17 @@ class Plan:
 
     @property
     def is_first(self) -> bool:
-        """Whether nothing of this Rollout was ever promoted."""
+        """True when no version of this Rollout was ever promoted."""
         return not self.seen.stable_hash
 
     @property
     def is_stable(self) -> bool:
-        """Whether this version is the promoted one already."""
+        """True when this version is the promoted one already."""
         return self.seen.stable_hash == self.hash
 
     @property
     def desired(self) -> DesiredState:
-        """Where the release stands at its beginning."""
+        """The desired state at the start of the release."""
         return DesiredState(
             hash=self.hash,
             stable_hash=self.seen.stable_hash,
@@ -119,31 +135,30 @@ class Plan:
 
     @property
     def first_step(self) -> int:
-        """Index of the first step that is taken: none by a first version, nor on the way back to stable."""
+        """Index of the first step that runs: past the last one for a first version and on the way back to stable."""
         if self.is_known_good:
             return len(self.manifest.canary.steps)
-        return self.left.step if self.left is not None else 0
+        return self.handover.step if self.handover is not None else 0
 
     @property
     def is_known_good(self) -> bool:
-        """Whether nothing is to be proved: a first version, the way back to stable, or to one promoted lately."""
+        """True when no step is needed: a first version, or one that is stable or was promoted lately."""
         return self.is_first or self.is_stable or self.is_rollback
 
     @property
     def bake(self) -> BakePlan | None:
-        """The watch at 100 %, None where there is none."""
-        return None if self.is_known_good else self.asked_bake
+        """The bake at 100 %, None where there is none."""
+        return None if self.is_known_good else self.requested_bake
 
     @property
     def is_rollback(self) -> bool:
-        """Whether this goes back to a version that was promoted within the window that the Rollout gives."""
+        """True when the version was promoted within the Rollout's `rollbackWindow`."""
         window = self.manifest.spec.rollback_window
-        sets = self.seen.replica_sets
-        made = [PromotedRevision(each.hash, each.created_at, each.promoted_at is not None) for each in sets]
-        return window is not None and within_window(made, self.hash, self.seen.stable_hash, window.revisions)
+        sets, stable = self.seen.replica_sets, self.seen.stable_hash
+        return window is not None and within_window(sets, self.hash, stable, window.revisions)
 
     def promotion_reason(self, *, in_full: bool) -> str:
-        """Name why this version becomes the stable one; `in_full` says that a full promotion was asked for."""
+        """The reason why this version becomes stable; `in_full` says that a full promotion was requested."""
         return promotion_reason(
             steps=len(self.steps),
             is_first=self.is_first,
@@ -153,18 +168,48 @@ class Plan:
         )
 
     def exposes_fully(self, index: int) -> bool:
-        """Whether standing at a step gives this version all of the traffic, and the step before did not."""
+        """True when a step gives this version all of the traffic, and the step before did not."""
         if self.is_first or self.is_stable:
             return False
         return self.weight_at(index) >= FULL and (index == 0 or self.weight_at(index - 1) < FULL)
 
+    def is_last_weight(self, index: int) -> bool:
+        """True when all of the traffic follows the weight at a step."""
+        weight = self.weight_at(index)
+        later = (self.weight_at(number) for number in range(index + 1, len(self.steps) + 1))
+        return 0 < weight < FULL and next((other for other in later if other != weight), FULL) >= FULL
+
+    @property
+    def planned_weights(self) -> tuple[Weight, ...]:
+        """The weights above 0 and below 100 % that the steps take, in their order."""
+        shares: list[int] = []
+        for index in range(len(self.steps)):
+            if 0 < (weight := self.weight_at(index)) < FULL and shares[-1:] != [weight]:
+                shares.append(weight)
+        return tuple(
+            Weight(since=0, share=share / 100, index=index, last=index == len(shares) - 1)
+            for index, share in enumerate(shares)
+        )
+
+    @property
+    def versions(self) -> ComparedVersions:
+        """How sources of metrics tell this version from the stable one."""
+        tags = {each.hash: each.version_tag for each in self.seen.replica_sets}
+        return ComparedVersions(
+            rollout=self.request.name,
+            canary=self.hash,
+            stable=self.seen.stable_hash,
+            canary_version=version_tag(self.request.rollout["spec"]["template"]),
+            stable_version=tags.get(self.seen.stable_hash, ""),
+        )
+
     @property
     def gives_everything(self) -> bool:
-        """Whether the last step gives this version all of the traffic: what follows asks for nothing more."""
+        """True when the last step gives this version all of the traffic."""
         return bool(self.steps) and self.weight_at(len(self.steps) - 1) >= FULL
 
     def weight_at(self, index: int) -> int:
-        """Percent of the traffic that standing at a step asks for."""
+        """Percent of the traffic at a step."""
         return FULL if index >= len(self.steps) else weight_at(self.steps, index)
 
     @property
@@ -178,22 +223,14 @@ class Plan:
         return self.manifest.spec.wanted_replicas()
 
     @property
-    def istio(self) -> Istio | None:
-        """Where the traffic is split."""
-        return Istio.of(self.manifest.canary)
-
-    @property
-    def routing(self) -> Istio:
-        """As `istio`, where weights are set: the spine refuses steps without traffic routing. Raises ValueError."""
-        if (istio := self.istio) is None:
-            raise ValueError(f"{self.request.name} has no trafficRouting.istio")
-        return istio
+    def routing(self) -> IstioRouting | None:
+        """Istio routing of the Rollout, None without one."""
+        return self.manifest.routing
 
     @property
     def background(self) -> Document | None:
-        """The analysis beside the steps, as the manifest has it."""
-        analysis: Document | None = self.request.rollout["spec"]["strategy"]["canary"].get("analysis")
-        return analysis if self.steps else None
+        """The analysis beside the steps, as in the manifest."""
+        return background_of(self.request) if self.steps else None
 
     @property
     def background_from(self) -> int:
@@ -208,21 +245,26 @@ class Plan:
 
     @property
     def owner(self) -> Owner | None:
-        """The Rollout object, which what the release creates goes with; None when there is none."""
+        """The Rollout object as the owner of objects that the release creates; None when there is none."""
         if not self.owner_uid:
             return None
         return Owner(api_version=ARGO_VERSION, kind="Rollout", name=self.request.name, uid=self.owner_uid)
 
-    def pause_left(self, index: int, now: datetime) -> int | None:
-        """Seconds that the pause of a step has to last from now on, None for one that a person ends."""
+    def pause_remaining(self, index: int, now: datetime) -> int | None:
+        """Seconds that the pause of a step still lasts, None for one that an operator ends."""
         pause = self.steps[index].pause
         seconds = pause.seconds() if pause is not None else None
-        if seconds is None or self.left is None or self.left.paused_since is None or index != self.left.step:
+        if (
+            seconds is None
+            or self.handover is None
+            or self.handover.paused_since is None
+            or index != self.handover.step
+        ):
             return seconds
-        return min(seconds, max(0, seconds - int((now - self.left.paused_since).total_seconds())))
+        return min(seconds, max(0, seconds - int((now - self.handover.paused_since).total_seconds())))
 
     def step_document(self, index: int) -> Document:
-        """A step as the manifest has it."""
+        """A step as in the manifest."""
         step: Document = self.request.rollout["spec"]["strategy"]["canary"]["steps"][index]
         return step
 
@@ -237,26 +279,38 @@ class Plan:
         )
 
     def bake_spec(self, analysis: Document) -> Document:
-        """The AnalysisRun spec of the bake, which ends with that. Raises SpecError."""
-        return through_the_bake(self.analysis_spec(analysis))
+        """The AnalysisRun spec of the bake, which ends with that. Raises SpecError.
+
+        At 100 % stable has no traffic to compare with, so metrics that compare versions have no part in it.
+        """
+        spec = without_comparisons(self.analysis_spec(analysis))
+        if not spec["metrics"]:
+            raise SpecError(NOTHING_TO_BAKE_BY)
+        return through_the_bake(spec)
 
     def experiment_analyses(self, index: int, subjects: Mapping[str, Subject]) -> dict[str, Document]:
-        """The analysis blocks of an experiment step, by the name that it calls them by. Raises SpecError.
+        """Analysis blocks of an experiment step, by their names in the step. Raises SpecError.
 
-        `subjects` are what stands of its templates, by their names.
+        `subjects` are the ReplicaSets of its templates, by template name.
         """
         step = self.steps[index].experiment or ExperimentStep()
         return {analysis.name: analysis_block(step, analysis, subjects) for analysis in step.analyses}
 
     def analysis_names(self, step: int | str | None) -> Iterator[str]:
-        """Argo's names of an analysis run, the first one first: `<rollout>-<hash>-<revision>[-<step>][.<attempt>]`.
+        """Argo's names of an analysis run, in order: `<rollout>-<hash>-<revision>[-<step>][.<attempt>]`.
 
-        That of the bake has its name for the step. Attempts of a release that was retried are counted on.
+        For the bake, `<step>` is its name. The attempts of a retried release are counted on.
         """
         where = "" if step is None else f"-{step}"
         first = f"{self.request.name}-{self.hash}-{self.revision}{where}"
         names = (f"{first}.{number}" if number else first for number in count())
         return (name for name in names if name not in self.seen.analysis_runs)
+
+
+def background_of(request: ReleaseRequest) -> Document | None:
+    """The background analysis of a manifest as a document, which is what an AnalysisRun spec is built from."""
+    analysis: Document | None = request.rollout["spec"]["strategy"]["canary"].get("analysis")
+    return analysis
 
 
 def _key(template: Document) -> tuple[str, str]:

@@ -1,6 +1,6 @@
-"""The end of a release that went well: its version becomes the stable one, and the pods before it go in their time.
+"""Promotion, the end of a successful release: its version becomes stable, and the old pods are scaled down.
 
-It is the counterpart of `undo`: from here on there is no way back but another release.
+It is the counterpart of the abort: from here on only another release goes back.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Promotion:
         self._records = records
 
     async def carry_out(self) -> ReleaseRequest | None:
-        """Returns the newer version, if one came meanwhile. A cancellation is raised when no pod needs it any more."""
+        """Promote. Returns the newer version, if one came; raises a cancellation when no pod needs it any more."""
         self._inbox.closing = "this version is fully promoted; to go back: tidegate undo"
         try:
             await shielded(self._become_stable())
@@ -53,13 +53,13 @@ class Promotion:
     async def _become_stable(self) -> None:
         plan = self._plan
         why = plan.promotion_reason(in_full=self._state.status().promoted_full)
-        self._state.stable(plan.hash, why)
+        self._state.promoted(plan.hash, why)
         self._state.event("RolloutCompleted", f"Rollout completed update to revision {plan.revision}: {why}")
         self._reconciler.move(stable_hash=plan.hash)
         await self._reconciler.reached()
 
     async def _finish(self) -> ReleaseRequest | None:
-        """Healthy, with all pods. A newer version waits neither for that nor for the delay of the old ones."""
+        """Wait for all pods, and with a router for the scale-down delay of the old ones. A newer version ends that."""
         if not self._reconciler.is_complete:
             missing = OLD_PODS if self._reconciler.has_all_pods else STILL_COMING
             self._state.phase(RolloutPhase.PROGRESSING, missing)
@@ -68,17 +68,17 @@ class Promotion:
             self._state.phase(RolloutPhase.HEALTHY, "", finished=True)
             self._records.healthy(self._plan)
             count_end(RolloutPhase.HEALTHY)
-            self._state.show()
+            self._state.publication.show()
         await race(self._scaled_down(), lambda: self._inbox.newer is not None)
-        await self._follow_ups.leave(lambda: self._inbox.newer is not None)
+        await self._follow_ups.detach(lambda: self._inbox.newer is not None)
         await self._restarts.stop()
-        await self._reconciler.told()
+        await self._reconciler.published()
         await self._reconciler.stop()
         newer, self._inbox.newer, self._inbox.closing = self._inbox.newer, None, ""
         return newer
 
     async def _let_old_pods_go(self) -> None:
-        """Cancelled when its version was stable: the pods before it still go in their time, or with another release."""
+        """Wait for the scale-down of the old pods after a cancellation, unless another release takes them over."""
         self._inbox.ended = True
         if self._reconciler.is_there:
             await race(self._scaled_down(), lambda: self._inbox.awaited)

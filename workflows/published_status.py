@@ -14,57 +14,57 @@ _ABSENT: Final = object()
 
 
 class PublishedStatus:
-    """What was written for one version. A new version has a new page, so that it begins with all fields written.
+    """Fields written for one version. A new version starts with an empty one, so that it writes all fields.
 
-    All but the flags: one that nobody has set so far is not taken away, as somebody may be setting it just now.
+    The flags are an exception. A flag that was never set is not removed, as an operator may be setting it just now.
     """
 
     def __init__(self, found: RolloutObject | None = None, before: PublishedStatus | None = None) -> None:
-        """`found` is the object in the cluster, None when there is none; `before` what the version before had written.
+        """`found` is the object in the cluster, None when there is none; `before` is the status of the version before.
 
-        That version may have set flags after the new one was asked for: they say nothing to it either.
+        That version may have set flags after the new one was requested. They are no requests to the new one either.
         """
         self.object = found
         self.set_by = found.set_by if found is not None else {}
         self._written: Document = {}
         if found is not None:
-            said = before.object.status if before is not None and before.object is not None else {}
-            flags = {flag: found.status.get(flag) or said.get(flag) or None for flag in FLAGS}
+            previous = before.object.status if before is not None and before.object is not None else {}
+            flags = {flag: found.status.get(flag) or previous.get(flag) or None for flag in FLAGS}
             self.object = found.model_copy(update={"status": {flag: True for flag in FLAGS if flags[flag]}})
             self._written = flags
 
     def unwritten(self, document: Document) -> Document:
-        """The fields of `.status` that do not stand there yet."""
+        """Fields of `.status` that are still to be written."""
         return {name: value for name, value in document.items() if self._written.get(name, _ABSENT) != value}
 
     def lost(self, changes: Document) -> None:
-        """Forget what a pass was to write that never said whether it did, so that it is written again.
+        """Forget the fields of a pass without a result, so that they are written again.
 
-        A flag that it was to take away may be gone, so that an abort that comes now has to set it. One that nobody set
-        is not taken away a second time: somebody may be setting it just now.
+        A flag that the pass was to remove may be gone, so an abort that comes now has to set it. A flag that was never
+        set is not removed a second time: an operator may be setting it just now.
         """
         unset = {flag for flag in FLAGS if self._written.get(flag, _ABSENT) is None}
         self._written = {name: value for name, value in self._written.items() if name in unset or name not in changes}
 
     def took_away(self, flags: tuple[str, ...]) -> None:
-        """Take note that flags are gone, whatever became of the rest: they are not to be taken away a second time."""
+        """Note that flags are gone, whatever became of the rest: they are not removed a second time."""
         self._written |= dict.fromkeys(flags)
         if self.object is not None:
             status = {name: value for name, value in self.object.status.items() if name not in flags}
             self.object = self.object.model_copy(update={"status": status})
 
-    def heard(self, flag: str) -> None:
-        """Take note that a flag stands which was heard: it is no other word later, and goes with the next write."""
+    def acknowledge(self, flag: str) -> None:
+        """Note that a flag was taken as a request: it is no second request, and the next write removes it."""
         self._written |= {flag: True}
         if self.object is not None:
             self.object = self.object.model_copy(update={"status": self.object.status | {flag: True}})
 
     def wrote(self, changes: Document, stored: RolloutObject | None, version: Version | None) -> None:
-        """Take note of a write for a version, `stored` being the object then; None where there was none to write to."""
+        """Note a write for a version, `stored` being the object then; None where there was no object."""
         if self.object is None and stored is not None:
-            # It came after the release had begun: nothing that was written before stands in it, and what it asks for
-            # was asked for by nobody yet.
-            self.object, self._written = stored.unheard(version or stored.asks_for), {}
+            # It was created after the release had started: it has no field that was written before, and its version
+            # was not requested yet.
+            self.object, self._written = stored.for_version(version or stored.version), {}
         self._written = {**self._written, **changes}
         if self.object is not None and stored is not None:
             self.object = self.object.written(changes, stored)

@@ -1,4 +1,4 @@
-"""What a cluster refuses of one release, by the work that meets it; each cause is told once."""
+"""Rejections of a release's work by the cluster; each cause is published once."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ with workflow.unsafe.imports_passed_through():
 
 PASSES = "passes"  # and the way back
 RESTARTS = "restarts"
-LOOKS = "looks"  # at the cluster, before a version is taken on
-MAX_CAUSES = 20  # at one time, or told of one release
+OBSERVE = "observe"  # at the cluster, before a version is taken on
+MAX_CAUSES = 20  # at one time, or published for one release
 
 
 class Rejections:
-    """The causes that stand, and those that people were told."""
+    """Current causes, and those that were published."""
 
     def __init__(self) -> None:
         self._causes: dict[str, tuple[str, ...]] = {}
         self._failing: dict[str, Failing] = {}
-        self._told: tuple[str, ...] = ()
+        self._published: tuple[str, ...] = ()
 
     @property
     def failing(self) -> Failing | None:
-        """What is refused now, the newest of it; None while nothing is."""
+        """The latest rejection; None while there is none."""
         return next(reversed(self._failing.values()), None)
 
     def causes(self, of: str) -> tuple[str, ...]:
-        """What that work has met since it last went through."""
+        """Causes that the work has met since it last succeeded."""
         return self._causes.get(of, ())
 
     def reason(self, of: str) -> Reason:
-        """Which part of that work it is that is refused."""
+        """Reason of the rejection of that work."""
         found = self._failing.get(of)
         return found.reason if found is not None else Reason.REFUSED
 
     def since(self, of: str) -> datetime | None:
-        """Since when that work is refused, None while it is not."""
+        """Start of the rejection of that work, None while there is none."""
         found = self._failing.get(of)
         return found.since if found is not None else None
 
     def note(self, what: str, of: str, reason: Reason) -> bool:
-        """Take down a refusal; empty: it is refused no longer. Returns whether people are to be told of it."""
+        """Note a rejection, or its end when `what` is empty. True when it is to be published."""
         if not what:
             self._causes.pop(of, None)
             self._failing.pop(of, None)
@@ -52,9 +52,9 @@ class Rejections:
         if not is_known(what, self.causes(of)):
             self._causes[of] = (*self.causes(of), what)[-MAX_CAUSES:]
             since = self.since(of) or workflow.now()
-            self._failing.pop(of, None)  # the newest stands last
+            self._failing.pop(of, None)  # the latest is last
             self._failing[of] = Failing(what=what, since=since, reason=reason)
-        if is_known(what, self._told):
+        if is_known(what, self._published):
             return False
-        self._told = (*self._told, what)[-MAX_CAUSES:]
+        self._published = (*self._published, what)[-MAX_CAUSES:]
         return True

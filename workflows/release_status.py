@@ -1,40 +1,37 @@
-"""What a release knows of itself: steps, weights, waits, analyses, events; shown by the query and in the Temporal UI.
+"""Status of a release: steps, weights, waits, analyses, events; shown by the query and in the Temporal UI.
 
-The release state decides nothing. It hears what happens; it keeps the query's answer, the live details, the search
+The release state decides nothing. It takes what happens and keeps the query's answer, the live details, the search
 attributes and the Rollout's `.status` in step with that.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import AnalysisStatus
-    from tidegate.canary.conditions import Reason
     from tidegate.canary.phase import RolloutPhase
+    from tidegate.canary.replica_sets import ReplicaSetState
     from tidegate.canary.restarts import moment
     from tidegate.canary.version import Version, version_of
     from tidegate.contract import (
-        SEARCH_PHASE,
-        SEARCH_REVISION,
-        SEARCH_WEIGHT,
         AnalysisRef,
         Compensation,
         CompensationState,
         CompensationStatus,
         DesiredState,
-        Document,
         ErrorType,
         FollowedUp,
-        Meanwhile,
         Observation,
         Reconciled,
         ReleaseRequest,
         ReleaseStatus,
         ReplicaCounts,
-        ReplicaSetState,
         RolloutObject,
         StatusReport,
         StepState,
@@ -43,79 +40,64 @@ with workflow.unsafe.imports_passed_through():
         WeightStatus,
     )
     from tidegate.manifests.plain_text import harmless
-    from tidegate.report import details, rollout_status
+    from workflows.effective_weights import EffectiveWeights
     from workflows.follow_up_events import report_of
-    from workflows.notes import Notes
-    from workflows.published_status import PublishedStatus
-    from workflows.rejections import PASSES, Rejections
+    from workflows.publication import Publication
+    from workflows.status_record import StatusRecord
+    from workflows.waits import NamedWaits
 
 MAX_REQUESTS = 20
 AN_OPERATOR = "an operator: tidegate promote, or tidegate abort"
 
 
-class ReleaseState(Notes):
-    """Mutable notes of one release; `status()` is the only way to read them from outside the run."""
+class ReleaseState:
+    """Facts of one release. `waits` names its waits, `publication` publishes its state."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self._record = StatusRecord()
+        self.publication = Publication(self._record)
+        self.waits = NamedWaits(self._record, self.publication)
         self._current: ReleaseRequest | None = None
-        self._attributes: tuple[str, int, int] | None = None
+        self._restart_at: datetime | None = None
         self.traffic: TrafficState | None = None
+        self.weights = EffectiveWeights()
         self.is_late = False
-        self.drifts = 0  # passes that had to put right what somebody else had written
+        self.drifts = 0  # passes that had to put right external changes
         self.external_editor = ""
-        self._looked_at: Version | None = None
-        self._next = ""  # id of the update that asked for the newer version
-        self._rejections = Rejections()
+        self._version: Version | None = None  # the one that was read last
+        self._next = ""  # id of the update that requested the newer version
+
+    @property
+    def _status(self) -> ReleaseStatus:
+        return self._record.current
 
     def status(self) -> ReleaseStatus:
         """Answer of the `status` query."""
-        return self._status.model_copy(update={"object": self.page.object})
+        return self.publication.status()
 
     def report(self) -> StatusReport:
-        """What the next pass is to bring out."""
-        status, message = self._unwritten(), rollout_status(self._status)["message"]
-        return StatusReport(
-            status=status,
-            message=message,
-            late=self.is_late,
-            abort_cause=self._status.cause,
-            unpublished=self.news.unpublished(),
-            failing=self._rejections.causes(PASSES),
-            refused=self._rejections.reason(PASSES),
-            set_by=self.page.set_by,
-        )
+        """List everything that the next pass is to publish."""
+        return self.publication.report(late=self.is_late)
 
-    def meanwhile(self, asked: RolloutObject) -> Meanwhile | None:
-        """What the object that asked is to say while nothing can be brought out, as the cluster cannot be looked at."""
-        if self._status.failing is None or not asked.uid:
-            return None
-        return Meanwhile(asked=asked, message=rollout_status(self._status)["message"])
-
-    def _unwritten(self) -> Document:
-        """Fields of the Rollout's `.status`, as Argo names them, that do not stand there yet."""
-        return self.page.unwritten(rollout_status(self.status()))
-
-    @property
-    def has_pending(self) -> bool:
-        """Whether there is something that the Rollout object does not say yet."""
-        return bool(self._unwritten()) or bool(self.news)
+    def event(self, reason: str, message: str, *, warning: bool = False, analysis: str = "") -> None:
+        """Record an event and publish it; `analysis` names the analysis run that it is about."""
+        self.publication.event(reason, message, warning=warning, analysis=analysis)
 
     # ---------------------------------------------------------------------------------------------------------- begin
 
-    def asked_by(self, request: ReleaseRequest) -> RolloutObject:
-        """A version is looked at that an object may have asked for; it need not be sound, nor the object be there."""
-        asked = RolloutObject.of(request.resolved().rollout)
-        self._looked_at = asked.asks_for
-        if self._status.asked_at is None:
-            self._set(asked_at=_asked_at(request))
-        self._set(versions=self._status.versions + 1, requests=(self._next,) if self._next else ())
+    def note_request(self, request: ReleaseRequest) -> RolloutObject:
+        """Note a requested version before it is checked; the object in it may be unsound, or gone."""
+        rollout = RolloutObject.of(request.resolved().rollout)
+        self._version = rollout.version
+        if self._status.requested_at is None:
+            self._record.set(requested_at=_requested_at(request))
+        self._record.set(versions=self._status.versions + 1, requests=(self._next,) if self._next else ())
         self._next = ""
-        if asked.uid:
-            self.page = PublishedStatus(asked, before=self.page)
-        return asked
+        if rollout.uid:
+            self.publication.follow(rollout)
+        return rollout
 
-    def begin(
+    def start_version(
         self,
         request: ReleaseRequest,
         desired: DesiredState,
@@ -123,16 +105,17 @@ class ReleaseState(Notes):
         warnings: tuple[str, ...],
         seen: Observation,
     ) -> None:
-        """A version was taken on, the first of this run or a newer one: its steps start over."""
+        """Note an admitted version, the first of this run or a newer one: its steps start over."""
         live = seen.rollout
-        self._current, asked = request, version_of(request.rollout)
+        self._current, version = request, version_of(request.rollout)
+        self.weights = EffectiveWeights()
         self._restart_at = moment(request.rollout["spec"].get("restartAt"))
         if live is not None:
-            self._set(restarted_at=moment((live.get("status") or {}).get("restartedAt")))
-            heard = (self.page.object or RolloutObject()).has_heard(live, request.rollout)
-            known = RolloutObject.of(request.rollout).seen_as(RolloutObject.of(live), heard=heard)
-            self.page = PublishedStatus(known, before=self.page)
-        self._set(
+            self._record.set(restarted_at=moment((live.get("status") or {}).get("restartedAt")))
+            requested = (self.publication.written.object or RolloutObject()).has_requested(live, request.rollout)
+            known = RolloutObject.of(request.rollout).seen_as(RolloutObject.of(live), requested=requested)
+            self.publication.follow(known)
+        self._record.set(
             namespace=request.namespace,
             name=request.name,
             cluster=request.cluster,
@@ -140,13 +123,13 @@ class ReleaseState(Notes):
             message="",
             desired_hash=desired.hash,
             steps=_steps(steps, desired.index or 0),
-            template_hash=asked.template_hash,
+            template_hash=version.template_hash,
             collision_count=seen.collision_count,
-            step_hash=asked.step_hash,
+            step_hash=version.step_hash,
             step_index=desired.index,
             promoted_full=False,
             promotion_reason="",
-            begun=self._status.versions,
+            version_number=self._status.versions,
             finished_at=None,
             set_weight=0,
             warnings=warnings,
@@ -154,39 +137,39 @@ class ReleaseState(Notes):
             source=request.source,
         )
 
-    def looked_at(self, request: ReleaseRequest) -> bool:
-        """Whether this is the version that was looked at last; also of any, when none could be read."""
-        return self._looked_at in (None, version_of(request.rollout))
+    def is_last_read(self, request: ReleaseRequest) -> bool:
+        """True for the version that was read last; for any version when none could be read."""
+        return self._version in (None, version_of(request.rollout))
 
     def is_current(self, request: ReleaseRequest) -> bool:
-        """Whether this is the version that the release is bringing out already."""
+        """True for the version that the release is bringing out already."""
         current = self._current
-        # Templates that are not given with a request are not asked to change: a Rollout object never brings any.
+        # Without templates in a request they stay as they are: a Rollout object never brings any.
         if current is None or request.templates not in ((), current.templates):
             return False
         return version_of(request.rollout) == version_of(current.rollout)
 
     def is_overtaken(self, request: ReleaseRequest) -> bool:
-        """Whether what is to be brought out was asked for after a request that had been turned down for a moment."""
-        known = self._status.asked_at
-        return request.asked_at is not None and known is not None and known > request.asked_at
+        """True when the current version was requested after a request that was rejected for a short time."""
+        known = self._status.requested_at
+        return request.requested_at is not None and known is not None and known > request.requested_at
 
-    def asked_next(self, request: ReleaseRequest, update: str) -> None:
-        """A newer version was asked for by the update of that id."""
+    def note_newer_request(self, request: ReleaseRequest, update: str) -> None:
+        """Note the request for a newer version, by the id of its update."""
         self._next = update
-        self._set(asked_at=_asked_at(request))
+        self._record.set(requested_at=_requested_at(request))
 
-    def asked_again(self, request: ReleaseRequest, update: str) -> None:
-        """The version under way was asked for once more; what else changed is told, as it does not count yet."""
+    def note_repeated_request(self, request: ReleaseRequest, update: str) -> None:
+        """Note another request for the version under way. Other changes of the spec count later: they are an event."""
         others = [each for each in self._status.requests if each != update]
-        before = self._status.asked_at
-        self._set(
+        before = self._status.requested_at
+        self._record.set(
             requests=(*others, update)[-MAX_REQUESTS:],
-            asked_at=max(before, _asked_at(request)) if before is not None else _asked_at(request),
+            requested_at=max(before, _requested_at(request)) if before is not None else _requested_at(request),
         )
-        asked, known = RolloutObject.of(request.rollout), self.page.object
-        if known is not None and known.uid == asked.uid:
-            self.page.object = known.asked_again(asked)
+        rollout, known = RolloutObject.of(request.rollout), self.publication.written.object
+        if known is not None and known.uid == rollout.uid:
+            self.publication.written.object = known.requested_again(rollout)
         spec, current = request.rollout.get("spec"), self._current.rollout.get("spec") if self._current else None
         if isinstance(spec, dict) and isinstance(current, dict) and spec != current:
             self._restart_at = moment(spec.get("restartAt")) or self._restart_at
@@ -196,28 +179,90 @@ class ReleaseState(Notes):
                 self.event("RolloutUpdated", f"changed beside template and steps, for the next release: {fields}")
 
     def revision(self, number: int, stable_hash: str) -> None:
-        """The release got its number."""
-        self._set(revision=number, stable_hash=stable_hash)
+        """Set the revision of the version, and the stable hash."""
+        self._record.set(revision=number, stable_hash=stable_hash)
 
-    def asks_for(self, weight: int) -> None:
-        """So many percent of the traffic are to go to the version."""
-        self._set(set_weight=weight)
+    def set_desired_weight(self, weight: int, *, last: bool = False) -> None:
+        """Note the percent of the traffic that the version is to get; `last`: all of it would follow."""
+        self.weights.is_last = last
+        self._record.set(set_weight=weight)
 
-    def stable(self, hash_: str, reason: str) -> None:
+    def promoted(self, hash_: str, reason: str) -> None:
         """Take note that a revision was fully promoted, and why."""
-        self._set(stable_hash=hash_, promotion_reason=reason)
+        self._record.set(stable_hash=hash_, promotion_reason=reason)
+
+    # ---------------------------------------------------------------------------------------------------------- steps
+
+    @contextmanager
+    def step(self, index: int) -> Iterator[None]:
+        """Mark a step as running within the block, then as done or failed."""
+        self._mark(index, state=StepState.RUNNING, started_at=workflow.now())
+        self._record.set(step_index=index)
+        try:
+            yield
+        except (Exception, asyncio.CancelledError):  # not the end of a worker, which is none of the step
+            self._mark(index, state=StepState.FAILED, finished_at=workflow.now())
+            raise
+        self._mark(index, state=StepState.DONE, finished_at=workflow.now())
+        completed, total = index + 1, len(self._status.steps)
+        self.event(
+            "RolloutStepCompleted", f"Rollout step {completed}/{total} completed ({self._status.steps[index].text})"
+        )
+        self._record.set(step_index=completed)
+
+    def handed_over(self, index: int) -> None:
+        """Mark the steps before this one, which another controller ran."""
+        for number in range(index):
+            self._mark(number, state=StepState.DONE)
+        total = len(self._status.steps)
+        self.event("RolloutResumed", f"Rollout goes on at step {index + 1}/{total}, where its last controller left it")
+
+    def skip_steps(self) -> None:
+        """Mark the remaining steps as skipped."""
+        unfinished = (StepState.PENDING, StepState.RUNNING, StepState.FAILED)
+        steps = tuple(
+            step.model_copy(update={"state": StepState.SKIPPED}) if step.state in unfinished else step
+            for step in self._status.steps
+        )
+        self._record.set(steps=steps, step_index=len(steps) or None, promoted_full=True)
+
+    def _mark(self, index: int, **changes: object) -> None:
+        steps = list(self._status.steps)
+        steps[index] = steps[index].model_copy(update=changes)
+        self._record.set(steps=tuple(steps))
+
+    # ------------------------------------------------------------------------------------------------------- restarts
+
+    @property
+    def restart_due(self) -> datetime | None:
+        """`spec.restartAt` while pods from before it are still to be replaced."""
+        restarted = self._status.restarted_at
+        return (
+            None if restarted is not None and self._restart_at and restarted >= self._restart_at else self._restart_at
+        )
+
+    @property
+    def restarting(self) -> bool:
+        """True while pods are being replaced."""
+        return self._status.restarting
+
+    @restarting.setter
+    def restarting(self, value: bool) -> None:
+        if value != self._status.restarting:
+            self._record.set(restarting=value)
+
+    def restarted(self, at: datetime) -> None:
+        """Note that no pod from before that time is left."""
+        self._record.set(restarted_at=at, restarting=False)
+        self.event("RolloutRestarted", f"pods created before {at.isoformat()} were replaced")
 
     # ------------------------------------------------------------------------------------------------------ the world
 
-    def seen(self, seen: Reconciled, report: StatusReport) -> None:
-        """What a pass did, and what stands after it; `report` is what it was to bring out."""
+    def reconciled(self, seen: Reconciled, report: StatusReport) -> None:
+        """Take the result of a pass; `report` is what it was to publish."""
         if seen.state_digest:
             self.replica_sets(seen.replica_sets, seen.replicas)
-        self._add_events(*seen.events)
-        if seen.left:
-            self.news.was_left(seen.events if self.page.object is not None else ())
-        elif seen.events_published and report.unpublished is not None:
-            self.news.was_published(report.unpublished)
+        self.publication.add(*seen.events)
         self.drifts += bool(seen.external_changes)
         for edit in seen.external_changes:
             who = f" by {edit.manager}" if edit.manager else ""
@@ -225,137 +270,109 @@ class ReleaseState(Notes):
             self.event("ForeignWeights", f"{edit.virtual_service} {edit.route}: {edit.what}{who}", warning=True)
         if seen.traffic is not None:
             self.routed(seen.traffic, f"step {self._status.step_index}")
-        self.page.took_away(seen.flags_taken)
-        if seen.published:
-            self.page.wrote(report.status, seen.object, self._looked_at)
-
-    def failing_since(self, of: str = PASSES) -> datetime | None:
-        """Since when the cluster refuses that work, None while it does not."""
-        return self._rejections.since(of)
-
-    def rejections(self, of: str) -> tuple[str, ...]:
-        """What the cluster refuses of that work, in its words."""
-        return self._rejections.causes(of)
-
-    def refused(self, what: str, of: str = PASSES, reason: Reason = Reason.REFUSED) -> None:
-        """The cluster refuses something, in its own words; empty: it does no longer. Each cause is told once."""
-        is_new = self._rejections.note(what, of, reason)
-        if self._rejections.failing != self._status.failing:
-            self._set(failing=self._rejections.failing)
-        if is_new:
-            self.event(reason, what, warning=True)
+        self.publication.published(seen, report, self._version)
 
     def replica_sets(self, sets: tuple[ReplicaSetState, ...], replicas: int) -> None:
-        """ReplicaSets as they were just read, newest revision first."""
+        """Take the ReplicaSets of the last read, newest revision first."""
         new = next((found for found in sets if found.hash == self._status.desired_hash), None)
         counts = ReplicaCounts.of(sets, self._status.desired_hash, replicas)
-        self._set(replica_sets=sets, counts=counts, images=new.images if new else self._status.images)
+        self._record.set(replica_sets=sets, counts=counts, images=new.images if new else self._status.images)
 
     def routed(self, traffic: TrafficState, reason: str) -> None:
-        """The traffic stands so, written and read back.
+        """Take the weights that were written and read back.
 
-        Once the version is stable both sides are its pods: a weight says nothing of it any more.
+        Once the version is stable, both sides are its pods: a weight says nothing of it any more.
         """
         self.traffic = traffic
         if self._status.stable_hash != self._status.desired_hash and traffic.canary != self._status.actual_weight:
             row = WeightStatus(at=workflow.now(), canary=traffic.canary, reason=reason)
-            self._set(actual_weight=traffic.canary, weights=(*self._status.weights, row))
+            self._record.set(actual_weight=traffic.canary, weights=(*self._status.weights, row))
+            self.weights.add(traffic.canary, self._status)
 
     def progressing(self) -> None:
-        """There was progress: a deadline that had passed counts no more."""
+        """Note progress: a progress deadline that had passed no longer counts."""
         if self.is_late:
             self.is_late = False
             self.phase(RolloutPhase.PROGRESSING, "")
 
     def late(self, message: str) -> None:
-        """The progress deadline passed; without progressDeadlineAbort the release goes on trying, as in Argo."""
+        """Note that the progress deadline passed; without progressDeadlineAbort the release goes on, as in Argo."""
         self.is_late = True
         self.phase(RolloutPhase.DEGRADED, f"{ErrorType.PROGRESS_DEADLINE_EXCEEDED}: {message}")
         self.event("ProgressDeadlineExceeded", message, warning=True)
 
     def analysis(self, reference: AnalysisRef) -> None:
-        """An analysis run was started, or said something; the newest word of each run counts."""
+        """Take the latest state of an analysis run."""
         others = tuple(a for a in self._status.analyses if a.workflow_id != reference.workflow_id)
-        self._set(analyses=(*others, reference))
-        self.news.stands(reference)
+        self._record.set(analyses=(*others, reference))
+        self.publication.pending.updated(reference)
 
-    def not_begun(self, reference: AnalysisRef) -> None:
-        """An analysis run of that name is somebody else's: this one is begun under another."""
-        self._set(analyses=tuple(a for a in self._status.analyses if a.workflow_id != reference.workflow_id))
-        self.news.forget(reference)
+    def name_taken(self, reference: AnalysisRef) -> None:
+        """Drop an analysis run whose name belongs to another run; it is started under another name."""
+        self._record.set(analyses=tuple(a for a in self._status.analyses if a.workflow_id != reference.workflow_id))
+        self.publication.pending.forget(reference)
         self.event("AnalysisRunNameTaken", f"another analysis run is called {reference.name}", warning=True)
 
-    def attributed_to(self, reference: AnalysisRef) -> AnalysisStatus:
-        """The newest word of an analysis run."""
+    def latest_status(self, reference: AnalysisRef) -> AnalysisStatus:
+        """The latest status of an analysis run."""
         known = {each.workflow_id: each.status for each in self._status.analyses}
         return known.get(reference.workflow_id, reference.status)
 
-    def measured(self, said: AnalysisStatus) -> None:
-        """An analysis run sent its verdicts while it goes on."""
+    def measured(self, status: AnalysisStatus) -> None:
+        """Take the verdicts that a running analysis run sent."""
         for reference in self._status.analyses:
-            if reference.name == said.name and not reference.status.phase.completed:
-                self.analysis(reference.model_copy(update={"status": said}))
+            if reference.name == status.name and not reference.status.phase.completed:
+                self.analysis(reference.model_copy(update={"status": status}))
 
     def compensation(self, name: Compensation, state: CompensationState, detail: str = "") -> None:
-        """Something that follows an abort was begun, done or given up."""
+        """Set the state of a compensation."""
         rows = {row.name: row for row in self._status.compensations}
         rows[name] = CompensationStatus(name=name, state=state, detail=harmless(detail), at=workflow.now())
-        self._set(compensations=tuple(rows.values()))
+        self._record.set(compensations=tuple(rows.values()))
 
-    def followed_up(self, told: FollowedUp) -> None:
-        """What follows a decision ended so; a compensation that ended before is not changed any more.
+    def followed_up(self, ended: FollowedUp) -> None:
+        """Take the result of an effect; a compensation that ended before is not changed any more.
 
         Raises ValidationError for an answer that is not that of the effect.
         """
-        row = next((row for row in self._status.compensations if row.name == told.name), None)
+        row = next((row for row in self._status.compensations if row.name == ended.name), None)
         if row is not None and row.state is not CompensationState.RUNNING:
             return
-        incident, event = report_of(told)
+        incident, event = report_of(ended)
         if incident is not None:
-            self._set(incident=incident)
+            self._record.set(incident=incident)
         if row is not None:
-            self.compensation(row.name, CompensationState(told.state), told.message)
+            self.compensation(row.name, CompensationState(ended.state), ended.message)
         if event is not None:
             self.event(event.reason, event.message, warning=event.warning)
 
     def refuse(self, cause: str) -> None:
-        """The version is turned down for what its spec says."""
-        self._set(ended_by=ErrorType.INVALID_SPEC, cause=harmless(cause))
+        """Note that the version was rejected for its spec."""
+        self._record.set(ended_by=ErrorType.INVALID_SPEC, cause=harmless(cause))
         self.phase(RolloutPhase.DEGRADED, f"{ErrorType.INVALID_SPEC}: {cause}", finished=True)
 
     def abort(self, ended_by: ErrorType, cause: str) -> None:
-        """The version is given up: what it did is being undone from here on."""
-        self._set(aborting=True, ended_by=ended_by, cause=harmless(cause), set_weight=0)
+        """Note the start of an abort."""
+        self._record.set(aborting=True, ended_by=ended_by, cause=harmless(cause), set_weight=0)
         self.phase(RolloutPhase.DEGRADED, f"{ended_by}: {self.abort_text(cause)}")
 
     def aborted(self) -> None:
-        """What the version did is undone, as far as it could be."""
+        """Note the end of an abort."""
         status = self._status
         message = f"{status.ended_by}: {self.abort_text(status.cause)}{status.complaint}"
         self.phase(RolloutPhase.DEGRADED, message, finished=True)
 
     def abort_text(self, cause: str) -> str:
-        """Argo's words for an abort (argo-rollouts, RolloutAbortedMessage)."""
+        """Argo's message for an abort (argo-rollouts, RolloutAbortedMessage)."""
         return f"Rollout aborted update to revision {self._status.revision}: {cause}"
 
     def phase(self, phase: RolloutPhase, message: str, *, finished: bool = False) -> None:
-        """The release as a whole stands so."""
-        self._set(phase=phase, message=harmless(message), finished_at=workflow.now() if finished else None)
-
-    def show(self) -> None:
-        """Bring live details and search attributes up to date; called by the run wherever it may write to history."""
-        workflow.set_current_details(harmless(details(self._status)))
-        now = (self._status.phase, self._status.actual_weight, self._status.revision)
-        if now != self._attributes:
-            self._attributes = now
-            phase, weight, revision = now
-            workflow.upsert_search_attributes(
-                [SEARCH_PHASE.value_set(phase), SEARCH_WEIGHT.value_set(weight), SEARCH_REVISION.value_set(revision)]
-            )
+        """Set the phase of the release and its message."""
+        self._record.set(phase=phase, message=harmless(message), finished_at=workflow.now() if finished else None)
 
 
 def _steps(texts: list[str], first: int) -> tuple[StepStatus, ...]:
-    """The steps of a version at its beginning; those before the first one are not taken."""
+    """The steps of a version at its start; those before the first one are skipped."""
     states = (StepState.SKIPPED if index < first else StepState.PENDING for index in range(len(texts)))
     return tuple(
         StepStatus(index=index, text=text, state=state)
@@ -363,7 +380,7 @@ def _steps(texts: list[str], first: int) -> tuple[StepStatus, ...]:
     )
 
 
-def _asked_at(request: ReleaseRequest) -> datetime:
-    """When a request that is accepted now was made first."""
+def _requested_at(request: ReleaseRequest) -> datetime:
+    """Time of the first attempt at a request that is accepted now."""
     now = workflow.now()
-    return now if request.asked_at is None else min(request.asked_at, now)
+    return now if request.requested_at is None else min(request.requested_at, now)

@@ -1,4 +1,4 @@
-"""Replaces a Rollout's pods when `spec.restartAt` asks for it, beside whatever else its release does."""
+"""Replaces a Rollout's pods at `spec.restartAt`, beside whatever else its release does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from workflows.activity_calls import ActivityCalls
     from workflows.failures import cause_of
-    from workflows.interruptions import leave_if_cancelled
+    from workflows.interruptions import raise_if_cancelled
     from workflows.plan import Plan
     from workflows.reconciler import SHORTEST_WAIT
     from workflows.rejections import RESTARTS
@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 class PodRestarts:
-    """The restarts that are asked for while one version is brought out, one after the other."""
+    """The restarts during one version, one after the other."""
 
     def __init__(self, plan: Plan, calls: ActivityCalls, state: ReleaseState) -> None:
         self._plan = plan
@@ -28,23 +28,23 @@ class PodRestarts:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start."""
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Come to rest: pods that are still old stay so."""
+        """Stop: pods that are still old stay."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._state.restarting = False
-        self._state.refused("", RESTARTS)
+        self._state.publication.rejected("", RESTARTS)
 
     async def finished(self) -> None:
-        """Wait until no restart is left to do."""
+        """Wait until no restart is due."""
         due = self._state.restart_due
         if due is None:
             return
-        with self._state.waiting(f"new pods (spec.restartAt {due.isoformat()})", until=None, who="the pods"):
+        with self._state.waits.on(f"new pods (spec.restartAt {due.isoformat()})", until=None, who="the pods"):
             await workflow.wait_condition(lambda: self._state.restart_due is None)
 
     async def _run(self) -> None:
@@ -67,16 +67,16 @@ class PodRestarts:
                 await self._replace_pods(at)
             except (ActivityError, ApplicationError) as error:
                 self._state.event("RestartFailed", f"spec.restartAt: {cause_of(error)}", warning=True)
-            self._state.refused("", RESTARTS)
+            self._state.publication.rejected("", RESTARTS)
             self._state.restarted(at)
 
     async def _replace_pods(self, at: datetime) -> None:
-        """Until none is older, for as long as it takes; what is refused meanwhile is told."""
+        """Replace pods until none is older, with retries until it succeeds; rejections are published meanwhile."""
         known: tuple[str, ...] = ()
         while True:
             restarted = await self._calls.restart_pods(self._plan, at, known)
-            leave_if_cancelled()
-            self._state.refused(restarted.failing, RESTARTS)
+            raise_if_cancelled()
+            self._state.publication.rejected(restarted.failing, RESTARTS)
             if restarted.done:
                 return
             known = (*known, restarted.failing) if restarted.failing else ()

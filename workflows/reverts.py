@@ -1,4 +1,4 @@
-"""What Git is asked to put back after an abort or an undo: images, as far as the earlier version has others. Pure."""
+"""Git reverts after an abort or a rollback: images that differ from those of the earlier version. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate.contract import (
-    Document,
     ImageChange,
     Message,
     ReleaseStatus,
@@ -15,11 +14,11 @@ from tidegate.contract import (
     RollbackResult,
 )
 from tidegate.manifests.workload import reference_of
-from workflows.handlers import said
+from workflows.handlers import attribution
 from workflows.incident_requests import plan_images
 from workflows.plan import Plan
 
-# Annotations of the Rollout: where the manifest stands that Argo CD applies, and how a revert is to reach it.
+# Annotations of the Rollout: the repository of the manifest that Argo CD applies, and how a revert gets there.
 REPOSITORY = "tidegate.io/git-repository"
 BRANCH = "tidegate.io/git-branch"
 PATH = "tidegate.io/git-path"
@@ -27,13 +26,15 @@ MODE = "tidegate.io/git-mode"
 
 
 def revert_request(plan: Plan, status: ReleaseStatus, cause: str) -> RevertRequest | None:
-    """The revert of an aborted release; None where Git is not named, or has nothing that could be put back.
+    """The revert of an aborted release; None where Git is not named, or no image differs.
 
-    The run is part of the cause: a second try of the same revision that fails again is another one.
+    The run is part of the cause: a second attempt at the same revision that fails again is another one.
     """
+    workload = plan.manifest.spec.workload_ref
     stable = next((found.images for found in plan.seen.replica_sets if found.hash == plan.seen.stable_hash), {})
     return _request(
-        plan.request.rollout,
+        plan.manifest.annotations,
+        workload=workload.name if workload is not None else "",
         namespace=plan.request.namespace,
         rollout=plan.request.name,
         revision=plan.revision,
@@ -45,24 +46,27 @@ def revert_request(plan: Plan, status: ReleaseStatus, cause: str) -> RevertReque
     )
 
 
-def undo_request(asked: RollbackRequest, done: RollbackResult, workflow_id: str, run: str) -> RevertRequest | None:
-    """The revert of what a person took back; None where Git is not named, or says that already."""
+def undo_request(request: RollbackRequest, result: RollbackResult, workflow_id: str, run: str) -> RevertRequest | None:
+    """The revert of a rollback; None where Git is not named, or has those images already."""
+    workload = reference_of(result.rollout)
     return _request(
-        done.rollout,
-        namespace=asked.target.namespace,
-        rollout=asked.target.name,
-        revision=done.revision,
-        images=_changes(done.before, done.images),
+        result.rollout["metadata"].get("annotations") or {},
+        workload=workload.name if workload is not None else "",
+        namespace=request.target.namespace,
+        rollout=request.target.name,
+        revision=result.revision,
+        images=_changes(result.before, result.images),
         release=workflow_id,
         run=run,
-        reason=f"undo{said(Message(by=asked.by, reason=asked.reason))}",
+        reason=f"undo{attribution(Message(by=request.by, reason=request.reason))}",
         commit="",
     )
 
 
-def _request(manifest: Document, *, images: tuple[ImageChange, ...], **of_the_release: Any) -> RevertRequest | None:
-    annotations = (manifest.get("metadata") or {}).get("annotations") or {}
-    repository, workload = annotations.get(REPOSITORY), reference_of(manifest)
+def _request(
+    annotations: Mapping[str, str], *, images: tuple[ImageChange, ...], **of_the_release: Any
+) -> RevertRequest | None:
+    repository = annotations.get(REPOSITORY)
     if not repository or not images:
         return None
     return RevertRequest(
@@ -70,7 +74,6 @@ def _request(manifest: Document, *, images: tuple[ImageChange, ...], **of_the_re
         repository=repository,
         branch=annotations.get(BRANCH) or "main",
         path=annotations.get(PATH) or ".",
-        workload=workload.name if workload else "",
         mode=annotations.get(MODE) or "",
         **of_the_release,
     )

@@ -1,4 +1,4 @@
-"""An earlier revision is asked for again, in the cluster and in Git; the release that follows brings it out."""
+"""Rollback of a Rollout's spec to an earlier revision, in the cluster and in Git; a release of it follows."""
 
 from __future__ import annotations
 
@@ -31,53 +31,55 @@ with workflow.unsafe.imports_passed_through():
     from workflows.inputs import read_input
     from workflows.reverts import undo_request
 
-PATIENCE = timedelta(minutes=1)
+TIMEOUT = timedelta(minutes=1)
 RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=300), maximum_interval=timedelta(seconds=10))
 
 
 @workflow.defn(name=ROLLBACK_WORKFLOW)
 class Rollback:
-    """Started by a person; one at a time for a Rollout."""
+    """Started by an operator; one at a time for a Rollout."""
 
     @workflow.run
     async def run(self, request: Any = None, *more: Any) -> RollbackResult:
-        """Change what is asked for. Fails with what a person has to put right, having changed nothing."""
-        asked = read_input(RollbackRequest, request, "request to roll back")
-        own_id = rollback_id(asked.cluster, asked.target.namespace, asked.target.name)
+        """Write the earlier template to the Rollout. Fails with the cause before anything was written."""
+        parsed = read_input(RollbackRequest, request, "request to roll back")
+        own_id = rollback_id(parsed.cluster, parsed.target.namespace, parsed.target.name)
         check_id("roll-back", workflow.info().workflow_id, own_id)
         try:
-            chosen: RollbackResult = await self._ask(asked, Activity.CHOOSE_REVISION, asked, RollbackResult)
-            put = PutBack(target=asked.target, replica_set=chosen.replica_set, replaces=chosen.replaces)
-            await self._ask(asked, Activity.ROLLBACK, put, None)
+            chosen: RollbackResult = await self._call(parsed, Activity.CHOOSE_REVISION, parsed, RollbackResult)
+            put = PutBack(target=parsed.target, replica_set=chosen.replica_set, replaces=chosen.replaces)
+            await self._call(parsed, Activity.ROLLBACK, put, None)
         except ActivityError as error:
             raise ApplicationError(cause_of(error), type=ErrorType.REJECTED, non_retryable=True) from error
-        return await self._in_git(asked, chosen)
+        return await self._in_git(parsed, chosen)
 
-    async def _ask(self, asked: RollbackRequest, name: Activity, request: Any, result_type: type[Any] | None) -> Any:
+    async def _call(
+        self, rollback: RollbackRequest, name: Activity, request: Any, result_type: type[Any] | None
+    ) -> Any:
         return await workflow.execute_activity(
             name,
             request,
             result_type=result_type,
-            task_queue=cluster_queue(asked.cluster),
+            task_queue=cluster_queue(rollback.cluster),
             start_to_close_timeout=timedelta(seconds=30),
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            schedule_to_close_timeout=PATIENCE,
+            schedule_to_close_timeout=TIMEOUT,
             retry_policy=RETRY,
-            summary=asked.target.name,
+            summary=rollback.target.name,
         )
 
-    async def _in_git(self, asked: RollbackRequest, done: RollbackResult) -> RollbackResult:
-        """Have Git say the same, or the next sync would bring the later version again; that goes on by itself."""
+    async def _in_git(self, request: RollbackRequest, result: RollbackResult) -> RollbackResult:
+        """Start the revert in Git, or the next sync would bring back the later version. It is not awaited."""
         info = workflow.info()
-        request = undo_request(asked, done, info.workflow_id, info.first_execution_run_id)
-        if request is None:
-            return done
+        revert = undo_request(request, result, info.workflow_id, info.first_execution_run_id)
+        if revert is None:
+            return result
         follow_up = f"{follow_ups_of(info.workflow_id)}{info.first_execution_run_id}"
         await workflow.start_child_workflow(
             FOLLOW_UP_WORKFLOW,
-            FollowUpRequest(effects=(Effect.of(Compensation.REVERT, Activity.REVERT_COMMIT, request),)),
+            FollowUpRequest(effects=(Effect.of(Compensation.REVERT, Activity.REVERT_COMMIT, revert),)),
             id=follow_up,
             parent_close_policy=ParentClosePolicy.ABANDON,
-            static_summary=f"git revert: undo of {asked.target.name}",
+            static_summary=f"git revert: undo of {request.target.name}",
         )
-        return done.model_copy(update={"message": f"{done.message}; Git follows: {follow_up}"})
+        return result.model_copy(update={"message": f"{result.message}; Git follows: {follow_up}"})

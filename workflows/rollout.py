@@ -1,7 +1,7 @@
-"""The life of a release, from the request to its end: read it from top to bottom.
+"""The life of a release, from the request to its end, in order.
 
-Observe, check; for each step set the weight, pause, analyse; bake; promote; finish. What may interrupt that is one
-place, `_attempt`. An abort undoes it: traffic first, and nothing stops it half way.
+Observe, check; for each step set the weight, pause, analyse; bake; promote; finish. `_attempt` is the one place where
+an interruption counts. An abort puts everything back: traffic first, and nothing stops it half way.
 """
 
 from __future__ import annotations
@@ -38,23 +38,22 @@ with workflow.unsafe.imports_passed_through():
     from workflows.change_records import ChangeRecords
     from workflows.experiment import Experiment
     from workflows.failures import cause_of
-    from workflows.first_look import first_look
     from workflows.follow_ups import FollowUps
-    from workflows.gates import Gate, GateFailed, end_analyses_left
-    from workflows.handlers import MessageHandlers, said
-    from workflows.holds import Holds
+    from workflows.gates import Gate, GateFailed, cancel_orphaned_analyses
+    from workflows.handlers import MessageHandlers, attribution
     from workflows.interruptions import (
         Aborted,
         FullyPromoted,
         Interrupted,
         Superseded,
         cancellation,
-        leave_if_cancelled,
         race,
+        raise_if_cancelled,
         shielded,
     )
     from workflows.metrics import count_end
     from workflows.notifier import Notifier
+    from workflows.observation import observe_cluster
     from workflows.plan import Plan
     from workflows.promotion import Promotion
     from workflows.release_status import AN_OPERATOR
@@ -73,12 +72,12 @@ class Rollout(MessageHandlers):
 
     @workflow.run
     async def run(self, request: Any = None, *more: Any) -> ReleaseResult:
-        """Bring one version out, or put everything back and fail with the reason."""
+        """Bring one version out, or put everything back and fail with the cause."""
         active: ActiveRelease | None = None
         try:
             active = await self._admit(request)
-            end_analyses_left(active.plan)
-            await shielded(self._undo(active).recover())
+            cancel_orphaned_analyses(active.plan)
+            await shielded(self._abort_handler(active).recover())
             if active.plan.request.aborted:
                 await self._keep_aborted(active)
             while newer := await self._run_version(active):
@@ -87,7 +86,7 @@ class Rollout(MessageHandlers):
         except (FailureError, asyncio.CancelledError) as error:
             # Not a mistake in this code: that has to fail its task at once, where people see it, until it is mended.
             try:
-                await self._leave_nothing(active, error)
+                await self._abort_unfinished(active, error)
             except (FailureError, asyncio.CancelledError):
                 await self._close()
                 raise
@@ -96,8 +95,8 @@ class Rollout(MessageHandlers):
         await self._close()
         return describe(active.plan, self.state.status())
 
-    async def _leave_nothing(self, active: ActiveRelease | None, error: BaseException) -> None:
-        """Undo a version that nobody gave up on its way to here: no release ends with traffic on its canary (law 3)."""
+    async def _abort_unfinished(self, active: ActiveRelease | None, error: BaseException) -> None:
+        """Abort a version after an unexpected failure: no release ends with traffic on its canary (law 3)."""
         over = self.state.status().finished_at is not None
         if active is None or over or active.is_stable:
             return
@@ -108,76 +107,76 @@ class Rollout(MessageHandlers):
             raise self._failure(active.plan, cause) from error
 
     async def _close(self) -> None:
-        """Whoever spoke to the release gets an answer, and what follows it goes on without it."""
+        """Answer all messages before the end; follow-ups go on without the release."""
         self.inbox.ended = True
-        await self._follow_ups.begun()
+        await self._follow_ups.started()
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     # ----------------------------------------------------------------------------------------------------- before it
 
     async def _admit(self, request: Any, before: ActiveRelease | None = None) -> ActiveRelease:
-        """Read, observe and check; nothing is touched before this has succeeded."""
-        asked, calls = RolloutObject(), before.calls if before is not None else None
+        """Read, observe and check; nothing is written before this has succeeded."""
+        rollout, calls = RolloutObject(), before.calls if before is not None else None
         try:
-            wanted = parse_request(request)
-            check_rollout(wanted, workflow.info().workflow_id)
-            asked = self.state.asked_by(wanted)
+            release = parse_request(request)
+            check_rollout(release, workflow.info().workflow_id)
+            rollout = self.state.note_request(release)
             self.inbox.gives_way = False
             if calls is None:
-                calls = ActivityCalls(wanted.cluster, Target(namespace=wanted.namespace, name=wanted.name))
-            manifest = read_manifest(wanted)
-            calls.patience = manifest.spec.progress_deadline()
-            seen = await first_look(calls, self.state, wanted, asked)
-            plan, warnings = check(wanted, manifest, seen)
-            warnings += self._notifier.subscribe(plan.annotations)
+                calls = ActivityCalls(release.cluster, Target(namespace=release.namespace, name=release.name))
+            manifest = read_manifest(release)
+            calls.forward_timeout = manifest.spec.progress_deadline()
+            seen = await observe_cluster(calls, self.state, release, rollout)
+            plan, warnings = check(release, manifest, seen)
+            warnings += self._notifier.subscribe(plan.manifest.annotations)
         except (ApplicationError, ActivityError) as error:
-            leave_if_cancelled()  # the look ends so, too, and then nothing speaks against the version
-            await shielded(self._refuse(asked, before, calls, cause_of(error)))
+            raise_if_cancelled()  # the look ends so, too, and then nothing speaks against the version
+            await shielded(self._refuse(rollout, before, calls, cause_of(error)))
             raise ApplicationError(self.inbox.refused, type=ErrorType.INVALID_SPEC, non_retryable=True) from error
         active = ActiveRelease.of(plan, calls, self.inbox, self.state)
-        self.state.begin(plan.request, plan.desired, plan.step_texts, warnings, seen)
+        self.state.start_version(plan.request, plan.desired, plan.step_texts, warnings, seen)
         self.state.revision(plan.revision, seen.stable_hash)
         self.state.replica_sets(seen.replica_sets, plan.replicas)
         self.state.event("RolloutUpdated", f"Rollout updated to revision {plan.revision}")
-        if plan.left is not None:
-            self.state.handed_over(plan.left.step)
+        if plan.handover is not None:
+            self.state.handed_over(plan.handover.step)
         self.inbox.admitted = Accepted(
             message=f"revision {plan.revision} ({plan.hash}) is under way", run_id=workflow.info().run_id
         )
         if manifest.spec.paused and not (plan.is_first or plan.is_stable):
-            self._pause(Message(by=wanted.by, reason=ObjectField.PAUSED, field=ObjectField.PAUSED))
-        self._promote_if_asked(wanted)
-        self.state.show()
+            self._pause(Message(by=release.by, reason=ObjectField.PAUSED, field=ObjectField.PAUSED))
+        self._promote_if_requested(release)
+        self.state.publication.show()
         return active
 
     async def _refuse(
-        self, asked: RolloutObject, before: ActiveRelease | None, calls: ActivityCalls | None, why: str
+        self, rollout: RolloutObject, before: ActiveRelease | None, calls: ActivityCalls | None, why: str
     ) -> None:
-        """Say it where it was asked. The version before, if it is on its way, goes back: nobody wants it any more."""
+        """Reject a version in its object and in the inbox, and abort the version before it if that is not stable."""
         if before is not None and not before.is_stable:
             newer_refused = Aborted(f"the newer version was refused: {why}", ErrorType.INVALID_SPEC)
             await self._abort_release(before, newer_refused)
         self.inbox.refused = why
         self.state.refuse(why)
-        if asked.uid and calls is not None:
+        if rollout.uid and calls is not None:
             with suppress(ActivityError):
-                await calls.refuse(asked, why)
+                await calls.refuse(rollout, why)
 
     # ------------------------------------------------------------------------------------------------- the one place
 
     async def _run_version(self, active: ActiveRelease) -> ReleaseRequest | None:
-        """Take the steps until they are done or something interrupts them; returns the newer version, if one came."""
+        """Run the steps until they are done or interrupted. Returns the newer version, if one came."""
         plan = active.plan
         waits_for_change = plan.wants_change and not (plan.is_first or plan.is_stable)
         held = self.inbox.paused is not None or waits_for_change
-        if held and plan.left is None:  # until then nothing of it is brought out
+        if held and plan.handover is None:  # until then nothing of it is brought out
             active.reconciler.move(aborted=True)
         active.reconciler.start()
         active.restarts.start()
         try:
             await self._run_steps(active)
         except Superseded as superseded:
-            return await self._make_way(active, superseded.newer)
+            return await self._supersede(active, superseded.newer)
         except Aborted as aborted:
             await shielded(self._abort_release(active, aborted))
             raise self._failure(plan, aborted) from None
@@ -187,7 +186,7 @@ class Rollout(MessageHandlers):
         return await self._promotion(active).carry_out()
 
     async def _run_steps(self, active: ActiveRelease) -> None:
-        """By its steps, or past them; either may be interrupted."""
+        """Run the steps, or skip them for a full promotion; either may be interrupted."""
         try:
             await self._attempt(active, self._forward(active))
         except FullyPromoted:
@@ -209,7 +208,7 @@ class Rollout(MessageHandlers):
 
     def _interruption(self, active: ActiveRelease) -> Interrupted | None:
         if self.inbox.abort is not None:
-            return Aborted(f"aborted{said(self.inbox.abort)}")
+            return Aborted(f"aborted{attribution(self.inbox.abort)}")
         if active.reconciler.failed is not None:
             return Aborted(cause_of(active.reconciler.failed))
         if (failed := active.background.failed) is not None:
@@ -223,7 +222,7 @@ class Rollout(MessageHandlers):
     # --------------------------------------------------------------------------------------------------------- forward
 
     async def _forward(self, active: ActiveRelease) -> None:
-        """The story of a release that nothing interrupts."""
+        """Run a release that nothing interrupts."""
         plan = active.plan
         await active.holds.over()
         await self._records.open_change(plan)
@@ -234,7 +233,7 @@ class Rollout(MessageHandlers):
             await self._move_to(active, index)
             with self.state.step(index):
                 promotes = self.inbox.promotes
-                await race(self._take(active, index), lambda: self.inbox.promotes > promotes)  # noqa: B023
+                await race(self._run_step(active, index), lambda: self.inbox.promotes > promotes)  # noqa: B023
                 await active.holds.over()
         await active.holds.over()
         has_everything = plan.gives_everything and active.reconciler.is_there
@@ -245,23 +244,23 @@ class Rollout(MessageHandlers):
             await Bake(self.inbox, self.state, active.reconciler, active.background, active.holds).carry_out(bake)
 
     async def _move_to(self, active: ActiveRelease, index: int) -> None:
-        """Stand at a step from here on. Nothing gets 100 % before the background analysis gave its verdict (law 4)."""
+        """Move to a step. Nothing gets 100 % before the background analysis gave its verdict (law 4)."""
         plan = active.plan
         await active.holds.over()
         if plan.exposes_fully(index):
-            with self.state.waiting("the background analysis", until=None, who="its verdict; " + AN_OPERATOR):
+            with self.state.waits.on("the background analysis", until=None, who="its verdict; " + AN_OPERATOR):
                 await active.background.settle()
             await active.holds.over()
         active.reconciler.move(index=index if plan.manifest.canary.steps else None)
-        self.state.asks_for(plan.weight_at(index))
+        self.state.set_desired_weight(plan.weight_at(index), last=plan.is_last_weight(index))
         if plan.exposes_fully(index) and index < len(plan.steps) - 1:
             active.background.start()
 
-    async def _take(self, active: ActiveRelease, index: int) -> None:
-        """One step. Those that only change the shape of the cluster are done when the reconciler has reached it."""
+    async def _run_step(self, active: ActiveRelease, index: int) -> None:
+        """Run one step. A step that only changes the desired state is done when the reconciler has reached it."""
         plan, step = active.plan, active.plan.steps[index]
         if step.pause is not None:
-            await self._pause_step(active.holds, plan.pause_left(index, workflow.now()))
+            await self._pause_step(active, plan.pause_remaining(index, workflow.now()))
         elif step.analysis is not None:
             await self._analyse(active, index)
         elif step.experiment is not None:
@@ -269,32 +268,47 @@ class Rollout(MessageHandlers):
         else:
             await active.reconciler.reached()
 
-    async def _pause_step(self, holds: Holds, seconds: int | None) -> None:
-        """Wait for the time of the step, or for a person."""
+    async def _pause_step(self, active: ActiveRelease, seconds: int | None) -> None:
+        """Wait for the duration of the step, or for an operator."""
+        holds = active.holds
         if seconds is not None:
             until = workflow.now() + timedelta(seconds=seconds)
-            with self.state.paused(PauseReason.STEP), self.state.waiting("the pause", until=until, who=AN_OPERATOR):
-                self.state.show()
-                await workflow.sleep(seconds, summary=f"pause of {seconds} s")
+            with (
+                self.state.waits.paused(PauseReason.STEP),
+                self.state.waits.on("the pause", until=until, who=AN_OPERATOR),
+            ):
+                self.state.publication.show()
+                await self._pause_for(active, seconds)
                 await holds.resumed()
             return
         promotes = self.inbox.promotes
-        with self.state.paused(PauseReason.STEP):
+        with self.state.waits.paused(PauseReason.STEP):
             await holds.for_an_operator("a pause without duration", lambda: self.inbox.promotes > promotes)
             await holds.resumed()
+
+    async def _pause_for(self, active: ActiveRelease, seconds: int) -> None:
+        """Wait for the duration of a pause. A comparison may end it earlier, where the Rollout says so."""
+        if not active.plan.advances_when_proven:
+            await workflow.sleep(seconds, summary=f"pause of {seconds} s")
+            return
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: active.background.is_proven, timeout=seconds, timeout_summary=f"pause of {seconds} s"
+            )
+            self.state.event("RolloutResumed", "the pause ends early: the comparison has proven enough at this weight")
 
     async def _analyse(self, active: ActiveRelease, index: int) -> None:
         plan = active.plan
         analysis = plan.step_document(index)["analysis"]
         gate = await Gate.open(plan, self.state, analysis, step=index)
-        with self.state.waiting(f"analysis {gate.reference.name}", until=None, who="its verdict; " + AN_OPERATOR):
-            self.state.show()
+        with self.state.waits.on(f"analysis {gate.reference.name}", until=None, who="its verdict; " + AN_OPERATOR):
+            self.state.publication.show()
             phase = await gate.verdict()
         if phase is Phase.INCONCLUSIVE:
             await active.holds.undecided(PauseReason.ANALYSIS, gate.reference.name)
 
     async def _experiment(self, active: ActiveRelease, index: int, step: ExperimentStep) -> None:
-        """Versions side by side. Both must have their ReplicaSets before any is made from them."""
+        """Run an experiment. Both versions must have their ReplicaSets before its own are created from them."""
         await active.reconciler.reached()
         undecided = await Experiment(active.plan, active.reconciler, self.state, index, step).carry_out()
         if undecided:
@@ -303,20 +317,20 @@ class Rollout(MessageHandlers):
     # ----------------------------------------------------------------------------------------------------- other turns
 
     async def _skip_to_the_end(self, active: ActiveRelease) -> None:
-        """A person promotes fully: no step, no gate; only the pods are waited for (law 1)."""
+        """Promote fully: no step and no gate, only the pods are awaited (law 1)."""
         plan = active.plan
-        await active.background.leave()
+        await active.background.discard()
         self.inbox.full = None
         self.state.skip_steps()
         active.reconciler.move(index=plan.last_step, full=True, aborted=False)
-        self.state.asks_for(plan.weight_at(len(plan.steps)))
+        self.state.set_desired_weight(plan.weight_at(len(plan.steps)))
         try:
             await self._attempt(active, active.reconciler.reached())
         except FullyPromoted:
             await self._skip_to_the_end(active)
 
-    async def _make_way(self, active: ActiveRelease, newer: ReleaseRequest) -> ReleaseRequest:
-        """A newer version came: it takes over where this one stands, beginning with its weight, which is 0."""
+    async def _supersede(self, active: ActiveRelease, newer: ReleaseRequest) -> ReleaseRequest:
+        """Stop this version. The newer one takes over its state, starting with a weight of 0."""
         self.inbox.newer = self.inbox.full = None
         await active.background.cancel()
         await active.restarts.stop()
@@ -326,38 +340,38 @@ class Rollout(MessageHandlers):
     # ------------------------------------------------------------------------------------------------------- given up
 
     async def _abort_release(self, active: ActiveRelease, cause: Aborted) -> None:
-        """Give a version up, and tell people."""
+        """Abort a version and notify."""
         self.state.event("RolloutAborted", self.state.abort_text(str(cause)), warning=True, analysis=cause.analysis)
-        await self._abort_version(active, cause, tell=True)
+        await self._abort_version(active, cause, notify=True)
 
-    async def _abort_version(self, active: ActiveRelease, cause: Aborted, *, tell: bool) -> None:
-        """Undo: traffic, then scale, then people (law 3)."""
+    async def _abort_version(self, active: ActiveRelease, cause: Aborted, *, notify: bool) -> None:
+        """Abort: traffic, then scale, then notifications (law 3)."""
         self.inbox.closing = "this release is being aborted"
         self.inbox.ended = True
         self.state.abort(cause.type, str(cause))
-        undo = self._undo(active)
-        await undo.restore_traffic()
-        self.state.show()
+        handler = self._abort_handler(active)
+        await handler.restore_traffic()
+        self.state.publication.show()
         await active.background.cancel()
-        await undo.follow_up(str(cause) if tell else "", lambda: self.inbox.awaited)
+        await handler.follow_up(str(cause) if notify else "", lambda: self.inbox.awaited)
         await active.restarts.stop()
         self.state.aborted()
-        self.state.show()
-        await active.reconciler.told()
+        self.state.publication.show()
+        await active.reconciler.published()
         await active.reconciler.stop()
 
     def _promotion(self, active: ActiveRelease) -> Promotion:
         return Promotion(active, self.inbox, self.state, self._follow_ups, self._records)
 
-    def _undo(self, active: ActiveRelease) -> AbortHandler:
+    def _abort_handler(self, active: ActiveRelease) -> AbortHandler:
         return AbortHandler(active.plan, active.calls, active.reconciler, self.state, self._follow_ups)
 
     async def _keep_aborted(self, active: ActiveRelease) -> None:
-        """The version was given up before, and people were told; what else the spec says now is carried out."""
-        await workflow.wait_condition(workflow.all_handlers_finished)  # whoever asked for it hears of it
+        """Keep a version aborted that was aborted before; the rest of its spec is carried out."""
+        await workflow.wait_condition(workflow.all_handlers_finished)  # so that its request is answered
         cause = Aborted(active.plan.request.reason)
         active.reconciler.move(aborted=True)
-        await shielded(self._abort_version(active, cause, tell=False))
+        await shielded(self._abort_version(active, cause, notify=False))
         raise self._failure(active.plan, cause)
 
     def _failure(self, plan: Plan, cause: Aborted) -> ApplicationError:

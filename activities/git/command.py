@@ -54,7 +54,7 @@ class GitError(Exception):
 
 
 class TooMuchOutputError(GitError):
-    """A command said more than MAX_OUTPUT bytes."""
+    """The output of a command is larger than MAX_OUTPUT bytes."""
 
 
 class GitTimeoutError(Exception):
@@ -63,7 +63,7 @@ class GitTimeoutError(Exception):
 
 @dataclass(frozen=True)
 class Login:
-    """What a server is told when it asks; empty for one that does not."""
+    """Credentials for a server; empty for one without."""
 
     username: str = ""
     password: str = field(default="", repr=False)
@@ -71,7 +71,7 @@ class Login:
 
 @dataclass(frozen=True)
 class Author:
-    """Who makes the commits."""
+    """Author of the commits."""
 
     name: str
     email: str
@@ -89,7 +89,7 @@ class Git:
         self._environment = _environment(folder, author, login, ca_file)
 
     async def text(self, command: str, *arguments: str, input: bytes = b"") -> str:  # noqa: A002  # as in subprocess
-        """What a command says, without the line's end. Raises as `run`."""
+        """Output of a command, without the last line end. Raises as `run`."""
         return (await self.run(command, *arguments, input=input)).decode(errors="replace").rstrip("\n")
 
     async def run(self, command: str, *arguments: str, input: bytes = b"") -> bytes:  # noqa: A002  # as in subprocess
@@ -98,17 +98,17 @@ class Git:
         process = await self._start(*configuration, command, *arguments)
         try:
             async with asyncio.timeout(self._timeout):
-                said, complaint = await _converse(process, input)
+                output_bytes, complaint = await _converse(process, input)
         except TimeoutError:
             raise GitTimeoutError(f"git {command}: no end after {self._timeout:g} s") from None
         finally:
             await _end(process)
-        if said is None:
+        if output_bytes is None:
             raise TooMuchOutputError(command, 0, f"more than {MAX_OUTPUT} bytes of output")
         if process.returncode:
-            output = self._masked(said.decode(errors="replace"))
+            output = self._masked(output_bytes.decode(errors="replace"))
             raise GitError(command, process.returncode, self._masked(complaint.decode(errors="replace")), output)
-        return said
+        return output_bytes
 
     async def _start(self, *arguments: str) -> asyncio.subprocess.Process:
         try:
@@ -176,30 +176,30 @@ async def _converse(process: asyncio.subprocess.Process, content: bytes) -> tupl
             process.stdin.write(content)
             await process.stdin.drain()
         process.stdin.close()
-        said = await _all(process.stdout)
-        if said is None:
+        output_bytes = await _all(process.stdout)
+        if output_bytes is None:
             return None, b""
         complaint = await complaints
         await process.wait()
-        return said, complaint
+        return output_bytes, complaint
     finally:
         complaints.cancel()
 
 
 async def _all(stream: asyncio.StreamReader) -> bytes | None:
-    said = bytearray()
+    output_bytes = bytearray()
     while part := await stream.read(65536):
-        said += part
-        if len(said) > MAX_OUTPUT:
+        output_bytes += part
+        if len(output_bytes) > MAX_OUTPUT:
             return None
-    return bytes(said)
+    return bytes(output_bytes)
 
 
 async def _tail(stream: asyncio.StreamReader) -> bytes:
-    said = b""
+    output_bytes = b""
     while part := await stream.read(65536):
-        said = (said + part)[-8 * MAX_COMPLAINT :]
-    return said
+        output_bytes = (output_bytes + part)[-8 * MAX_COMPLAINT :]
+    return output_bytes
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -1,4 +1,4 @@
-"""Images in the text of manifests and kustomizations: which stand there, and the edits that put others back. Pure.
+"""Images in the text of manifests and kustomizations, and the edits that put earlier ones back. Pure.
 
 An edit changes the image's own characters; every other byte of the file stays.
 """
@@ -14,7 +14,7 @@ import yaml
 from activities.git.yaml_edits import Edit, NotEditableError, Setting, documents, edited, edits_of
 from tidegate.contract import ImageChange, RevertRequest
 
-__all__ = ["KUSTOMIZATIONS", "Edit", "Found", "NotEditableError", "edited", "is_manifest", "look"]
+__all__ = ["KUSTOMIZATIONS", "Edit", "Found", "NotEditableError", "edited", "find_images", "is_manifest"]
 
 MAX_CHARACTERS = 256 * 1024  # of one file
 KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
@@ -23,21 +23,21 @@ _ENDINGS = (".yaml", ".yml")
 
 @dataclass(frozen=True)
 class Found:
-    """What one file says of a Rollout's images: those it names, and the edits that put back the bad ones."""
+    """Images of a Rollout in one file, and the edits that put back the bad ones."""
 
     images: tuple[str, ...]
     edits: tuple[Edit, ...]
 
 
 def is_manifest(name: str) -> bool:
-    """Whether a file of that name can hold a manifest."""
+    """True when a file of that name can be a manifest."""
     return name in KUSTOMIZATIONS or name.endswith(_ENDINGS)
 
 
-def look(name: str, text: str, request: RevertRequest) -> Found | None:
-    """What the file `name` says; None if it has nothing to say, or is no YAML (templates of Helm are none).
+def find_images(name: str, text: str, request: RevertRequest) -> Found | None:
+    """Images in the file `name`; None without any, or for no YAML (Helm templates are none).
 
-    The edits were tried and their result was read: nothing but the images differs. Raises NotEditableError.
+    The edits were tried and their result was parsed: nothing but the images differs. Raises NotEditableError.
     """
     if len(text) > MAX_CHARACTERS:
         return None
@@ -62,8 +62,8 @@ def _contained(document: yaml.Node, request: RevertRequest) -> _Read:
     """The images of the Rollout's own containers, or of the Deployment that lends it its template."""
     metadata = _get(document, "metadata")
     name, namespace = _text(_get(metadata, "name")), _text(_get(metadata, "namespace"))
-    wanted = {("Rollout", request.rollout), ("Deployment", request.workload)}
-    if (_text(_get(document, "kind")), name) not in wanted or namespace not in ("", request.namespace):
+    expected = {("Rollout", request.rollout), ("Deployment", request.workload)}
+    if (_text(_get(document, "kind")), name) not in expected or namespace not in ("", request.namespace):
         return
     changes = {change.container: change for change in request.images}
     for container in _items(_get(document, "spec", "template", "spec", "containers")):
@@ -130,7 +130,7 @@ class _Parts(NamedTuple):
 
 
 def _parts(image: str) -> _Parts:
-    """What an image is made of; the port of a registry belongs to the name."""
+    """Parts of an image; the port of a registry belongs to the name."""
     reference, _, digest = image.partition("@")
     head, colon, tag = reference.rpartition(":")
     return _Parts(head, tag, digest) if colon and "/" not in tag else _Parts(reference, "", digest)

@@ -1,7 +1,7 @@
-"""One revert in one clone: find what brought the bad image, put the good one back, push it, never by force.
+"""One revert in one clone: find the commit with the bad image, put the good one back, push it, never by force.
 
-Everything is decided on what the remote said a moment ago. A push that comes too late is not repeated: the caller
-begins again with another clone.
+Every decision is made on the state of the remote at the clone. A push that comes too late is not repeated: the caller
+starts again with another clone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from temporalio.exceptions import ApplicationError
 
 from activities.git.command import Git, GitError, TooMuchOutputError
-from activities.git.images import KUSTOMIZATIONS, Found, NotEditableError, edited, is_manifest, look
+from activities.git.images import KUSTOMIZATIONS, Found, NotEditableError, edited, find_images, is_manifest
 from activities.transport.errors import rejected
 from tidegate.contract import ErrorType, RevertMode, RevertRequest, RevertResult
 from tidegate.manifests.plain_text import harmless, one_line
@@ -31,7 +31,7 @@ _LOST_RACE = ("[rejected]", "cannot lock ref", "failed to update ref", "incorrec
 
 
 class MovedOnError(Exception):
-    """Somebody else pushed between the look and the push."""
+    """The remote branch changed between clone and push."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +62,18 @@ class Revert:
         self._mode = mode
 
     async def carry_out(self) -> RevertResult:
-        """Clone, look, and push one commit at most.
+        """Clone, read, and push one commit at most.
 
         Raises MovedOnError, GitError, GitTimeoutError, and ApplicationError `NotFound` or `Rejected`.
         """
         head = await self._clone()
         branch = self._request.branch
-        if done := await self._pushed_before(head):
-            return self._result(done, branch, created=False)
+        if commit := await self._pushed_before(head):
+            return self._result(commit, branch, created=False)
         if self._mode is RevertMode.BRANCH:
-            branch, done = await self._own_branch()
-            if done:
-                return self._result(done, branch, created=False)
+            branch, commit = await self._own_branch()
+            if commit:
+                return self._result(commit, branch, created=False)
         files = await self._files(head)
         wrong = {path: file for path, file in files.items() if file.found.edits}
         if not wrong:
@@ -136,8 +136,8 @@ class Revert:
             local = "refs/tidegate/own"
             refspec = f"+refs/heads/{branch}:{local}"
             await self._git.run("fetch", "--quiet", "--no-tags", f"--depth={DEPTH}", "origin", refspec)
-            if done := await self._pushed_before(local):
-                return branch, done
+            if commit := await self._pushed_before(local):
+                return branch, commit
         raise rejected(SYSTEM, f"{self._request.repository}: branch {branch} holds something else; delete it")
 
     # ----------------------------------------------------------------------------------------------------- what stands
@@ -190,7 +190,7 @@ class Revert:
         except (UnicodeDecodeError, TooMuchOutputError):
             return None
         try:
-            found = await asyncio.to_thread(look, PurePosixPath(path).name, text, self._request)
+            found = await asyncio.to_thread(find_images, PurePosixPath(path).name, text, self._request)
         except NotEditableError as error:
             raise rejected(SYSTEM, f"{self._where}: {path}: {error}") from error
         return None if found is None else _File(mode, text, found)
@@ -247,25 +247,25 @@ class Revert:
             rows += f"{file.mode} {blob}\t{path}\0".encode()
         await self._git.run("read-tree", head)
         await self._git.run("update-index", "-z", "--index-info", input=rows)
-        tree = await self._git.text("write-tree", "--missing-ok")  # what nobody reads stays on the server
+        tree = await self._git.text("write-tree", "--missing-ok")  # unread content stays on the server
         return await self._git.text("commit-tree", tree, "-p", head, "-F", "-", input=message.encode())
 
     async def _push(self, commit: str, branch: str) -> None:
         try:
             await self._git.run("push", "--porcelain", "--no-verify", "origin", f"{commit}:refs/heads/{branch}")
         except GitError as error:
-            said = f"{error.output}\n{error.complaint}"
-            if any(sign in said for sign in _LOST_RACE):
+            text = f"{error.output}\n{error.complaint}"
+            if any(sign in text for sign in _LOST_RACE):
                 raise MovedOnError(branch) from error
-            if "[remote rejected]" in said:
-                why = next(line for line in said.split("\n") if "[remote rejected]" in line)
+            if "[remote rejected]" in text:
+                why = next(line for line in text.split("\n") if "[remote rejected]" in line)
                 hint = "let Tidegate push there, or set its mode to branch"
                 raise rejected(SYSTEM, f"{self._where}: {why.split(chr(9))[-1]}; {hint}") from error
             raise
 
 
 def _line(text: str) -> str:
-    """One line, and no longer than a person reads."""
+    """One line, cut at a readable length."""
     return one_line(text)[:_MAX_REASON]
 
 

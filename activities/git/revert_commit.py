@@ -36,23 +36,19 @@ _COMPLAINTS = (
 
 
 class GitSettings(BaseModel):
-    """Which repositories are written to, and as whom.
-
-    `repositories` are what an address has to begin with: an annotation must not be able to send the credentials to
-    another server. The secret at `secret_path` holds `username` and `password`, or `token`; it is read for https, while
-    ssh has the keys of the process. `mode` counts where the Rollout asks for none, `ca_file` is a PEM bundle for a
-    private authority, `timeout_seconds` limits one command.
-    """
+    """Repositories for reverts, with credentials and author."""
 
     model_config = ConfigDict(frozen=True)
 
+    # Allowed prefixes of addresses: an annotation must not send the credentials to another server.
     repositories: tuple[str, ...]
+    # With `username` and `password`, or `token`: for https. For ssh the process has keys.
     secret_path: str = "secret/tidegate/git"  # noqa: S105  a path
-    mode: RevertMode = RevertMode.PUSH
+    mode: RevertMode = RevertMode.PUSH  # of a Rollout without one
     author_name: str = "Tidegate"
     author_email: str = "tidegate@localhost"
-    ca_file: Path | None = None
-    timeout_seconds: float = Field(default=60.0, gt=0)
+    ca_file: Path | None = None  # PEM bundle for a private authority
+    timeout_seconds: float = Field(default=60.0, gt=0)  # of one command
 
 
 class GitOps:
@@ -65,10 +61,10 @@ class GitOps:
 
     @activity.defn(name=Activity.REVERT_COMMIT)
     async def revert_commit(self, request: RevertRequest) -> RevertResult:
-        """Put the images back by one commit, or find the one that did; a refused credential is read again once.
+        """Put the images back by one commit, or find the existing one; a rejected credential is read again once.
 
-        Raises ApplicationError: `Unauthorized` when the credentials stay refused, `NotFound` for a repository, branch
-        or manifest that is not there, `Rejected` for what a person has to put right, `RateLimited` or `Unavailable`.
+        Raises ApplicationError: `Unauthorized` when the credentials stay rejected, `NotFound` for a missing repository,
+        branch or manifest, `Rejected` for an error that an operator has to correct, `RateLimited` or `Unavailable`.
         """
         mode = self._check(request)
         try:
@@ -111,7 +107,7 @@ class GitOps:
         return Login(username, password)
 
     def _check(self, request: RevertRequest) -> RevertMode:
-        """Refuse what git could take for something else than it is meant as. All of it was written by people."""
+        """Reject values that git could read as something else: all of them come from annotations."""
         self._check_repository(request.repository)
         own = f"{request.rollout}-{request.revision}-{request.run}"
         named = {"branch": request.branch, "rollout, revision and run": own}
@@ -151,7 +147,7 @@ def _match(pattern: re.Pattern[str], what: str, value: str, meant: str) -> None:
 
 
 def _failure(request: RevertRequest, error: GitError) -> ApplicationError:
-    """By what git complains of: it says the HTTP status in words, or not at all."""
+    """The error for git's complaint, which has the HTTP status in words, or not at all."""
     where = f"{request.repository} {request.branch}: {error}"
     if found := _STATUS.search(error.complaint):
         return failure(SYSTEM, int(found[1]), where, {}, datetime.now(UTC))

@@ -22,7 +22,7 @@ Settings = Callable[[Sequence[yaml.Node]], Iterable[Setting]]
 
 
 class NotEditableError(ValueError):
-    """A value cannot be written where it is to stand; the text says what is in the way."""
+    """A value cannot be written at its position; the text names the obstacle."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,12 @@ def _check(before: str, after: str, settings: Settings) -> None:
         changed[id(node)] = node
     if len(meant) != len(read):
         raise NotEditableError("the edit would change how many documents there are")
-    for wanted, got in zip(meant, read, strict=True):
-        _compare(wanted, got, changed)
+    for expected, got in zip(meant, read, strict=True):
+        _compare(expected, got, changed)
 
 
-def _compare(wanted: yaml.Node, got: yaml.Node, changed: dict[int, yaml.ScalarNode]) -> None:
-    pairs = [(wanted, got)]
+def _compare(expected: yaml.Node, got: yaml.Node, changed: dict[int, yaml.ScalarNode]) -> None:
+    pairs = [(expected, got)]
     while pairs:
         one, other = pairs.pop()
         line = one.start_mark.line + 1
@@ -128,14 +128,14 @@ class _Copies:
     """Documents whose aliases are written out, so that each place has a node of its own."""
 
     def __init__(self) -> None:
-        self._left = MAX_NODES
+        self._remaining = MAX_NODES
 
     def of(self, found: Sequence[yaml.Node]) -> list[yaml.Node]:
         return [self._copy(node, ()) for node in found]
 
     def _copy(self, node: yaml.Node, within: tuple[int, ...]) -> yaml.Node:
-        self._left -= 1
-        if self._left < 0 or id(node) in within:
+        self._remaining -= 1
+        if self._remaining < 0 or id(node) in within:
             raise NotEditableError(f"line {node.start_mark.line + 1}: too many aliases, or one within its own anchor")
         if isinstance(node, yaml.ScalarNode):
             return yaml.ScalarNode(node.tag, node.value, node.start_mark, node.end_mark, node.style)

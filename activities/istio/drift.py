@@ -7,7 +7,7 @@ from typing import Any
 
 from activities.istio.routes import Routes
 from activities.kubernetes.client import Object
-from tidegate.contract import ExternalChange, ManagedRoute, RouteState, TrafficState
+from tidegate.contract import ExternalChange, ManagedRouteState, RouteState, TrafficState
 from tidegate.manifests.routes import PROTOCOLS
 
 
@@ -48,14 +48,14 @@ def _weights(now: list[RouteState], before: list[RouteState]) -> Iterator[tuple[
             yield row.route, f"{_shares(found)} instead of {_shares(row)}"
 
 
-def _gone(now: list[ManagedRoute], before: list[ManagedRoute]) -> Iterator[tuple[str, str]]:
+def _gone(now: list[ManagedRouteState], before: list[ManagedRouteState]) -> Iterator[tuple[str, str]]:
     names = {managed.name for managed in now}
     for managed in before:
         if managed.name not in names:
             yield managed.name, "the managed route is gone"
 
 
-def _place(row: RouteState | ManagedRoute) -> tuple[str, str]:
+def _place(row: RouteState | ManagedRouteState) -> tuple[str, str]:
     return row.virtual_service, row.namespace
 
 

@@ -6,15 +6,14 @@ Rules: argo-rollouts, traffic routing with Istio. Managed routes come before all
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 from activities.istio.routes import RouteChange, Routes, invalid
 from activities.kubernetes.client import Object
 from activities.kubernetes.json_patch import Operation, put
-from tidegate.contract import Istio
+from tidegate.contract import IstioRouting
 from tidegate.manifests.network import Destination
-from tidegate.manifests.rollout import MAX_WEIGHT
+from tidegate.manifests.rollout import MAX_WEIGHT, IstioVirtualService
 from tidegate.manifests.routes import RouteRole
 from tidegate.manifests.steps import HeaderMatch, RouteMatch, SetHeaderRoute, SetMirrorRoute, StringMatch
 
@@ -22,14 +21,14 @@ ManagedStep = SetHeaderRoute | SetMirrorRoute
 
 
 def set_route(
-    found: Object, reference: Mapping[str, Any], istio: Istio, *, step: ManagedStep, canary_host: str = ""
+    found: Object, setting: IstioVirtualService, istio: IstioRouting, *, step: ManagedStep, canary_host: str = ""
 ) -> RouteChange:
     """The route of a step in its place, or gone where the step has no match.
 
     `canary_host` is the Service that the canary's pods are behind; empty: as the route that is split writes it.
     Raises `InvalidSpec` where no HTTP route is split, of which the new one could be a special case.
     """
-    routes = Routes.read(found, reference, istio)
+    routes = Routes.read(found, setting, istio)
     if step.name not in routes.managed:
         raise invalid(f"route {step.name!r} is not one of trafficRouting.managedRoutes: add it there")
     converged = frozenset({step.name})

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from temporalio.exceptions import ApplicationError
 
 from activities.kubernetes.client import Object
 from activities.kubernetes.json_patch import Operation
-from tidegate.contract import ErrorType, Istio, ManagedRoute, RemovedDestination, RouteState, TrafficState
+from tidegate.contract import ErrorType, IstioRouting, ManagedRouteState, RemovedDestination, RouteState, TrafficState
 from tidegate.manifests.network import VirtualServiceSpec
 from tidegate.manifests.rollout import IstioVirtualService
 from tidegate.manifests.routes import (
@@ -48,17 +48,15 @@ class Routes:
     managed: tuple[str, ...]  # names of managed routes, first in precedence first
 
     @classmethod
-    def read(cls, found: Object, reference: Mapping[str, Any], istio: Istio) -> Routes:
-        """Raises `InvalidSpec` for an object or a setting that cannot be understood."""
+    def read(cls, found: Object, setting: IstioVirtualService, istio: IstioRouting) -> Routes:
+        """Raises `InvalidSpec` for an object that cannot be understood."""
         try:
-            setting = IstioVirtualService.model_validate(reference)
             spec = VirtualServiceSpec.model_validate(found["spec"])
-            sides = istio.sides
         except ValueError as error:
             raise invalid(f"VirtualService {found['metadata']['name']}: {error}") from error
         # A route whose weights the Rollout asks for is never one that a release takes away.
         managed = tuple(name for name in istio.managed_routes if name not in setting.routes)
-        return cls(found, setting, sides, spec, managed)
+        return cls(found, setting, istio.sides, spec, managed)
 
     @property
     def name(self) -> str:
@@ -110,10 +108,10 @@ class Routes:
         """The weights that stand now, a row for each route that is split. Raises as `weighted`."""
         return [self._row(route) for route in self.split()]
 
-    def standing(self) -> list[ManagedRoute]:
+    def standing(self) -> list[ManagedRouteState]:
         """Managed routes that stand now, in order of precedence."""
         return [
-            ManagedRoute(virtual_service=self.name, namespace=self.namespace, name=route.name)
+            ManagedRouteState(virtual_service=self.name, namespace=self.namespace, name=route.name)
             for route in self.spec.http
             if route.name in self.managed
         ]
@@ -137,22 +135,17 @@ class Routes:
         )
 
 
-def located(reference: Mapping[str, Any], namespace: str) -> tuple[str, str]:
-    """Name and namespace of a referenced VirtualService, `namespace` being the Rollout's."""
-    return IstioVirtualService.model_validate(reference).located(namespace)
-
-
 def read_traffic(
-    virtual_services: Mapping[tuple[str, str], Object | None], istio: Istio, namespace: str
+    virtual_services: Mapping[tuple[str, str], Object | None], istio: IstioRouting, namespace: str
 ) -> TrafficState | None:
     """The canary's share over all routes, the largest where they differ; None when it cannot be read."""
     routes: list[Routes] = []
-    for reference in istio.virtual_services:
-        found = virtual_services.get(located(reference, namespace))
+    for setting in istio.virtual_services:
+        found = virtual_services.get(setting.located(namespace))
         if found is None:
             return None
         try:
-            routes.append(Routes.read(found, reference, istio))
+            routes.append(Routes.read(found, setting, istio))
         except ApplicationError:
             return None
     try:

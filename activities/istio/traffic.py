@@ -15,7 +15,7 @@ from activities.istio import managed_routes, weights
 from activities.istio.drift import find_external_changes, last_editor
 from activities.istio.managed_routes import ManagedStep
 from activities.istio.required_pods import RequiredPods, require_available
-from activities.istio.routes import RouteChange, Routes, located, traffic_state
+from activities.istio.routes import RouteChange, Routes, traffic_state
 from activities.istio.subsets import label_subset
 from activities.istio.weights import ExperimentWeight
 from activities.kubernetes.client import DESTINATION_RULES, SERVICES, VIRTUAL_SERVICES, Cluster, Object
@@ -24,20 +24,20 @@ from activities.kubernetes.rejections import again, is_definite, is_rejection, t
 from activities.kubernetes.services import select_hash
 from tidegate.contract import (
     Activity,
-    Document,
     ErrorType,
     ExternalChange,
     Fence,
-    Istio,
+    IstioRouting,
     RemovedDestination,
     RestoreStable,
     Target,
     TrafficState,
 )
+from tidegate.manifests.rollout import IstioVirtualService
 
 ROUNDS = 3  # how often a write that somebody undoes at once is repeated before the activity fails
 
-Edit = Callable[[Object, Document, Istio], RouteChange]
+Edit = Callable[[Object, IstioVirtualService, IstioRouting], RouteChange]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class RouteWrite:
     """What every write of routes carries: whose they are, where they are, and by which token they are written."""
 
     target: Target
-    istio: Istio
+    istio: IstioRouting
     fence: Fence
     last: TrafficState | None = None  # result of the release's write before this one
 
@@ -105,21 +105,21 @@ class IstioTraffic:
         refuses is answered once for each cause, with the routes as they stand: people need not wait for it. After that
         it is raised, to be tried again. Where all traffic is on stable already, any refusal is answered at once.
         """
-        references = request.istio.virtual_services
+        settings = request.istio.virtual_services
         write = RouteWrite(request.target, request.istio, request.fence, request.last)
         results = await asyncio.gather(
-            *(self._settle(write, reference, weights.restore) for reference in references),
+            *(self._settle(write, setting, weights.restore) for setting in settings),
             return_exceptions=True,
         )
         written: list[_Written] = []
         missing: list[str] = []
         invalid_specs: list[ApplicationError] = []
         refused: list[ApplicationError] = []
-        for reference, result in zip(references, results, strict=True):
+        for setting, result in zip(settings, results, strict=True):
             if isinstance(result, _Written):
                 written.append(result)
             elif isinstance(result, ApplicationError) and result.type == ErrorType.NOT_FOUND:
-                missing.append(".".join(located(reference, request.target.namespace)))
+                missing.append(".".join(setting.located(request.target.namespace)))
             elif isinstance(result, ApplicationError) and result.type == ErrorType.INVALID_SPEC:
                 invalid_specs.append(result)
             elif isinstance(result, ApplicationError) and is_rejection(result):
@@ -154,11 +154,11 @@ class IstioTraffic:
         """The routes, and whether all of them lead to stable alone."""
         read: list[Routes] = []
         back = True
-        for reference in request.istio.virtual_services:
-            name, namespace = located(reference, request.target.namespace)
+        for setting in request.istio.virtual_services:
+            name, namespace = setting.located(request.target.namespace)
             if (found := await self._cluster.find(VIRTUAL_SERVICES, namespace, name)) is not None:
-                read.append(Routes.read(found, reference, request.istio))
-                back = back and not weights.restore(found, reference, request.istio).operations
+                read.append(Routes.read(found, setting, request.istio))
+                back = back and not weights.restore(found, setting, request.istio).operations
         return traffic_state(read), back
 
     async def set_managed_route(self, write: RouteWrite, step: ManagedStep, canary: RequiredPods) -> TrafficState:
@@ -171,10 +171,10 @@ class IstioTraffic:
             await require_available(self._cluster, write.target.namespace, canary, f"route {step.name}")
             host = await self._canary_host(write.target, write.istio)
 
-        def edit(found: Object, reference: Document, istio: Istio) -> RouteChange:
+        def edit(found: Object, setting: IstioVirtualService, istio: IstioRouting) -> RouteChange:
             # A Service's short name means something else in another namespace.
             here = found["metadata"].get("namespace") == write.target.namespace
-            return managed_routes.set_route(found, reference, istio, step=step, canary_host=host if here else "")
+            return managed_routes.set_route(found, setting, istio, step=step, canary_host=host if here else "")
 
         return await self._write(write, edit)
 
@@ -201,44 +201,44 @@ class IstioTraffic:
                 select_hash(request.target.name, request.stable_hash),
             )
 
-    async def _canary_host(self, target: Target, istio: Istio) -> str:
+    async def _canary_host(self, target: Target, istio: IstioRouting) -> str:
         if not istio.destination_rule:
             return istio.canary_service
-        rule = await self._cluster.get(DESTINATION_RULES, target.namespace, istio.destination_rule["name"])
+        rule = await self._cluster.get(DESTINATION_RULES, target.namespace, istio.destination_rule.name)
         return str(rule["spec"].get("host", ""))
 
     async def _write(self, write: RouteWrite, edit: Edit) -> TrafficState:
         """Change all VirtualServices; none is touched while one of several is missing or cannot be understood."""
-        references = write.istio.virtual_services
-        if len(references) > 1:
-            for reference in references:
-                name, namespace = located(reference, write.target.namespace)
-                edit(await self._cluster.get(VIRTUAL_SERVICES, namespace, name), reference, write.istio)
-        return _state([await self._settle(write, reference, edit) for reference in references])
+        settings = write.istio.virtual_services
+        if len(settings) > 1:
+            for setting in settings:
+                name, namespace = setting.located(write.target.namespace)
+                edit(await self._cluster.get(VIRTUAL_SERVICES, namespace, name), setting, write.istio)
+        return _state([await self._settle(write, setting, edit) for setting in settings])
 
-    async def _settle(self, write: RouteWrite, reference: Document, edit: Edit) -> _Written:
+    async def _settle(self, write: RouteWrite, setting: IstioVirtualService, edit: Edit) -> _Written:
         """Change one VirtualService and read it back, again when somebody changed it in between.
 
         What was read back stands as wanted when `edit` finds nothing left to do. Raises `Conflict` when it never did.
         """
-        name, namespace = located(reference, write.target.namespace)
+        name, namespace = setting.located(write.target.namespace)
         removed: list[RemovedDestination] = []
         external_changes: list[ExternalChange] = []
         updated = False
         last = write.last
         for _ in range(ROUNDS):
-            before, change, stored = await self._change(name, namespace, write, reference, edit)
+            before, change, stored = await self._change(name, namespace, write, setting, edit)
             updated = updated or bool(change.operations)
             removed += change.removed
             if last is not None:
                 external_changes += find_external_changes(
-                    Routes.read(before, reference, write.istio), last, change.converged
+                    Routes.read(before, setting, write.istio), last, change.converged
                 )
             stands = await self._cluster.get(VIRTUAL_SERVICES, namespace, name)
-            if not edit(stands, reference, write.istio).operations:
-                routes = Routes.read(stands, reference, write.istio)
+            if not edit(stands, setting, write.istio).operations:
+                routes = Routes.read(stands, setting, write.istio)
                 return _Written(routes, updated, tuple(removed), tuple(external_changes))
-            last = traffic_state([Routes.read(stored, reference, write.istio)])
+            last = traffic_state([Routes.read(stored, setting, write.istio)])
         who = last_editor(stands)
         raise ApplicationError(
             f"VirtualService {namespace}/{name} was changed after each of {ROUNDS} writes{f' by {who}' if who else ''}",
@@ -246,13 +246,13 @@ class IstioTraffic:
         )
 
     async def _change(
-        self, name: str, namespace: str, write: RouteWrite, reference: Document, edit: Edit
+        self, name: str, namespace: str, write: RouteWrite, setting: IstioVirtualService, edit: Edit
     ) -> tuple[Object, RouteChange, Object]:
         """The object as it was read, what had to change in it, and the object as the server stored it."""
         read: list[tuple[Object, RouteChange]] = []
 
         def operations(found: Object) -> list[Operation]:
-            read.append((found, edit(found, reference, write.istio)))
+            read.append((found, edit(found, setting, write.istio)))
             return read[-1][1].operations
 
         stored = await self._cluster.change(VIRTUAL_SERVICES, namespace, name, write.fence, operations)

@@ -6,18 +6,17 @@ additional subsets, whose weights are left alone; a destination that is none of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from activities.istio.managed_routes import removals
 from activities.istio.required_pods import RequiredPods
 from activities.istio.routes import RouteChange, Routes, invalid
 from activities.kubernetes.client import Object
 from activities.kubernetes.json_patch import Operation, put
-from tidegate.contract import Istio, RemovedDestination
+from tidegate.contract import IstioRouting, RemovedDestination
 from tidegate.manifests.network import RouteDestination
-from tidegate.manifests.rollout import MAX_WEIGHT
+from tidegate.manifests.rollout import MAX_WEIGHT, IstioVirtualService
 from tidegate.manifests.routes import EditedRoute, RouteRole, short_host
 
 
@@ -32,8 +31,8 @@ class ExperimentWeight:
 
 def shift(
     found: Object,
-    reference: Mapping[str, Any],
-    istio: Istio,
+    setting: IstioVirtualService,
+    istio: IstioRouting,
     *,
     weight: int,
     experiments: Sequence[ExperimentWeight] = (),
@@ -42,17 +41,17 @@ def shift(
 
     Raises `InvalidSpec` when a route is missing, or lacks a side.
     """
-    routes = Routes.read(found, reference, istio)
+    routes = Routes.read(found, setting, istio)
     routes.check()
     return _joined([_split(routes, route, weight, experiments) for route in routes.split()])
 
 
-def restore(found: Object, reference: Mapping[str, Any], istio: Istio) -> RouteChange:
+def restore(found: Object, setting: IstioVirtualService, istio: IstioRouting) -> RouteChange:
     """All weight to stable and every managed route away, in one write.
 
     A route that lost its canary side needs no weight there, so that only a missing stable side is `InvalidSpec`.
     """
-    routes = Routes.read(found, reference, istio)
+    routes = Routes.read(found, setting, istio)
     weighted = routes.weighted()
     for route in weighted:
         if RouteRole.STABLE not in _roles(routes, route):

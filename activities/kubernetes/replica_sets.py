@@ -10,9 +10,11 @@ from typing import Any
 
 from activities.kubernetes.client import REPLICA_SETS, Object, stored_fence
 from activities.kubernetes.ownership import PART_OF_EXPERIMENT, is_of
-from tidegate.contract import Document, PodState, ReplicaSetState, Target
+from tidegate.canary.replica_sets import PodState, ReplicaSetState
+from tidegate.contract import Document, Target
 from tidegate.manifests.kinds import REVISION
 from tidegate.manifests.steps import PodTemplateMetadata
+from tidegate.manifests.version_tag import version_of
 
 HASH_LABEL = "rollouts-pod-template-hash"
 DESIRED_REPLICAS = "rollout.argoproj.io/desired-replicas"
@@ -138,6 +140,7 @@ def state(found: Object, pods: list[Object] | None = None) -> ReplicaSetState:
         created_at=_time(metadata.get("creationTimestamp")),
         scale_down_at=_time(annotations.get(SCALE_DOWN_DEADLINE)),
         promoted_at=_time(annotations.get(PROMOTED_AT)),
+        version_tag=version_of(spec["template"]),
         counted=seen or not status.get("availableReplicas"),
         no_pods=cannot_create(found),
         fence=stored_fence(found),

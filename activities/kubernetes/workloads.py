@@ -8,8 +8,9 @@ from typing import Any
 from activities.kubernetes.client import DEPLOYMENTS, Cluster, Object, Reader
 from activities.kubernetes.json_patch import Operation, annotate, put
 from tidegate.canary.cluster_state import Workload
-from tidegate.contract import Document, Fence, Target, WorkloadTemplate
-from tidegate.manifests.workload import NEVER, needs_template, reference_of
+from tidegate.contract import Fence, Target, WorkloadTemplate
+from tidegate.manifests.rollout import WorkloadRef
+from tidegate.manifests.workload import KIND, NEVER, needs_template, reference_of
 
 TAKEN_OVER_BY = "tidegate.io/taken-over-by"  # annotation: the Rollout for which a Deployment was scaled down
 REPLICAS_BEFORE = "tidegate.io/replicas-before"  # annotation: and how many replicas it had
@@ -59,10 +60,9 @@ class Workloads:
         return tuple(names)
 
 
-async def standing(reader: Reader, namespace: str, rollout: Document) -> Workload | None:
+async def standing(reader: Reader, namespace: str, reference: WorkloadRef | None) -> Workload | None:
     """How the Deployment stands where a Rollout is to take its place; None where nothing is to be done with it."""
-    reference = reference_of(rollout)
-    if reference is None or reference.scale_down == NEVER:
+    if reference is None or reference.kind != KIND or reference.scale_down in ("", NEVER):
         return None
     found = await reader.find(DEPLOYMENTS, namespace, reference.name)
     if found is None:

@@ -1,4 +1,4 @@
-"""Who is shown to the servers of providers that speak HTTP, as a manifest says it, and what they answer then."""
+"""Authentication of HTTP providers, as a manifest configures it, and the handling of rejected credentials."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _CONNECTION = frozenset({"Host", "Content-Length", "Transfer-Encoding", "Trailer
 
 @dataclass(frozen=True)
 class Access:
-    """Who asks: `account` is an Authorization header, or nothing, where there is no client for `oauth2`."""
+    """Credentials of one request: `account` is an Authorization header, or empty, without a client for `oauth2`."""
 
     account: str = field(repr=False)
     oauth2: ClientCredentials | None
 
 
 def read_access(authentication: Authentication, url: httpx.URL) -> Access:
-    """Who asks at `url`, which may hold a user. Raises ConfigError for half of somebody, and for what is not supported.
+    """Credentials for `url`, which may hold a user. Raises ConfigError for half of a pair, and for unsupported ones.
 
     A user in the address comes before `basicAuth`, as in Go.
     """
@@ -53,10 +53,10 @@ class Authorizer:
         self._tokens = Tokens(clock)
 
     async def exchange(self, http: httpx.AsyncClient, access: Access, send: Send, *, timeout: float) -> HttpResponse:
-        """What `send` brings, which is given the header, or nothing; the credentials are masked in it.
+        """Run `send` with the header, or without one; the credentials are masked in its result.
 
-        `timeout` limits the fetch of a token, in seconds.
-        Raises RateLimitedError for a 429, of the token's server too; TokenError, and whatever `send` raises.
+        `timeout` limits the fetch of a token, in seconds. Raises RateLimitedError for a 429, of the token's server too;
+        TokenError, and the errors of `send`.
         """
         try:
             if access.oauth2 is None:
@@ -94,7 +94,7 @@ def _client(given: OAuth2) -> ClientCredentials | None:
 
 
 def _secrets(authorization: str) -> tuple[str, ...]:
-    """What of an Authorization header must not be shown: all behind its scheme, and the password in it."""
+    """Strings to mask of an Authorization header: all after its scheme, and the password in it."""
     given = credential(authorization)
     if not authorization.startswith("Basic "):
         return (given,)

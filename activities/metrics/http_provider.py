@@ -1,4 +1,4 @@
-"""What the providers that speak HTTP to one server for each metric have in common: a question becomes an outcome."""
+"""Common to the providers that send one HTTP request for each metric: a query becomes an outcome."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from activities.transport.oauth2 import TokenError
 
 
 class HttpQuery(Protocol):
-    """What is asked: `request` begins an error without an answer, `text` is for people, `timeout` is in seconds."""
+    """One request."""
 
     @property
     def request(self) -> str:
-        """Method and address."""
+        """Method and address: the prefix of an error without a response."""
         ...
 
     @property
     def text(self) -> str:
-        """The question as people read it."""
+        """The query as text for operators."""
         ...
 
     @property
     def timeout(self) -> int:
-        """The limit of everything that answering it takes."""
+        """Limit of the whole measurement, in seconds."""
         ...
 
 
@@ -35,20 +35,20 @@ Q = TypeVar("Q", bound=HttpQuery)
 
 
 async def outcome(read: Callable[[], Q], measure: Callable[[Q], Awaitable[MetricValue]]) -> Outcome:
-    """What comes of the question that `read` makes of a metric; `measure` asks it. Raises RateLimitedError."""
+    """Outcome of the query that `read` makes of a metric; `measure` sends it. Raises RateLimitedError."""
     try:
-        question = read()
+        query = read()
     except ConfigError as error:
         return Failed(str(error))
     try:
-        async with asyncio.timeout(question.timeout):
-            value = await measure(question)
+        async with asyncio.timeout(query.timeout):
+            value = await measure(query)
     except (TokenError, TransportError) as error:
-        failure = f"{question.request}: {error}"
+        failure = f"{query.request}: {error}"
     except TimeoutError:
-        failure = f"{question.request}: no complete answer within {question.timeout} s"
+        failure = f"{query.request}: no complete answer within {query.timeout} s"
     except ResponseError as error:
         failure = str(error)
     else:
-        return replace(value, query=question.text)
-    return Failed(failure, query=question.text)
+        return replace(value, query=query.text)
+    return Failed(failure, query=query.text)

@@ -66,29 +66,24 @@ class MetricQuery:
 
 @dataclass(frozen=True)
 class MetricValue:
-    """What a provider says of one metric: `result` None is no data, `text` is stored and shown.
+    """Value of one metric, as a provider measured it."""
 
-    `resume_at` is set while the provider is still at work. `verdict` is set by a provider whose answer is a verdict
-    already, so that no condition is asked. `no_data` says that a result is none, though conditions may look at it: an
-    empty list of a provider whose lists hold what was measured.
-    """
-
-    result: JsonValue | float | list[float] | None
-    text: str
+    result: JsonValue | float | list[float] | None  # None: no data
+    text: str  # stored and shown
     metadata: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     query: str = ""
-    resume_at: datetime | None = None
-    verdict: Verdict | None = None
-    no_data: bool = False
+    resume_at: datetime | None = None  # while the provider is still at work
+    verdict: Verdict | None = None  # of a provider whose answer is a verdict: no condition is evaluated
+    no_data: bool = False  # the result is none, though conditions may read it, such as an empty list
 
 
 @dataclass(frozen=True)
 class Failed:
-    """Why a metric has no reading; `unresolved` when an argument has no value, so that asking again cannot help."""
+    """Reason why a metric has no reading."""
 
     error: str
-    unresolved: bool = False
+    unresolved: bool = False  # an argument has no value, so that another attempt cannot help
     query: str = ""
 
 
@@ -106,19 +101,19 @@ class RateLimitedError(Exception):
 class Provider(Protocol):
     """One metric provider, as the frame sees it."""
 
-    async def answer(self, asked: Sequence[MetricQuery]) -> Sequence[Outcome]:
+    async def answer(self, queries: Sequence[MetricQuery]) -> Sequence[Outcome]:
         """One outcome for each metric, in their order. Raises RateLimitedError."""
         ...
 
 
 async def answer_each(
-    asked: Sequence[MetricQuery], answer: Callable[[MetricQuery], Awaitable[Outcome]]
+    queries: Sequence[MetricQuery], answer: Callable[[MetricQuery], Awaitable[Outcome]]
 ) -> list[Outcome]:
-    """What `answer` says of each metric, all asked at once. The longest of several rate limits counts.
+    """Outcomes of `answer` for all metrics, side by side. The longest of several rate limits counts.
 
     For a provider that has a request of its own for each metric. Raises RateLimitedError.
     """
-    answered = await asyncio.gather(*map(answer, asked), return_exceptions=True)
+    answered = await asyncio.gather(*map(answer, queries), return_exceptions=True)
     outcomes: list[Outcome] = []
     limits: list[RateLimitedError] = []
     for each in answered:
@@ -144,20 +139,19 @@ class ProviderRunner:
     async def readings(self, request: MeasureRequest, provider: Provider) -> list[Reading]:
         """One reading of each metric, in their order.
 
-        A reading says what the provider said, or why it said nothing: a refused, slow, oversized or undecodable answer
-        is a reading with an error, as in Argo. Only a rate limit is none: the whole measurement is tried again when the
-        limit resets, so that it never counts against a release.
+        A rejected, slow, oversized or undecodable response is a reading with an error, as in Argo. A rate limit is
+        none: the whole measurement is tried again when the limit resets, so that it never counts against a release.
 
-        Raises ApplicationError of type `RateLimited`, with the delay that the provider asks for.
+        Raises ApplicationError of type `RateLimited`, with the provider's delay.
         """
         started = self._now()
         limited_since = _limited_since() or started
         arguments, prepared = await self._prepare(request, started)
-        asked = {index: each for index, each in enumerate(prepared) if isinstance(each, MetricQuery)}
+        queries = {index: each for index, each in enumerate(prepared) if isinstance(each, MetricQuery)}
         outcomes: dict[int, Outcome] = {index: each for index, each in enumerate(prepared) if isinstance(each, Failed)}
         try:
-            if asked:
-                outcomes |= zip(asked, await provider.answer(list(asked.values())), strict=True)
+            if queries:
+                outcomes |= zip(queries, await provider.answer(list(queries.values())), strict=True)
         except RateLimitedError as error:
             # The next attempt finds this in its heartbeat details and can say how long the limit held it up.
             activity.heartbeat(limited_since.isoformat())
@@ -170,7 +164,7 @@ class ProviderRunner:
             "rate_limited_seconds": (started - limited_since).total_seconds(),
         }
         found = (
-            Reading.model_validate({**common, "metric": str(metric.get("name", "")), **_said(outcomes[index])})
+            Reading.model_validate({**common, "metric": str(metric.get("name", "")), **_fields(outcomes[index])})
             for index, metric in enumerate(request.metrics)
         )
         try:
@@ -188,9 +182,9 @@ class ProviderRunner:
             arguments = await SecretArguments.read(self.secrets, request.namespace, request.secret_args)
         except SecretArgumentError as error:
             return SecretArguments({}), [Failed(str(error), unresolved=error.final)] * len(request.metrics)
-        return arguments, [self._asked(request, metric, arguments, at) for metric in request.metrics]
+        return arguments, [self._query(request, metric, arguments, at) for metric in request.metrics]
 
-    def _asked(
+    def _query(
         self, request: MeasureRequest, metric: Mapping[str, Any], arguments: SecretArguments, at: datetime
     ) -> MetricQuery | Failed:
         name = str(metric.get("name", ""))
@@ -208,12 +202,12 @@ class ProviderRunner:
 
 
 def _limited_since() -> datetime | None:
-    """When the first attempt of this activity was held up by the rate limit, if one was."""
+    """Time at which the rate limit held up the first attempt of this activity, None without one."""
     details = activity.info().heartbeat_details
     return datetime.fromisoformat(details[0]) if details else None
 
 
-def _said(outcome: Outcome) -> dict[str, object]:
+def _fields(outcome: Outcome) -> dict[str, object]:
     """The fields of a reading that an outcome fills."""
     if isinstance(outcome, Failed):
         return {

@@ -57,7 +57,7 @@ class SecretArguments:
     def put_into(self, metric: Mapping[str, Any]) -> dict[str, Any]:
         """The metric with the values in place of its placeholders. Raises SecretArgumentError.
 
-        Without values there is nothing to replace: what looks like a placeholder then is the text of another argument.
+        Without values there is nothing to replace: a placeholder in it is then the text of another argument.
         """
         if not self.values:
             return dict(metric)
@@ -80,13 +80,13 @@ class SecretArguments:
         if not self.values:
             return reading
         kept = {name: reading.metadata[name] for name in _OUR_METADATA if name in reading.metadata}
-        told = {name: self._masked(getattr(reading, name)) for name in ("value", "error", "query", "notes", "result")}
+        fields = {name: self._masked(getattr(reading, name)) for name in ("value", "error", "query", "notes", "result")}
         verdict = reading.verdict
         if verdict is not None:
-            words = {"message": self.mask(verdict.message), "reason": self.mask(verdict.reason)}
-            verdict = verdict.model_copy(update=words)
+            texts = {"message": self.mask(verdict.message), "reason": self.mask(verdict.reason)}
+            verdict = verdict.model_copy(update=texts)
         metadata = {**self._masked(reading.metadata), **kept}
-        return reading.model_copy(update={**told, "verdict": verdict, "metadata": metadata})
+        return reading.model_copy(update={**fields, "verdict": verdict, "metadata": metadata})
 
     def mask(self, text: str) -> str:
         """A text without the values."""

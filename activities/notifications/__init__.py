@@ -1,1 +1,1 @@
-"""Notifications to people: Slack and webhooks."""
+"""Notifications: Slack and webhooks."""

@@ -1,4 +1,4 @@
-"""Notifications to people and their tools: one activity, and a backend for each service that is set up."""
+"""Dispatch of notifications: one activity, and a backend for each configured service."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Backend(Protocol):
 
 
 def service_key(name: str) -> str:
-    """A name of a service as it is looked up: in the name of a variable there is no hyphen."""
+    """Key of a service's name: names of variables have no hyphen."""
     return name.lower().replace("_", "-")
 
 
@@ -38,7 +38,7 @@ class Notifications:
         self._backends = {service_key(name): backend for name, backend in backends.items()}
 
     def activities(self) -> list[Callable[..., Any]]:
-        """What a worker registers."""
+        """Activities that a worker registers."""
         return [self.send_notification]
 
     @activity.defn(name=Activity.SEND_NOTIFICATION)

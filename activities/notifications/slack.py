@@ -47,16 +47,13 @@ _DEAD_WEBHOOK: Final = frozenset({"invalid_token", "no_active_hooks", "no_servic
 
 
 class SlackSettings(BaseModel):
-    """How Slack is reached. The secret at `secret_path` holds `token`, or else `webhook_url`.
-
-    `timeout_seconds` limits one request.
-    """
+    """Access to Slack. The secret at `secret_path` holds `token`, or else `webhook_url`."""
 
     model_config = ConfigDict(frozen=True)
 
     api_url: str = "https://slack.com/api"
     secret_path: str = "secret/tidegate/slack"  # noqa: S105  a path
-    timeout_seconds: float = Field(default=15.0, gt=0)
+    timeout_seconds: float = Field(default=15.0, gt=0)  # of one request
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ class _Access:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What of it must never be shown; who knows the path of a webhook may post."""
+        """Strings to mask; the path of a webhook is enough to post."""
         return self.token, self.webhook_url, urlsplit(self.webhook_url).path.strip("/")
 
 
@@ -78,8 +75,8 @@ def escaped(text: str) -> str:
 class Slack:
     """One workspace. Implements the port `Backend`.
 
-    A message by token carries the notification's id as metadata, and a repeated attempt looks for it first. An incoming
-    webhook cannot be asked what it was sent, so a message by it may come twice when a worker dies in between.
+    A message by token has the notification's id as metadata, and a repeated attempt searches for it first. An incoming
+    webhook has no history, so a message by it may come twice when a worker dies in between.
     """
 
     def __init__(
@@ -99,7 +96,7 @@ class Slack:
         self._clock = clock
 
     async def send(self, notification: Notification, *, repeated: bool) -> NotificationSent:
-        """Post the message, unless it stands there; a refused credential is read again and tried once more."""
+        """Post the message, unless it exists; after a rejected credential it is read again and tried once more."""
         try:
             return await self._send(await self._access(), notification, repeated=repeated)
         except ApplicationError as error:
@@ -138,25 +135,25 @@ class Slack:
 
     async def _find(self, access: _Access, channel: str, notification: Notification) -> str:
         """Timestamp of the message with the notification's id, "" when there is none."""
-        asked = {
+        query = {
             "channel": await self._channel_id(access, channel),
             "include_all_metadata": "true",
             "oldest": f"{notification.at.timestamp() - _CLOCK_TOLERANCE_SECONDS:.6f}",
             "limit": str(_HISTORY_LIMIT),
         }
         for _ in range(_MAX_PAGES):
-            page = await self._call(access, "conversations.history", query=asked)
+            page = await self._call(access, "conversations.history", query=query)
             for message in _rows(page, "messages", "conversations.history"):
                 if _notification_id(message) == notification.id:
                     return str(message.get("ts", ""))[:40]
             if not (cursor := _next(page)):
                 return ""
-            asked["cursor"] = cursor
+            query["cursor"] = cursor
         log.warning("the channel has more messages than are looked through", channel=channel, id=notification.id)
         return ""
 
     async def _channel_id(self, access: _Access, channel: str) -> str:
-        """Id of a channel: unlike a post, a look into the history needs it."""
+        """Id of a channel: unlike a post, a read of the history needs it."""
         if _ID.fullmatch(channel):
             return channel
         # One kind after the other: private channels need a scope of their own, and a bot may do without.
@@ -167,15 +164,15 @@ class Slack:
 
     async def _listed(self, access: _Access, channel: str, kind: str) -> str:
         """Id of a channel of one kind, "" when none is listed."""
-        asked = {"types": kind, "exclude_archived": "true", "limit": str(_CHANNELS_LIMIT)}
+        query = {"types": kind, "exclude_archived": "true", "limit": str(_CHANNELS_LIMIT)}
         for _ in range(_MAX_PAGES):
-            page = await self._call(access, "conversations.list", query=asked)
+            page = await self._call(access, "conversations.list", query=query)
             for row in _rows(page, "channels", "conversations.list"):
                 if row.get("name") == channel and isinstance(row.get("id"), str):
                     return str(row["id"])
             if not (cursor := _next(page)):
                 break
-            asked["cursor"] = cursor
+            query["cursor"] = cursor
         return ""
 
     # -------------------------------------------------------------------------------------------------------- exchange
@@ -208,13 +205,13 @@ class Slack:
     async def _post_to_webhook(self, access: _Access, text: str) -> None:
         what, headers = "incoming webhook", {"Content-Type": "application/json"}
         answer = await self._exchange(access, "POST", access.webhook_url, headers, None, json.dumps({"text": text}))
-        said = answer.quoted.strip()[:_MAX_DETAIL]
+        text = answer.quoted.strip()[:_MAX_DETAIL]
         if answer.status == 200:
             # Anything but a bare "ok" comes from something that stands in between.
-            if said != "ok":
-                raise unavailable(SYSTEM, f"{what}: the answer is not ok but {said!r}")
-        elif said in _DEAD_WEBHOOK | _RATE_LIMITED | _UNAVAILABLE or 400 <= answer.status < 408:
-            raise self._refused(access, what, said, answer)
+            if text != "ok":
+                raise unavailable(SYSTEM, f"{what}: the answer is not ok but {text!r}")
+        elif text in _DEAD_WEBHOOK | _RATE_LIMITED | _UNAVAILABLE or 400 <= answer.status < 408:
+            raise self._refused(access, what, text, answer)
         else:
             raise self._failure(access, what, answer)
 

@@ -22,7 +22,7 @@ from tidegate.report.notifications import TRIGGERS
 
 log = structlog.get_logger(__name__)
 
-_PLACE: Final = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
+_PLACEHOLDER: Final = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
 _PATH: Final = re.compile(r"\.\w+(\.\w+)*")
 _MAX_FILE_BYTES: Final = 1024 * 1024
 
@@ -47,10 +47,10 @@ class TemplateError(Exception):
 
 
 def facts(notification: Notification, temporal_ui: str) -> dict[str, str]:
-    """What a template may name, each as text. `temporal_ui` is the base URL of the UI with its namespace, or empty."""
+    """Facts that a template may name, each as text. `temporal_ui` is the UI's base URL with its namespace, or empty."""
     workflow = f"{quote(notification.workflow_id, safe='')}/{notification.run_id}"
-    told = {name: "" if value is None else str(value) for name, value in notification.model_dump().items()}
-    told |= {
+    values = {name: "" if value is None else str(value) for name, value in notification.model_dump().items()}
+    values |= {
         "at": f"{notification.at:%Y-%m-%d %H:%M:%S} UTC",
         "images": ", ".join(notification.images.values()),
         "run": f"{temporal_ui.rstrip('/')}/workflows/{workflow}" if temporal_ui else "",
@@ -62,7 +62,7 @@ def facts(notification: Notification, temporal_ui: str) -> dict[str, str]:
         ".rollout.status.message": notification.message,
         ".rollout.status.currentStepIndex": "" if notification.step is None else str(notification.step - 1),
     }
-    return {f".notification.{name}": text for name, text in told.items()} | argo
+    return {f".notification.{name}": text for name, text in values.items()} | argo
 
 
 _KNOWN: Final = frozenset(
@@ -89,10 +89,10 @@ class Templates:
     temporal_ui: str = ""
 
     def text(self, notification: Notification, escape: Callable[[str], str] = _as_it_is) -> str:
-        """What to say; `escape` is applied to each fact, and no fact is read as a template."""
+        """The filled template; `escape` is applied to each fact, and no fact is read as a template."""
         template = self.texts.get(notification.trigger) or _DEFAULTS.get(notification.trigger, _ANY)
-        told = facts(notification, self.temporal_ui)
-        return _PLACE.sub(lambda place: escape(harmless(told.get(place[1], ""))), template).strip()
+        values = facts(notification, self.temporal_ui)
+        return _PLACEHOLDER.sub(lambda match: escape(harmless(values.get(match[1], ""))), template).strip()
 
 
 def read_templates(file: Path) -> dict[str, str]:
@@ -147,10 +147,10 @@ def _message(file: Path, key: str, value: Any) -> str:
     message = inner.get("message") if isinstance(inner, dict) else None
     if not isinstance(message, str):
         raise TemplateError(f"{file}: {key}: needs a message, which is a text")
-    for place in _PLACE.finditer(message):
-        if place[1] not in _KNOWN:
-            why = "no such fact" if _PATH.fullmatch(place[1]) else "conditions, loops and functions are not supported"
-            raise TemplateError(f"{file}: {key}: {place[0]}: {why}; known: {', '.join(sorted(_KNOWN))}")
+    for match in _PLACEHOLDER.finditer(message):
+        if match[1] not in _KNOWN:
+            why = "no such fact" if _PATH.fullmatch(match[1]) else "conditions, loops and functions are not supported"
+            raise TemplateError(f"{file}: {key}: {match[0]}: {why}; known: {', '.join(sorted(_KNOWN))}")
     others = sorted(str(name) for name in inner if name != "message")
     if others:
         log.warning("only the message of a template is used", template=key, unused=others)

@@ -69,7 +69,7 @@ class Webhook:
         self._clock = clock
 
     async def send(self, notification: Notification, *, repeated: bool) -> NotificationSent:
-        """Send the facts with their words; what is `repeated` can only be told by the receiver, from its key."""
+        """Send the facts with their text. Only the receiver can find a repeated one, by its key."""
         text = self._templates.text(notification)
         body = json.dumps({"text": text, **harmless_values(notification.model_dump(mode="json"))}).encode()
         if len(body) > MAX_BODY_BYTES:

@@ -12,14 +12,15 @@ from activities.istio.traffic import IstioTraffic, RouteWrite
 from activities.kubernetes.client import REPLICA_SETS, Cluster
 from activities.kubernetes.ephemeral_metadata import EphemeralMetadata
 from activities.kubernetes.workloads import Workloads
-from activities.reconcile.claims import SUBSET, Claims
+from activities.reconcile.claims import Claims
 from activities.reconcile.cluster_state import ClusterSnapshot
-from activities.reconcile.experiments import Experiments, experiment_weights, wanted_of
+from activities.reconcile.experiments import Experiments, experiment_weights
 from activities.reconcile.rollout_objects import Kubernetes
 from tidegate.canary import experiments
 from tidegate.canary.conditions import Reason
 from tidegate.canary.experiments import ExperimentMove
 from tidegate.canary.reconcile import (
+    SUBSET,
     Action,
     ClearSelector,
     CreateReplicaSet,
@@ -32,7 +33,7 @@ from tidegate.canary.reconcile import (
     SetSelector,
     SetWeight,
 )
-from tidegate.contract import ErrorType, Event, ExternalChange, Istio, Reconcile, RolloutObject, TrafficState
+from tidegate.contract import ErrorType, Event, ExternalChange, Reconcile, RolloutObject, TrafficState
 from tidegate.manifests.steps import CanaryStep, SetHeaderRoute
 
 
@@ -182,14 +183,14 @@ class ActionExecutor:
 
         `wanted` names each route that is to stand, and the step that asks for it; None leaves them alone.
         """
-        istio, by_hash = Istio.of(request.manifest.canary), {s.hash: s.name for s in snapshot.sets}
-        if wanted is None or istio is None or snapshot.traffic is None or not istio.managed_routes:
+        routing, by_hash = request.manifest.routing, {s.hash: s.name for s in snapshot.sets}
+        if wanted is None or routing is None or snapshot.traffic is None or not routing.managed_routes:
             return False
         done.work = Reason.NOT_ROUTED
         steps, gone = request.manifest.canary.steps, _left_over(snapshot.traffic, wanted)
         canary = RequiredPods(by_hash.get(request.desired.hash, ""), 1)
         for step in [SetHeaderRoute(name=gone)] if gone else _managed(steps[index] for index in wanted.values()):
-            write = RouteWrite(request.target, istio, request.fence, done.traffic)
+            write = RouteWrite(request.target, routing, request.fence, done.traffic)
             traffic = await self._traffic.set_managed_route(write, step, canary)
             if traffic.updated:
                 done.traffic = traffic
@@ -202,16 +203,16 @@ class ActionExecutor:
     async def _set_weight(
         self, action: SetWeight, request: Reconcile, snapshot: ClusterSnapshot, done: ReconcileResult
     ) -> None:
-        istio, desired = Istio.of(request.manifest.canary), request.desired
+        routing, desired = request.manifest.routing, request.desired
         by_hash = {s.hash: s.name for s in snapshot.sets}
-        if istio is None or snapshot.traffic is None:
+        if routing is None or snapshot.traffic is None:
             raise ApplicationError("a VirtualService that the Rollout names is missing", type=ErrorType.NOT_FOUND)
         # A version that was given up before it had pods leaves the canary's share with the one that has it so far.
         selected_hash = snapshot.cluster_state.weights.canary_hash if snapshot.cluster_state.weights is not None else ""
         name = by_hash.get(desired.hash) or by_hash.get(selected_hash, "")
         stable_name = by_hash.get(desired.stable_hash)
         traffic = await self._traffic.set_weight(
-            RouteWrite(request.target, istio, request.fence, done.traffic),
+            RouteWrite(request.target, routing, request.fence, done.traffic),
             action.weight,
             canary=RequiredPods(name, action.canary_pods),
             stable=RequiredPods(stable_name, action.stable_pods) if stable_name and action.stable_pods else None,
@@ -245,5 +246,5 @@ def _managed(steps: Iterable[CanaryStep]) -> list[ManagedStep]:
 def experiment_action(request: Reconcile, snapshot: ClusterSnapshot) -> ExperimentMove | None:
     """What an experiment, or what is left of one, needs next."""
     return experiments.next_step(
-        wanted_of(request), snapshot.experiment, snapshot.cluster_state.experiments, request.at
+        request.wanted_sets, snapshot.experiment, snapshot.cluster_state.experiments, request.at
     )

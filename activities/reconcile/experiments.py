@@ -26,17 +26,15 @@ from tidegate.canary.experiments import (
     WantedSet,
     is_complete,
     shares_to_route,
-    wanted_sets,
 )
+from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.contract import (
     ErrorType,
     ExperimentSetState,
     Reconcile,
-    ReplicaSetState,
     Target,
     TrafficState,
 )
-from tidegate.manifests.steps import ExperimentStep
 
 STABLE = "stable"  # the `specRef` of a template that runs the stable version
 
@@ -87,8 +85,7 @@ class Experiments:
                 type=ErrorType.NOT_READY,
             )
         base = await self._cluster.get(REPLICA_SETS, namespace, name)
-        step = step_of(request)
-        template = next(each for each in step.templates if each.name == wanted.template)
+        template = next(each for each in request.experiment.templates if each.name == wanted.template)
         body = experiment_objects.build_set(wanted, template, base, request)
         _require(await self._cluster.create(REPLICA_SETS, namespace, body), REPLICA_SETS.kind, request)
         return f"Created ReplicaSet {wanted.name}"
@@ -125,26 +122,6 @@ async def _is_exposed(reader: Reader, found: Object, target: Target) -> bool:
     return service is not None and experiment_objects.belongs(service, target.name)
 
 
-def step_of(request: Reconcile) -> ExperimentStep:
-    """The experiment that is to stand, one without templates where none is."""
-    desired, steps = request.desired, request.manifest.canary.steps
-    if (
-        not desired.experiment
-        or desired.aborted
-        or desired.full
-        or desired.index is None
-        or desired.index >= len(steps)
-    ):
-        return ExperimentStep()
-    return steps[desired.index].experiment or ExperimentStep()
-
-
-def wanted_of(request: Reconcile) -> tuple[WantedSet, ...]:
-    """The templates that are to stand: none outside an experiment step, nor after an abort."""
-    desired = request.desired
-    return wanted_sets(step_of(request), f"{request.target.name}-{desired.hash}-{request.revision}-{desired.index}")
-
-
 def shares_of(traffic: TrafficState | None, sets: Sequence[ExperimentSet]) -> dict[str, int]:
     """What the routes say of the experiment's Services: percent, 0 for none, `UNEVEN` where they differ."""
     rows = traffic.routes if traffic is not None else ()
@@ -158,15 +135,14 @@ def experiment_weights(
     request: Reconcile, sets: Sequence[ExperimentSet], shares: Mapping[str, int]
 ) -> tuple[ExperimentWeight, ...]:
     """The shares that the experiment's Services are to get with the next write, and the pods that must be there."""
-    wanted = wanted_of(request)
-    given = shares_to_route(wanted, sets, shares)
+    given = shares_to_route(request.wanted_sets, sets, shares)
     return tuple(
         ExperimentWeight(
             service=each.service,
             weight=given[each.service],
             pods=RequiredPods(each.name, 1 if shares.get(each.service) else max(1, each.replicas)),
         )
-        for each in wanted
+        for each in request.wanted_sets
         if each.service in given
     )
 
@@ -181,7 +157,7 @@ def states(
             template=each.template,
             replica_set=each.name,
             hash=each.hash,
-            current=each.created,
+            current=each.current,
             available=each.available,
             complete=is_complete(by_name[each.name], each, shares),
         )

@@ -162,7 +162,8 @@ def _events(request: Reconcile, run: str, first: int, events: Sequence[Event]) -
 
 
 def _selector(request: Reconcile) -> dict[str, str]:
-    return dict(request.rollout["spec"]["selector"].get("matchLabels") or {})
+    selector = request.manifest.spec.selector
+    return dict(selector.match_labels) if selector is not None else {}
 
 
 def _give_up(error: ApplicationError, target: Target) -> None:

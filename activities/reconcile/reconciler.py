@@ -22,8 +22,8 @@ from activities.kubernetes.informers import Cache, Lister
 from activities.kubernetes.rejections import again, is_rejection, to_report, words
 from activities.kubernetes.seen import Seen, noting, run_of_activity
 from activities.reconcile.apply import ActionExecutor, ReconcileResult, experiment_action
-from activities.reconcile.cluster_state import ClusterSnapshot, Snapshots, rules_of
-from activities.reconcile.experiments import Experiments, states, wanted_of
+from activities.reconcile.cluster_state import ClusterSnapshot, Snapshots
+from activities.reconcile.experiments import Experiments, states
 from activities.reconcile.kubernetes_events import Publisher
 from activities.reconcile.rollout_objects import Kubernetes
 from activities.reconcile.rollout_status import StatusWriter
@@ -79,7 +79,6 @@ class Passes:
         self._cache = cache
         self._kubernetes = Kubernetes(cluster, cache)
         experiments = Experiments(cluster, self._kubernetes)
-        self._asked = Snapshots(cluster)
         self._moves = ActionExecutor(cluster, self._kubernetes, IstioTraffic(cluster), experiments)
         self._statuses = StatusWriter(cluster)
         self._publisher = Publisher(cluster)
@@ -140,13 +139,13 @@ class Passes:
 
     async def _act(self, request: Reconcile, done: ReconcileResult, reader: FreshReader) -> ClusterSnapshot:
         """What stands when there is nothing more to do, or when it is enough for one pass."""
-        begun, views = asyncio.get_running_loop().time(), Snapshots(reader)
+        begun, views = asyncio.get_running_loop().time(), Snapshots(reader, request)
         among: frozenset[str] | None = None
         for _ in range(MAX_ACTIONS):
             left = request.moves and request.desired.hash == request.desired.stable_hash
             done.work = Reason.REFUSED
             reader.lister.begin()
-            snapshot = await views.snapshot(request, among, left=left)
+            snapshot = await views.snapshot(among, left=left)
             among = snapshot.hashes | {request.desired.hash}
             if request.owner_uid and snapshot.owner != request.owner_uid:
                 target = request.target
@@ -157,7 +156,7 @@ class Passes:
                 break
             if await self._moves.fence(request, snapshot):
                 continue
-            at, rules = _position(request, snapshot), rules_of(request.manifest)
+            at, rules = _position(request, snapshot), request.manifest.rules
             if await self._moves.routes(
                 wanted_routes(at, snapshot.cluster_state, rules.canary, request.at), request, snapshot, done
             ):
@@ -178,7 +177,7 @@ class Passes:
         if not is_new and not is_known(words(error), known):
             raise again(error)  # it may be over in a moment
         try:
-            snapshot = await self._asked.snapshot(request)
+            snapshot = await Snapshots(self._cluster, request).snapshot()
         except ApplicationError:
             if is_new:
                 return Reconciled(
@@ -220,7 +219,7 @@ class Passes:
             replica_sets=snapshot.sets,
             selectors=dict(snapshot.cluster_state.selectors),
             traffic=snapshot.traffic,
-            experiment=states(snapshot.experiment, wanted_of(request), snapshot.cluster_state.experiments),
+            experiment=states(snapshot.experiment, request.wanted_sets, snapshot.cluster_state.experiments),
             not_ready_reason=await self._missing(request, snapshot),
             requeue_at=min(
                 filter(None, (requeue_at(snapshot.cluster_state), experiments.requeue_at(snapshot.experiment))),
@@ -257,9 +256,9 @@ class Passes:
         desired = request.desired
         hashes = (desired.stable_hash,) if desired.aborted else (desired.hash, desired.stable_hash)
         for found in filter(None, map(snapshot.cluster_state.of, hashes)):
-            if found.available < found.wanted:
+            if found.available < found.desired:
                 why = await self._kubernetes.why_not_ready(request.target.namespace, snapshot.objects[found.name])
-                text = f"{found.available} of {found.wanted} pods of {found.name} available"
+                text = f"{found.available} of {found.desired} pods of {found.name} available"
                 return "; ".join(filter(None, (text, why)))
         return ""
 
@@ -274,7 +273,8 @@ class Passes:
                 if error.type != ErrorType.CONFLICT:
                     raise
                 # Somebody wrote to it, which the cache may not show yet.
-                answer = await self._statuses.write(request, await self._asked.snapshot(request), created=done.created)
+                snapshot = await Snapshots(self._cluster, request).snapshot()
+                answer = await self._statuses.write(request, snapshot, created=done.created)
         except ApplicationError as error:
             log.warning("status_not_written", rollout=request.target.name, error=str(error))
             return False, None
@@ -282,7 +282,7 @@ class Passes:
 
 
 def _is_settled(request: Reconcile, snapshot: ClusterSnapshot) -> bool:
-    at, rules = _position(request, snapshot), rules_of(request.manifest)
+    at, rules = _position(request, snapshot), request.manifest.rules
     return converged(at, snapshot.cluster_state, rules, request.at) and experiment_action(request, snapshot) is None
 
 
@@ -298,5 +298,5 @@ def _position(request: Reconcile, snapshot: ClusterSnapshot) -> CanaryState:
         promoted_in_full=desired.full,
         revision=request.revision,
     )
-    shares = experiments.shares_to_route(wanted_of(request), snapshot.experiment, snapshot.cluster_state.experiments)
+    shares = experiments.shares_to_route(request.wanted_sets, snapshot.experiment, snapshot.cluster_state.experiments)
     return replace(position, weights=snapshot.cluster_state.weights, experiments=shares)

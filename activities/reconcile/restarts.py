@@ -16,7 +16,7 @@ from activities.kubernetes.client import PODS, ROLLOUTS, Cluster, Object
 from activities.kubernetes.ownership import uid_of
 from activities.kubernetes.rejections import again, is_rejection, to_report, words
 from activities.kubernetes.versions import Versions
-from activities.reconcile.cluster_state import spec_of
+from activities.reconcile.live_spec import LiveSpec
 from tidegate.canary.restarts import OldPod, may_go, moment
 from tidegate.contract import Activity, ErrorType, RestartedPods, RestartPods
 
@@ -58,9 +58,10 @@ class Restarts:
             raise again(error, REFUSED_AGAIN) from error
 
     async def _replace(self, request: RestartPods) -> RestartedPods:
+        live_spec = LiveSpec(request.manifest.spec)
         end = asyncio.get_running_loop().time() + self._look.total_seconds()
         while True:
-            left, replaced = await self._replace_some(request)
+            left, replaced = await self._replace_some(request, live_spec)
             if not left or (replaced and request.failing):
                 return RestartedPods(done=not left)
             if asyncio.get_running_loop().time() >= end:
@@ -69,11 +70,11 @@ class Restarts:
                 )
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
-    async def _replace_some(self, request: RestartPods) -> tuple[bool, bool]:
+    async def _replace_some(self, request: RestartPods, live_spec: LiveSpec) -> tuple[bool, bool]:
         """Delete what may go now; returns whether older pods were left, and whether one of them was deleted."""
         target = request.target
         live = await self._cluster.find(ROLLOUTS, target.namespace, target.name)
-        spec = spec_of(live, request.manifest)
+        spec = live_spec.spec(live)
         canary = spec.strategy.canary or request.manifest.canary
         found_sets = await self._versions.sets(target, uid_of(live))
         sets = [replica_sets.state(each) for each in found_sets]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,22 +40,24 @@ from activities.reconcile.kubernetes_events import Publisher
 from activities.reconcile.rollout_status import StatusWriter
 from activities.transport.errors import rejected
 from tidegate.analysis.history import StoredRun
+from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.contract import (
     Activity,
     Document,
     ErrorType,
     Fence,
-    Istio,
+    IstioRouting,
     Observation,
     ObserveRequest,
-    ReplicaSetState,
+    ParsedRollout,
     Target,
     TrafficState,
 )
+from tidegate.manifests.analysis_template import TemplateRef
 from tidegate.manifests.bake import bake_templates
 from tidegate.manifests.kinds import REVISION
 from tidegate.manifests.limits import excess_text, excesses
-from tidegate.manifests.rollout import Rollout
+from tidegate.manifests.rollout import Canary
 
 
 class Kubernetes:
@@ -117,15 +119,15 @@ class Kubernetes:
         pods = await self._versions.pods(namespace, found) if request.pods else []
         sets = [replica_sets.state(each, pods_of(each, pods)) for each in found]
         version = adopted(rollout, found, live)
-        canary = (rollout["spec"].get("strategy") or {}).get("canary") or {}
-        istio = _routing(rollout)
+        parsed = _parsed(rollout)
+        canary, routing = (parsed.canary, parsed.routing) if parsed is not None else (Canary(), None)
         services = {
             service: await reader.find(SERVICES, namespace, service)
-            for service in (canary.get("stableService"), canary.get("canaryService"))
+            for service in (canary.stable_service, canary.canary_service)
             if service
         }
-        virtual = await _virtual_services(reader, namespace, istio)
-        rule = str((istio.destination_rule or {}).get("name", "")) if istio else ""
+        virtual = await _virtual_services(reader, namespace, routing)
+        rule = routing.destination_rule.name if routing and routing.destination_rule else ""
         runs = await self._analysis_runs(live) if live is not None else []
         return Observation(
             at=datetime.now(UTC),
@@ -139,8 +141,8 @@ class Kubernetes:
             services=services,
             virtual_services={f"{found}.{where}": document for (found, where), document in virtual.items()},
             destination_rules={rule: await reader.find(DESTINATION_RULES, namespace, rule)} if rule else {},
-            templates=tuple(await self._templates(namespace, canary, _bake_templates(rollout))),
-            traffic=routes.read_traffic(virtual, istio, namespace) if istio else None,
+            templates=tuple(await self._templates(namespace, [*canary.template_refs(), *_bake_templates(parsed)])),
+            traffic=routes.read_traffic(virtual, routing, namespace) if routing else None,
             bake=self._bake,
             analysis_runs=tuple(run.name for run in runs),
             analyses_left=tuple(run.name for run in runs if not (run.phase and run.phase.completed)),
@@ -224,19 +226,12 @@ class Kubernetes:
         if has_object:
             await self._cluster.merge_status(ROLLOUTS, target.namespace, target.name, {"stableRS": hash_})
 
-    async def _templates(self, namespace: str, canary: dict[str, Any], bake: list[Object]) -> list[Object]:
-        """Templates that the strategy and the bake name, and those that they name in turn, each once."""
-        analyses = [canary.get("analysis"), *(step.get("analysis") for step in canary.get("steps") or [])]
-        wanted = [reference for analysis in analyses if analysis for reference in analysis.get("templates") or []]
-        wanted += bake
-        experiments = [step.get("experiment") for step in canary.get("steps") or []]
-        wanted += [
-            analysis for experiment in experiments if experiment for analysis in experiment.get("analyses") or []
-        ]
+    async def _templates(self, namespace: str, named: Iterable[TemplateRef]) -> list[Object]:
+        """Templates that a Rollout names, and those that they name in turn, each once."""
+        wanted = [(each.cluster_scope, each.template_name) for each in named]
         found: dict[tuple[bool, str], Object] = {}
         while wanted:
-            reference = wanted.pop()
-            key = (bool(reference.get("clusterScope")), str(reference.get("templateName", "")))
+            key = wanted.pop()
             if key in found or not key[1]:
                 continue
             resource, where = (CLUSTER_ANALYSIS_TEMPLATES, "") if key[0] else (ANALYSIS_TEMPLATES, namespace)
@@ -245,7 +240,8 @@ class Kubernetes:
                 for excess in excesses({"spec": template.get("spec")}):
                     raise rejected("Kubernetes", f"{resource.kind} '{key[1]}': {excess_text(excess)}")
                 found[key] = template
-                wanted.extend(template["spec"].get("templates") or [])
+                inner = template["spec"].get("templates") or []
+                wanted += [(bool(each.get("clusterScope")), str(each.get("templateName", ""))) for each in inner]
         return list(found.values())
 
     async def _analysis_runs(self, live: Object) -> list[StoredRun]:
@@ -269,22 +265,22 @@ class Kubernetes:
         return replica_sets.cannot_create(found)
 
 
-async def traffic(reader: Reader, namespace: str, istio: Istio) -> TrafficState | None:
+async def traffic(reader: Reader, namespace: str, istio: IstioRouting) -> TrafficState | None:
     """What the VirtualServices of a Rollout say; None where one is missing or cannot be understood."""
     return routes.read_traffic(await _virtual_services(reader, namespace, istio), istio, namespace)
 
 
 async def _virtual_services(
-    reader: Reader, namespace: str, istio: Istio | None
+    reader: Reader, namespace: str, istio: IstioRouting | None
 ) -> dict[tuple[str, str], Object | None]:
-    places = [routes.located(reference, namespace) for reference in istio.virtual_services] if istio else []
+    places = [setting.located(namespace) for setting in istio.virtual_services] if istio else []
     return {(name, where): await reader.find(VIRTUAL_SERVICES, where, name) for name, where in places}
 
 
-def _routing(rollout: Mapping[str, Any]) -> Istio | None:
-    """Where the traffic of a Rollout is split; None where it cannot be read, which no release takes."""
+def _parsed(rollout: Document) -> ParsedRollout | None:
+    """None for a Rollout that cannot be read, which no release takes: what it names is not looked for."""
     with suppress(ValueError):
-        return Istio.of(Rollout.model_validate(rollout).canary)
+        return ParsedRollout.read(rollout)
     return None
 
 
@@ -296,8 +292,9 @@ def _pod_labels(found: Object) -> dict[str, str]:
     return dict((found["spec"]["template"].get("metadata") or {}).get("labels") or {})
 
 
-def _bake_templates(rollout: Mapping[str, Any]) -> list[Object]:
+def _bake_templates(rollout: ParsedRollout | None) -> list[TemplateRef]:
     """Templates that are named for a bake; none where the annotation cannot be read, for which a release is refused."""
     with suppress(ValueError):
-        return bake_templates((rollout.get("metadata") or {}).get("annotations") or {}) or []
+        named = bake_templates(rollout.annotations) if rollout is not None else None
+        return [TemplateRef.model_validate(each) for each in named or ()]
     return []

@@ -17,18 +17,17 @@ from activities.kubernetes.json_patch import annotate
 from activities.kubernetes.workloads import Workloads, with_template
 from tidegate.canary.conditions import Moment, conditions, rejection
 from tidegate.canary.phase import ALL_STEPS, INVALID_SPEC, WORKLOAD_GENERATION, RolloutPhase, missing_pods
+from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.canary.status import Condition, RolloutStatus
 from tidegate.canary.template_hash import template_hash
 from tidegate.contract import (
     FLAGS,
     DesiredState,
     Document,
-    Istio,
     Meanwhile,
     Reconcile,
     Rejection,
     ReplicaCounts,
-    ReplicaSetState,
     RolloutObject,
     Target,
     WorkloadTemplate,
@@ -200,7 +199,7 @@ def _fields(live: Object, request: Reconcile, snapshot: ClusterSnapshot) -> Docu
 
 def _missing(request: Reconcile, snapshot: ClusterSnapshot, counts: ReplicaCounts) -> str:
     """What a Rollout that is under way lacks, in Argo's words; empty where it lacks nothing."""
-    old = 0 if Istio.of(request.manifest.canary) else counts.current - counts.updated
+    old = 0 if request.manifest.routing else counts.current - counts.updated
     if missing := next(missing_pods(counts.updated, counts.available, counts.desired, old=old), ""):
         refused = _without_pods(request, snapshot)
         return f"{missing}; {refused.name}: {refused.no_pods}" if refused is not None else missing
@@ -231,7 +230,7 @@ def _is_since(live: Object, flag: str, set_by: Mapping[str, str]) -> bool:
 
 def _lends(workload: WorkloadTemplate, request: Reconcile) -> bool:
     """Whether the version has the template that the workload lends now."""
-    return template_hash(workload.template) == template_hash(request.rollout["spec"].get("template") or {})
+    return template_hash(workload.template) == template_hash(request.manifest.spec.template)
 
 
 def _weights(desired: DesiredState, snapshot: ClusterSnapshot) -> Document | None:

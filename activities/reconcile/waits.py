@@ -56,7 +56,7 @@ class Waits:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         with self._cache.lister() as lister:
-            wait = _Wait(FreshReader(self._cluster, lister, Seen(request.seen)))
+            wait = _Wait(FreshReader(self._cluster, lister, Seen(request.seen)), request)
             while not await _differs(request, wait):
                 await self._between_looks(lister)
         if (left := begun + GATHER.total_seconds() - loop.time()) > 0:
@@ -70,8 +70,9 @@ class _Wait:
         hashes: of the versions that stood at the last look.
     """
 
-    def __init__(self, reader: FreshReader) -> None:
+    def __init__(self, reader: FreshReader, request: AwaitChange) -> None:
         self.reader = reader
+        self.snapshots = Snapshots(reader, request)
         self.hashes: frozenset[str] | None = None
 
 
@@ -80,7 +81,7 @@ async def _differs(request: AwaitChange, wait: _Wait) -> bool:
     among = None if lister.synced else wait.hashes
     lister.begin()
     try:
-        snapshot = await Snapshots(wait.reader).snapshot(request, among)
+        snapshot = await wait.snapshots.snapshot(among)
     except ApplicationError as error:
         if error.non_retryable:
             raise

@@ -1,4 +1,4 @@
-"""Where a secret is looked for when Vault does not give it: mounted Secret files, then the environment."""
+"""Fallbacks for a secret that Vault does not give: mounted Secret files, then the environment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PASSED_ON: Final = (ErrorType.NOT_FOUND, ErrorType.UNAVAILABLE)
 
 
 class SecretSource(NamedTuple):
-    """One place of secrets, and what it is called in the log."""
+    """One location of secrets, and what it is called in the log."""
 
     name: str
     secrets: Secrets
@@ -35,20 +35,20 @@ class FallbackSecrets:
     """Places that are asked in order; implements the port `Secrets`.
 
     The next is asked where one does not have a secret or does not answer, never where it refuses: a policy that keeps a
-    secret from a worker is not to be got round. The log says once for each path from which place it comes.
+    secret from a worker is not to be got round. The log says once for each path from which location it comes.
     """
 
     def __init__(self, sources: Sequence[SecretSource]) -> None:
-        """`sources` holds at least one place."""
+        """`sources` holds at least one location."""
         self._sources = tuple(sources)
-        self._said: set[tuple[str, str]] = set()
+        self._logged: set[tuple[str, str]] = set()
 
     async def read(self, path: str) -> Mapping[str, str]:
-        """The secret from the first place that gives it. Raises ApplicationError as `Secrets` does."""
+        """The secret from the first location that gives it. Raises ApplicationError as `Secrets` does."""
         return await self._first(path, "read")
 
     async def refresh(self, path: str) -> Mapping[str, str]:
-        """The same, as it stands now."""
+        """The secret without a cache."""
         return await self._first(path, "refresh")
 
     async def _first(self, path: str, how: Literal["read", "refresh"]) -> Mapping[str, str]:
@@ -61,17 +61,17 @@ class FallbackSecrets:
                     raise
                 missed.append(error)
             else:
-                self._say(path, source.name, missed)
+                self._log_source(path, source.name, missed)
                 return secret
-        # A place that did not answer may have it: only then is there any use in asking again.
+        # A location that did not answer may have it: only then is there any use in asking again.
         raise next((error for error in missed if error.type == ErrorType.UNAVAILABLE), missed[0])
 
-    def _say(self, path: str, source: str, missed: Sequence[ApplicationError]) -> None:
-        if (path, source) in self._said:
+    def _log_source(self, path: str, source: str, missed: Sequence[ApplicationError]) -> None:
+        if (path, source) in self._logged:
             return
-        self._said.add((path, source))
-        say = log.warning if missed else log.info
-        say("secret", path=path, source=source, not_from=[error.message for error in missed])
+        self._logged.add((path, source))
+        write = log.warning if missed else log.info
+        write("secret", path=path, source=source, not_from=[error.message for error in missed])
 
 
 class FolderSecrets:
@@ -91,9 +91,9 @@ class FolderSecrets:
     def _read(self, path: str) -> dict[str, str]:
         try:
             root = self._folder.resolve()
-            place = (root / path).resolve()
+            location = (root / path).resolve()
             # All files of one version, though the link be exchanged in between.
-            version = (place / _DATA).resolve() if (place / _DATA).is_dir() else place
+            version = (location / _DATA).resolve() if (location / _DATA).is_dir() else location
             if not version.is_relative_to(root / path):
                 raise rejected(str(self._folder), f"{path}: it leads out of the folder")
             if not version.is_dir():
@@ -131,7 +131,7 @@ class EnvironmentSecrets:
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        """`environment` is where variables are looked for."""
+        """`environment` holds the variables."""
         self._environment = environment
 
     async def read(self, path: str) -> Mapping[str, str]:

@@ -27,9 +27,9 @@ class Secrets(Protocol):
         ...
 
     async def refresh(self, path: str) -> Mapping[str, str]:
-        """The secret as it stands now: for a consumer whose credential was refused.
+        """The secret without a cache: for a consumer with a rejected credential.
 
-        While the store is away this may be what was read before; whoever finds the same reports the refusal.
+        While the store is away it may be the last one read; a consumer that gets the same one reports the rejection.
         """
         ...
 
@@ -63,7 +63,7 @@ def variable(path: str, key: str) -> str:
 
 
 def is_of_users(path: str) -> bool:
-    """Whether a manifest can name what stands at `path`, in whichever store."""
+    """True when a manifest can name the secret at `path`, in any store."""
     # As variables, which tell the fewest paths apart: neither case nor punctuation makes a difference there.
     return USERS.upper() in variable(path, "").split("__")
 
@@ -92,7 +92,7 @@ def users_tree(path: str) -> str:
 class NamedSecrets:
     """Kubernetes Secrets by namespace and name: all that a manifest can name, and nothing else of `store`.
 
-    They stand under `tree`, as `secret/namespaces/<namespace>/<name>`. Raises ValueError for a `tree` that could hold
+    They are under `tree`, as `secret/namespaces/<namespace>/<name>`. Raises ValueError for a `tree` that could hold
     others.
     """
 
@@ -103,7 +103,7 @@ class NamedSecrets:
         users_tree(self.tree)
 
     async def read(self, namespace: str, name: str, *, fresh: bool = False) -> Mapping[str, str]:
-        """Content of a Secret, with `fresh` as it stands now. Raises ApplicationError as `Secrets` does."""
+        """Content of a Secret, with `fresh` past any cache. Raises ApplicationError as `Secrets` does."""
         for part in (namespace, name):
             check_name(part, f"{namespace}/{name}")
         path = f"{self.tree}/{namespace}/{name}"
@@ -112,7 +112,7 @@ class NamedSecrets:
 
 @dataclass(frozen=True)
 class NoSecrets:
-    """The store of whoever is given none; implements the port `Secrets`. `why` is what there is to know or to do."""
+    """The store of a process without one; implements the port `Secrets`. `why` is the cause or the remedy."""
 
     why: str
 

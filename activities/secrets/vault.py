@@ -47,22 +47,17 @@ _STATUS: dict[type[exceptions.VaultError], int] = {
 
 
 class VaultSettings(BaseModel):
-    """Where Vault is and who asks.
-
-    `namespace` is Vault Enterprise's, `ca_file` a PEM bundle for a private authority. `timeout_seconds` limits one
-    request, `cache_seconds` is how long a secret is used before it is read again; `used_while_away` is whether it is
-    used for longer than that while Vault is away.
-    """
+    """Access to Vault."""
 
     model_config = ConfigDict(frozen=True)
 
     address: str
     login: Login
-    namespace: str = ""
-    ca_file: Path | None = None
-    timeout_seconds: float = Field(default=5.0, gt=0)
-    cache_seconds: float = Field(default=300.0, ge=0)
-    used_while_away: bool = True
+    namespace: str = ""  # of Vault Enterprise
+    ca_file: Path | None = None  # PEM bundle for a private authority
+    timeout_seconds: float = Field(default=5.0, gt=0)  # of one request
+    cache_seconds: float = Field(default=300.0, ge=0)  # time for which a secret is used before it is read again
+    used_while_away: bool = True  # a secret is used for longer than that while Vault is away
 
 
 @dataclass(frozen=True)
@@ -74,7 +69,7 @@ class _Cached:
 class Vault:
     """The secrets that activities use; implements the port `Secrets`.
 
-    Callers that want the same path at the same time share one lookup. A credential that its consumer refuses is read
+    Callers that want the same path at the same time share one reading. A credential that its consumer refuses is read
     again with `refresh`, so a rotated key is picked up at once and not when the cache expires. While Vault is away,
     what was read before is used on.
     """
@@ -85,7 +80,7 @@ class Vault:
         self._clock = clock
         self._store = _Store(settings, clock)
         self._cache: dict[str, _Cached] = {}
-        self._lookups: dict[str, asyncio.Task[Mapping[str, str]]] = {}
+        self._reads: dict[str, asyncio.Task[Mapping[str, str]]] = {}
 
     async def read(self, path: str) -> Mapping[str, str]:
         """The secret at `path`, mount first: `secret/argo-rollouts/datadog`; possibly from memory.
@@ -98,23 +93,23 @@ class Vault:
         return await self.refresh(path)
 
     async def refresh(self, path: str) -> Mapping[str, str]:
-        """The secret at `path` as it stands now, or as it was last read while Vault is away; raises what `read` raises.
+        """The secret at `path` without the cache, or the last one read while Vault is away. Raises as `read`.
 
-        So whoever was refused with a credential finds the same one again, and reports the refusal.
+        So a consumer with a rejected credential gets the same one again, and reports the rejection.
         """
-        lookup = self._lookups.get(path)
-        if lookup is None:
-            lookup = self._lookups[path] = asyncio.create_task(self._look_up(path))
-            lookup.add_done_callback(partial(self._looked_up, path))
+        reading = self._reads.get(path)
+        if reading is None:
+            reading = self._reads[path] = asyncio.create_task(self._read_path(path))
+            reading.add_done_callback(partial(self._on_read, path))
         # One caller that is cancelled must not take the answer away from the others.
-        return await asyncio.shield(lookup)
+        return await asyncio.shield(reading)
 
     async def close(self) -> None:
         """Forget every secret and close the connections."""
         self._cache.clear()
         await asyncio.to_thread(self._store.close)
 
-    async def _look_up(self, path: str) -> Mapping[str, str]:
+    async def _read_path(self, path: str) -> Mapping[str, str]:
         secret: Mapping[str, str]
         try:
             secret = await asyncio.to_thread(self._store.read, path)
@@ -129,10 +124,10 @@ class Vault:
         self._cache[path] = _Cached(secret, self._clock() + seconds)
         return secret
 
-    def _looked_up(self, path: str, lookup: asyncio.Task[Mapping[str, str]]) -> None:
-        del self._lookups[path]
-        if not lookup.cancelled():
-            lookup.exception()  # retrieved, in case that every caller was cancelled
+    def _on_read(self, path: str, reading: asyncio.Task[Mapping[str, str]]) -> None:
+        del self._reads[path]
+        if not reading.cancelled():
+            reading.exception()  # retrieved, in case that every caller was cancelled
 
 
 class _Store:
@@ -143,7 +138,7 @@ class _Store:
         self._clock = clock
         self._lease = Lease("")
         self._used_from = 0.0
-        self._wanted_seconds = 0.0
+        self._full_lease_seconds = 0.0
         self._lock = threading.Lock()
         self._client = hvac.Client(
             url=settings.address,
@@ -197,7 +192,7 @@ class _Store:
     def _renew(self) -> bool:
         if not self._lease.renewable:
             return False
-        asked_at = self._clock()
+        requested_at = self._clock()
         try:
             lease = Lease.of(self._client.auth.token.renew_self())
         except requests.RequestException as error:
@@ -205,9 +200,9 @@ class _Store:
         except (exceptions.VaultError, TypeError, KeyError, ValueError) as error:
             log.info("vault token not renewed", error=type(error).__name__)
             return False
-        if 0 < lease.seconds < self._wanted_seconds * _TOO_LITTLE:
+        if 0 < lease.seconds < self._full_lease_seconds * _TOO_LITTLE:
             return False
-        self._use(lease, asked_at)
+        self._use(lease, requested_at)
         log.info("vault token renewed", seconds=lease.seconds)
         return True
 
@@ -218,7 +213,7 @@ class _Store:
     def _log_in(self) -> None:
         method = self._login.method
         self._client.token = ""
-        asked_at = self._clock()
+        requested_at = self._clock()
         try:
             lease = self._login.obtain(self._client)
         except OSError as error:
@@ -232,8 +227,8 @@ class _Store:
             raise failed from None
         except (TypeError, KeyError, ValueError) as error:
             raise unavailable(SYSTEM, f"login by {method}: the answer is not Vault's") from error
-        self._wanted_seconds = lease.seconds
-        self._use(lease, asked_at)
+        self._full_lease_seconds = lease.seconds
+        self._use(lease, requested_at)
         log.info("vault login", method=method)
 
     def _read(self, path: str) -> dict[str, str]:
@@ -262,6 +257,6 @@ class _Store:
 
 
 def _failure(status: int, what: str, error: exceptions.VaultError, secrets: Iterable[str]) -> ApplicationError:
-    """The failure in Vault's own words, or those of what stands before it, which may repeat what it was sent."""
-    said = mask(", ".join(map(str, error.errors or ())), secrets)[:_LONGEST_DETAIL]
-    return failure(SYSTEM, status, f"{what}: {said or type(error).__name__}", {}, datetime.now(UTC))
+    """The failure in the words of Vault or of a proxy before it, which may repeat the request."""
+    text = mask(", ".join(map(str, error.errors or ())), secrets)[:_LONGEST_DETAIL]
+    return failure(SYSTEM, status, f"{what}: {text or type(error).__name__}", {}, datetime.now(UTC))

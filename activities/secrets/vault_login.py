@@ -1,4 +1,4 @@
-"""Who asks Vault: by AppRole, a pod's service account or a token, and for how long the token is lent."""
+"""Logins to Vault: by AppRole, a pod's service account or a token, and the lease of its token."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Lease:
 
     @classmethod
     def of(cls, answer: Any) -> Lease:
-        """From Vault's answer to a login or a renewal. Raises TypeError, KeyError or ValueError for anything else."""
+        """The lease in Vault's answer to a login or renewal. Raises TypeError, KeyError or ValueError for any other."""
         auth = answer["auth"]
         return cls(str(auth["client_token"]), float(auth.get("lease_duration") or 0), bool(auth.get("renewable")))
 
@@ -29,7 +29,7 @@ class _Login(BaseModel):
 
 
 class TokenLogin(_Login):
-    """A token that somebody else renews, in a file (as Vault Agent writes it) or as a value."""
+    """A token that another process renews, in a file (as Vault Agent writes it) or as a value."""
 
     method: Literal["token"] = "token"
     token: SecretStr = SecretStr("")
@@ -41,7 +41,7 @@ class TokenLogin(_Login):
         return self
 
     def secrets(self) -> tuple[str, ...]:
-        """What must never be shown; what cannot be read was not sent."""
+        """Strings to mask; a file that cannot be read was not sent."""
         return _readable(self.token, self.token_file)
 
     def obtain(self, client: Any) -> Lease:
@@ -66,7 +66,7 @@ class AppRoleLogin(_Login):
         return self
 
     def secrets(self) -> tuple[str, ...]:
-        """What must never be shown; what cannot be read was not sent."""
+        """Strings to mask; a file that cannot be read was not sent."""
         return _readable(self.role_id, self.role_id_file) + _readable(self.secret_id, self.secret_id_file)
 
     def obtain(self, client: Any) -> Lease:
@@ -89,7 +89,7 @@ class KubernetesLogin(_Login):
     mount: str = "kubernetes"
 
     def secrets(self) -> tuple[str, ...]:
-        """What must never be shown; what cannot be read was not sent."""
+        """Strings to mask; a file that cannot be read was not sent."""
         return _readable(SecretStr(""), self.jwt_file)
 
     def obtain(self, client: Any) -> Lease:

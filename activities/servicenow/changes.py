@@ -57,7 +57,7 @@ class _FromTemplate(BaseModel):
 
 
 class Changes:
-    """The change requests of one instance, looked for before they are created."""
+    """The change requests of one instance, each searched for before it is created."""
 
     def __init__(self, session: Session, settings: ServiceNowSettings) -> None:
         self._session = session
@@ -65,7 +65,7 @@ class Changes:
         self._changes = RecordTable(session, "change_request")
 
     def activities(self) -> list[Callable[..., Any]]:
-        """What a worker registers."""
+        """Activities that a worker registers."""
         return [self.open_change, self.close_change]
 
     @activity.defn(name=Activity.OPEN_CHANGE)
@@ -86,14 +86,15 @@ class Changes:
         if self._settings.change_template and (created or row.state == NEW):
             # The API for templates ignores columns that its administrators did not open, and knows no displayed names.
             row = await self._changes.update(row.sys_id, {**body, **columns.all}, displayed=True)
-        row = await self._advance(row, IMPLEMENT, {"start_date": _time(request.begin)})
+        row = await self._advance(row, IMPLEMENT, {"start_date": _time(request.start)})
         return await self._reference(row, created, f"{row.number} is open")
 
     @activity.defn(name=Activity.CLOSE_CHANGE)
     async def close_change(self, request: CloseChange) -> ChangeRef:
-        """Close the change with its outcome; what people closed or canceled stays as it is. Raises as `open_change`.
+        """Close the change with its outcome; one that operators closed or canceled stays as it is. Raises as
+        `open_change`.
 
-        A change that is not there is `Unavailable`: it may be opened yet.
+        A missing change is `Unavailable`: it may still be opened.
         """
         row = await self._changes.find(correlation_id_of(request.correlation_id))
         if row is None:
@@ -146,5 +147,5 @@ class Changes:
         return ChangeRef(number=row.number, sys_id=row.sys_id, url=link, created=created, message=message)
 
 
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime(TIME)
+def _time(time: datetime) -> str:
+    return time.astimezone(UTC).strftime(TIME)

@@ -1,4 +1,4 @@
-"""Draws the evidence of a release as a PNG, for people who look at an incident and not at a terminal."""
+"""Draws the evidence of a release as a PNG, for readers of an incident."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tidegate.analysis.status import Phase
 from tidegate.contract import Chart, Curve, LimitKind
 from tidegate.manifests.plain_text import one_line
 
-MAX_CURVES = 12  # more are named, not drawn: nobody reads a picture that is metres long
+MAX_CURVES = 12  # more are named, not drawn: a picture of metres cannot be read
 WIDTH_INCHES, CURVE_INCHES, WEIGHTS_INCHES, DPI = 10.0, 2.0, 1.6, 100
 MAX_NAME = 80
 SECONDS_OF_A_DAY = 86_400
@@ -34,8 +34,8 @@ def draw(chart: Chart) -> bytes:
     for panel, curve in zip(panels, curves, strict=False):
         _draw_curve(panel, curve)
     _draw_weights(panels[-1], chart)
-    left_out = len(chart.curves) - len(curves)
-    figure.suptitle(_plain(chart.title) + (f" ({left_out} more metrics are not drawn)" if left_out else ""))
+    omitted = len(chart.curves) - len(curves)
+    figure.suptitle(_plain(chart.title) + (f" ({omitted} more metrics are not drawn)" if omitted else ""))
     target = io.BytesIO()
     figure.savefig(target, format="png")
     return target.getvalue()
@@ -70,12 +70,12 @@ def _draw_weights(panel: Axes, chart: Chart) -> None:
     panel.set_xlabel("UTC", fontsize="small")
 
 
-def _day(moment: datetime) -> float:
+def _day(time: datetime) -> float:
     """Time as matplotlib counts it: days since 1970."""
-    return moment.timestamp() / SECONDS_OF_A_DAY
+    return time.timestamp() / SECONDS_OF_A_DAY
 
 
 def _plain(text: str) -> str:
-    """Names and conditions are somebody else's: no formula is made of them (matplotlib, mathtext)."""
+    """The text without formulas: names and conditions are not ours (matplotlib, mathtext)."""
     short = text if len(text) <= MAX_NAME else f"{text[: MAX_NAME - 3]}..."
     return one_line(short).replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""What records in ServiceNow say beside their cause: columns by settings, by annotations where allowed, and links."""
+"""Columns of records in ServiceNow beside their cause: by settings, by annotations where allowed, and links."""
 
 from __future__ import annotations
 
@@ -24,56 +24,48 @@ GRAPH_URL = "https://app.datadoghq.com/metric/explorer?exp_query={query}&from_ts
 
 
 class ServiceNowSettings(BaseModel):
-    """Where incidents and changes are opened, and what they say beside their cause.
-
-    The secret at `secret_path` holds `username` and `password`, or `client_id` and `client_secret` for OAuth (grant
-    client_credentials), and `url` unless it is given here. `fields` are further columns of an incident with their
-    templates, such as `{"assignment_group": "On-call {namespace}"}`, `change_fields` those of a change; names of groups
-    and people are understood as they are displayed. `allowed_fields` are the columns that annotations of a Rollout may
-    set. `resolve_code` is the resolution code of incidents, `success_code` and `failure_code` the close codes of
-    changes. `change_template` is the sys_id of a standard change template. `temporal_ui` is the base URL of the
-    Temporal UI with its namespace. `graph_url` has places for `{query}`, `{from_ts}` and `{to_ts}` (unix milliseconds).
-    `timeout_seconds` limits one request.
-    """
+    """Access to ServiceNow, and columns of its records."""
 
     model_config = ConfigDict(frozen=True)
 
-    url: str = ""
+    url: str = ""  # empty: `url` of the secret
+    # With `username` and `password`, or `client_id` and `client_secret` for OAuth (grant client_credentials).
     secret_path: str = "secret/tidegate/servicenow"  # noqa: S105  a path
+    # Columns of an incident, such as `{"assignment_group": "On-call {namespace}"}`: names are as displayed.
     fields: dict[Column, Template] = {}
-    allowed_fields: tuple[Column, ...] = ALLOWED_FIELDS
-    resolve_code: str = "Solution provided"
-    change_template: str = Field(default="", pattern=r"^([0-9a-f]{32})?$")
-    change_fields: dict[Column, Template] = {}
-    success_code: str = "successful"
+    allowed_fields: tuple[Column, ...] = ALLOWED_FIELDS  # columns that annotations of a Rollout may set
+    resolve_code: str = "Solution provided"  # resolution code of incidents
+    change_template: str = Field(default="", pattern=r"^([0-9a-f]{32})?$")  # sys_id of a standard change template
+    change_fields: dict[Column, Template] = {}  # columns of a change, as `fields`
+    success_code: str = "successful"  # close codes of changes
     failure_code: str = "unsuccessful"
-    temporal_ui: str = ""
-    graph_url: str = GRAPH_URL
-    timeout_seconds: float = Field(default=15.0, gt=0)
+    temporal_ui: str = ""  # base URL of the Temporal UI with its namespace
+    graph_url: str = GRAPH_URL  # with `{query}`, `{from_ts}` and `{to_ts}` (unix milliseconds)
+    timeout_seconds: float = Field(default=15.0, gt=0)  # of one request
 
 
 @dataclass(frozen=True)
 class RecordColumns:
-    """Columns of a new record: what settings say, what annotations ask for over that, and what could not be done."""
+    """Columns of a new record: those of settings, those requested by annotations, and complaints about others."""
 
     fixed: Mapping[str, str]
-    asked: Mapping[str, str]
+    requested: Mapping[str, str]
     complaints: tuple[str, ...]
 
     @property
     def all(self) -> dict[str, str]:
-        """Those of the settings, and those asked for over them."""
-        return {**self.fixed, **self.asked}
+        """Columns of the settings, overridden by requested ones."""
+        return {**self.fixed, **self.requested}
 
 
 def columns_of(
-    templates: Mapping[str, str], asked: Mapping[str, str], allowed: Iterable[str], facts: Facts
+    templates: Mapping[str, str], requested: Mapping[str, str], allowed: Iterable[str], facts: Facts
 ) -> RecordColumns:
-    """The columns with their facts in place. What cannot be used is left out and complained of, never raised."""
+    """The columns with their facts in place. One that cannot be used is a complaint, not an error."""
     fixed = {name: render(template, facts)[:MAX_VALUE] for name, template in templates.items()}
     granted: dict[str, str] = {}
     complaints = []
-    for name, template in asked.items():
+    for name, template in requested.items():
         try:
             granted[name] = _granted(name, template, frozenset(allowed), facts)
         except ValueError as error:
@@ -87,9 +79,9 @@ def described(description: str, complaints: Iterable[str], length: int) -> str:
 
 
 def plain_columns(body: Mapping[str, str]) -> dict[str, str]:
-    """Columns as they are sent: nothing in them acts on a reader.
+    """Columns as they are sent, without markup that acts on a reader.
 
-    A journal shows what stands between `[code]` as HTML, and mails show all of it so: neither begins in a text of ours.
+    A journal shows text between `[code]` tags as HTML, and mails show all of it so: no text of ours starts one.
     """
     return {name: _TAG.sub("\u2039", _CODE.sub(r"(\1code)", harmless(text))) for name, text in body.items()}
 
@@ -103,21 +95,21 @@ def links(facts: Facts, graphs: Iterable[Graph], temporal_ui: str, graph_url: st
     """Lines with the addresses of the run in the Temporal UI and of the graphs, as far as settings say where."""
     lines = []
     if temporal_ui and facts.workflow:
-        place = f"{quote(facts.workflow, safe='')}/{quote(facts.run, safe='')}"
-        lines.append(f"Temporal: {temporal_ui.rstrip('/')}/workflows/{place}/history")
+        path = f"{quote(facts.workflow, safe='')}/{quote(facts.run, safe='')}"
+        lines.append(f"Temporal: {temporal_ui.rstrip('/')}/workflows/{path}/history")
     if graph_url:
         lines += [f"Graph of {graph.metric}: {_graph(graph, graph_url)}" for graph in graphs]
     return lines
 
 
 def _graph(graph: Graph, template: str) -> str:
-    told = {
+    values = {
         "{query}": quote(graph.query, safe=""),
-        "{from_ts}": str(round(graph.begin.timestamp() * 1000)),
+        "{from_ts}": str(round(graph.start.timestamp() * 1000)),
         "{to_ts}": str(round(graph.end.timestamp() * 1000)),
     }
-    for place, value in told.items():  # no quoted query holds a brace
-        template = template.replace(place, value)
+    for placeholder, value in values.items():  # no quoted query holds a brace
+        template = template.replace(placeholder, value)
     return template
 
 

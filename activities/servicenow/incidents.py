@@ -62,8 +62,8 @@ class _File(BaseModel):
 class ServiceNow:
     """Incidents and changes of one instance.
 
-    The platform has no unique keys, so everything is looked for before it is created; the workflow sees to it that
-    only one attempt for a cause runs at a time.
+    The platform has no unique keys, so every record is searched for before it is created. The workflow runs one attempt
+    for a cause at a time.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class ServiceNow:
         self._changes = Changes(self._session, self._settings)
 
     def activities(self) -> list[Callable[..., Any]]:
-        """What a worker registers."""
+        """Activities that a worker registers."""
         return [self.open_incident, self.note_incident, self.resolve_incidents, *self._changes.activities()]
 
     @activity.defn(name=Activity.OPEN_INCIDENT)
@@ -110,9 +110,9 @@ class ServiceNow:
 
     @activity.defn(name=Activity.NOTE_INCIDENT)
     async def note_incident(self, request: IncidentNote) -> None:
-        """Add a work note, unless it stands there. Raises as `open_incident` does.
+        """Add a work note, unless it exists. Raises as `open_incident` does.
 
-        An incident that is not there is `Unavailable`: notes are effects of their own, which may come before it.
+        A missing incident is `Unavailable`: notes are effects of their own, which may come before it.
         """
         row = await self._incidents.find(correlation_id_of(request.correlation_id))
         if row is None:
@@ -123,19 +123,20 @@ class ServiceNow:
 
     @activity.defn(name=Activity.RESOLVE_INCIDENTS)
     async def resolve_incidents(self, request: ResolveIncidents) -> ResolvedIncidents:
-        """Resolve, with a note, the open incidents that earlier runs of this release left. Raises as `open_incident`.
+        """Resolve, with a note, the open incidents of earlier runs of this release. Raises as `open_incident`.
 
-        What people resolved, closed or canceled stays as it is, and so does what they opened again after this.
+        Incidents that operators resolved, closed or canceled stay as they are, and so do those that they opened again
+        after this.
         """
         mark = _mark(f"{request.release}/{request.revision}/{request.run_id}/healthy")
-        left = await self._left_open(request)
-        numbers = [row.number for row in left if await self._resolve(row, request.text, mark)]
+        rows = await self._open_earlier(request)
+        numbers = [row.number for row in rows if await self._resolve(row, request.text, mark)]
         if not numbers:
             return ResolvedIncidents(message="no incident was left open")
         log.info("incidents resolved", numbers=numbers)
         return ResolvedIncidents(message=f"resolved: {', '.join(numbers)}", numbers=tuple(numbers))
 
-    async def _left_open(self, request: ResolveIncidents) -> list[Row]:
+    async def _open_earlier(self, request: ResolveIncidents) -> list[Row]:
         prefix = correlation_prefix(request.release)
         query = f"correlation_idSTARTSWITH{prefix}^correlation_display={DISPLAY}^stateNOT IN{','.join(ENDED)}"
         rows = await self._incidents.rows(f"{query}^ORDERBYsys_created_on")
@@ -144,7 +145,7 @@ class ServiceNow:
     async def _resolve(self, row: Row, text: str, mark: str) -> bool:
         if await self._incidents.has_note(row.sys_id, mark):
             return False
-        if (await self._incidents.read(row.sys_id)).state in ENDED:  # somebody was faster
+        if (await self._incidents.read(row.sys_id)).state in ENDED:  # it was closed meanwhile
             return False
         # In one request, so that a crash leaves no note without its resolution.
         body = {
@@ -176,8 +177,8 @@ class ServiceNow:
         return row
 
     async def _complete(self, row: Row, request: IncidentRequest) -> None:
-        wanted = list(request.attachments) + [CHART] * (request.chart is not None)
-        there = await self._attached(row) if wanted else frozenset()
+        expected = list(request.attachments) + [CHART] * (request.chart is not None)
+        there = await self._attached(row) if expected else frozenset()
         for name, document in request.attachments.items():
             if name not in there:
                 await self._attach(row, name, Body(harmless_json(json.dumps(document, indent=2, ensure_ascii=False))))
@@ -195,11 +196,11 @@ class ServiceNow:
 
 
 def _is_earlier(row: Row, prefix: str, request: ResolveIncidents) -> bool:
-    """Whether an abort before this run of the release opened the incident."""
-    place = _ABORT.fullmatch(row.correlation_id.removeprefix(prefix))
-    if place is None or not row.correlation_id.startswith(prefix):
+    """True when an abort before this run of the release opened the incident."""
+    match = _ABORT.fullmatch(row.correlation_id.removeprefix(prefix))
+    if match is None or not row.correlation_id.startswith(prefix):
         return False
-    revision, run_id = int(place["revision"]), place["run"]
+    revision, run_id = int(match["revision"]), match["run"]
     if revision != request.revision:
         return revision < request.revision
     # Of two runs of one revision nothing but the time says which was first.

@@ -24,7 +24,7 @@ OAUTH_PATH = "/oauth_token.do"
 
 @dataclass(frozen=True)
 class _Access:
-    """How one request gets in: where to, with which header, and what must never be shown."""
+    """Base URL, header and secrets of one request."""
 
     url: str
     authorization: str = field(repr=False)
@@ -33,7 +33,7 @@ class _Access:
 
 @dataclass(frozen=True)
 class Body:
-    """What is sent, and its media type."""
+    """Content of a request, and its media type."""
 
     content: str | bytes | None
     type: str = JSON_TYPE
@@ -67,7 +67,7 @@ class Session:
         self._token = ""
 
     async def address(self) -> str:
-        """Base URL of the instance. Raises ApplicationError when nobody says it."""
+        """Base URL of the instance. Raises ApplicationError without one."""
         return (await self._access()).url
 
     async def call(self, method: str, path: str, query: Mapping[str, str], body: Body | None = None) -> Any:

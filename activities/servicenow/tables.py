@@ -34,7 +34,7 @@ _INPUT = {"sysparm_input_display_value": "true", "sysparm_exclude_reference_link
 
 
 class Row(BaseModel):
-    """What every record has; `sys_created_on` is UTC, as the platform stores it."""
+    """Columns of every record; `sys_created_on` is UTC, as the platform stores it."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -45,7 +45,7 @@ class Row(BaseModel):
     sys_created_on: str = ""
 
     def column(self, name: str) -> str:
-        """What stands in a column as text; "" for a column that did not come."""
+        """Content of a column as text; "" for a missing one."""
         value = (self.__pydantic_extra__ or {}).get(name, "")
         return value if isinstance(value, str) else str(value)
 
@@ -59,7 +59,7 @@ class JournalField(BaseModel):
 
 
 class RecordTable:
-    """One table of an instance. The platform has no unique keys, so everything is looked for before it is created."""
+    """One table of an instance. The platform has no unique keys: every record is searched for before it is created."""
 
     def __init__(self, session: Session, name: str) -> None:
         self._session = session
@@ -82,47 +82,49 @@ class RecordTable:
         return parse(Row, await self._session.call("GET", f"{self._path}/{sys_id}", {"sysparm_fields": _FIELDS}))
 
     async def create(self, body: Mapping[str, str], columns: RecordColumns) -> Row:
-        """A new row with these columns, in which names of groups and people are as displayed.
+        """A new row with these columns, in which names of groups and users are as displayed.
 
-        The columns come before those of `body`. One that the Rollout asks for and the instance does not take is left
-        to the settings; the row's description, which is part of `body`, says so.
+        The columns come before those of `body`. A requested column that the instance does not take falls back to
+        settings; the row's description, which is part of `body`, names it.
         """
         try:
             row = await self._create({**body, **columns.all})
-            refused = [name for name in columns.asked if not row.column(name)]
+            refused = [name for name in columns.requested if not row.column(name)]
         except ApplicationError as error:
-            if error.type != ErrorType.REJECTED or not columns.asked:
+            if error.type != ErrorType.REJECTED or not columns.requested:
                 raise
             row = await self._create({**body, **columns.fixed})
-            refused = list(columns.asked)
+            refused = list(columns.requested)
         if refused:
-            complaints = [f"ServiceNow did not take {name}={columns.asked[name]!r} of the Rollout" for name in refused]
-            told = {"description": described(body["description"], complaints, MAX_DESCRIPTION)}
+            complaints = [
+                f"ServiceNow did not take {name}={columns.requested[name]!r} of the Rollout" for name in refused
+            ]
+            description = {"description": described(body["description"], complaints, MAX_DESCRIPTION)}
             instead = {name: columns.fixed[name] for name in refused if name in columns.fixed}
-            await self.update(row.sys_id, {**told, **instead}, displayed=True)
+            await self.update(row.sys_id, {**description, **instead}, displayed=True)
         return row
 
     async def _create(self, body: Mapping[str, str]) -> Row:
         return parse(Row, await self._session.call("POST", self._path, _INPUT, Body(json.dumps(plain_columns(body)))))
 
     async def update(self, sys_id: str, body: Mapping[str, str], *, displayed: bool = False) -> Row:
-        """Change a row; it is answered as it is afterwards.
+        """Change a row. Returns the row after it.
 
-        `displayed`: names of groups and people are as displayed. Times would then be those of the user's zone.
+        `displayed`: names of groups and users are as displayed. Times would then be those of the user's zone.
         """
         path, content = f"{self._path}/{sys_id}", Body(json.dumps(plain_columns(body)))
         query = {**(_INPUT if displayed else {}), "sysparm_fields": _FIELDS}
         return parse(Row, await self._session.call("PATCH", path, query, content))
 
     async def has_note(self, sys_id: str, mark: str) -> bool:
-        """Whether a work note with `mark` stands there."""
+        """True when there is a work note with `mark`."""
         # A journal has entries only for who wants to be shown them.
         shown = {"sysparm_fields": "work_notes", "sysparm_display_value": "true"}
         found = parse(JournalField, await self._session.call("GET", f"{self._path}/{sys_id}", shown))
         return mark in found.work_notes
 
     async def link(self, sys_id: str) -> str:
-        """Address of the row for people."""
+        """Address of the row in the UI."""
         target = quote(f"{self._name}.do?sys_id={sys_id}", safe="")
         return f"{await self._session.address()}/nav_to.do?uri={target}"
 
@@ -160,7 +162,7 @@ def correlation_id_of(cause: str) -> str:
 
 
 def correlation_prefix(release: str) -> str:
-    """What the correlation ids of all causes of a release begin with, and those of no other's; it ends with `/`."""
+    """Common prefix of the correlation ids of a release's causes, and of no other's; it ends with `/`."""
     return f"{_fitting(release, MAX_RELEASE)}/"
 
 

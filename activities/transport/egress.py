@@ -1,4 +1,4 @@
-"""Where a manifest may lead the providers: hosts are judged by name, and by the address that the name leads to."""
+"""Hosts that a manifest may lead the providers to, judged by name, and by the address that the name resolves to."""
 
 from __future__ import annotations
 
@@ -33,19 +33,16 @@ class NotAllowedError(Exception):
 
 @dataclass(frozen=True)
 class Egress:
-    """What may be asked.
+    """Allowed hosts."""
 
-    `names` are hosts, `.internal` for all below, `*` for all; `networks` are addresses. With neither, every host whose
-    addresses are no machine's own is fine. `trusted` are host and port of what the settings themselves name.
-    """
-
-    names: frozenset[str] = frozenset()
+    # With neither names nor networks: every host whose addresses are no machine's own.
+    names: frozenset[str] = frozenset()  # hosts, `.internal` for all below, `*` for all
     networks: tuple[Network, ...] = ()
-    trusted: frozenset[tuple[str, int]] = frozenset()
+    trusted: frozenset[tuple[str, int]] = frozenset()  # host and port of addresses in the settings
 
     @classmethod
     def of(cls, hosts: Iterable[str], *, trusted: Iterable[str] = ()) -> Egress:
-        """From entries such as `prometheus.monitoring.svc`, `.internal`, `10.0.0.0/8`; `trusted` are URLs.
+        """Rules from entries such as `prometheus.monitoring.svc`, `.internal`, `10.0.0.0/8`; `trusted` are URLs.
 
         Raises ValueError for an entry that is neither a name nor an address.
         """
@@ -59,9 +56,9 @@ class Egress:
         return cls(frozenset(names), tuple(networks), frozenset(_origin(url) for url in trusted if url))
 
     def judge_name(self, host: str, port: int, *, proxied: bool) -> None:
-        """Refuse what can be refused before anything is looked up. Raises NotAllowedError.
+        """Reject a host by its name alone, before it is resolved. Raises NotAllowedError.
 
-        A proxy looks up by itself, and connects: through one goes only what is named.
+        A proxy resolves names itself, and connects: only named hosts go through one.
         """
         name = _normal(host)
         if (name, port) in self.trusted:
@@ -98,7 +95,7 @@ class Egress:
 
 
 def _kind(address: Address) -> str:
-    """What of an address makes it one that no manifest may name; empty for any other."""
+    """The property of an address for which no manifest may name it; empty for any other."""
     inner = _inner(address)
     if inner.is_loopback:
         return "a loopback address"
@@ -114,7 +111,7 @@ def _kind(address: Address) -> str:
 
 
 def _inner(address: Address) -> Address:
-    """The IPv4 address that an IPv6 address stands for (mapped, compatible, NAT64, 6to4, Teredo), or itself."""
+    """The IPv4 address inside an IPv6 address (mapped, compatible, NAT64, 6to4, Teredo), or the address itself."""
     if isinstance(address, IPv4Address):
         return address
     if address.ipv4_mapped is not None:

@@ -14,7 +14,7 @@ DEFAULT_DELAY = timedelta(seconds=10)
 MIN_DELAY = timedelta(seconds=1)
 MAX_DELAY = timedelta(hours=1)
 # A reset this large is a moment (ServiceNow), a smaller one a number of seconds from now (Datadog).
-_FIRST_PLAUSIBLE_MOMENT = 1_000_000_000
+_FIRST_PLAUSIBLE_TIME = 1_000_000_000
 
 
 def failure(system: str, status: int, detail: str, headers: Mapping[str, str], now: datetime) -> ApplicationError:
@@ -40,12 +40,12 @@ def unavailable(system: str, detail: object) -> ApplicationError:
 
 
 def rejected(system: str, detail: object) -> ApplicationError:
-    """The error for something that has to be corrected by a person before a retry can help."""
+    """The error for input that an operator has to correct before a retry can help."""
     return ApplicationError(f"{system}: {detail}", type=ErrorType.REJECTED, non_retryable=True)
 
 
 def not_configured(system: str, setting: str) -> ApplicationError:
-    """The error for a system that nobody set up; `setting` is the variable that would."""
+    """The error for a system without configuration; `setting` is the variable that it needs."""
     return ApplicationError(f"{system}: not set up; set {setting}", type=ErrorType.NOT_CONFIGURED, non_retryable=True)
 
 
@@ -60,22 +60,22 @@ def rate_limited(message: str, delay: timedelta) -> ApplicationError:
 
 
 def retry_delay(headers: Mapping[str, str], now: datetime) -> timedelta:
-    """How long the server asks to wait, held between 1 s and 1 h; 10 s when it does not say.
+    """Delay that the server asks for, between 1 s and 1 h; 10 s by default.
 
     `Retry-After` (RFC 9110 §10.2.3: seconds or a date) comes first, then `X-RateLimit-Reset`.
     """
     lowered = {name.lower(): value.strip() for name, value in headers.items()}
     delays = (_after(lowered.get("retry-after", ""), now), _after(lowered.get("x-ratelimit-reset", ""), now))
-    asked = next((delay for delay in delays if delay is not None), DEFAULT_DELAY)
-    return min(max(asked, MIN_DELAY), MAX_DELAY)
+    delay = next((delay for delay in delays if delay is not None), DEFAULT_DELAY)
+    return min(max(delay, MIN_DELAY), MAX_DELAY)
 
 
 def _after(text: str, now: datetime) -> timedelta | None:
     # The length is limited because int() of a very long text is slow and would overflow a timedelta.
     if text.isascii() and text.isdigit() and len(text) <= 12:
         number = int(text)
-        moment = number >= _FIRST_PLAUSIBLE_MOMENT
-        return timedelta(seconds=number - now.timestamp() if moment else number)
+        is_time = number >= _FIRST_PLAUSIBLE_TIME
+        return timedelta(seconds=number - now.timestamp() if is_time else number)
     try:
         date = parsedate_to_datetime(text)
     except ValueError:

@@ -24,7 +24,7 @@ class TransportError(Exception):
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """What the other side sent, whatever its status."""
+    """The response of a server, whatever its status."""
 
     status: int
     headers: httpx.Headers
@@ -51,14 +51,14 @@ class HttpResponse:
             raise ValueError("the JSON is nested too deeply") from error
 
 
-def redirect_refused(answer: HttpResponse, asked: httpx.URL, setting: str) -> str:
-    """Why a redirect was not followed, and where it points, without what may be a secret in it.
+def redirect_refused(answer: HttpResponse, url: httpx.URL, setting: str) -> str:
+    """Text for a redirect that was not followed, with its target and without any secret in it.
 
-    `setting` is the field of the manifest that should have pointed there.
+    `setting` is the field of the manifest that should have that target.
     """
     refused = "redirects are not followed, as credentials would go with them"
     try:
-        target = asked.join(answer.headers.get("location", "")).copy_with(query=None, fragment=None)
+        target = url.join(answer.headers.get("location", "")).copy_with(query=None, fragment=None)
     except httpx.InvalidURL:
         return refused
     return f"{refused}: let {setting} be where it leads, {target.copy_with(username='', password='')}"
@@ -77,11 +77,11 @@ async def exchange(
     auth: httpx.Auth | None = None,
     confidential: Collection[str] = (),
 ) -> HttpResponse:
-    """Send one request and read its answer: `timeout` seconds for all of it, at most `limit` bytes of body.
+    """Send one request and read its response: `timeout` seconds for all of it, at most `limit` bytes of body.
 
-    Redirects are answers like any other, so that credentials never travel to another host. The body comes as sent:
-    compression is refused beforehand, because a small answer could otherwise become a large one. What is `confidential`
-    is masked in the answer and in the error, whoever says it.
+    Redirects are responses like any other, so that credentials never travel to another host. The body comes as sent:
+    compression is not accepted, because a small response could otherwise become a large one. `confidential` strings are
+    masked in the response and in the error, wherever they come from.
 
     Raises TransportError.
     """

@@ -22,7 +22,7 @@ def mask(text: str, secrets: Iterable[str]) -> str:
 
 
 def mask_bytes(body: bytes, secrets: Iterable[str]) -> bytes:
-    """As `mask`, for a body that is going to be parsed: a secret of a letter or three would tear its structure."""
+    """As `mask`, for a body that will be parsed: a secret of a letter or three would tear its structure."""
     for form in _forms(secret for secret in secrets if len(secret) >= SHORTEST):
         body = body.replace(form.encode("utf-8", "replace"), MASK.encode())
     return body

@@ -1,4 +1,4 @@
-"""Activities of a system that nobody set up: they say so, so that what was asked of it is left out at once."""
+"""Activities of a system that is not configured: they fail with `NotConfigured`, and the effect is skipped at once."""
 
 from __future__ import annotations
 

@@ -25,21 +25,21 @@ Send = Callable[[str], Awaitable[HttpResponse]]
 
 @dataclass(frozen=True)
 class ClientCredentials:
-    """Who asks for a token, where, and for which scopes.
+    """A client and its scopes for a token server.
 
     The credentials are sent as HTTP Basic, as every server has to accept (RFC 6749 §2.3.1), and in the form where a
-    server refuses that; `in_form` sends them in the form at once.
+    server refuses that.
     """
 
     token_url: str
     client_id: str
     client_secret: str = field(repr=False)
     scopes: tuple[str, ...] = ()
-    in_form: bool = False
+    in_form: bool = False  # send the credentials in the form at once
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What of them must never be shown."""
+        """Strings to mask."""
         return self.client_secret, credential(basic(quote_plus(self.client_id), quote_plus(self.client_secret)))
 
     def request(self, *, in_form: bool) -> tuple[dict[str, str], str]:
@@ -94,11 +94,10 @@ class Tokens:
     async def exchange(
         self, http: httpx.AsyncClient, credentials: ClientCredentials, send: Send, *, timeout: float
     ) -> HttpResponse:
-        """What `send` brings with a token; one that is refused (401) is replaced and tried once more.
+        """Run `send` with a token; a rejected one (401) is replaced and `send` runs once more.
 
-        The token is masked in the answer, and in the error that there is none. `timeout` limits the fetch of a token,
-        in seconds.
-        Raises TokenError, TransportError and whatever `send` raises.
+        The token is masked in the result and in the error. `timeout` limits the fetch of a token, in seconds. Raises
+        TokenError, TransportError and the errors of `send`.
         """
         token = await self.token(http, credentials, timeout=timeout)
         answer = await masking(send, token, (token,))
@@ -118,23 +117,23 @@ class Tokens:
         if fetch is None:
             fetch = asyncio.create_task(self._fetch(http, credentials, timeout))
             self._fetches[credentials, http] = fetch
-            fetch.add_done_callback(lambda done: self._fetched(credentials, http, done))
+            fetch.add_done_callback(lambda fetch: self._fetched(credentials, http, fetch))
         # Others may wait for it too: that one of them is cancelled must not cancel the fetch.
         return (await asyncio.shield(fetch)).value
 
-    def _fetched(self, credentials: ClientCredentials, http: httpx.AsyncClient, done: asyncio.Task[_Token]) -> None:
+    def _fetched(self, credentials: ClientCredentials, http: httpx.AsyncClient, fetch: asyncio.Task[_Token]) -> None:
         del self._fetches[credentials, http]
-        if done.cancelled() or done.exception() is not None:
+        if fetch.cancelled() or fetch.exception() is not None:
             return
         now = self._clock()
         self._kept = {key: token for key, token in self._kept.items() if now < token.until}
-        self._kept[credentials] = done.result()
+        self._kept[credentials] = fetch.result()
 
     async def _fetch(self, http: httpx.AsyncClient, credentials: ClientCredentials, timeout: float) -> _Token:
         started = self._clock()
-        answer = await self._ask(http, credentials, timeout, in_form=credentials.in_form)
+        answer = await self._request_token(http, credentials, timeout, in_form=credentials.in_form)
         if not credentials.in_form and answer.status in (400, 401, 403):
-            answer = await self._ask(http, credentials, timeout, in_form=True)
+            answer = await self._request_token(http, credentials, timeout, in_form=True)
         if answer.status != 200:
             raise TokenError(answer.status, answer.headers, _code(answer))
         try:
@@ -144,7 +143,7 @@ class Tokens:
         lifetime = UNSAID_LIFETIME_SECONDS if token.expires_in is None else min(token.expires_in, MAX_LIFETIME_SECONDS)
         return _Token(token.access_token, started + lifetime - min(MARGIN_SECONDS, lifetime / 2))
 
-    async def _ask(
+    async def _request_token(
         self, http: httpx.AsyncClient, credentials: ClientCredentials, timeout: float, *, in_form: bool
     ) -> HttpResponse:
         headers, content = credentials.request(in_form=in_form)
@@ -158,7 +157,7 @@ class Tokens:
 
 
 async def masking(send: Send, given: str, secrets: Collection[str]) -> HttpResponse:
-    """What `send` brings when it is given that, without the secrets. Raises what it raises, without them, too."""
+    """Run `send` and mask the secrets in its result. Raises its errors, masked, too."""
     try:
         answer = await send(given)
     except TransportError as error:
@@ -167,7 +166,7 @@ async def masking(send: Send, given: str, secrets: Collection[str]) -> HttpRespo
 
 
 def credential(authorization: str) -> str:
-    """What stands behind the scheme in an Authorization header."""
+    """The part of an Authorization header after the scheme."""
     return authorization.rpartition(" ")[2]
 
 

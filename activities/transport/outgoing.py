@@ -77,7 +77,7 @@ class _Transport(httpx.AsyncBaseTransport):
             return await self._through(proxy).handle_async_request(request)
         if not isinstance(request.stream, httpx.AsyncByteStream):
             raise TypeError("the body of the request is no asynchronous stream")
-        asked = httpcore.Request(
+        sent = httpcore.Request(
             method=request.method,
             url=httpcore.URL(
                 scheme=request.url.raw_scheme,
@@ -90,7 +90,7 @@ class _Transport(httpx.AsyncBaseTransport):
             extensions=request.extensions,
         )
         try:
-            answer = await self._pool.handle_async_request(asked)
+            answer = await self._pool.handle_async_request(sent)
         except _ERRORS as error:
             raise _of_httpx(error) from error
         return httpx.Response(

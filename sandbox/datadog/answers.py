@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from activities.metrics.datadog.formula import Formula
 from sandbox.datadog.query import Query, QueryError, parse_query
-from sandbox.datadog.series import Evaluator, Frame, Series, Telemetry, aggregate, frame
+from sandbox.datadog.series import Evaluator, Frame, Ingestion, Series, Telemetry, aggregate, frame
 
 Group = tuple[str, ...]
 Document = dict[str, Any]
@@ -59,8 +59,10 @@ class _Named:
     shown: Frame
     series: Mapping[Group, Series]
 
-    def scalars(self) -> dict[Group, float | None]:
+    def scalars(self, evaluator: Evaluator) -> dict[Group, float | None]:
         """One number for each group."""
+        if self.aggregator == "percentile" and self.query.percentile is not None:
+            return {group: evaluator.percentile(self.query, group, self.shown) for group in self.series}
         return {
             group: aggregate(self.aggregator, series.values, self.shown.length) for group, series in self.series.items()
         }
@@ -74,8 +76,8 @@ class _Named:
 class Answers:
     """Answers at one moment: from points older than `seen_until`, in buckets of at least `resolution` seconds."""
 
-    def __init__(self, telemetry: Telemetry, seen_until: float, resolution: float) -> None:
-        self._evaluator = Evaluator(telemetry)
+    def __init__(self, telemetry: Telemetry, seen_until: float, resolution: float, ingestion: Ingestion) -> None:
+        self._evaluator = Evaluator(telemetry, seen_until, ingestion)
         self._seen_until = seen_until
         self._resolution = resolution
 
@@ -104,7 +106,7 @@ class Answers:
         named = self._named(asked)
         labels, formulas = _formulas(asked, named)
         groups = _groups(named)
-        scalars = {each.name: each.scalars() for each in named}
+        scalars = {each.name: each.scalars(self._evaluator) for each in named}
         columns: list[Document] = [
             {"name": tag, "type": "group", "values": [[group[place]] for group in groups]}
             for place, tag in enumerate(named[0].query.by)

@@ -9,11 +9,12 @@ from typing import Any
 from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedInput, VisitError
 
-SPACE_AGGREGATORS = ("sum", "avg", "min", "max")
+SPACE_AGGREGATORS = ("sum", "avg", "min", "max", "count")
 
 _GRAMMAR = r"""
     start: aggregator ":" METRIC "{" filter ("," filter)* "}" [by] modifier*
     aggregator: WORD
+        | "count" "(" "v" ":" "v" COMPARES DECIMAL ")" -> threshold
     filter: "*" -> everything
         | NAME ":" VALUE -> tag
     by: "by" "{" NAME ("," NAME)* "}"
@@ -24,6 +25,8 @@ _GRAMMAR = r"""
     VALUE: /[A-Za-z0-9_][A-Za-z0-9_.:\/-]*/
     WORD: /[a-z][a-z0-9_.]*/
     NUMBER: /[0-9]{1,7}/
+    COMPARES: /[<>]=?/
+    DECIMAL: /[0-9]+(\.[0-9]+)?/
     %ignore /\s+/
 """
 
@@ -41,7 +44,8 @@ class QueryError(ValueError):
 class Query:
     """One metric, the tags that its points must carry, the tags to group by, and what to make of each bucket.
 
-    `rollup` is the length of a bucket in seconds where the query sets it.
+    `rollup` is the length of a bucket in seconds where the query sets it. `threshold` is the comparison of a query for
+    a count of values: an operator and a number.
     """
 
     aggregator: str
@@ -50,6 +54,7 @@ class Query:
     by: tuple[str, ...] = ()
     as_rate: bool = False
     rollup: int | None = None
+    threshold: tuple[str, float] | None = None
 
     @property
     def percentile(self) -> float | None:
@@ -78,9 +83,11 @@ def parse_query(text: str) -> Query:
 class _Reader(Transformer[Token, Any]):
     """Makes a Query of the parse tree."""
 
-    def start(self, aggregator: str, metric: Token, *parts: Any) -> Query:
+    def start(self, aggregator: str | tuple[str, float], metric: Token, *parts: Any) -> Query:
         tags = tuple(part for part in parts if isinstance(part, tuple) and part)
         fields: dict[str, Any] = {}
+        if isinstance(aggregator, tuple):
+            aggregator, fields["threshold"] = "count", aggregator
         for part in parts:
             if isinstance(part, dict):
                 fields |= part
@@ -88,6 +95,9 @@ class _Reader(Transformer[Token, Any]):
 
     def aggregator(self, word: Token) -> str:
         return str(word)
+
+    def threshold(self, compares: Token, number: Token) -> tuple[str, float]:
+        return str(compares), float(number)
 
     def everything(self) -> tuple[()]:
         return ()

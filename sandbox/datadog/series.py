@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from sandbox.datadog.query import Query, QueryError
+from sandbox.telemetry import Window, merged
 
 HASH_TAG = "kube_pod_label_rollouts_pod_template_hash"
 SERVICE_TAG = "service"
@@ -21,28 +22,6 @@ POINTS = 15  # Datadog shows five minutes in buckets of 20 s
 Values = list[float | None]
 
 
-class Window(Protocol):
-    """What happened between two moments."""
-
-    @property
-    def requests(self) -> int:
-        """Requests that were answered."""
-        ...
-
-    @property
-    def errors(self) -> int:
-        """How many of them with 5xx."""
-        ...
-
-    def percentile(self, p: float) -> float | None:
-        """Latency in milliseconds that `p` percent did not exceed; None without requests."""
-        ...
-
-    def mean(self) -> float | None:
-        """Mean latency in milliseconds; None without requests."""
-        ...
-
-
 class Telemetry(Protocol):
     """What was counted, by service and pod hash."""
 
@@ -52,6 +31,10 @@ class Telemetry(Protocol):
 
     def hashes(self, service: str) -> list[str]:
         """The pod hashes of a service."""
+        ...
+
+    def labels(self, pod_hash: str) -> Mapping[str, str]:
+        """Tags of the pods of a hash, beside those of the hash and the service."""
         ...
 
 
@@ -97,6 +80,29 @@ def frame(start: float, end: float, seen_until: float, resolution: float, rollup
     return Frame(length, tuple(bucket for bucket in shown if bucket.end > start))
 
 
+@dataclass(frozen=True)
+class Ingestion:
+    """How points come in, in seconds after the end of their bucket.
+
+    A point is there after `lag`, that of errors after `errors_lag` more, and is whole `spread` later: until then it
+    holds that part of what it will. In `gaps` (start, end) nothing was reported.
+    """
+
+    lag: float = 0.0
+    errors_lag: float = 0.0
+    spread: float = 0.0
+    gaps: tuple[tuple[float, float], ...] = ()
+
+    def share(self, bucket: Bucket, now: float, *, errors: bool) -> float | None:
+        """Part of a bucket's value that is there at `now`, None while there is none."""
+        if any(start < bucket.end and bucket.start < end for start, end in self.gaps):
+            return None
+        age = now - bucket.end - self.lag - (self.errors_lag if errors else 0.0)
+        if age < 0:
+            return None
+        return 1.0 if age >= self.spread else age / self.spread
+
+
 class Evaluator:
     """Evaluates queries against the telemetry of the embedded world.
 
@@ -104,45 +110,80 @@ class Evaluator:
     reports gives no series, nor does a counter that did not fire in the window.
     """
 
-    def __init__(self, telemetry: Telemetry) -> None:
+    def __init__(self, telemetry: Telemetry, now: float, ingestion: Ingestion) -> None:
         self._telemetry = telemetry
+        self._now = now
+        self._ingestion = ingestion
 
     def series(self, query: Query, shown: Frame) -> list[Series]:
         """The series of a query, one for each group that has points. Raises QueryError."""
         found = []
-        for group, hashes in self._groups(query):
+        for group, hashes in self._groups(query).items():
             values = self._values(query, hashes, shown)
             if any(value is not None for value in values):
                 found.append(Series(group, values))
         return found
 
-    def _groups(self, query: Query) -> Iterator[tuple[tuple[str, ...], str | None]]:
-        """The groups of a query, each with the hash that it is about, None for all."""
-        tags = dict(query.tags)
-        known = {SERVICE_TAG, HASH_TAG}
-        if tags.get(SERVICE_TAG) is None or len(tags) < len(query.tags) or not known >= {*tags, *query.by}:
-            return
-        wanted = tags.get(HASH_TAG)
-        split = HASH_TAG in query.by and wanted is None
-        for pod_hash in self._telemetry.hashes(tags[SERVICE_TAG]) if split else [wanted]:
-            labels = {SERVICE_TAG: tags[SERVICE_TAG], HASH_TAG: pod_hash or ""}
-            yield tuple(labels[tag] for tag in query.by), pod_hash
+    def percentile(self, query: Query, group: tuple[str, ...], shown: Frame) -> float | None:
+        """Percentile of a group over the whole frame, in seconds."""
+        whole = Bucket(shown.buckets[0].start, shown.buckets[-1].end)
+        return _latency(query, self._window(query, self._groups(query)[group], whole))
 
-    def _values(self, query: Query, pod_hash: str | None, shown: Frame) -> Values:
+    def _groups(self, query: Query) -> dict[tuple[str, ...], tuple[str, ...] | None]:
+        """The groups of a query, each with the hashes that it is about, None for all."""
+        tags = dict(query.tags)
+        service = tags.pop(SERVICE_TAG, None)
+        if service is None or len(tags) + 1 < len(query.tags):
+            return {}
+        if not tags and not {*query.by} - {SERVICE_TAG}:
+            return {tuple(service for _ in query.by): None}
+        found: dict[tuple[str, ...], tuple[str, ...]] = {}
+        for pod_hash in self._telemetry.hashes(service):
+            labels = {SERVICE_TAG: service, HASH_TAG: pod_hash, **self._telemetry.labels(pod_hash)}
+            if all(labels.get(tag) == value for tag, value in tags.items()) and {*query.by} <= {*labels}:
+                group = tuple(labels[tag] for tag in query.by)
+                found[group] = (*found.get(group, ()), pod_hash)
+        return dict(found)
+
+    def _window(self, query: Query, hashes: tuple[str, ...] | None, bucket: Bucket) -> Window:
         service = dict(query.tags)[SERVICE_TAG]
-        windows = [self._telemetry.window(service, pod_hash, each.start, each.end) for each in shown.buckets]
-        if query.metric == LATENCY:
+        if hashes is None or len(hashes) == 1:
+            pod_hash = hashes[0] if hashes else None
+            return self._telemetry.window(service, pod_hash, bucket.start, bucket.end)
+        return merged(self._telemetry.window(service, each, bucket.start, bucket.end) for each in hashes)
+
+    def _values(self, query: Query, hashes: tuple[str, ...] | None, shown: Frame) -> Values:
+        windows = [self._window(query, hashes, each) for each in shown.buckets]
+        if query.metric == LATENCY and query.aggregator != "count":
             return [_latency(query, window) for window in windows]
-        if query.metric not in (HITS, ERRORS):
+        if query.metric not in (HITS, ERRORS, LATENCY):
             return []
-        if query.aggregator != "sum":
+        if query.metric != LATENCY and query.aggregator != "sum":
             raise QueryError(f"{query.metric} is a counter: only sum is emulated, not {query.aggregator}")
-        counts = [window.errors if query.metric == ERRORS else window.requests for window in windows]
+        shares = [
+            self._ingestion.share(bucket, self._now, errors=query.metric == ERRORS or query.threshold is not None)
+            for bucket in shown.buckets
+        ]
+        # Once a counter has fired it is reported as 0, but only by pods that serve somebody.
+        counts = [
+            _count(query, window) * share if window.requests and share is not None else None
+            for window, share in zip(windows, shares, strict=True)
+        ]
         if not any(counts):
             return []
         per = shown.length if query.as_rate else 1.0
-        # Once a counter has fired it is reported as 0, but only by pods that serve somebody.
-        return [count / per if window.requests else None for count, window in zip(counts, windows, strict=True)]
+        return [None if count is None else count / per for count in counts]
+
+
+def _count(query: Query, window: Window) -> float:
+    """Requests of a window that a query counts."""
+    if query.metric == ERRORS:
+        return window.errors
+    if query.threshold is None:
+        return window.requests
+    compares, seconds = query.threshold
+    slower = window.slower(seconds * 1000)
+    return slower if compares.startswith(">") else window.requests - slower
 
 
 def _latency(query: Query, window: Window) -> float | None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from activities.metrics.datadog.formula import FormulaError, NotComputableError
 from sandbox.datadog.answers import Answers
 from sandbox.datadog.query import QueryError
-from sandbox.datadog.series import Telemetry
+from sandbox.datadog.series import Ingestion, Telemetry
 from sandbox.processes import LOOPBACK
 from sandbox.rate_limit import RateLimit
 
@@ -26,7 +26,7 @@ class DatadogApi:
 
     Points appear `lag` seconds after what they count, in buckets of at least `resolution` seconds. (Datadog's agents
     report every 10 s; here it is quicker so that a short demonstration has something to judge.) `requests` counts what
-    arrived, by path; `rate_limit` may be changed.
+    arrived, by path; `rate_limit` and `ingestion`, how counts come in, may be changed.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class DatadogApi:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.rate_limit = RateLimit(limit=6000, period=60)
+        self.ingestion = Ingestion()
         self.requests: Counter[str] = Counter()
         self._telemetry = telemetry
         self._api_key = api_key
@@ -132,7 +133,7 @@ class DatadogApi:
         return web.json_response(self._answers().timeseries(await request.read()))
 
     def _answers(self) -> Answers:
-        return Answers(self._telemetry, self._clock() - self._lag, self._resolution)
+        return Answers(self._telemetry, self._clock() - self._lag, self._resolution, self.ingestion)
 
 
 def _errors(status: int, *texts: str, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -108,7 +108,7 @@ class Standing:
     async def state_digest(self, name: str) -> str:
         """What a pass would leave behind."""
         steady = Wire(self.api, WORKER_AGENT, Chances(1))
-        return (await Snapshots(steady).snapshot(self.about(name, ""))).state_digest()
+        return (await Snapshots(steady, self.about(name, "")).snapshot()).state_digest()
 
     @staticmethod
     def about(name: str, state_digest: str) -> AwaitChange:

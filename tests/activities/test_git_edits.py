@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from activities.git.images import NotEditableError, edited, look
+from activities.git.images import NotEditableError, edited, find_images
 from tidegate.contract import ImageChange, RevertRequest
 
 A, B = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
@@ -32,7 +32,7 @@ def request(bad: str, good: str, *more: ImageChange) -> RevertRequest:
 
 
 def put_back(name: str, text: str, asked: RevertRequest) -> str:
-    found = look(name, text, asked)
+    found = find_images(name, text, asked)
     assert found is not None
     assert found.edits
     return edited(text, found.edits)
@@ -75,7 +75,7 @@ def test_anchors_tags_and_quotes_are_kept(style: str) -> None:
 def test_an_image_that_others_share_by_its_anchor_is_refused_by_name() -> None:
     text = manifest("*image", side="&image shop:v2")
     with pytest.raises(NotEditableError, match=r"line 9: 'shop:v2' would change as well.*by an anchor"):
-        look("rollout.yaml", text, request("shop:v2", "shop:v1"))
+        find_images("rollout.yaml", text, request("shop:v2", "shop:v1"))
 
 
 def test_an_anchor_whose_every_use_is_meant_is_edited_once() -> None:
@@ -88,7 +88,7 @@ def test_an_anchor_whose_every_use_is_meant_is_edited_once() -> None:
 def test_a_tag_that_makes_something_else_of_an_image_is_refused(tag: str) -> None:
     text = f"images:\n- name: shop\n  newTag: {tag} 12\n"
     with pytest.raises(NotEditableError, match="would be read as"):
-        look("kustomization.yaml", text, request("shop:12", "shop:11"))
+        find_images("kustomization.yaml", text, request("shop:12", "shop:11"))
 
 
 def test_aliases_without_an_end_are_refused() -> None:
@@ -96,7 +96,7 @@ def test_aliases_without_an_end_are_refused() -> None:
         f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 10)}]\n" for n in range(1, 8)
     )
     with pytest.raises(NotEditableError, match="too many aliases"):
-        look("rollout.yaml", manifest("shop:v2", extra=bomb), request("shop:v2", "shop:v1"))
+        find_images("rollout.yaml", manifest("shop:v2", extra=bomb), request("shop:v2", "shop:v1"))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_what_cannot_be_written_is_refused_with_its_reason(
 ) -> None:
     text = yaml.safe_dump({"images": [{"name": "shop", **entry}]})
     with pytest.raises(NotEditableError, match=why):
-        look("kustomization.yaml", text, request(bad, good))
+        find_images("kustomization.yaml", text, request(bad, good))
 
 
 BLOCKS = ["|-\n    {}", ">-\n    {}", "&image |-\n    {}", "\n    {}", "\n    &image\n    !!str\n    {}"]
@@ -150,7 +150,7 @@ def test_every_style_is_written_rightly_or_refused(style: str, bad: str, good: s
         return
     before = _plain(text)
     try:
-        found = look("kustomization.yaml", text, request(f"shop:{bad}", f"shop:{good}"))
+        found = find_images("kustomization.yaml", text, request(f"shop:{bad}", f"shop:{good}"))
     except NotEditableError:
         return
     assert found is not None

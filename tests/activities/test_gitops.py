@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.git.images import NotEditableError, edited, look
+from activities.git.images import NotEditableError, edited, find_images
 from activities.git.revert_commit import GitOps, GitSettings
 from sandbox.git import GitRepository, git
 from tests.activities.git_server import basic, git_server
@@ -438,14 +438,14 @@ async def test_a_server_that_asks_for_a_password_is_pushed_to(
 )
 def test_an_edit_changes_nothing_but_the_image(name: str, before: str, after: str | None) -> None:
     text = before.format(n=NAME)
-    found = look(name, text, request("file:///x"))
+    found = find_images(name, text, request("file:///x"))
     assert (edited(text, found.edits) if found else None) == (after.format(n=NAME) if after else None)
 
 
 def test_a_tag_that_yaml_takes_for_a_number_is_quoted() -> None:
     change = ImageChange(container="checkout", bad=BAD, good=f"{NAME}:1e5")
     text = f"images: [{{name: {NAME}, newTag: 1.1.1-bad}}]"
-    found = look("kustomization.yaml", text, request("file:///x", images=(change,)))
+    found = find_images("kustomization.yaml", text, request("file:///x", images=(change,)))
     assert found is not None
     assert edited(text, found.edits).endswith('newTag: "1e5"}]')
 
@@ -453,7 +453,7 @@ def test_a_tag_that_yaml_takes_for_a_number_is_quoted() -> None:
 def test_a_template_that_a_deployment_lends_is_found() -> None:
     text = manifest(BAD).replace("Rollout", "Deployment").replace("name: checkout, n", "name: lender, n")
     asked = request("file:///x", workload="lender")
-    found = look("deployment.yaml", text, asked)
+    found = find_images("deployment.yaml", text, asked)
     assert found is not None
     assert edited(text, found.edits) == text.replace(BAD, GOOD)
 
@@ -462,4 +462,4 @@ def test_a_digest_does_not_fit_where_a_tag_stands() -> None:
     change = ImageChange(container="checkout", bad=BAD, good=f"{NAME}@sha256:{'0' * 64}")
     text = f"images: [{{name: {NAME}, newTag: 1.1.1-bad}}]"
     with pytest.raises(NotEditableError, match="one is a digest"):
-        look("kustomization.yaml", text, request("file:///x", images=(change,)))
+        find_images("kustomization.yaml", text, request("file:///x", images=(change,)))

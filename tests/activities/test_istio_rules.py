@@ -13,19 +13,19 @@ from activities.istio.managed_routes import set_route
 from activities.istio.routes import read_traffic
 from activities.istio.weights import restore, shift
 from activities.kubernetes.client import Object
-from tidegate.contract import Istio
-from tidegate.manifests.rollout import Canary
+from tidegate.contract import IstioRouting
+from tidegate.manifests.rollout import Canary, IstioVirtualService
 from tidegate.manifests.steps import SetHeaderRoute, SetMirrorRoute
 
-SETTING = {"name": "vs", "routes": ["primary"]}
+SETTING = IstioVirtualService.model_validate({"name": "vs", "routes": ["primary"]})
 HEADER = SetHeaderRoute.model_validate(
     {"name": "b", "match": [{"headerName": "agent", "headerValue": {"prefix": "fire"}}, {"headerName": "debug"}]}
 )
 
 
-def istio(**more: Any) -> Istio:
+def istio(**more: Any) -> IstioRouting:
     given = {"stable_service": "stable", "canary_service": "canary", "managed_routes": ("a", "b", "c")} | more
-    return Istio(virtual_services=(SETTING,), **given)
+    return IstioRouting(virtual_services=(SETTING,), **given)
 
 
 def destination(host: str, weight: int = 0, subset: str = "") -> Object:
@@ -149,7 +149,7 @@ class TestManagedRoutes:
         found = virtual_service(named("a"), primary(70, 30))
         assert names(found, restore(found, SETTING, mesh).operations) == ["primary"]
         with pytest.raises(ApplicationError, match="no http, tls or tcp route whose weights could be set"):
-            restore(virtual_service(named("a")), {"name": "vs"}, mesh)
+            restore(virtual_service(named("a")), IstioVirtualService(name="vs"), mesh)
 
     def test_without_an_http_route_there_is_nothing_to_be_a_special_case_of(self) -> None:
         found = {"metadata": {"name": "vs"}, "spec": {"tcp": [{"route": primary()["route"]}]}}
@@ -172,9 +172,9 @@ def test_the_last_editor_is_who_wrote_routes_last() -> None:
 
 
 class TestIstioOfARollout:
-    def rollout(self, **canary: Any) -> Istio:
+    def rollout(self, **canary: Any) -> IstioRouting:
         routing = {"istio": {"virtualService": {"name": "vs"}}, "managedRoutes": [{"name": "hdr"}, {"name": "mir"}]}
-        found = Istio.of(Canary.model_validate({"trafficRouting": routing, **canary}))
+        found = IstioRouting.of(Canary.model_validate({"trafficRouting": routing, **canary}))
         assert found is not None
         return found
 

@@ -18,10 +18,11 @@ from tests.activities.mesh import TARGET, Meddler, Mesh, serving
 from tidegate.contract import (
     ErrorType,
     Fence,
-    Istio,
+    IstioRouting,
     RestoreStable,
     TrafficState,
 )
+from tidegate.manifests.rollout import IstioVirtualService
 from tidegate.manifests.steps import SetHeaderRoute, SetMirrorRoute
 
 HEADER = SetHeaderRoute.model_validate(
@@ -30,12 +31,13 @@ HEADER = SetHeaderRoute.model_validate(
 MIRROR = SetMirrorRoute.model_validate({"name": "mir", "percentage": 50, "match": [{"method": {"exact": "GET"}}]})
 
 
-def istio(*names: str, **more: Any) -> Istio:
-    settings = tuple({"name": name} for name in names or ("vs",))
-    return Istio(
+def istio(*given: str | dict[str, Any], **more: Any) -> IstioRouting:
+    """Routing by VirtualServices, each given by its name or by its whole setting."""
+    settings = [{"name": each} if isinstance(each, str) else each for each in given or ("vs",)]
+    return IstioRouting(
         stable_service="stable",
         canary_service="canary",
-        virtual_services=settings,
+        virtual_services=tuple(map(IstioVirtualService.model_validate, settings)),
         managed_routes=("hdr", "mir"),
         **more,
     )
@@ -70,7 +72,7 @@ def restore(mesh: Mesh, **more: Any) -> Awaitable[TrafficState]:
     return mesh.traffic.restore_stable(RestoreStable(fence=mesh.fence(), **given))
 
 
-def managed(mesh: Mesh, step: ManagedStep, where: Istio | None = None) -> Awaitable[TrafficState]:
+def managed(mesh: Mesh, step: ManagedStep, where: IstioRouting | None = None) -> Awaitable[TrafficState]:
     write = RouteWrite(TARGET, where or istio(), mesh.fence())
     return mesh.traffic.set_managed_route(write, step, RequiredPods("new", 1))
 
@@ -145,7 +147,7 @@ class TestWriting:
         other = {"match": [{"port": 443, "sniHosts": ["c"]}], **route()}
         await mesh.virtual_service("l4", tls=[other, tls], tcp=[{"match": [{"port": 9000}], **route()}])
         setting = {"name": "l4", "tlsRoutes": [{"port": 443, "sniHosts": ["a", "b"]}], "tcpRoutes": [{"port": 9000}]}
-        state = await shift(mesh, 30, istio=istio().model_copy(update={"virtual_services": (setting,)}))
+        state = await shift(mesh, 30, istio=istio(setting))
         assert [(row.route, row.canary) for row in state.routes] == [("tls[1]", 30), ("tcp[0]", 30)]
         spec = await mesh.spec("l4")
         assert spec["tls"][0] == other
@@ -212,8 +214,7 @@ class TestManagedRoutes:
         other = {"name": "other", "match": [{"uri": {"prefix": "/x"}}], **route()}
         await mesh.virtual_service("full", http=[other, route(name="primary", **unknown)], gateways=["gw"])
         before = json.dumps(await mesh.spec("full"))
-        settings = ({"name": "full", "routes": ["primary"]},)
-        full = istio().model_copy(update={"virtual_services": settings})
+        full = istio({"name": "full", "routes": ["primary"]})
 
         await managed(mesh, MIRROR, full)
         await shift(mesh, 30, istio=full)
@@ -273,7 +274,7 @@ class TestOthersEdits:
             lambda: mesh.edit("vs", {"op": "add", "path": "/metadata/labels", "value": {"n": "1"}}),
             lambda: mesh.edit("vs", {"op": "add", "path": "/spec/http/0", "value": route(name="urgent")}),
         ]
-        named = istio().model_copy(update={"virtual_services": ({"name": "vs", "routes": ["primary"]},)})
+        named = istio({"name": "vs", "routes": ["primary"]})
         await mesh.edit("vs", {"op": "add", "path": "/spec/http/0/name", "value": "primary"})
         async with external_editor.between() as traffic:
             await shift(mesh, 10, traffic=traffic, istio=named)

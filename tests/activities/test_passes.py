@@ -20,6 +20,7 @@ from activities.reconcile.reconciler import Passes
 from activities.reconcile.waits import Waits, not_changed
 from sandbox.processes import LOOPBACK, free_port
 from sandbox.world import Part, open_world
+from tests.activities.counted import Counted
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.contract import (
     AwaitChange,
@@ -70,8 +71,12 @@ class Stage:
 
     async def once(self, rollout: dict[str, Any], desired: DesiredState, *, awaited: bool = False) -> Reconciled:
         """One pass."""
+        return await self.take(self.request(rollout, desired, awaited=awaited))
+
+    def request(self, rollout: dict[str, Any], desired: DesiredState, *, awaited: bool = False) -> Reconcile:
+        """What the next pass is asked for."""
         self._sequence += 1
-        request = Reconcile(
+        return Reconcile(
             target=TARGET,
             rollout=rollout,
             revision=self.revision,
@@ -84,6 +89,9 @@ class Stage:
             seen=self.seen,
             awaited=awaited,
         )
+
+    async def take(self, request: Reconcile) -> Reconciled:
+        """Take a pass, and note what a release notes of it."""
         done = await self.passes.reconcile(request)
         self.seen = done.seen
         self.said += [event.message for event in done.events]
@@ -189,6 +197,15 @@ async def test_a_release_goes_its_steps_pods_before_weights(stage: Stage) -> Non
     assert pods(stable) == {second: 4, first: 4}
     stage.now += timedelta(seconds=30)
     assert pods(await stage.reach(version(2), promoted)) == {second: 4, first: 0}
+
+
+async def test_a_pass_of_many_actions_reads_its_manifest_once(stage: Stage) -> None:
+    first, second = await stage.stand(), hash_of(version(2))
+    asked = stage.request(version(2), DesiredState(hash=second, stable_hash=first, index=0))
+    manifest = Counted(version(2))
+    done = await stage.take(asked.model_copy(update={"rollout": manifest}))
+    assert len(done.events) > 1
+    assert manifest.reads == 1
 
 
 async def test_an_abort_takes_the_weight_at_once_and_the_pods_at_their_deadline(stage: Stage) -> None:

@@ -46,10 +46,10 @@ async def test_the_late_word_of_an_earlier_release_is_refused(epoch: int) -> Non
                 (Fence(epoch=1000, sequence=2), "Healthy"),
             ):
                 request = said(rollout, fence, {"phase": phase})
-                await StatusWriter(cluster).write(request, await Snapshots(cluster).snapshot(request), created=False)
+                await StatusWriter(cluster).write(request, await Snapshots(cluster, request).snapshot(), created=False)
             late = said(rollout, Fence(epoch=999, sequence=7), {"phase": "Progressing"})
             with pytest.raises(ApplicationError, match=r"999\.7 refused") as refused:
-                await StatusWriter(cluster).write(late, await Snapshots(cluster).snapshot(late), created=False)
+                await StatusWriter(cluster).write(late, await Snapshots(cluster, late).snapshot(), created=False)
             assert refused.value.type == ErrorType.STALE_WRITE
             assert (await cluster.get(ROLLOUTS, "default", "checkout"))["status"]["phase"] == "Healthy"
         finally:
@@ -67,7 +67,7 @@ async def test_what_the_version_before_wrote_since_the_look_is_written_over() ->
             await cluster.merge_status(ROLLOUTS, "default", "checkout", {"currentPodHash": "new", "stableRS": "old"})
             status = {"phase": "Progressing", "currentPodHash": "new", "stableRS": "old"}
             request = said(rollout, Fence(epoch=1000, sequence=2), status)
-            view = await Snapshots(cluster).snapshot(request)
+            view = await Snapshots(cluster, request).snapshot()
             await cluster.merge_status(ROLLOUTS, "default", "checkout", {"currentPodHash": "old"})
             await StatusWriter(cluster).write(request, view, created=False)
             found = await cluster.get(ROLLOUTS, "default", "checkout")

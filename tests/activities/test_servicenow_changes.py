@@ -21,7 +21,7 @@ OPEN = OpenChange(
     correlation_id=f"{RELEASE}/7/run-of-a-test/change",
     short_description="payments/checkout: release of checkout:2",
     description="Steps: setWeight: 20",
-    begin=BEGIN,
+    start=BEGIN,
     facts=Facts(namespace="payments", rollout="checkout"),
 )
 CLOSE = CloseChange(

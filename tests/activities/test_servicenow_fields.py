@@ -32,7 +32,7 @@ FACTS = Facts(
     run="run-of-a-test",
 )
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
-GRAPH = Graph(metric="p99", query="p99:trace.http{env:prod} by {host}", begin=BEGIN, end=BEGIN.replace(minute=30))
+GRAPH = Graph(metric="p99", query="p99:trace.http{env:prod} by {host}", start=BEGIN, end=BEGIN.replace(minute=30))
 
 
 @pytest_asyncio.fixture
@@ -166,6 +166,6 @@ def test_braces_can_be_meant() -> None:
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=50)))
 def test_nothing_that_a_rollout_says_hurts(asked: dict[str, str]) -> None:
     columns = columns_of({"urgency": "2"}, asked, ("urgency", "category"), FACTS)
-    assert set(columns.asked) <= {"urgency", "category"}
-    assert len(columns.asked) + len(columns.complaints) == len(asked)
+    assert set(columns.requested) <= {"urgency", "category"}
+    assert len(columns.requested) + len(columns.complaints) == len(asked)
     assert columns.all["urgency"] in LEVELS

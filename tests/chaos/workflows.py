@@ -16,17 +16,11 @@ from temporalio.client import (
     WorkflowHistory,
 )
 from temporalio.service import RPCError
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from tests.chaos.manifests import NAMESPACE
-from tidegate.client import RolloutRef, TidegateClient, TidegateError, data_converter
+from tests.replay.replayer import replayer
+from tidegate.client import RolloutRef, TidegateClient, TidegateError
 from tidegate.contract import FOLLOW_UP_WORKFLOW, ErrorType
-from workers.activations import OneByOneRunner
-from workflows.analysis_run import AnalysisRun
-from workflows.follow_up import FollowUp
-from workflows.let_go import LetGoOfObjects
-from workflows.rollback import Rollback
-from workflows.rollout import Rollout
 
 MOST_ATTEMPTS = 3  # of a workflow task, once everything runs
 
@@ -80,15 +74,10 @@ async def why_running(client: Client, tidegate: TidegateClient, run: WorkflowExe
 
 async def replayed(client: Client, runs: Sequence[WorkflowExecution]) -> list[str]:
     """Which histories do not replay, and why (law 9)."""
-    replayer = Replayer(
-        workflows=[Rollout, AnalysisRun, FollowUp, LetGoOfObjects, Rollback],
-        data_converter=data_converter(),
-        workflow_runner=OneByOneRunner(UnsandboxedWorkflowRunner()),
-    )
     wrong = []
     for run in runs:
         history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
-        result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+        result = await replayer().replay_workflow(history, raise_on_replay_failure=False)
         if result.replay_failure is not None:
             wrong.append(f"law 9: {run.id} ({run.run_id}) does not replay: {result.replay_failure}")
     return wrong

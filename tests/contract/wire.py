@@ -37,6 +37,7 @@ from tidegate.contract import (
     SEARCH_ATTRIBUTES,
     Accepted,
     AnalysisRequest,
+    ComparisonsSaved,
     ErrorType,
     FollowedUp,
     FollowUpRequest,
@@ -48,6 +49,7 @@ from tidegate.contract import (
     RollbackResult,
     Signal,
     Update,
+    WeightsChanged,
     analysis_id,
     cluster_queue,
     follow_up_id,
@@ -69,6 +71,7 @@ PLURALS = {"signal": "signals", "query": "queries", "update": "updates"}
 # its arguments with: a model, or the function that returns one.
 READERS: dict[tuple[str, str, str], tuple[Callable[..., Any], ...]] = {
     (ROLLOUT_WORKFLOW, "run", ""): (parse_request,),
+    (ANALYSIS_WORKFLOW, "signal", Signal.WEIGHTS): (WeightsChanged,),
     (ROLLOUT_WORKFLOW, "signal", Signal.PROMOTE): (parse_message,),
     (ROLLOUT_WORKFLOW, "signal", Signal.ABORT): (parse_message,),
     (ROLLOUT_WORKFLOW, "signal", Signal.PAUSE): (parse_message,),
@@ -81,7 +84,7 @@ READERS: dict[tuple[str, str, str], tuple[Callable[..., Any], ...]] = {
     (ROLLOUT_WORKFLOW, "update", Update.PAUSE): (parse_message,),
     (ROLLOUT_WORKFLOW, "update", Update.RESUME): (parse_message,),
     (ROLLOUT_WORKFLOW, "query", Query.STATUS): (),
-    (ANALYSIS_WORKFLOW, "run", ""): (AnalysisRequest, AnalysisStatus),
+    (ANALYSIS_WORKFLOW, "run", ""): (AnalysisRequest, AnalysisStatus, ComparisonsSaved),
     (ANALYSIS_WORKFLOW, "signal", Signal.SETTLE): (),
     (ANALYSIS_WORKFLOW, "signal", Signal.TERMINATE): (),
     (ANALYSIS_WORKFLOW, "query", Query.STATUS): (),
@@ -92,6 +95,7 @@ READERS: dict[tuple[str, str, str], tuple[Callable[..., Any], ...]] = {
 # What commands print with `-o json`. Its `kind` is the name of the class.
 PRINTED = (
     Accepted,
+    ComparisonsSaved,
     AnalysisStatus,
     AnalysisSummary,
     Explanation,

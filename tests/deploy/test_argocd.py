@@ -17,7 +17,7 @@ from tests.deploy.test_kustomize import violations
 
 CHECKOUT = ROOT / "examples" / "checkout" / "corrected"
 TIDEGATE = Path(sysconfig.get_path("scripts")) / "tidegate"
-FILES = ("rollout.yaml", "analysis-template.yaml")
+FILES = ("rollout.yaml", "analysis-template.yaml", "background-template.yaml")
 
 
 def test_every_object_is_valid() -> None:

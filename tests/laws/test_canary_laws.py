@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.canary.stage import DYNAMIC, ROUTED, position
+from tests.unit.canary.stage import DYNAMIC, ROUTED, position, replica_set
 from tidegate.canary.limits import rolling_limits
 from tidegate.canary.position import CanaryState, Weights
-from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets, Sizes
+from tidegate.canary.replica_sets import ReplicaSets, ReplicaSetState, Sizes
 from tidegate.canary.rolling import shares
 from tidegate.canary.routing import weight_to_route
 from tidegate.canary.scaling import at_desired, goal, next_sizes
@@ -32,10 +32,11 @@ a_step: st.SearchStrategy[int | dict[str, Any]] = st.one_of(
 
 
 @st.composite
-def a_set(draw: st.DrawFn, hash_: str) -> ReplicaSet:
+def a_set(draw: st.DrawFn, hash_: str) -> ReplicaSetState:
     wanted = draw(counts)
     created = draw(st.just(wanted) | counts)
-    return ReplicaSet(hash_, hash_, wanted, created, draw(st.integers(min_value=0, max_value=created)))
+    available = draw(st.integers(min_value=0, max_value=created))
+    return replica_set(hash_, wanted, available, current=created)
 
 
 @st.composite
@@ -86,10 +87,11 @@ def serving(sets: ReplicaSets, sizes: Sizes) -> int:
 def written(sets: ReplicaSets, sizes: Sizes, *, standing: bool) -> ReplicaSets:
     """The ReplicaSets after the sizes were written: with all of their pods, or with those that they had at most."""
 
-    def after(one: ReplicaSet | None, size: int) -> ReplicaSet | None:
+    def after(one: ReplicaSetState | None, size: int) -> ReplicaSetState | None:
         if one is None:
             return None
-        return replace(one, wanted=size, created=size, available=size if standing else min(size, one.available))
+        available = size if standing else min(size, one.available)
+        return one.model_copy(update={"desired": size, "current": size, "available": available})
 
     others = [after(*each) for each in zip(sets.others, sizes.others, strict=True)]
     return ReplicaSets(
@@ -103,7 +105,7 @@ def written(sets: ReplicaSets, sizes: Sizes, *, standing: bool) -> ReplicaSets:
 @given(basic(), any_sets())
 def test_without_a_router_no_more_pods_are_wanted_than_the_surge_allows(at: CanaryState, sets: ReplicaSets) -> None:
     limits = rolling_limits(at.strategy, at.replicas)
-    before = sum(one.wanted for one in sets)
+    before = sum(one.desired for one in sets)
     assert total(next_sizes(at, sets)) <= max(at.replicas + limits.surge, before)
 
 
@@ -120,7 +122,7 @@ def test_without_a_router_no_more_pods_are_missing_than_may_be(at: CanaryState, 
 def test_without_a_router_every_state_leads_to_the_goal(at: CanaryState, sets: ReplicaSets) -> None:
     if sets.canary is None or sets.stable is None:
         return
-    rounds = total(Sizes(at.replicas, at.replicas)) + sum(one.wanted for one in sets) + 4
+    rounds = total(Sizes(at.replicas, at.replicas)) + sum(one.desired for one in sets) + 4
     for _ in range(rounds):
         if at_desired(at, sets):
             break
@@ -155,11 +157,11 @@ def test_what_gets_traffic_keeps_the_pods_for_it(at: CanaryState, sets: ReplicaS
     scaled = at.canary_scale() is not None
     if sets.canary is not None and at.weights.canary_hash == "C":
         needed = pods_for_weight(at.weights.canary, at.replicas)
-        assert sizes.canary >= min(sets.canary.wanted, min(1, needed) if scaled else needed)
+        assert sizes.canary >= min(sets.canary.desired, min(1, needed) if scaled else needed)
     if sets.beside is not None:
-        assert sizes.stable >= min(sets.beside.wanted, pods_for_weight(at.weights.stable, at.replicas))
+        assert sizes.stable >= min(sets.beside.desired, pods_for_weight(at.weights.stable, at.replicas))
     for other, size in zip(sets.others, sizes.others, strict=True):
-        assert size == (other.wanted if at.weights.canary and at.weights.canary_hash == other.hash else 0)
+        assert size == (other.desired if at.weights.canary and at.weights.canary_hash == other.hash else 0)
 
 
 @laws
@@ -205,14 +207,14 @@ def test_an_abort_only_ever_takes_weight_away(at: CanaryState, sets: ReplicaSets
 @laws
 @given(routed(), a_set("C"), a_set("S"), st.booleans())
 def test_with_a_router_sizes_and_weights_lead_each_other_to_the_goal(
-    at: CanaryState, canary: ReplicaSet, stable: ReplicaSet, ramp: bool
+    at: CanaryState, canary: ReplicaSetState, stable: ReplicaSetState, ramp: bool
 ) -> None:
     assert at.weights is not None
     at = replace(at, weights=replace(at.weights, canary_hash="C"))
     if at.fully_promoted or at.promoted_in_full:
         return
     sets = ReplicaSets(canary, stable)
-    for _ in range(4 * at.replicas + 2 * canary.wanted + 12):
+    for _ in range(4 * at.replicas + 2 * canary.desired + 12):
         before = (at, sets)
         sets = written(sets, next_sizes(at, sets, ramp=ramp), standing=True)
         weight = weight_to_route(at, sets)
@@ -223,13 +225,13 @@ def test_with_a_router_sizes_and_weights_lead_each_other_to_the_goal(
     assert sets.canary is not None
     assert sets.stable is not None
     assert at.weights is not None
-    assert (sets.canary.wanted, sets.stable.wanted) == (goal(at, sets).canary, goal(at, sets).stable)
+    assert (sets.canary.desired, sets.stable.desired) == (goal(at, sets).canary, goal(at, sets).stable)
     if at.aborted:
         assert at.weights.canary == 0
-        assert sets.stable.wanted == at.replicas
+        assert sets.stable.desired == at.replicas
     else:
         assert at_desired(at, sets)
-        assert at.weights.canary == (at.set_weight() if sets.canary.wanted else 0)
+        assert at.weights.canary == (at.set_weight() if sets.canary.desired else 0)
 
 
 @laws
@@ -239,6 +241,6 @@ def test_a_ramp_asks_for_no_more_missing_pods_than_the_surge(at: CanaryState, se
         return
     surge = max(1, rolling_limits(at.strategy, at.replicas).surge)
     ramped, at_once = next_sizes(at, sets, ramp=True).canary, next_sizes(at, sets).canary
-    assert ramped <= max(at_once, sets.canary.wanted)
-    if ramped > sets.canary.wanted:
+    assert ramped <= max(at_once, sets.canary.desired)
+    if ramped > sets.canary.desired:
         assert ramped - sets.canary.available <= surge

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from activities.istio.managed_routes import set_route
 from activities.istio.weights import ExperimentWeight, restore, shift
-from tidegate.contract import Istio
+from tidegate.contract import IstioRouting
+from tidegate.manifests.rollout import IstioVirtualService
 from tidegate.manifests.steps import SetHeaderRoute, SetMirrorRoute
 
 Object = dict[str, Any]
 
-SETTING = {"name": "vs", "routes": ["primary"], "tcpRoutes": [{"port": 1}]}
-ISTIO = Istio(
+SETTING = IstioVirtualService.model_validate({"name": "vs", "routes": ["primary"], "tcpRoutes": [{"port": 1}]})
+ISTIO = IstioRouting(
     stable_service="stable",
     canary_service="canary",
     virtual_services=(SETTING,),

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.canary.stage import ROUTED, position
-from tidegate.canary.cluster_state import ClusterState, ObservedReplicaSet
+from tests.unit.canary.stage import ROUTED, position, replica_set
+from tidegate.canary.cluster_state import ClusterState
 from tidegate.canary.ephemeral import role_metadata
 from tidegate.canary.limits import rolling_limits
 from tidegate.canary.managed_routes import wanted_routes
@@ -31,6 +31,7 @@ from tidegate.canary.reconcile import (
     next_action,
     requeue_at,
 )
+from tidegate.canary.replica_sets import ReplicaSetState
 
 laws = settings(max_examples=150, deadline=None)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -53,11 +54,8 @@ class Model:
         """`slow` is a cluster whose controller counts pods only when it is told to (`count`)."""
         self.now = NOW
         self.routed = routed
-        self.sets = {
-            stable: ObservedReplicaSet(
-                f"shop-{stable}", stable, 1, replicas, replicas, replicas, promoted=True, promoted_last=True
-            )
-        }
+        self.sets = {stable: replica_set(stable, replicas, promoted_at=NOW)}
+        self.marks = 0  # promotions so far, each later than the one before
         self.selectors = {"stable": stable, "canary": stable}
         self.weight = 0
         self.routes: dict[str, int] = {}
@@ -72,7 +70,7 @@ class Model:
     @property
     def scene(self) -> ClusterState:
         hidden = {name: {"available": 0, "counted": False} for name in self.uncounted}
-        seen = [replace(found, **hidden.get(name, {})) for name, found in self.sets.items()]
+        seen = [found.model_copy(update=hidden.get(name)) for name, found in self.sets.items()]
         newest = sorted(seen, key=lambda each: -each.revision)
         weights = Weights(self.weight, 100 - self.weight, self.selectors["canary"]) if self.routed else None
         return ClusterState(tuple(newest), dict(self.selectors), weights)
@@ -95,9 +93,7 @@ class Model:
         """Carry a move out."""
         if isinstance(move, CreateReplicaSet):
             highest = max((each.revision for each in self.sets.values()), default=0)
-            self.sets[at.desired_hash] = ObservedReplicaSet(
-                f"shop-{at.desired_hash}", at.desired_hash, highest + 1, 0, 0, 0
-            )
+            self.sets[at.desired_hash] = replica_set(at.desired_hash, 0, revision=highest + 1)
         elif isinstance(move, SetSelector):
             self.selectors[move.selector] = move.hash
         elif isinstance(move, SetWeight):
@@ -114,28 +110,30 @@ class Model:
             del self.sets[name]
             self.uncounted.discard(name)
         elif isinstance(move, MarkPromoted):
-            self.sets = {hash_: replace(each, promoted_last=False) for hash_, each in self.sets.items()}
-            self.sets[name] = replace(found, promoted=True, promoted_last=True)
+            self.marks += 1
+            self._set(found, promoted_at=NOW + timedelta(microseconds=self.marks))
         elif isinstance(move, SetMetadata):
-            self.sets[name] = replace(found, metadata=move.metadata)
+            self._set(found, ephemeral=move.metadata)
         elif isinstance(move, SetScaleDownDeadline):
-            self.sets[name] = replace(found, scale_down_at=move.at)
+            self._set(found, scale_down_at=move.at)
         else:
             if self.slow and found.available:
                 self.uncounted.add(name)
-            self.sets[name] = replace(
-                found, wanted=move.replicas, created=move.replicas, available=min(found.available, move.replicas)
-            )
+            available = min(found.available, move.replicas)
+            self._set(found, desired=move.replicas, current=move.replicas, available=available)
+
+    def _set(self, found: ReplicaSetState, **fields: Any) -> None:
+        self.sets[found.hash] = found.model_copy(update=fields)
 
     def pods_come(self, *, but: int = 0) -> None:
         """All pods that are wanted become available, `but` so many of each version."""
-        for name, found in self.sets.items():
-            self.sets[name] = replace(found, created=found.wanted, available=max(0, found.wanted - but))
+        for found in self.sets.values():
+            self._set(found, current=found.desired, available=max(0, found.desired - but))
 
     def pods_go(self, hash_: str) -> None:
         """The pods of a version break."""
         if hash_ in self.sets:
-            self.sets[hash_] = replace(self.sets[hash_], available=0)
+            self._set(self.sets[hash_], available=0)
 
 
 def settle(model: Model, at: CanaryState, rules: Rules) -> None:
@@ -152,7 +150,7 @@ def settle(model: Model, at: CanaryState, rules: Rules) -> None:
             return
         before, weight = model.traffic(), model.weight
         held = {hash_: found.available for hash_, found in model.sets.items()}
-        wanted = sum(found.wanted for found in model.sets.values())
+        wanted = sum(found.desired for found in model.sets.values())
         model.apply(move, at)
         if model.routed:
             judge(move, at, model, before, held)
@@ -173,13 +171,13 @@ def judge(move: Action, at: CanaryState, model: Model, before: dict[str, int], h
                 assert at.enough(held.get(hash_, 0), -(-share * at.replicas // 100)), f"{move}: {share} % to {hash_}"
     if isinstance(move, ScaleReplicaSet | DeleteReplicaSet):
         hash_ = move.name.removeprefix("shop-")
-        pods = model.sets[hash_].wanted if hash_ in model.sets else 0
+        pods = model.sets[hash_].desired if hash_ in model.sets else 0
         if pods < held.get(hash_, 0):
             assert pods >= -(-after.get(hash_, 0) * at.replicas // 100), f"{move}: {after.get(hash_)} % go there"
     if model.routes:
         selected_hash = model.sets.get(model.selectors["canary"])
         assert selected_hash is not None, f"{move}: {model.routes} lead to nobody"
-        assert selected_hash.wanted, f"{move}: {model.routes} lead there"
+        assert selected_hash.desired, f"{move}: {model.routes} lead there"
 
 
 def judge_patience(move: Action, at: CanaryState, model: Model, before: int) -> None:
@@ -197,7 +195,7 @@ def judge_pods(move: Action, at: CanaryState, model: Model, wanted: int, availab
     assert not isinstance(move, SetWeight)
     if isinstance(move, SetSelector):
         assert model.sets[move.hash].available, f"{move}: nobody there"
-    assert sum(found.wanted for found in after) <= max(wanted, at.replicas + limits.surge), f"{move}: too many"
+    assert sum(found.desired for found in after) <= max(wanted, at.replicas + limits.surge), f"{move}: too many"
     assert sum(found.available for found in after) >= min(available, at.replicas - limits.unavailable), f"{move}: few"
 
 
@@ -279,10 +277,10 @@ def test_every_turn_keeps_the_laws_and_ends_where_it_should(
     assert model.selectors == {"stable": winner, "canary": winner}
     assert model.sets[winner].available == end.replicas
     least = end.least_pods()
-    assert all(found.wanted <= least for hash_, found in model.sets.items() if hash_ != winner)
+    assert all(found.desired <= least for hash_, found in model.sets.items() if hash_ != winner)
     assert len(model.sets) <= 2 + rules.history
     for hash_, found in model.sets.items():
-        assert found.metadata == role_metadata(hash_, end)
+        assert found.ephemeral == role_metadata(hash_, end)
 
 
 @laws
@@ -302,7 +300,7 @@ def test_without_a_router_every_turn_ends_where_it_should(
     end = walk(model, at, rules)
     winner = end.stable_hash
     assert model.selectors == {"stable": winner, "canary": winner}
-    assert {hash_: found.wanted for hash_, found in model.sets.items() if found.wanted} == {winner: end.replicas}
+    assert {hash_: found.desired for hash_, found in model.sets.items() if found.desired} == {winner: end.replicas}
 
 
 def test_a_replica_set_that_stands_takes_the_number_of_its_release() -> None:
@@ -354,8 +352,8 @@ def test_a_release_reads_as_its_moves() -> None:
 
 def test_a_dynamic_stable_that_was_never_marked_has_its_pods_back_before_it_gets_everything_again() -> None:
     model, rules = Model(5, "S"), Rules(("stable",), ("canary",), history=2)
-    model.sets["S"] = replace(model.sets["S"], wanted=4, created=4, available=4, promoted=False, promoted_last=False)
-    model.sets["C"] = ObservedReplicaSet("shop-C", "C", 2, 1, 1, 1)
+    model.sets["S"] = replica_set("S", 4)
+    model.sets["C"] = replica_set("C", 1, revision=2)
     model.selectors["canary"], model.weight = "C", 20
     at = position({**ROUTED, **SERVICES, "dynamicStableScale": True}, 20, 60, index=2, replicas=5, sent=20)
     settle(model, replace(at, desired_hash="S"), rules)

@@ -7,14 +7,9 @@ from pathlib import Path
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer
 
 from tests.replay.record import HISTORIES, STORMS, TURNS, Turn
-from tidegate.client import data_converter
-from workers.wiring import workflow_runner
-from workflows.analysis_run import AnalysisRun
-from workflows.follow_up import FollowUp
-from workflows.rollout import Rollout
+from tests.replay.replayer import replayer
 
 FILES = sorted(HISTORIES.glob("*.json"))
 
@@ -35,14 +30,9 @@ def test_a_storm_is_one(storm: Turn) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 async def test_a_recorded_history_replays(file: Path) -> None:
-    replayer = Replayer(
-        workflows=[Rollout, AnalysisRun, FollowUp],
-        data_converter=data_converter(),
-        workflow_runner=workflow_runner(),
-    )
     history = read(file)
     assert len(history.events) > 5
-    await replayer.replay_workflow(history)
+    await replayer().replay_workflow(history)
 
 
 def read(file: Path) -> WorkflowHistory:

@@ -20,6 +20,7 @@ from tests.virtual.cluster import NAMESPACE, VirtualCluster
 from tests.virtual.lingering import Lingering
 from tests.virtual.people import GitDouble, NoticesDouble, ServiceNowDouble
 from tests.virtual.time_skipping import release_runner, served, time_skipping
+from tests.workflows.counting_double import Counting
 from tidegate.analysis.reading import Reading
 from tidegate.client import KeySource
 from tidegate.contract import (
@@ -56,6 +57,7 @@ class DatadogDouble:
     def __init__(self) -> None:
         self.answers: dict[str, list[float | None]] = {}
         self.asked = 0
+        self.counting = Counting()
 
     @activity.defn(name=Activity.MEASURE_DATADOG)
     async def measure(self, request: MeasureRequest) -> MeasureResult:
@@ -194,7 +196,11 @@ async def release_world(
                 activities=cluster.activities(),
                 interceptors=[*interceptors, Heartbeats(), cluster],
             ),
-            Worker(env.client, task_queue=metrics_queue("datadog"), activities=[datadog.measure]),
+            Worker(
+                env.client,
+                task_queue=metrics_queue("datadog"),
+                activities=[datadog.measure, datadog.counting.begin, datadog.counting.compare],
+            ),
             Worker(
                 env.client,
                 task_queue=FOLLOW_UP_QUEUE,

@@ -10,6 +10,7 @@ from temporalio import activity, workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
+from tidegate.canary.replica_sets import PodState, ReplicaSetState
 from tidegate.client.refs import images_of
 from tidegate.contract import (
     ROLLOUT_WORKFLOW,
@@ -20,12 +21,10 @@ from tidegate.contract import (
     Event,
     Observation,
     ObserveRequest,
-    PodState,
     Query,
     ReleaseRequest,
     ReleaseResult,
     ReleaseStatus,
-    ReplicaSetState,
     Update,
     Waiting,
     parse_message,

@@ -53,7 +53,7 @@ async def test_people_are_told_within_a_minute_and_nothing_is_done_without_a_lim
         event = await said(place, STUCK)
     assert event["type"] == "Warning"
     assert event["involvedObject"]["name"] == "shop"
-    for word in ("hears nothing, not even an abort", "a mistake", "tidegate leaves it to operators"):
+    for word in ("takes no message, not even an abort", "a mistake", "tidegate leaves it to operators"):
         assert word in event["message"]
     handle = place.temporal.get_workflow_handle(place.ref.workflow_id, run_id=run)
     assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING

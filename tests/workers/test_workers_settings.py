@@ -10,7 +10,7 @@ import pytest
 
 from tidegate.contract import RevertMode
 from workers.settings import Role, Settings, SettingsError, load_settings
-from workers.settings_page import page
+from workers.settings_page import render
 
 ROOT = Path(__file__).parents[2]
 
@@ -191,7 +191,7 @@ def test_a_version_has_the_names_that_temporals_controller_gives(monkeypatch: py
 
 
 def test_every_setting_is_on_the_page_with_a_description() -> None:
-    text = page()
+    text = render()
     rows = [row for row in text.splitlines() if row.startswith("| `")]
     assert len(rows) > len(Settings.model_fields)
     assert [row for row in rows if row.endswith("|  |")] == []

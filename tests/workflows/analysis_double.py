@@ -32,6 +32,9 @@ from tidegate.contract import (
 from workers.wiring import workflow_runner
 from workflows.analysis_run import AnalysisRun
 
+with workflow.unsafe.imports_passed_through():
+    from tests.workflows.counting_double import Counting
+
 NO_DATA = object()
 HANGS = object()
 LEFT_OUT = object()
@@ -44,6 +47,7 @@ class Provider:
         self.script: dict[str, list[Any]] = {}
         self.asked: list[MeasureRequest] = []
         self.reached = asyncio.Event()
+        self.counting = Counting()
 
     @activity.defn(name=Activity.MEASURE_DATADOG)
     async def measure(self, request: MeasureRequest) -> list[Reading]:
@@ -184,7 +188,11 @@ def only(status: AnalysisStatus) -> MetricStatus:
 
 def measuring_worker(client: Client, provider: Provider) -> Worker:
     """A worker for what the provider answers."""
-    return Worker(client, task_queue=metrics_queue("datadog"), activities=[provider.measure])
+    return Worker(
+        client,
+        task_queue=metrics_queue("datadog"),
+        activities=[provider.measure, provider.counting.begin, provider.counting.compare],
+    )
 
 
 async def open_analysis_world() -> AsyncIterator[World]:

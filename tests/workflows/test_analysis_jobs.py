@@ -15,18 +15,18 @@ from temporalio import activity
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Worker
 
 from activities.kubernetes.client import JOBS, PODS, Resource
 from activities.kubernetes.client import Cluster as Reached
 from activities.metrics.job.provider import Jobs
 from sandbox.controllers import Controllers, PodSimulator
 from sandbox.kubernetes_api import KubernetesApi
+from tests.replay.replayer import replayer
 from tests.virtual.time_skipping import served, time_skipping
 from tests.workflows.short_histories import short_histories, until_continued
 from tidegate.analysis.reading import Reading, Verdict
 from tidegate.analysis.status import AnalysisStatus, Phase
-from tidegate.client import data_converter
 from tidegate.contract import (
     ANALYSIS_WORKFLOW,
     RELEASES_QUEUE,
@@ -39,6 +39,7 @@ from tidegate.contract import (
     MeasureRequest,
     Observation,
     Owner,
+    ParsedRollout,
     ReleaseRequest,
     analysis_id,
     cluster_queue,
@@ -194,9 +195,7 @@ async def test_a_job_is_looked_at_when_it_asks_for_it_until_it_has_ended(world: 
     assert {each.numbers["smoke"] for each in later} == {1}
     assert len(first.uid) == 36
     assert (world.cluster.ended, list(world.cluster.jobs)) == ([], [name]), "one that ended may be looked into"
-    await Replayer(
-        workflows=[AnalysisRun], workflow_runner=workflow_runner(), data_converter=data_converter()
-    ).replay_workflow(await handle.fetch_history())
+    await replayer().replay_workflow(await handle.fetch_history())
 
 
 async def test_a_job_that_fails_fails_the_run_with_its_message(world: World) -> None:
@@ -404,8 +403,8 @@ def test_jobs_go_with_the_rollout_of_their_release() -> None:
     request = ReleaseRequest(namespace="payments", name="checkout", rollout=manifest.raw)
     seen = Observation(at=datetime.now(UTC))
     there = seen.model_copy(update={"rollout": {"metadata": {"uid": "7"}}})
-    assert Plan.of(request, manifest.model, there, None).owner == OWNER
-    assert Plan.of(request, manifest.model, seen, None).owner is None
+    assert Plan.of(request, ParsedRollout.of(manifest.model), there, None).owner == OWNER
+    assert Plan.of(request, ParsedRollout.of(manifest.model), seen, None).owner is None
 
 
 async def test_a_job_goes_on_while_its_run_continues_as_new() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
-from temporalio.worker import Replayer
 
+from tests.replay.replayer import replayer
 from tests.workflows.analysis_double import (
     HANGS,
     LEFT_OUT,
@@ -25,7 +25,6 @@ from tests.workflows.analysis_double import (
 )
 from tidegate.analysis.spec import build_run_spec
 from tidegate.analysis.status import AnalysisStatus, Phase
-from tidegate.client import data_converter
 from tidegate.contract import (
     ANALYSIS_WORKFLOW,
     RELEASES_QUEUE,
@@ -33,8 +32,6 @@ from tidegate.contract import (
     ErrorType,
 )
 from tidegate.manifests.documents import load
-from workers.wiring import workflow_runner
-from workflows.analysis_run import AnalysisRun
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"
 
@@ -62,9 +59,7 @@ async def test_the_seeds_template_asks_once_for_all_that_is_due(world: World) ->
     asked = [sorted(str(each["name"]) for each in one.metrics) for one in world.provider.asked]
     assert asked == [sorted(names)] * len(asked), "metrics of one interval share their requests"
     assert "{{" not in str(world.provider.asked[0].metrics)
-    await Replayer(
-        workflows=[AnalysisRun], workflow_runner=workflow_runner(), data_converter=data_converter()
-    ).replay_workflow(await handle.fetch_history())
+    await replayer().replay_workflow(await handle.fetch_history())
 
 
 def _of(spec: dict[str, Any]) -> AnalysisRequest:

@@ -157,18 +157,18 @@ async def test_a_request_that_had_to_wait_takes_the_place_of_no_newer_one(world:
     before = await world.env.get_current_time()
     handle = await world.start(world.request("1.1.0", HALF))
     await world.until(handle, paused)
-    waited = world.request("1.2.0", HALF).model_copy(update={"asked_at": before - timedelta(minutes=1)})
+    waited = world.request("1.2.0", HALF).model_copy(update={"requested_at": before - timedelta(minutes=1)})
     with pytest.raises(RefusedError, match=r"asked for after this one.*:1\.1\.0") as refused:
         await client.start(waited)
     assert refused.value.kind == ErrorType.SUPERSEDED
-    again = world.request("1.1.0", HALF).model_copy(update={"asked_at": before - timedelta(minutes=1)})
+    again = world.request("1.1.0", HALF).model_copy(update={"requested_at": before - timedelta(minutes=1)})
     await client.start(again)
     await handle.signal("promote")
     assert (await handle.result()).outcome == "Healthy"
     with pytest.raises(RefusedError, match=r"asked for after this one.*:1\.1\.0") as refused:
         await client.start(waited)
     assert refused.value.kind == ErrorType.SUPERSEDED
-    newer = waited.model_copy(update={"asked_at": await world.env.get_current_time()})
+    newer = waited.model_copy(update={"requested_at": await world.env.get_current_time()})
     await client.start(newer)
     status = await world.until(handle, paused)
     assert status.images["checkout"].endswith(":1.2.0")

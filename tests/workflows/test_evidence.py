@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.report.accounts import START, at, failed, gate, measured, metric, release
 from tidegate.analysis.status import Phase
-from tidegate.contract import Observation, ReleaseRequest, ReleaseStatus, Source
+from tidegate.contract import Observation, ParsedRollout, ReleaseRequest, ReleaseStatus, Source
 from tidegate.manifests.documents import load
 from workflows.incident_requests import change_outcome, change_request, incident_request, resolve_request, traffic_note
 from workflows.plan import Plan
@@ -20,17 +20,17 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"
 CAUSE = "error-rate assessed Failed"
 
 
-def planned(**annotations: Any) -> Plan:
-    """The seed's Rollout; `_` in the names of annotations stands for `-`."""
+def planned(more: dict[str, str] | None = None, **annotations: str) -> Plan:
+    """The example's Rollout with `more` annotations; `_` in the names of the others stands for `-`."""
     loaded = load([EXAMPLES / name for name in ("rollout.yaml", "analysis-template.yaml")])
     rollout = loaded.rollout()
     named = {f"tidegate.io/servicenow-{name.replace('_', '-')}": value for name, value in annotations.items()}
     raw: dict[str, Any] = deepcopy(rollout.raw)
-    raw["metadata"]["annotations"] = named
+    raw["metadata"]["annotations"] = named | (more or {})
     request = ReleaseRequest(
         namespace="payments", name="checkout", rollout=raw, templates=tuple(each.raw for each in loaded.templates)
     )
-    return Plan.of(request, rollout.model, Observation(at=datetime.now(UTC)), None)
+    return Plan.of(request, ParsedRollout.read(raw), Observation(at=datetime.now(UTC)), None)
 
 
 def known(**more: Any) -> ReleaseStatus:
@@ -38,9 +38,8 @@ def known(**more: Any) -> ReleaseStatus:
 
 
 def test_annotations_ask_for_columns() -> None:
-    plan = planned(assignment_group="Payments", urgency=1, impact="{step}", change="true")
     generic = {"tidegate.io/servicenow-field.category": "software", "tidegate.io/servicenow-field.urgency": "3"}
-    plan.request.rollout["metadata"]["annotations"].update(generic)
+    plan = planned(generic, assignment_group="Payments", urgency="1", impact="{step}", change="true")
     asked = {"assignment_group": "Payments", "urgency": "1", "impact": "{step}", "category": "software"}
     assert incident_request(plan, known(), CAUSE).fields == asked
     opened = change_request(plan, known())
@@ -81,7 +80,7 @@ def test_graphs_show_the_queries_of_what_failed_and_some_time_around() -> None:
         ("error-rate", "h{*}"),
         ("p99-latency", "p99:trace{*}"),
     ]
-    assert (graphs[0].begin, graphs[0].end) == (at(-8), at(12))
+    assert (graphs[0].start, graphs[0].end) == (at(-8), at(12))
 
 
 def test_what_is_healthy_resolves_what_came_before() -> None:
@@ -96,15 +95,15 @@ def test_what_is_healthy_resolves_what_came_before() -> None:
     assert "revision 1 of payments/checkout is healthy" in request.text
 
 
-@pytest.mark.parametrize("annotation", ["true", True])
-def test_a_change_is_opened_and_closed_under_one_cause(annotation: Any) -> None:
+@pytest.mark.parametrize("annotation", ["true", "True "])
+def test_a_change_is_opened_and_closed_under_one_cause(annotation: str) -> None:
     plan, status = planned(change=annotation), known()
     opened, closed = change_request(plan, status), change_outcome(plan, status, at(9), "Healthy", good=True)
     assert opened is not None
     assert closed is not None
     assert opened.correlation_id == closed.correlation_id == "rollout/default/payments/checkout/1/1/change"
     assert (closed.successful, closed.text) == (True, "Tidegate: Healthy")
-    assert (opened.begin, closed.end) == (START, at(9))
+    assert (opened.start, closed.end) == (START, at(9))
     assert "Git:  abc123" in opened.description
     assert "payments/checkout" in opened.short_description
 

@@ -10,7 +10,9 @@ from temporalio.client import WorkflowHandle
 
 from tests.workflows.analysis_double import NO_DATA, World, analysis_world, metric, request
 from tests.workflows.short_histories import short_histories, until_continued
+from tests.workflows.test_comparing import asked, compare
 from tidegate.analysis.status import AnalysisStatus, MetricStatus, Phase
+from tidegate.contract import AnalysisKind, AnalysisResult, Signal
 
 SOON = 25  # events after which the server asks a run to continue as new: two or three measurements
 
@@ -86,3 +88,14 @@ async def test_a_later_part_can_be_asked_and_ended(world: World) -> None:
     assert status.phase is Phase.SUCCESSFUL
     assert of(status, "m").count >= of(before, "m").count >= 2
     assert status.started_at == before.started_at
+
+
+async def test_a_comparison_goes_on_with_its_evidence(world: World) -> None:
+    handle = await world.start(asked(compare(), kind=AnalysisKind.BACKGROUND))
+    await until_continued(world.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id))
+    latest = world.client.get_workflow_handle(handle.id, result_type=AnalysisResult)
+    await latest.signal(Signal.SETTLE)
+    assert (await latest.result()).status.phase is Phase.SUCCESSFUL
+    assert len(world.provider.counting.begun) == 1, "the hour before is asked for once"
+    finals = [request.state.table.final for request in world.provider.counting.read]
+    assert finals == sorted(finals)

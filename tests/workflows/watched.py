@@ -49,7 +49,7 @@ class Watched:
 
     async def look(self) -> bool:
         """One look at the object; whether the door wants to look again."""
-        return await self._door.answer(NAMESPACE, "checkout", ObservedRollout(None))
+        return await self._door.dispatch(NAMESPACE, "checkout", ObservedRollout(None))
 
     async def apply(self, tag: str, edit: Edit) -> WorkflowHandle[Any, ReleaseResult]:
         """Apply the Rollout object; the release that follows."""

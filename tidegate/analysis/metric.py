@@ -15,6 +15,8 @@ from typing import Any, Final
 from tidegate.analysis.status import MetricStatus, Phase
 from tidegate.manifests.analysis_template import Metric
 from tidegate.manifests.durations import int_or_zero, parse_duration
+from tidegate.manifests.providers.compare import KEY as COMPARE
+from tidegate.manifests.providers.job import KEY as JOB
 
 DEFAULT_CONSECUTIVE_ERROR_LIMIT: Final = 4
 RETRY_INTERVAL: Final = timedelta(seconds=10)
@@ -48,9 +50,11 @@ class MetricRules:
         """Read a metric whose arguments are substituted. Raises ValueError for a duration that cannot be read."""
         count = int_or_zero(metric.count)
         errors = metric.consecutive_error_limit
+        provider = next(iter(metric.provider.names()), "")
+        inconclusive = None if metric.inconclusive_limit is None else int_or_zero(metric.inconclusive_limit)
         return cls(
             name=metric.name,
-            provider=next(iter(metric.provider.names()), ""),
+            provider=provider,
             document=metric.to_wire(),
             success=metric.success_condition,
             failure=metric.failure_condition,
@@ -58,22 +62,32 @@ class MetricRules:
             initial_delay=parse_duration(metric.initial_delay or "0"),
             count=count if count > 0 else None if metric.interval else 1,
             failure_limit=int_or_zero(metric.failure_limit),
-            inconclusive_limit=None if metric.inconclusive_limit is None else int_or_zero(metric.inconclusive_limit),
+            inconclusive_limit=0 if provider == COMPARE and inconclusive is None else inconclusive,
             consecutive_error_limit=DEFAULT_CONSECUTIVE_ERROR_LIMIT if errors is None else int_or_zero(errors),
             consecutive_success_limit=int_or_zero(metric.consecutive_success_limit),
         )
+
+    @property
+    def compares(self) -> bool:
+        """Whether it compares two versions: it is read on and on until it is decided, and has no interval."""
+        return self.provider == COMPARE
 
     @property
     def patient(self) -> bool:
         """Whether an inconclusive reading is only one more look."""
         return self.inconclusive_limit is None
 
+    @property
+    def proves_by_reading(self) -> bool:
+        """Whether an end before any verdict proves nothing: nobody knows how a Job or a comparison would have ended."""
+        return self.patient or self.compares or self.provider == JOB
+
     def due(self, status: MetricStatus, started_at: datetime) -> datetime | None:
         """When to measure next, the run having started at `started_at`; None when nothing more is measured.
 
         The interval counts from the end of the measurement before, and has passed only when the time is later than it.
         """
-        if status.phase.completed:
+        if status.phase.completed or self.compares:
             return None
         if not status.measurements:
             return started_at + self.initial_delay
@@ -86,7 +100,7 @@ class MetricRules:
     def is_unread(self, status: MetricStatus) -> bool:
         """Whether it has no reading that says anything, and none is being made."""
         at_work = bool(status.measurements) and status.measurements[-1].phase is Phase.RUNNING
-        return not status.phase.completed and not at_work and self._used(status) == 0
+        return not (status.phase.completed or at_work or self.compares) and self._used(status) == 0
 
     def violation(self, status: MetricStatus, *, ended: bool) -> tuple[Phase, str] | None:
         """The limit that is exceeded, and how it is said. Error beats Inconclusive beats Failed.
@@ -111,7 +125,8 @@ class MetricRules:
         if status.phase.completed:
             return status.phase
         if not status.measurements:
-            return Phase.SUCCESSFUL if terminating else Phase.PENDING
+            ended = Phase.INCONCLUSIVE if self.compares else Phase.SUCCESSFUL
+            return ended if terminating else Phase.PENDING
         if status.measurements[-1].phase is Phase.RUNNING:
             return Phase.RUNNING
         if violated := self.violation(status, ended=terminating):

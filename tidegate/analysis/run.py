@@ -11,7 +11,6 @@ from tidegate.analysis.metric import MetricRules
 from tidegate.analysis.reading import Reading
 from tidegate.analysis.rules import RunRules
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase, Summary
-from tidegate.manifests.providers.job import KEY as JOB
 
 _BEST_TO_WORST: Final = (
     Phase.SUCCESSFUL,
@@ -163,7 +162,8 @@ class Run:
     def _unmeasured(self) -> bool:
         """Whether the run proves nothing. Argo calls that a success; the patient rule does not."""
         counting = [(rule, metric) for rule, metric in self._pairs() if not metric.dry_run]
-        return any(rule.patient for rule, _ in counting) and not any(metric.measurements for _, metric in counting)
+        demanding = any(rule.patient or rule.compares for rule, _ in counting)
+        return demanding and not any(metric.measurements for _, metric in counting)
 
     def _summarise(self) -> None:
         pairs = list(self._pairs())
@@ -197,11 +197,11 @@ class Run:
     def _stopped(self, rule: MetricRules, metric: MetricStatus, now: datetime) -> MetricStatus:
         """The metric with the measurement that is under way, if any, ended by the run.
 
-        That is a success by Argo's rule, but for a Job, of which nobody knows how it would have ended.
+        That is a success by Argo's rule, but where only a verdict proves anything.
         """
         if not metric.measurements or metric.measurements[-1].phase is not Phase.RUNNING:
             return metric
-        phase = Phase.INCONCLUSIVE if rule.patient or rule.provider == JOB else Phase.SUCCESSFUL
+        phase = Phase.INCONCLUSIVE if rule.proves_by_reading else Phase.SUCCESSFUL
         ended = {"phase": phase, "message": _STOPPED, "finished_at": now, "resume_at": None}
         return self._counted(rule, metric, metric.measurements[-1].model_copy(update=ended))
 

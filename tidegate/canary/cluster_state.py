@@ -4,39 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
-from tidegate.canary.ephemeral import NOTHING
 from tidegate.canary.position import Weights
-from tidegate.manifests.steps import PodTemplateMetadata
-
-
-@dataclass(frozen=True)
-class ObservedReplicaSet:
-    """One ReplicaSet as it was read: pods that are wanted, created and available.
-
-    `scale_down_at` is when its pods may go, None while nobody said so; `promoted` that it is marked as once promoted,
-    `promoted_last` that no other was marked after it.
-    `metadata` is what its role put on its pods, None while some are still to follow. `counted` is False while pods that
-    were there before its last change have not been counted since; `available` is 0 then, as nothing is proved.
-    """
-
-    name: str
-    hash: str
-    revision: int
-    wanted: int
-    created: int
-    available: int
-    scale_down_at: datetime | None = None
-    promoted: bool = False
-    promoted_last: bool = False
-    metadata: PodTemplateMetadata | None = NOTHING
-    counted: bool = True
-
-    @property
-    def complete(self) -> bool:
-        """Whether it has pods, and all of them are available."""
-        return 0 < self.wanted <= self.available
+from tidegate.canary.replica_sets import ReplicaSetState
 
 
 @dataclass(frozen=True)
@@ -58,7 +28,7 @@ class ClusterState:
     names no more.
     """
 
-    sets: tuple[ObservedReplicaSet, ...]
+    sets: tuple[ReplicaSetState, ...]
     selectors: Mapping[str, str] = field(default_factory=dict)
     weights: Weights | None = None
     experiments: Mapping[str, int] = field(default_factory=dict)
@@ -70,9 +40,14 @@ class ClusterState:
         """Whether all pods were counted since they were last told to be others."""
         return all(each.counted for each in self.sets)
 
-    def of(self, hash_: str) -> ObservedReplicaSet | None:
+    def of(self, hash_: str) -> ReplicaSetState | None:
         """The ReplicaSet of a hash, None where there is none."""
         return next((each for each in self.sets if each.hash == hash_), None)
+
+    def is_promoted_last(self, one: ReplicaSetState) -> bool:
+        """Whether a ReplicaSet is marked as promoted, and no other was marked after it."""
+        marks = [each.promoted_at for each in self.sets if each.promoted_at is not None]
+        return one.promoted_at is not None and one.promoted_at == max(marks)
 
     def leads_to(self, names: Iterable[str], hash_: str) -> bool:
         """Whether all these selectors select a hash; one that is gone leads nowhere."""

@@ -37,7 +37,7 @@ class WantedSet:
 
 @dataclass(frozen=True)
 class ExperimentSet:
-    """One ReplicaSet of an experiment as it was read: pods wanted, created and available; its Service, empty if none.
+    """One ReplicaSet of an experiment as it was read: pods desired, created and available; its Service, empty if none.
 
     `scale_down_at` is when it may go, None while nobody said so.
     """
@@ -45,8 +45,8 @@ class ExperimentSet:
     name: str
     template: str
     hash: str
-    wanted: int
-    created: int
+    desired: int
+    current: int
     available: int
     service: str = ""
     scale_down_at: datetime | None = None
@@ -149,7 +149,7 @@ def is_complete(wanted: WantedSet, one: ExperimentSet | None, shares: Mapping[st
     """Whether a template stands as it was asked for: pods, Service and share of the traffic."""
     if one is None or one.scale_down_at is not None or one.service != wanted.service:
         return False
-    return one.wanted == wanted.replicas <= one.available and shares.get(wanted.service, 0) == wanted.weight
+    return one.desired == wanted.replicas <= one.available and shares.get(wanted.service, 0) == wanted.weight
 
 
 def requeue_at(standing: Iterable[ExperimentSet]) -> datetime | None:
@@ -175,7 +175,7 @@ def _up(wanted: WantedSet, one: ExperimentSet | None) -> Iterator[ExperimentMove
         return
     if one.scale_down_at is not None:
         yield KeepUntil(one.name, None)
-    if one.wanted != wanted.replicas:
+    if one.desired != wanted.replicas:
         yield Resize(one.name, wanted.replicas)
     if wanted.service and not one.service:
         yield Expose(wanted)

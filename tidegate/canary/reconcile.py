@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from tidegate.canary.cluster_state import ClusterState, ObservedReplicaSet
+from tidegate.canary.cluster_state import ClusterState
 from tidegate.canary.ephemeral import role_metadata
 from tidegate.canary.position import CanaryState, Weights
-from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
+from tidegate.canary.replica_sets import ReplicaSets, ReplicaSetState
 from tidegate.canary.routing import pods_of_the_rest, weight_to_route
 from tidegate.canary.scaling import abort_delay, abort_delay_may_start, at_desired, goal, next_sizes
 from tidegate.canary.workload import workload_size
 from tidegate.manifests.steps import PodTemplateMetadata
+
+SUBSET = "/"  # between a DestinationRule and its subset, in the name of a selector
 
 
 @dataclass(frozen=True)
@@ -169,33 +171,21 @@ def _may_stand_alone(at: CanaryState, cluster_state: ClusterState, rules: Rules)
 
 def requeue_at(cluster_state: ClusterState) -> datetime | None:
     """When the next deadline on a ReplicaSet passes, None where none has one."""
-    return min((each.scale_down_at for each in cluster_state.sets if each.scale_down_at and each.wanted), default=None)
+    return min((each.scale_down_at for each in cluster_state.sets if each.scale_down_at and each.desired), default=None)
 
 
 def roles(at: CanaryState, cluster_state: ClusterState, now: datetime) -> ReplicaSets:
     """The ReplicaSets by role, with what has to stay for a Service or until a deadline marked as kept."""
     canary, stable = cluster_state.of(at.desired_hash), cluster_state.of(at.stable_hash) if at.stable_hash else None
-    others = [each for each in cluster_state.sets if each not in (canary, stable)]
+    others = tuple(each for each in cluster_state.sets if each is not canary and each is not stable)
+    kept = {each.name for each in others if _stays(each, at, cluster_state, now)}
     waits = at.aborted and not at.fully_promoted and bool(abort_delay(at.strategy))
-    return ReplicaSets(
-        canary=_role(canary, kept=waits and canary is not None and not _is_due(canary, now)),
-        stable=_role(stable, kept=False),
-        others=tuple(
-            ReplicaSet(
-                each.name, each.hash, each.wanted, each.created, each.available, _stays(each, at, cluster_state, now)
-            )
-            for each in others
-        ),
-    )
+    if waits and canary is not None and not _is_due(canary, now):
+        kept.add(canary.name)
+    return ReplicaSets(canary, stable, others, frozenset(kept))
 
 
-def _role(one: ObservedReplicaSet | None, *, kept: bool) -> ReplicaSet | None:
-    if one is None:
-        return None
-    return ReplicaSet(one.name, one.hash, one.wanted, one.created, one.available, kept)
-
-
-def _stays(one: ObservedReplicaSet, at: CanaryState, cluster_state: ClusterState, now: datetime) -> bool:
+def _stays(one: ReplicaSetState, at: CanaryState, cluster_state: ClusterState, now: datetime) -> bool:
     """Whether an older version keeps its pods: something leads to them, or the delay before they go has not passed."""
     if cluster_state.selected(one.hash):
         return True
@@ -204,13 +194,13 @@ def _stays(one: ObservedReplicaSet, at: CanaryState, cluster_state: ClusterState
     return one.scale_down_at > now if one.scale_down_at is not None else _delay(at) > timedelta()
 
 
-def _is_beyond_limit(one: ObservedReplicaSet, at: CanaryState, cluster_state: ClusterState) -> bool:
+def _is_beyond_limit(one: ReplicaSetState, at: CanaryState, cluster_state: ClusterState) -> bool:
     """Whether newer versions take all the places for those that wait for their end (scaleDownDelayRevisionLimit)."""
     limit = at.strategy.scale_down_delay_revision_limit
     if limit is None:
         return False
     waiting = [
-        each.hash for each in cluster_state.sets if each.wanted and each.hash not in (at.desired_hash, at.stable_hash)
+        each.hash for each in cluster_state.sets if each.desired and each.hash not in (at.desired_hash, at.stable_hash)
     ]
     return one.hash in waiting[limit:]
 
@@ -222,7 +212,7 @@ def _delay(at: CanaryState) -> timedelta:
     return at.strategy.scale_down_delay()
 
 
-def _is_due(one: ObservedReplicaSet, now: datetime) -> bool:
+def _is_due(one: ReplicaSetState, now: datetime) -> bool:
     return one.scale_down_at is not None and one.scale_down_at <= now
 
 
@@ -263,7 +253,7 @@ def _rest(
     if (
         canary is not None
         and at.fully_promoted
-        and not canary.promoted_last
+        and not cluster_state.is_promoted_last(canary)
         and at.enough(canary.available, at.replicas)
     ):
         yield MarkPromoted(canary.name)
@@ -283,7 +273,7 @@ def _metadata(at: CanaryState, cluster_state: ClusterState) -> Iterator[Action]:
     """What pods wear in their role: before they are there, where they are new."""
     for each in cluster_state.sets:
         wanted = role_metadata(each.hash, at)
-        if each.metadata != wanted:
+        if each.ephemeral != wanted:
             yield SetMetadata(each.name, wanted)
 
 
@@ -355,9 +345,9 @@ def _deadlines(at: CanaryState, cluster_state: ClusterState, sets: ReplicaSets, 
 
 
 def _deadline(
-    one: ObservedReplicaSet, at: CanaryState, cluster_state: ClusterState, sets: ReplicaSets, now: datetime
+    one: ReplicaSetState, at: CanaryState, cluster_state: ClusterState, sets: ReplicaSets, now: datetime
 ) -> datetime | None:
-    if one.wanted == 0:
+    if one.desired == 0:
         return one.scale_down_at  # it says nothing any more
     if one.hash == at.desired_hash:
         if not at.aborted or at.fully_promoted or not abort_delay(at.strategy):
@@ -374,7 +364,7 @@ def _pods(at: CanaryState, sets: ReplicaSets, *, ramp: bool) -> Iterator[Action]
     sizes = next_sizes(at, sets, ramp=ramp)
     pairs = [(sets.canary, sizes.canary), (sets.beside, sizes.stable), *zip(sets.others, sizes.others, strict=True)]
     for one, size in pairs:
-        if one is not None and one.wanted != size:
+        if one is not None and one.desired != size:
             yield ScaleReplicaSet(one.name, size)
 
 
@@ -382,5 +372,5 @@ def _surplus(at: CanaryState, cluster_state: ClusterState, rules: Rules) -> Iter
     """Old ReplicaSets without pods that are more than the history holds, the oldest first."""
     old = [each for each in cluster_state.sets if each.hash not in (at.desired_hash, at.stable_hash)]
     for each in reversed(old[rules.history :]):
-        if each.wanted == each.created == 0 and not cluster_state.selected(each.hash):
+        if each.desired == each.current == 0 and not cluster_state.selected(each.hash):
             yield DeleteReplicaSet(each.name)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tidegate.canary.limits import RollingLimits
-from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets, Sizes
+from tidegate.canary.replica_sets import ReplicaSets, ReplicaSetState, Sizes
 from tidegate.manifests.rollout import MAX_WEIGHT
 
 
@@ -62,8 +62,8 @@ def roll(goal: Shares, sets: ReplicaSets, replicas: int, limits: RollingLimits) 
     are not available count as though they served: a broken version makes room step by step instead of never.
     """
     most, least = replicas + limits.surge, replicas - limits.unavailable
-    sizes = _grow(goal, sets, most - sum(each.wanted for each in sets))
-    if any(other.wanted for other in sets.others):
+    sizes = _grow(goal, sets, most - sum(each.desired for each in sets))
+    if any(other.desired for other in sets.others):
         spare = sum(each.standing for each in sets) - least
         return Sizes(sizes.canary, sizes.stable, tuple(_shrink_others(sets.others, spare)))
     return _shrink(goal, sets, sizes, most, least)
@@ -72,18 +72,18 @@ def roll(goal: Shares, sets: ReplicaSets, replicas: int, limits: RollingLimits) 
 def _grow(goal: Shares, sets: ReplicaSets, room: int) -> Sizes:
     stable, room = _grown(sets.beside, goal.stable, room)
     canary, _ = _grown(sets.canary, goal.canary, room)
-    return Sizes(canary, stable, tuple(other.wanted for other in sets.others))
+    return Sizes(canary, stable, tuple(other.desired for other in sets.others))
 
 
-def _grown(one: ReplicaSet | None, goal: int, room: int) -> tuple[int, int]:
+def _grown(one: ReplicaSetState | None, goal: int, room: int) -> tuple[int, int]:
     """Size of a ReplicaSet that may take up to `room` more pods, and the room that is left."""
     if one is None:
         return 0, room
-    more = max(0, min(goal - one.wanted, room))
-    return one.wanted + more, room - more
+    more = max(0, min(goal - one.desired, room))
+    return one.desired + more, room - more
 
 
-def _shrink_others(others: Sequence[ReplicaSet], spare: int) -> Iterator[int]:
+def _shrink_others(others: Sequence[ReplicaSetState], spare: int) -> Iterator[int]:
     """Sizes of older versions when `spare` available pods may go: broken pods first, then the newest version's."""
     for other in others:
         gone = max(0, min(other.standing, spare))
@@ -94,7 +94,7 @@ def _shrink_others(others: Sequence[ReplicaSet], spare: int) -> Iterator[int]:
 def _shrink(goal: Shares, sets: ReplicaSets, sizes: Sizes, most: int, least: int) -> Sizes:
     canary, stable = sets.canary, sets.beside
     # The side that is to lose pods may lose broken ones, too; of the other side only available pods count.
-    growing = canary is None or goal.canary >= canary.wanted
+    growing = canary is None or goal.canary >= canary.desired
     spare = _counted(canary, broken=not growing) + _counted(stable, broken=growing) - least
     if spare <= 0:
         return sizes
@@ -109,20 +109,20 @@ def _shrink(goal: Shares, sets: ReplicaSets, sizes: Sizes, most: int, least: int
     return Sizes(new_canary, new_stable, sizes.others)
 
 
-def _counted(one: ReplicaSet | None, *, broken: bool) -> int:
+def _counted(one: ReplicaSetState | None, *, broken: bool) -> int:
     """Pods of a ReplicaSet that count as serving, `broken` ones with them or not; those on their way out never do."""
     if one is None:
         return 0
-    return one.wanted if broken else one.standing
+    return one.desired if broken else one.standing
 
 
-def _drained(one: ReplicaSet | None, goal: int, spare: int, size: int) -> int:
+def _drained(one: ReplicaSetState | None, goal: int, spare: int, size: int) -> int:
     """Size of the shrinking side when `spare` pods may go; `size` where it has none too many."""
-    return max(goal, one.wanted - spare) if one is not None and one.wanted > goal else size
+    return max(goal, one.desired - spare) if one is not None and one.desired > goal else size
 
 
 def _within(
-    draining: ReplicaSet | None, staying: ReplicaSet | None, drained: int, stayed: int, most: int, least: int
+    draining: ReplicaSetState | None, staying: ReplicaSetState | None, drained: int, stayed: int, most: int, least: int
 ) -> tuple[int, int]:
     """Both sizes brought within the limits: pods beyond `most` go from the side that stays, as far as `least` allows.
 

@@ -7,7 +7,7 @@ weight goes down before the pods do.
 from __future__ import annotations
 
 from tidegate.canary.position import CanaryState
-from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
+from tidegate.canary.replica_sets import ReplicaSets, ReplicaSetState
 from tidegate.canary.scaling import at_desired, goal
 from tidegate.canary.weights import weight_carried
 
@@ -33,7 +33,7 @@ def weight_to_route(at: CanaryState, sets: ReplicaSets) -> int:
     return weight if _carried_by_stable(at, sets, weight) else _in_force(at)
 
 
-def _forward(at: CanaryState, sets: ReplicaSets, canary: ReplicaSet) -> int:
+def _forward(at: CanaryState, sets: ReplicaSets, canary: ReplicaSetState) -> int:
     if at.promoted_in_full:
         # Stable is switched to the new version when that is complete, so that no weight has to move before.
         return weight_carried(canary.available, at.replicas, at.maximum) if at.dynamic else _in_force(at)
@@ -63,7 +63,7 @@ def _after_abort(at: CanaryState, sets: ReplicaSets) -> int:
     return weight if at.weights is None else min(weight, at.weights.canary)
 
 
-def _carried(at: CanaryState, canary: ReplicaSet, weight: int) -> bool:
+def _carried(at: CanaryState, canary: ReplicaSetState, weight: int) -> bool:
     return canary.available >= at.pods_for(weight)
 
 

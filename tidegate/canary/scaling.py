@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from tidegate.canary.limits import enough_available, rolling_limits
 from tidegate.canary.position import CanaryState
-from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets, Sizes
+from tidegate.canary.replica_sets import ReplicaSets, ReplicaSetState, Sizes
 from tidegate.canary.rolling import Shares, roll, shares
 from tidegate.manifests.rollout import Canary
 
@@ -24,7 +24,7 @@ def goal(at: CanaryState, sets: ReplicaSets) -> Sizes:
     if not at.routed:
         wanted = _shared(at, sets)
         return Sizes(wanted.canary, wanted.stable, (0,) * len(sets.others))
-    others = tuple(_kept(other, at) for other in sets.others)
+    others = tuple(_kept(other, at, sets) for other in sets.others)
     return Sizes(_canary_pods(at, sets), _stable_pods(at, sets), others)
 
 
@@ -41,10 +41,10 @@ def next_sizes(at: CanaryState, sets: ReplicaSets, *, ramp: bool = False) -> Siz
     if sets.canary is not None:
         if ramp and not at.aborted:
             canary = _ramped(canary, sets.canary, at)
-        canary = max(canary, min(sets.canary.wanted, _needed_by_canary(at, sets.canary)))
+        canary = max(canary, min(sets.canary.desired, _needed_by_canary(at, sets, sets.canary)))
     stable = wanted.stable
     if sets.beside is not None:
-        stable = max(stable, min(sets.beside.wanted, _needed_by_stable(at, sets.beside)))
+        stable = max(stable, min(sets.beside.desired, _needed_by_stable(at, sets, sets.beside)))
     return Sizes(canary, stable, wanted.others)
 
 
@@ -129,44 +129,44 @@ def _at_least(pods: int, at: CanaryState) -> int:
     return max(pods, at.least_pods()) if pods else 0
 
 
-def _ramped(goal_: int, canary: ReplicaSet, at: CanaryState) -> int:
+def _ramped(goal_: int, canary: ReplicaSetState, at: CanaryState) -> int:
     # One at a time at least, or a surge of nothing would never get anywhere.
     surge = max(1, rolling_limits(at.strategy, at.replicas).surge)
-    return min(goal_, max(canary.wanted, canary.available + surge))
+    return min(goal_, max(canary.desired, canary.available + surge))
 
 
-def _needed_by_canary(at: CanaryState, canary: ReplicaSet) -> int:
+def _needed_by_canary(at: CanaryState, sets: ReplicaSets, canary: ReplicaSetState) -> int:
     """Pods that the canary may not fall below: those of the traffic that it gets, or all of them where it is kept.
 
     A setCanaryScale says by itself what the traffic takes, but for the last pod.
     """
-    if canary.kept:
-        return canary.wanted
+    if sets.keeps(canary):
+        return canary.desired
     if at.weights is None or at.weights.canary_hash not in ("", canary.hash):
         return 0
     needed = at.pods_for(at.weights.canary)
     return needed if at.canary_scale() is None else min(1, needed)
 
 
-def _needed_by_stable(at: CanaryState, stable: ReplicaSet) -> int:
-    if stable.kept:
-        return stable.wanted
+def _needed_by_stable(at: CanaryState, sets: ReplicaSets, stable: ReplicaSetState) -> int:
+    if sets.keeps(stable):
+        return stable.desired
     return 0 if at.weights is None else at.pods_for(at.weights.stable)
 
 
-def _kept(other: ReplicaSet, at: CanaryState) -> int:
+def _kept(other: ReplicaSetState, at: CanaryState, sets: ReplicaSets) -> int:
     """Size of an older version with a router: it gets no traffic and goes, unless it is kept or still gets some."""
     served = at.weights is not None and at.weights.canary > 0 and at.weights.canary_hash == other.hash
-    return other.wanted if other.kept or served else 0
+    return other.desired if sets.keeps(other) or served else 0
 
 
-def _stands(one: ReplicaSet | None, wanted: int, strategy: Canary) -> bool:
+def _stands(one: ReplicaSetState | None, wanted: int, strategy: Canary) -> bool:
     return (
         one is not None
-        and one.wanted == wanted
+        and one.desired == wanted
         and enough_available(one.available, wanted, strategy.replica_progress_threshold)
     )
 
 
-def _created(one: ReplicaSet | None, wanted: int) -> bool:
-    return one is not None and one.wanted == wanted and one.created == wanted
+def _created(one: ReplicaSetState | None, wanted: int) -> bool:
+    return one is not None and one.desired == wanted and one.current == wanted

@@ -1,4 +1,4 @@
-"""Who runs this command and from where, read from the environment of the CI system or of the login."""
+"""User of this command, from the environment of the CI system or of the login."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _CI_ACTORS = {
 
 
 def actor(environment: Mapping[str, str] = os.environ) -> str:
-    """`person@place`: the CI system's actor, else the login name on this host."""
-    for variable, place in _CI_ACTORS.items():
+    """`user@location`: the CI system's actor, else the login name on this host."""
+    for variable, location in _CI_ACTORS.items():
         if environment.get(variable):
-            return one_line(f"{environment[variable]}@{place}")
+            return one_line(f"{environment[variable]}@{location}")
     try:
-        person = getpass.getuser()
+        user = getpass.getuser()
     except (KeyError, OSError):  # a container whose user id has no name
-        person = f"uid{os.getuid()}"
-    return one_line(f"{person}@{socket.gethostname()}")
+        user = f"uid{os.getuid()}"
+    return one_line(f"{user}@{socket.gethostname()}")
 
 
 def source(environment: Mapping[str, str] = os.environ) -> Source:

@@ -73,7 +73,7 @@ def terminate(
     """End an analysis run now: what it has measured decides."""
     run = run_ref(name, namespace, cluster)
     with_client(lambda client: client.terminate_analysis(run))
-    _say(run, "asked to end with what it has measured", output)
+    _print(run, "requested to end with its measurements", output)
     return ExitCode.OK
 
 
@@ -82,7 +82,7 @@ async def _carry_out(
 ) -> int:
     run = await client.run_analysis(request)
     if not wait:
-        _say(run, "started", output)
+        _print(run, "started", output)
         return ExitCode.OK
     console = stdout() if output is Output.TEXT else stderr()
     console.print(f"analysis run '{run.name}' started: {run.workflow_id}")
@@ -91,18 +91,18 @@ async def _carry_out(
         async with asyncio.timeout(timeout.total_seconds() if timeout is not None else None):
             status = await publish_run(console, follow_run(client, run, known=known))
     except TimeoutError as error:
-        raise StillRunningError(f"{run.workflow_id}: still running after {timeout}", _left_running(run)) from error
+        raise StillRunningError(f"{run.workflow_id}: still running after {timeout}", _still_running(run)) from error
     except asyncio.CancelledError:  # Ctrl-C
-        stderr().print(_left_running(run))
+        stderr().print(_still_running(run))
         raise
     if output is Output.JSON:
         print_json(document(status))
     else:
-        _tell_verdict(run, status)
+        _print_verdict(run, status)
     return run_code(status)
 
 
-def _tell_verdict(run: AnalysisRunRef, status: AnalysisStatus) -> None:
+def _print_verdict(run: AnalysisRunRef, status: AnalysisStatus) -> None:
     account = explain_run(status, run.workflow_id)
     stdout().print(marked(status.phase) + f"  {harmless(account.headline)}")
     for gate in account.gates:
@@ -110,7 +110,7 @@ def _tell_verdict(run: AnalysisRunRef, status: AnalysisStatus) -> None:
             stdout().print(marked(metric.metric.phase) + f"  {harmless(metric.sentence)}")
 
 
-def _say(run: AnalysisRunRef, what: str, output: Output) -> None:
+def _print(run: AnalysisRunRef, what: str, output: Output) -> None:
     if output is Output.JSON:
         where = {"cluster": run.cluster, "namespace": run.namespace, "name": run.name, "workflow_id": run.workflow_id}
         print_json({"schema_version": SCHEMA_VERSION, "kind": "AnalysisRun", **where, "message": what})
@@ -118,7 +118,7 @@ def _say(run: AnalysisRunRef, what: str, output: Output) -> None:
         stdout().print(f"analysis run '{run.name}' {what}")
 
 
-def _left_running(run: AnalysisRunRef) -> str:
+def _still_running(run: AnalysisRunRef) -> str:
     where = f"{run.name} -n {run.namespace}" + (f" --cluster {run.cluster}" if run.cluster != "default" else "")
     return (
         f"the run goes on by itself: look with `tidegate get analysisrun {where} --watch`, "

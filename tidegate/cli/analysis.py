@@ -31,9 +31,9 @@ def analysis_view(status: AnalysisStatus, now: datetime) -> list[Text]:
 
 
 def metric_lines(metric: MetricStatus, indent: int) -> list[Text]:
-    """What is below a metric's title: message, limit, conditions, query, measurements.
+    """Lines below a metric's title: message, limit, conditions, query, measurements.
 
-    A query that was the same every time stands once above the measurements, else below each of them.
+    A query that is the same for all measurements is once above them, else below each of them.
     """
     space = " " * indent
     facts = {
@@ -83,21 +83,21 @@ def _details(each: Measurement, indent: int, *, query: bool) -> Iterator[Text]:
 
 def measurements_since(before: AnalysisStatus | None, after: AnalysisStatus) -> list[Text]:
     """The measurements that came between two accounts of a run, one line each, and what makes it wait."""
-    done = {metric.name: _total(metric) for metric in before.metrics} if before is not None else {}
+    known = {metric.name: _total(metric) for metric in before.metrics} if before is not None else {}
     found = []
     for metric in after.metrics:
         kept = [each for each in metric.measurements if each.phase.completed]
-        new = _total(metric) - done.get(metric.name, 0)
+        new = _total(metric) - known.get(metric.name, 0)
         found += [(each, metric) for each in kept[max(0, len(kept) - new) :]]
     found.sort(key=lambda pair: pair[0].started_at)
-    lines = [_told(metric, each) for each, metric in found]
+    lines = [_line(metric, each) for each, metric in found]
     waits = after.rate_limited_until
     if waits is not None and (before is None or waits != before.rate_limited_until):
         lines.append(marked(f"a rate limit makes the run wait until {clock(waits)} UTC", WARNING))
     return lines
 
 
-def _told(metric: MetricStatus, each: Measurement) -> Text:
+def _line(metric: MetricStatus, each: Measurement) -> Text:
     dry = " (dry run)" if metric.dry_run else ""
     when, verdict, value, reason = measurement_row(each)
     line = Text.assemble(f"{when}  {metric.name}{dry}  ", verdict, f"  {value}  {reason}")

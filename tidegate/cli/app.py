@@ -20,7 +20,7 @@ from tidegate.cli.options import Output, OutputOption
 from tidegate.cli.output import SCHEMA_VERSION, print_json, stderr, stdout
 from tidegate.cli.release_commands import command, promote
 from tidegate.client import TidegateClient, TidegateError
-from tidegate.client.process_end import leave
+from tidegate.client.process_end import exit_process
 from tidegate.manifests.findings import ManifestError, errors
 from tidegate.manifests.plain_text import harmless_values
 
@@ -102,4 +102,4 @@ def main() -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # what this terminal has no character for is no reason to fail
     program = Path(sys.argv[0]).name
-    leave(run(sys.argv[1:], program.replace("kubectl-", "kubectl ", 1)))
+    exit_process(run(sys.argv[1:], program.replace("kubectl-", "kubectl ", 1)))

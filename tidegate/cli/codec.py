@@ -68,7 +68,7 @@ async def _serve(server: CodecServer, keys: KeySource, host: str, port: int) -> 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await keys.keyring()  # a file that cannot be used is told now and not at the first request
+    await keys.keyring()  # a file that cannot be used is an error now and not at the first request
     async with serve_codec(server, host, port) as bound:
         stdout().print(f"codec server: http://{host}:{bound}")
         await stop.wait()

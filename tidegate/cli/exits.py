@@ -25,12 +25,12 @@ from tidegate.contract import CompensationState, ReleaseStatus
 
 
 class ExitCode(IntEnum):
-    """What a script may rely on."""
+    """Exit codes that a script may rely on."""
 
     OK = 0  # done; for a release: promoted; for an analysis run: Successful
     INTERNAL = 1  # for an analysis run: Error, so nothing is known of what it looked at
     ROLLED_BACK = 2  # by a gate or a person; traffic is on the stable version; for an analysis run: Failed
-    HELD = 3  # waits for a person; for an analysis run: Inconclusive
+    HELD = 3  # waits for an operator; for an analysis run: Inconclusive
     STILL_RUNNING = 4  # time is over, or no worker answered; what was waited for goes on
     REFUSED = 5  # nothing was done
     COMPENSATION_FAILED = 6  # or nothing was undone: a person is needed
@@ -67,7 +67,7 @@ def exit_code(error: TidegateError) -> ExitCode:
 
 
 def status_code(status: ReleaseStatus) -> ExitCode:
-    """Exit code of a release as it stands."""
+    """Exit code for the current state of a release."""
     if any(each.state is CompensationState.FAILED for each in status.compensations):
         return ExitCode.COMPENSATION_FAILED
     if status.finished_at is not None:
@@ -78,12 +78,12 @@ def status_code(status: ReleaseStatus) -> ExitCode:
 
 
 def run_code(status: AnalysisStatus) -> ExitCode:
-    """Exit code of an analysis run as it stands."""
+    """Exit code for the current state of an analysis run."""
     return _VERDICTS.get(status.phase, ExitCode.STILL_RUNNING)
 
 
 def error_block(message: str, remedy: str = "") -> Text:
-    """What is wrong, and below it what can be done about it."""
+    """The error, and below it the remedy."""
     block = Text.assemble(("error: ", "bold red"), message)
     if remedy:
         block.append_text(Text.assemble("\n", ("remedy: ", "bold"), remedy))

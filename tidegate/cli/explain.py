@@ -46,8 +46,8 @@ def explanation_view(account: Explanation) -> list[Text]:
     lines = [Text.assemble((mark(account.phase), ""), f" {harmless(account.headline)}", style="bold")]
     for gate in account.gates:
         lines += [Text(), *_gate(gate)]
-    told = any(gate.name == account.decided_by for gate in account.gates)
-    if account.ending and not told:
+    is_shown = any(gate.name == account.decided_by for gate in account.gates)
+    if account.ending and not is_shown:
         lines += [Text(), Text("How it ended (UTC):"), *_timeline(account.ending, 2)]
     if not account.gates and account.decided_by == "" and not account.ending:
         lines += [Text(), Text("No analysis run was started.")]

@@ -34,7 +34,7 @@ def findings_of(manifests: Manifests) -> list[Finding]:
 
 
 def read(paths: Sequence[Path]) -> Manifests:
-    """As `load`; a ManifestError holds what `lint` says of the rest as well, so that all is mended in one round."""
+    """As `load`; a ManifestError has the findings of `lint` on the rest as well, so that one round mends all."""
     try:
         return load(paths)
     except ManifestError as error:
@@ -53,7 +53,7 @@ def checked(manifests: Manifests) -> Manifests:
 
 
 def one_namespace(stated: Sequence[tuple[str, str]], given: str | None) -> str:
-    """The namespace of manifests, as (label, `metadata.namespace`), and of `--namespace`; `default` where nobody says.
+    """The namespace of manifests, as (label, `metadata.namespace`), and of `--namespace`; `default` without any.
 
     Raises RefusedError where two of them differ.
     """

@@ -64,20 +64,20 @@ def age(span: timedelta) -> str:
     return text
 
 
-def since(moment: datetime | None, now: datetime) -> str:
-    """Age of something that began at `moment`; empty when it did not."""
-    return age(now - moment) if moment is not None else ""
+def since(start: datetime | None, now: datetime) -> str:
+    """Age of something that started at `start`; empty when it did not."""
+    return age(now - start) if start is not None else ""
 
 
-def mark(word: str) -> str:
+def mark(state: str) -> str:
     """Icon of a phase."""
-    return _MARKS.get(word, UNKNOWN)
+    return _MARKS.get(state, UNKNOWN)
 
 
-def marked(word: str, icon: str | None = None) -> Text:
+def marked(state: str, icon: str | None = None) -> Text:
     """A phase behind its icon, coloured; empty for no phase."""
-    icon = icon or mark(word)
-    return Text.assemble((icon, _STYLES.get(icon, "")), f" {harmless(word)}") if word else Text()
+    icon = icon or mark(state)
+    return Text.assemble((icon, _STYLES.get(icon, "")), f" {harmless(state)}") if state else Text()
 
 
 def labelled(label: str, value: str | Text) -> Text:
@@ -85,14 +85,14 @@ def labelled(label: str, value: str | Text) -> Text:
     return Text.assemble(label.ljust(_LABEL_WIDTH), harmless(value) if isinstance(value, str) else value)
 
 
-def clock(moment: datetime) -> str:
+def clock(at: datetime) -> str:
     """Time of day, UTC."""
-    return f"{moment:%H:%M:%S}"
+    return f"{at:%H:%M:%S}"
 
 
-def dated(moment: datetime, now: datetime) -> str:
-    """A moment in full with its age."""
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC ({since(moment, now)} ago)"
+def dated(at: datetime, now: datetime) -> str:
+    """A timestamp in full with its age."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC ({since(at, now)} ago)"
 
 
 def indented(text: str, by: int) -> list[Text]:
@@ -109,19 +109,19 @@ def columns(rows: Sequence[Sequence[str | Text]], indent: str = "") -> list[Text
 
 
 def fitted(rows: Sequence[Sequence[str | Text]], width: int | None, *, spare: Sequence[str] = ()) -> list[Text]:
-    """`columns` under titles, in so many characters; None where nobody says how wide it may be, as in a pipe.
+    """`columns` under titles, in so many characters; None without a width, as in a pipe.
 
-    Columns of the titles in `spare` are left out, the first one first, until the rest fits; then names are shortened in
-    their middle, which are the first column, and the second where the first is NAMESPACE.
+    Columns of the titles in `spare` are omitted, the first one first, until the rest fits. Then names are shortened in
+    the middle: the first column, and the second where the first is NAMESPACE.
     """
     cells = [[cell if isinstance(cell, Text) else Text(_cell(cell)) for cell in row] for row in rows]
-    left_out = list(spare)
+    omitted = list(spare)
     name = 1 if cells and cells[0][0].plain == "NAMESPACE" else 0
     while width is not None and (excess := max(map(len, columns(cells)), default=0) - width) > 0:
         longest = max(len(row[name]) for row in cells)
-        if left_out:
+        if omitted:
             titles = [title.plain for title in cells[0]]
-            if (title := left_out.pop(0)) in titles:
+            if (title := omitted.pop(0)) in titles:
                 cells = [[c for index, c in enumerate(row) if index != titles.index(title)] for row in cells]
         elif longest > SHORTEST_NAME:
             most = max(longest - excess, SHORTEST_NAME)

@@ -54,8 +54,8 @@ Status = TypeVar("Status")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is to be listed; None means every namespace or cluster."""
+class Selection:
+    """Rows to list; None means every namespace or cluster."""
 
     namespace: str | None
     cluster: str | None
@@ -74,17 +74,17 @@ def list_objects(
     """List the newest release of every Rollout, or the analysis runs, the newest last."""
     if kind not in (*_ROLLOUTS, *_RUNS):
         raise typer.BadParameter(f"cannot list {kind!r}; known: {_ROLLOUTS[0]}, {_RUNS[0]}", param_hint="KIND")
-    wanted = Wanted(None if all_namespaces else namespace, cluster, limit)
+    selection = Selection(None if all_namespaces else namespace, cluster, limit)
     lines, items = (_releases, _release_items) if kind in _ROLLOUTS else (_runs, _run_items)
     if watch and output is Output.TEXT:
-        with_client(lambda client: draw(stdout(), _repeated(lambda: lines(client, wanted))))
+        with_client(lambda client: draw(stdout(), _repeated(lambda: lines(client, selection))))
         return ExitCode.OK
     if output is Output.JSON:
-        found = with_client(lambda client: items(client, wanted))
+        found = with_client(lambda client: items(client, selection))
         count = len(found)
         print_json(documents(found))
     else:
-        text = with_client(lambda client: lines(client, wanted))
+        text = with_client(lambda client: lines(client, selection))
         count = len(text) - 1
         print_lines(text)
     if count == limit:
@@ -141,41 +141,43 @@ def run_table(
     return fitted(lines, width, spare=("RELEASE",))  # whose name the run's begins with
 
 
-async def _releases(client: TidegateClient, wanted: Wanted) -> list[Text]:
-    def ask(release: ReleaseSummary) -> Awaitable[ReleaseStatus]:
+async def _releases(client: TidegateClient, selection: Selection) -> list[Text]:
+    def query(release: ReleaseSummary) -> Awaitable[ReleaseStatus]:
         rollout = RolloutRef(release.namespace, release.name, release.cluster)
         return client.status(rollout, run_id=release.run_id)
 
-    rows = await _asked(await _release_items(client, wanted), ask)
-    return table(rows, namespaces=wanted.namespace is None, width=terminal_width())
+    rows = await _with_status(await _release_items(client, selection), query)
+    return table(rows, namespaces=selection.namespace is None, width=terminal_width())
 
 
-async def _release_items(client: TidegateClient, wanted: Wanted) -> Sequence[ReleaseSummary]:
-    return await client.list(wanted.namespace, cluster=wanted.cluster, limit=wanted.limit)
+async def _release_items(client: TidegateClient, selection: Selection) -> Sequence[ReleaseSummary]:
+    return await client.list(selection.namespace, cluster=selection.cluster, limit=selection.limit)
 
 
-async def _runs(client: TidegateClient, wanted: Wanted) -> list[Text]:
-    rows, namespaces = await _run_rows(client, wanted), wanted.namespace is None
+async def _runs(client: TidegateClient, selection: Selection) -> list[Text]:
+    rows, namespaces = await _run_rows(client, selection), selection.namespace is None
     return run_table(rows, datetime.now(UTC), namespaces=namespaces, width=terminal_width())
 
 
-async def _run_items(client: TidegateClient, wanted: Wanted) -> Sequence[AnalysisSummary]:
+async def _run_items(client: TidegateClient, selection: Selection) -> Sequence[AnalysisSummary]:
     return [
         summary.model_copy(update={"phase": status.phase}) if status is not None else summary
-        for summary, status in await _run_rows(client, wanted)
+        for summary, status in await _run_rows(client, selection)
     ]
 
 
-async def _run_rows(client: TidegateClient, wanted: Wanted) -> list[tuple[AnalysisSummary, AnalysisStatus | None]]:
-    def ask(run: AnalysisSummary) -> Awaitable[AnalysisStatus]:
+async def _run_rows(
+    client: TidegateClient, selection: Selection
+) -> list[tuple[AnalysisSummary, AnalysisStatus | None]]:
+    def query(run: AnalysisSummary) -> Awaitable[AnalysisStatus]:
         return client.analysis_status(AnalysisRunRef(run.namespace, run.name, run.cluster))
 
-    found = await client.list_analyses(wanted.namespace, cluster=wanted.cluster, limit=wanted.limit)
-    return await _asked(found, ask)
+    found = await client.list_analyses(selection.namespace, cluster=selection.cluster, limit=selection.limit)
+    return await _with_status(found, query)
 
 
-async def _asked(
-    summaries: Sequence[Summary], ask: Callable[[Summary], Awaitable[Status]]
+async def _with_status(
+    summaries: Sequence[Summary], query: Callable[[Summary], Awaitable[Status]]
 ) -> list[tuple[Summary, Status | None]]:
     """Each with its own account; None where it gave none, and for all that follow once no worker answers."""
     limit, unanswered = asyncio.Semaphore(_QUESTIONS_AT_ONCE), False
@@ -184,7 +186,7 @@ async def _asked(
         nonlocal unanswered
         async with limit:
             try:
-                return summary, None if unanswered else await ask(summary)
+                return summary, None if unanswered else await query(summary)
             except TidegateError as error:  # what Temporal itself knows stands in the row then
                 unanswered = unanswered or isinstance(error, NoWorkerError)
                 return summary, None

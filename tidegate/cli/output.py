@@ -1,4 +1,4 @@
-"""Where the commands write: text through rich without wrapping, JSON with the version of its shape."""
+"""Output of the commands: text through rich without wrapping, JSON with the version of its schema."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class HarmlessConsole(Console):
     """A console that a text from outside cannot steer: whatever is printed is made harmless here, at the exit."""
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """As rich does."""
+        """Print with all texts made harmless."""
         super().print(*map(made_harmless, objects), **options)
 
 

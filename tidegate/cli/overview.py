@@ -7,9 +7,10 @@ from datetime import datetime
 
 from rich.text import Text
 
+from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.cli.formatting import BAD, OK, PROGRESSING, WAITING, WARNING, age, columns, labelled, marked, since
 from tidegate.cli.tree import replica_sets, role, tree
-from tidegate.contract import Observation, ReleaseStatus, ReplicaCounts, ReplicaSetState, Waiting
+from tidegate.contract import Observation, ReleaseStatus, ReplicaCounts, Waiting
 
 _EVENTS_SHOWN = 8
 _COMPENSATION_MARKS = {"pending": WAITING, "running": PROGRESSING, "done": OK, "skipped": WARNING, "failed": BAD}
@@ -64,8 +65,8 @@ def _progress(status: ReleaseStatus) -> list[Text]:
 def _waiting(waiting: Waiting, now: datetime) -> list[Text]:
     until = "an operator acts"
     if waiting.until is not None:
-        left = f"{age(waiting.until - now)} left" if waiting.until > now else "due"
-        until = f"{waiting.until:%H:%M:%S} UTC ({left})"
+        remaining = f"{age(waiting.until - now)} left" if waiting.until > now else "due"
+        until = f"{waiting.until:%H:%M:%S} UTC ({remaining})"
     return [
         labelled("Waiting for:", waiting.what),
         labelled("  Since:", f"{waiting.since:%H:%M:%S} UTC ({since(waiting.since, now)})"),

@@ -17,7 +17,7 @@ from tidegate.cli.exits import ExitCode
 from tidegate.cli.files import Files, GivenNamespace, checked, findings_of, one_namespace, read
 from tidegate.cli.options import By, Cluster, Output, OutputOption, Reason, Timeout, assignments, with_client
 from tidegate.cli.output import document, documents, print_json, stderr, stdout
-from tidegate.cli.watch import follow_release, tell
+from tidegate.cli.watch import follow_release, print_changes
 from tidegate.client import ReleaseError, ReleaseHandle
 from tidegate.client.errors import malformed
 from tidegate.client.gateway import Releases, open_gateway
@@ -151,13 +151,13 @@ async def _release(
 
 
 async def _end(client: Releases, handle: ReleaseHandle, timeout: timedelta | None) -> ReleaseResult:
-    telling = asyncio.create_task(tell(stderr(), follow_release(client, handle)))
+    printing = asyncio.create_task(print_changes(stderr(), follow_release(client, handle)))
     try:
         return await client.wait(handle, timeout=timeout, until_held=True)
     finally:
         # What was told on the way is for people; that it could not be told is no reason to fail.
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
+        printing.cancel()
+        await asyncio.gather(printing, return_exceptions=True)
 
 
 def _tally(findings: Sequence[Finding]) -> str:

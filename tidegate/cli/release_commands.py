@@ -1,4 +1,4 @@
-"""`promote`, `abort`, `pause` and `resume`: what a person says to a release."""
+"""`promote`, `abort`, `pause` and `resume`: messages of an operator to a release."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def promote(
     rollout = rollout_ref(name, namespace, cluster)
     verb = "fully promoted" if full else "promoted"
 
-    async def word(client: TidegateClient) -> Accepted:
+    async def send(client: TidegateClient) -> Accepted:
         return await client.promote(rollout, full=full, by=by or actor(), reason=reason, revision=revision)
 
-    return _say(rollout, verb, output, word)
+    return _run(rollout, verb, output, send)
 
 
-def command(verb: str, word: ReleaseCommand) -> Callable[..., int]:
+def command(verb: str, send: ReleaseCommand) -> Callable[..., int]:
     """The command of a message without options of its own; `verb` is its past tense."""
 
     def run(
@@ -56,12 +56,12 @@ def command(verb: str, word: ReleaseCommand) -> Callable[..., int]:
         output: OutputOption = Output.TEXT,
     ) -> int:
         rollout = rollout_ref(name, namespace, cluster)
-        return _say(rollout, verb, output, lambda client: word(client, rollout, by=by or actor(), reason=reason))
+        return _run(rollout, verb, output, lambda client: send(client, rollout, by=by or actor(), reason=reason))
 
     return run
 
 
-def _say(rollout: RolloutRef, verb: str, output: Output, send: Callable[[TidegateClient], Awaitable[Accepted]]) -> int:
+def _run(rollout: RolloutRef, verb: str, output: Output, send: Callable[[TidegateClient], Awaitable[Accepted]]) -> int:
     accepted = with_client(send)
     if output is Output.JSON:
         print_json(document(accepted))

@@ -28,7 +28,7 @@ from tidegate.cli.options import (
 )
 from tidegate.cli.output import document, print_json, print_lines, stdout, terminal_width
 from tidegate.cli.overview import overview
-from tidegate.cli.watch import Frame, draw, follow, follow_run, look, publish_run, tell, tell_json
+from tidegate.cli.watch import Frame, draw, follow, follow_run, observe, print_changes, print_json_lines, publish_run
 from tidegate.client import RolloutRef, StillRunningError, TidegateClient
 from tidegate.contract import ReleaseStatus
 
@@ -49,13 +49,13 @@ def get_rollout(
     """Show a Rollout's release as a tree: phase, step, weights, ReplicaSets, pods, analysis runs, events."""
     rollout = rollout_ref(name, namespace, cluster)
     if not watch:
-        status, observation = with_client(lambda client: look(client, rollout, pods=output is Output.TEXT))
+        status, observation = with_client(lambda client: observe(client, rollout, pods=output is Output.TEXT))
         if output is Output.JSON:
             print_json(document(status))
         else:
             print_lines(overview(status, observation, _now(), terminal_width()))
     elif output is Output.JSON:
-        with_client(lambda client: tell_json(follow(client, rollout)))
+        with_client(lambda client: print_json_lines(follow(client, rollout)))
     elif stdout().is_terminal:
         with_client(
             lambda client: draw(
@@ -67,7 +67,7 @@ def get_rollout(
             )
         )
     else:
-        with_client(lambda client: tell(stdout(), follow(client, rollout)))
+        with_client(lambda client: print_changes(stdout(), follow(client, rollout)))
     return ExitCode.OK
 
 
@@ -88,7 +88,7 @@ def get_analysisrun(
         else:
             print_lines(analysis_view(status, _now()))
     elif output is Output.JSON:
-        with_client(lambda client: tell_json(follow_run(client, run)))
+        with_client(lambda client: print_json_lines(follow_run(client, run)))
     elif stdout().is_terminal:
         with_client(
             lambda client: draw(
@@ -108,9 +108,9 @@ def status(
     timeout: Timeout = None,
     output: OutputOption = Output.TEXT,
 ) -> int:
-    """Say how a release stands, by its exit code too: 0 healthy, 2 rolled back, 3 waits for a person, 4 under way.
+    """Show the state of a release, also as exit code: 0 healthy, 2 rolled back, 3 waits for an operator, 4 under way.
 
-    With --watch it waits until the release has ended or only a person can end what it waits for.
+    With --watch it waits until the release has ended or only an operator can end its wait.
     """
     rollout = rollout_ref(name, namespace, cluster)
     if not watch:
@@ -128,7 +128,7 @@ async def _outcome(
     try:
         async with asyncio.timeout(timeout.total_seconds() if timeout is not None else None):
             async for frame in follow(client, rollout):
-                if last is None or _standing(frame.status) != _standing(last):
+                if last is None or _state_line(frame.status) != _state_line(last):
                     _print_status(frame.status, output)
                 last = frame.status
                 if status_code(last) is not ExitCode.STILL_RUNNING:
@@ -142,10 +142,10 @@ def _print_status(status: ReleaseStatus, output: Output) -> None:
     if output is Output.JSON:
         print_json(document(status), indent=None)
     else:
-        stdout().print(_standing(status))
+        stdout().print(_state_line(status))
 
 
-def _standing(status: ReleaseStatus) -> str:
+def _state_line(status: ReleaseStatus) -> str:
     return f"{status.phase} - {status.message}" if status.message else status.phase
 
 

@@ -9,8 +9,9 @@ from datetime import datetime
 from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, MetricStatus
+from tidegate.canary.replica_sets import PodState, ReplicaSetState
 from tidegate.cli.formatting import BAD, NEUTRAL, OK, PROGRESSING, UNKNOWN, WARNING, age, fitted, marked, since
-from tidegate.contract import AnalysisRef, Observation, PodState, ReleaseStatus, ReplicaSetState
+from tidegate.contract import AnalysisRef, Observation, ReleaseStatus
 
 _TITLES = ("NAME", "KIND", "STATUS", "AGE", "INFO")
 _POD_MARKS = {
@@ -51,7 +52,7 @@ def tree(status: ReleaseStatus, observation: Observation | None, now: datetime, 
 
 
 def replica_sets(status: ReleaseStatus, observation: Observation | None) -> tuple[ReplicaSetState, ...]:
-    """The ReplicaSets as last seen: by a look at the cluster when it found any, else as the release last read them."""
+    """The latest ReplicaSets: from the read of the cluster when it found any, else from the release's status."""
     return (observation.replica_sets if observation is not None else ()) or status.replica_sets
 
 
@@ -87,8 +88,8 @@ def _revision(number: int, sets: Sequence[ReplicaSetState], status: ReleaseStatu
 def _replica_set(each: ReplicaSetState, status: ReleaseStatus, now: datetime) -> TreeNode:
     info = [role(each, status)]
     if each.scale_down_at is not None:
-        left = each.scale_down_at - now
-        info.append(f"delay:{age(left)}" if left.total_seconds() > 0 else "delay:passed")
+        remaining = each.scale_down_at - now
+        info.append(f"delay:{age(remaining)}" if remaining.total_seconds() > 0 else "delay:passed")
     return TreeNode(
         name=f"⧉ {each.name}",
         kind="ReplicaSet",

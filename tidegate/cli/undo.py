@@ -25,10 +25,10 @@ def undo(
 ) -> int:
     """Ask for an earlier revision again, also after a promotion: by its steps, or at once in the rollback window."""
     rollout = rollout_ref(name, namespace, cluster)
-    done = with_client(lambda client: client.undo(rollout, to_revision=to_revision, by=by or actor(), reason=reason))
+    result = with_client(lambda client: client.undo(rollout, to_revision=to_revision, by=by or actor(), reason=reason))
     if output is Output.JSON:
-        print_json(document(done))
+        print_json(document(result))
     else:
-        stdout().print(f"rollout '{rollout.name}': {done.message}", soft_wrap=True)
+        stdout().print(f"rollout '{rollout.name}': {result.message}", soft_wrap=True)
         stdout().print(f"follow the release with: tidegate get rollout {rollout.name} -n {rollout.namespace}")
     return ExitCode.OK

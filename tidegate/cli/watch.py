@@ -1,4 +1,4 @@
-"""Following a release or an analysis run: a frame every second, drawn on a terminal, told as changes elsewhere."""
+"""Following a release or an analysis run: a frame every second, drawn on a terminal, printed as changes elsewhere."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ class Frame(Generic[Status]):
 
 
 async def answers(
-    ask: Callable[[], Awaitable[Status]], ended: Callable[[Status], bool], *, known: Status | None = None
+    query: Callable[[], Awaitable[Status]], ended: Callable[[Status], bool], *, known: Status | None = None
 ) -> AsyncGenerator[Frame[Status], None]:
-    """A frame every second until something has ended, over restarts of workers and of Temporal.
+    """A frame every second until the end, over restarts of workers and of Temporal.
 
-    `known` is the answer that there is already; without it the first question's error is raised. After the first frame
-    the last answer stands while there is no other, and the frame names the trouble.
+    `known` is an answer that there is already; without it the first query's error is raised. After the first frame the
+    last answer is kept while there is no other, and the frame has the trouble.
     """
-    frame = Frame(known if known is not None else await ask())
+    frame = Frame(known if known is not None else await query())
     yield frame
     while not ended(frame.status):
         await asyncio.sleep(FRAME_SECONDS)
         try:
-            frame = Frame(await ask())
+            frame = Frame(await query())
         except (NoWorkerError, UnreachableError) as error:
             frame = replace(frame, trouble=error.message)
         yield frame
@@ -64,24 +64,24 @@ async def answers(
 async def follow(
     client: TidegateClient, rollout: RolloutRef, *, run_id: str | None = None, pods: bool = False
 ) -> AsyncGenerator[Frame[ReleaseStatus], None]:
-    """Frames of a release until it has ended; the cluster is looked at with `pods` only."""
-    status, observation = await look(client, rollout, run_id=run_id, pods=pods)
+    """Frames of a release until it has ended; the cluster is read with `pods` only."""
+    status, observation = await observe(client, rollout, run_id=run_id, pods=pods)
     frames = answers(
         lambda: client.status(rollout, run_id=run_id), lambda status: status.finished_at is not None, known=status
     )
-    looking: asyncio.Task[Observation | None] | None = None
+    reading: asyncio.Task[Observation | None] | None = None
     number = 0
     try:
         async for frame in frames:
-            if looking is not None and looking.done():
-                observation, looking = looking.result() or observation, None
+            if reading is not None and reading.done():
+                observation, reading = reading.result() or observation, None
             yield replace(frame, observation=observation)
             number += 1
-            if pods and looking is None and number % OBSERVE_EVERY == 0:
-                looking = asyncio.create_task(client.observe(rollout))
+            if pods and reading is None and number % OBSERVE_EVERY == 0:
+                reading = asyncio.create_task(client.observe(rollout))
     finally:
-        if looking is not None:
-            looking.cancel()
+        if reading is not None:
+            reading.cancel()
         await frames.aclose()
 
 
@@ -99,25 +99,25 @@ def follow_run(
     return answers(lambda: client.analysis_status(run), lambda status: status.phase.completed, known=known)
 
 
-async def look(
+async def observe(
     client: TidegateClient, rollout: RolloutRef, *, run_id: str | None = None, pods: bool
 ) -> tuple[ReleaseStatus, Observation | None]:
     """The release's own account, and with `pods` the cluster's, asked for at the same time."""
-    looking = asyncio.create_task(client.observe(rollout)) if pods else None
+    reading = asyncio.create_task(client.observe(rollout)) if pods else None
     try:
         status = await client.status(rollout, run_id=run_id)
-        return status, await looking if looking is not None else None
+        return status, await reading if reading is not None else None
     finally:
-        if looking is not None:
-            looking.cancel()
+        if reading is not None:
+            reading.cancel()
 
 
 def changes(before: ReleaseStatus | None, after: ReleaseStatus) -> list[Text]:
-    """What happened between two accounts of a release, one line each: events, analysis runs, progress."""
+    """Changes between two statuses of a release, one line each: events, analysis runs, progress."""
     known = set(before.events) if before is not None else set()
     lines = [_event(event) for event in after.events if event not in known]
-    told = {line.plain for line in _standing(before)} if before is not None else set()
-    return [*lines, *(line for line in _standing(after) if line.plain not in told)]
+    shown = {line.plain for line in _progress_lines(before)} if before is not None else set()
+    return [*lines, *(line for line in _progress_lines(after) if line.plain not in shown)]
 
 
 def _event(event: Event) -> Text:
@@ -125,7 +125,7 @@ def _event(event: Event) -> Text:
     return Text.assemble(f"{event.at:%H:%M:%S}  ", reason, f"  {event.message}")
 
 
-def _standing(status: ReleaseStatus) -> list[Text]:
+def _progress_lines(status: ReleaseStatus) -> list[Text]:
     """Lines that are worth repeating only when they read differently."""
     lines = [
         Text.assemble(f"α {run.name}  ", marked(run.status.phase), f"  {counts(run.status)}") for run in status.analyses
@@ -136,17 +136,17 @@ def _standing(status: ReleaseStatus) -> list[Text]:
     return [*lines, Text.assemble(marked(status.phase), message, step, weights)]
 
 
-async def tell(console: Console, frames: AsyncIterator[Frame[ReleaseStatus]]) -> None:
+async def print_changes(console: Console, frames: AsyncIterator[Frame[ReleaseStatus]]) -> None:
     """Write what changes from frame to frame of a release, one line each."""
-    await _tell(console, frames, changes)
+    await _print(console, frames, changes)
 
 
 async def publish_run(console: Console, frames: AsyncIterator[Frame[AnalysisStatus]]) -> AnalysisStatus:
     """Write the measurements of an analysis run as they come, and return its last status."""
-    return await _tell(console, frames, measurements_since)
+    return await _print(console, frames, measurements_since)
 
 
-async def _tell(
+async def _print(
     console: Console, frames: AsyncIterator[Frame[Status]], changed: Callable[[Status | None, Status], list[Text]]
 ) -> Status:
     before = await anext(frames)
@@ -162,7 +162,7 @@ async def _tell(
     return before.status
 
 
-async def tell_json(frames: AsyncIterator[Frame[Document]]) -> None:
+async def print_json_lines(frames: AsyncIterator[Frame[Document]]) -> None:
     """Write each status that differs from the one before as a line of JSON."""
     last = None
     async for frame in frames:

@@ -1,4 +1,4 @@
-"""How to ask for a release or an analysis run, speak to it and look at it, over Temporal; what a CI job imports.
+"""Client of releases and analysis runs, over Temporal: start, message, read. A CI job imports this package.
 
 Errors, each with a `remedy` that says what to do:
 
@@ -8,20 +8,20 @@ Errors, each with a `remedy` that says what to do:
   * `UnreadablePayloadError`: something is encrypted with a key that this process does not have
   * `UnreachableError`: Temporal does not answer; nothing was done
   * `NoWorkerError`: Temporal answers, but no Tidegate worker does
-  * `UnusableAnswerError`: a worker answered what cannot be read, or that it cannot tell
-  * `NotFoundError`: Temporal knows of nothing by that name, any more
+  * `UnusableAnswerError`: a worker's answer cannot be read, or is an error
+  * `NotFoundError`: Temporal has nothing of that name, or no longer
     * `NoSuchReleaseError`: nothing of that name was ever released
     * `NoSuchAnalysisRunError`: there never was an analysis run of that name
-  * `RefusedError`: the request or the message was understood and turned down; nothing was done
+  * `RefusedError`: the request or the message was understood and rejected; nothing was done
   * `StillRunningError`: the time given to a wait is over and the release goes on
-  * `HeldError`: the release waits for a person, without a limit
+  * `HeldError`: the release waits for an operator, without a limit
   * `ReleaseError`: the release ended and its version did not get there
-    * `RolledBackError`: a gate failed, or a person aborted or cancelled it; traffic is on the stable version
-    * `InconclusiveError`: nobody answered an inconclusive hold in time; traffic is on the stable version
+    * `RolledBackError`: a gate failed, or an operator aborted or cancelled it; traffic is on the stable version
+    * `InconclusiveError`: an inconclusive hold was over its limit; traffic is on the stable version
     * `InvalidSpecError`: the manifest, or an object that it names, has to change first
     * `SupersededError`: a newer version took its place
-    * `StoppedError`: it was terminated or ran out of time, and undid nothing; a person has to look
-    * `CompensationError`: something that must follow an abort failed; a person has to look
+    * `StoppedError`: it was terminated or ran out of time, and restored nothing; an operator has to act
+    * `CompensationError`: a compensation of an abort failed; an operator has to act
 """
 
 from tidegate.client.client import TidegateClient

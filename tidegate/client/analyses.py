@@ -1,4 +1,4 @@
-"""Analysis runs, with or without a release: start, look, wait, terminate, list."""
+"""Analysis runs, with or without a release: start, read, wait, terminate, list."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import CancelledError, TerminatedError, WorkflowAlreadyStartedError
 
 from tidegate.analysis.status import AnalysisStatus, Phase
-from tidegate.client.asking import Asking
 from tidegate.client.errors import NoWorkerError, RefusedError, StillRunningError, translated
+from tidegate.client.queries import Queries
 from tidegate.client.refs import AnalysisRunRef, AnalysisSummary
 from tidegate.client.runs import first_request, is_running, newest_analyses, newest_run
 from tidegate.contract import (
@@ -31,7 +31,7 @@ CALL_TIMEOUT = timedelta(seconds=20)
 _LONGEST_CAUSE = 500
 
 
-class AnalysisRuns(Asking):
+class AnalysisRuns(Queries):
     """The analysis runs of one Temporal namespace."""
 
     async def run_analysis(self, request: AnalysisRequest) -> AnalysisRunRef:
@@ -72,13 +72,13 @@ class AnalysisRuns(Asking):
             await handle.signal(Signal.TERMINATE, rpc_timeout=CALL_TIMEOUT)
 
     async def analysis_status(self, run: AnalysisRunRef) -> AnalysisStatus:
-        """What an analysis run says of itself; after its end also with no worker up.
+        """Status of an analysis run; after its end also with no worker up.
 
-        One that was stopped on the server or failed does not know it: it has the phase that `wait_for_analysis` gives.
+        A run that failed, or was stopped on the server, has the phase that `wait_for_analysis` gives.
         """
         status, unanswered = AnalysisStatus(name=run.name, phase=Phase.PENDING), None
         try:
-            status = await self._ask(run.workflow_id, None, AnalysisStatus)
+            status = await self._query(run.workflow_id, None, AnalysisStatus)
         except NoWorkerError as error:
             unanswered = error
         if status.phase.completed:

@@ -1,4 +1,4 @@
-"""The token of a caller of the gateway: a file that somebody keeps fresh, or what a GitHub job is given for itself."""
+"""The token of a caller of the gateway: from a file that another process renews, or from GitHub for its own job."""
 
 from __future__ import annotations
 

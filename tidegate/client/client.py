@@ -1,4 +1,4 @@
-"""`TidegateClient`: start, promote, abort, pause, resume, look, explain, list and wait."""
+"""`TidegateClient`: start, promote, abort, pause, resume, read, explain, list and wait."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from temporalio.client import (
 )
 
 from tidegate.client.analyses import AnalysisRuns
-from tidegate.client.asking import POLL_SECONDS
+from tidegate.client.claims import Claims
 from tidegate.client.errors import (
     HeldError,
     NotFoundError,
@@ -26,8 +26,8 @@ from tidegate.client.errors import (
     release_error,
     translated,
 )
-from tidegate.client.leaving import Leaving
-from tidegate.client.refs import AnalysisRunRef, ReleaseHandle, ReleaseSummary, RolloutRef, ended_as_asked
+from tidegate.client.queries import POLL_SECONDS
+from tidegate.client.refs import AnalysisRunRef, ReleaseHandle, ReleaseSummary, RolloutRef, expected_result
 from tidegate.client.rollbacks import Rollbacks
 from tidegate.client.runs import (
     is_paused,
@@ -57,34 +57,34 @@ from tidegate.watch import Release, RunState, SendUpdate
 log = structlog.get_logger(__name__)
 
 
-class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks, StuckRuns):
+class TidegateClient(Starts, AnalysisRuns, Claims, Rollbacks, StuckRuns):
     """Client of the releases in one Temporal namespace. Every method may raise the errors of `tidegate.client`."""
 
-    # ------------------------------------------------------------------------------------------------------------ speak
+    # -------------------------------------------------------------------------------------------------------- messages
 
     async def promote(
         self, rollout: RolloutRef, *, full: bool = False, by: str = "", reason: str = "", revision: int | None = None
     ) -> Accepted:
-        """Go on now: skip the wait of the current step, or with `full` everything up to 100 %.
+        """Skip the wait of the current step, or with `full` everything up to 100 %.
 
-        It is said of the version that is under way at this moment, and of no other: where that is not `revision`, if
-        one is given, or a newer one takes over meanwhile, it is refused.
+        It counts only for the version that is under way at this time. It is rejected where that is not `revision`, if
+        one is given, or where a newer one takes over meanwhile.
         """
-        return await self._say(Update.PROMOTE, rollout, Message(full=full, by=by, reason=reason), revision)
+        return await self._send(Update.PROMOTE, rollout, Message(full=full, by=by, reason=reason), revision)
 
     async def abort(self, rollout: RolloutRef, *, by: str = "", reason: str = "") -> Accepted:
         """Put all traffic back on the stable version."""
-        return await self._say(Update.ABORT, rollout, Message(by=by, reason=reason))
+        return await self._send(Update.ABORT, rollout, Message(by=by, reason=reason))
 
     async def pause(self, rollout: RolloutRef, *, by: str = "", reason: str = "") -> Accepted:
         """Stop before the next step until `resume`."""
-        return await self._say(Update.PAUSE, rollout, Message(by=by, reason=reason))
+        return await self._send(Update.PAUSE, rollout, Message(by=by, reason=reason))
 
     async def resume(self, rollout: RolloutRef, *, by: str = "", reason: str = "") -> Accepted:
-        """Go on after `pause`."""
-        return await self._say(Update.RESUME, rollout, Message(by=by, reason=reason))
+        """End a pause."""
+        return await self._send(Update.RESUME, rollout, Message(by=by, reason=reason))
 
-    async def _say(
+    async def _send(
         self, update: Update, rollout: RolloutRef, message: Message, revision: int | None = None
     ) -> Accepted:
         run = await newest_run(self._temporal, rollout.workflow_id)
@@ -95,67 +95,67 @@ class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks, StuckRuns):
         if not is_running(run):
             raise already_ended(rollout.workflow_id)
         handle = self._temporal.get_workflow_handle(rollout.workflow_id, run_id=run.execution.run_id)
-        # An update that nobody answered in time may still be taken later; a signal sent after it would be a second
-        # message (two pauses skipped). So a question without effect decides first which of the two is sent.
-        standing = await self._standing(rollout, run.execution.run_id)
-        if standing is None:
-            if message.full or revision is not None:  # nobody can tell for which version it would count
+        # An update without an answer in time may still be taken later; a signal sent after it would be a second message
+        # (two pauses skipped). So a query decides first which of the two is sent.
+        status = await self._status_of_run(rollout, run.execution.run_id)
+        if status is None:
+            if message.full or revision is not None:  # it is unknown for which version it would count
                 raise NoWorkerError(
                     f"{rollout.workflow_id}: no worker answers, so it is unknown which version this would promote",
-                    "say it again when a worker answers: tidegate get rollout shows the version",
+                    "repeat it when a worker answers: tidegate get rollout shows the version",
                 )
             with translated(rollout.workflow_id):
                 await handle.signal(Signal(update), message, rpc_timeout=UPDATE_TIMEOUT)
             text = f"{update} was sent; no worker answers at the moment, so it counts as soon as one does"
             return Accepted(message=text, run_id=run.execution.run_id)
         if update is Update.PROMOTE:
-            if revision not in (None, standing.revision):
+            if revision not in (None, status.revision):
                 raise RefusedError(
-                    f"{rollout.workflow_id}: revision {standing.revision} is under way, not {revision}",
+                    f"{rollout.workflow_id}: revision {status.revision} is under way, not {revision}",
                     "look at it with tidegate get rollout, and promote that one",
                     ErrorType.REJECTED,
                 )
-            message = message.model_copy(update={"versions": standing.begun})
+            message = message.model_copy(update={"versions": status.version_number})
         with translated(rollout.workflow_id):
             accepted: Accepted = await handle.execute_update(
                 update, message, result_type=Accepted, rpc_timeout=UPDATE_TIMEOUT
             )
         return accepted
 
-    async def tell(self, rollout: RolloutRef, tell: SendUpdate) -> Accepted:
-        """Say what an object asks for to the very run that it is meant for; said again, it counts once.
+    async def send_update(self, rollout: RolloutRef, command: SendUpdate) -> Accepted:
+        """Send a command of an object to the run that it is for; repeated, it counts once.
 
-        Raises `NoWorkerError` when nobody answers: Temporal keeps what was said, but it is to be said again.
+        Raises `NoWorkerError` without an answer: Temporal keeps the update, but it has to be repeated.
         """
-        handle = self._temporal.get_workflow_handle(rollout.workflow_id, run_id=tell.run_id)
+        handle = self._temporal.get_workflow_handle(rollout.workflow_id, run_id=command.run_id)
         with translated(rollout.workflow_id):
             accepted: Accepted = await handle.execute_update(
-                tell.update, tell.message, id=tell.update_id, result_type=Accepted, rpc_timeout=UPDATE_TIMEOUT
+                command.update, command.message, id=command.update_id, result_type=Accepted, rpc_timeout=UPDATE_TIMEOUT
             )
         return accepted
 
-    async def _standing(self, rollout: RolloutRef, run_id: str) -> ReleaseStatus | None:
-        """What a run says of itself, None when no worker answers."""
+    async def _status_of_run(self, rollout: RolloutRef, run_id: str) -> ReleaseStatus | None:
+        """Status of a run, None when no worker answers."""
         try:
-            return await self._ask(rollout.workflow_id, run_id, ReleaseStatus)
+            return await self._query(rollout.workflow_id, run_id, ReleaseStatus)
         except NoWorkerError:
             return None
 
-    # ------------------------------------------------------------------------------------------------------------- look
+    # ------------------------------------------------------------------------------------------------------------- read
 
     async def status(self, rollout: RolloutRef, *, run_id: str | None = None) -> ReleaseStatus:
-        """What the newest release of a Rollout, or the given run, says of itself; also after its end.
+        """Status of the latest release of a Rollout, or of the given run; also after its end.
 
-        Gates under way say themselves how they stand.
+        Gates under way have their own latest status.
         """
-        status = await self._ask(rollout.workflow_id, run_id, ReleaseStatus)
-        gates = [await self._as_it_stands(gate) for gate in status.analyses]
+        status = await self._query(rollout.workflow_id, run_id, ReleaseStatus)
+        gates = [await self._with_latest_status(gate) for gate in status.analyses]
         return status.model_copy(update={"analyses": tuple(gates)})
 
     async def newest(self, rollout: RolloutRef) -> Release | None:
-        """The newest release of a Rollout, how its run stands and what it says; None when Temporal knows of none.
+        """The latest release of a Rollout, its state and its status; None when Temporal has none.
 
-        Raises `RefusedError` for one that was paused on the server: it can neither say nor be told anything.
+        Raises `RefusedError` for one that was paused on the server: it takes no message and answers no query.
         """
         run = await newest_run(self._temporal, rollout.workflow_id)
         if run is None:
@@ -165,28 +165,28 @@ class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks, StuckRuns):
         ended = RunState.STOPPED if was_stopped(run) else RunState.ENDED
         state = RunState.RUNNING if is_running(run) else ended
         try:
-            status = await self._ask(rollout.workflow_id, run.execution.run_id, ReleaseStatus)
+            status = await self._query(rollout.workflow_id, run.execution.run_id, ReleaseStatus)
         except (NoWorkerError, UnusableAnswerError):
             if state is not RunState.STOPPED:
                 raise
-            # It may never answer again, if it was stopped because its code fails. What follows needs no word of it.
+            # It may never answer again, if it was stopped because its code fails. Recovery needs no status of it.
             status = silent(run)
         return Release(state, status)
 
     async def list(
         self, namespace: str | None = None, *, cluster: str | None = None, limit: int = 1000
     ) -> list[ReleaseSummary]:
-        """The newest release of every Rollout (of one Kubernetes namespace, of one cluster), by namespace and name."""
+        """The latest release of every Rollout (of one Kubernetes namespace, of one cluster), by namespace and name."""
         return await newest_releases(self._temporal, namespace, limit, cluster=cluster)
 
     async def stopped(self, cluster: str, since: datetime) -> tuple[ReleaseSummary, ...]:
-        """Releases on a cluster that ended after `since` and may have undone nothing: stopped, or failed on the way."""
+        """Releases on a cluster that ended after `since` and may have restored nothing: stopped, or failed midway."""
         return tuple(await stopped_releases(self._temporal, cluster, since))
 
     async def explain(self, rollout: RolloutRef) -> Explanation:
-        """Why the newest release of a Rollout did what it did; its gates as they stand, also after its end.
+        """Explanation of the latest release of a Rollout and its gates, also after its end.
 
-        Raises `NoSuchReleaseError`, which names how long Temporal keeps a release, for one that it does not know.
+        Raises `NoSuchReleaseError`, with Temporal's retention, for a release that it does not have.
         """
         run = await newest_run(self._temporal, rollout.workflow_id)
         if run is None:
@@ -194,7 +194,7 @@ class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks, StuckRuns):
         return await self._explained(run)
 
     async def explain_run(self, analysis: AnalysisRunRef) -> Explanation:
-        """Why an analysis run ended as it did, and what its release, if it has one, did because of it."""
+        """Explanation of an analysis run, and of what its release did because of it."""
         run = await newest_run(self._temporal, analysis.workflow_id)
         if run is None:
             raise not_found(analysis.workflow_id, await retention(self._temporal))
@@ -205,15 +205,15 @@ class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks, StuckRuns):
         return explain_run(status, analysis.workflow_id, release)
 
     async def _explained(self, release: WorkflowExecutionInfo) -> Explanation:
-        status = await self._account(release)
-        gates = [await self._as_it_stands(gate) for gate in status.analyses]
+        status = await self._last_status(release)
+        gates = [await self._with_latest_status(gate) for gate in status.analyses]
         return explain(status.model_copy(update={"analyses": tuple(gates)}), state_of(release))
 
-    async def _account(self, release: WorkflowExecutionInfo) -> ReleaseStatus:
-        """What a release says of itself; after its end with no worker up, what it left behind."""
+    async def _last_status(self, release: WorkflowExecutionInfo) -> ReleaseStatus:
+        """Status of a release; after its end with no worker up, the one in its result."""
         workflow_id, run_id = release.execution.workflow_id, release.execution.run_id
         try:
-            return await self._ask(workflow_id, run_id, ReleaseStatus)
+            return await self._query(workflow_id, run_id, ReleaseStatus)
         except NoWorkerError:
             if is_running(release) or is_paused(release):
                 raise
@@ -225,20 +225,20 @@ class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks, StuckRuns):
                 raise
             return result.status
 
-    async def _as_it_stands(self, gate: AnalysisRef) -> AnalysisRef:
-        """A release hears of a gate under way only when a verdict changes; the gate itself knows more.
+    async def _with_latest_status(self, gate: AnalysisRef) -> AnalysisRef:
+        """A gate with its own latest status: a release gets only changed verdicts.
 
-        What the release said of a gate whose end it did not wait for stands: only the measurements are added.
+        The phase that the release set for a gate it did not wait for is kept: only the measurements are added.
         """
-        run, said = AnalysisRunRef.parse(gate.workflow_id), gate.status
-        if said.completed_at is not None or run is None:
+        run, known = AnalysisRunRef.parse(gate.workflow_id), gate.status
+        if known.completed_at is not None or run is None:
             return gate
         try:
             status = await self.analysis_status(run)
-        except (NotFoundError, NoWorkerError):  # it is only about to start, or nobody can tell
+        except (NotFoundError, NoWorkerError):  # it is only about to start, or has no worker
             return gate
-        if said.phase.completed:
-            status = status.model_copy(update={"phase": said.phase, "message": said.message, "completed_at": None})
+        if known.phase.completed:
+            status = status.model_copy(update={"phase": known.phase, "message": known.message, "completed_at": None})
         return gate.model_copy(update={"status": status})
 
     # ------------------------------------------------------------------------------------------------------------- wait
@@ -249,7 +249,7 @@ class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks, StuckRuns):
         """Wait for the end of a release, over restarts of workers and of Temporal.
 
         Raises a `ReleaseError` when it did not end well, `StillRunningError` after `timeout`, and with `until_held` a
-        `HeldError` as soon as only a person can end what it waits for.
+        `HeldError` as soon as only an operator can end its wait.
         """
         ending = asyncio.create_task(self._ending(handle))
         try:
@@ -264,7 +264,7 @@ class TidegateClient(Starts, AnalysisRuns, Leaving, Rollbacks, StuckRuns):
             ) from error
         finally:
             ending.cancel()
-        return ended_as_asked(handle, result)
+        return expected_result(handle, result)
 
     async def _raise_if_held(self, handle: ReleaseHandle) -> None:
         try:

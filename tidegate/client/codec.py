@@ -1,10 +1,9 @@
-"""What Temporal stores of a payload: JSON by pydantic, and with keys encrypted with AES-256-GCM.
+"""Conversion of the payloads that Temporal stores: JSON by pydantic, and with keys encrypted with AES-256-GCM.
 
-A payload that cannot be decrypted is left as it is, and the error comes where its value is asked for. Where any value
-will do, as in the arguments of a signal, an update or a start, there is no error but an `Unreadable` in its place: the
-SDK drops a message and repeats the task of a start for ever when decoding fails. So a message that nobody can read
-neither blocks a release nor is lost (an unreadable abort is an abort), while a result that cannot be read stops
-whoever needs it.
+A payload that cannot be decrypted is left as it is, and the error comes where its value is needed. Where any value will
+do, as in the arguments of a signal, an update or a start, there is no error but an `Unreadable` in its place: on a
+decoding error the SDK drops a message, and repeats the task of a start without end. So an unreadable message neither
+blocks a release nor is lost (an unreadable abort is an abort). An unreadable result stops its reader.
 """
 
 from __future__ import annotations
@@ -68,16 +67,16 @@ class PayloadEncryption(PayloadCodec):
         return [_encrypted(payload, ring) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """The payloads decrypted; what is not encrypted, or cannot be decrypted, as it is.
+        """The payloads decrypted; a payload that is not encrypted, or cannot be decrypted, as it is.
 
-        Waits for no store: an abort must not. A key that is not known is looked for in the background.
+        Waits for no store: an abort must not. An unknown key is read in the background.
         """
         return [await self._readable(payload) for payload in payloads]
 
     async def decrypt(self, payload: Payload) -> Payload:
-        """One payload decrypted, or as it is when it is not encrypted; a key that is not known is looked for first.
+        """One payload decrypted, or as it is when it is not encrypted; an unknown key is read from the store first.
 
-        Raises UnreadablePayloadError, and what the source of the keys raises.
+        Raises UnreadablePayloadError, and the errors of the source of the keys.
         """
         if not _is_encrypted(payload):
             return payload
@@ -142,10 +141,10 @@ class Payloads(CompositePayloadConverter):
 
 
 class _Converter(DataConverter):
-    """A converter for which no payload is kept elsewhere, whatever it says of itself.
+    """A converter that ignores references of a payload to an external storage.
 
-    The SDK raises for a payload that refers to an external storage when none is set up, before any handler is asked,
-    at each attempt of the task: with one such signal anybody could stop a release for good.
+    The SDK raises for such a reference when no storage is set up, before any handler runs, at each attempt of the task:
+    with one such signal any sender could stop a release for good.
     """
 
     async def _decode_reference_payload_sequence(self, payloads: Sequence[Payload]) -> list[Payload]:
@@ -153,7 +152,7 @@ class _Converter(DataConverter):
 
 
 def data_converter(keys: KeySource | None = None) -> DataConverter:
-    """What everything that speaks to Temporal converts values with; encrypted with `keys`, in the clear without.
+    """The converter of all Temporal clients and workers; encrypted with `keys`, in the clear without.
 
     With keys, failures are encrypted as well: their messages and stack traces quote manifests and measurements.
     """
@@ -224,7 +223,7 @@ def _decrypted(payload: Payload, key: bytes) -> Payload:
 
 
 def _associated(key_id: bytes) -> bytes:
-    """What decryption checks beside the content: a payload cannot be passed off as another key's or cipher's."""
+    """Associated data of the cipher: a payload cannot be passed off as another key's or cipher's."""
     return b"\n".join((ENCODING, CIPHER, key_id))
 
 

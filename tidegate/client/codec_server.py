@@ -102,7 +102,7 @@ async def serve_codec(server: CodecServer, host: str, port: int) -> AsyncIterato
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
+    """True when only this machine reaches an address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

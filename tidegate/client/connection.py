@@ -55,7 +55,7 @@ async def connect_temporal(
 
 
 def temporal_tls(profile: str | None = None) -> bool | TLSConfig | None:
-    """How `connect_temporal` would secure a connection now: the certificates are what stands in their files.
+    """TLS settings of `connect_temporal`, with the certificates that are in their files now.
 
     Raises `ConfigurationError`.
     """

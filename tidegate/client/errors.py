@@ -1,4 +1,4 @@
-"""The errors of the client, and how Temporal's own become them. The tree stands in the package's docstring."""
+"""The errors of the client, and their translation from Temporal's. The tree is in the package's docstring."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class NoWorkerError(TidegateError):
 
 
 class UnusableAnswerError(TidegateError):
-    """A worker answered what cannot be read, or that it cannot tell."""
+    """A worker's answer cannot be read, or is an error."""
 
 
 class NotFoundError(TidegateError):
-    """Temporal knows of nothing by that name: there never was such a thing, or its retention is over."""
+    """Temporal has nothing of that name: it never existed, or its retention is over."""
 
 
 class NoSuchReleaseError(NotFoundError):
@@ -56,9 +56,9 @@ class NoSuchAnalysisRunError(NotFoundError):
 
 
 class RefusedError(TidegateError):
-    """The request or the message was understood and turned down; nothing was done.
+    """The request or the message was understood and rejected; nothing was done.
 
-    `kind` is its `ErrorType`, `at` when a release turned it down, by Temporal's clock; None where it says no time.
+    `kind` is its `ErrorType`, `at` the time of a release's rejection by Temporal's clock; None without one.
     """
 
     def __init__(self, message: str, remedy: str = "", kind: str = "", at: datetime | None = None) -> None:
@@ -72,7 +72,7 @@ def malformed(error: ValidationError) -> RefusedError:
     first = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "the request"
     shown = first["input"] if isinstance(first["input"], str) else ""
-    message = f"{where}: {shown[:_SHOWN]!r} cannot be asked for"
+    message = f"{where}: {shown[:_SHOWN]!r} is not valid"
     return RefusedError(harmless(message), first["msg"].removeprefix("Value error, "), ErrorType.INVALID_SPEC)
 
 
@@ -81,7 +81,7 @@ class StillRunningError(TidegateError):
 
 
 class HeldError(TidegateError):
-    """The release waits for a person, without a limit."""
+    """The release waits for an operator, without a limit."""
 
     def __init__(self, waiting: Waiting) -> None:
         super().__init__(
@@ -92,7 +92,7 @@ class HeldError(TidegateError):
 
 
 class ReleaseError(TidegateError):
-    """The release ended and its version did not get there. `result` is its account, when it could give one."""
+    """The release ended and its version did not get there. `result` is its result, when there is one."""
 
     def __init__(self, message: str, remedy: str = "", result: ReleaseResult | None = None) -> None:
         super().__init__(message, remedy)
@@ -100,11 +100,11 @@ class ReleaseError(TidegateError):
 
 
 class RolledBackError(ReleaseError):
-    """A gate failed, or a person aborted or cancelled it; traffic is on the stable version."""
+    """A gate failed, or an operator aborted or cancelled it; traffic is on the stable version."""
 
 
 class InconclusiveError(ReleaseError):
-    """Nobody answered an inconclusive hold in time; traffic is on the stable version."""
+    """An inconclusive hold was over its limit; traffic is on the stable version."""
 
 
 class InvalidSpecError(ReleaseError):
@@ -116,11 +116,11 @@ class SupersededError(ReleaseError):
 
 
 class StoppedError(ReleaseError):
-    """It was terminated or ran out of time, and undid nothing; a person has to look."""
+    """It was terminated or ran out of time, and restored nothing; an operator has to act."""
 
 
 class CompensationError(ReleaseError):
-    """Something that must follow an abort failed; a person has to look."""
+    """A compensation of an abort failed; an operator has to act."""
 
 
 _ENDINGS: dict[str, type[ReleaseError]] = {
@@ -131,9 +131,9 @@ _ENDINGS: dict[str, type[ReleaseError]] = {
 
 
 def release_error(cause: BaseException) -> ReleaseError:
-    """What the failure of a release's workflow means to its caller."""
+    """The error for the failure of a release's workflow."""
     if isinstance(cause, ApplicationError):
-        result = _account(cause)
+        result = _result_of(cause)
         failed = (
             [each for each in result.status.compensations if each.state is CompensationState.FAILED] if result else []
         )
@@ -149,7 +149,7 @@ def release_error(cause: BaseException) -> ReleaseError:
     )
 
 
-def _account(cause: ApplicationError) -> ReleaseResult | None:
+def _result_of(cause: ApplicationError) -> ReleaseResult | None:
     for detail in cause.details:
         try:
             return ReleaseResult.model_validate(detail)
@@ -158,7 +158,7 @@ def _account(cause: ApplicationError) -> ReleaseResult | None:
     return None
 
 
-def _moment(cause: ApplicationError) -> datetime | None:
+def _time_of(cause: ApplicationError) -> datetime | None:
     for detail in cause.details:
         with suppress(TypeError, ValueError):
             if (at := datetime.fromisoformat(detail)).tzinfo is not None:
@@ -174,10 +174,10 @@ def translated(subject: str) -> Iterator[None]:
     except WorkflowUpdateFailedError as error:
         cause = error.cause
         text, kind = (cause.message, cause.type or "") if isinstance(cause, ApplicationError) else (str(cause), "")
-        at = _moment(cause) if isinstance(cause, ApplicationError) else None
+        at = _time_of(cause) if isinstance(cause, ApplicationError) else None
         raise RefusedError(f"{subject}: refused: {text}", kind=kind, at=at) from error
     except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-        if isinstance(error.__cause__, asyncio.CancelledError):  # who asked was told to stop, and has to hear of it
+        if isinstance(error.__cause__, asyncio.CancelledError):  # the caller was cancelled, and has to see that
             raise error.__cause__ from None
         raise no_worker(subject) from error
     except RPCError as error:
@@ -185,15 +185,15 @@ def translated(subject: str) -> Iterator[None]:
 
 
 def no_worker(subject: str) -> NoWorkerError:
-    """Nobody polled in time."""
+    """The error for a call without a worker in time."""
     return NoWorkerError(
         f"{subject}: no worker answered in time",
-        "start `tidegate-worker` with the role `workflows` or `all`; what was asked stays with Temporal until then",
+        "start `tidegate-worker` with the role `workflows` or `all`; Temporal keeps the request until then",
     )
 
 
 def not_found(subject: str, retention: timedelta | None = None) -> NotFoundError:
-    """Temporal has no workflow of that id; it keeps those that ended for `retention`, when that is known."""
+    """The error for a workflow id that Temporal does not have; `retention` is named when it is known."""
     kept = f", or it ended more than {_span(retention)} ago and Temporal has removed it" if retention else ""
     remedy = "; the name, -n/--namespace or --cluster may differ"
     if _is_analysis(subject):
@@ -204,13 +204,13 @@ def not_found(subject: str, retention: timedelta | None = None) -> NotFoundError
 
 
 def already_ended(subject: str) -> RefusedError:
-    """Nothing can be said to a closed workflow."""
+    """The error for a message to a closed workflow."""
     what = "analysis run" if _is_analysis(subject) else "release"
     return RefusedError(f"{subject}: the {what} has ended", "start a new one", ErrorType.REJECTED)
 
 
 def overtaken(subject: str, images: str) -> RefusedError:
-    """A request that a release turned down for a moment: since then another version was asked for."""
+    """The error for a repeated request, when another version was requested since its first attempt."""
     return RefusedError(
         f"{subject}: refused: another version was asked for after this one, which had to wait: {images}",
         "ask again if this one is to take its place",
@@ -240,7 +240,7 @@ def _rpc_error(subject: str, error: RPCError) -> TidegateError:
             return UnreachableError(f"Temporal is not available: {text}", "try again, or check TEMPORAL_ADDRESS")
         case RPCStatusCode.FAILED_PRECONDITION if "failed state" in text:
             return NoWorkerError(
-                f"{subject}: the workers' code fails on it, it hears nothing: {text}",
+                f"{subject}: the workers' code fails on it, it takes no message: {text}",
                 "see the workers' logs; the watcher terminates it after TIDEGATE_WATCHER__STUCK_LIMIT and recovers",
             )
         case RPCStatusCode.CANCELLED | RPCStatusCode.DEADLINE_EXCEEDED | RPCStatusCode.FAILED_PRECONDITION:

@@ -1,6 +1,6 @@
-"""The releases of a caller with a token and no connection to Temporal: start, follow and wait, by way of a gateway.
+"""Client of the gateway, for a caller with a token and no connection to Temporal: start, follow and wait.
 
-What crosses the wire is said here, for both of its ends: the gateway (`workers.gateway`) and this client.
+The paths and bodies here are those of both ends: the gateway (`workers.gateway`) and this client.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from tidegate.client.errors import (
     TidegateError,
     UnreachableError,
 )
-from tidegate.client.refs import ReleaseHandle, RolloutRef, ended_as_asked, images_of
+from tidegate.client.refs import ReleaseHandle, RolloutRef, expected_result, images_of
 from tidegate.contract import Accepted, ErrorType, Payload, ReleaseRequest, ReleaseResult, ReleaseStatus, Waiting
 
 PATH: Final = "/v1/releases"
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
-# How long one question about the end is kept open; the client asks again.
+# How long one request for the end is kept open; the client repeats it.
 HELD_OPEN: Final = timedelta(seconds=20)
 REQUEST_TIMEOUT: Final = timedelta(seconds=45)
 AGAIN_SECONDS: Final = 2.0
@@ -54,14 +54,14 @@ Result = TypeVar("Result", bound=BaseModel)
 
 
 class Releases(Protocol):
-    """What `tidegate start` needs: `TidegateClient`, which speaks to Temporal, or a `GatewayClient`."""
+    """The interface that `tidegate start` needs: `TidegateClient`, over Temporal, or a `GatewayClient`."""
 
     async def start(self, request: ReleaseRequest) -> ReleaseHandle:
-        """Start a release, or tell the one under way of a newer version."""
+        """Start a release, or supersede the version of the one under way."""
         ...
 
     async def status(self, rollout: RolloutRef, *, run_id: str | None = None) -> ReleaseStatus:
-        """What a release says of itself."""
+        """Status of a release."""
         ...
 
     async def wait(
@@ -72,7 +72,7 @@ class Releases(Protocol):
 
 
 class Failure(Payload):
-    """One of the errors of `tidegate.client`: the name of its class, and what it holds."""
+    """One of the errors of `tidegate.client`: the name of its class, and its fields."""
 
     error: str
     message: str
@@ -83,7 +83,7 @@ class Failure(Payload):
 
     @classmethod
     def of(cls, error: TidegateError) -> Failure:
-        """What there is to send of an error."""
+        """The fields of an error."""
         return cls(
             error=type(error).__name__,
             message=error.message,
@@ -130,7 +130,7 @@ class GatewayClient:
         await self._session.close()
 
     async def start(self, request: ReleaseRequest) -> ReleaseHandle:
-        """Start a release, or tell the one under way of a newer version; who asks is said by the token."""
+        """Start a release, or supersede the version of the one under way; the token names the requester."""
         accepted = await self._started(request)
         if accepted is None:
             raise TidegateError(f"{self._server}: its answer cannot be used", "see `tidegate version`")
@@ -140,16 +140,16 @@ class GatewayClient:
         deadline = asyncio.get_running_loop().time() + SYNC_TIMEOUT.total_seconds()
         while True:
             try:
-                return await self._ask("POST", PATH, Accepted, request)
+                return await self._request("POST", PATH, Accepted, request)
             except RefusedError as error:
-                # What is not in the cluster yet may be on its way there.
+                # An object that is not in the cluster yet may be on its way there.
                 if error.kind != ErrorType.REJECTED or asyncio.get_running_loop().time() > deadline:
                     raise
                 await asyncio.sleep(AGAIN_SECONDS)
 
     async def status(self, rollout: RolloutRef, *, run_id: str | None = None) -> ReleaseStatus:
-        """What a release says of itself."""
-        status = await self._ask("GET", _path(rollout, run_id or ""), ReleaseStatus)
+        """Status of a release."""
+        status = await self._request("GET", _path(rollout, run_id or ""), ReleaseStatus)
         if status is None:
             raise TidegateError(f"{self._server}: its answer cannot be used", "see `tidegate version`")
         return status
@@ -161,23 +161,25 @@ class GatewayClient:
         path = _path(handle.rollout, handle.run_id) + "/end" + ("?until_held=true" if until_held else "")
         try:
             async with asyncio.timeout(timeout.total_seconds() if timeout else None):
-                while (result := await self._ask_patiently(path)) is None:
+                while (result := await self._request_end(path)) is None:
                     pass
         except TimeoutError as error:
             raise StillRunningError(
                 f"{handle.rollout.workflow_id}: still running after {timeout}",
                 "the release goes on by itself: wait longer with --timeout",
             ) from error
-        return ended_as_asked(handle, result)
+        return expected_result(handle, result)
 
-    async def _ask_patiently(self, path: str) -> ReleaseResult | None:
+    async def _request_end(self, path: str) -> ReleaseResult | None:
         try:
-            return await self._ask("GET", path, ReleaseResult)
+            return await self._request("GET", path, ReleaseResult)
         except (UnreachableError, NoWorkerError):
             await asyncio.sleep(AGAIN_SECONDS)
             return None
 
-    async def _ask(self, method: str, path: str, kind: type[Result], body: BaseModel | None = None) -> Result | None:
+    async def _request(
+        self, method: str, path: str, kind: type[Result], body: BaseModel | None = None
+    ) -> Result | None:
         """The answer; None while there is none yet (202)."""
         headers = {"Authorization": f"Bearer {await self._token()}", "Content-Type": "application/json"}
         try:

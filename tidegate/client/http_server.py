@@ -1,4 +1,4 @@
-"""How a process of Tidegate answers over HTTP."""
+"""HTTP server of a Tidegate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys of the payload codec: by id, one of them current, from wherever a process keeps them."""
+"""Keys of the payload codec: by id, one of them current, with the sources of keys."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class Keyring:
-    """Keys of 32 bytes by id. `current` is what is encrypted with; the others stay readable."""
+    """Keys of 32 bytes by id. `current` is the one to encrypt with; the others still decrypt."""
 
     current: str
     keys: Mapping[str, bytes] = field(repr=False)  # a key that is printed is a key that is lost
@@ -59,18 +59,18 @@ class KeysUnavailableError(TidegateError):
 
 
 class KeySource(Protocol):
-    """Where the codec has its keys from."""
+    """A source of the codec's keys."""
 
     async def keyring(self) -> Keyring:
         """The keys, from memory where they were read before."""
         ...
 
     async def reread(self) -> Keyring:
-        """The keys after a look at the store: for a payload whose key is not among those in memory."""
+        """The keys after a read of the store: for a payload whose key is not in memory."""
         ...
 
     def renew(self) -> None:
-        """Have the store looked at in the background: for whoever must not wait for it."""
+        """Read the store in the background: for callers that must not wait for it."""
         ...
 
 
@@ -87,15 +87,15 @@ class FixedKeys:
     reread = keyring
 
     def renew(self) -> None:
-        """Nothing: there is no store."""
+        """Do nothing: there is no store."""
 
 
 class StoredKeys:
     """Keys in a store, kept in memory so that nothing waits for the store; implements `KeySource`.
 
-    What is encrypted with is looked up anew in the background now and then: so every process goes over to a new current
-    key by itself, and goes on with the keys that it has while the store is away. A key that was read stays readable for
-    the life of the process, whatever becomes of it in the store.
+    The current key is read again in the background: so every process changes to a new one by itself, and keeps its keys
+    while the store is away. A key that was read still decrypts for the life of the process, whatever becomes of it in
+    the store.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class StoredKeys:
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`read` looks into the store, `clock` gives seconds that only grow, `pause` lets some of them pass."""
+        """`read` reads the store, `clock` gives monotonic seconds, `pause` sleeps for some."""
         self._read = read
         self._clock = clock
         self._pause = pause
@@ -123,9 +123,9 @@ class StoredKeys:
         return self._ring
 
     async def reread(self) -> Keyring:
-        """The keys as the store has them now; raises what `read` raises.
+        """The keys in the store now; raises the errors of `read`.
 
-        Those in memory when the store was looked at a few seconds ago: ids that somebody makes up are no load on it.
+        Within a few seconds of the last read it is those in memory: made-up ids are no load on the store.
         """
         if self._ring is None or self._clock() - self._tried_at >= REREAD_SECONDS:
             self._tried_at = self._clock()
@@ -137,12 +137,12 @@ class StoredKeys:
         return self._ring
 
     def renew(self) -> None:
-        """Have the store looked at in the background, unless it is being looked at or was a few seconds ago."""
+        """Read the store in the background, unless a read is under way or was a few seconds ago."""
         if self._renewal is None or self._renewal.done():
             self._renewal = asyncio.create_task(self._renew())
 
     async def keep_renewing(self) -> None:
-        """Look at the store again and again, for ever: a process that nobody asks anything learns new keys, too."""
+        """Read the store periodically until cancelled, so that an idle process learns new keys, too."""
         while True:
             await self._pause(max(self._renew_at - self._clock(), REREAD_SECONDS))
             await self._renew()

@@ -1,4 +1,4 @@
-"""What a caller holds: the address of a Rollout or an analysis run, a release that was asked for, a listing's line."""
+"""Addresses of Rollouts and analysis runs, the handle of an accepted release, and rows of lists."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class AnalysisRunRef:
 
     @classmethod
     def of(cls, request: AnalysisRequest) -> AnalysisRunRef:
-        """The run that a request asks for."""
+        """The run of a request."""
         return cls(request.namespace, request.name, request.cluster)
 
     @classmethod
@@ -74,9 +74,9 @@ def _parts(kind: str, workflow_id: str) -> tuple[str, str, str] | None:
 
 @dataclass(frozen=True)
 class ReleaseHandle:
-    """A release that was accepted. `images`, by container, and `template_hash` are of the version that was asked for.
+    """A release that was accepted. `images`, by container, and `template_hash` are of the requested version.
 
-    A wait compares the end with them: a newer version may have taken its place.
+    A wait compares the end with them: a newer version may have superseded it.
     """
 
     rollout: RolloutRef
@@ -86,13 +86,13 @@ class ReleaseHandle:
     template_hash: str = ""
 
     def is_superseded(self, images: Mapping[str, str], template_hash: str) -> bool:
-        """Whether what came out is another version."""
+        """True when the release brought out another version."""
         other = bool(self.template_hash and template_hash and self.template_hash != template_hash)
         return other or bool(self.images and self.images != images)
 
 
 class RunSummary(Payload):
-    """A workflow as visibility knows it; `state` is Temporal's word (Running, Failed, ...)."""
+    """A workflow in Temporal's visibility; `state` is Temporal's status (Running, Failed, ...)."""
 
     cluster: str
     namespace: str
@@ -115,7 +115,7 @@ class ReleaseSummary(RunSummary):
 class AnalysisSummary(RunSummary):
     """One analysis run; `release_id` is the workflow id of its release, empty when it was started alone.
 
-    Its verdict is nothing that Temporal knows: `phase` is empty until the run itself was asked.
+    Visibility has no verdict: `phase` is empty until the run itself was queried.
     """
 
     release_id: str = ""
@@ -123,7 +123,7 @@ class AnalysisSummary(RunSummary):
 
 
 def images_of(rollout: Mapping[str, Any]) -> dict[str, str]:
-    """Container -> image of a Rollout manifest's pod template; what has not that shape is left out."""
+    """Container -> image of a Rollout manifest's pod template; malformed entries are left out."""
     found: Any = rollout
     for key in ("spec", "template", "spec", "containers"):
         found = found.get(key) if isinstance(found, Mapping) else None
@@ -131,8 +131,8 @@ def images_of(rollout: Mapping[str, Any]) -> dict[str, str]:
     return {str(entry["name"]): str(entry.get("image", "")) for entry in containers if _is_named(entry)}
 
 
-def ended_as_asked(handle: ReleaseHandle, result: ReleaseResult) -> ReleaseResult:
-    """The result of a wait, where it is of the version that was asked for. Raises SupersededError."""
+def expected_result(handle: ReleaseHandle, result: ReleaseResult) -> ReleaseResult:
+    """The result of a wait, where it is of the requested version. Raises SupersededError."""
     if handle.is_superseded(result.status.images, result.status.template_hash):
         raise SupersededError(
             f"{handle.rollout.workflow_id}: a newer version took its place: {listed(result.status.images)}", "", result
@@ -150,10 +150,10 @@ def _is_named(entry: object) -> bool:
 
 
 def request_digest(request: ReleaseRequest) -> str:
-    """Id of what is asked for, equal for two requests that ask for the same: who asks and why does not count.
+    """Digest of a request, equal for two requests for the same: requester and reason do not count.
 
     The template of a Deployment counts, and nothing else of it. The commit and the CI run count, so a CI job that
     repeats its call after a lost answer repeats nothing, while another run of the job is a request of its own.
     """
-    asked = request.resolved().model_dump(mode="json", exclude={"by", "reason", "workload", "asked_at"})
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
+    content = request.resolved().model_dump(mode="json", exclude={"by", "reason", "workload", "requested_at"})
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]

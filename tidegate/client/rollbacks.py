@@ -1,4 +1,4 @@
-"""Earlier revisions that are asked for again; `TidegateClient` inherits it."""
+"""Rollbacks to earlier revisions; `TidegateClient` inherits it."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ UNDO_TIMEOUT = timedelta(seconds=60)
 
 
 class Rollbacks:
-    """What a client can do with revisions."""
+    """Methods of a client for revisions."""
 
     _temporal: Client
 
     async def undo(
         self, rollout: RolloutRef, *, to_revision: int | None = None, by: str = "", reason: str = ""
     ) -> RollbackResult:
-        """Let the Rollout object ask for an earlier revision again, by default for the last promoted one.
+        """Write the template of an earlier revision to the Rollout object, by default of the last promoted one.
 
-        The release follows. Raises `RefusedError` where there is no such revision, nor a Rollout object; nothing was
+        The release follows. Raises `RefusedError` where there is no such revision, or no Rollout object; nothing was
         changed then.
         """
         try:
@@ -51,15 +51,15 @@ class Rollbacks:
                     id=workflow_id,
                     task_queue=RELEASES_QUEUE,
                     result_type=RollbackResult,
-                    # What nobody answers in time is not carried out later, when it may no longer be wanted.
+                    # Without a worker in time it is not carried out later, when it may no longer be wanted.
                     execution_timeout=UNDO_TIMEOUT,
                     static_summary=f"undo of {rollout.name}",
                 )
-                done: RollbackResult = await handle.result()
+                result: RollbackResult = await handle.result()
         except WorkflowAlreadyStartedError as error:
             raise RefusedError(f"{workflow_id}: another undo is under way", "ask again when it has ended") from error
         except WorkflowFailureError as error:
             if isinstance(error.cause, TimeoutError):
                 raise no_worker(workflow_id) from error
             raise RefusedError(str(getattr(error.cause, "message", "") or error.cause)) from error
-        return done
+        return result

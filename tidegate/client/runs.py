@@ -1,7 +1,7 @@
-"""Releases and analysis runs as Temporal's own records tell them, which works with no worker up.
+"""Releases and analysis runs in Temporal's own records, which are there with no worker up.
 
-Everything here goes through the service itself: the SDK's `describe` and `list_workflows` fail on any result that
-holds a workflow that was paused on the server.
+Everything here uses the service itself: the SDK's `describe` and `list_workflows` fail on any result that has a
+workflow that was paused on the server.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Summary = TypeVar("Summary", bound=RunSummary)
 
 
 async def newest_run(temporal: Client, workflow_id: str, run_id: str = "") -> WorkflowExecutionInfo | None:
-    """The newest run of a workflow id, or the given one, running or not; None when Temporal knows of none."""
+    """The latest run of a workflow id, or the given one, running or not; None when Temporal has none."""
     request = DescribeWorkflowExecutionRequest(
         namespace=temporal.namespace, execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id)
     )
@@ -58,7 +58,7 @@ async def newest_run(temporal: Client, workflow_id: str, run_id: str = "") -> Wo
 
 
 async def first_request(temporal: Client, workflow_id: str, kind: type[Request]) -> Request | None:
-    """What the newest run of a workflow id was started with; None when there is none, or when it cannot be read."""
+    """Input of the latest run of a workflow id; None when there is none, or when it cannot be read."""
     request = GetWorkflowExecutionHistoryRequest(
         namespace=temporal.namespace, execution=WorkflowExecution(workflow_id=workflow_id), maximum_page_size=1
     )
@@ -68,14 +68,19 @@ async def first_request(temporal: Client, workflow_id: str, kind: type[Request])
                 request, retry=True, timeout=RECORDS_TIMEOUT
             )
         started = page.history.events[0].workflow_execution_started_event_attributes
-        [asked] = await temporal.data_converter.decode(started.input.payloads[:1], [kind])
-    except (NotFoundError, ValueError, KeyError, RuntimeError):  # the converters' words for what they cannot read
+        [first] = await temporal.data_converter.decode(started.input.payloads[:1], [kind])
+    except (
+        NotFoundError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+    ):  # errors of converters for a payload that they cannot read
         return None
-    return asked if isinstance(asked, kind) else None
+    return first if isinstance(first, kind) else None
 
 
 async def retention(temporal: Client) -> timedelta:
-    """How long Temporal keeps a workflow of this namespace after its end."""
+    """Time for which Temporal keeps a workflow of this namespace after its end."""
     with translated(temporal.namespace):
         found = await temporal.workflow_service.describe_namespace(
             DescribeNamespaceRequest(namespace=temporal.namespace), retry=True, timeout=RECORDS_TIMEOUT
@@ -84,23 +89,23 @@ async def retention(temporal: Client) -> timedelta:
 
 
 def is_running(run: WorkflowExecutionInfo) -> bool:
-    """Whether the run can be spoken to."""
+    """True when the run takes messages."""
     return run.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
 
 
 def is_paused(run: WorkflowExecutionInfo) -> bool:
-    """Whether the run was paused on the server, where it makes no progress and answers nothing."""
+    """True when the run was paused on the server, where it makes no progress and answers nothing."""
     return run.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED
 
 
 def ended_badly(run: WorkflowExecutionInfo) -> bool:
-    """Whether the run is over and did not complete."""
+    """True when the run is over and did not complete."""
     completed = run.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED
     return not (is_running(run) or is_paused(run) or completed)
 
 
 def was_stopped(run: WorkflowExecutionInfo) -> bool:
-    """Whether the run was terminated or ran out of time, so that it could not undo anything."""
+    """True when the run was terminated or ran out of time, so that it could not abort."""
     return run.status in (
         WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED,
         WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT,
@@ -108,7 +113,7 @@ def was_stopped(run: WorkflowExecutionInfo) -> bool:
 
 
 def state_of(run: WorkflowExecutionInfo) -> str:
-    """Temporal's word for how the run stands: Running, Completed, Failed, Timed out, ..."""
+    """Temporal's status of the run: Running, Completed, Failed, Timed out, ..."""
     name = WorkflowExecutionStatus.Name(run.status).removeprefix("WORKFLOW_EXECUTION_STATUS_")
     return name.replace("_", " ").capitalize()
 
@@ -127,10 +132,10 @@ async def newest_releases(
 
 
 async def stopped_releases(temporal: Client, cluster: str, since: datetime) -> list[ReleaseSummary]:
-    """Releases of a cluster that ended after `since` and may have undone nothing, whether or not others followed.
+    """Releases of a cluster that ended after `since` and may have restored nothing, also where others followed.
 
-    They were terminated, ran out of time, or failed on their way: one that was given up says so, and has no weight. One
-    that was cancelled before it was admitted has no phase; one that was refused then has none either, and is over.
+    They were terminated, ran out of time, or failed on their way; an aborted one has no weight. One that was cancelled
+    before it was admitted has no phase. One that was rejected then has none either, and is over.
     """
     unfinished = f'({SEARCH_PHASE.name} IN ("Progressing", "Paused") OR {SEARCH_WEIGHT.name} > 0)'
     not_admitted = f'(ExecutionStatus = "Canceled" AND {SEARCH_PHASE.name} IS NULL)'
@@ -150,17 +155,17 @@ async def newest_analyses(
     if cluster is not None:
         query += f' AND WorkflowId STARTS_WITH "analysis/{checked(cluster)}/"'
 
-    def wanted(run: WorkflowExecutionInfo) -> AnalysisSummary | None:
+    def summarise(run: WorkflowExecutionInfo) -> AnalysisSummary | None:
         summary = _analysis(run)  # an analysis run has no attribute to search its namespace by
         return summary if summary is not None and namespace in (None, summary.namespace) else None
 
-    return sorted(await _newest(temporal, query, wanted, limit), key=lambda each: each.started_at)
+    return sorted(await _newest(temporal, query, summarise, limit), key=lambda each: each.started_at)
 
 
 async def _newest(
     temporal: Client, query: str, summarise: Callable[[WorkflowExecutionInfo], Summary | None], limit: int
 ) -> list[Summary]:
-    """The newest run of each of the `limit` workflow ids that were started last; Temporal tells the newest first."""
+    """The latest run of each of the `limit` workflow ids that were started last; Temporal lists the latest first."""
     newest: dict[str, Summary] = {}
     async with aclosing(pages(temporal, query)) as found:
         async for page in found:
@@ -191,7 +196,7 @@ async def pages(temporal: Client, query: str) -> AsyncGenerator[Sequence[Workflo
 
 
 def checked(name: str) -> str:
-    """A name as it may stand in a query. Raises RefusedError for any that is none of Kubernetes'."""
+    """A name for a query. Raises RefusedError for any that is not a valid Kubernetes name."""
     if not name.replace("-", "").isalnum():
         raise RefusedError(
             f"{name!r} is no Kubernetes namespace, and no name of a cluster",
@@ -230,7 +235,7 @@ def _analysis(run: WorkflowExecutionInfo) -> AnalysisSummary | None:
 
 
 def _records(run: WorkflowExecutionInfo) -> dict[str, Any]:
-    """What Temporal records of every run."""
+    """Temporal's records of a run."""
     return {
         "workflow_id": run.execution.workflow_id,
         "run_id": run.execution.run_id,

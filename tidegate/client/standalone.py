@@ -103,7 +103,7 @@ def _secrets(declarations: Iterable[TemplateArgument]) -> Iterator[str]:
 
 
 def _has_value(declarations: Sequence[TemplateArgument]) -> bool:
-    """Whether a template gives a value itself; a field of the Rollout is none where there is no Rollout."""
+    """True when a template gives a value itself; a field of the Rollout is none without a Rollout."""
     return any(each.value is not None for each in declarations) or any(True for _ in _secrets(declarations))
 
 
@@ -123,7 +123,7 @@ def _check_conditions(rules: RunRules) -> None:
 
 
 def _checked(name: str) -> str:
-    if _OF_A_RELEASE.fullmatch(name):  # a release ends what stands under a name of its own, whoever began it
+    if _OF_A_RELEASE.fullmatch(name):  # a release cancels any run under a name of its own
         raise _refused(
             f"{name!r} is as a release names its analysis runs: ROLLOUT-HASH-REVISION", "give another --name, or none"
         )

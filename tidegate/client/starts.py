@@ -1,4 +1,4 @@
-"""Releases that are asked for, and what a cluster shows; `TidegateClient` inherits it."""
+"""Start of releases, and reads of a cluster; `TidegateClient` inherits it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from temporalio.exceptions import TimeoutError as ActivityTimeout
 from temporalio.service import RPCError
 
 from tidegate.canary.version import version_of
-from tidegate.client.asking import POLL_SECONDS, Asking
 from tidegate.client.errors import NoWorkerError, RefusedError, TidegateError, overtaken, translated
+from tidegate.client.queries import POLL_SECONDS, Queries
 from tidegate.client.refs import ReleaseHandle, RolloutRef, images_of, listed, request_digest
 from tidegate.client.runs import ended_badly, first_request, is_running, newest_run
 from tidegate.contract import (
@@ -56,23 +56,23 @@ TASK_TIMEOUT = timedelta(seconds=3)
 OBSERVE_TIMEOUT = timedelta(seconds=4)
 
 
-class Starts(Asking):
-    """What a client asks to be released."""
+class Starts(Queries):
+    """Methods of a client for starts."""
 
     async def start(
         self, request: ReleaseRequest, *, timeout: timedelta = UPDATE_TIMEOUT, key: str = ""
     ) -> ReleaseHandle:
-        """Start a release, or tell the one under way of a newer version; returns when it was accepted.
+        """Start a release, or supersede the version of the one under way; returns when it was accepted.
 
-        The same request twice is one release, so a call whose answer was lost can be repeated; asked for again after
-        another version, or after a release that ended badly, it is a new one. A Rollout with a workloadRef asks for
-        the template that stands in the Deployment now.
+        The same request twice is one release, so a call whose answer was lost can be repeated. After another version,
+        or after a release that ended badly, it is a new request. The request for a Rollout with a workloadRef has the
+        Deployment's current template.
 
-        `key` is the id of the cause, for a caller who made the request of what may have changed meanwhile: where a
-        release that is just ending turns it down, that caller has to look again. Otherwise the request is repeated
-        until `timeout`, and takes the place of no version that was asked for after it.
+        `key` is the id of the cause, for a caller whose request may be stale: where a release that is just ending
+        rejects it, that caller has to decide again. Otherwise the request is repeated until `timeout`, and supersedes
+        no version that was requested after it.
 
-        Raises `RefusedError` when the release does not accept it, or when it is more than a release takes, and
+        Raises `RefusedError` when the release does not accept it, or when it exceeds the limits of a request, and
         `NoWorkerError` when no worker answers within `timeout`: Temporal keeps the request then.
         """
         if excess := request.excess():
@@ -81,40 +81,40 @@ class Starts(Asking):
             )
         request = await self._with_template(request, timeout)
         clock = asyncio.get_running_loop().time
-        begun = clock()
+        started = clock()
         while True:
             try:
                 return await self._release(request, f"release-{key or await self._cause(request)}", timeout)
             except RefusedError as error:
                 # It came just when the release before it was ending, which is a matter of seconds.
-                if error.kind != ErrorType.REJECTED or key or clock() > begun + timeout.total_seconds():
+                if error.kind != ErrorType.REJECTED or key or clock() > started + timeout.total_seconds():
                     raise
-                if request.asked_at is None and error.at is not None:  # when that was by Temporal's clock
-                    asked_at = error.at - timedelta(seconds=clock() - begun)
-                    request = request.model_copy(update={"asked_at": asked_at})
+                if request.requested_at is None and error.at is not None:  # when that was by Temporal's clock
+                    requested_at = error.at - timedelta(seconds=clock() - started)
+                    request = request.model_copy(update={"requested_at": requested_at})
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _cause(self, request: ReleaseRequest) -> str:
-        """Id of a request: that under which the newest run has brought it out, or what is asked for and after what."""
-        asked, rollout = request_digest(request), RolloutRef.of(request)
+        """Id of a request: the one by which the latest run has it, or its digest and the state of that run."""
+        digest, rollout = request_digest(request), RolloutRef.of(request)
         run = await newest_run(self._temporal, rollout.workflow_id)
         if run is None:
-            return asked
+            return digest
         known: tuple[str, ...] = ()
         versions = 0
         status: ReleaseStatus | None = None
-        with suppress(TidegateError):  # the request itself will tell that nobody answers
-            status = await self._ask(rollout.workflow_id, run.execution.run_id, ReleaseStatus)
+        with suppress(TidegateError):  # the request itself fails when there is no worker
+            status = await self._query(rollout.workflow_id, run.execution.run_id, ReleaseStatus)
             known, versions = status.requests, status.versions
         if status is not None and not is_running(run) and _is_overtaken(request, status):
             raise overtaken(rollout.workflow_id, listed(status.images))
         # Temporal answers a repeated update from the history of a closed run, too: right for one that succeeded.
         if not ended_badly(run):
             for each in (update.removeprefix("release-") for update in reversed(known)):
-                if each == asked or each.startswith(f"{asked}-"):
+                if each == digest or each.startswith(f"{digest}-"):
                     return each
-        # What a run turned down while it was ending, or could not take up any more, it remembers: hence the state.
-        return f"{asked}-{'in' if is_running(run) else 'after'}-{run.execution.run_id}-{versions}"
+        # A run keeps the rejections of its end: so the state is part of the id.
+        return f"{digest}-{'in' if is_running(run) else 'after'}-{run.execution.run_id}-{versions}"
 
     async def _release(self, request: ReleaseRequest, update_id: str, timeout: timedelta) -> ReleaseHandle:
         rollout, images = RolloutRef.of(request), images_of(request.resolved().rollout)
@@ -149,11 +149,11 @@ class Starts(Asking):
                 raise
         workflow = await operation.workflow_handle()
         run_id = workflow.result_run_id or accepted.run_id
-        asked = version_of(request.resolved().rollout)
-        return ReleaseHandle(rollout, run_id, accepted.message, images, asked.template_hash)
+        version = version_of(request.resolved().rollout)
+        return ReleaseHandle(rollout, run_id, accepted.message, images, version.template_hash)
 
     async def _with_template(self, request: ReleaseRequest, timeout: timedelta) -> ReleaseRequest:
-        """With what its workloadRef leads to now, which is a part of what is asked for."""
+        """The request with the current template of its workloadRef, which is a part of it."""
         if request.workload is not None or not needs_template(request.rollout):
             return request
         rollout = RolloutRef.of(request)
@@ -164,18 +164,18 @@ class Starts(Asking):
             if isinstance(cause, ActivityTimeout | TimeoutError | RPCError):
                 raise NoWorkerError(
                     f"{rollout.workflow_id}: spec.workloadRef: no worker of cluster {rollout.cluster} answered in time",
-                    "start `tidegate-worker` with the role `cluster` or `all`; nothing was asked for",
+                    "start `tidegate-worker` with the role `cluster` or `all`; nothing was requested",
                 ) from error
             raise RefusedError(
                 f"{rollout.workflow_id}: spec.workloadRef cannot be followed: {cause}",
-                "nothing was asked for; try again when the cluster's API server answers",
+                "nothing was requested; try again when the cluster's API server answers",
             ) from error
         return request.model_copy(update={"workload": seen.workload})
 
     async def observe(self, rollout: RolloutRef, *, timeout: timedelta = OBSERVE_TIMEOUT) -> Observation | None:
-        """Look at the cluster now, pods included; None when the cluster's worker does not answer within `timeout`."""
-        asked = await first_request(self._temporal, rollout.workflow_id, ReleaseRequest)
-        manifest = asked.rollout if asked is not None else {}  # the cluster need not hold the Rollout itself
+        """Read the cluster now, pods included; None when the cluster's worker does not answer within `timeout`."""
+        first = await first_request(self._temporal, rollout.workflow_id, ReleaseRequest)
+        manifest = first.rollout if first is not None else {}  # the cluster need not hold the Rollout itself
         try:
             return await self._observed(rollout, manifest, timeout, pods=True)
         except (ActivityFailureError, RPCError, TimeoutError, ValidationError) as error:
@@ -190,22 +190,22 @@ class Starts(Asking):
             observation: Observation = await self._temporal.execute_activity(
                 Activity.OBSERVE,
                 ObserveRequest(target=target, rollout=manifest, pods=pods),
-                id=f"look/{rollout.workflow_id}/{uuid.uuid4()}",
+                id=f"observe/{rollout.workflow_id}/{uuid.uuid4()}",
                 task_queue=cluster_queue(rollout.cluster),
                 result_type=Observation,
                 schedule_to_close_timeout=timeout,
                 retry_policy=RetryPolicy(maximum_attempts=1),
-                summary=f"a look at {rollout.namespace}/{rollout.name}",
+                summary=f"observe {rollout.namespace}/{rollout.name}",
             )
         return observation
 
 
 def _is_overtaken(request: ReleaseRequest, status: ReleaseStatus) -> bool:
-    """Whether another version was asked for after a request that had been turned down for a moment."""
-    asked = version_of(request.resolved().rollout)
-    if request.asked_at is None or status.asked_at is None or status.version == asked:
+    """True when another version was requested after the first attempt of a request that is repeated."""
+    version = version_of(request.resolved().rollout)
+    if request.requested_at is None or status.requested_at is None or status.version == version:
         return False
-    return status.asked_at > request.asked_at
+    return status.requested_at > request.requested_at
 
 
 def _summary(request: ReleaseRequest, images: dict[str, str]) -> str:

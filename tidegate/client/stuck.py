@@ -1,7 +1,7 @@
-"""Releases that cannot go on: their workflow tasks fail again and again, so that they hear not even an abort.
+"""Releases whose workflow tasks fail again and again, so that they take no message, not even an abort.
 
-That is a mistake in the workers' code, or a history that does not replay on it. Temporal tries for ever; what the
-release has done stays done meanwhile, such as a weight of the canary.
+The cause is a mistake in the workers' code, or a history that does not replay on it. Temporal retries without end. The
+writes of the release stay meanwhile, such as a weight of the canary.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 
 from tidegate.canary.phase import RolloutPhase
-from tidegate.client.asking import Asking
 from tidegate.client.errors import NotFoundError, RefusedError, translated
+from tidegate.client.queries import Queries
 from tidegate.client.refs import AnalysisRunRef, RolloutRef
 from tidegate.client.runs import PAGE_SIZE, RECORDS_TIMEOUT, checked, pages
 from tidegate.contract import ANALYSIS_WORKFLOW, ROLLOUT_WORKFLOW, ReleaseStatus
 
 # A worker that dies, or is too slow once, makes a second try.
 TRIES_IN_VAIN: Final = 3
-ASKED_AT_ONCE: Final = 8
+MAX_CONCURRENT: Final = 8
 LONGEST_REASON: Final = 300
 _FAILED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
 _TIMED_OUT: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
@@ -40,32 +40,28 @@ _TIMED_OUT: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT
 
 @dataclass(frozen=True)
 class StuckRun:
-    """A release, or an analysis run of one, whose workflow task fails.
-
-    `since` is when it failed first after it had last gone on, `tries` how often it was tried, `why` what the first
-    failure said.
-    """
+    """A release, or an analysis run of one, whose workflow task fails."""
 
     rollout: RolloutRef
     workflow_id: str
     run_id: str
-    tries: int
-    since: datetime
-    why: str
+    tries: int  # attempts at the task
+    since: datetime  # the first failure since it last made progress
+    why: str  # of that failure
 
 
-class StuckRuns(Asking):
-    """What a watcher does about them."""
+class StuckRuns(Queries):
+    """Methods of a client for the watcher."""
 
     async def stuck(self, cluster: str) -> tuple[StuckRun, ...]:
         """The releases of a cluster, and their analysis runs, that cannot go on."""
-        at_once = asyncio.Semaphore(ASKED_AT_ONCE)
+        slots = asyncio.Semaphore(MAX_CONCURRENT)
 
-        async def asked(run: WorkflowExecutionInfo) -> StuckRun | None:
-            async with at_once:
+        async def checked_run(run: WorkflowExecutionInfo) -> StuckRun | None:
+            async with slots:
                 return await _stuck(self._temporal, run)
 
-        found = [asyncio.create_task(asked(run)) async for run in _running(self._temporal, cluster)]
+        found = [asyncio.create_task(checked_run(run)) async for run in _running(self._temporal, cluster)]
         try:
             return tuple(each for each in await asyncio.gather(*found) if each is not None)
         finally:
@@ -73,9 +69,9 @@ class StuckRuns(Asking):
                 task.cancel()
 
     async def give_up(self, run: StuckRun, reason: str) -> None:
-        """Terminate a run that cannot go on; the release that follows puts back what it left.
+        """Terminate a run that cannot go on; the release that follows restores its traffic.
 
-        One that has ended meanwhile is left alone.
+        A run that has ended meanwhile is left alone.
         """
         handle = self._temporal.get_workflow_handle(run.workflow_id, run_id=run.run_id)
         with suppress(NotFoundError, RefusedError), translated(run.workflow_id):
@@ -83,7 +79,7 @@ class StuckRuns(Asking):
 
 
 def silent(run: WorkflowExecutionInfo) -> ReleaseStatus:
-    """What is known of a release that was stopped and cannot be asked."""
+    """Status of a release that was stopped and answers no query."""
     rollout = RolloutRef.parse(run.execution.workflow_id)
     return ReleaseStatus(
         workflow_id=run.execution.workflow_id,
@@ -133,14 +129,14 @@ async def _stuck(temporal: Client, run: WorkflowExecutionInfo) -> StuckRun | Non
     except NotFoundError:  # it has just ended and gone
         return None
     first = _first_failure(page.history.events)
-    if first is None:  # only slow, or the failure is so far back that somebody has long heard of it
+    if first is None:  # only slow, or the failure is so far back that it was reported long ago
         return None
     since = first.event_time.ToDatetime(UTC)
     return StuckRun(rollout, execution.workflow_id, execution.run_id, tries, since, _why(first))
 
 
 def _rollout(run: WorkflowExecutionInfo) -> RolloutRef | None:
-    """Whose release it is, or whose release's analysis; None for an analysis that was started by itself."""
+    """The Rollout of a release or of its analysis run; None for an analysis that was started alone."""
     if AnalysisRunRef.parse(run.execution.workflow_id) is not None:
         return RolloutRef.parse(run.parent_execution.workflow_id)
     return RolloutRef.parse(run.execution.workflow_id)
@@ -159,7 +155,7 @@ def _first_failure(newest_first: Iterable[HistoryEvent]) -> HistoryEvent | None:
 def _why(failure: HistoryEvent) -> str:
     if failure.event_type == _TIMED_OUT:
         return "no worker completed it in time"
-    said = failure.workflow_task_failed_event_attributes
-    cause = WorkflowTaskFailedCause.Name(said.cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_")
-    words = cause.replace("_", " ").capitalize()
-    return f"{words}: {said.failure.message}"[:LONGEST_REASON] if said.failure.message else words
+    attributes = failure.workflow_task_failed_event_attributes
+    cause = WorkflowTaskFailedCause.Name(attributes.cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_")
+    text = cause.replace("_", " ").capitalize()
+    return f"{text}: {attributes.failure.message}"[:LONGEST_REASON] if attributes.failure.message else text

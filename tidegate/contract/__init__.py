@@ -1,17 +1,23 @@
 """Names and payloads that cross a process boundary: workflows, messages, activities, task queues, errors.
 
-`workflows` and `activities` know each other only through this module; a CI job imports it through `tidegate.client`.
-Payloads are frozen pydantic models with plain JSON on the wire. They carry no secret: a Secret or Vault path is named,
-its content is read inside the activity that uses it.
+`workflows` and `activities` share only this module. A CI job imports it through `tidegate.client`. Payloads are frozen
+pydantic models with plain JSON on the wire. They carry no secret: a Secret or Vault path is named, and its content is
+read inside the activity that uses it.
 """
 
 from tidegate.contract.analysis import AnalysisRequest, AnalysisResult, MeasureRequest, MeasureResult
 from tidegate.contract.changes import ChangeRef, CloseChange, OpenChange, ResolvedIncidents, ResolveIncidents
-from tidegate.contract.cluster import (
-    PodState,
-    Rejection,
-    ReplicaSetState,
-    WorkloadTemplate,
+from tidegate.contract.cluster import Rejection, WorkloadTemplate
+from tidegate.contract.compare import (
+    BeginComparison,
+    ComparedVersions,
+    CompareReadings,
+    CompareRequest,
+    CompareTarget,
+    ComparisonBegun,
+    ComparisonsSaved,
+    CountReading,
+    WeightsChanged,
 )
 from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
 from tidegate.contract.failing import Failing, is_known
@@ -77,6 +83,7 @@ from tidegate.contract.names import (
 )
 from tidegate.contract.notifications import Notification, NotificationSent
 from tidegate.contract.observation import Meanwhile, Observation, ObserveRequest
+from tidegate.contract.parsed_rollout import ParsedRollout
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.published import PublishEvents
 from tidegate.contract.reconcile import (
@@ -110,11 +117,11 @@ from tidegate.contract.release import (
     WeightStatus,
 )
 from tidegate.contract.rollback import PutBack, RollbackRequest, RollbackResult
-from tidegate.contract.rollout_object import FLAGS, SPOKEN_FIELDS, RolloutObject
+from tidegate.contract.rollout_object import FLAGS, REQUEST_FIELDS, RolloutObject
 from tidegate.contract.traffic import (
     ExternalChange,
-    Istio,
-    ManagedRoute,
+    IstioRouting,
+    ManagedRouteState,
     RemovedDestination,
     RestoreStable,
     RouteState,
@@ -135,6 +142,7 @@ __all__ = [
     "LET_GO_WORKFLOW",
     "RELEASES_QUEUE",
     "RELEASE_PRIORITY",
+    "REQUEST_FIELDS",
     "ROLLBACK_WORKFLOW",
     "ROLLOUT_WORKFLOW",
     "SEARCH_ATTRIBUTES",
@@ -143,7 +151,6 @@ __all__ = [
     "SEARCH_REVISION",
     "SEARCH_SERVICE",
     "SEARCH_WEIGHT",
-    "SPOKEN_FIELDS",
     "WORKER_AGENT",
     "Accepted",
     "Activity",
@@ -153,14 +160,22 @@ __all__ = [
     "AnalysisResult",
     "AnalysisRunUpdate",
     "AwaitChange",
+    "BeginComparison",
     "ChangeRef",
     "Chart",
     "CloseChange",
     "ClusterName",
     "Column",
+    "CompareReadings",
+    "CompareRequest",
+    "CompareTarget",
+    "ComparedVersions",
+    "ComparisonBegun",
+    "ComparisonsSaved",
     "Compensation",
     "CompensationState",
     "CompensationStatus",
+    "CountReading",
     "Curve",
     "DesiredState",
     "Document",
@@ -182,12 +197,12 @@ __all__ = [
     "IncidentNote",
     "IncidentRef",
     "IncidentRequest",
-    "Istio",
+    "IstioRouting",
     "LeftAlone",
     "LetGo",
     "Limit",
     "LimitKind",
-    "ManagedRoute",
+    "ManagedRouteState",
     "Meanwhile",
     "MeasureRequest",
     "MeasureResult",
@@ -200,9 +215,9 @@ __all__ = [
     "OfRollout",
     "OpenChange",
     "Owner",
+    "ParsedRollout",
     "PauseReason",
     "Payload",
-    "PodState",
     "Point",
     "PublishEvents",
     "PutBack",
@@ -215,7 +230,6 @@ __all__ = [
     "ReleaseStatus",
     "RemovedDestination",
     "ReplicaCounts",
-    "ReplicaSetState",
     "ResolveIncidents",
     "ResolvedIncidents",
     "RestartPods",
@@ -241,6 +255,7 @@ __all__ = [
     "Update",
     "Waiting",
     "WeightStatus",
+    "WeightsChanged",
     "WorkloadTemplate",
     "analysis_id",
     "check_cluster",

@@ -1,4 +1,4 @@
-"""Payloads of what a release does to its records in ServiceNow beside opening an incident."""
+"""Payloads of a release's records in ServiceNow beside its incident."""
 
 from __future__ import annotations
 
@@ -11,54 +11,51 @@ from tidegate.contract.payload import Payload
 
 
 class ResolveIncidents(Payload):
-    """Resolve what earlier aborts of a Rollout opened, now that a run of its release ended well.
+    """Resolve the incidents of earlier aborts of a Rollout, after a run of its release ended well.
 
-    `release` is the workflow id. Meant are incidents of revisions below `revision`, and those of other runs of the same
-    revision that were opened before `at`. `text` is the note for people.
+    These are the incidents of revisions below `revision`, and those of other runs of the same revision that were opened
+    before `at`.
     """
 
-    release: str
+    release: str  # workflow id
     revision: int
     run_id: str
     at: datetime
-    text: str
+    text: str  # of the work note
 
 
 class ResolvedIncidents(Payload):
-    """Numbers of the incidents that are resolved; `message` says it to people."""
+    """The incidents that are resolved."""
 
-    message: str
+    message: str  # for operators
     numbers: tuple[str, ...] = ()
 
 
 class OpenChange(Payload):
-    """A standard change for one run of a release. `correlation_id` is (rollout, revision, run, event).
+    """A standard change for one run of a release."""
 
-    `fields` are columns and their templates as the Rollout's annotations ask for them.
-    """
-
-    correlation_id: str
+    correlation_id: str  # (rollout, revision, run, event)
     short_description: str
     description: str
-    begin: datetime
+    start: datetime
     facts: Facts = Facts()
-    fields: dict[str, str] = Field(default_factory=dict)
+    fields: dict[str, str] = Field(default_factory=dict)  # column -> template, from the Rollout's annotations
 
 
 class ChangeRef(Payload):
-    """The change of a release; `created` False when an earlier attempt had opened it, `message` is for people."""
+    """The change of a release."""
 
     number: str
     sys_id: str
     url: str
-    created: bool = True
-    message: str = ""
+    created: bool = True  # False: an earlier attempt opened it
+    message: str = ""  # for operators
 
 
 class CloseChange(Payload):
-    """Close the change of that `correlation_id` with the outcome of the release; `text` says it to people."""
+    """Close a change with the outcome of the release."""
 
     correlation_id: str
     successful: bool
-    text: str
+    text: str  # for operators
     end: datetime

@@ -1,4 +1,4 @@
-"""What the records that a release leaves in ServiceNow may be told by settings: templates, and the facts they name."""
+"""Templates for columns of a release's records in ServiceNow, and the facts that they may name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 
 from tidegate.contract.payload import Payload
 
-# Columns that Tidegate itself, or the platform, gives a value: set otherwise, a record could not be found again.
+# Columns that Tidegate or the platform fills: with another value, a record could not be found again.
 RESERVED_COLUMNS = frozenset(
     {
         "active",
@@ -31,7 +31,7 @@ _COLUMN = re.compile(r"[a-z][a-z0-9_]{0,79}")
 
 
 class Facts(Payload):
-    """What a template may name, each as text for people; `weight` is percent of the traffic on the canary."""
+    """Facts that a template may name, each as text."""
 
     namespace: str = ""
     rollout: str = ""
@@ -39,7 +39,7 @@ class Facts(Payload):
     revision: str = ""
     images: str = ""
     step: str = ""
-    weight: str = ""
+    weight: str = ""  # percent of the traffic on the canary
     by: str = ""
     cause: str = ""
     commit: str = ""
@@ -48,16 +48,16 @@ class Facts(Payload):
 
 
 class Graph(Payload):
-    """Where a metric of a gate can be looked at: a Datadog query, from and to when."""
+    """A Datadog query of a gate's metric, with its time range."""
 
     metric: str
     query: str
-    begin: datetime
+    start: datetime
     end: datetime
 
 
 def check_template(text: str) -> str:
-    """`text` itself. Raises ValueError when it names what is no fact, or is no template."""
+    """`text` itself. Raises ValueError when it names an unknown fact, or is no template."""
     names = {name for _, name in _parts(text) if name is not None}
     if unknown := sorted(names - set(Facts.model_fields)):
         known = ", ".join(f"{{{name}}}" for name in Facts.model_fields)
@@ -66,13 +66,15 @@ def check_template(text: str) -> str:
 
 
 def render(template: str, facts: Facts) -> str:
-    """The template with the facts in place, none of which is read as a template. Raises ValueError as above."""
-    told = facts.model_dump()
-    return "".join(literal + ("" if name is None else told[name]) for literal, name in _parts(check_template(template)))
+    """The template with the facts in place; a fact is never read as a template. Raises ValueError as above."""
+    values = facts.model_dump()
+    return "".join(
+        literal + ("" if name is None else values[name]) for literal, name in _parts(check_template(template))
+    )
 
 
 def check_column(name: str) -> str:
-    """`name` itself. Raises ValueError when it is no column that others than Tidegate may fill."""
+    """`name` itself. Raises ValueError for a column that settings may not fill."""
     if not _COLUMN.fullmatch(name):
         raise ValueError(f"{name!r} is no name of a column: small letters, digits and _")
     if name in RESERVED_COLUMNS or name.startswith("sys_"):

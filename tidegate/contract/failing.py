@@ -1,4 +1,4 @@
-"""What a cluster refuses for as long as it does: in the server's words, and when two of them are one cause."""
+"""Rejections of a release's work by the cluster, and when two of them are one cause."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _COUNTED = re.compile(r"[0-9a-fA-F-]*\d[0-9a-fA-F-]*")  # versions, uids, counts
 
 
 class Failing(Payload):
-    """What is refused, in the words of who refuses it, which work, and since when; it is tried again all the while."""
+    """A current rejection, which is retried all the while."""
 
-    what: str
+    what: str  # in the words of the server that rejects it
     since: datetime
     reason: Reason = Reason.REFUSED
 
@@ -24,7 +24,7 @@ class Failing(Payload):
 
 
 def is_known(cause: str, known: Iterable[str]) -> bool:
-    """Whether a cause is one of those that are known, numbers and ids aside."""
+    """True when a cause is one of `known`, numbers and ids aside."""
     return _bare(cause) in map(_bare, known)
 
 

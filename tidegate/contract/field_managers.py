@@ -1,7 +1,6 @@
-"""Who wrote a field of an object last, as the API server records it (Kubernetes, metadata.managedFields).
+"""The last writer of a field, as the API server records it (Kubernetes, metadata.managedFields).
 
-A process is known by the user agent that it names, and so is whoever else writes. A field that was taken away has no
-writer any more.
+A writer is known by the user agent of its process. A removed field has no writer.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ WORKER_AGENT: Final = "tidegate-worker"
 
 
 def writers_of(found: Mapping[str, Any], section: str, field: str = "") -> tuple[str, ...]:
-    """Managers of `spec` or `status`, or of one field of it, who wrote last first; empty where there is no record."""
+    """Managers of `spec` or `status`, or of one field of it, the last writer first; empty without a record."""
     entries = sorted(_of(found, section, field), key=_time, reverse=True)
     return tuple(str(entry["manager"]) for entry in entries if entry.get("manager"))
 
 
 def written_at(found: Mapping[str, Any], section: str) -> datetime | None:
-    """When somebody else than a release wrote `spec` or `status` last, to the second; None where it is not recorded."""
+    """Time of the last write to `spec` or `status` by others than a release, to the second; None without a record."""
     with suppress(ValueError):
         at = datetime.fromisoformat(max(map(_time, _of_others(found, section)), default=""))
         return at if at.tzinfo is not None else None
@@ -32,13 +31,13 @@ def written_at(found: Mapping[str, Any], section: str) -> datetime | None:
 
 
 def last_write(found: Mapping[str, Any], section: str, field: str) -> str:
-    """Who wrote a field last beside releases, and when: tells one write of it from another; empty without a record."""
+    """The last writer of a field beside releases, and the time, which tells writes apart; empty without a record."""
     newest = max(_of_others(found, section, field), key=_time, default={})
     return f"{newest['manager']} {_time(newest)}" if newest.get("manager") else ""
 
 
 def is_own(found: Mapping[str, Any], field: str) -> bool:
-    """Whether a release wrote that field of the status, and nobody else did."""
+    """True when a release wrote that field of the status, and no other writer did."""
     writers = writers_of(found, "status", field)
     return bool(writers) and all(writer == WORKER_AGENT for writer in writers)
 
@@ -48,7 +47,7 @@ def _of_others(found: Mapping[str, Any], section: str, field: str = "") -> Itera
 
 
 def _of(found: Mapping[str, Any], section: str, field: str = "") -> Iterator[Document]:
-    """The entries of those who wrote a section, or one field of it."""
+    """Entries of the writers of a section, or of one field of it."""
     for entry in _entries(found):
         fields = _mapping(entry.get("fieldsV1"))
         if f"f:{section}" in fields and (not field or f"f:{field}" in _mapping(fields[f"f:{section}"])):

@@ -1,4 +1,4 @@
-"""Payloads of what follows a decision."""
+"""Payloads of the effects of a decision."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from tidegate.contract.payload import Document, Payload
 
 
 class IncidentRef(Payload):
-    """The ServiceNow incident of an aborted release; `created` False when an earlier attempt had opened it."""
+    """The ServiceNow incident of an aborted release."""
 
     number: str
     sys_id: str
     url: str
-    created: bool = True
+    created: bool = True  # False: an earlier attempt opened it
 
 
 class Point(Payload):
-    """One reading of a gate; `value` is None where there was no number."""
+    """One reading of a gate."""
 
     at: datetime
-    value: float | None
+    value: float | None  # None where there was no number
     verdict: Phase
 
 
 class LimitKind(StrEnum):
-    """Which condition of a metric a limit belongs to."""
+    """The condition of a metric that a limit belongs to."""
 
     SUCCESS = "success"
     FAILURE = "failure"
 
 
 class Limit(Payload):
-    """A number that a condition compares readings with; `text` says so to people."""
+    """A number that a condition compares readings with."""
 
-    text: str
+    text: str  # for operators
     value: float
     kind: LimitKind | None = None
 
@@ -56,23 +56,23 @@ class Curve(Payload):
 
 
 class Chart(Payload):
-    """What a picture of a release shows; `weights` are percent of the traffic on the canary, from each moment on."""
+    """Data of the chart of a release."""
 
     title: str
     curves: tuple[Curve, ...]
-    weights: tuple[tuple[datetime, int], ...] = ()
+    weights: tuple[tuple[datetime, int], ...] = ()  # from that time on, percent of the traffic on the canary
 
 
 class IncidentNote(Payload):
-    """What to add to the work notes of the incident of that cause. `event` is what it tells of: one note, ever."""
+    """A work note of the incident of that correlation id."""
 
     correlation_id: str
-    event: str
+    event: str  # id of the note: it is written once
     text: str
 
 
 class EffectName(StrEnum):
-    """What people call an effect. A notification has the name of its trigger."""
+    """Names of effects. A notification has the name of its trigger."""
 
     INCIDENT = "incident"
     REVERT = "git revert"
@@ -84,73 +84,66 @@ class EffectName(StrEnum):
 
 
 class Effect(Payload):
-    """One thing that follows a decision: an activity, what it is given, and the note that an incident gets after it.
+    """One activity call after a decision, with the note that the incident gets after it."""
 
-    `name` is an `EffectName`, or that of a notification. The note gets the message of the activity's answer, if it has
-    one.
-    """
-
-    name: str
+    name: str  # an `EffectName`, or that of a notification
     activity: Activity
-    request: Document
-    note: IncidentNote | None = None
+    request: Document  # payload of the activity
+    note: IncidentNote | None = None  # the message of the activity's answer is added to it
 
     @classmethod
     def of(cls, name: str, activity: Activity, request: Payload, note: IncidentNote | None = None) -> Effect:
-        """With the payload that the activity takes."""
+        """An effect with the payload that the activity takes."""
         return cls(name=name, activity=activity, request=request.model_dump(mode="json"), note=note)
 
 
 class FollowUpRequest(Payload):
-    """The effects of one decision; `release` is the workflow id of the release whose run made it, if one did."""
+    """The effects of one decision."""
 
-    release: str = ""
+    release: str = ""  # workflow id; empty when no release made the decision
     run_id: str = ""
     effects: tuple[Effect, ...]
 
 
 class EffectState(StrEnum):
-    """How an effect ended."""
+    """The end of an effect."""
 
     DONE = "done"
-    SKIPPED = "skipped"  # nobody set its system up
-    FAILED = "failed"  # a person is needed
+    SKIPPED = "skipped"  # its system is not configured
+    FAILED = "failed"  # an operator is needed
 
 
 class FollowedUp(Payload):
-    """How the effect of that name ended; `answer` is the activity's, `message` is for people."""
+    """The end of the effect of that name."""
 
     name: str
     state: EffectState
-    message: str = ""
-    answer: Any = None
+    message: str = ""  # for operators
+    answer: Any = None  # of the activity
 
 
 class IncidentRequest(Payload):
-    """What an incident says. `correlation_id` is (rollout, revision, event): one incident, however often asked for.
+    """An incident. There is one for each correlation id, however often it is requested."""
 
-    `fields` are columns and their templates as the Rollout's annotations ask for them; `graphs` show what gates saw.
-    """
-
-    correlation_id: str
+    correlation_id: str  # (rollout, revision, run, event)
     short_description: str
     description: str
     facts: Facts = Facts()
-    fields: dict[str, str] = Field(default_factory=dict)
-    graphs: tuple[Graph, ...] = ()
+    fields: dict[str, str] = Field(default_factory=dict)  # column -> template, from the Rollout's annotations
+    graphs: tuple[Graph, ...] = ()  # of the gates' metrics
     attachments: Document = Field(default_factory=dict)  # file name -> JSON document
-    chart: Chart | None = None  # attached as a picture
+    chart: Chart | None = None  # attached as an image
 
 
 class RevertMode(StrEnum):
-    """How a revert reaches the repository."""
+    """The way of a revert into the repository."""
 
     PUSH = "push"  # onto the branch itself
     BRANCH = "branch"  # as a branch of its own, for a pull request
 
 
 class ImageChange(Payload):
-    """The image that a release brought into a container, and the one that was there before."""
+    """Images of one container: that of the release, and the one before."""
 
     container: str
     bad: str
@@ -158,35 +151,27 @@ class ImageChange(Payload):
 
 
 class RevertRequest(Payload):
-    """Put images back where Git says what is to run. `release` and `run` are the cause: one commit for both.
-
-    `path` is the manifest's folder or file in the repository, `workload` the name of the Deployment that lends the
-    Rollout its template, empty where none does. `commit` is what the release was built from, where that is known. An
-    empty `mode` leaves it to the worker's setting, otherwise it is a `RevertMode`.
-    """
+    """Put earlier images back into the manifest in Git. `release` and `run` are the cause: one commit for both."""
 
     repository: str
     branch: str = "main"
-    path: str = "."
+    path: str = "."  # the manifest's folder or file in the repository
     namespace: str
     rollout: str
-    workload: str = ""
+    workload: str = ""  # the Deployment in the Rollout's workloadRef, empty without one
     revision: int
     images: tuple[ImageChange, ...]
     release: str
     run: str
     reason: str
-    commit: str = ""
-    mode: str = ""
+    commit: str = ""  # that the release was built from, where it is known
+    mode: str = ""  # a `RevertMode`; empty: by the worker's setting
 
 
 class RevertResult(Payload):
-    """What was done: `commit` stands on `branch` of the repository; empty when there was nothing to put back.
+    """The commit of a revert."""
 
-    `created` False: an earlier attempt had pushed it. `message` says it to people.
-    """
-
-    message: str
-    commit: str = ""
+    message: str  # for operators
+    commit: str = ""  # on `branch`; empty when there was nothing to put back
     branch: str = ""
-    created: bool = False
+    created: bool = False  # False: an earlier attempt pushed it

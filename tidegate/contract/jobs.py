@@ -1,4 +1,4 @@
-"""Jobs that metrics are measured by: how each is named, who owns it, and the end of those that nobody waits for."""
+"""Jobs of metrics: their names, their owner, and the deletion of those that are no longer awaited."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NOT_IN_A_NAME: Final = re.compile(r"[^a-z0-9]+")
 
 
 class Owner(Payload):
-    """An object of the run's namespace that the Jobs are deleted with."""
+    """The owner of the Jobs, an object in the run's namespace; they are deleted with it."""
 
     api_version: str
     kind: str
@@ -29,19 +29,19 @@ class Owner(Payload):
 
 
 class EndJobs(Payload):
-    """Delete `jobs` of an analysis run, by name, with their pods. `uid` is the run's as in `MeasureRequest`."""
+    """Delete `jobs` of an analysis run, by name, with their pods."""
 
     namespace: str
     run: str
-    uid: str
+    uid: str  # of the run, as in `MeasureRequest`
     jobs: tuple[str, ...]
 
 
 def job_name(uid: str, metric: str, number: int) -> str:
     """Name of the Job of one measurement, a DNS label (RFC 1123): the same for the same, and for nothing else.
 
-    It is the id of the effect: a measurement that is begun again finds the Job that it began before. `uid` is the
-    run's, `number` counts the measurements of the metric from 1.
+    It is the id of the effect: a repeated call finds the Job of the first one. `uid` is the run's, `number` counts the
+    measurements of the metric from 1.
     """
     digest = hashlib.sha256(json.dumps([uid, metric, number]).encode()).hexdigest()[:_DIGEST_LENGTH]
     end = f"-{number}-{digest}"

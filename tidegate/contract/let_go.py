@@ -1,4 +1,4 @@
-"""Payloads of what is done with the objects of others after their Rollout was deleted."""
+"""Payloads for the objects that a deleted Rollout had claimed."""
 
 from __future__ import annotations
 
@@ -10,20 +10,17 @@ from tidegate.contract.writes import Fence, Target
 
 
 class LetGo(Payload):
-    """The Rollout of that uid was deleted: what led to its pods serves without it, a Deployment gets its pods back.
-
-    `fence` turns away what its last release may still write; None: it is the workflow's to give one.
-    """
+    """Release the objects of a deleted Rollout: Services and subsets lose the hash, a Deployment is scaled up."""
 
     cluster: ClusterName = "default"
     target: Target
     uid: str = Field(min_length=1)
-    fence: Fence | None = None
+    fence: Fence | None = None  # rejects late writes of its last release; set by the workflow
 
 
 class LeftAlone(Payload):
-    """What was let go of, by name: Services and subsets (`rule/subset`) that lost the hash, Deployments scaled up."""
+    """The released objects, by name."""
 
     services: tuple[str, ...] = ()
-    subsets: tuple[str, ...] = ()
+    subsets: tuple[str, ...] = ()  # `rule/subset`
     deployments: tuple[str, ...] = ()

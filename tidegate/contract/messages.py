@@ -1,52 +1,49 @@
-"""What people say to a release, read so that no message can hurt, and what it answers."""
+"""Messages of operators to a release, read so that no message can hurt, and the answer."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Any, Final
 
-from tidegate.contract.payload import Payload, Words
+from tidegate.contract.payload import Payload, PlainText
 from tidegate.contract.unreadable import Unreadable, read_leniently
 from tidegate.manifests.plain_text import harmless
 
-MAX_WORDS: Final = 1000
+MAX_TEXT: Final = 1000
 """Characters of a name or a reason that are kept: they go into an incident, a commit and a message."""
 
 
 class ObjectField(StrEnum):
-    """A field of the Rollout object that asks for something in an operator's place, and stays where it is."""
+    """A field of the Rollout object that is a request, and stays in the object."""
 
     PAUSED = "spec.paused"  # only a pause by this field ends with it
     PROMOTE_FULL = "status.promoteFull"  # the flag is there until the release takes it away
 
 
 class Message(Payload):
-    """What a person says with promote, abort, pause or resume.
-
-    `versions` says which version of the run a promotion is meant for, as `ReleaseStatus.versions` counts them; None:
-    whichever is under way. `field` of the Rollout object is what asked for it; None: an operator did, or another field.
-    """
+    """Argument of promote, abort, pause or resume."""
 
     full: bool = False
-    by: Words = ""
-    reason: Words = ""
+    by: PlainText = ""
+    reason: PlainText = ""
+    # The version that a promotion is for, as `ReleaseStatus.versions` counts them; None: the one under way.
     versions: int | None = None
-    field: ObjectField | None = None
+    field: ObjectField | None = None  # of the Rollout object that is the request; None: an operator, or another field
 
 
 class Accepted(Payload):
-    """Answer of an update: what will happen now, in one sentence."""
+    """Answer of an update."""
 
-    message: str
+    message: str  # the consequence, in one sentence
     run_id: str = ""
 
 
 def parse_message(value: Any) -> Message:
     """Read the argument of a signal, whatever it is (law 8): an object, a string taken as the reason, or nothing.
 
-    Never raises. Unknown fields are ignored, fields of a wrong type are taken as their text; `full` is true only for
-    true, "true", "yes" and 1. Of what cannot be decoded the reason is taken as far as it can be read, and nothing
-    else is believed. Names and reasons are made harmless, as they go to terminals, incidents and commits.
+    Never raises. Unknown fields are ignored, fields of a wrong type are taken as their text. `full` is true only for
+    true, "true", "yes" and 1. Of an argument that cannot be decoded only the reason is taken, as far as it can be read.
+    Names and reasons are made harmless, as they go to terminals, incidents and commits.
     """
     if isinstance(value, Message):
         return value.model_copy(update={"by": _text(value.by), "reason": _text(value.reason)})
@@ -71,8 +68,8 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return harmless(value[:MAX_WORDS])
+        return harmless(value[:MAX_TEXT])
     try:
-        return harmless(str(value)[:MAX_WORDS])
+        return harmless(str(value)[:MAX_TEXT])
     except (ValueError, RecursionError):  # a number of thousands of digits has no text in Python
         return ""

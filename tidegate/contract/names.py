@@ -17,12 +17,12 @@ ROLLBACK_WORKFLOW = "Rollback"
 LET_GO_WORKFLOW = "LetGo"
 
 RELEASES_QUEUE = "tidegate"  # workflows
-FOLLOW_UP_QUEUE = "tidegate.follow-up"  # ServiceNow, Git, and whatever else tells people
+FOLLOW_UP_QUEUE = "tidegate.follow-up"  # ServiceNow, Git and notifications
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LONGEST_LABEL = 63
 _LONGEST_SUBDOMAIN = 253
-# Temporal hands out the tasks of a queue in this order: what an abort needs, what releases do, what may wait for that.
+# Order in which Temporal hands out the tasks of a queue: aborts, releases, the rest.
 ABORT_PRIORITY = Priority(priority_key=1)
 RELEASE_PRIORITY = Priority(priority_key=2)
 BACKGROUND_PRIORITY = Priority(priority_key=4)
@@ -30,9 +30,9 @@ _CLUSTER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
 def fair(priority: Priority, namespace: str) -> Priority:
-    """A priority, and beside it a fair share for a namespace: Temporal gives out the tasks of namespaces in turns.
+    """The priority with a fair share for a namespace: Temporal takes tasks of the namespaces in turn.
 
-    What a workflow starts inherits it. Source: Temporal's documentation of task queue fairness.
+    Workflows and activities that a workflow starts inherit it. Source: Temporal's documentation of task queue fairness.
     """
     return replace(priority, fairness_key=namespace)
 
@@ -89,9 +89,9 @@ def cluster_queue(cluster: str) -> str:
 
 
 def metrics_queue(provider: str) -> str:
-    """Task queue of the questions to one metric provider: `tidegate.<provider>`.
+    """Task queue of one metric provider: `tidegate.<provider>`.
 
-    One for each, because Temporal's rate limit is one for each task queue and budgets are not shared.
+    Each has its own, because Temporal's rate limit is one for each task queue and budgets are not shared.
     """
     return f"tidegate.{provider}"
 
@@ -107,22 +107,22 @@ def analysis_id(cluster: str, namespace: str, run: str) -> str:
 
 
 def rollback_id(cluster: str, namespace: str, name: str) -> str:
-    """Workflow id of what brings an earlier revision of a Rollout back; one at a time."""
+    """Workflow id of a rollback of a Rollout; one at a time."""
     return f"roll-back/{cluster}/{namespace}/{name}"
 
 
 def let_go_id(cluster: str, namespace: str, name: str, uid: str) -> str:
-    """Workflow id of what lets go of the objects of a Rollout that was deleted, `uid` being its object's: done once."""
+    """Workflow id of the release of a deleted Rollout's objects, `uid` being the Rollout's: it runs once."""
     return f"let-go/{cluster}/{namespace}/{name}/{uid}"
 
 
 def follow_up_id(release: str, revision: int, run_id: str, decision: str) -> str:
-    """Workflow id of what follows a decision of a run of a release, whose workflow id is `release`."""
+    """Workflow id of the follow-up of a decision of a run of a release, whose workflow id is `release`."""
     return f"{follow_ups_of(release)}{revision}/{run_id}/{decision}"
 
 
 def follow_ups_of(workflow_id: str) -> str:
-    """What the workflow ids of all that follows from the workflow of that id begin with."""
+    """Prefix of the workflow ids of all follow-ups of the workflow of that id."""
     return f"follow-up/{workflow_id.removeprefix('rollout/')}/"
 
 
@@ -133,22 +133,23 @@ class Signal(StrEnum):
     ABORT = "abort"  # {by?, reason?}
     PAUSE = "pause"  # {by?, reason?}
     RESUME = "resume"  # {by?, reason?}
-    MEASURED = "measured"  # an analysis run tells its release that a verdict changed: AnalysisStatus
-    FOLLOWED_UP = "followed_up"  # what follows a decision tells its release how it went: FollowedUp
-    SETTLE = "settle"  # a release asks its analysis run for the verdict: what has no reading yet is read once more
-    TERMINATE = "terminate"  # a person tells an analysis run to end with what it has
+    MEASURED = "measured"  # from an analysis run, on a changed verdict: AnalysisStatus
+    FOLLOWED_UP = "followed_up"  # from a follow-up, on the end of an effect: FollowedUp
+    SETTLE = "settle"  # to an analysis run: end with a verdict, after another reading of metrics without one
+    TERMINATE = "terminate"  # to an analysis run: end with the measurements so far
+    WEIGHTS = "weights"  # to an analysis run: the weights that took effect: WeightsChanged
 
 
 class Query(StrEnum):
-    """Questions that a running or closed workflow answers."""
+    """Queries that a running or closed workflow answers."""
 
     STATUS = "status"  # ReleaseStatus of a release, AnalysisStatus of an analysis run
 
 
 class Update(StrEnum):
-    """Messages that answer at once whether they were accepted; all but `release` mirror a signal."""
+    """Messages with an answer; all but `release` mirror a signal."""
 
-    RELEASE = "release"  # ReleaseRequest -> Accepted: start, or tell the running release of a newer revision
+    RELEASE = "release"  # ReleaseRequest -> Accepted: start, or supersede the version of the running release
     PROMOTE = "promote"
     ABORT = "abort"
     PAUSE = "pause"
@@ -163,7 +164,7 @@ class Activity(StrEnum):
     AWAIT_CHANGE = "await_change"  # AwaitChange -> None
     REFUSE = "refuse"  # Rejection -> RolloutObject, None when there is no such object
     RESTART_PODS = "restart_pods"  # RestartPods -> RestartedPods
-    CHOOSE_REVISION = "choose_revision"  # RollBackRequest -> RolledBack
+    CHOOSE_REVISION = "choose_revision"  # RollbackRequest -> RollbackResult
     ROLLBACK = "roll_back"  # PutBack -> None
     LET_GO = "let_go"  # LetGo -> LeftAlone
     RESTORE_STABLE = "restore_stable"  # RestoreStable -> TrafficState
@@ -172,6 +173,12 @@ class Activity(StrEnum):
     MEASURE_PROMETHEUS = "measure_prometheus"
     MEASURE_WEB = "measure_web"
     MEASURE_JOB = "measure_job"
+    # By the source of the counts, each on its task queue: BeginComparison -> ComparisonBegun, and
+    # CompareRequest -> CompareReadings
+    BEGIN_COMPARISON_DATADOG = "begin_comparison_datadog"
+    COMPARE_DATADOG = "compare_datadog"
+    BEGIN_COMPARISON_PROMETHEUS = "begin_comparison_prometheus"
+    COMPARE_PROMETHEUS = "compare_prometheus"
     END_JOBS = "end_jobs"  # EndJobs -> None
     OPEN_INCIDENT = "open_incident"  # IncidentRequest -> IncidentRef
     NOTE_INCIDENT = "note_incident"  # IncidentNote -> None
@@ -183,7 +190,7 @@ class Activity(StrEnum):
 
 
 class AnalysisKind(StrEnum):
-    """Which part of a release an analysis run belongs to."""
+    """The part of a release that an analysis run belongs to."""
 
     STEP = "Step"
     BACKGROUND = "Background"
@@ -192,24 +199,24 @@ class AnalysisKind(StrEnum):
 
 
 class ErrorType(StrEnum):
-    """`ApplicationError.type` of everything that Tidegate raises on purpose; each says whether a retry helps."""
+    """`ApplicationError.type` of all deliberate errors; each comment says whether a retry helps."""
 
     INVALID_SPEC = "InvalidSpec"  # never: the manifest or a referenced object has to change first
-    ROLLOUT_ABORTED = "RolloutAborted"  # a new release: this version was judged, or a person stopped it
-    ROLLOUT_INCONCLUSIVE = "RolloutInconclusive"  # a new release: nobody answered the hold in time
-    STALE_WRITE = "StaleWrite"  # never: a later write of the same or a newer release stands
-    NOT_CHANGED = "NotChanged"  # yes: that is how a wait for a change goes on
+    ROLLOUT_ABORTED = "RolloutAborted"  # a new release: this version was judged, or an operator aborted it
+    ROLLOUT_INCONCLUSIVE = "RolloutInconclusive"  # a new release: the hold limit was over
+    STALE_WRITE = "StaleWrite"  # never: a later write of the same or a newer release was there
+    NOT_CHANGED = "NotChanged"  # yes: a wait for a change goes on so
     NOT_READY = "NotReady"  # yes: pods are not available at the needed count
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"  # never by itself: pods did not come in time
     CONFLICT = "Conflict"  # yes: the object changed between read and write
-    DELETED = "Deleted"  # never: the Rollout that asked for the release is gone
+    DELETED = "Deleted"  # never: the Rollout of the release is gone
     NOT_FOUND = "NotFound"  # never: the named object does not exist
     UNAVAILABLE = "Unavailable"  # yes: transport failure or 5xx of an outside system
     RATE_LIMITED = "RateLimited"  # yes, after `next_retry_delay`
     UNAUTHORIZED = "Unauthorized"  # once, after the credential was read again
-    NOT_CONFIGURED = "NotConfigured"  # never: nobody set this system up; what was asked of it is left out
-    SUPERSEDED = "Superseded"  # never: another version was asked for after this one
-    REJECTED = "Rejected"  # never: the outside system refused the request for what it says
+    NOT_CONFIGURED = "NotConfigured"  # never: this system is not configured; its effects are skipped
+    SUPERSEDED = "Superseded"  # never: another version was requested after this one
+    REJECTED = "Rejected"  # never: the outside system rejected the content of the request
 
 
 # Typed search attributes; to be registered once for each Temporal namespace.

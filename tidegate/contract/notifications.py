@@ -1,4 +1,4 @@
-"""Payloads of what people are told of a release while it goes on."""
+"""Payloads of notifications about a release."""
 
 from __future__ import annotations
 
@@ -10,20 +10,15 @@ from tidegate.contract.payload import Payload
 
 
 class Notification(Payload):
-    """What one recipient is told of one event; it holds facts, the words are the worker's.
+    """One event for one recipient. It holds facts; the worker has the templates."""
 
-    `id` is the cause, at most 200 characters: the same for the same event, trigger, service and recipient, and for
-    nothing else. `reason` is the event's, `trigger` what Argo's notification engine calls it. `service` is `slack` or
-    the name of a webhook in the worker's settings; `recipient` a channel, empty where the service needs none. `step`
-    counts from 1 and is None outside the steps. `weight` is percent of traffic on the canary.
-    """
-
+    # The cause: the same for the same event, trigger, service and recipient, and for nothing else.
     id: str = Field(max_length=200)
-    trigger: str
-    service: str
-    recipient: str = ""
+    trigger: str  # of Argo's notification engine
+    service: str  # `slack`, or the name of a webhook in the worker's settings
+    recipient: str = ""  # a channel, empty where the service needs none
     at: datetime
-    reason: str
+    reason: str  # of the event
     message: str = ""
     analysis: str = ""
     cluster: str
@@ -31,10 +26,10 @@ class Notification(Payload):
     name: str
     revision: int = 0
     phase: str = ""
-    step: int | None = None
+    step: int | None = None  # from 1; None outside the steps
     steps: int = 0
     step_text: str = ""
-    weight: int = 0
+    weight: int = 0  # percent of the traffic on the canary
     images: dict[str, str] = Field(default_factory=dict)
     by: str = ""
     commit: str = ""
@@ -46,9 +41,9 @@ class Notification(Payload):
 
 
 class NotificationSent(Payload):
-    """A notification arrived; `created` False: an earlier attempt sent it. `reference` is the service's name for it."""
+    """A sent notification."""
 
     service: str
     recipient: str
-    reference: str = ""
-    created: bool = True
+    reference: str = ""  # the service's id of it
+    created: bool = True  # False: an earlier attempt sent it

@@ -8,8 +8,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from tidegate.manifests.plain_text import harmless
 
-# What a person says goes to terminals, incidents, commits and messages. First of all, as half an emoji is no text.
-Words = Annotated[str, BeforeValidator(lambda value: harmless(value) if isinstance(value, str) else value)]
+# Text of operators: it goes to terminals, incidents, commits and messages. Made harmless before validation, as half an
+# emoji is no text.
+PlainText = Annotated[str, BeforeValidator(lambda value: harmless(value) if isinstance(value, str) else value)]
 Document = dict[str, Any]  # a manifest or another JSON object, as it was sent: unknown fields are kept
 
 

@@ -1,4 +1,4 @@
-"""The Events that a release publishes about its Rollout for people with kubectl; nothing decides by them."""
+"""Kubernetes Events of a release about its Rollout; no decision reads them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from tidegate.contract.writes import Target
 
 
 class PublishEvents(Payload):
-    """Write Events about the Rollout; those that stand already are left as they are.
+    """Write Events about the Rollout; existing ones are left as they are.
 
-    `run` is the id of the release's workflow run, `first` the number of the first of `events` among all of that run:
-    together with `uid` they are the id of the effect (law 6).
+    Id of the effect (law 6): `uid`, `run` and the number of the event.
     """
 
     target: Target
     uid: str = Field(min_length=1)
-    run: str
-    first: int
+    run: str  # id of the release's workflow run
+    first: int  # number of the first of `events` among all of that run
     events: tuple[Event, ...]

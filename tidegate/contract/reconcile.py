@@ -1,4 +1,4 @@
-"""Payloads of the pass that brings a cluster into the shape that a release's place asks for."""
+"""Payloads of a reconcile pass."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from functools import cached_property
 from pydantic import Field
 
 from tidegate.canary.conditions import Reason
-from tidegate.contract.cluster import ReplicaSetState
+from tidegate.canary.experiments import WantedSet, wanted_sets
+from tidegate.canary.replica_sets import ReplicaSetState
+from tidegate.contract.parsed_rollout import ParsedRollout
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.release import AnalysisRef, Event
 from tidegate.contract.rollout_object import RolloutObject
 from tidegate.contract.traffic import ExternalChange, TrafficState
 from tidegate.contract.writes import Fence, Target
-from tidegate.manifests.rollout import Rollout
+from tidegate.manifests.steps import ExperimentStep
 
 
 class DesiredState(Payload):
-    """What a release wants of the cluster: with the Rollout's spec it decides pods, Services and weights."""
+    """The desired state of the cluster: with the Rollout's spec it decides pods, Services and weights."""
 
     hash: str  # of the version that is being released
     stable_hash: str = ""  # of the version that was promoted last; empty before the first promotion
@@ -31,7 +33,7 @@ class DesiredState(Payload):
 
     @property
     def is_certain(self) -> bool:
-        """Whether it is to be reached however long that takes: the way back, and what follows a promotion."""
+        """True when it is retried until it succeeds: the way back, and the state after a promotion."""
         return self.aborted or self.hash == self.stable_hash
 
 
@@ -47,7 +49,7 @@ class ExperimentSetState(Payload):
 
 
 class AnalysisRunUpdate(Payload):
-    """An analysis run of the release in its newest state, for its AnalysisRun object."""
+    """The latest state of an analysis run, for its AnalysisRun object."""
 
     run: AnalysisRef
     spec: Document
@@ -56,7 +58,7 @@ class AnalysisRunUpdate(Payload):
 
 
 class Unpublished(Payload):
-    """What people with kubectl do not see yet: Events and AnalysisRun objects."""
+    """Events and AnalysisRun objects that are still to be published."""
 
     run_id: str  # of the release
     first: int = 0  # number of the first of `events` within the run: the id of the effect (law 6)
@@ -66,31 +68,34 @@ class Unpublished(Payload):
 
 
 class StatusReport(Payload):
-    """What a release reports of itself with a pass, for the Rollout's `.status` and for those who watch it."""
+    """The report of a release for the Rollout's `.status` and for Kubernetes Events, given to a pass."""
 
     status: Document = Field(default_factory=dict)  # fields of `.status` that are not there yet
     message: str = ""  # of `.status.message`; empty while the pods say it all
     late: bool = False  # nothing has moved for longer than progressDeadlineSeconds
     abort_cause: str = ""
     unpublished: Unpublished | None = None
-    # What the cluster rejects, as far as the release knows. A pass that meets nothing else does not return: it tries
+    # Rejections that the release knows. A pass that meets nothing else does not return: it tries
     # again until it can be carried out.
     failing: tuple[str, ...] = ()
-    refused: Reason = Reason.REFUSED  # which work the newest of `failing` is
-    # Who wrote each flag that is to be removed, and when. A later write of the same flag is a new request.
+    refused: Reason = Reason.REFUSED  # the work of the latest of `failing`
+    # Writer and time of each flag that is to be removed. A later write of the same flag is a new request.
     set_by: dict[str, str] = Field(default_factory=dict)
 
 
 class OfRollout(Payload):
-    """Something that is asked about a Rollout, as its release's own manifest has it."""
+    """A request about a Rollout, with its release's own manifest.
+
+    A copy keeps the parsed values, so replace the manifest or desired state before anything is parsed.
+    """
 
     target: Target
     rollout: Document
 
     @cached_property
-    def manifest(self) -> Rollout:
-        """The manifest, read once. Raises ValidationError for one that cannot be."""
-        return Rollout.model_validate(self.rollout)
+    def manifest(self) -> ParsedRollout:
+        """The manifest, parsed once. Raises ValueError when it cannot be parsed."""
+        return ParsedRollout.read(self.rollout)
 
 
 class Reconcile(OfRollout):
@@ -100,9 +105,9 @@ class Reconcile(OfRollout):
     desired: DesiredState
     at: datetime  # the release's clock, by which deadlines are set and found to have passed
     owner_uid: str = ""
-    traffic: TrafficState | None = None  # as the pass before left it; a difference is somebody else's change
+    traffic: TrafficState | None = None  # as the pass before left it; a difference is an external change
     report: StatusReport = StatusReport()
-    moves: bool = True  # False: only look and publish
+    moves: bool = True  # False: only read and publish
     fence: Fence
     since: int = 0  # number of the first write after the last pass whose end is not known; 0: there is none
     # Newest resourceVersions of the pass before. Empty where the release has written anything since, or may have.
@@ -110,9 +115,24 @@ class Reconcile(OfRollout):
     # The release goes on and reports again as soon as the state is reached: what there is to tell is left to that pass.
     awaited: bool = False
 
+    @cached_property
+    def experiment(self) -> ExperimentStep:
+        """The experiment that is to stand, one without templates outside an experiment step and after an abort."""
+        desired, steps = self.desired, self.manifest.canary.steps
+        is_over = not desired.experiment or desired.aborted or desired.full
+        if is_over or desired.index is None or desired.index >= len(steps):
+            return ExperimentStep()
+        return steps[desired.index].experiment or ExperimentStep()
+
+    @cached_property
+    def wanted_sets(self) -> tuple[WantedSet, ...]:
+        """The ReplicaSets of that experiment."""
+        name = f"{self.target.name}-{self.desired.hash}-{self.revision}-{self.desired.index}"
+        return wanted_sets(self.experiment, name)
+
 
 class Reconciled(Payload):
-    """The cluster after a pass, and what the pass did."""
+    """The cluster after a pass, and the changes of the pass."""
 
     at: datetime
     replicas: int = 0
@@ -125,15 +145,15 @@ class Reconciled(Payload):
     requeue_at: datetime | None = None  # when a deadline on a ReplicaSet makes another pass necessary
     state_digest: str = ""  # changes with whatever a pass would act on; empty: the cluster could not be read
     events: tuple[Event, ...] = ()  # what the pass did, in Argo's words
-    external_changes: tuple[ExternalChange, ...] = ()  # what somebody else had changed, and the pass put right
+    external_changes: tuple[ExternalChange, ...] = ()  # that the pass put right
     flags_taken: tuple[
         str, ...
     ] = ()  # flags that the pass removed before it acted: one set from then on is an operator's
-    published: bool = True  # the status was written, or there is nobody to write it for
+    published: bool = True  # the status was written, or there is no object
     events_published: bool = True  # the same for Events and AnalysisRun objects
     object: RolloutObject | None = None  # the Rollout after the pass
-    failing: str = ""  # what the cluster rejected before the pass was at its end, in its words
-    refused: Reason = Reason.REFUSED  # which work that is
+    failing: str = ""  # the rejection that ended the pass, in the cluster's words
+    refused: Reason = Reason.REFUSED  # the work that was rejected
     # Newest resourceVersions that the pass has read or written: nothing older may decide on the next action.
     seen: dict[str, str] = Field(default_factory=dict)
     run_id: str = ""  # of the run that has seen them
@@ -141,24 +161,21 @@ class Reconciled(Payload):
 
 
 class AwaitChange(OfRollout):
-    """Wait until a cluster no longer looks like `state_digest`; an attempt that lasts long fails with `NotChanged`."""
+    """Wait until a cluster has another state than that of `state_digest`; a long attempt fails with `NotChanged`."""
 
     state_digest: str
     seen: dict[str, str] = Field(default_factory=dict)  # resourceVersions of the pass that made the digest
 
 
 class RestartPods(OfRollout):
-    """Replace the pods of a Rollout that were created before `at`.
-
-    `failing` is what the release knows that the cluster refuses: of that it hears no more, and it is tried again.
-    """
+    """Replace the pods of a Rollout that were created before `at`."""
 
     at: datetime
-    failing: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()  # known rejections: they are retried, only another one is returned
 
 
 class RestartedPods(Payload):
-    """What came of a restart: all pods are new, or the cluster refuses something, or does no longer what it refused."""
+    """Result of a restart: all pods are new, or a rejection has begun or ended."""
 
     done: bool = False
     failing: str = ""

@@ -1,42 +1,38 @@
-"""Payloads of what brings an earlier revision back."""
+"""Payloads of a rollback."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
 from tidegate.contract.names import ClusterName
-from tidegate.contract.payload import Document, Payload, Words
+from tidegate.contract.payload import Document, Payload, PlainText
 from tidegate.contract.writes import Target
 
 
 class RollbackRequest(Payload):
-    """Bring a revision of a Rollout back; without `to_revision` the last promoted one that is not wanted now."""
+    """Request to bring a revision of a Rollout back."""
 
     cluster: ClusterName = "default"
     target: Target
-    to_revision: int | None = Field(default=None, ge=1)
-    by: Words = ""
-    reason: Words = ""
+    to_revision: int | None = Field(default=None, ge=1)  # None: the last promoted one that is not the current one
+    by: PlainText = ""
+    reason: PlainText = ""
 
 
 class RollbackResult(Payload):
-    """The Rollout asks for the pod template of `revision`, which `message` says to people.
+    """Result of a rollback: the Rollout has the pod template of `revision`."""
 
-    `images` are those of that revision by container, `before` those that were asked for until then. `rollout` is the
-    object as it stood, `replica_set` that of the revision, `replaces` the hash of the template before.
-    """
-
-    message: str
+    message: str  # for operators
     revision: int
-    images: dict[str, str] = Field(default_factory=dict)
-    before: dict[str, str] = Field(default_factory=dict)
-    rollout: Document = Field(default_factory=dict)
-    replica_set: str = ""
-    replaces: str = ""
+    images: dict[str, str] = Field(default_factory=dict)  # container -> image of that revision
+    before: dict[str, str] = Field(default_factory=dict)  # container -> image until then
+    rollout: Document = Field(default_factory=dict)  # the object before
+    replica_set: str = ""  # of the revision
+    replaces: str = ""  # hash of the template before
 
 
 class PutBack(Payload):
-    """Let the Rollout ask for the template of `replica_set` instead of the one whose hash `replaces` is."""
+    """Set the Rollout's template to that of `replica_set`, in place of the one with the hash `replaces`."""
 
     target: Target
     replica_set: str

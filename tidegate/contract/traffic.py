@@ -2,50 +2,55 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, PlainSerializer
 
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.writes import Fence, Target
-from tidegate.manifests.rollout import Canary, IstioDestinationRule
+from tidegate.manifests.model import Model
+from tidegate.manifests.rollout import Canary, IstioDestinationRule, IstioVirtualService
 from tidegate.manifests.routes import Sides
 
 
-class Istio(Payload):
-    """Where the traffic of a Rollout is split: the routing part of the spec, in the form that the activity needs."""
+def _as_written(part: Model) -> Document:
+    return part.to_wire()
+
+
+class IstioRouting(Payload):
+    """Where the traffic of a Rollout is split: the routing part of the spec, in the form that the activities need.
+
+    On the wire VirtualServices and DestinationRule are as in the manifest: the fields that were given, in camelCase.
+    """
 
     stable_service: str
     canary_service: str
-    virtual_services: tuple[Document, ...]  # {name, routes?, tlsRoutes?, tcpRoutes?}
-    destination_rule: Document | None = None  # {name, canarySubsetName, stableSubsetName, additionalSubsetNames?}
+    virtual_services: tuple[Annotated[IstioVirtualService, PlainSerializer(_as_written)], ...]
+    destination_rule: Annotated[IstioDestinationRule, PlainSerializer(_as_written)] | None = None
     managed_routes: tuple[str, ...] = ()  # names of the routes that releases add and remove, first in precedence first
 
     @classmethod
-    def of(cls, canary: Canary) -> Istio | None:
-        """The Istio part of a canary strategy, or None when Istio does not route its traffic."""
+    def of(cls, canary: Canary) -> IstioRouting | None:
+        """The routing of a canary strategy, or None when Istio does not route its traffic."""
         istio = canary.istio
         if istio is None or not istio.all_virtual_services():
             return None
         return cls(
             stable_service=canary.stable_service,
             canary_service=canary.canary_service,
-            virtual_services=tuple(each.to_wire() for each in istio.all_virtual_services()),
-            destination_rule=istio.destination_rule.to_wire() if istio.destination_rule is not None else None,
+            virtual_services=istio.all_virtual_services(),
+            destination_rule=istio.destination_rule,
             managed_routes=_managed_routes(canary),
         )
 
     @property
     def sides(self) -> Sides:
-        """What tells stable and canary apart in a route. Raises ValidationError for a malformed DestinationRule."""
-        rule = self.destination_rule
-        return Sides(
-            stable_service=self.stable_service,
-            canary_service=self.canary_service,
-            rule=None if rule is None else IstioDestinationRule.model_validate(rule),
-        )
+        """Destinations of stable and canary in a route."""
+        return Sides(self.stable_service, self.canary_service, self.destination_rule)
 
 
 def _managed_routes(canary: Canary) -> tuple[str, ...]:
-    """Names that the Rollout declares, then those that only its steps know, which have to go at the end as well."""
+    """Names that the Rollout declares, then those that only its steps have, which have to go at the end as well."""
     declared = (canary.traffic_routing and canary.traffic_routing.managed_routes) or ()
     steps = [step.set_header_route or step.set_mirror_route for step in canary.steps]
     return tuple(dict.fromkeys(route.name for route in (*declared, *steps) if route is not None and route.name))
@@ -56,13 +61,13 @@ class RouteState(Payload):
 
     virtual_service: str
     namespace: str
-    route: str  # its name, or its place as `http[0]`
+    route: str  # its name, or its position as `http[0]`
     stable: int
     canary: int
     others: dict[str, int] = Field(default_factory=dict)  # experiments and additional subsets, by host or subset
 
 
-class ManagedRoute(Payload):
+class ManagedRouteState(Payload):
     """A header or mirror route that stands in a VirtualService."""
 
     virtual_service: str
@@ -81,37 +86,34 @@ class RemovedDestination(Payload):
 
 
 class ExternalChange(Payload):
-    """What somebody else did to a route between two writes of a release, which the release then overwrote."""
+    """A change of a route by another writer between two writes of a release, which the release then overwrote."""
 
     virtual_service: str
     namespace: str
     route: str
-    what: str  # what was found and what should have stood
+    what: str  # the value found and the value expected
     manager: str = ""  # field manager that wrote the routes last, empty where the object does not say
 
 
 class TrafficState(Payload):
-    """What the mesh was told last: the routes as read back, and the canary's share in percent."""
+    """The routes as read back after the last write, and the canary's share in percent."""
 
     canary: int
     routes: tuple[RouteState, ...] = ()
-    managed: tuple[ManagedRoute, ...] = ()  # in order of precedence
+    managed: tuple[ManagedRouteState, ...] = ()  # in order of precedence
     updated: tuple[str, ...] = ()  # VirtualServices, as `name.namespace`, in which something had to change
     removed: tuple[RemovedDestination, ...] = ()
     external_changes: tuple[ExternalChange, ...] = ()
     missing: tuple[str, ...] = ()  # VirtualServices that do not exist, as `name.namespace`; only after an abort
-    refused: str = ""  # what the cluster says against the way back; the routes are then as they were read
+    refused: str = ""  # the rejection of the way back; the routes are then as they were read
 
 
 class RestoreStable(Payload):
-    """The traffic part of an abort: all weight to stable and no managed route, read back, then the canary Service.
-
-    `failing` is what the release knows that the cluster refuses: of that it hears no more, and it is tried again.
-    """
+    """The traffic part of an abort: all weight to stable and no managed route, read back, then the canary Service."""
 
     target: Target
-    istio: Istio
+    istio: IstioRouting
     stable_hash: str
     fence: Fence
     last: TrafficState | None = None
-    failing: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()  # known rejections: they are retried, only another one is returned

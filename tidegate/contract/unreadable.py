@@ -1,7 +1,7 @@
-"""What stands for a payload that cannot be read, where any value will do: in the argument of a message or of a start.
+"""Placeholder for a payload that cannot be read, in the argument of a message or of a start.
 
-Such a payload must neither be lost nor block anything: an abort that nobody can read is an abort (law 8), and a start
-that nobody can read fails and says so.
+Such a payload must neither be lost nor block anything. An unreadable abort is an abort (law 8). An unreadable start
+fails with the reason.
 """
 
 from __future__ import annotations
@@ -23,24 +23,21 @@ _LEVEL: Final = re.compile(r"[\[{]|[\]}]")
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A payload without a value: encrypted with the key `key_id`, or not what its encoding says.
-
-    `why` is for people. `data` is its content, where that is not encrypted.
-    """
+    """A payload without a value: encrypted with the key `key_id`, or damaged."""
 
     key_id: str = ""
-    why: str = ""
-    data: bytes = field(default=b"", repr=False)
+    why: str = ""  # for operators
+    data: bytes = field(default=b"", repr=False)  # its content, where that is not encrypted
 
     def __str__(self) -> str:
         return self.why or f"encrypted with key {self.key_id!r}, which this process could not decrypt with"
 
 
 def read_leniently(data: bytes) -> Any:
-    """What the author of a message probably meant: its JSON, its fields `reason` and `by`, or its text; else None.
+    """The probable content of a message: its JSON, its fields `reason` and `by`, or its text; else None.
 
-    Never raises, and takes time in proportion to a bounded part of the content. The same bytes are always read the
-    same way, whatever called this.
+    Never raises, and takes time in proportion to a bounded part of the content. The same bytes always give the same
+    result.
     """
     text = data[:_MOST_BYTES].decode("utf-8-sig", "replace")
     if _levels(text) <= _MOST_LEVELS:
@@ -77,6 +74,6 @@ def _unescaped(text: str) -> str:
 
 
 def _if_text(text: str) -> str | None:
-    """The text itself, unless it is mostly none."""
+    """The text itself, None when it is mostly none."""
     shown = harmless(text[:_LONGEST_REASON]).strip()
     return None if not shown or 4 * shown.count(REPLACEMENT) > len(shown) else shown

@@ -1,4 +1,4 @@
-"""What every write to a cluster carries: the Rollout it is for and a fencing token."""
+"""The Rollout and the fencing token that every write to a cluster carries."""
 
 from __future__ import annotations
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
-from tidegate.manifests.model import Int32, IntOrString, Items, Model, ObjectMeta
+from tidegate.manifests.model import Int32, IntOrString, Items, Model, ObjectMeta, OpenModel
+from tidegate.manifests.providers.compare import KEY as COMPARE
+from tidegate.manifests.providers.compare import Compare
 from tidegate.manifests.providers.datadog import Datadog
 from tidegate.manifests.providers.job import Job
 from tidegate.manifests.providers.prometheus import Prometheus
 from tidegate.manifests.providers.web import Web
 
 DEFAULT_RETENTION: Final = 10
+PLUGIN: Final = "plugin"
 MAX_RETENTION: Final = 100
 """Most measurements of one metric in a status: it travels in signals and from one part of a long run to the next."""
 
@@ -32,7 +35,7 @@ class FieldRef(Model):
 
 
 class TemplateValueFrom(Model):
-    """Where a template's argument takes its value from."""
+    """Source of a template argument's value."""
 
     secret_key_ref: SecretKeyRef | None = None
     field_ref: FieldRef | None = None
@@ -47,7 +50,7 @@ class TemplateArgument(Model):
 
 
 class RolloutValueFrom(Model):
-    """Where an argument that a Rollout supplies takes its value from; the hash is `Stable` or `Latest`."""
+    """Source of the value of an argument that a Rollout supplies; the hash is `Stable` or `Latest`."""
 
     pod_template_hash_value: str | None = None
     field_ref: FieldRef | None = None
@@ -75,7 +78,7 @@ class DryRun(Model):
 
 
 class MeasurementRetention(Model):
-    """How many measurements are kept of the metrics that a regular expression names."""
+    """Number of measurements that are kept of the metrics that a regular expression matches."""
 
     metric_name: str = ""
     limit: Int32 = 0
@@ -109,8 +112,14 @@ class BackgroundAnalysis(RolloutAnalysis):
     starting_step: Int32 | None = None
 
 
+class Plugins(OpenModel):
+    """Settings by the name of the plugin; unknown ones are kept as they are."""
+
+    compare: Compare | None = Field(None, alias=COMPARE)
+
+
 class MetricProvider(Model):
-    """Where a metric is measured: exactly one of these; those that nobody here measures are kept as they are."""
+    """The provider of a metric: exactly one of these; unknown ones are kept as they are."""
 
     datadog: Datadog | None = None
     prometheus: Prometheus | None = None
@@ -123,15 +132,24 @@ class MetricProvider(Model):
     graphite: Mapping[str, JsonValue] | None = None
     influxdb: Mapping[str, JsonValue] | None = None
     skywalking: Mapping[str, JsonValue] | None = None
-    plugin: Mapping[str, JsonValue] | None = None
+    plugin: Plugins | None = None
+
+    @property
+    def compare(self) -> Compare | None:
+        """Settings of a comparison."""
+        return self.plugin.compare if self.plugin else None
 
     def names(self) -> list[str]:
-        """Names of the providers that are given."""
-        return sorted(self.to_wire())
+        """Names of the providers that are given; `plugin` for all unknown plugins."""
+        given = self.to_wire()
+        plugins = given.pop(PLUGIN, None)
+        if isinstance(plugins, dict):
+            given |= {name if name == COMPARE else PLUGIN: None for name in plugins or (PLUGIN,)}
+        return sorted(given)
 
 
 class Metric(Model):
-    """One measurement and what is said of it, in Argo's order. `interval` and `initial_delay` are Go durations.
+    """One metric with its conditions, in Argo's order. `interval` and `initial_delay` are Go durations.
 
     Every text may hold `{{args.name}}`, which is why the numbers are int-or-string.
     """
@@ -170,5 +188,5 @@ class AnalysisTemplate(Model):
 
     @property
     def cluster_scope(self) -> bool:
-        """Whether it is a ClusterAnalysisTemplate."""
+        """True for a ClusterAnalysisTemplate."""
         return self.kind == "ClusterAnalysisTemplate"

@@ -26,7 +26,7 @@ def read_duration(text: object) -> timedelta:
 
 
 def bake_duration(annotations: Mapping[str, Any]) -> timedelta | None:
-    """How long a bake lasts, zero: there is none; None without the annotation.
+    """Duration of the bake, zero: there is none; None without the annotation.
 
     Raises ValueError that names annotation, value and remedy.
     """
@@ -60,16 +60,15 @@ def bake_templates(annotations: Mapping[str, Any]) -> list[dict[str, Any]] | Non
     ]
 
 
-def bake_analysis(rollout: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The analysis block of a Rollout's bake: the named templates, else those of the background analysis; or None.
+def bake_analysis(annotations: Mapping[str, Any], background: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The analysis block of a Rollout's bake: the named templates, else those of `background`; or None.
 
-    Either has the arguments of the background analysis. Raises ValueError as `bake_templates` does.
+    `background` is the analysis beside the steps; either has its arguments. Raises ValueError as `bake_templates` does.
     """
-    named = bake_templates((rollout.get("metadata") or {}).get("annotations") or {})
-    analysis: dict[str, Any] | None = rollout["spec"]["strategy"]["canary"].get("analysis")
+    named = bake_templates(annotations)
     if named is None:
-        return analysis or None
-    arguments = (analysis or {}).get("args")
+        return background or None
+    arguments = (background or {}).get("args")
     return {"templates": named} | ({"args": arguments} if arguments else {})
 
 

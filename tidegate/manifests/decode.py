@@ -43,7 +43,7 @@ def decode(model: type[M], document: Document, label: str) -> M:
 
 
 def decode_object(model: type[M], data: Mapping[str, Any], label: str) -> M:
-    """As `decode`, for an object that came from the cluster or over the wire and has no file."""
+    """As `decode`, for an object from the cluster or from the wire, which has no file."""
     return decode(model, Document(dict(data)), label)
 
 
@@ -55,17 +55,17 @@ def nearest(name: str, names: Sequence[str], cutoff: float = 0.7) -> str:
 
 
 def unknown_field_remedy(name: str, names: Sequence[str]) -> str:
-    """What to do about a field that does not exist where these do."""
+    """The remedy for a field that does not exist beside these."""
     meant = nearest(name, names)
     return f"did you mean {meant}?" if meant else f"known fields: {', '.join(sorted(names))}"
 
 
 def quotes_remedy(value: object) -> str:
-    """What to do where text is wanted and something else was written."""
+    """The remedy for a value that is not the text that it has to be."""
     if isinstance(value, dict | list):
         return ""
-    words = ": a bare y, yes, on, n, no or off is true or false for Kubernetes" if isinstance(value, bool) else ""
-    return f"put the value in quotes{words}"
+    hint = ": a bare y, yes, on, n, no or off is true or false for Kubernetes" if isinstance(value, bool) else ""
+    return f"put the value in quotes{hint}"
 
 
 def _finding(model: type[BaseModel], detail: ErrorDetails, document: Document, label: str) -> Finding:
@@ -81,7 +81,7 @@ def _finding(model: type[BaseModel], detail: ErrorDetails, document: Document, l
 
 
 def _known_fields(model: type[BaseModel], path: Path) -> Iterator[str]:
-    """Wire names of the fields of the model that stands at a path."""
+    """Wire names of the fields of the model at a path."""
     for part in path:
         if isinstance(part, int):
             continue

@@ -91,13 +91,13 @@ def load(paths: Iterable[str | FilePath]) -> Manifests:
 
 
 def loads(text: str, file: str = "<text>") -> Manifests:
-    """As `load`, for text; `file` is what findings call it."""
+    """As `load`, for text; `file` is its name in findings."""
     findings: list[Finding] = []
     return _manifests(_readable(lambda: read_documents(text, file), findings), findings)
 
 
 def from_objects(objects: Iterable[Mapping[str, Any]]) -> Manifests:
-    """As `load`, for objects that came from the cluster or over the wire; findings about them name no file."""
+    """As `load`, for objects from the cluster or from the wire; findings about them name no file."""
     return _manifests([Document(dict(each)) for each in objects], [])
 
 
@@ -152,9 +152,9 @@ def _manifests(documents: Sequence[Document], findings: list[Finding]) -> Manife
 
 
 def in_one_round(error: ManifestError, judge: Callable[[Manifests], list[Finding]]) -> list[Finding]:
-    """What is wrong with manifests that could not be read, and the errors that `judge` finds in the rest of them.
+    """The errors of manifests that could not be read, and those that `judge` finds in the rest of them.
 
-    Nothing is said of a field that did not fit, nor of one around or below it: that may follow from it.
+    A field that did not fit has no other finding, nor has one around or below it: that may follow from it.
     """
     if not isinstance(error.rest, Manifests):
         return list(error.findings)
@@ -167,7 +167,7 @@ def _at_fault(findings: Iterable[Finding]) -> set[tuple[str, str, str]]:
 
 
 def _follows(finding: Finding, at_fault: Iterable[tuple[str, str, str]]) -> bool:
-    """Whether it may only be there because a field around it, below it or of its own did not fit."""
+    """True when it may follow from an unreadable field around it, below it or the same one."""
     return any(
         (file, label) == (finding.file, finding.object)
         and (path.startswith(finding.path) or finding.path.startswith(path))
@@ -217,13 +217,13 @@ def _loaded(document: Document, model: type[M]) -> Loaded[M]:
 
 
 def _duplicates(loaded: Sequence[Loaded[Any]]) -> list[Finding]:
-    """Objects that are given twice: which of them would count is nobody's to guess."""
+    """Objects that are given twice: it is unknown which of them would count."""
     seen: dict[tuple[str, str, str], Loaded[Any]] = {}
     findings = []
     for each in loaded:
         key = (each.kind, each.metadata.namespace, each.metadata.name)
         if each.metadata.name and key in seen:
-            first = seen[key].document.place()
+            first = seen[key].document.location()
             message = f"{each.label} is given twice, first at {first.file}:{first.line}"
             findings.append(each.finding(Severity.ERROR, "duplicate-object", ("metadata", "name"), message))
         seen.setdefault(key, each)

@@ -24,7 +24,7 @@ class FieldPath(NamedTuple):
 
 
 def path_problem(path: str) -> str:
-    """Why a path cannot be followed, in Kubernetes' words; nothing when it can."""
+    """The problem of a path, in Kubernetes' words; empty for a valid one."""
     field, key = FieldPath.of(path)
     if key is None:
         return "" if path in _WHOLE else f"unsupported fieldPath: {path}"

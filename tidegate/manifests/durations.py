@@ -28,10 +28,10 @@ PAUSE_HINT = f"whole seconds, or {DURATION_HINT}"
 
 
 def parse_duration(text: str | int) -> timedelta:
-    """Length of time that a Go duration such as `1h30m`, `1.5s` or `-300ms` stands for, rounded to microseconds.
+    """Length of a Go duration such as `1h30m`, `1.5s` or `-300ms`, rounded to microseconds.
 
-    An integer is accepted only where it is 0, as a bare `0` is the one duration without a unit.
-    Raises ValueError with the text of Go's `time.ParseDuration`.
+    An integer is accepted only where it is 0, as a bare `0` is the one duration without a unit. Raises ValueError with
+    the text of Go's `time.ParseDuration`.
     """
     return timedelta(microseconds=round(_nanoseconds(str(text)) / 1000))
 
@@ -51,7 +51,7 @@ def format_duration(duration: timedelta) -> str:
 def pause_seconds(duration: str | int | None) -> int:
     """Whole seconds of a pause step: an integer or numeric string is seconds, other text a Go duration cut to seconds.
 
-    0 for an absent duration (the pause ends when a person ends it), -1 for text that is no duration.
+    0 for an absent duration (an operator ends the pause), -1 for text that is no duration.
     """
     if duration is None:
         return 0
@@ -88,7 +88,7 @@ def percent_or_int(value: str | int | None) -> int:
 
 
 def is_percentage(text: str) -> bool:
-    """Whether text counts as a share of the pods, such as `25%`."""
+    """True when text is a share of the pods, such as `25%`."""
     return text.endswith("%") and _DIGITS.fullmatch(text[:-1]) is not None
 
 

@@ -25,7 +25,7 @@ class FieldError:
 
     @property
     def message(self) -> str:
-        """Argo's text, or what its empty texts stand for."""
+        """Argo's text, or a text of ours where Argo's is empty."""
         return self.detail or _EMPTY_DETAILS.get(self.type, self.type)
 
     @property

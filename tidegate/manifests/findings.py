@@ -1,4 +1,4 @@
-"""What is wrong with manifests, or worth knowing: findings that name file, field, value and remedy."""
+"""Findings about manifests: errors and warnings that name file, field, value and remedy."""
 
 from __future__ import annotations
 
@@ -22,37 +22,33 @@ class Severity(StrEnum):
 
 
 class Finding(BaseModel):
-    """One thing that was found. `code` is stable and for programs, everything else for people.
-
-    `line` counts from 1, 0 standing for an object that came from no file. `path` is the field in the form
-    `spec.strategy.canary.steps[0].pause.duration`, `value` what stands there.
-    """
+    """One finding."""
 
     model_config = ConfigDict(frozen=True)
 
     severity: Severity
-    code: str
+    code: str  # for programs; all other fields are for readers
     message: str
     file: str = ""
-    line: int = 0
+    line: int = 0  # from 1; 0: the object came from no file
     object: str = ""
-    path: str = ""
-    value: str = ""
+    path: str = ""  # such as `spec.strategy.canary.steps[0].pause.duration`
+    value: str = ""  # of the field
     remedy: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.file else self.object
+        location = f"{self.file}:{self.line}" if self.file else self.object
         field = f"{self.path}: " if self.path else ""
         value = f"{self.value}: " if self.value else ""
         remedy = f" ({self.remedy})" if self.remedy else ""
-        return f"{place}: {self.severity}: {field}{value}{self.message}{remedy} [{self.code}]"
+        return f"{location}: {self.severity}: {field}{value}{self.message}{remedy} [{self.code}]"
 
 
 class ManifestError(ValueError):
     """Manifests that cannot be used; `findings` holds every reason, not only the first.
 
-    `rest` is what could be read all the same, for whoever wants to say what is wrong with that as well: documents of a
-    text, or the manifests without what does not fit. `faults` are the fields at fault, where they are fields.
+    `rest` is the readable part, for a caller that checks it as well: documents of a text, or the manifests without
+    unreadable fields. `faults` are the fields at fault, where they are fields.
     """
 
     def __init__(self, findings: Iterable[Finding], *, rest: Any = None, faults: Iterable[Path] = ()) -> None:
@@ -68,7 +64,7 @@ def errors(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def path_text(path: Sequence[str | int]) -> str:
-    """Field path as people write it: `a.b[0]`, with `['key']` for a key that holds a dot, slash or bracket."""
+    """Field path as text: `a.b[0]`, with `['key']` for a key that holds a dot, slash or bracket."""
     text = ""
     for part in path:
         if isinstance(part, int):

@@ -32,7 +32,7 @@ def apply_images(manifests: Manifests, images: Mapping[str, str]) -> Manifests:
     for name, (path, container) in containers.items():
         image = images.get(name, images.get("*", ""))
         if image:
-            document = document.replaced(path, {**container, "image": image}, document.place(path))
+            document = document.replaced(path, {**container, "image": image}, document.location(path))
     changed = replace(rollout, document=document, model=decode(Rollout, document, rollout.label))
     return replace(manifests, rollouts=(changed,))
 

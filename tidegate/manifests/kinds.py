@@ -1,4 +1,4 @@
-"""Which kinds of object are read, which are left alone, and which are refused."""
+"""Kinds of object that are read, ignored and rejected."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _MISSPELT = 0.85
 def model_for(document: Document) -> type[BaseModel] | None:
     """The model that reads a document; None for an object that a release neither needs nor changes.
 
-    Raises ManifestError for what is no Kubernetes object, for a kind that Tidegate reads in an unknown version, and for
-    what looks like such a kind but is not spelt so. The group of Argo Rollouts holds kinds of other projects, too.
+    Raises ManifestError for a document that is no Kubernetes object, for a known kind in an unknown version, and for a
+    misspelt kind. The group of Argo Rollouts has kinds of other projects, too.
     """
     if not isinstance(document.data, dict):
         raise document.refused("no-object", (), "a document must be an object with apiVersion and kind")

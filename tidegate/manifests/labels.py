@@ -1,4 +1,4 @@
-"""What keys and values of labels may be, in the words of Kubernetes (`k8s.io/apimachinery` v0.34, util/validation)."""
+"""Valid keys and values of labels, in the words of Kubernetes (`k8s.io/apimachinery` v0.34, util/validation)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _EMPTY: Final = "must be non-empty"
 
 
 def key_problems(key: str) -> list[str]:
-    """What is wrong with the key of a label or of an annotation; nothing when it is valid."""
+    """Problems of the key of a label or of an annotation; empty for a valid one."""
     prefix, slash, name = key.rpartition("/")
     if "/" in prefix:
         return [
@@ -46,7 +46,7 @@ def key_problems(key: str) -> list[str]:
 
 
 def value_problems(value: str) -> list[str]:
-    """What is wrong with the value of a label; nothing when it is valid."""
+    """Problems of the value of a label; empty for a valid one."""
     problems = _too_long(value, _LONGEST)
     if not re.fullmatch(f"({_NAME})?", value):
         problems.append(_pattern(_VALUE_TEXT, f"({_NAME})?", "MyValue", "my_value", "12345"))
@@ -54,7 +54,7 @@ def value_problems(value: str) -> list[str]:
 
 
 def dns_label_problems(name: str) -> list[str]:
-    """What is wrong with a name such as a container's (RFC 1123); nothing when it is valid."""
+    """Problems of a name such as a container's (RFC 1123); empty for a valid one."""
     problems = _too_long(name, _LONGEST)
     if re.fullmatch(_LABEL, name):
         return problems

@@ -1,8 +1,8 @@
-"""How much one object may ask for: the same numbers at lint, at start, at the watcher and in the workflow.
+"""Limits of one object: the same numbers at lint, at start, at the watcher and in the workflow.
 
-An object of one team is worked on by the workers of all. Kubernetes itself takes objects of 1.5 MiB; a release keeps
-its manifest in a history, looks at all of it in each pass, and starts something for each step and each metric. The
-numbers are far beyond what people write, and what is within them is done in bounded time.
+The workers of all teams work on the object of one. Kubernetes itself takes objects of 1.5 MiB. A release keeps its
+manifest in a history, reads all of it in each pass, and starts something for each step and each metric. The limits are
+far beyond real manifests, and an object within them takes bounded time.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ Excess = tuple[Path, str, str]  # field, message, remedy
 
 
 def excesses(document: Mapping[str, Any], *, listed: bool = True) -> Iterator[Excess]:
-    """What of an object is more than is taken. Looks at no more than the first MAX_VALUES of its values.
+    """Parts of an object that exceed the limits. Reads no more than the first MAX_VALUES of its values.
 
-    `listed` says that lists and maps are limited as well, which they are in what a release works through.
+    `listed` says that lists and maps are limited as well, as they are in the part that a release works through.
     """
     named = list(_named(document))
     yield from named
@@ -65,20 +65,20 @@ def _named(document: Mapping[str, Any]) -> Iterator[Excess]:
 
 
 def excess_text(excess: Excess) -> str:
-    """One line for people."""
+    """One line for operators."""
     path, message, remedy = excess
     where = f"{path_text(path)}: " if path else ""
     return f"{where}{message}{f' ({remedy})' if remedy else ''}"
 
 
 def _is_plainly_small(document: Mapping[str, Any]) -> bool:
-    """Whether nothing is too much of anything, told without the names of fields; False also where it cannot be told."""
+    """True when no limit is exceeded, found without names of fields; False also where that is unknown."""
     size = values = 0
     level: list[Any] = [document]
     for _ in range(MAX_DEPTH):
         below: list[Any] = []
         for value in level:
-            kind = type(value)  # an exact type is told far faster than what it is an instance of
+            kind = type(value)  # an exact type is compared far faster than by isinstance
             if kind is dict:
                 size += sum(map(len, filter(_is_text, value)))
                 below.extend(value.values())

@@ -31,7 +31,7 @@ def unpacked(documents: Iterable[Document]) -> Iterator[Document]:
 
 
 def in_all(things: Iterable[Thing], read: Callable[[Thing], Iterable[Document]]) -> list[Document]:
-    """What is read from each of some things, lists unpacked. Raises ManifestError with all that is wrong with them."""
+    """Results of reading each item, lists unpacked. Raises ManifestError with all errors."""
     documents: list[Document] = []
     findings: list[Finding] = []
     for thing in things:
@@ -46,7 +46,7 @@ def in_all(things: Iterable[Thing], read: Callable[[Thing], Iterable[Document]])
 
 
 def _header(document: Document) -> dict[str, str] | None:
-    """What the items of a list leave out of themselves; None for a document that is no list."""
+    """Fields that the items of a list omit; None for a document that is no list."""
     api_version, kind = document.value(("apiVersion",)), document.value(("kind",))
     if not isinstance(api_version, str) or not isinstance(kind, str):
         return None

@@ -18,7 +18,7 @@ INT64 = range(-(2**63), 2**63)
 
 
 def out_of_range(value: int, numbers: range) -> str:
-    """What is wrong with a number that Kubernetes' Go types cannot hold; empty when they can."""
+    """The error for a number that Kubernetes' Go types cannot hold; empty when they can."""
     return "" if value in numbers else f"must be between {numbers.start} and {numbers.stop - 1}"
 
 

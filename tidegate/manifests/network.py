@@ -13,7 +13,7 @@ HASH_LABEL = "rollouts-pod-template-hash"
 
 
 class ServiceSpec(OpenModel):
-    """Which pods a Service leads to."""
+    """Spec of a Service, with its selector."""
 
     selector: Mapping[str, str] = {}
 
@@ -40,7 +40,7 @@ class RouteDestination(OpenModel):
 
 
 class L4Match(OpenModel):
-    """What a TLS or TCP route is chosen by."""
+    """Match of a TLS or TCP route."""
 
     port: int = 0
     sni_hosts: Items[str] = ()

@@ -35,7 +35,7 @@ class OverlayTarget(Model):
     name: str
 
     def names(self, document: Document) -> bool:
-        """Whether a document is the object."""
+        """True when a document is the object."""
         return document.value(("kind",)) == self.kind and document.value(("metadata", "name")) == self.name
 
 
@@ -68,15 +68,15 @@ class Kustomization(Model):
 
 
 def is_overlay(path: FilePath) -> bool:
-    """Whether a path is a kustomization or a folder that holds one."""
+    """True for a kustomization, or a folder that holds one."""
     return path.name in FILE_NAMES or _file_in(path) is not None
 
 
 def read_overlay(path: FilePath, read: Read, within: tuple[FilePath, ...] = ()) -> list[Document]:
     """Documents of the resources with the patches applied.
 
-    `read` reads a resource, being told the overlays that it is part of. Raises ManifestError for what is not
-    understood, a target that does not exist, a path that is not there, and an overlay that is part of itself.
+    `read` reads a resource, with the overlays around it. Raises ManifestError for an unsupported field, a missing
+    target, a missing path, and an overlay that is part of itself.
     """
     file = path if path.name in FILE_NAMES else _file_in(path) or path / FILE_NAMES[0]
     found = read_file(file)
@@ -139,7 +139,7 @@ def _patched_document(document: Document, patch: PatchFile, source: Document) ->
     for index, operation in enumerate(patch.root):
         path = _path(operation.path, document)
         try:
-            document = document.replaced(path, operation.value, source.place((index, "value")))
+            document = document.replaced(path, operation.value, source.location((index, "value")))
         except KeyError as error:
             raise source.refused("overlay", (index, "path"), f"{operation.path} is not there to be replaced") from error
     return document

@@ -31,7 +31,7 @@ class PlaceholderError(ValueError):
 
 
 def tags(template: str) -> list[str]:
-    """What stands between `{{` and `}}`, blanks included. Raises PlaceholderError for `{{` without an end."""
+    """Texts between `{{` and `}}`, blanks included. Raises PlaceholderError for `{{` without an end."""
     return [tag for _, tag in _parts(template) if tag is not None]
 
 

@@ -1,8 +1,8 @@
-"""Text of others made harmless before it is shown, sent or stored: the one place where that is decided.
+"""Text from outside made harmless before it is shown, sent or stored. The decision is made here alone.
 
-What is shown to a person may come from anybody: the reason of an abort, a pod's message, an answer of a provider. A
-terminal obeys escape sequences, a reader is misled by characters that turn the direction of the text, and what is no
-character at all can be neither sent nor stored.
+Text that operators read may come from any source: the reason of an abort, a pod's message, an answer of a provider. A
+terminal obeys escape sequences. Some characters turn the direction of the text and mislead a reader. Others are no
+characters at all, and can be neither sent nor stored.
 """
 
 from __future__ import annotations

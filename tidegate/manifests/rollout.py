@@ -88,7 +88,7 @@ class Alb(Model):
 
 
 class TrafficRouting(Model):
-    """How traffic is split. Only Istio is supported; the others are read so that they can be refused by name."""
+    """Routers of the traffic. Only Istio is supported; the others are read so that they can be rejected by name."""
 
     istio: Istio | None = None
     nginx: Mapping[str, JsonValue] | None = None
@@ -124,7 +124,7 @@ class PingPong(Model):
 
 
 class ReplicaProgressThreshold(Model):
-    """How many of the canary's pods must be available: `Percent` or `Pods`."""
+    """Number of the canary's pods that must be available: `Percent` or `Pods`."""
 
     type: str = ""
     value: Int32 = 0
@@ -181,17 +181,17 @@ class Canary(Model):
         return {path: name for path, name in given.items() if name}
 
     def scale_down_delay(self) -> timedelta:
-        """How long the old pods stay after a promotion with traffic routing."""
+        """Time for which the old pods stay after a promotion with traffic routing."""
         seconds = self.scale_down_delay_seconds
         return timedelta(seconds=DEFAULT_SCALE_DOWN_DELAY_SECONDS if seconds is None else seconds)
 
     def abort_scale_down_delay(self) -> timedelta:
-        """How long the canary's pods stay after an abort with traffic routing."""
+        """Time for which the canary's pods stay after an abort with traffic routing."""
         seconds = self.abort_scale_down_delay_seconds
         return timedelta(seconds=DEFAULT_SCALE_DOWN_DELAY_SECONDS if seconds is None else seconds)
 
     def analyses(self) -> list[tuple[int | None, RolloutAnalysis]]:
-        """Analyses with the index of their step; None stands for the background analysis, which comes first."""
+        """Analyses with the index of their step; None is the background analysis, which comes first."""
         background: list[tuple[int | None, RolloutAnalysis]] = [(None, self.analysis)] if self.analysis else []
         return background + [(index, step.analysis) for index, step in enumerate(self.steps) if step.analysis]
 
@@ -220,24 +220,24 @@ class WorkloadRef(Model):
 
 
 class RunHistory(Model):
-    """How many AnalysisRun objects are kept of each outcome."""
+    """Number of AnalysisRun objects that are kept of each outcome."""
 
     successful_run_history_limit: Int32 | None = None
     unsuccessful_run_history_limit: Int32 | None = None
 
     def successful_kept(self) -> int:
-        """How many Successful ones are kept."""
+        """Number of Successful ones that are kept."""
         limit = self.successful_run_history_limit
         return DEFAULT_RUN_HISTORY if limit is None else limit
 
     def unsuccessful_kept(self) -> int:
-        """How many Failed, Error and Inconclusive ones are kept, together."""
+        """Number of Failed, Error and Inconclusive ones that are kept, together."""
         limit = self.unsuccessful_run_history_limit
         return DEFAULT_RUN_HISTORY if limit is None else limit
 
 
 class RollbackWindow(Model):
-    """How many revisions back a rollback skips the steps."""
+    """Number of revisions within which a rollback skips the steps."""
 
     revisions: Int32 = 0
 
@@ -261,7 +261,7 @@ class RolloutSpec(Model):
 
     @property
     def leaves_template_open(self) -> bool:
-        """Whether the pod template is a workload's that nobody has looked at."""
+        """True when the pod template is a workload's that was not read."""
         return self.workload_ref is not None and not self.template
 
     def wanted_replicas(self) -> int:
@@ -269,11 +269,11 @@ class RolloutSpec(Model):
         return DEFAULT_REPLICAS if self.replicas is None else self.replicas
 
     def history_limit(self) -> int:
-        """How many old ReplicaSets are kept."""
+        """Number of old ReplicaSets that are kept."""
         return DEFAULT_REVISION_HISTORY if self.revision_history_limit is None else self.revision_history_limit
 
     def progress_deadline(self) -> timedelta:
-        """How long a release may make no progress."""
+        """Time that a release may make no progress."""
         seconds = self.progress_deadline_seconds
         return timedelta(seconds=DEFAULT_PROGRESS_DEADLINE_SECONDS if seconds is None else seconds)
 

@@ -1,4 +1,4 @@
-"""Which routes of a VirtualService a release sets weights on, and which version each of their destinations is."""
+"""Routes of a VirtualService on which a release sets weights, and the version of each of their destinations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class EditedRoute(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What people call it: its name, or its place as `http[0]`."""
+        """Its name, or its position as `http[0]`."""
         return self.name or f"{self.protocol}[{self.position}]"
 
 
@@ -33,7 +33,7 @@ class RouteError(ValueError):
 
 
 class RouteRole(StrEnum):
-    """What a destination is to a release."""
+    """Role of a destination in a release."""
 
     STABLE = "stable"
     CANARY = "canary"
@@ -42,7 +42,7 @@ class RouteRole(StrEnum):
 
 
 class Sides(NamedTuple):
-    """Names by which the destinations of a Rollout's routes are told apart: Services, and subsets with a rule."""
+    """Names of the destinations in a Rollout's routes: Services, and subsets with a rule."""
 
     stable_service: str
     canary_service: str
@@ -59,7 +59,7 @@ class Sides(NamedTuple):
         )
 
     def role(self, destination: Destination) -> RouteRole:
-        """By subset where the Rollout has a DestinationRule, else by the host up to its first dot."""
+        """Role by subset where the Rollout has a DestinationRule, else by the host up to its first dot."""
         if self.rule is not None and destination.subset:
             if destination.subset == self.rule.canary_subset_name:
                 return RouteRole.CANARY
@@ -100,10 +100,10 @@ def edited_routes(
 
 
 def judged_routes(setting: IstioVirtualService, spec: VirtualServiceSpec, protocol: Protocol) -> list[EditedRoute]:
-    """Routes of one protocol in which Argo looks for both sides, before it asks whether it is clear which are meant.
+    """Routes of one protocol that Argo checks for both sides, before it checks that they are unambiguous.
 
-    Those that the Rollout names, or the only one where it names none, or the first one without a name. Raises
-    RouteError for a name that does not exist.
+    These are the routes that the Rollout names, or the only one where it names none, or the first one without a name.
+    Raises RouteError for a name that does not exist.
     """
     routes = list(_routes(spec, protocol))
     if chosen := _chosen(setting, spec, protocol, routes):
@@ -166,9 +166,9 @@ def _chosen(
     if protocol == "http":
         return _distinct(_named(routes, name) for name in setting.routes)
     if protocol == "tls":
-        chosen = [(wanted.port, wanted.sni_hosts) for wanted in setting.tls_routes]
+        chosen = [(match.port, match.sni_hosts) for match in setting.tls_routes]
         return _distinct(route for port, hosts in chosen for route in _matching(routes, spec.tls, port, hosts))
-    return _distinct(route for wanted in setting.tcp_routes for route in _matching(routes, spec.tcp, wanted.port, None))
+    return _distinct(route for match in setting.tcp_routes for route in _matching(routes, spec.tcp, match.port, None))
 
 
 def _distinct(routes: Iterable[EditedRoute]) -> list[EditedRoute]:
@@ -193,7 +193,7 @@ def _matching(
 
 
 def _matches(route: L4Route, port: int, hosts: Collection[str] | None) -> bool:
-    """Whether a route is for this port alone (0: its matches name none) and, for TLS, for exactly these SNI hosts."""
+    """True when a route is for this port alone (0: its matches name none) and, for TLS, for exactly these SNI hosts."""
     ports = {match.port for match in route.match} or {0}
     return ports == {port} and (
         hosts is None or {host for match in route.match for host in match.sni_hosts} == set(hosts)

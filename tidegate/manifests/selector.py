@@ -17,13 +17,13 @@ class Requirement(Model):
     values: Items[str] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether it holds for a set of labels; NotIn holds too for a label that is absent."""
+        """True when it holds for a set of labels; NotIn holds too for a label that is absent."""
         if self.operator in ("In", "NotIn"):
             return (labels.get(self.key) in self.values) == (self.operator == "In")
         return (self.key in labels) == (self.operator == "Exists")
 
     def text(self) -> str:
-        """As in a query of the Kubernetes API."""
+        """The form in a query of the Kubernetes API."""
         values = ",".join(sorted(self.values))
         forms = {"In": f"{self.key} in ({values})", "NotIn": f"{self.key} notin ({values})", "Exists": self.key}
         return forms.get(self.operator, f"!{self.key}")
@@ -37,16 +37,16 @@ class LabelSelector(Model):
 
     @property
     def empty(self) -> bool:
-        """Whether it names no label at all."""
+        """True when it names no label at all."""
         return not self.match_labels and not self.match_expressions
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether pods with these labels are selected."""
+        """True when pods with these labels are selected."""
         exact = all(labels.get(key) == value for key, value in self.match_labels.items())
         return exact and all(requirement.matches(labels) for requirement in self.match_expressions)
 
     def text(self) -> str:
-        """As in a query of the Kubernetes API, in the order of the keys."""
+        """The form in a query of the Kubernetes API, in the order of the keys."""
         exact = [(key, f"{key}={value}") for key, value in self.match_labels.items()]
         parts = sorted([*exact, *((each.key, each.text()) for each in self.match_expressions)])
         return ",".join(part for _, part in parts)

@@ -21,7 +21,7 @@ from tidegate.manifests.yaml_loader import BOOLEANS, MAX_DEPTH, TAG, Loader
 MAX_BYTES = 1024 * 1024
 MAX_NODES = 50_000
 MAX_FAULTS = 20  # that are said of one text
-_BEGIN = re.compile(r"---(?=\s|$)")
+_START = re.compile(r"---(?=\s|$)")
 STDIN = "<stdin>"
 """What findings call the standard input."""
 
@@ -38,17 +38,17 @@ class Document:
     """One object of a file: its data, and the place of every field."""
 
     data: JsonValue
-    places: Mapping[Path, SourceLocation] = field(default_factory=dict)
+    locations: Mapping[Path, SourceLocation] = field(default_factory=dict)
 
-    def place(self, path: Path = ()) -> SourceLocation:
-        """Where a field stands, or the nearest thing around it that is written down."""
+    def location(self, path: Path = ()) -> SourceLocation:
+        """Location of a field, or of the nearest field around it that is written in the file."""
         for length in range(len(path), -1, -1):
-            if path[:length] in self.places:
-                return self.places[path[:length]]
+            if path[:length] in self.locations:
+                return self.locations[path[:length]]
         return SourceLocation("", 0)
 
     def value(self, path: Path) -> JsonValue:
-        """What stands at a path; None where nothing does."""
+        """Value at a path; None without one."""
         data = self.data
         for part in path:
             if isinstance(data, dict) and isinstance(part, str):
@@ -63,13 +63,13 @@ class Document:
         self, severity: Severity, code: str, path: Path, message: str, *, value: object = None, **more: str
     ) -> Finding:
         """A finding about the field at a path; `more` are `remedy` and `object`."""
-        place = self.place(path)
+        location = self.location(path)
         return Finding(
             severity=severity,
             code=code,
             message=message,
-            file=place.file,
-            line=place.line,
+            file=location.file,
+            line=location.line,
             path=path_text(path),
             value=value_text(value),
             **more,
@@ -90,24 +90,24 @@ class Document:
         return replace(self, data=_replaced(self.data, path[:-1], kept))
 
     def items(self, path: Path, defaults: Mapping[str, JsonValue]) -> list[Document]:
-        """What a list at a path holds, each as a document of its own; fields that one leaves out are `defaults`."""
+        """Items of a list at a path, each as a document of its own; fields that one omits are `defaults`."""
         found = self.value(path)
         items = found if isinstance(found, list) else []
-        places: list[dict[Path, SourceLocation]] = [{} for _ in items]
+        locations: list[dict[Path, SourceLocation]] = [{} for _ in items]
         depth = len(path)
-        for at, place in self.places.items():
+        for at, location in self.locations.items():
             index = at[depth] if len(at) > depth and at[:depth] == path else None
             if isinstance(index, int):
-                places[index][at[depth + 1 :]] = place
+                locations[index][at[depth + 1 :]] = location
         return [
             Document({**defaults, **item} if isinstance(item, dict) else item, where)
-            for item, where in zip(items, places, strict=True)
+            for item, where in zip(items, locations, strict=True)
         ]
 
-    def replaced(self, path: Path, value: JsonValue, place: SourceLocation) -> Document:
+    def replaced(self, path: Path, value: JsonValue, location: SourceLocation) -> Document:
         """The document with another value at a path that exists. Raises KeyError where it does not."""
-        places = {at: found for at, found in self.places.items() if at[: len(path)] != path}
-        return replace(self, data=_replaced(self.data, path, value), places={**places, path: place})
+        locations = {at: found for at, found in self.locations.items() if at[: len(path)] != path}
+        return replace(self, data=_replaced(self.data, path, value), locations={**locations, path: location})
 
 
 def read_documents(text: str, file: str) -> list[Document]:
@@ -171,8 +171,8 @@ def _nodes(
 def _parts(text: str, line: int) -> Iterator[tuple[str, int]]:
     """The documents of a text that begin with `---` in this line (counted from 0) or below, each with its line."""
     lines = text.splitlines(keepends=True)
-    begins = [number for number in range(line, len(lines)) if _BEGIN.match(lines[number])]
-    for first, end in pairwise([*begins, len(lines)]):
+    starts = [number for number in range(line, len(lines)) if _START.match(lines[number])]
+    for first, end in pairwise([*starts, len(lines)]):
         yield "".join(lines[first:end]), first
 
 
@@ -218,14 +218,14 @@ class _Reader:
         self.file = file
         self.line = line
         self.faults: dict[tuple[SourceLocation, str], Finding] = {}
-        self.places: dict[Path, SourceLocation] = {}
+        self.locations: dict[Path, SourceLocation] = {}
         self.nodes = 0
         self.mappings = 0  # entered and not left yet
 
     def document(self, node: yaml.Node) -> Document:
         """The document of a node. Raises ManifestError with every fault, and the document without them as its rest."""
-        self.places[()] = self._place(node)
-        read = Document(self._value(node, ()), self.places)
+        self.locations[()] = self._location(node)
+        read = Document(self._value(node, ()), self.locations)
         if not self.faults:
             return read
         kind, name = read.value(("kind",)), read.value(("metadata", "name"))
@@ -237,7 +237,7 @@ class _Reader:
     def _value(self, node: yaml.Node, path: Path) -> JsonValue:
         self.nodes += 1
         if self.nodes > MAX_NODES:
-            raise _refused(self._place(node), "too-large", f"more than {MAX_NODES} values in one document")
+            raise _refused(self._location(node), "too-large", f"more than {MAX_NODES} values in one document")
         if len(path) > MAX_DEPTH:
             raise self._too_deep(node)
         if isinstance(node, yaml.MappingNode) and node.tag == TAG + "map":
@@ -249,7 +249,7 @@ class _Reader:
         return self._tag(node, path)
 
     def _item(self, node: yaml.Node, path: Path) -> JsonValue:
-        self.places[path] = self._place(node)
+        self.locations[path] = self._location(node)
         return self._value(node, path)
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, JsonValue]:
@@ -268,9 +268,9 @@ class _Reader:
             if key is None:
                 continue
             if key in own:
-                self._given_twice(key_node, self.places[*path, key], (*path, key))
+                self._given_twice(key_node, self.locations[*path, key], (*path, key))
                 continue
-            self.places[(*path, key)] = self._place(key_node)
+            self.locations[(*path, key)] = self._location(key_node)
             own[key] = self._value(value_node, (*path, key))
         self.mappings -= 1
         return {**merged, **own}
@@ -336,23 +336,23 @@ class _Reader:
         return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
     def _given_twice(self, node: yaml.Node, first: SourceLocation, path: Path) -> None:
-        """One reader takes the last of two, a strict one takes neither: nobody is to guess which is meant."""
-        place = self._place(node)
-        message = f'key "{path[-1]}" is given twice, in lines {first.line} and {place.line}'
-        remedy = f"keep one of them; kubectl takes that of line {place.line}, a strict reader neither"
+        """The finding for a key that is given twice: one reader takes the last one, a strict one takes neither."""
+        location = self._location(node)
+        message = f'key "{path[-1]}" is given twice, in lines {first.line} and {location.line}'
+        remedy = f"keep one of them; kubectl takes that of line {location.line}, a strict reader neither"
         self._fault(node, "duplicate-key", message, path, remedy)
 
     def _fault(self, node: yaml.Node, code: str, message: str, path: Path, remedy: str = "") -> JsonValue:
-        """Note what is wrong; null stands there then. An anchor's fault is one wherever it is used."""
-        place = self._place(node)
+        """Note an error; the value is null then. An anchor's error counts wherever it is used."""
+        location = self._location(node)
         if len(self.faults) < MAX_FAULTS:
-            self.faults.setdefault((place, message), *_refused(place, code, message, path, remedy).findings)
+            self.faults.setdefault((location, message), *_refused(location, code, message, path, remedy).findings)
         return None
 
     def _too_deep(self, node: yaml.Node) -> ManifestError:
-        return _refused(self._place(node), "too-deep", f"nested deeper than {MAX_DEPTH} levels")
+        return _refused(self._location(node), "too-deep", f"nested deeper than {MAX_DEPTH} levels")
 
-    def _place(self, node: yaml.Node) -> SourceLocation:
+    def _location(self, node: yaml.Node) -> SourceLocation:
         return SourceLocation(self.file, self.line + node.start_mark.line + 1)
 
 
@@ -371,15 +371,15 @@ def _replaced(data: Any, path: Path, value: JsonValue) -> JsonValue:
     raise KeyError(head)
 
 
-def _refused(place: SourceLocation, code: str, message: str, path: Path = (), remedy: str = "") -> ManifestError:
+def _refused(location: SourceLocation, code: str, message: str, path: Path = (), remedy: str = "") -> ManifestError:
     return ManifestError(
         [
             Finding(
                 severity=Severity.ERROR,
                 code=code,
                 message=message,
-                file=place.file,
-                line=place.line,
+                file=location.file,
+                line=location.line,
                 path=path_text(path),
                 remedy=remedy,
             )

@@ -1,6 +1,6 @@
 """Canary steps: the entries of `spec.strategy.canary.steps`, and their one-line form.
 
-Fields stand in the order in which Argo declares them, on which the hash of the steps rests.
+The order of the fields is Argo's, as the hash of the steps depends on it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from tidegate.manifests.selector import LabelSelector
 
 
 class PauseStep(Model):
-    """Wait for `duration`, or without one for a person."""
+    """Wait for `duration`, or without one for an operator."""
 
     duration: IntOrString | None = None
 
     def seconds(self) -> int | None:
-        """Whole seconds to wait; None until a person ends it; -1 for a duration that cannot be read."""
+        """Whole seconds to wait; None until an operator ends it; -1 for an unreadable duration."""
         return None if self.duration is None else pause_seconds(self.duration)
 
 

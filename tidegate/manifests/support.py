@@ -1,4 +1,4 @@
-"""What Argo Rollouts knows and a Tidegate release does not honour: each refused by its name.
+"""Fields of Argo Rollouts that a Tidegate release does not honour: each is rejected by its name.
 
 A new ability of the release is one line less here.
 """
@@ -13,13 +13,14 @@ from pydantic import JsonValue
 from tidegate.manifests.analysis_template import AnalysisTemplate
 from tidegate.manifests.documents import Loaded
 from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.providers.compare import KEY as COMPARE
 from tidegate.manifests.rollout import Rollout
 
 CODE = "unsupported"
 
 
 class SupportLimit(NamedTuple):
-    """A field that is not honoured, as a path with `*` for every item of a list, and what people call it."""
+    """A field that is not honoured, as a path with `*` for every item of a list, and its description."""
 
     path: str
     name: str
@@ -47,11 +48,11 @@ REFUSED: tuple[SupportLimit, ...] = (
     SupportLimit(f"{_STEP}.plugin", "step plugin"),
 )
 
-PROVIDERS = ("datadog", "job", "prometheus", "web")
+PROVIDERS = ("datadog", "job", "prometheus", COMPARE, "web")
 
 
 def unsupported(rollout: Loaded[Rollout]) -> Iterator[Finding]:
-    """What a Rollout asks for that a release does not do."""
+    """Fields of a Rollout that a release does not honour."""
     document = rollout.document
     for limit in REFUSED:
         for path in _given(document.data, limit.path.split(".")):
@@ -60,7 +61,7 @@ def unsupported(rollout: Loaded[Rollout]) -> Iterator[Finding]:
 
 
 def unsupported_providers(template: Loaded[AnalysisTemplate]) -> Iterator[Finding]:
-    """Metrics of a template whose provider nobody here knows."""
+    """Metrics of a template with an unknown provider."""
     known = ", ".join(PROVIDERS)
     for index, metric in enumerate(template.model.spec.metrics):
         for name in metric.provider.names():

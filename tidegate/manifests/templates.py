@@ -1,4 +1,4 @@
-"""Which templates an analysis uses: those it names, and those that they name in turn."""
+"""Templates of an analysis: those that it names, and those that they name in turn."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`spec.workloadRef`: a Rollout whose pod template and selector stand in a Deployment.
+"""`spec.workloadRef`: a Rollout whose pod template and selector are in a Deployment.
 
-Source: argo-rollouts, rollout/templateref. Argo also takes a ReplicaSet or a PodTemplate, which are refused.
+Source: argo-rollouts, rollout/templateref. Argo also takes a ReplicaSet or a PodTemplate, which are rejected.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ SCALE_DOWNS: Final = (NEVER, ON_SUCCESS, PROGRESSIVELY)
 
 
 def needs_template(rollout: Mapping[str, Any]) -> bool:
-    """Whether a Rollout leaves its pod template to a workload; never raises."""
+    """True when a Rollout leaves its pod template to a workload; never raises."""
     spec = rollout.get("spec")
     return isinstance(spec, Mapping) and bool(spec.get("workloadRef")) and is_empty_template(spec.get("template"))
 
 
 def is_empty_template(template: object) -> bool:
-    """Whether a pod template says nothing: it has neither labels nor annotations, by which Argo judges; never raises.
+    """True for a pod template with neither labels nor annotations, which is Argo's criterion; never raises.
 
     Argo's controller writes `{metadata: {}, spec: {containers: null}}` in the place of none.
     """
@@ -50,7 +50,7 @@ def resolved(rollout: Mapping[str, Any], template: Mapping[str, Any], selector: 
 
 
 def workload_findings(rollout: Loaded[Rollout]) -> Iterator[Finding]:
-    """What a release does not do with the reference."""
+    """Parts of the reference that a release does not honour."""
     reference = rollout.model.spec.workload_ref
     if reference is None:
         return

@@ -61,7 +61,7 @@ class Loader(yaml.SafeLoader):
         return super().scan_plain_spaces(indent, start_mark) if self.peek() in _LINE_BREAKS else [blanks]
 
     def scan_block_scalar_indicators(self, start_mark: yaml.Mark) -> tuple[bool | None, int | None]:
-        """What follows `|` or `>`: whether trailing line breaks are kept, and by how much the text is indented."""
+        """The indicators after `|` or `>`: whether trailing line breaks are kept, and the indentation of the text."""
         chomping: bool | None = None
         increment: int | None = None
         for _ in range(2):
@@ -83,8 +83,8 @@ class Loader(yaml.SafeLoader):
         super().scan_block_scalar_ignored_line(start_mark)
 
 
-def _any_case(words: list[str]) -> str:
-    return "|".join(form for word in words for form in dict.fromkeys((word, word.title(), word.upper())))
+def _any_case(names: list[str]) -> str:
+    return "|".join(form for name in names for form in dict.fromkeys((name, name.title(), name.upper())))
 
 
 for _name, _pattern in (

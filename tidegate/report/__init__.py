@@ -2,7 +2,7 @@
 
 from tidegate.report.analysis_run_object import analysis_run_object, analysis_run_spec, analysis_run_status
 from tidegate.report.explain import explain, explain_run
-from tidegate.report.explanation_models import Explanation, GateExplanation, MetricAccount, TimelineEntry
+from tidegate.report.explanation_models import Explanation, GateExplanation, MetricExplanation, TimelineEntry
 from tidegate.report.kubernetes_events import joined, kubernetes_event
 from tidegate.report.markdown import analysis_details, details
 from tidegate.report.notifications import Subscriptions, notifications_for, read_subscriptions
@@ -11,7 +11,7 @@ from tidegate.report.rollout_status import pause_conditions, rollout_status
 __all__ = [
     "Explanation",
     "GateExplanation",
-    "MetricAccount",
+    "MetricExplanation",
     "Subscriptions",
     "TimelineEntry",
     "analysis_details",

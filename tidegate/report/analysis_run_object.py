@@ -55,7 +55,7 @@ def analysis_run_object(
 def analysis_run_spec(spec: Document) -> Document:
     """`.spec`, in which an argument from a Secret is its reference and nothing else (law 7).
 
-    A value that stands beside the reference is not the one that is used, so nothing is lost without it.
+    A value beside the reference is not used, so nothing is lost without it.
     """
     arguments = spec.get("args")
     return spec | {"args": [_without_secret(each) for each in arguments]} if isinstance(arguments, list) else spec

@@ -12,7 +12,7 @@ from tidegate.manifests.lint.traps import comparison
 
 
 def chart_of(status: ReleaseStatus) -> Chart | None:
-    """What there is to draw of a release; None when nothing was measured."""
+    """Chart of a release; None when nothing was measured."""
     curves = tuple(_curve(run, metric) for run in status.analyses for metric in run.status.metrics)
     measured = tuple(curve for curve in curves if curve.points)
     if not measured:

@@ -1,4 +1,4 @@
-"""Why a release did what it did: for each gate the readings that decided, their limit, and what followed."""
+"""Explanation of a release: for each gate the measurements that decided, their limit, and the consequences."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Final
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
 from tidegate.canary.phase import RolloutPhase
 from tidegate.contract import AnalysisKind, AnalysisRef, Compensation, CompensationState, ReleaseStatus, StepStatus
-from tidegate.report.explanation_models import Explanation, GateExplanation, MetricAccount
+from tidegate.report.explanation_models import Explanation, GateExplanation, MetricExplanation
 from tidegate.report.timeline import abort_of, began, consequences, decided, ending, weight_at
 
-_SAYS: Final = {
+_TEXTS: Final = {
     Phase.PENDING: "was not measured yet",
     Phase.RUNNING: "is being measured",
     Phase.SUCCESSFUL: "is good",
@@ -20,7 +20,7 @@ _SAYS: Final = {
     Phase.ERROR: "could not be measured",
     Phase.INCONCLUSIVE: "could not be judged",
 }
-_SAYS_AT_THE_END: Final = _SAYS | {Phase.PENDING: "was never measured", Phase.RUNNING: "came to no verdict"}
+_FINAL_TEXTS: Final = _TEXTS | {Phase.PENDING: "was never measured", Phase.RUNNING: "came to no verdict"}
 _OPEN: Final = ("Running", "Paused")
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -65,7 +65,7 @@ def explain_run(run: AnalysisStatus, workflow_id: str, release: Explanation | No
 
 
 def _verdict(status: ReleaseStatus, state: str, gates: Sequence[AnalysisRef]) -> tuple[str, str]:
-    """What became of the release, and the one reason."""
+    """Outcome of the release, with its one reason."""
     abort = abort_of(status)
     if _stopped(status, state):
         remedy = "nothing was undone; look at the weights, then start it again, or the stable version"
@@ -85,7 +85,7 @@ def _verdict(status: ReleaseStatus, state: str, gates: Sequence[AnalysisRef]) ->
 
 
 def _stopped(status: ReleaseStatus, state: str) -> bool:
-    """Whether a release was ended on the server, which it does not know of."""
+    """True when a release was ended on the server, which its status does not show."""
     return status.finished_at is None and state not in _OPEN
 
 
@@ -100,11 +100,11 @@ def _undone(status: ReleaseStatus, abort: datetime) -> str:
 
 
 def _evidence(status: ReleaseStatus, gates: Sequence[AnalysisRef]) -> str:
-    """What a full promotion rests on: its reason, gates, and a person's word."""
-    words = [event.message for event in status.events if event.reason == "RolloutPromoted"]
+    """Evidence for a full promotion: its reason, gates, and operators' promotions."""
+    promotions = [event.message for event in status.events if event.reason == "RolloutPromoted"]
     good = [gate for gate in gates if gate.status.phase is Phase.SUCCESSFUL]
     evidence = f"{len(good)} of {len(gates)} gates were Successful" if gates else "no gate was asked"
-    return "; ".join(filter(None, [status.promotion_reason, evidence, *words]))
+    return "; ".join(filter(None, [status.promotion_reason, evidence, *promotions]))
 
 
 def _progress(status: ReleaseStatus) -> str:
@@ -119,32 +119,29 @@ def _progress(status: ReleaseStatus) -> str:
 
 
 def _gate(status: ReleaseStatus, gate: AnalysisRef) -> GateExplanation:
-    moment = decided(status, gate)
-    step = _step_of(status, gate, moment)
+    at = decided(status, gate)
+    step = _step_of(status, gate, at)
     return _account(gate.status, gate.workflow_id).model_copy(
         update={
             "kind": gate.kind,
             "step": step.index + 1 if step is not None else None,
             "step_text": step.text if step is not None else "",
-            "weight": weight_at(status, moment) if moment is not None else status.actual_weight,
+            "weight": weight_at(status, at) if at is not None else status.actual_weight,
             "started_at": began(status, gate),
             "timeline": consequences(status, gate),
         }
     )
 
 
-def _step_of(status: ReleaseStatus, gate: AnalysisRef, moment: datetime | None) -> StepStatus | None:
-    """A gate's own step; of a gate in the background the one that was under way at a moment, now by default.
-
-    The bake comes after all of them.
-    """
+def _step_of(status: ReleaseStatus, gate: AnalysisRef, at: datetime | None) -> StepStatus | None:
+    """A gate's own step; of a background gate the one that was under way at that time, now by default."""
     if gate.kind is AnalysisKind.BAKE:
         return None
     if gate.step is not None:
         return next(iter(status.steps[gate.step : gate.step + 1]), None)
-    if moment is None:
+    if at is None:
         return next((each for each in status.steps if each.index == status.step_index), None)
-    started = [each for each in status.steps if each.started_at is not None and each.started_at <= moment]
+    started = [each for each in status.steps if each.started_at is not None and each.started_at <= at]
     return started[-1] if started else None
 
 
@@ -160,8 +157,8 @@ def _account(run: AnalysisStatus, workflow_id: str) -> GateExplanation:
     )
 
 
-def _metric(metric: MetricStatus, run: AnalysisStatus) -> MetricAccount:
-    return MetricAccount(
+def _metric(metric: MetricStatus, run: AnalysisStatus) -> MetricExplanation:
+    return MetricExplanation(
         sentence=_sentence(metric, run), metric=metric.model_copy(update={"measurements": _deciding(metric)})
     )
 
@@ -169,20 +166,20 @@ def _metric(metric: MetricStatus, run: AnalysisStatus) -> MetricAccount:
 def _reason(run: AnalysisStatus) -> str:
     """The sentence of the metric that gave a run its phase, else what the run says of itself."""
     decisive = [metric for metric in run.metrics if metric.phase is run.phase and not metric.dry_run]
-    told = run.phase.completed and run.phase is not Phase.SUCCESSFUL and decisive
-    return _sentence(decisive[0], run) if told else run.message
+    explains = run.phase.completed and run.phase is not Phase.SUCCESSFUL and decisive
+    return _sentence(decisive[0], run) if explains else run.message
 
 
 def _sentence(metric: MetricStatus, run: AnalysisStatus) -> str:
-    says = (_SAYS_AT_THE_END if run.phase.completed else _SAYS)[metric.phase]
-    newest = next((each.reason or each.message for each in reversed(_deciding(metric))), "")
+    text = (_FINAL_TEXTS if run.phase.completed else _TEXTS)[metric.phase]
+    latest = next((each.reason or each.message for each in reversed(_deciding(metric))), "")
     limit = f" ({metric.exceeded})" if metric.exceeded else ""
     dry = "; a dry run, which has no say" if metric.dry_run else ""
-    return f"{metric.name} {says}{limit}" + (f": {newest}" if newest else "") + dry
+    return f"{metric.name} {text}{limit}" + (f": {latest}" if latest else "") + dry
 
 
 def _deciding(metric: MetricStatus) -> tuple[Measurement, ...]:
-    """The kept measurements with the metric's own verdict where it ended badly; else the newest one.
+    """The kept measurements with the metric's own verdict where it ended badly; else the latest one.
 
     Errors count only when they come one after another.
     """

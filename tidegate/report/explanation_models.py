@@ -17,8 +17,8 @@ class TimelineEntry(Payload):
     bad: bool = False
 
 
-class MetricAccount(Payload):
-    """Why a metric has its phase, in one sentence; the measurements in `metric` are those that decided."""
+class MetricExplanation(Payload):
+    """Reason of a metric's phase, in one sentence; the measurements in `metric` are those that decided."""
 
     sentence: str
     metric: MetricStatus
@@ -41,22 +41,18 @@ class GateExplanation(Payload):
     message: str = ""
     started_at: datetime | None = None
     completed_at: datetime | None = None
-    metrics: tuple[MetricAccount, ...] = ()
+    metrics: tuple[MetricExplanation, ...] = ()
     timeline: tuple[TimelineEntry, ...] = ()
 
 
 class Explanation(Payload):
-    """What became of a release, or of an analysis run, and why.
-
-    `headline` says it in one sentence; `decided_by` is the name of the analysis run that ended the release, if one
-    did; `ending` is how it ended, whatever the cause.
-    """
+    """Explanation of a release, or of an analysis run."""
 
     subject: str
-    headline: str
+    headline: str  # the explanation in one sentence
     phase: str
-    decided_by: str = ""
+    decided_by: str = ""  # name of the analysis run that ended the release
     gates: tuple[GateExplanation, ...] = ()
-    ending: tuple[TimelineEntry, ...] = ()
+    ending: tuple[TimelineEntry, ...] = ()  # the end, whatever the cause
     workflow_id: str
     run_id: str = ""

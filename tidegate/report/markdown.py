@@ -27,7 +27,7 @@ def details(status: ReleaseStatus) -> str:
         _waiting(status),
         _steps(status),
         *(_analysis(analysis) for analysis in status.analyses),
-        _list("Compensations", [_told(f"{c.name}: {c.state}", c.detail) for c in status.compensations]),
+        _list("Compensations", [_with_detail(f"{c.name}: {c.state}", c.detail) for c in status.compensations]),
         f"Incident: [{status.incident.number}]({status.incident.url})" if status.incident else "",
         _list("Warnings", list(status.warnings)),
         _list("Events", [f"{_clock(e.at)} {e.reason}: {e.message}" for e in status.events[-_LAST_EVENTS:]]),
@@ -54,32 +54,34 @@ def _steps(status: ReleaseStatus) -> str:
 def _analysis(analysis: AnalysisRef) -> str:
     rows = []
     for metric in analysis.status.metrics:
-        newest = _newest(metric, "nothing measured yet")
-        rows.append(f"{metric.name}: {metric.phase}, {metric.successful} good, {metric.failed} bad; newest: {newest}")
-    title = _told(f"{analysis.kind} analysis `{analysis.name}`: {analysis.status.phase}", analysis.status.message)
+        latest = _latest(metric, "nothing measured yet")
+        rows.append(f"{metric.name}: {metric.phase}, {metric.successful} good, {metric.failed} bad; latest: {latest}")
+    title = _with_detail(
+        f"{analysis.kind} analysis `{analysis.name}`: {analysis.status.phase}", analysis.status.message
+    )
     return _list(title, rows) or title
 
 
 def analysis_details(status: AnalysisStatus) -> str:
-    """Markdown for an analysis run's page: each metric with its verdict, its counts and its newest reading."""
-    rows = ["| metric | phase | good | bad | inconclusive | errors | newest |", "|---|---|---|---|---|---|---|"]
+    """Markdown for an analysis run's page: each metric with its verdict, its counts and its latest reading."""
+    rows = ["| metric | phase | good | bad | inconclusive | errors | latest |", "|---|---|---|---|---|---|---|"]
     for metric in status.metrics:
-        newest = _newest(metric, "nothing yet").replace("|", "\\|")
+        latest = _latest(metric, "nothing yet").replace("|", "\\|")
         counts = f"{metric.successful} | {metric.failed} | {metric.inconclusive} | {metric.error}"
-        rows.append(f"| {metric.name} | {metric.phase} | {counts} | {newest} |")
-    return "\n\n".join([_told(f"### {status.name}: {status.phase}", status.message), "\n".join(rows)])
+        rows.append(f"| {metric.name} | {metric.phase} | {counts} | {latest} |")
+    return "\n\n".join([_with_detail(f"### {status.name}: {status.phase}", status.message), "\n".join(rows)])
 
 
-def _newest(metric: MetricStatus, nothing: str) -> str:
-    """The newest reading; a reason begins with the value, where there is one."""
+def _latest(metric: MetricStatus, nothing: str) -> str:
+    """The latest reading; a reason begins with the value, where there is one."""
     if not metric.measurements:
         return nothing
     last = metric.measurements[-1]
     value = "" if last.value in last.reason else f"{last.value} "
-    return _told(f"{value}{last.phase}", last.reason)
+    return _with_detail(f"{value}{last.phase}", last.reason)
 
 
-def _told(what: str, more: str) -> str:
+def _with_detail(what: str, more: str) -> str:
     return f"{what}: {more}" if more else what
 
 
@@ -87,5 +89,5 @@ def _list(title: str, rows: list[str]) -> str:
     return "\n".join([f"**{title}**", "", *(f"- {row}" for row in rows)]) if rows else ""
 
 
-def _clock(moment: datetime) -> str:
-    return f"{moment:%H:%M:%S} UTC"
+def _clock(at: datetime) -> str:
+    return f"{at:%H:%M:%S} UTC"

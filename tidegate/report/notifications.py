@@ -1,4 +1,4 @@
-"""Who is told of which event: the subscriptions that a Rollout's annotations hold, as Argo's engine reads them. Pure.
+"""Notifications of events: the subscriptions in a Rollout's annotations, as Argo's engine reads them. Pure.
 
 Source: argo-rollouts, notifications; argoproj/notifications-engine, subscriptions.
 """
@@ -96,7 +96,7 @@ _SERVICE = re.compile(r"[a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?")
 
 @dataclass(frozen=True, order=True)
 class Subscription:
-    """One recipient who wants to hear of one trigger."""
+    """One recipient of one trigger."""
 
     trigger: str
     service: str
@@ -105,9 +105,9 @@ class Subscription:
 
 @dataclass(frozen=True)
 class Subscriptions:
-    """What annotations ask for, each subscription once and in order; `warnings` say what of them cannot be done."""
+    """Subscriptions of annotations, each once and in order; `warnings` name those that cannot be honoured."""
 
-    wanted: tuple[Subscription, ...] = ()
+    entries: tuple[Subscription, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -117,7 +117,7 @@ def read_subscriptions(annotations: Mapping[str, Any]) -> Subscriptions:
     `subscribe.<trigger>.<service>`, `subscribe.<service>` for the default triggers, and `subscribe_yaml`, whose value
     is a list of `{trigger: [...], destinations: [{service, recipients: [...]}]}`. Recipients have semicolons between.
     """
-    wanted: set[Subscription] = set()
+    found: set[Subscription] = set()
     warnings: list[str] = []
     for key, value in sorted(annotations.items()):
         field = f"metadata.annotations[{key!r}]"
@@ -127,27 +127,27 @@ def read_subscriptions(annotations: Mapping[str, Any]) -> Subscriptions:
                 warnings.append(f"{field}: {complaint}; no notification is sent by it")
             else:
                 triggers = (trigger,) if trigger else DEFAULT_TRIGGERS
-                wanted |= {Subscription(each, service, name) for each in triggers for name in recipients}
-    if len(wanted) > MAX_SUBSCRIPTIONS:
-        warnings.append(f"metadata.annotations: {len(wanted)} subscriptions, the first {MAX_SUBSCRIPTIONS} are served")
-    return Subscriptions(tuple(sorted(wanted)[:MAX_SUBSCRIPTIONS]), tuple(warnings))
+                found |= {Subscription(each, service, name) for each in triggers for name in recipients}
+    if len(found) > MAX_SUBSCRIPTIONS:
+        warnings.append(f"metadata.annotations: {len(found)} subscriptions, the first {MAX_SUBSCRIPTIONS} are served")
+    return Subscriptions(tuple(sorted(found)[:MAX_SUBSCRIPTIONS]), tuple(warnings))
 
 
 def notifications_for(
     event: Event, subscriptions: Subscriptions, status: ReleaseStatus, *, number: int
 ) -> tuple[Notification, ...]:
-    """What is to be sent because of one event; `status` is the release as it stood right after.
+    """Notifications of one event; `status` is the release right after it.
 
     `number` counts the events of the release's workflow run, so that two of one reason are two causes.
     """
     trigger = trigger_of(event.reason)
-    wanted = [each for each in subscriptions.wanted if each.trigger == trigger]
-    return tuple(_notice(event, each, status, number) for each in wanted)
+    matching = [each for each in subscriptions.entries if each.trigger == trigger]
+    return tuple(_notice(event, each, status, number) for each in matching)
 
 
 def notification_id(status: ReleaseStatus, event: Event, subscription: Subscription, number: int) -> str:
     """The cause of a notification, at most 200 characters; the digest tells apart what a cut would not."""
-    told = f"notice/{status.cluster}/{status.namespace}/{status.name}/{status.revision}/{subscription.trigger}"
+    subject = f"notice/{status.cluster}/{status.namespace}/{status.name}/{status.revision}/{subscription.trigger}"
     cause = [
         status.workflow_id,
         status.run_id,
@@ -158,7 +158,7 @@ def notification_id(status: ReleaseStatus, event: Event, subscription: Subscript
         subscription.recipient,
     ]
     digest = hashlib.sha256(json.dumps(cause).encode()).hexdigest()[:_DIGEST_LENGTH]
-    return f"{told[: MAX_ID - _DIGEST_LENGTH - 1]}/{digest}"
+    return f"{subject[: MAX_ID - _DIGEST_LENGTH - 1]}/{digest}"
 
 
 def _notice(event: Event, subscription: Subscription, status: ReleaseStatus, number: int) -> Notification:
@@ -201,9 +201,9 @@ def _entries(key: str, value: Any, field: str, warnings: list[str]) -> Iterator[
         try:
             yield from _of_yaml(value)
         except (ValueError, RecursionError, yaml.YAMLError) as error:
-            said = str(error).splitlines()[0] if str(error) else type(error).__name__
+            text = str(error).splitlines()[0] if str(error) else type(error).__name__
             form = "[{trigger: [...], destinations: [{service: ..., recipients: [...]}]}]"
-            warnings.append(f"{field}: {said}: write {form}; no notification is sent by it")
+            warnings.append(f"{field}: {text}: write {form}; no notification is sent by it")
     elif key.startswith(PREFIX):
         first, _, rest = key.removeprefix(PREFIX).partition(".")
         trigger, service = (first, rest.partition(".")[0]) if rest else ("", first)
@@ -240,7 +240,7 @@ def _lists(owner: Any, *names: str) -> list[list[Any]]:
 
 
 def _complaint(trigger: str, service: str, recipients: tuple[str, ...]) -> str:
-    """What is wrong with an entry, "" for nothing."""
+    """The error of an entry, "" for none."""
     if trigger and trigger not in TRIGGERS:
         meant = nearest(trigger, sorted(TRIGGERS))
         return f"there is no trigger {trigger[:80]!r}" + (f", did you mean {meant}?" if meant else "")

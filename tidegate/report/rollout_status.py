@@ -9,9 +9,9 @@ from tidegate.contract import AnalysisKind, AnalysisRef, Document, PauseReason, 
 
 
 def rollout_status(status: ReleaseStatus) -> Document:
-    """`.status` of the Rollout object in Argo's fields (argo-rollouts, RolloutStatus); None takes a field away.
+    """`.status` of the Rollout object in Argo's fields (argo-rollouts, RolloutStatus); None removes a field.
 
-    But for what a look at the cluster tells: pods, weights, and while nothing else is to be said the message.
+    A pass adds the fields that it reads itself: pods, weights, and the message while there is no other.
     """
     conditions = pause_conditions(status)
     document: Document = {
@@ -48,9 +48,9 @@ def rollout_status(status: ReleaseStatus) -> Document:
 
 
 def _is_promoting_fully(status: ReleaseStatus) -> bool:
-    """Whether a full promotion is under way. One that is over leaves no flag: where it stands nobody can set it again.
+    """True while a full promotion is under way. Its flag goes at the end, so that an operator can set it again.
 
-    Argo takes it away when another version comes (argo-rollouts, resetRolloutStatus).
+    Argo removes it when another version comes (argo-rollouts, resetRolloutStatus).
     """
     return status.promoted_full and not status.aborting and status.stable_hash != status.desired_hash
 
@@ -70,14 +70,14 @@ def _reference(run: AnalysisRef) -> Document:
     return {"name": run.name, "status": run.status.phase.value, "message": run.status.message or None}
 
 
-def _wire(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
+def _wire(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def pause_conditions(status: ReleaseStatus) -> list[Document] | None:
-    """`.status.pauseConditions` of a release, None while it is not paused, or only because a person asked for it.
+    """`.status.pauseConditions` of a release, None while it is not paused, or only manually.
 
-    The time has microseconds, so that no two pauses look the same.
+    The time has microseconds, so that no two pauses are equal.
     """
     if status.phase is not RolloutPhase.PAUSED or status.paused_at is None:
         return None

@@ -1,4 +1,4 @@
-"""What a release did: what followed from the verdict of one of its gates, and how it ended."""
+"""Timeline of a release: the consequences of each gate's verdict, and the end of the release."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ def abort_of(status: ReleaseStatus) -> Event | None:
     return next((event for event in reversed(status.events) if event.reason == "RolloutAborted"), None)
 
 
-def weight_at(status: ReleaseStatus, moment: datetime) -> int:
-    """Percentage of traffic that the canary had at a moment."""
-    return next((row.canary for row in reversed(status.weights) if row.at <= moment), 0)
+def weight_at(status: ReleaseStatus, at: datetime) -> int:
+    """Percentage of traffic of the canary at that time."""
+    return next((row.canary for row in reversed(status.weights) if row.at <= at), 0)
 
 
 def began(status: ReleaseStatus, gate: AnalysisRef) -> datetime | None:
-    """When one of the gates began; the release knows it also of a run that has told it nothing."""
+    """Start of a gate; the release has it also for a run without a report."""
     started = (each.at for each in status.events if each.reason == "AnalysisRunRunning" and each.analysis == gate.name)
     return gate.status.started_at or next(started, None)
 
 
 def decided(status: ReleaseStatus, gate: AnalysisRef) -> datetime | None:
-    """When the release had no more use for one of its gates: at the verdict, or when something overtook it."""
+    """Time at which the release needed a gate no longer: its verdict, or an event that overtook it."""
     overtaken = _overtaken(status, gate)
     return gate.status.completed_at or (overtaken.at if overtaken is not None else None)
 
 
 def ending(status: ReleaseStatus) -> tuple[TimelineEntry, ...]:
-    """How a release was undone or completed, in the order in which it happened; nothing while it goes on."""
+    """Entries of an abort or a promotion, in order; none while the release goes on."""
     abort = abort_of(status)
     if abort is None:
         return tuple(
@@ -63,7 +63,7 @@ def ending(status: ReleaseStatus) -> tuple[TimelineEntry, ...]:
 
 
 def consequences(status: ReleaseStatus, gate: AnalysisRef) -> tuple[TimelineEntry, ...]:
-    """What a release did because of one of its gates."""
+    """Consequences of a gate in the release."""
     abort = abort_of(status)
     if abort is not None and abort.analysis == gate.name:
         return ending(status)
@@ -96,7 +96,7 @@ def _hold(status: ReleaseStatus, held: Event) -> Iterator[TimelineEntry]:
 
 
 def _overtaken(status: ReleaseStatus, gate: AnalysisRef) -> Event | None:
-    """What made the release end a run without a verdict."""
+    """The event that made the release end a run without a verdict."""
     start = began(status, gate)
     if start is None or not gate.status.phase.completed or gate.status.completed_at is not None:
         return None

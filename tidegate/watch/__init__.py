@@ -1,16 +1,25 @@
 """The Rollout object as a way to its release: what an object asks for, decided from it and the release alone. Pure."""
 
-from tidegate.watch.commands import Ask, Decision, EmitWarning, Leave, Release, RunState, SendUpdate, StartRelease
+from tidegate.watch.commands import (
+    Command,
+    Decision,
+    EmitWarning,
+    Release,
+    ReleaseClaims,
+    RunState,
+    SendUpdate,
+    StartRelease,
+)
 from tidegate.watch.decide import decide, decide_deleted
 from tidegate.watch.request import release_request
 from tidegate.watch.services import decide_services, service_names
 
 __all__ = [
-    "Ask",
+    "Command",
     "Decision",
     "EmitWarning",
-    "Leave",
     "Release",
+    "ReleaseClaims",
     "RunState",
     "SendUpdate",
     "StartRelease",

@@ -1,4 +1,4 @@
-"""What goes into a decision about a Rollout object, and what comes out of it."""
+"""Inputs and outputs of a decision about a Rollout object."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tidegate.contract import Compensation, CompensationState, Message, ReleaseS
 
 
 class RunState(StrEnum):
-    """How the newest run of a release stands."""
+    """State of the latest run of a release."""
 
     RUNNING = "running"
     ENDED = "ended"  # by itself, well or not
@@ -18,27 +18,27 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True)
 class Release:
-    """The newest release of a Rollout: how its run stands, and what it says of itself."""
+    """The latest release of a Rollout: state of its run, and its status."""
 
     state: RunState
     status: ReleaseStatus
 
     @property
     def known(self) -> RolloutObject | None:
-        """The object as the release knows it; None while it has not seen any."""
+        """The object as the release last read or wrote it; None before that."""
         return self.status.object
 
     @property
     def is_open(self) -> bool:
-        """Whether it is still on its way: it runs, is neither done nor being undone, and so can be spoken to."""
+        """True while it takes messages: it runs, is not finished and is not being aborted."""
         status = self.status
         return self.state is RunState.RUNNING and status.finished_at is None and not status.aborting
 
     @property
-    def is_left_undone(self) -> bool:
-        """Whether it is over before what it did was brought to its end or taken back: nobody looks after its traffic.
+    def needs_recovery(self) -> bool:
+        """True when the run is over, but its traffic was neither promoted nor restored.
 
-        One that was stopped never could; of one that ended by itself its own last word counts.
+        A stopped run could do neither. For a run that ended by itself, its status decides.
         """
         if self.state is not RunState.ENDED:
             return self.state is RunState.STOPPED
@@ -50,52 +50,47 @@ class Release:
 
 @dataclass(frozen=True)
 class StartRelease:
-    """Ask for a release of the object as it stands. `key` is the same for everybody who sees the same cause.
+    """Start a release of the object as it is."""
 
-    `full` asks to promote it past all steps at once, `by` says who did, where it was not who wrote the spec. `aborted`
-    asks for no other attempt of a version that was given up, but that what stands follows the spec. `unheard` are flags
-    of the status that stand as a person's word about this version, and that no release has heard.
-    """
-
-    key: str
+    key: str  # id of the cause: the same in every process that finds it
     reason: str
-    full: bool = False
-    by: str = ""
-    aborted: bool = False
-    unheard: tuple[str, ...] = ()
+    full: bool = False  # promote past all steps at once
+    by: str = ""  # empty: the writer of the spec
+    aborted: bool = False  # no other attempt of an aborted version; the rest of its spec is carried out
+    ignored_flags: tuple[str, ...] = ()  # set flags of the status that are requests no release has acted on
 
 
 @dataclass(frozen=True)
 class SendUpdate:
-    """Say something to one run. `update_id` is the same for everybody who sees the same cause."""
+    """Send an update to one run."""
 
     run_id: str
     update: Update
-    update_id: str
+    update_id: str  # id of the cause: the same in every process that finds it
     message: Message
 
 
 @dataclass(frozen=True)
 class EmitWarning:
-    """Say in the cluster that something that the object asks for is not done now. `about` is the cause of it."""
+    """Write a warning Event: a request of the object is not carried out now."""
 
-    about: str
+    about: str  # the cause
     message: str
 
 
 @dataclass(frozen=True)
-class Leave:
-    """Let what the Rollout object of that uid had claimed serve again without it: it was deleted."""
+class ReleaseClaims:
+    """Release the objects that the deleted Rollout of that uid had claimed."""
 
     uid: str
 
 
-Ask = StartRelease | SendUpdate | EmitWarning | Leave
+Command = StartRelease | SendUpdate | EmitWarning | ReleaseClaims
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What an object asks for, in order, and whether to look again although nothing changes in the object."""
+    """Commands, in order."""
 
-    asks: tuple[Ask, ...] = ()
-    look_again: bool = False
+    commands: tuple[Command, ...] = ()
+    requeue: bool = False  # decide again although the object does not change

@@ -1,9 +1,9 @@
-"""What a Rollout object asks of its release: the object and the release's own account, compared.
+"""Decides what a Rollout object requests of its release, from the object and the release's status.
 
-The release writes `.status` as well, so a field of it speaks only where it differs both from what the release wrote
-last and from how the release stands now, and where the API server says that somebody else wrote it (law 12). Every ask
-has an id made of what caused it, which is what the object asks for and what its release was doing then, and so counts
-once however often, and by however many, it is found.
+The release writes `.status` as well. So a field of it is a request only where it differs both from the release's last
+write and from the release's state, and where the API server recorded another writer (law 12). Every command has an id
+made of its cause: the requested version, and the state of the release at that time. So it counts once, however often
+and by however many processes it is found.
 """
 
 from __future__ import annotations
@@ -24,16 +24,25 @@ from tidegate.contract import (
     Update,
 )
 from tidegate.manifests.workload import reference_of
-from tidegate.watch.commands import Ask, Decision, EmitWarning, Leave, Release, RunState, SendUpdate, StartRelease
-from tidegate.watch.request import is_word, mapping, spec_written_at, writer_of
+from tidegate.watch.commands import (
+    Command,
+    Decision,
+    EmitWarning,
+    Release,
+    ReleaseClaims,
+    RunState,
+    SendUpdate,
+    StartRelease,
+)
+from tidegate.watch.request import is_external_write, mapping, spec_written_at, writer_of
 from tidegate.watch.status_fields import (
-    abort_asked,
-    asks_of_status,
+    abort_command,
     is_abort,
     is_abort_set,
     is_set,
     is_since,
     is_taken_back,
+    status_commands,
     unrecorded,
 )
 
@@ -43,10 +52,10 @@ STOPPED: Final = "recovery: its release was stopped from outside and could not u
 
 
 def decide(rollout: Mapping[str, Any], release: Release | None, *, recheck: bool = False) -> Decision:
-    """What an object asks of its newest release, None when there is none.
+    """Commands of an object for its latest release, None when there is none.
 
-    `recheck` says that the object was looked at without having changed, which is when a release that was refused for
-    what it names is tried again. Never raises, whatever stands in the object's spec and status.
+    `recheck` is set when the object did not change: then a rejected release that names missing objects is tried again.
+    Never raises, whatever is in the object's spec and status.
     """
     live = RolloutObject.of(dict(rollout))
     if mapping(rollout.get("metadata")).get("deletionTimestamp"):
@@ -56,73 +65,73 @@ def decide(rollout: Mapping[str, Any], release: Release | None, *, recheck: bool
     known = release.known
     if known is not None and known.uid and known.uid != live.uid:
         if release.state is RunState.RUNNING:
-            return Decision(decide_deleted(known.uid, release).asks, look_again=True)
+            return Decision(decide_deleted(known.uid, release).commands, requeue=True)
         return _start(live, release, "a new Rollout of that name")
     if known is None and release.state is RunState.STOPPED:
         return _after_silence(rollout, live, release)
     if known is None:
         return _beside_unknown(live, release)
     if live.generation < known.generation:
-        return Decision()  # an older sighting than the release has had itself
-    if live.asks_for != known.asks_for:
-        # A release that is being undone may be over before anything changes in the object once more.
-        # What is asked for now may be refused: an abort is one of the version under way all the same, and comes first.
-        asks = (
-            *abort_asked(rollout, live, known, release),
-            *_start(live, release, "another pod template or other steps").asks,
-            *(asks_of_status(rollout, live, known, release) if _is_overtaken(rollout, release) else ()),
+        return Decision()  # an older object than the release has read
+    if live.version != known.version:
+        # A release that is being aborted may be over before anything changes in the object once more.
+        # The newer version may be rejected: an abort is for the version under way all the same, and comes first.
+        commands = (
+            *abort_command(rollout, live, known, release),
+            *_start(live, release, "another pod template or other steps").commands,
+            *(status_commands(rollout, live, known, release) if _is_overtaken(rollout, release) else ()),
         )
-        return Decision(asks, look_again=release.state is RunState.RUNNING and release.status.aborting)
-    if release.is_left_undone:
+        return Decision(commands, requeue=release.state is RunState.RUNNING and release.status.aborting)
+    if release.needs_recovery:
         return _recover(rollout, live, known, release)
     if release.state is RunState.ENDED:
         return _after(rollout, live, known, release, recheck)
-    return Decision(tuple(_to_running(rollout, live, known, release)), look_again=_may_be_new(rollout, known, release))
+    return Decision(tuple(_to_running(rollout, live, known, release)), requeue=_may_be_new(rollout, known, release))
 
 
 def _is_overtaken(rollout: Mapping[str, Any], release: Release) -> bool:
-    """Whether another client asked for the version under way after the spec was written: it does not make way."""
-    written, asked = spec_written_at(rollout), release.status.asked_at
-    if written is None or asked is None or reference_of(rollout) is not None:
+    """True when another client requested the version under way after the spec was written: it is not superseded."""
+    written, requested = spec_written_at(rollout), release.status.requested_at
+    if written is None or requested is None or reference_of(rollout) is not None:
         return False
-    return release.is_open and not release.status.aborting and asked > written
+    return release.is_open and not release.status.aborting and requested > written
 
 
 def _may_be_new(rollout: Mapping[str, Any], known: RolloutObject, release: Release) -> bool:
-    """Whether an abort stands that stood before the version, as far as its release knows by now.
+    """True when an abort flag is set that the release read with its request.
 
-    It takes that one away before it gives the version any traffic; one that comes right after that looks the same to
-    whoever asks the release in this moment.
+    The release removes that flag before it gives the version any traffic. A flag that is set right after that looks the
+    same in the release's status until then.
     """
-    stands = mapping(rollout.get("status")).get("abort") is True
-    return release.is_open and stands and known.status.get("abort") is True
+    is_set_now = mapping(rollout.get("status")).get("abort") is True
+    return release.is_open and is_set_now and known.status.get("abort") is True
 
 
 def decide_deleted(uid: str, release: Release | None) -> Decision:
-    """What follows from the end of the object of that uid: for its release, and then for what it had claimed.
+    """Commands after the deletion of the object of that uid: for its release, and then for the objects it had claimed.
 
-    A release that is being undone still writes Services until the traffic is back.
+    A release that is being aborted still writes Services until the traffic is back.
     """
     if not uid:
         return Decision()
     known = release.known if release is not None else None
     if release is None or known is None or known.uid != uid or release.state is not RunState.RUNNING:
-        return Decision((Leave(uid),))
+        return Decision((ReleaseClaims(uid),))
     if release.is_open:
-        said = Message(reason=DELETED)
-        return Decision((SendUpdate(release.status.run_id, Update.ABORT, f"deleted-{uid}", said),), look_again=True)
+        message = Message(reason=DELETED)
+        return Decision((SendUpdate(release.status.run_id, Update.ABORT, f"deleted-{uid}", message),), requeue=True)
     back = any(
         each.name == Compensation.TRAFFIC and each.state is not CompensationState.RUNNING
         for each in release.status.compensations
     )
-    return Decision((Leave(uid),)) if back else Decision(look_again=True)
+    return Decision((ReleaseClaims(uid),)) if back else Decision(requeue=True)
 
 
 def _without_release(rollout: Mapping[str, Any], live: RolloutObject) -> Decision:
-    """Temporal forgets a release some time after its end, and another controller may have been here before.
+    """Decision without a release: Temporal has deleted it, or another controller was here before.
 
-    A version that is stable needs no release. One that was aborted gets no other attempt by itself; what else its spec
-    says since, such as a number of pods, is carried out.
+    A stable version needs no release. An aborted version gets no other attempt by itself; the rest of its spec, such as
+    the number of pods, is carried out.
     """
     status = mapping(rollout.get("status"))
     converged = status.get("phase") == "Healthy" and status.get("stableRS") == status.get("currentPodHash")
@@ -135,25 +144,27 @@ def _without_release(rollout: Mapping[str, Any], live: RolloutObject) -> Decisio
 
 
 def _beside_unknown(live: RolloutObject, release: Release) -> Decision:
-    """The release saw no object: it is about to look, or it was asked for by another client before there was one."""
+    """Decision for a release without an object: it is about to read it, or another client requested it before there was
+    one.
+    """
     status = release.status
     if release.state is RunState.RUNNING and not status.desired_hash:
-        return Decision(look_again=True)
+        return Decision(requeue=True)
     if release.state is RunState.RUNNING and _brings_out(live, status):
         return Decision()
     return _start(live, release, "a Rollout that its last release did not know")
 
 
 def _recover(rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject, release: Release) -> Decision:
-    """Nobody looks after what the release did. A version that is not to be brought out any more is put back only.
+    """Decision for a release that left traffic behind. A version that is no longer requested is only put back.
 
-    What a person said of it since, nobody could hear: that is heard now.
+    Requests that were patched meanwhile count now.
     """
     if not release.status.aborting and is_abort_set(rollout, live, known):
         return _start_and_abort(live, release)
     again = tuple(_again(rollout, live, known, release))
     return Decision(
-        again if any(isinstance(ask, StartRelease) for ask in again) else (*again, *_recovery(live, release).asks)
+        again if any(isinstance(each, StartRelease) for each in again) else (*again, *_recovery(live, release).commands)
     )
 
 
@@ -169,12 +180,14 @@ def _recovery(live: RolloutObject, release: Release) -> Decision:
 
 
 def _start_and_abort(live: RolloutObject, release: Release) -> Decision:
-    """Start over, and say the abort that stands: traffic, pods, incident and revert follow as on any abort."""
-    return Decision((StartRelease(_cause(live, release), STOPPED, unheard=("abort",)),), look_again=True)
+    """Start again with the abort that is set: traffic, pods, incident and revert follow as on any abort."""
+    return Decision((StartRelease(_cause(live, release), STOPPED, ignored_flags=("abort",)),), requeue=True)
 
 
 def _after_silence(rollout: Mapping[str, Any], live: RolloutObject, release: Release) -> Decision:
-    """A release was stopped, and cannot tell what it heard. An abort of a version that was not given up was not."""
+    """Decision for a stopped release without an object. An abort flag on a version that was not aborted is still a
+    request.
+    """
     found = mapping(rollout.get("status"))
     if found.get("abort") is True and found.get("phase") != "Degraded" and is_abort(rollout):
         return _start_and_abort(live, release)
@@ -184,7 +197,7 @@ def _after_silence(rollout: Mapping[str, Any], live: RolloutObject, release: Rel
 def _after(
     rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject, release: Release, recheck: bool
 ) -> Decision:
-    """A release of this version has ended."""
+    """Decision for a release of this version that has ended."""
     status = release.status
     if status.phase is RolloutPhase.HEALTHY:
         if live.generation > known.generation and _brings_out(live, status):
@@ -193,7 +206,7 @@ def _after(
     if status.is_refused:
         if live.generation > known.generation:
             return _start(live, release, "a corrected spec")
-        return _start(live, release, "refused before, looked at again") if recheck else Decision()
+        return _start(live, release, "refused before, checked again") if recheck else Decision()
     again = tuple(_again(rollout, live, known, release)) or tuple(_no_restart(rollout))
     if again or live.generation <= known.generation or not status.aborting:
         return Decision(again)
@@ -202,55 +215,57 @@ def _after(
 
 def _to_running(
     rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject, release: Release
-) -> Iterator[Ask]:
+) -> Iterator[Command]:
     status = release.status
-    if status.aborting:  # which has to come to its end first; whoever asks waits for that
+    if status.aborting:  # which has to end first; the request waits for that
         yield from _again(rollout, live, known, release)
         return
     if live.generation > known.generation and _brings_out(live, status):
-        yield from _start(live, release, "a spec that changed beside template and steps").asks
+        yield from _start(live, release, "a spec that changed beside template and steps").commands
     if release.is_open:
         if is_since(live, known):
-            yield from asks_of_status(rollout, live, known, release)
+            yield from status_commands(rollout, live, known, release)
         yield from _pause(rollout, live, status)
 
 
-def _again(rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject, release: Release) -> Iterator[Ask]:
-    """What brings an aborted version out all the same: promote --full, which skips its steps now, or a retry.
+def _again(
+    rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject, release: Release
+) -> Iterator[Command]:
+    """Start an aborted version again: by promote --full, which skips its steps, or by a retry.
 
-    The cause is what was said after the abort of that run, which had been asked for by the same spec.
+    The cause is a patch after the abort of that run, which was requested with the same spec.
     """
     if not is_since(live, known):
         return
     if is_set(rollout, known, "promoteFull"):
-        if is_word(rollout, "promoteFull"):
+        if is_external_write(rollout, "promoteFull"):
             by = writer_of(rollout, "status", "promoteFull")
             yield StartRelease(
-                f"promote-full-{live.uid}-{_moment(release)}", ObjectField.PROMOTE_FULL, full=True, by=by
+                f"promote-full-{live.uid}-{_run_key(release)}", ObjectField.PROMOTE_FULL, full=True, by=by
             )
         yield from unrecorded(rollout, live, "promoteFull")
     elif known.status.get("abort") is True and is_taken_back(rollout):
-        yield StartRelease(f"retry-{live.uid}-{_moment(release)}", f"retry by {writer_of(rollout, 'status', 'abort')}")
+        yield StartRelease(f"retry-{live.uid}-{_run_key(release)}", f"retry by {writer_of(rollout, 'status', 'abort')}")
 
 
-def _pause(rollout: Mapping[str, Any], live: RolloutObject, status: ReleaseStatus) -> Iterator[Ask]:
-    wanted, paused = mapping(rollout.get("spec")).get("paused") is True, status.manual_pause
-    said = Message(by=writer_of(rollout, "spec", "paused"), reason=ObjectField.PAUSED, field=ObjectField.PAUSED)
+def _pause(rollout: Mapping[str, Any], live: RolloutObject, status: ReleaseStatus) -> Iterator[Command]:
+    is_paused, paused = mapping(rollout.get("spec")).get("paused") is True, status.manual_pause
+    message = Message(by=writer_of(rollout, "spec", "paused"), reason=ObjectField.PAUSED, field=ObjectField.PAUSED)
     about = f"{live.uid}-{live.generation}"
-    if wanted and paused is None:
-        yield SendUpdate(status.run_id, Update.PAUSE, f"pause-{about}", said)
-    elif not wanted and paused is not None and paused.field is ObjectField.PAUSED:
-        yield SendUpdate(status.run_id, Update.RESUME, f"resume-{about}", said)
+    if is_paused and paused is None:
+        yield SendUpdate(status.run_id, Update.PAUSE, f"pause-{about}", message)
+    elif not is_paused and paused is not None and paused.field is ObjectField.PAUSED:
+        yield SendUpdate(status.run_id, Update.RESUME, f"resume-{about}", message)
 
 
-def _restart(rollout: Mapping[str, Any], live: RolloutObject, release: Release) -> Iterator[Ask]:
-    """Pods are restarted by a release; where none is under way, by one of the version that is stable already."""
-    at, done = restart_due(rollout), release.status.restarted_at
-    if at is not None and (done is None or done < at):
-        yield StartRelease(f"restart-{live.uid}-{at.isoformat()}-{_moment(release)}", "spec.restartAt")
+def _restart(rollout: Mapping[str, Any], live: RolloutObject, release: Release) -> Iterator[Command]:
+    """Start a release for `spec.restartAt`, of the stable version where no release is under way."""
+    at, restarted = restart_due(rollout), release.status.restarted_at
+    if at is not None and (restarted is None or restarted < at):
+        yield StartRelease(f"restart-{live.uid}-{at.isoformat()}-{_run_key(release)}", "spec.restartAt")
 
 
-def _no_restart(rollout: Mapping[str, Any]) -> Iterator[Ask]:
+def _no_restart(rollout: Mapping[str, Any]) -> Iterator[Command]:
     if at := restart_due(rollout):
         yield EmitWarning(
             f"restart-{at.isoformat()}",
@@ -264,24 +279,24 @@ def _start(live: RolloutObject, release: Release | None, reason: str, *, aborted
 
 
 def _cause(live: RolloutObject, release: Release | None) -> str:
-    """What the object asks for, and after what.
+    """Id of a requested version in the state of its release.
 
-    A generation does not say it: the template of a Deployment changes without it. Neither does what is asked for: it
-    may be asked for again after something else, by the same run.
+    A generation is not enough: the template of a Deployment changes without it. Nor is the version: it may be requested
+    again after another one, by the same run.
     """
-    asked = f"{live.uid}-{live.generation}-{live.template_hash}-{live.step_hash}"
-    return asked if release is None else f"{asked}-{_moment(release)}"
+    version = f"{live.uid}-{live.generation}-{live.template_hash}-{live.step_hash}"
+    return version if release is None else f"{version}-{_run_key(release)}"
 
 
-def _moment(release: Release) -> str:
-    """Where in the life of a Rollout something was asked for: in or after which run, and which version of it.
+def _run_key(release: Release) -> str:
+    """Id of a time in the life of a Rollout: in or after which run, and which version of it.
 
-    What a run turned down while it was ending, or could not take up any more, it remembers after its end.
+    A run keeps its status after its end. So a request that it rejected while it was ending is another one after it.
     """
     where = "in" if release.state is RunState.RUNNING else "after"
     return f"{where}-{release.status.run_id}-{release.status.versions}"
 
 
 def _brings_out(live: RolloutObject, status: ReleaseStatus) -> bool:
-    """Whether the release is about the version in the object: another client may have asked for another one."""
-    return status.version == live.asks_for
+    """True when the release is about the version in the object; another client may have requested another one."""
+    return status.version == live.version

@@ -1,6 +1,6 @@
-"""Services of a Rollout that no release is under way for: one that lost its hash is to get it back.
+"""Services of a Rollout without a release under way: a Service that lost its hash gets it back.
 
-Argo's controller puts it back at its next look; here that is a release of what is stable already.
+Argo's controller puts the hash back in its next reconciliation. Here a release of the stable version does.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def service_names(rollout: Mapping[str, Any]) -> tuple[str, ...]:
 def decide_services(
     rollout: Mapping[str, Any], release: Release | None, services: Mapping[str, Mapping[str, Any]]
 ) -> Decision:
-    """What Services ask for, that were found by the names above, while no release is under way. Never raises.
+    """Commands for the Services of those names, while no release is under way. Never raises.
 
-    The version of the Service is part of the cause: each time that somebody takes the hash away is another one.
+    The resourceVersion of the Service is part of the cause: each removal of the hash is another cause.
     """
     live, status = RolloutObject.of(dict(rollout)), mapping(rollout.get("status"))
     if release is not None and release.state is not RunState.ENDED:

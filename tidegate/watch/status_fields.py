@@ -1,6 +1,6 @@
-"""What a person patched into the `.status` of a Rollout object: abort, the end of an abort, promote, promote --full.
+"""Requests in the `.status` of a Rollout object: abort, retry, promote, promote --full.
 
-A field counts where the API server records that somebody else than a release wrote it (law 12).
+A field counts where the API server recorded another writer than a release (law 12).
 """
 
 from __future__ import annotations
@@ -10,34 +10,36 @@ from typing import Any
 
 from tidegate.contract import Message, ObjectField, ReleaseStatus, RolloutObject, StepState, Update
 from tidegate.report import pause_conditions
-from tidegate.watch.commands import Ask, EmitWarning, Release, SendUpdate
-from tidegate.watch.request import is_recorded, is_word, mapping, writer_of
+from tidegate.watch.commands import Command, EmitWarning, Release, SendUpdate
+from tidegate.watch.request import is_external_write, is_recorded, mapping, writer_of
 
 
-def asks_of_status(
+def status_commands(
     rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject, release: Release
-) -> Iterator[Ask]:
-    """What a person patched into `.status`: abort, which comes first, promote --full, or promote.
+) -> Iterator[Command]:
+    """Commands from fields of `.status`: abort, which comes first, promote --full, or promote.
 
-    A promotion counts for the version that the object named when it was said: the one under way may have come since.
+    A promotion counts for the version that the object named when it was patched: the one under way may be newer.
     """
     status = release.status
-    if asks := tuple(abort_asked(rollout, live, known, release)):
-        yield from asks
+    if commands := tuple(abort_command(rollout, live, known, release)):
+        yield from commands
         return
     if status.promoted_full or not _names(rollout, status):
         return
     to_the_end = _jumps_to_the_end(rollout, known, status)
-    if to_the_end or (is_set(rollout, known, "promoteFull") and is_word(rollout, "promoteFull")):
+    if to_the_end or (is_set(rollout, known, "promoteFull") and is_external_write(rollout, "promoteFull")):
         name = "currentStepIndex" if to_the_end else "promoteFull"
         field = None if to_the_end else ObjectField.PROMOTE_FULL
         by = writer_of(rollout, "status", name)
-        said = Message(full=True, by=by, reason=f"status.{name}", versions=status.begun, field=field)
-        yield SendUpdate(status.run_id, Update.PROMOTE, f"promote-full-{live.uid}-{status.versions}", said)
+        message = Message(full=True, by=by, reason=f"status.{name}", versions=status.version_number, field=field)
+        yield SendUpdate(status.run_id, Update.PROMOTE, f"promote-full-{live.uid}-{status.versions}", message)
     elif (cause := _promoted(rollout, known, status)) is not None:
-        name, moment = cause
-        said = Message(by=writer_of(rollout, "status", name), reason=f"status.{name}", versions=status.begun)
-        yield SendUpdate(status.run_id, Update.PROMOTE, f"promote-{live.uid}-{moment}", said)
+        name, started = cause
+        message = Message(
+            by=writer_of(rollout, "status", name), reason=f"status.{name}", versions=status.version_number
+        )
+        yield SendUpdate(status.run_id, Update.PROMOTE, f"promote-{live.uid}-{started}", message)
     elif is_set(rollout, known, "promoteFull"):
         yield from unrecorded(rollout, live, "promoteFull")
     elif known.status.get("currentStepIndex") is not None and _skips(rollout, status):
@@ -45,73 +47,74 @@ def asks_of_status(
 
 
 def _names(rollout: Mapping[str, Any], status: ReleaseStatus) -> bool:
-    """Whether the version that a release brings out is the one that the object's `.status` tells of, if of any."""
-    said = mapping(rollout.get("status"))
-    named = (said.get("currentPodHash"), said.get("currentStepHash"))
+    """True when the object's `.status` names the version that the release brings out, or none."""
+    found = mapping(rollout.get("status"))
+    named = (found.get("currentPodHash"), found.get("currentStepHash"))
     return not named[0] or named == (status.desired_hash, status.step_hash)
 
 
-def abort_asked(
+def abort_command(
     rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject, release: Release
-) -> Iterator[Ask]:
-    """The abort of the version under way, where a person set it."""
+) -> Iterator[Command]:
+    """The abort of the version under way, where an operator set it."""
     status = release.status
     if release.is_open and is_abort_set(rollout, live, known):
-        said = Message(by=writer_of(rollout, "status", "abort"), reason="status.abort")
-        yield SendUpdate(status.run_id, Update.ABORT, f"abort-{live.uid}-{status.versions}", said)
+        message = Message(by=writer_of(rollout, "status", "abort"), reason="status.abort")
+        yield SendUpdate(status.run_id, Update.ABORT, f"abort-{live.uid}-{status.versions}", message)
 
 
 def is_abort_set(rollout: Mapping[str, Any], live: RolloutObject, known: RolloutObject) -> bool:
-    """Whether a person set the abort since the release looked first."""
+    """True when an operator set the abort since the release's first read."""
     return is_since(live, known) and is_set(rollout, known, "abort") and is_abort(rollout)
 
 
 def is_set(rollout: Mapping[str, Any], known: RolloutObject, flag: str) -> bool:
-    """Whether a flag stands that did not when the release looked first, and that it did not write itself since."""
+    """True when a flag is set that was not at the release's first read, and that the release did not write since."""
     return mapping(rollout.get("status")).get(flag) is True and known.status.get(flag) is not True
 
 
 def is_abort(rollout: Mapping[str, Any]) -> bool:
-    """Whether the flag is a person's.
+    """True when the abort flag is an operator's.
 
-    Where nobody recorded who wrote it, it is one unless its time stands beside it, which only releases write.
+    Without a record of its writer, it is one unless `abortedAt` is set, which only releases write.
     """
     if is_recorded(rollout, "abort"):
-        return is_word(rollout, "abort")
+        return is_external_write(rollout, "abort")
     return mapping(rollout.get("status")).get("abortedAt") is None
 
 
 def is_taken_back(rollout: Mapping[str, Any]) -> bool:
-    """Whether a person took the abort back, for another attempt.
+    """True when an operator removed the abort, for another attempt.
 
-    A release takes it away, and never says false; where it is gone, the rest stands as the aborted release left it.
+    A release removes the flag, and never writes false. Where the flag is absent, `phase` is as the aborted release left
+    it.
     """
     found = mapping(rollout.get("status"))
     if found.get("abort") is None:
         return found.get("phase") == "Degraded"
-    return found.get("abort") is False and (is_word(rollout, "abort") or not is_recorded(rollout, "abort"))
+    return found.get("abort") is False and (is_external_write(rollout, "abort") or not is_recorded(rollout, "abort"))
 
 
-def unrecorded(rollout: Mapping[str, Any], live: RolloutObject, field: str) -> Iterator[Ask]:
-    """Nothing gets more traffic because of a field that nobody is known to have written (law 4)."""
+def unrecorded(rollout: Mapping[str, Any], live: RolloutObject, field: str) -> Iterator[Command]:
+    """A warning that a field without a recorded writer is no request: it must not bring more traffic (law 4)."""
     if not is_recorded(rollout, field):
         yield EmitWarning(
             f"unrecorded-{field}-{live.generation}-{live.template_hash}",
             f"status.{field} is not taken for an operator's request: the object keeps no record of who wrote it "
-            "(metadata.managedFields); say it with tidegate promote",
+            "(metadata.managedFields); use tidegate promote",
         )
 
 
 def _promoted(rollout: Mapping[str, Any], known: RolloutObject, status: ReleaseStatus) -> tuple[str, str] | None:
-    """The field by which somebody promoted, and the moment at which what ends by it began; None when nobody did.
+    """The field by which an operator promoted, and the start of the wait that it ends; None without a promotion.
 
-    The plugin clears the pause and moves the index in one patch where an analysis was inconclusive: the moment is the
+    Argo's plugin clears the pause and moves the index in one patch where an analysis was inconclusive. The start is the
     pause's then, so that it is one promotion.
     """
     found, pause = mapping(rollout.get("status")), pause_conditions(status)
-    skips = _skips(rollout, status) and is_word(rollout, "currentStepIndex")
+    skips = _skips(rollout, status) and is_external_write(rollout, "currentStepIndex")
     if pause is not None:
-        # The release takes both away at once: only somebody else leaves `controllerPause` without its conditions.
+        # The release removes both at once: only another writer leaves `controllerPause` without its conditions.
         cleared = not found.get("pauseConditions") and found.get("controllerPause") is True
         if known.status.get("pauseConditions") == pause and (cleared or skips):
             return "pauseConditions", str(pause[0]["startTime"])
@@ -125,25 +128,25 @@ def _promoted(rollout: Mapping[str, Any], known: RolloutObject, status: ReleaseS
 
 
 def _skips(rollout: Mapping[str, Any], status: ReleaseStatus) -> bool:
-    """Whether the index stands beyond where the release is, which it never writes itself."""
+    """True when the index is beyond the release's step, which a release never writes."""
     index = mapping(rollout.get("status")).get("currentStepIndex")
     return isinstance(index, int) and status.step_index is not None and index > status.step_index
 
 
 def _jumps_to_the_end(rollout: Mapping[str, Any], known: RolloutObject, status: ReleaseStatus) -> bool:
-    """Argo's --skip-all-steps: beyond all steps, of which more than the one under way was left."""
-    if "currentStepIndex" not in known.status or not is_word(rollout, "currentStepIndex"):
+    """True for Argo's --skip-all-steps: the index is beyond all steps, and more than the current one was left."""
+    if "currentStepIndex" not in known.status or not is_external_write(rollout, "currentStepIndex"):
         return False
-    left, index = len(status.steps) - (status.step_index or 0), mapping(rollout["status"]).get("currentStepIndex")
-    return _skips(rollout, status) and index == len(status.steps) and left > 1
+    remaining, index = len(status.steps) - (status.step_index or 0), mapping(rollout["status"]).get("currentStepIndex")
+    return _skips(rollout, status) and index == len(status.steps) and remaining > 1
 
 
 def is_since(live: RolloutObject, known: RolloutObject) -> bool:
-    """Whether the object was seen at or after the release's last write.
+    """True when the object was read at or after the release's last write.
 
-    The API server promises an order only within a cluster's storage, where versions are decimal numbers; what is none
-    is compared for nothing, as an old sighting taken for a new one would speak for nobody.
+    The API server promises an order only within a cluster's storage, where versions are decimal numbers. Other versions
+    are only compared for equality, as an old object must not count as a new one.
     """
-    if not (live.version.isdecimal() and known.version.isdecimal()):
-        return live.version == known.version
-    return int(live.version) >= int(known.version)
+    if not (live.resource_version.isdecimal() and known.resource_version.isdecimal()):
+        return live.resource_version == known.resource_version
+    return int(live.resource_version) >= int(known.resource_version)

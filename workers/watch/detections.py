@@ -1,8 +1,8 @@
-"""CrowdStrike Falcon's detections: what one says, whether it is genuine, and the release that it ends.
+"""CrowdStrike Falcon's detections: content, signature, and the release that one ends.
 
 Falcon's webhook signs with HMAC-SHA256 over body and time of delivery, in base64, in the headers named below
-(https://docs.axonius.com/docs/crowdstrike-webhook tells of the headers). What stands in the body is said in the
-workflow of Falcon Fusion that sends it: `deploy/security/falcon.md`.
+(https://docs.axonius.com/docs/crowdstrike-webhook describes the headers). The workflow of Falcon Fusion that sends it
+defines the body: `deploy/security/falcon.md`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 
 
 class Detection(BaseModel):
-    """What was seen on a pod. Anything else in the body is ignored."""
+    """A detection on a pod. Other fields of the body are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=2000)
 
@@ -44,7 +44,7 @@ class Detection(BaseModel):
 
     @property
     def reason(self) -> str:
-        """In one line, for the release, the incident and the people who are told."""
+        """One line for the release, the incident and notifications."""
         severity = f"{self.severity} " if self.severity else ""
         text = f": {self.description}" if self.description else ""
         where = f" ({self.url})" if self.url else ""
@@ -52,7 +52,7 @@ class Detection(BaseModel):
 
 
 def is_genuine(key: str, body: bytes, timestamp: str, signature: str, *, now: datetime, oldest: timedelta) -> bool:
-    """Whether whoever has `key` signed this body at this time (RFC 3339), not longer ago than `oldest`."""
+    """True when the owner of `key` signed this body at this time (RFC 3339), not longer ago than `oldest`."""
     try:
         age = now - datetime.fromisoformat(timestamp)
     except (ValueError, TypeError):  # TypeError: a time without a zone

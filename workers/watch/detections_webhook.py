@@ -45,17 +45,17 @@ class DetectionsWebhook:
         try:
             if not await self._genuine(request, body):
                 log.warning("detection refused", remote=request.remote, why="signature or time")
-                return _say(401, "the signature does not fit the body, or it is too old")
-            return _say(200, await self._act(Detection.model_validate_json(body)))
+                return _response(401, "the signature does not fit the body, or it is too old")
+            return _response(200, await self._act(Detection.model_validate_json(body)))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"])) or "the body"
-            return _say(400, f"{where}: {first['msg']}")
+            return _response(400, f"{where}: {first['msg']}")
         except RefusedError as error:
-            return _say(200, error.message)
+            return _response(200, error.message)
         except (TidegateError, ApplicationError) as error:
             log.warning("detection not dealt with yet", why=error.message)
-            return _say(503, "try again: something that has to be asked does not answer")
+            return _response(503, "try again: a system behind it does not answer")
 
     async def _genuine(self, request: web.Request, body: bytes) -> bool:
         given = [request.headers.get(name, "") for name in (TIMESTAMP, SIGNATURE)]
@@ -68,5 +68,5 @@ class DetectionsWebhook:
         return False
 
 
-def _say(status: int, message: str) -> web.Response:
+def _response(status: int, message: str) -> web.Response:
     return web.json_response({"message": message}, status=status)

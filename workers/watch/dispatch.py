@@ -1,4 +1,4 @@
-"""One Rollout object at a time: ask its release how it stands, decide, and say what the object asks for."""
+"""Dispatch of one Rollout object: read its release's status, decide, and carry out the commands."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from activities.kubernetes.workloads import Workloads, with_template
 from tidegate.client import RefusedError, RolloutRef, TidegateClient
 from tidegate.contract import ErrorType, WorkloadTemplate
 from tidegate.watch import (
-    Ask,
+    Command,
     Decision,
     EmitWarning,
-    Leave,
+    ReleaseClaims,
     RunState,
     SendUpdate,
     StartRelease,
@@ -35,7 +35,7 @@ NOT_NOW: Final = "NotDone"
 
 @dataclass(frozen=True)
 class ObservedRollout:
-    """A Rollout as it was seen last; `object` is None when it is to be read, `missing` it was from a list of all."""
+    """The last known state of a Rollout; `object` is None when it is to be read, `missing`: a list lacked it."""
 
     object: Object | None
     missing: bool = False
@@ -44,7 +44,7 @@ class ObservedRollout:
 
 
 class RolloutDispatcher:
-    """Answers for the Rollouts of one cluster. Remembers nothing: two of them say the same, and it counts once."""
+    """Carries out the commands of the Rollouts of one cluster. It has no state: those of two dispatchers count once."""
 
     def __init__(self, cluster: Cluster, client: TidegateClient, name: str) -> None:
         """`name` is the cluster's in requests and workflow ids."""
@@ -53,8 +53,8 @@ class RolloutDispatcher:
         self._name = name
         self._workloads = Workloads(cluster)
 
-    async def answer(self, namespace: str, name: str, observed: ObservedRollout) -> bool:
-        """Say what the object asks for; returns whether to look again although it did not change.
+    async def dispatch(self, namespace: str, name: str, observed: ObservedRollout) -> bool:
+        """Carry out the commands of an object. True when it is to be dispatched again although it did not change.
 
         Raises TidegateError when Temporal or its workers are away, ApplicationError when the API server is.
         """
@@ -74,9 +74,9 @@ class RolloutDispatcher:
             decision = decide(with_template(found, workload), release, recheck=observed.recheck)
             if decision == Decision() and (release is None or release.state is RunState.ENDED):
                 decision = decide_services(found, release, await self._services(namespace, found))
-        again = decision.look_again
-        for ask in decision.asks:
-            again |= await self._say(rollout, found or {}, workload, ask)
+        again = decision.requeue
+        for command in decision.commands:
+            again |= await self._carry_out(rollout, found or {}, workload, command)
         return again
 
     async def _services(self, namespace: str, rollout: Object) -> dict[str, Object]:
@@ -84,44 +84,58 @@ class RolloutDispatcher:
         found = {name: await self._cluster.find(SERVICES, namespace, name) for name in service_names(rollout)}
         return {name: service for name, service in found.items() if service is not None}
 
-    async def _say(self, rollout: RolloutRef, found: Object, workload: WorkloadTemplate | None, ask: Ask) -> bool:
-        """Say one thing; returns whether what follows from it has to be looked at."""
+    async def _carry_out(
+        self, rollout: RolloutRef, found: Object, workload: WorkloadTemplate | None, command: Command
+    ) -> bool:
+        """Carry out one command. True when its consequences have to be checked."""
         try:
-            match ask:
+            match command:
                 case StartRelease():
-                    request = release_request(found, cluster=self._name, start=ask, workload=workload)
-                    handle = await self._client.start(request, key=ask.key)
-                    log.info("asked", ask="release", rollout=rollout.workflow_id, why=ask.reason, answer=handle.message)
+                    request = release_request(found, cluster=self._name, start=command, workload=workload)
+                    handle = await self._client.start(request, key=command.key)
+                    log.info(
+                        "requested",
+                        command="release",
+                        rollout=rollout.workflow_id,
+                        why=command.reason,
+                        answer=handle.message,
+                    )
                     return bool((found.get("spec") or {}).get("paused"))
                 case SendUpdate():
-                    accepted = await self._client.tell(rollout, ask)
+                    accepted = await self._client.send_update(rollout, command)
                     answer = accepted.message
                     log.info(
-                        "asked", ask=ask.update, rollout=rollout.workflow_id, why=ask.message.reason, answer=answer
+                        "requested",
+                        command=command.update,
+                        rollout=rollout.workflow_id,
+                        why=command.message.reason,
+                        answer=answer,
                     )
-                case Leave():
-                    if await self._client.let_go(rollout, ask.uid):
-                        log.info("asked", ask="let go", rollout=rollout.workflow_id, why="the Rollout was deleted")
+                case ReleaseClaims():
+                    if await self._client.let_go(rollout, command.uid):
+                        log.info(
+                            "requested", command="let go", rollout=rollout.workflow_id, why="the Rollout was deleted"
+                        )
                 case EmitWarning():
-                    await self._refuse(found, NOT_NOW, ask.about, ask.message)
+                    await self._refuse(found, NOT_NOW, command.about, command.message)
         except RefusedError as error:
             if error.kind == ErrorType.INVALID_SPEC:
-                # A generation may be refused for one thing after the other: the template of a Deployment is not its.
+                # A generation may have several rejections in turn: it does not count a Deployment's template.
                 about = f"{found['metadata'].get('generation')}/{error.message}"
                 await self._refuse(found, INVALID_SPEC, about, error.message)
             elif error.kind == ErrorType.SUPERSEDED:
-                # Somebody asked by another way later on. What else the object says is said all the same, and the
-                # release's end is a new occasion to ask.
+                # A later request came by another way. The other commands are carried out all the same, and the
+                # release's end is a new occasion for this one.
                 await self._refuse(found, NOT_NOW, f"{found['metadata'].get('generation')}/superseded", error.message)
             elif error.kind == ErrorType.REJECTED:
-                log.info("turned down, decided anew", rollout=rollout.workflow_id, why=error.message)
+                log.info("rejected, decided anew", rollout=rollout.workflow_id, why=error.message)
                 return True
             else:
                 raise
         return False
 
     async def _refuse(self, found: Object, reason: str, about: str, message: str) -> None:
-        """Say it where people look, once, and in the log when it was not said before."""
+        """Write a warning Event once, and a log line when it is new."""
         if await warn(self._cluster, found, reason, about, message):
             metadata = found["metadata"]
             log.warning("refused", reason=reason, namespace=metadata["namespace"], name=metadata["name"], why=message)

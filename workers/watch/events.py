@@ -1,4 +1,4 @@
-"""Kubernetes Events on a Rollout, for what no release can say because there is none."""
+"""Kubernetes Events on a Rollout that has no release."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _LONGEST_NAME = 253
 
 
 async def warn(cluster: Cluster, rollout: Mapping[str, Any], reason: str, about: str, message: str) -> bool:
-    """Put a warning on a Rollout unless it stands there already; returns whether it is new.
+    """Write a warning Event on a Rollout unless it exists; returns whether it is new.
 
-    `about` is what it is about, such as a generation: the same object, reason and `about` are one Event, whoever tells.
-    Raises as `Cluster` does.
+    `about` is its subject, such as a generation: the same object, reason and `about` are one Event, whichever process
+    writes it. Raises as `Cluster` does.
     """
     body = _event(rollout, reason, about, message, datetime.now(UTC))
     namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
@@ -33,7 +33,7 @@ def _event(rollout: Mapping[str, Any], reason: str, about: str, message: str, no
     metadata = rollout["metadata"]
     name, namespace, uid = (str(metadata.get(key) or "") for key in ("name", "namespace", "uid"))
     digest = hashlib.sha256(f"{uid}/{reason}/{about}".encode()).hexdigest()[:16]
-    moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    timestamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "apiVersion": EVENTS.api_version,
         "kind": EVENTS.kind,
@@ -51,7 +51,7 @@ def _event(rollout: Mapping[str, Any], reason: str, about: str, message: str, no
         "message": harmless(message).encode()[:_LONGEST_MESSAGE].decode(errors="ignore"),
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,
-        "firstTimestamp": moment,
-        "lastTimestamp": moment,
+        "firstTimestamp": timestamp,
+        "lastTimestamp": timestamp,
         "count": 1,
     }

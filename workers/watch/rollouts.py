@@ -58,17 +58,17 @@ class Watch:
         self._with_workloads: set[str] = set()  # namespaces, as wanted, whose Deployments are followed
 
     def trouble(self) -> str:
-        """Why not all objects are seen, empty when they are."""
+        """Reason why not all objects are seen, empty when they are."""
         if not self._rollouts:
             return NOT_LISTED
         return next(filter(None, (followed.trouble for followed in self._rollouts.values())), "")
 
     async def run(self) -> None:
-        """Go on until cancelled."""
+        """Watch until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for namespace in self._settings.wanted():
+            for namespace in self._settings.followed_namespaces():
                 self._follow_rollouts(namespace, tasks)
-            tasks.create_task(self._look_for_stopped(tasks))
+            tasks.create_task(self._poll_stopped(tasks))
             tasks.create_task(self._stuck.run())
 
     def _follow_rollouts(self, namespace: str, tasks: asyncio.TaskGroup) -> None:
@@ -76,7 +76,7 @@ class Watch:
 
         async def listed(listing: Listing) -> None:
             nonlocal first
-            await self._look_at_all(namespace, listing.objects, tasks, first=first)
+            await self._enqueue_all(namespace, listing.objects, tasks, first=first)
             first = False
 
         def changed(change: WatchEvent) -> None:
@@ -88,14 +88,14 @@ class Watch:
         self._rollouts[namespace] = self._follow(ROLLOUTS, namespace, _Followed(listed, changed), tasks)
 
     def _follow_workloads(self, namespace: str, tasks: asyncio.TaskGroup) -> None:
-        """Attend to a Rollout when the Deployment changes that it takes its pod template from."""
+        """Enqueue a Rollout when the Deployment of its workloadRef changes."""
 
         async def listed(listing: Listing) -> None:
-            self._attend_to_users({_key(each) for each in listing.objects}, tasks)
+            self._enqueue_users({_key(each) for each in listing.objects}, tasks)
 
         def changed(change: WatchEvent) -> None:
             if change.object is not None:
-                self._attend_to_users({_key(change.object)}, tasks)
+                self._enqueue_users({_key(change.object)}, tasks)
 
         self._follow(DEPLOYMENTS, namespace, _Followed(listed, changed), tasks)
 
@@ -105,19 +105,19 @@ class Watch:
         )
         return followed
 
-    def _attend_to_users(self, workloads: Collection[Key], tasks: asyncio.TaskGroup) -> None:
+    def _enqueue_users(self, workloads: Collection[Key], tasks: asyncio.TaskGroup) -> None:
         for key, worker in list(self._workers.items()):
             found = worker.seen
             reference = reference_of(found) if found is not None else None
             if reference is not None and (key[0], reference.name) in workloads:
                 self._enqueue(tasks, key, ObservedRollout(found))
 
-    async def _look_at_all(
+    async def _enqueue_all(
         self, namespace: str, objects: Sequence[Object], tasks: asyncio.TaskGroup, *, first: bool
     ) -> None:
-        """Attend to every object, and to every release whose object may be gone.
+        """Enqueue every object, and every release whose object may be gone.
 
-        At the `first` look those that have ended count, too: their objects may have gone while nobody looked.
+        At the `first` list, releases that have ended count, too: their objects may have been deleted without a watcher.
         """
         self._followed.set(len(objects), {"watched": namespace or "all"})
         for found in objects:
@@ -137,12 +137,12 @@ class Watch:
             return set()
         return {(each.namespace, each.name) for each in releases if ended or each.state == RUNNING}
 
-    async def _look_for_stopped(self, tasks: asyncio.TaskGroup) -> None:
-        """Attend to every Rollout whose release was terminated: nothing changes in the object then.
+    async def _poll_stopped(self, tasks: asyncio.TaskGroup) -> None:
+        """Enqueue every Rollout whose release was terminated: the object does not change then.
 
-        What was found once is found again for a while, as Temporal's records come late; it does no harm.
+        Each one is found again for a while, as Temporal's records come late; it does no harm.
         """
-        wanted = self._settings.wanted()
+        namespaces = self._settings.followed_namespaces()
         while True:
             await asyncio.sleep(self._settings.stopped_every.total_seconds())
             try:
@@ -151,7 +151,7 @@ class Watch:
                 log.warning("releases not listed: one that was terminated is noticed later", why=error.message)
                 continue
             for each in stopped:
-                if "" in wanted or each.namespace in wanted:
+                if "" in namespaces or each.namespace in namespaces:
                     self._enqueue(tasks, (each.namespace, each.name), ObservedRollout(None))
 
     def _enqueue(self, tasks: asyncio.TaskGroup, key: Key, observed: ObservedRollout) -> None:
@@ -164,7 +164,7 @@ class Watch:
         if worker is None:
             worker = self._workers[key] = _ObjectWorker(self._dispatcher, key, self._turns)
             tasks.create_task(self._until_removed(key, worker))
-        worker.tell(observed)
+        worker.update(observed)
 
     async def _until_removed(self, key: Key, worker: _ObjectWorker) -> None:
         await worker.run()
@@ -172,10 +172,9 @@ class Watch:
 
 
 class _Followed:
-    """What is done as objects are listed and change.
+    """Callbacks for the list and the changes of objects.
 
-    Attributes:
-        trouble: why changes may be missed just now, empty while none is.
+    `trouble` is the reason why changes may be missed now, empty while there is none.
     """
 
     def __init__(self, listed: Callable[[Listing], Awaitable[None]], changed: Callable[[WatchEvent], None]) -> None:
@@ -184,70 +183,70 @@ class _Followed:
         self._changed = changed
 
     async def replace(self, listing: Listing) -> None:
-        """Look at all of them."""
+        """Take the list of all objects."""
         await self._listed(listing)
 
     def change(self, change: WatchEvent) -> None:
-        """Look at one of them."""
+        """Take the change of one object."""
         self._changed(change)
 
     def is_wanted(self) -> bool:
-        """For as long as the watcher runs."""
+        """True for as long as the watcher runs."""
         return True
 
 
 class _ObjectWorker:
-    """Brings the newest state of one object to the dispatcher, again and again while it has to."""
+    """Brings the latest state of one object to the dispatcher, again when the dispatcher requires it."""
 
     def __init__(self, dispatcher: RolloutDispatcher, key: Key, turns: Turns) -> None:
         self._dispatcher = dispatcher
         self._key = key
         self._turns = turns
         self._observed = ObservedRollout(None)
-        self.seen: Object | None = None  # as it was seen last
-        self._news = asyncio.Event()
+        self.seen: Object | None = None  # as of the last event
+        self._updated = asyncio.Event()
 
-    def tell(self, observed: ObservedRollout) -> None:
-        """The object was seen, or is to be looked at."""
+    def update(self, observed: ObservedRollout) -> None:
+        """Take a new state of the object."""
         self._observed = observed
         if observed.object is not None or observed.missing:
             self.seen = observed.object
-        self._news.set()
+        self._updated.set()
 
     async def run(self) -> None:
-        """Attend until the object is gone and nothing is left to say about it."""
+        """Dispatch until the object is gone and no command is left."""
         delay = FIRST_DELAY_SECONDS
         while True:
-            if self._news.is_set():
+            if self._updated.is_set():
                 delay = FIRST_DELAY_SECONDS
-            self._news.clear()
-            again = await self._bring(self._observed)
+            self._updated.clear()
+            again = await self._dispatch(self._observed)
             if again:
                 await self._wait(delay)
                 delay = min(delay * 2, LAST_DELAY_SECONDS)
-                if not self._news.is_set() and not self._observed.deleted:
-                    # What is asked once more is asked of the object as it stands by then.
+                if not self._updated.is_set() and not self._observed.deleted:
+                    # Another attempt reads the object as it is by then.
                     self._observed = replace(self._observed, object=None)
-            elif not self._news.is_set():
+            elif not self._updated.is_set():
                 if self._observed.deleted or self.seen is None:
                     return
-                await self._news.wait()
+                await self._updated.wait()
 
     async def _wait(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
-                await self._news.wait()
+                await self._updated.wait()
         except TimeoutError:
             return
 
-    async def _bring(self, observed: ObservedRollout) -> bool:
+    async def _dispatch(self, observed: ObservedRollout) -> bool:
         namespace, name = self._key
         try:
             async with self._turns.of(namespace):
-                return await self._dispatcher.answer(namespace, name, observed)
+                return await self._dispatcher.dispatch(namespace, name, observed)
         except (TidegateError, ApplicationError) as error:
             log.warning("not answered yet", namespace=namespace, name=name, why=error.message)
-        except Exception:  # one object that nobody foresaw must not keep the others from being attended to
+        except Exception:  # an unforeseen error of one object must not stop the others
             log.exception("not answered", namespace=namespace, name=name)
         return True
 

@@ -53,6 +53,11 @@ class DatadogClient:
         answer: HttpResponse = await self._v2.query_scalar_data(body=dict(body))
         return answer
 
+    async def timeseries(self, body: Mapping[str, object]) -> HttpResponse:
+        """`POST /api/v2/query/timeseries`. Raises TransportError."""
+        answer: HttpResponse = await self._v2.query_timeseries_data(body=dict(body))
+        return answer
+
 
 class _Client(AsyncApiClient):
     """The client on top of httpx: its own sessions follow redirects with the keys on, and read without limit."""

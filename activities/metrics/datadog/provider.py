@@ -7,19 +7,16 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 from temporalio import activity
 
-from activities.metrics.datadog.batch import Ask, PendingQuery, batches, measure_batch
-from activities.metrics.datadog.client import DatadogClient
-from activities.metrics.datadog.credentials import Credentials, CredentialsError, CredentialsFinder
-from activities.metrics.datadog.request import read_question
-from activities.metrics.provider import ConfigError, Failed, MetricQuery, Outcome, ProviderRunner, RateLimitedError
+from activities.metrics.datadog.access import DatadogAccess
+from activities.metrics.datadog.batch import PendingQuery, batches, measure_batch
+from activities.metrics.datadog.credentials import CredentialsError, CredentialsFinder
+from activities.metrics.datadog.request import read_query
+from activities.metrics.provider import ConfigError, Failed, MetricQuery, Outcome, ProviderRunner
 from activities.secrets.store import NamedSecrets
-from activities.transport.errors import retry_delay
-from activities.transport.http import HttpResponse
 from activities.transport.outgoing import Outgoing
 from tidegate.analysis.reading import Reading
 from tidegate.contract import Activity, MeasureRequest
@@ -51,10 +48,9 @@ class DatadogProvider:
     ) -> None:
         """`clock` gives unix seconds; `environment` may hold DD_API_KEY, DD_APP_KEY and DD_ADDRESS, as for Argo."""
         settings = settings or DatadogSettings()
-        self._http = http
-        self._clock = clock
         self._measuring = ProviderRunner(KEY, secrets, clock)
         self._finder = CredentialsFinder(secrets, settings.credentials_path, settings.address, environment)
+        self._access = DatadogAccess(http, self._finder, clock)
 
     @activity.defn(name=Activity.MEASURE_DATADOG)
     async def measure(self, request: MeasureRequest) -> list[Reading]:
@@ -77,7 +73,7 @@ class DatadogProvider:
             provider = asked.read(Provider, KEY)
             # Argo looks for credentials before it looks at the queries, and so reports their absence first.
             await self._finder.find(provider.secret_ref, asked.namespace)
-            question = read_question(provider)
+            question = read_query(provider)
         except (ConfigError, CredentialsError) as error:
             return Failed(str(error))
         return PendingQuery(index, question, question.window(asked.at.timestamp()), provider.secret_ref)
@@ -96,21 +92,8 @@ class DatadogProvider:
 
     async def _measure_batch(self, batch: Sequence[PendingQuery], namespace: str) -> list[Outcome]:
         try:
-            return await measure_batch(batch, lambda ask: self._send(batch[0], namespace, ask))
+            due = batch[0]
+            send = self._access.send
+            return await measure_batch(batch, lambda ask: send(ask, due.secret_ref, namespace, due.question.timeout))
         except CredentialsError as error:
             return [Failed(str(error))] * len(batch)
-
-    async def _send(self, due: PendingQuery, namespace: str, ask: Ask) -> HttpResponse:
-        """Ask once; when the keys are refused and the store holds others by now (a rotation), once more with those."""
-        credentials = await self._finder.find(due.secret_ref, namespace)
-        answer = await self._exchange(due, credentials, ask)
-        if answer.status in (401, 403):
-            renewed = await self._finder.find(due.secret_ref, namespace, fresh=True)
-            if renewed != credentials:
-                answer = await self._exchange(due, renewed, ask)
-        if answer.status == 429:
-            raise RateLimitedError(retry_delay(answer.headers, datetime.fromtimestamp(self._clock(), UTC)))
-        return answer
-
-    async def _exchange(self, due: PendingQuery, credentials: Credentials, ask: Ask) -> HttpResponse:
-        return await ask(DatadogClient(self._http, credentials, due.question.timeout))

@@ -97,7 +97,7 @@ class ScalarRequest:
     columns: tuple[Columns, ...]
 
 
-def read_question(provider: Provider) -> DatadogQuery:
+def read_query(provider: Provider) -> DatadogQuery:
     """What to ask for a metric. Raises ConfigError for a combination of fields that cannot be measured."""
     for contradiction in provider.contradictions():
         raise ConfigError(contradiction.text)

@@ -21,14 +21,14 @@ METRIC_NAME: Final = "analysisrun.argoproj.io/metric-name"
 POD_LABEL: Final = "job-name"
 """Label that every version of Kubernetes gives to the pods of a Job: its name."""
 
-FIRST_LOOK: Final = timedelta(seconds=2)
+FIRST_POLL: Final = timedelta(seconds=2)
 LONGEST_WAIT: Final = timedelta(seconds=30)
 # A container in one of these states does not start, and a Job without a deadline waits for it for ever.
 _NEVER_STARTS: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName"})
 
 
 class ObjectError(ValueError):
-    """What came from the API is not the object that was asked for."""
+    """An object from the API is not of the requested kind."""
 
 
 class _Part(BaseModel):
@@ -75,22 +75,22 @@ class SeenJob(_Part):
     status: _JobStatus = _JobStatus()
 
     def belongs_to(self, run_uid: str) -> bool:
-        """Whether it was made for this run."""
+        """True when it was created for this run."""
         return (self.metadata.labels or {}).get(RUN_UID) == run_uid
 
     @property
     def being_deleted(self) -> bool:
-        """Whether somebody deleted it, so that it will never say how it ended."""
+        """True when it is being deleted, so that it will have no end."""
         return self.metadata.deletion_timestamp is not None
 
     @property
     def has_idle_pods(self) -> bool:
-        """Whether there are pods that are not up."""
+        """True when there are pods that are not up."""
         return self.status.active > self.status.ready
 
     @property
     def verdict(self) -> Verdict | None:
-        """What its end says; None before it. Were both conditions set, it failed."""
+        """Verdict of its end; None before it. With both conditions set, it failed."""
         ended = {each.type: each for each in self.status.conditions or () if each.status == "True"}
         name = self.metadata.name
         if failed := ended.get("Failed"):
@@ -101,13 +101,13 @@ class SeenJob(_Part):
             return Verdict(phase=Phase.SUCCESSFUL, reason=f"Job {name} completed")
         return None
 
-    def next_look(self, now: datetime) -> datetime:
-        """When to look again: after as long as it has been there already, which doubles the wait each time."""
-        return now + min(max(now - self.metadata.creation_timestamp, FIRST_LOOK), LONGEST_WAIT)
+    def next_poll(self, now: datetime) -> datetime:
+        """Time of the next poll: after as long as it has existed already, which doubles the wait each time."""
+        return now + min(max(now - self.metadata.creation_timestamp, FIRST_POLL), LONGEST_WAIT)
 
     @property
     def progress(self) -> str:
-        """One sentence for people."""
+        """Its progress in one sentence."""
         counts = self.status.model_dump(exclude={"conditions"})
         pods = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "none yet"
         return f"Job {self.metadata.name} is under way; pods: {pods}"
@@ -129,7 +129,7 @@ class _Container(_Part):
 
     @property
     def never_starts(self) -> str:
-        """Why it does not, empty when it may."""
+        """Reason why it does not start, empty when it may."""
         waiting = self.state.waiting if self.state else None
         if waiting is None or waiting.reason not in _NEVER_STARTS:
             return ""
@@ -152,7 +152,7 @@ class _Pod(_Part):
 
 
 def never_starts(pods: Iterable[Object]) -> str:
-    """Why a container of these pods does not start, empty when each may. Raises ObjectError for what is no pod."""
+    """Reason why a container of these pods does not start, empty when each may. Raises ObjectError for no pod."""
     containers = (container for pod in pods for container in _Pod.read(pod).containers)
     return next(filter(None, (container.never_starts for container in containers)), "")
 

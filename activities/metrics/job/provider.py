@@ -1,4 +1,4 @@
-"""Measurements by Kubernetes Jobs: a Job is started and looked at until it has ended; its end is the verdict."""
+"""Measurements by Kubernetes Jobs: a Job is created and polled until it has ended; its end is the verdict."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ _REFUSED: Final = (ErrorType.UNAUTHORIZED, ErrorType.REJECTED, ErrorType.NOT_FOU
 class Jobs:
     """Metric provider Job, on the cluster that the run belongs to.
 
-    As in Argo, conditions of the metric play no part, a Job that somebody deleted is an Error, and one whose image
-    cannot be had is Inconclusive. Unlike in Argo, an API that is away for some minutes does not end a measurement.
+    The conditions of the metric play no part. A deleted Job is an Error, and one whose image is bad is Inconclusive.
+    Unlike in Argo, an API that is away for some minutes does not end a measurement.
     """
 
     def __init__(self, cluster: Cluster, *, clock: Callable[[], float] = time.time) -> None:
@@ -88,18 +88,18 @@ class Jobs:
 class _Measured:
     """The Job of one measurement."""
 
-    asked: MetricQuery
+    query: MetricQuery
     name: str
 
     @property
     def text(self) -> str:
-        """How it is called."""
-        return f"Job {self.asked.namespace}/{self.name}"
+        """Kind, namespace and name."""
+        return f"Job {self.query.namespace}/{self.name}"
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What a measurement says of it."""
-        return {JOB_NAME: self.name, JOB_NAMESPACE: self.asked.namespace}
+        """Metadata of a measurement."""
+        return {JOB_NAME: self.name, JOB_NAMESPACE: self.query.namespace}
 
     def judged(self, verdict: Verdict) -> MetricValue:
         """The measurement is over, whatever has become of the Job."""
@@ -110,27 +110,27 @@ class _Measured:
         return self.judged(Verdict(phase=Phase.ERROR, message=message, reason=f"no reading: {message}"))
 
     def under_way(self, note: str, resume_at: datetime, **more: str) -> MetricValue:
-        """The Job has not ended; `more` is what the next look is to know."""
+        """The Job has not ended; `more` is metadata for the next poll."""
         metadata = self.metadata | more
         return MetricValue(None, "", metadata=metadata, notes=(note,), query=self.text, resume_at=resume_at)
 
 
 class _Round:
-    """One look at each metric of a request."""
+    """One poll of each metric of a request."""
 
     def __init__(self, cluster: Cluster, request: MeasureRequest) -> None:
         self._cluster = cluster
         self._request = request
 
-    async def answer(self, asked: Sequence[MetricQuery]) -> list[Outcome]:
+    async def answer(self, queries: Sequence[MetricQuery]) -> list[Outcome]:
         """One outcome for each metric, as `Provider` says."""
-        return await answer_each(asked, self._answer)
+        return await answer_each(queries, self._answer)
 
-    async def _answer(self, asked: MetricQuery) -> Outcome:
-        pending = asked.pending.get(JOB_NAME, "")
-        job = _Measured(asked, pending or job_name(self._request.uid, asked.metric, asked.number))
+    async def _answer(self, query: MetricQuery) -> Outcome:
+        pending = query.pending.get(JOB_NAME, "")
+        job = _Measured(query, pending or job_name(self._request.uid, query.metric, query.number))
         try:
-            return await (self._look(job) if pending else self._begin(job))
+            return await (self._poll(job) if pending else self._start(job))
         except ObjectError as error:
             return job.error(str(error))
         except ApplicationError as error:
@@ -142,30 +142,30 @@ class _Round:
                 return Failed(error.message, query=job.text)
             return job.error(error.message)
 
-    async def _begin(self, job: _Measured) -> Outcome:
+    async def _start(self, job: _Measured) -> Outcome:
         """Create the Job, or find the one that an earlier attempt created."""
-        asked, request = job.asked, self._request
-        if request.secret_args and has_placeholder(asked.settings):
+        query, request = job.query, self._request
+        if request.secret_args and has_placeholder(query.settings):
             return Failed(f"provider.job: {NOT_CONFIDENTIAL} ({CONFIDENTIAL_REMEDY})", query=job.text)
         try:
-            settings = asked.read(Provider, KEY)
+            settings = query.read(Provider, KEY)
         except ConfigError as error:
             return Failed(str(error), query=job.text)
         body = build(
             settings,
             job.name,
-            asked.namespace,
-            run=asked.run,
+            query.namespace,
+            run=query.run,
             uid=request.uid,
-            metric=asked.metric,
+            metric=query.metric,
             owner=request.owner,
         )
-        outcome = await self._judge(job, await self._cluster.create(JOBS, asked.namespace, body))
-        await self._collect_garbage(asked)
+        outcome = await self._judge(job, await self._cluster.create(JOBS, query.namespace, body))
+        await self._collect_garbage(query)
         return outcome
 
-    async def _look(self, job: _Measured) -> Outcome:
-        found = await self._cluster.find(JOBS, job.asked.namespace, job.name)
+    async def _poll(self, job: _Measured) -> Outcome:
+        found = await self._cluster.find(JOBS, job.query.namespace, job.name)
         return (
             job.error(f"{job.text} not found: someone deleted it") if found is None else await self._judge(job, found)
         )
@@ -181,33 +181,33 @@ class _Round:
         if seen.has_idle_pods and (why := await self._never_starts(job)):
             message = f"{job.text}: {why}"
             return job.judged(Verdict(phase=Phase.INCONCLUSIVE, message=message, reason=message))
-        return job.under_way(seen.progress, seen.next_look(job.asked.at))
+        return job.under_way(seen.progress, seen.next_poll(job.query.at))
 
     async def _never_starts(self, job: _Measured) -> str:
-        """Why the Job's pods do not come up; empty when they may, and when nobody can tell."""
+        """Reason why the Job's pods do not start; empty when they may, and when it is unknown."""
         try:
-            return never_starts(await self._cluster.select(PODS, job.asked.namespace, {POD_LABEL: job.name}))
+            return never_starts(await self._cluster.select(PODS, job.query.namespace, {POD_LABEL: job.name}))
         except (ApplicationError, ObjectError) as error:
             log.info("pods of a Job were not seen", job=job.name, error=str(error))
             return ""
 
-    async def _collect_garbage(self, asked: MetricQuery) -> None:
+    async def _collect_garbage(self, query: MetricQuery) -> None:
         """Delete the Job of the measurement that the new one pushes out of what is kept."""
-        kept = self._request.retention.get(asked.metric, asked.number)
-        oldest = asked.number - kept
+        kept = self._request.retention.get(query.metric, query.number)
+        oldest = query.number - kept
         if oldest < 1:
             return
-        name = job_name(self._request.uid, asked.metric, oldest)
+        name = job_name(self._request.uid, query.metric, oldest)
         try:
-            await _delete(self._cluster, asked.namespace, name, self._request.uid)
+            await _delete(self._cluster, query.namespace, name, self._request.uid)
         except (ApplicationError, ObjectError) as error:
             # It goes by itself some time after its end: no reason to disturb a measurement.
             log.info("an old Job was not deleted", job=name, error=str(error))
 
 
 def _out_of_sight(job: _Measured, message: str) -> MetricValue:
-    at = job.asked.at
-    since = job.asked.pending.get(_OUT_OF_SIGHT_SINCE) or at.isoformat()
+    at = job.query.at
+    since = job.query.pending.get(_OUT_OF_SIGHT_SINCE) or at.isoformat()
     if at - datetime.fromisoformat(since) > PATIENCE:
         return job.error(f"{job.text} is out of sight since {since}: {message}")
     return job.under_way(f"{job.text} is out of sight: {message}", at + _UNSEEN_WAIT, **{_OUT_OF_SIGHT_SINCE: since})

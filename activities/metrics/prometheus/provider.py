@@ -1,36 +1,31 @@
-"""Measurements by Prometheus, and by all that speaks its query API: one query for each metric, all at once."""
+"""Measurements by Prometheus, and by other servers with its query API: one query for each metric, side by side."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from urllib.parse import urlencode
 
-import httpx
 from pydantic import BaseModel, ConfigDict
 from temporalio import activity
 
 from activities.metrics.authentication import Authorizer
 from activities.metrics.http_provider import outcome
-from activities.metrics.prometheus.request import ADDRESS_VARIABLE, PrometheusQuery, read_question
+from activities.metrics.prometheus.access import PrometheusAccess
+from activities.metrics.prometheus.request import ADDRESS_VARIABLE, PrometheusQuery, read_query
 from activities.metrics.prometheus.response import read_value
-from activities.metrics.provider import MetricQuery, MetricValue, Outcome, ProviderRunner, ResponseError, answer_each
+from activities.metrics.provider import MetricQuery, MetricValue, Outcome, ProviderRunner, answer_each
 from activities.secrets.store import NamedSecrets
-from activities.transport.http import HttpResponse, exchange
 from activities.transport.outgoing import Outgoing
-from activities.transport.tls import TrustError, trusting
 from tidegate.analysis.reading import Reading
 from tidegate.contract import Activity, MeasureRequest
 from tidegate.manifests.providers.prometheus import Prometheus as Provider
 
 KEY = "prometheus"
-# What servers and proxies say that know GET only; Prometheus' own client asks again then, too.
-_GET_ONLY = (403, 405, 501)
 
 
 class PrometheusSettings(BaseModel):
-    """Where queries go when neither the manifest nor ARGO_ROLLOUTS_PROMETHEUS_ADDRESS says it."""
+    """Default address, when neither the manifest nor ARGO_ROLLOUTS_PROMETHEUS_ADDRESS has one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,8 +50,7 @@ class PrometheusProvider:
     ) -> None:
         """`clock` gives unix seconds; `environment` may hold ARGO_ROLLOUTS_PROMETHEUS_ADDRESS, as for Argo."""
         settings = settings or PrometheusSettings()
-        self._http = http
-        self._authorizer = Authorizer(clock)
+        self._access = PrometheusAccess(http, Authorizer(clock))
         self._measuring = ProviderRunner(KEY, secrets, clock)
         self._address = environment.get(ADDRESS_VARIABLE) or settings.address
 
@@ -65,40 +59,12 @@ class PrometheusProvider:
         """One reading of each metric. Raises ApplicationError of type `RateLimited`."""
         return await self._measuring.readings(request, self)
 
-    async def answer(self, asked: Sequence[MetricQuery]) -> list[Outcome]:
+    async def answer(self, queries: Sequence[MetricQuery]) -> list[Outcome]:
         """One outcome for each metric, as `Provider` says."""
-        return await answer_each(asked, self._answer)
+        return await answer_each(queries, self._answer)
 
-    async def _answer(self, asked: MetricQuery) -> Outcome:
-        return await outcome(lambda: read_question(asked.read(Provider, KEY), self._address, asked.at), self._measure)
+    async def _answer(self, query: MetricQuery) -> Outcome:
+        return await outcome(lambda: read_query(query.read(Provider, KEY), self._address, query.at), self._measure)
 
-    async def _measure(self, question: PrometheusQuery) -> MetricValue:
-        try:
-            async with trusting(self._http, insecure=question.insecure, authorities=question.authorities) as http:
-                answer = await self._authorizer.exchange(
-                    http,
-                    question.access,
-                    lambda authorization: _ask(http, question, authorization),
-                    timeout=question.timeout,
-                )
-        except TrustError as error:
-            raise ResponseError(f"failed to parse prometheus caCert: {error}") from error
-        return read_value(answer, question.url)
-
-
-async def _ask(http: httpx.AsyncClient, question: PrometheusQuery, authorization: str) -> HttpResponse:
-    """Ask in a form, which has room for long queries, and in the address where a server takes no form."""
-    # What the manifest writes into `headers` comes before its `authentication`.
-    headers = ({"Authorization": authorization} if authorization else {}) | dict(question.headers)
-    answer = await exchange(
-        http,
-        "POST",
-        str(question.url),
-        timeout=question.timeout,
-        headers={"Content-Type": "application/x-www-form-urlencoded"} | headers,
-        content=urlencode(question.form),
-    )
-    if answer.status in _GET_ONLY:
-        url = question.url.copy_merge_params(question.form)
-        answer = await exchange(http, "GET", str(url), timeout=question.timeout, headers=headers)
-    return answer
+    async def _measure(self, query: PrometheusQuery) -> MetricValue:
+        return read_value(await self._access.send(query), query.url)

@@ -1,9 +1,9 @@
-"""What is sent to Prometheus for one metric: address, form, headers, and the limits of the exchange."""
+"""Request to Prometheus for one metric: address, form, headers, and limits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import httpx
@@ -17,39 +17,38 @@ from tidegate.manifests.providers.prometheus import Prometheus as Provider
 from tidegate.manifests.providers.prometheus import RangeQuery
 
 ADDRESS_VARIABLE = "ARGO_ROLLOUTS_PROMETHEUS_ADDRESS"
+_INSTANT = "/api/v1/query"
+_RANGE = "/api/v1/query_range"
 
 
 @dataclass(frozen=True)
 class PrometheusQuery:
-    """One query: `form` is what is asked at `url`, which holds no credentials.
+    """One query."""
 
-    `timeout` limits all of it, in seconds; `authorities` are certificates in PEM.
-    """
-
-    url: httpx.URL
+    url: httpx.URL  # without credentials
     form: Mapping[str, str]
     headers: Mapping[str, str] = field(repr=False)
     access: Access
-    timeout: int
+    timeout: int  # of the whole measurement, in seconds
     insecure: bool
-    authorities: str
+    authorities: str  # certificates in PEM
 
     @property
     def text(self) -> str:
-        """The query as people read it."""
+        """The query as text for operators."""
         bounds = (f"{name}: {self.form[name]}" for name in ("start", "end", "step") if name in self.form)
         return "\n".join([self.form["query"].strip(), *bounds])
 
     @property
     def request(self) -> str:
-        """What an error without an answer begins with, as in Go."""
+        """Prefix of an error without a response, as in Go."""
         return f'Post "{self.url.copy_with(query=None)}"'
 
 
-def read_question(provider: Provider, address: str, at: datetime) -> PrometheusQuery:
-    """What to ask for a metric at `at`, and at `address` unless the manifest says where.
+def read_query(provider: Provider, address: str, at: datetime) -> PrometheusQuery:
+    """The query of a metric at `at`, and at `address` unless the manifest has one.
 
-    Raises ConfigError; its texts are Argo's, where Argo refuses the same.
+    Raises ConfigError; its texts are Argo's, where Argo rejects the same.
     """
     url = _url(provider.address or address)
     if provider.timeout is not None and provider.timeout < 0:
@@ -60,8 +59,8 @@ def read_question(provider: Provider, address: str, at: datetime) -> PrometheusQ
         raise ConfigError(
             "prometheus query is empty: write what to measure, such as sum(rate(http_requests_total[5m]))"
         )
-    asked = provider.range_query
-    path, form = _instant(provider.query, at) if asked is None else _range(provider.query, asked, at)
+    range_query = provider.range_query
+    path, form = _instant(provider.query, at) if range_query is None else _range(provider.query, range_query, at)
     return PrometheusQuery(
         url=url.copy_with(path=url.path.rstrip("/") + path, username="", password=""),
         form=form,
@@ -71,6 +70,13 @@ def read_question(provider: Provider, address: str, at: datetime) -> PrometheusQ
         insecure=provider.insecure,
         authorities=provider.ca_cert,
     )
+
+
+def over_range(question: PrometheusQuery, start: float, end: float, step: float) -> PrometheusQuery:
+    """The same query at each `step` seconds from `start` to `end`, both included, in unix seconds."""
+    form = {"query": question.form["query"], "start": _seconds(start), "end": _seconds(end), "step": _seconds(step)}
+    url = question.url.copy_with(path=question.url.path.removesuffix(_INSTANT) + _RANGE)
+    return replace(question, url=url, form=form)
 
 
 def _url(address: str) -> httpx.URL:
@@ -86,21 +92,21 @@ def _url(address: str) -> httpx.URL:
 
 
 def _instant(query: str, at: datetime) -> tuple[str, dict[str, str]]:
-    return "/api/v1/query", {"query": query, "time": _seconds(at.timestamp())}
+    return _INSTANT, {"query": query, "time": _seconds(at.timestamp())}
 
 
-def _range(query: str, asked: RangeQuery, at: datetime) -> tuple[str, dict[str, str]]:
+def _range(query: str, range_query: RangeQuery, at: datetime) -> tuple[str, dict[str, str]]:
     form = {"query": query}
-    for name, expression in (("start", asked.start), ("end", asked.end)):
+    for name, expression in (("start", range_query.start), ("end", range_query.end)):
         try:
             form[name] = _seconds(evaluate_instant(expression, at).timestamp())
         except ConditionError as error:
             raise ConfigError(f"failed to parse rangeQuery.{name} as time: {error.message}") from error
     try:
-        form["step"] = _seconds(parse_duration(asked.step).total_seconds())
+        form["step"] = _seconds(parse_duration(range_query.step).total_seconds())
     except ValueError as error:
         raise ConfigError(f"failed to parse rangeQuery.step as duration: {error}") from error
-    return "/api/v1/query_range", form
+    return _RANGE, form
 
 
 def _seconds(number: float) -> str:

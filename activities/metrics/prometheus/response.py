@@ -1,8 +1,9 @@
-"""What Prometheus answered: the value of a metric out of an API answer, by the rules of Argo Rollouts."""
+"""Response of Prometheus: the value of a metric, by the rules of Argo Rollouts."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -31,11 +32,13 @@ class _Failure(_Body):
 
 
 class _Element(_Body):
+    metric: dict[str, str] = {}
     value: _Sample | None = None
     histogram: Any = None
 
 
 class _Series(_Body):
+    metric: dict[str, str] = {}
     values: list[_Sample] | None = None
     histograms: list[Any] | None = None
 
@@ -60,7 +63,7 @@ class _Success(_Body):
     warnings: list[str] | None = None
 
 
-def read_value(answer: HttpResponse, asked: httpx.URL) -> MetricValue:
+def read_value(answer: HttpResponse, url: httpx.URL) -> MetricValue:
     """The value in an answer to what was asked at `asked`: a number of a scalar, a list of numbers of all else.
 
     A matrix is the list of all its samples, one series after the other. No series is an empty list, which the
@@ -69,11 +72,7 @@ def read_value(answer: HttpResponse, asked: httpx.URL) -> MetricValue:
     Raises ResponseError. Two rules are Tidegate's own: a native histogram has no value (Argo reads it as 0, which
     would let missing data pass for a good reading), and there is a limit to the samples of one measurement.
     """
-    _check_status(answer, asked)
-    failure = _decode(_Failure, answer.body)
-    if failure.status == "error":
-        raise ResponseError(f"{failure.error_type or ''}: {failure.error or ''}")
-    success = _decode(_Success, answer.body)
+    success = _success(answer, url)
     metadata, notes = _warnings(success.warnings or [])
     match success.data:
         case None:
@@ -92,10 +91,45 @@ def read_value(answer: HttpResponse, asked: httpx.URL) -> MetricValue:
     return MetricValue(numbers, f"[{','.join(map(_text, numbers))}]", metadata, notes, no_data=not numbers)
 
 
-def _check_status(answer: HttpResponse, asked: httpx.URL) -> None:
+class LabelledSeries(NamedTuple):
+    """Labels of a series, and its values by unix time in seconds."""
+
+    labels: Mapping[str, str]
+    values: Mapping[float, float]
+
+
+def read_matrix(answer: HttpResponse, url: httpx.URL) -> list[LabelledSeries]:
+    """The series in an answer over a range. Raises ResponseError, also for native histograms."""
+    data = _success(answer, url).data
+    if not isinstance(data, _Matrix):
+        raise ResponseError("Prometheus did not answer with a range of values")
+    return [
+        LabelledSeries(each.metric, {at: _number(text) for at, text in _of_series(each)})
+        for each in data.result or ()
+        if each is not None
+    ]
+
+
+def read_labels(answer: HttpResponse, url: httpx.URL) -> list[Mapping[str, str]]:
+    """Labels of each series in an answer of a moment. Raises ResponseError."""
+    data = _success(answer, url).data
+    if not isinstance(data, _Vector):
+        raise ResponseError("Prometheus did not answer with values of a moment")
+    return [each.metric for each in data.result or () if each is not None]
+
+
+def _success(answer: HttpResponse, url: httpx.URL) -> _Success:
+    _check_status(answer, url)
+    failure = _decode(_Failure, answer.body)
+    if failure.status == "error":
+        raise ResponseError(f"{failure.error_type or ''}: {failure.error or ''}")
+    return _decode(_Success, answer.body)
+
+
+def _check_status(answer: HttpResponse, url: httpx.URL) -> None:
     if 200 <= answer.status < 300:
         return
-    kind, message = _told(answer.status)
+    kind, message = _error_of(answer.status)
     if answer.status in (400, 422):
         try:
             failure = _Failure.model_validate_json(answer.body)
@@ -106,12 +140,12 @@ def _check_status(answer: HttpResponse, asked: httpx.URL) -> None:
                 raise ResponseError("bad_response: inconsistent body for response code")
             raise ResponseError(f"{failure.error_type or kind}: {failure.error or message}")
     if 300 <= answer.status < 400:
-        raise ResponseError(f"{kind}: {message}: {redirect_refused(answer, asked, 'address')}")
+        raise ResponseError(f"{kind}: {message}: {redirect_refused(answer, url, 'address')}")
     quoted = " ".join(answer.quoted.split())[:MAX_QUOTED]
     raise ResponseError(f"{kind}: {message}{': ' + quoted if quoted else ''}")
 
 
-def _told(status: int) -> tuple[str, str]:
+def _error_of(status: int) -> tuple[str, str]:
     """Type and message by which Prometheus' own client tells of a status that says all there is to say."""
     match status // 100:
         case 4:

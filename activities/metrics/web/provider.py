@@ -11,7 +11,7 @@ from temporalio import activity
 from activities.metrics.authentication import Authorizer
 from activities.metrics.http_provider import outcome
 from activities.metrics.provider import MetricQuery, MetricValue, Outcome, ProviderRunner, answer_each
-from activities.metrics.web.request import WebQuery, read_question
+from activities.metrics.web.request import WebQuery, read_query
 from activities.metrics.web.response import read_value
 from activities.secrets.store import NamedSecrets
 from activities.transport.http import HttpResponse, exchange
@@ -43,32 +43,32 @@ class WebProvider:
         """One reading of each metric. Raises ApplicationError of type `RateLimited`."""
         return await self._measuring.readings(request, self)
 
-    async def answer(self, asked: Sequence[MetricQuery]) -> list[Outcome]:
+    async def answer(self, queries: Sequence[MetricQuery]) -> list[Outcome]:
         """One outcome for each metric, as `Provider` says."""
-        return await answer_each(asked, self._answer)
+        return await answer_each(queries, self._answer)
 
-    async def _answer(self, asked: MetricQuery) -> Outcome:
-        return await outcome(lambda: read_question(asked.read(Provider, KEY)), self._measure)
+    async def _answer(self, query: MetricQuery) -> Outcome:
+        return await outcome(lambda: read_query(query.read(Provider, KEY)), self._measure)
 
-    async def _measure(self, question: WebQuery) -> MetricValue:
-        async with trusting(self._http, insecure=question.insecure) as http:
+    async def _measure(self, query: WebQuery) -> MetricValue:
+        async with trusting(self._http, insecure=query.insecure) as http:
             answer = await self._authorizer.exchange(
                 http,
-                question.access,
-                lambda authorization: _ask(http, question, authorization),
-                timeout=question.timeout,
+                query.access,
+                lambda authorization: _send(http, query, authorization),
+                timeout=query.timeout,
             )
-        return read_value(answer, question.url, question.path)
+        return read_value(answer, query.url, query.path)
 
 
-async def _ask(http: httpx.AsyncClient, question: WebQuery, authorization: str) -> HttpResponse:
+async def _send(http: httpx.AsyncClient, query: WebQuery, authorization: str) -> HttpResponse:
     # What the manifest writes into `headers` comes before its `authentication`.
-    headers = ({"Authorization": authorization} if authorization else {}) | dict(question.headers)
+    headers = ({"Authorization": authorization} if authorization else {}) | dict(query.headers)
     return await exchange(
         http,
-        question.method,
-        str(question.url),
-        timeout=question.timeout,
+        query.method,
+        str(query.url),
+        timeout=query.timeout,
         headers=headers,
-        content=question.content,
+        content=query.content,
     )

@@ -1,4 +1,4 @@
-"""What is sent for one metric of the provider `web`, as its manifest says it."""
+"""Request for one metric of the provider `web`."""
 
 from __future__ import annotations
 
@@ -18,29 +18,26 @@ MAX_BODY_SHOWN = 500  # characters
 
 @dataclass(frozen=True)
 class WebQuery:
-    """One request; `url` holds no credentials, `timeout` limits all of it, in seconds.
-
-    `path` leads to the value in the answer, `text` is the request as people read it.
-    """
+    """One request."""
 
     method: str
-    url: httpx.URL
+    url: httpx.URL  # without credentials
     headers: Mapping[str, str] = field(repr=False)
     content: str | None = field(repr=False)
-    path: JsonPath
+    path: JsonPath  # of the value in the response
     access: Access
-    timeout: int
+    timeout: int  # of the whole measurement, in seconds
     insecure: bool
-    text: str
+    text: str  # for operators
 
     @property
     def request(self) -> str:
-        """What an error without an answer begins with, as in Go."""
+        """Prefix of an error without a response, as in Go."""
         return f'{self.method.title()} "{self.url.copy_with(query=None)}"'
 
 
-def read_question(provider: Provider) -> WebQuery:
-    """What to ask for a metric. Raises ConfigError; its texts are Argo's, where Argo refuses the same."""
+def read_query(provider: Provider) -> WebQuery:
+    """The request of a metric. Raises ConfigError; its texts are Argo's, where Argo rejects the same."""
     if contradiction := provider.contradiction():
         raise ConfigError(contradiction[1])
     url = _url(provider.url)

@@ -1,4 +1,4 @@
-"""What a server answered to the provider `web`: the value that a path leads to in its JSON."""
+"""Response to the provider `web`: the value at a path in its JSON."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MAX_VALUE_CHARACTERS = 32 * 1024
 MAX_QUOTED = 200
 
 
-def read_value(answer: HttpResponse, asked: httpx.URL, path: JsonPath) -> MetricValue:
+def read_value(answer: HttpResponse, url: httpx.URL, path: JsonPath) -> MetricValue:
     """The first value that `path` leads to, as Go decodes JSON: every number is a float. JSON null is no data.
 
     Raises ResponseError. Two rules are Tidegate's own: an answer that is no JSON is an error (newer versions of Argo
     call it a success), and there is a limit to the size of a value, which is kept in histories.
     """
-    _check_status(answer, asked)
+    _check_status(answer, url)
     try:
         document = from_json(answer.body, allow_inf_nan=False)
     except ValueError as error:
@@ -41,14 +41,14 @@ def read_value(answer: HttpResponse, asked: httpx.URL, path: JsonPath) -> Metric
     return MetricValue(result, text)
 
 
-def _check_status(answer: HttpResponse, asked: httpx.URL) -> None:
+def _check_status(answer: HttpResponse, url: httpx.URL) -> None:
     if 200 <= answer.status < 300:
         return
-    told = f"received non 2xx response code: {answer.status}"
+    message = f"received non 2xx response code: {answer.status}"
     if 300 <= answer.status < 400:
-        raise ResponseError(f"{told}: {redirect_refused(answer, asked, 'url')}")
+        raise ResponseError(f"{message}: {redirect_refused(answer, url, 'url')}")
     quoted = " ".join(answer.quoted.split())[:MAX_QUOTED]
-    raise ResponseError(f"{told} {quoted}".rstrip())
+    raise ResponseError(f"{message} {quoted}".rstrip())
 
 
 def _as_go(value: JsonValue) -> JsonValue:

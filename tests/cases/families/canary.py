@@ -9,7 +9,7 @@ from typing import Any, Final
 from tests.cases.family import Answer, Family, Input
 from tidegate.canary.limits import rolling_limits
 from tidegate.canary.position import CanaryState, Weights
-from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
+from tidegate.canary.replica_sets import ReplicaSets, ReplicaSetState
 from tidegate.canary.scaling import at_desired, goal, next_sizes
 from tidegate.manifests.rollout import Rollout
 
@@ -19,13 +19,12 @@ NO_TRAFFIC: Final = "an aborted canary has no pods for traffic that it does not 
 LARGER: Final = "a canary that is larger than its weight takes no pods from stable"
 
 
-def replica_set(given: dict[str, Any] | None) -> ReplicaSet | None:
+def replica_set(given: dict[str, Any] | None) -> ReplicaSetState | None:
     if given is None:
         return None
     wanted = given["spec"]
-    return ReplicaSet(
-        given["name"], given["hash"], wanted, given.get("replicas", wanted), given.get("available", wanted)
-    )
+    counts = {"current": given.get("replicas", wanted), "available": given.get("available", wanted)}
+    return ReplicaSetState(name=given["name"], hash=given["hash"], revision=0, desired=wanted, **counts)
 
 
 def stage(given: Input) -> tuple[CanaryState, ReplicaSets]:
@@ -80,7 +79,7 @@ def _quirks_without(at: CanaryState, sets: ReplicaSets) -> Iterator[str]:
     parts = at.replicas * at.canary_size(sets).weight
     if rolling_limits(at.strategy, at.replicas).surge == 0 and at.replicas * 100 - parts == 50:
         yield LAST_POD
-    if sets.canary is not None and next_sizes(at, sets).canary == sets.canary.wanted != goal(at, sets).canary:
+    if sets.canary is not None and next_sizes(at, sets).canary == sets.canary.desired != goal(at, sets).canary:
         yield STUCK
 
 

@@ -17,14 +17,14 @@ from activities.kubernetes.client import DESTINATION_RULES, FENCE_ANNOTATION, VI
 from activities.kubernetes.informers import Cache
 from activities.kubernetes.replica_sets import HASH_LABEL
 from activities.reconcile.apply import ActionExecutor, ReconcileResult
-from activities.reconcile.cluster_state import Snapshots, rules_of
+from activities.reconcile.cluster_state import Snapshots
 from activities.reconcile.experiments import Experiments
 from activities.reconcile.rollout_objects import Kubernetes
 from tests.activities.mesh import Mesh, serving
 from tests.cases.family import Answer, Family, Input, equal
 from tidegate.canary.position import CanaryState, Weights
 from tidegate.canary.reconcile import SetSelector, next_action
-from tidegate.contract import DesiredState, ErrorType, Istio, Reconcile, Target, TrafficState
+from tidegate.contract import DesiredState, ErrorType, IstioRouting, Reconcile, Target, TrafficState
 from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.steps import SetHeaderRoute, SetMirrorRoute
 
@@ -44,7 +44,7 @@ class Stage:
         self.mesh = mesh
         metadata = given["rollout"]["metadata"]
         self.target = Target(namespace=metadata.get("namespace", "default"), name=metadata["name"])
-        istio = Istio.of(Rollout.model_validate(given["rollout"]).canary)
+        istio = IstioRouting.of(Rollout.model_validate(given["rollout"]).canary)
         assert istio is not None
         self.istio = istio
         self.updates = 0
@@ -99,7 +99,7 @@ class Stage:
     async def remove_managed_routes(self) -> None:
         """As a pass does it where no step asks for a route any more: one after the other."""
         request, executor, done = self.request("C", "C"), self.executor(), ReconcileResult(self.request("C", "C"))
-        while await executor.routes({}, request, await Snapshots(self.mesh.cluster).snapshot(request), done):
+        while await executor.routes({}, request, await Snapshots(self.mesh.cluster, request).snapshot(), done):
             assert done.traffic is not None
             self.updated(done.traffic)
 
@@ -118,9 +118,9 @@ class Stage:
                 "ReplicaSet", self.replica_set(hash_, pods["spec"], pods.get("available", 0)), self.target.namespace
             )
         request, executor, switched = self.request(canary, stable), self.executor(), False
-        rules = rules_of(request.manifest)
+        rules = request.manifest.rules
         while True:
-            snapshot = await Snapshots(self.mesh.cluster).snapshot(request)
+            snapshot = await Snapshots(self.mesh.cluster, request).snapshot()
             state = CanaryState(request.manifest.canary, 1, canary, stable, index=0, weights=Weights(0, 100, canary))
             action = next_action(state, snapshot.cluster_state, rules, NOW)
             if not isinstance(action, SetSelector):

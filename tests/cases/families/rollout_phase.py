@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from activities.kubernetes.client import ROLLOUTS
 from activities.kubernetes.replica_sets import HASH_LABEL, PROMOTED_AT
-from activities.reconcile.cluster_state import ClusterSnapshot, Snapshots, rules_of
+from activities.reconcile.cluster_state import ClusterSnapshot, Snapshots
 from activities.reconcile.rollout_status import StatusWriter
 from tests.activities.mesh import NAMESPACE, Mesh, serving
 from tests.cases.family import Answer, Family, Input
@@ -62,7 +62,7 @@ async def _written(mesh: Mesh, rollout: Document) -> Answer:
         at=NOW,
         fence=Fence(epoch=1, sequence=1),
     )
-    snapshot = await Snapshots(mesh.cluster).snapshot(request)
+    snapshot = await Snapshots(mesh.cluster, request).snapshot()
     document = rollout_status(_release(request, snapshot))
     report = StatusReport(status=document, message=document["message"])
     request = request.model_copy(update={"report": report})
@@ -97,10 +97,10 @@ def _release(request: Reconcile, snapshot: ClusterSnapshot) -> ReleaseStatus:
     state = CanaryState(
         request.manifest.canary, snapshot.replicas, desired.hash, desired.stable_hash, index=desired.index
     )
-    has_all = all(each.available >= each.wanted for each in snapshot.cluster_state.sets)
+    has_all = all(each.available >= each.desired for each in snapshot.cluster_state.sets)
     if state.weights is None and request.manifest.canary.traffic_routing is None:
-        has_all &= not any(each.created for each in snapshot.cluster_state.sets if each.hash != desired.hash)
-    is_there = state.fully_promoted and converged(state, snapshot.cluster_state, rules_of(request.manifest), NOW)
+        has_all &= not any(each.current for each in snapshot.cluster_state.sets if each.hash != desired.hash)
+    is_there = state.fully_promoted and converged(state, snapshot.cluster_state, request.manifest.rules, NOW)
     return release.model_copy(update={"phase": RolloutPhase.HEALTHY}) if is_there and has_all else release
 
 

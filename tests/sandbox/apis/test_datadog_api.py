@@ -21,6 +21,7 @@ from activities.secrets.store import NamedSecrets
 from sandbox.datadog.query import Query, QueryError, parse_query
 from sandbox.datadog.series import HASH_TAG, aggregate, frame
 from sandbox.datadog.server import DatadogApi
+from sandbox.telemetry import Window
 from tidegate.analysis.reading import Reading
 from tidegate.contract import MeasureRequest
 
@@ -29,12 +30,10 @@ KEYS = {"DD-API-KEY": "api-key-of-a-test", "DD-APPLICATION-KEY": "app-key-of-a-t
 
 
 @dataclass(frozen=True)
-class Counted:
+class Counted(Window):
     """A window of a service that has answered steadily."""
 
-    requests: int
-    errors: int
-    p99_ms: float
+    p99_ms: float = 0.0
 
     def percentile(self, p: float) -> float | None:
         return self.p99_ms * p / 99 if self.requests else None
@@ -55,10 +54,13 @@ class Steady:
         seconds = max(0.0, end - max(start, self.since))
         rates = [rate for each, rate in self.rates.items() if pod_hash in (None, each)] if service == "checkout" else []
         hits, errors = (sum(rate[place] for rate in rates) * seconds for place in (0, 1))
-        return Counted(round(hits), round(errors), self.p99_ms)
+        return Counted(round(hits), round(errors), p99_ms=self.p99_ms)
 
     def hashes(self, service: str) -> list[str]:
         return sorted(self.rates) if service == "checkout" else []
+
+    def labels(self, pod_hash: str) -> dict[str, str]:
+        return {}
 
 
 @pytest.fixture

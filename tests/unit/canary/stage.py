@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from tidegate.canary.position import CanaryState, Weights
-from tidegate.canary.replica_sets import ReplicaSet, ReplicaSets
+from tidegate.canary.replica_sets import ReplicaSets, ReplicaSetState
 from tidegate.manifests.rollout import Canary
 
 ROUTED: dict[str, Any] = {"trafficRouting": {"istio": {"virtualService": {"name": "vs"}}}}
@@ -38,21 +39,28 @@ def position(
     )
 
 
-def pods(hash_: str, wanted: int, available: int | None = None, *, kept: bool = False) -> ReplicaSet:
-    """A ReplicaSet whose pods were all created."""
-    return ReplicaSet(f"shop-{hash_}", hash_, wanted, wanted, wanted if available is None else available, kept)
+def replica_set(
+    hash_: str, desired: int, available: int | None = None, *, revision: int = 1, **more: Any
+) -> ReplicaSetState:
+    """A ReplicaSet whose pods were all created, and are available unless `available` says otherwise."""
+    fields = {"current": desired, "available": desired if available is None else available, **more}
+    return ReplicaSetState(name=f"shop-{hash_}", hash=hash_, revision=revision, desired=desired, **fields)
 
 
 def sets(
-    canary: int | tuple[int, int] | None, stable: int | tuple[int, int] | None, *others: int | tuple[int, int]
+    canary: int | tuple[int, int] | None,
+    stable: int | tuple[int, int] | None,
+    *others: int | tuple[int, int],
+    kept: Collection[str] = (),
 ) -> ReplicaSets:
-    """ReplicaSets by role; a pair is wanted and available, a number both."""
+    """ReplicaSets by role; a pair is desired and available, a number both. `kept` are the hashes that keep theirs."""
 
-    def of(hash_: str, count: int | tuple[int, int]) -> ReplicaSet:
-        return pods(hash_, *count) if isinstance(count, tuple) else pods(hash_, count)
+    def of(hash_: str, count: int | tuple[int, int]) -> ReplicaSetState:
+        return replica_set(hash_, *count) if isinstance(count, tuple) else replica_set(hash_, count)
 
     return ReplicaSets(
         None if canary is None else of("C", canary),
         None if stable is None else of("S", stable),
         tuple(of(f"O{number}", each) for number, each in enumerate(others)),
+        frozenset(f"shop-{hash_}" for hash_ in kept),
     )

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.unit.canary.stage import ROUTED, position
-from tidegate.canary.cluster_state import ClusterState, ObservedReplicaSet
+from tests.unit.canary.stage import ROUTED, position, replica_set
+from tidegate.canary.cluster_state import ClusterState
 from tidegate.canary.ephemeral import NOTHING, role_metadata
 from tidegate.canary.position import CanaryState, Weights
 from tidegate.canary.reconcile import Action, Rules, ScaleReplicaSet, SetMetadata, SetWeight, converged, next_action
+from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.manifests.steps import PodTemplateMetadata
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -25,13 +26,13 @@ def at(**turns: bool) -> CanaryState:
     return position({**ROUTED, **ROLES}, 25, 50, replicas=4, sent=0, **turns)
 
 
-def cluster_state(canary: ObservedReplicaSet, stable: ObservedReplicaSet, weight: int = 0) -> ClusterState:
+def cluster_state(canary: ReplicaSetState, stable: ReplicaSetState, weight: int = 0) -> ClusterState:
     chosen = "C" if weight else "S"
     return ClusterState((canary, stable), {"stable": "S", "canary": chosen}, Weights(weight, 100 - weight, chosen))
 
 
-def standing(hash_: str, pods: int, metadata: PodTemplateMetadata | None) -> ObservedReplicaSet:
-    return ObservedReplicaSet(f"shop-{hash_}", hash_, 1, pods, pods, pods, promoted=hash_ == "S", metadata=metadata)
+def standing(hash_: str, pods: int, metadata: PodTemplateMetadata | None) -> ReplicaSetState:
+    return replica_set(hash_, pods, promoted_at=NOW if hash_ == "S" else None, ephemeral=metadata)
 
 
 def moved(where: CanaryState, seen: ClusterState) -> Action | None:

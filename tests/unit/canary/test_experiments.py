@@ -30,7 +30,7 @@ from tidegate.manifests.steps import ExperimentStep
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WEIGHED = WantedSet("exp-a", "a", "canary", replicas=2, service="exp-a", weight=5)
-STANDS = ExperimentSet("exp-a", "a", "aaa", wanted=2, created=2, available=2, service="exp-a")
+STANDS = ExperimentSet("exp-a", "a", "aaa", desired=2, current=2, available=2, service="exp-a")
 
 
 class Model:
@@ -61,7 +61,7 @@ class Model:
             name = move.wanted.name
             self.sets[name] = ExperimentSet(name, move.wanted.template, f"hash of {name}", 0, 0, 0)
         elif isinstance(move, Resize):
-            self.sets[move.name] = replace(self.sets[move.name], wanted=move.replicas, created=move.replicas)
+            self.sets[move.name] = replace(self.sets[move.name], desired=move.replicas, current=move.replicas)
         elif isinstance(move, Expose):
             self.sets[move.wanted.name] = replace(self.sets[move.wanted.name], service=move.wanted.service)
         elif isinstance(move, KeepUntil):
@@ -77,7 +77,7 @@ class Model:
     def pods(self, available: int | None = None) -> None:
         """Pods come, or break."""
         for name, each in self.sets.items():
-            count = each.wanted if available is None else min(available, each.wanted)
+            count = each.desired if available is None else min(available, each.desired)
             self.sets[name] = replace(each, available=count)
 
 

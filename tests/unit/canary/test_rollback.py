@@ -6,10 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tidegate.canary.rollback import PromotedRevision, within_window
+from tests.unit.canary.stage import replica_set
+from tidegate.canary.rollback import within_window
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-MADE = [PromotedRevision(f"v{day}", BEGIN + timedelta(days=day), promoted=True) for day in range(1, 5)]
+MADE = [
+    replica_set(f"v{day}", 0, created_at=BEGIN + timedelta(days=day), promoted_at=BEGIN + timedelta(days=day, hours=1))
+    for day in range(1, 5)
+]
 
 
 @pytest.mark.parametrize(
@@ -25,7 +29,7 @@ def test_a_newer_version_is_no_rollback() -> None:
 
 
 def test_a_version_that_was_never_promoted_takes_its_steps() -> None:
-    made = [PromotedRevision("v1", BEGIN, promoted=False), *MADE[1:]]
+    made = [replica_set("v1", 0, created_at=BEGIN), *MADE[1:]]
     assert not within_window(made, "v1", "v2", 5)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.canary.stage import DYNAMIC, ROUTED, pods, position, sets
+from tests.unit.canary.stage import DYNAMIC, ROUTED, position, sets
 from tidegate.canary.position import CanarySize, CanaryState, Weights
-from tidegate.canary.replica_sets import ReplicaSets, Sizes
+from tidegate.canary.replica_sets import Sizes
 from tidegate.canary.scaling import abort_delay, abort_delay_may_start, at_desired, goal, next_sizes
 from tidegate.manifests.rollout import Canary
 
@@ -88,7 +88,7 @@ def test_a_size_that_was_asked_for_may_be_smaller_than_the_traffic_but_not_nothi
 def test_pods_go_after_an_abort_when_the_traffic_has_gone() -> None:
     assert next_sizes(position(ROUTED, 50, aborted=True, sent=50), sets(5, 10)) == Sizes(5, 10)
     assert next_sizes(position(ROUTED, 50, aborted=True, sent=0), sets(5, 10)) == Sizes(0, 10)
-    kept = ReplicaSets(pods("C", 5, kept=True), pods("S", 10))
+    kept = sets(5, 10, kept="C")
     assert next_sizes(position(ROUTED, 50, aborted=True, sent=0), kept) == Sizes(5, 10)
 
 
@@ -126,13 +126,12 @@ def test_an_abort_ends_however_many_pods_each_side_keeps() -> None:
 
 
 def test_older_versions_go_unless_they_are_kept_or_get_traffic() -> None:
-    others = (pods("O", 4), pods("P", 3, kept=True))
-    stand = ReplicaSets(pods("C", 1), pods("S", 10), others)
+    stand = sets(1, 10, 4, 3, kept=["O1"])
     assert next_sizes(position(ROUTED, 10), stand).others == (0, 3)
-    served = replace(position(ROUTED, 10), weights=Weights(40, 60, "O"))
+    served = replace(position(ROUTED, 10), weights=Weights(40, 60, "O0"))
     assert next_sizes(served, stand).others == (4, 3)
     # The traffic is not the canary's own, so that it keeps no pods for it.
-    assert next_sizes(served, ReplicaSets(pods("C", 9), pods("S", 10), others)).canary == 1
+    assert next_sizes(served, sets(9, 10, 4, 3, kept=["O1"])).canary == 1
 
 
 def test_a_ramp_adds_no_more_than_the_surge_at_a_time() -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tests.unit.canary.stage import ROUTED, position
-from tidegate.canary.cluster_state import ClusterState, ObservedReplicaSet
+from tests.unit.canary.stage import ROUTED, position, replica_set
+from tidegate.canary.cluster_state import ClusterState
 from tidegate.canary.managed_routes import wanted_routes
 from tidegate.canary.position import Weights
 from tidegate.canary.reconcile import Rules, SetSelector, SetWeight, next_action
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RULES = Rules(("stable",), ("canary",), history=2)
-SETS = (ObservedReplicaSet("shop-C", "C", 2, 4, 4, 4), ObservedReplicaSet("shop-S", "S", 1, 4, 4, 4, promoted=True))
+SETS = (replica_set("C", 4, revision=2), replica_set("S", 4, promoted_at=NOW))
 ABORTED = position(ROUTED, 25, 50, replicas=4, sent=0, aborted=True)
 
 

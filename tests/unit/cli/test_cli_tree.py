@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
+from tidegate.canary.replica_sets import PodState, ReplicaSetState
 from tidegate.cli.formatting import age, columns
 from tidegate.cli.overview import overview
 from tidegate.cli.tree import tree
@@ -19,10 +20,8 @@ from tidegate.contract import (
     Event,
     IncidentRef,
     Observation,
-    PodState,
     ReleaseStatus,
     ReplicaCounts,
-    ReplicaSetState,
     Source,
     StepStatus,
     Waiting,

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tidegate.cli.actor import actor, source
 from tidegate.cli.exits import ExitCode, error_block, exit_code, status_code
-from tidegate.cli.watch import Frame, changes, draw, tell
+from tidegate.cli.watch import Frame, changes, draw, print_changes
 from tidegate.client import (
     CompensationError,
     ConfigurationError,
@@ -74,7 +74,7 @@ async def test_trouble_is_told_once_and_the_last_answer_stands() -> None:
         yield Frame(release(set_weight=25))
 
     out = io.StringIO()
-    await tell(Console(file=out, width=200), frames())
+    await print_changes(Console(file=out, width=200), frames())
     assert out.getvalue().splitlines() == [
         "◌ Progressing  weight 0 (actual 0)",
         "⚠ no worker answered",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -17,10 +16,6 @@ from tidegate.manifests.bake import (
 )
 
 ANALYSIS = {"templates": [{"templateName": "beside"}], "args": [{"name": "service", "value": "checkout"}]}
-
-
-def rollout(annotations: dict[str, Any], **canary: Any) -> dict[str, Any]:
-    return {"metadata": {"annotations": annotations}, "spec": {"strategy": {"canary": canary}}}
 
 
 @pytest.mark.parametrize(
@@ -55,10 +50,10 @@ def test_what_is_no_name_is_refused(text: str) -> None:
 
 
 def test_what_is_measured_is_named_or_that_of_the_background() -> None:
-    assert bake_analysis(rollout({}, analysis=ANALYSIS)) == ANALYSIS
-    assert bake_analysis(rollout({})) is None
-    assert bake_analysis(rollout({BAKE_TEMPLATES: "slo"})) == {"templates": [{"templateName": "slo"}]}
-    named = bake_analysis(rollout({BAKE_TEMPLATES: "slo"}, analysis=ANALYSIS))
+    assert bake_analysis({}, ANALYSIS) == ANALYSIS
+    assert bake_analysis({}, None) is None
+    assert bake_analysis({BAKE_TEMPLATES: "slo"}, None) == {"templates": [{"templateName": "slo"}]}
+    named = bake_analysis({BAKE_TEMPLATES: "slo"}, ANALYSIS)
     assert named == {"templates": [{"templateName": "slo"}], "args": ANALYSIS["args"]}
 
 

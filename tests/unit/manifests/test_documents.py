@@ -120,7 +120,7 @@ def test_a_list_is_its_items_and_each_field_knows_its_line(text: str) -> None:
     rollout = loads(text, "f.yaml").rollout()
     assert rollout.label == "Rollout/checkout"
     line = 1 + text.splitlines().index(next(each for each in text.splitlines() if "setWeight" in each))
-    assert rollout.document.place(("spec", "strategy", "canary", "steps", 0, "setWeight")).line == line
+    assert rollout.document.location(("spec", "strategy", "canary", "steps", 0, "setWeight")).line == line
     [finding] = refused(text.replace("setWeight", "setWieght"))
     assert (finding.path, finding.line) == ("spec.strategy.canary.steps[0].setWieght", line)
 
@@ -182,7 +182,7 @@ def test_images_are_replaced_in_the_object_and_in_the_model() -> None:
         {"name": "proxy", "image": "all:2", "someNewField": 1},
     ]
     assert rollout.raw["spec"] == rollout.model.to_wire()["spec"]
-    assert rollout.document.place(("spec", "template", "spec", "containers", 1)).line == 9
+    assert rollout.document.location(("spec", "template", "spec", "containers", 1)).line == 9
 
 
 @pytest.mark.parametrize("images", [{"chekout": "x:1"}, {"checkout": ""}])

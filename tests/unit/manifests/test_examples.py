@@ -40,9 +40,11 @@ def test_the_originals_are_verbatim() -> None:
 def test_the_originals_are_accepted_and_every_trap_in_them_is_explained() -> None:
     assert not codes(CHECKOUT, Severity.ERROR)
     assert codes(CHECKOUT, Severity.WARNING) == {
+        "background-ends",
         "hash-from-rollout-label",
         "inconclusive-band",
         "seconds-as-milliseconds",
+        "unwatched-weight",
     }
     assert codes(CHECKOUT, Severity.NOTE) == {"ratio-of-counters", "service-selector"}
 
@@ -74,10 +76,10 @@ def test_the_overlay_changes_times_only_and_shortens_them() -> None:
 
 def test_an_overlay_says_where_a_value_comes_from() -> None:
     rollout = load([CHECKOUT / "fast"]).rollout().document
-    assert rollout.place(("spec", "strategy", "canary", "steps", 1, "pause", "duration")).file.endswith(
+    assert rollout.location(("spec", "strategy", "canary", "steps", 1, "pause", "duration")).file.endswith(
         "rollout-patch.yaml"
     )
-    assert rollout.place(("spec", "replicas")).file.endswith("corrected/rollout.yaml")
+    assert rollout.location(("spec", "replicas")).file.endswith("corrected/rollout.yaml")
 
 
 def seconds(value: str | int) -> float:

@@ -80,7 +80,7 @@ def argument(objects: Objects) -> Any:
             f"{CANARY}.trafficRouting.istio.destinationRule.stableSubsetName",
             '"s"',
         ),
-        (lambda o: canary(o)["steps"].append({}), "invalid", f"{CANARY}.steps[8]", ""),
+        (lambda o: canary(o)["steps"].append({}), "invalid", f"{CANARY}.steps[10]", ""),
         (
             lambda o: canary(o).update(replicaProgressThreshold={"type": "Most", "value": 1}),
             "invalid",
@@ -178,7 +178,7 @@ def argument(objects: Objects) -> Any:
             "",
         ),
         (lambda o: metric(o).pop("count"), "analysis", f"{CANARY}.steps[2].analysis.templates", ""),
-        (lambda o: metric(o, 1).update(name="error-rate"), "analysis", f"{CANARY}.analysis.templates", ""),
+        (lambda o: metric(o, 1).update(name="error-rate"), "analysis", f"{CANARY}.steps[2].analysis.templates", ""),
         (
             lambda o: canary(o)["analysis"].update(templates=[{"templateName": "chekout"}]),
             "missing-template",
@@ -201,7 +201,7 @@ def test_an_error_names_code_field_and_value(change: Change, code: str, path: st
 def test_a_finding_names_the_file_and_the_line() -> None:
     text = (SOUND / "rollout.yaml").read_text()
     line = 1 + text.splitlines().index("        - pause: { duration: 2m }      # absorb DNS/warmup before judging")
-    found = lint(loads(text.replace("duration: 2m", "duration: 5x"), "rollout.yaml"))
+    found = lint(loads(text.replace("duration: 2m", "duration: 5x", 1), "rollout.yaml"))
     assert [str(each) for each in found if each.severity is Severity.ERROR] == [
         f'rollout.yaml:{line}: error: spec.strategy.canary.steps[1].pause.duration: "5x": Duration needs to be greater '
         "than 0 (whole seconds, or a number with a unit such as 90s, 5m or 1h30m; units: ns, us, ms, s, m, h) [invalid]"
@@ -225,13 +225,13 @@ def test_a_finding_names_the_file_and_the_line() -> None:
             "no-condition",
             "spec.metrics[0]",
         ),
-        (lambda o: canary(o)["analysis"].update(startingStep=8), "starting-step", f"{CANARY}.analysis.startingStep"),
+        (lambda o: canary(o)["analysis"].update(startingStep=10), "starting-step", f"{CANARY}.analysis.startingStep"),
         (
             lambda o: canary(o)["analysis"]["args"].append({"name": "more", "value": "x"}),
             "unused-argument",
             f"{CANARY}.analysis.args[2].name",
         ),
-        (lambda o: (canary(o).pop("analysis"), canary(o)["steps"].pop(2)), "no-gate", CANARY),
+        (lambda o: (canary(o).pop("analysis"), canary(o).update(steps=[{"setWeight": 100}])), "no-gate", CANARY),
         (
             lambda o: o["Rollout/checkout"]["spec"]["template"]["spec"].update(teleport=True),
             "pod-template",
@@ -274,7 +274,8 @@ def test_conditions_are_compiled_by_whom_it_is_left_to(condition: str) -> None:
     manifests = changed(lambda o: metric(o).update(successCondition=condition))
     found = [each for each in lint(manifests, compile_condition=refuse) if each.code == "condition"]
     assert [each.path for each in found] == [
-        f"spec.metrics[{index}].{name}" for index in (0, 1) for name in ("successCondition", "failureCondition")
+        *(f"spec.metrics[{index}].{name}" for index in (0, 1) for name in ("successCondition", "failureCondition")),
+        *(f"spec.metrics[{index}].failureCondition" for index in (0, 1)),
     ]
     assert all(each.severity is Severity.ERROR and each.message == "column 3: no such thing" for each in found)
     assert not any("{{" in text for text in seen)
@@ -297,8 +298,7 @@ class TestScopeOfAQuery:
         assert found.severity is Severity.ERROR
         assert found.message.startswith("query without the canary's tag")
         assert found.path == "spec.metrics[1].provider.datadog.queries.p99"
-        assert "background analysis" in found.message
-        assert "step 2" in found.message
+        assert "step 2; Rollout/checkout, step 5" in found.message
 
     @pytest.mark.parametrize("tag", [",version:canary", ",service:checkout-canary", ",hash:{{args.canary-hash}}"])
     def test_a_tag_of_the_canary_will_do(self, tag: str) -> None:
@@ -407,5 +407,6 @@ class TestCheckRelease:
             "metadata": {"name": "other"},
             "spec": {"metrics": [{"name": "m", "interval": "5x", "provider": {}}]},
         }
-        templates = [sound()["AnalysisTemplate/checkout-canary-datadog"], other]
+        used = [each for label, each in sound().items() if label.startswith("AnalysisTemplate/")]
+        templates = [*used, other]
         assert {each.code for each in self.check(templates=templates)} == {"ratio-of-counters"}

@@ -60,10 +60,10 @@ def test_scalars_mean_what_they_mean_to_kubernetes(scalar: str, value: object) -
 def test_every_field_knows_its_line_in_its_own_document() -> None:
     text = "a: 1\n---\n---\nb:\n  - c: x\n    d: y\n  - e\n"
     first, second = read_documents(text, "f.yaml")
-    assert first.place(("a",)) == SourceLocation("f.yaml", 1)
-    assert second.place(("b", 0, "d")) == SourceLocation("f.yaml", 6)
-    assert second.place(("b", 1)) == SourceLocation("f.yaml", 7)
-    assert second.place(("b", 1, "absent", 3)) == SourceLocation("f.yaml", 7)
+    assert first.location(("a",)) == SourceLocation("f.yaml", 1)
+    assert second.location(("b", 0, "d")) == SourceLocation("f.yaml", 6)
+    assert second.location(("b", 1)) == SourceLocation("f.yaml", 7)
+    assert second.location(("b", 1, "absent", 3)) == SourceLocation("f.yaml", 7)
 
 
 def test_merge_keys_are_followed_and_own_keys_win() -> None:
@@ -180,7 +180,7 @@ def test_a_replaced_value_stands_where_it_was_replaced() -> None:
     changed = document.replaced(("a", "b", 1, "c"), 3, SourceLocation("patch.yaml", 7))
     assert changed.data == {"a": {"b": [1, {"c": 3}]}}
     assert document.data == {"a": {"b": [1, {"c": 2}]}}
-    assert changed.place(("a", "b", 1, "c")) == SourceLocation("patch.yaml", 7)
+    assert changed.location(("a", "b", 1, "c")) == SourceLocation("patch.yaml", 7)
     with pytest.raises(KeyError):
         document.replaced(("a", "x"), 3, SourceLocation("patch.yaml", 7))
 
@@ -200,4 +200,4 @@ def test_json_means_the_same_here(value: Any) -> None:
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(ManifestError):
-        assert all(document.place().file == "f.yaml" for document in read_documents(text, "f.yaml"))
+        assert all(document.location().file == "f.yaml" for document in read_documents(text, "f.yaml"))

@@ -44,13 +44,13 @@ ABORTED = Event(at=AT, reason="RolloutAborted", message="given up", warning=True
 def wanted(annotations: dict[str, str]) -> list[tuple[str, str, str]]:
     found = read_subscriptions(annotations)
     assert found.warnings == ()
-    return [(each.trigger, each.service, each.recipient) for each in found.wanted]
+    return [(each.trigger, each.service, each.recipient) for each in found.entries]
 
 
 def warning(annotations: dict[str, str]) -> str:
     found = read_subscriptions(annotations)
     [text] = found.warnings
-    assert found.wanted == ()
+    assert found.entries == ()
     return text
 
 
@@ -129,7 +129,7 @@ def test_what_cannot_be_understood_is_a_warning(annotation: str, value: str, say
 def test_no_more_is_served_than_a_release_can_carry() -> None:
     many = ";".join(f"c{number}" for number in range(MAX_SUBSCRIPTIONS + 1))
     found = read_subscriptions({f"{PREFIX}.on-rollout-aborted.slack": many})
-    assert (len(found.wanted), len(found.warnings)) == (MAX_SUBSCRIPTIONS, 1)
+    assert (len(found.entries), len(found.warnings)) == (MAX_SUBSCRIPTIONS, 1)
 
 
 def test_aliases_cannot_make_much_of_little() -> None:
@@ -139,7 +139,7 @@ def test_aliases_cannot_make_much_of_little() -> None:
       destinations: [&one {{service: audit, recipients: [x]}}, *one]
     """
     found = read_subscriptions({f"{PREFIX}_yaml": text})
-    assert found.wanted == (Subscription("on-rollout-aborted", "audit", "x"),)
+    assert found.entries == (Subscription("on-rollout-aborted", "audit", "x"),)
     assert f"more than {MAX_SUBSCRIPTIONS} subscriptions" in found.warnings[0]
 
 
@@ -204,4 +204,4 @@ def test_one_cause_has_one_id_and_another_has_another(
 @given(st.dictionaries(st.sampled_from([f"{PREFIX}_yaml", f"{PREFIX}.on-rollout-paused.x", f"{PREFIX}.y"]), st.text()))
 def test_no_annotation_makes_a_release_fail(annotations: dict[str, str]) -> None:
     found = read_subscriptions(annotations)
-    assert all(each.trigger in TRIGGERS for each in found.wanted)
+    assert all(each.trigger in TRIGGERS for each in found.entries)

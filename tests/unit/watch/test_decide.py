@@ -12,7 +12,7 @@ import pytest
 from tidegate.canary.template_hash import pod_template_hash
 from tidegate.canary.version import version_of
 from tidegate.contract import (
-    SPOKEN_FIELDS,
+    REQUEST_FIELDS,
     WORKER_AGENT,
     Compensation,
     CompensationState,
@@ -28,7 +28,7 @@ from tidegate.contract import (
 )
 from tidegate.manifests.pod_template.defaults import with_defaults
 from tidegate.report import rollout_status
-from tidegate.watch import Ask, EmitWarning, Release, RunState, SendUpdate, StartRelease, decide, release_request
+from tidegate.watch import Command, EmitWarning, Release, RunState, SendUpdate, StartRelease, decide, release_request
 from tidegate.watch.decide import ABORTED
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -121,7 +121,7 @@ def release(
         **said,
     }
     status = ReleaseStatus(**fields)
-    written = {field: value for field, value in rollout_status(status).items() if field in SPOKEN_FIELDS}
+    written = {field: value for field, value in rollout_status(status).items() if field in REQUEST_FIELDS}
     known = RolloutObject.of(of).model_copy(update={"status": written})
     return Release(state, status.model_copy(update={"object": known}))
 
@@ -178,7 +178,7 @@ def moment_of(release: Release) -> str:
     return f"{'in' if release.state is RunState.RUNNING else 'after'}-{release.status.run_id}-{release.status.versions}"
 
 
-def told(asks: tuple[Ask, ...]) -> list[tuple[str, bool]]:
+def told(asks: tuple[Command, ...]) -> list[tuple[str, bool]]:
     return [(str(ask.update), ask.message.full) for ask in asks if isinstance(ask, SendUpdate)]
 
 
@@ -207,20 +207,20 @@ def told(asks: tuple[Ask, ...]) -> list[tuple[str, bool]]:
 def test_a_patch_of_the_plugin_is_said_to_the_release(step: int, patch: Any, expected: list[tuple[str, bool]]) -> None:
     under_way = release(step=step)
     found = as_written(rollout(), under_way)
-    assert decide(found, under_way).asks == ()
-    assert told(decide(patched(found, patch), under_way).asks) == expected
+    assert decide(found, under_way).commands == ()
+    assert told(decide(patched(found, patch), under_way).commands) == expected
 
 
 def test_the_same_patch_has_the_same_id_whatever_else_changes() -> None:
     under_way = release(step=0)
     once = patched(as_written(rollout(), under_way), {"status": {"currentStepIndex": 1}})
     later = patched(once, {"status": {"replicas": 3}})
-    assert decide(once, under_way).asks == decide(later, under_way).asks != ()
+    assert decide(once, under_way).commands == decide(later, under_way).commands != ()
 
 
 def test_a_promotion_is_answered_when_the_release_has_moved_on() -> None:
     found = patched(as_written(rollout(), release(step=0)), {"status": {"currentStepIndex": 1}})
-    assert told(decide(found, release(step=1)).asks) == []
+    assert told(decide(found, release(step=1)).commands) == []
 
 
 def test_what_the_release_itself_wrote_since_it_was_asked_is_no_patch() -> None:
@@ -228,14 +228,14 @@ def test_what_the_release_itself_wrote_since_it_was_asked_is_no_patch() -> None:
     found = patched(as_written(rollout(), after), {})
     assert before.known is not None
     late = Release(after.state, after.status.model_copy(update={"object": before.known}))
-    assert decide(found, late).asks == ()
+    assert decide(found, late).commands == ()
 
 
 def test_an_older_sighting_than_the_release_has_had_speaks_for_nobody() -> None:
     under_way = release(patched(patched(rollout(), {}), {}))
-    assert decide(patched(as_written(rollout(), under_way), {"status": {"abort": True}}), under_way).asks == ()
+    assert decide(patched(as_written(rollout(), under_way), {"status": {"abort": True}}), under_way).commands == ()
     newer = release(patched(rollout(), {"spec": {"template": {"metadata": {"labels": {"a": "b"}}}}}))
-    assert decide(rollout(), newer).asks == ()
+    assert decide(rollout(), newer).commands == ()
 
 
 def before_its_first_write(found: dict[str, Any]) -> Release:
@@ -247,33 +247,35 @@ def before_its_first_write(found: dict[str, Any]) -> Release:
 def test_a_status_that_another_release_left_is_not_said_to_the_next() -> None:
     left = {"abort": True, "promoteFull": True, "currentStepIndex": 3, "controllerPause": True}
     found = rollout() | {"status": left}
-    assert decide(patched(found, {"metadata": {"labels": {"a": "b"}}}), before_its_first_write(found)).asks == ()
+    assert decide(patched(found, {"metadata": {"labels": {"a": "b"}}}), before_its_first_write(found)).commands == ()
 
 
 @pytest.mark.parametrize(("patch", "expected"), [(ABORT, [("abort", False)]), (FULL, [("promote", True)])])
 def test_what_is_patched_before_the_first_write_of_a_release_is_not_lost(patch: Any, expected: list[Any]) -> None:
     found = rollout() | {"status": {"phase": "Healthy"}}
-    assert told(decide(patched(found, patch), before_its_first_write(found)).asks) == expected
+    assert told(decide(patched(found, patch), before_its_first_write(found)).commands) == expected
 
 
 def test_a_release_that_is_undone_is_told_nothing_more() -> None:
     aborting = release(**GIVEN_UP)
     found = as_written(rollout(), aborting)
     for patch in (CLEAR, {"spec": {"paused": True}}, {"spec": {"replicas": 3}}):
-        assert decide(patched(found, patch), aborting).asks == ()
+        assert decide(patched(found, patch), aborting).commands == ()
 
 
 def test_a_pause_that_came_by_another_door_does_not_end_with_the_object() -> None:
     by_object = Message(by="kubectl-argo-rollouts", reason="spec.paused", field=ObjectField.PAUSED)
     for reason in ("lunch", "spec.paused"):  # a reason is the operator's own words
         said = Message(by="alice", reason=reason)
-        assert decide(as_written(rollout(), release()), release(manual_pause=said)).asks == ()
+        assert decide(as_written(rollout(), release()), release(manual_pause=said)).commands == ()
     paused = release(rollout(paused=True), manual_pause=by_object)
-    assert told(decide(patched(rollout(paused=True), {"spec": {"paused": None}}), paused).asks) == [("resume", False)]
+    assert told(decide(patched(rollout(paused=True), {"spec": {"paused": None}}), paused).commands) == [
+        ("resume", False)
+    ]
 
 
 def test_who_said_it_is_the_manager_of_the_field() -> None:
-    [ask] = decide(patched(as_written(rollout(), release()), ABORT), release()).asks
+    [ask] = decide(patched(as_written(rollout(), release()), ABORT), release()).commands
     assert isinstance(ask, SendUpdate)
     assert (ask.update, ask.run_id) == (Update.ABORT, "run-1")
     assert (ask.message.by, ask.message.reason) == ("kubectl-argo-rollouts", "status.abort")
@@ -285,7 +287,7 @@ IMAGE = {"spec": {"template": {"spec": {"containers": [{"name": "shop", "image":
 @pytest.mark.parametrize("state", RunState)
 def test_set_image_and_undo_start_a_release_whatever_became_of_the_last(state: RunState) -> None:
     found = patched(rollout(), IMAGE)
-    asked = decide(found, release(state=state, phase="Degraded")).asks
+    asked = decide(found, release(state=state, phase="Degraded")).commands
     moment = f"{'in' if state is RunState.RUNNING else 'after'}-run-1-0"
     assert asked == (StartRelease(cause(found, moment), "another pod template or other steps"),)
 
@@ -293,12 +295,12 @@ def test_set_image_and_undo_start_a_release_whatever_became_of_the_last(state: R
 def test_an_abort_of_the_version_under_way_comes_before_what_is_asked_for_instead() -> None:
     under_way = release()
     found = patched(patched(as_written(rollout(), under_way), IMAGE), ABORT)
-    abort, start = decide(found, under_way).asks
+    abort, start = decide(found, under_way).commands
     assert isinstance(abort, SendUpdate)
     assert (abort.update, abort.message.by) == (Update.ABORT, PLUGIN)
     assert isinstance(start, StartRelease)
     own = release(**GIVEN_UP)
-    [start] = decide(patched(as_written(rollout(), own), IMAGE), own).asks
+    [start] = decide(patched(as_written(rollout(), own), IMAGE), own).commands
     assert isinstance(start, StartRelease), "its own flag is nobody's word"
 
 
@@ -308,15 +310,15 @@ def test_an_abort_that_stood_before_the_version_is_looked_at_again_until_the_rel
     known = under_way.known.model_copy(update={"status": under_way.known.status | {"abort": True}})
     before = Release(RunState.RUNNING, under_way.status.model_copy(update={"object": known}))
     found = patched(as_written(rollout(), under_way), ABORT)
-    assert (decide(found, before).asks, decide(found, before).look_again) == ((), True)
-    [ask] = decide(found, under_way).asks
+    assert (decide(found, before).commands, decide(found, before).requeue) == ((), True)
+    [ask] = decide(found, under_way).commands
     assert isinstance(ask, SendUpdate)
-    assert not decide(as_written(rollout(), under_way), under_way).look_again
+    assert not decide(as_written(rollout(), under_way), under_way).requeue
 
 
 def test_other_steps_are_another_version() -> None:
     found = patched(rollout(), {"spec": {"strategy": {"canary": {"steps": [{"setWeight": 5}]}}}})
-    assert decide(found, release()).asks == (
+    assert decide(found, release()).commands == (
         StartRelease(cause(found, "in-run-1-0"), "another pod template or other steps"),
     )
 
@@ -325,8 +327,8 @@ def test_other_steps_are_another_version() -> None:
 def test_retry_starts_the_version_again(state: RunState) -> None:
     aborted = release(state=state, **GIVEN_UP)
     found = as_written(rollout(), aborted)
-    assert decide(found, aborted, recheck=True).asks == ()
-    [ask] = decide(patched(found, {"status": {"abort": False}}), aborted).asks
+    assert decide(found, aborted, recheck=True).commands == ()
+    [ask] = decide(patched(found, {"status": {"abort": False}}), aborted).commands
     assert ask == StartRelease(f"retry-u1-{moment_of(aborted)}", "retry by kubectl-argo-rollouts")
 
 
@@ -336,7 +338,7 @@ def test_promote_full_brings_an_aborted_version_out_past_its_steps(state: RunSta
     aborted = release(state=state, **GIVEN_UP, promoted_full=before)
     found = as_written(rollout(), aborted)
     assert "promoteFull" not in found["status"], "a flag that stands already cannot be set, and nobody hears of it"
-    [ask] = decide(patched(found, FULL), aborted).asks
+    [ask] = decide(patched(found, FULL), aborted).commands
     key = f"promote-full-u1-{moment_of(aborted)}"
     assert ask == StartRelease(key, "status.promoteFull", full=True, by="kubectl-argo-rollouts")
     assert isinstance(ask, StartRelease)
@@ -355,7 +357,7 @@ def test_an_aborted_version_is_not_tried_again_when_something_else_changes() -> 
     aborted = release(state=RunState.ENDED, **GIVEN_UP | {"cause": "too slow"})
     found = as_written(rollout(), aborted)
     larger = patched(found, {"spec": {"replicas": 7}})
-    [ask] = decide(larger, aborted).asks
+    [ask] = decide(larger, aborted).commands
     assert ask == StartRelease(cause(larger, "after-run-1-0"), "too slow", aborted=True)
     assert isinstance(ask, StartRelease)
     assert release_request(rollout(), cluster="eu1", start=ask).aborted
@@ -365,13 +367,13 @@ def test_an_abort_that_nobody_could_hear_after_a_termination_is_said_to_the_rele
     stopped = release(state=RunState.STOPPED)
     found = patched(as_written(rollout(), stopped), ABORT)
     decision = decide(found, stopped)
-    [ask] = decision.asks
+    [ask] = decision.commands
     assert isinstance(ask, StartRelease)
     assert (ask.key, ask.aborted, ask.full) == (cause(found, "after-run-1-0"), False, False)
-    assert decision.look_again, "what is said to it has to be said at once"
+    assert decision.requeue, "what is said to it has to be said at once"
     asked = release_request(found, cluster="eu1", start=ask)
     following = before_its_first_write(asked.rollout | {"metadata": found["metadata"]})
-    assert told(decide(found, following).asks) == [("abort", False)]
+    assert told(decide(found, following).commands) == [("abort", False)]
 
 
 def test_an_abort_is_heard_after_a_release_that_cannot_say_what_it_heard() -> None:
@@ -379,13 +381,13 @@ def test_an_abort_is_heard_after_a_release_that_cannot_say_what_it_heard() -> No
     stopped = release(state=RunState.STOPPED)
     silent = Release(RunState.STOPPED, ReleaseStatus.model_validate({**stopped.status.model_dump(), "object": None}))
     found = patched(as_written(rollout(), stopped), ABORT)
-    [ask] = decide(found, silent).asks
+    [ask] = decide(found, silent).commands
     assert isinstance(ask, StartRelease)
-    assert ask.unheard == ("abort",)
+    assert ask.ignored_flags == ("abort",)
     for before in (as_written(rollout(), stopped), patched(found, {"status": {"phase": "Degraded"}})):
-        [ask] = decide(before, silent).asks
+        [ask] = decide(before, silent).commands
         assert isinstance(ask, StartRelease)
-        assert ask.unheard == ()
+        assert ask.ignored_flags == ()
 
 
 def test_an_abort_that_a_terminated_release_had_heard_is_not_said_again() -> None:
@@ -393,9 +395,9 @@ def test_an_abort_that_a_terminated_release_had_heard_is_not_said_again() -> Non
     assert stopped.known is not None
     known = stopped.known.model_copy(update={"status": stopped.known.status | {"abort": True}})
     before = Release(RunState.STOPPED, stopped.status.model_copy(update={"object": known}))
-    [ask] = decide(patched(as_written(rollout(), stopped), ABORT), before).asks
+    [ask] = decide(patched(as_written(rollout(), stopped), ABORT), before).commands
     assert isinstance(ask, StartRelease)
-    assert ask.unheard == ()
+    assert ask.ignored_flags == ()
 
 
 @pytest.mark.parametrize("said", [{}, GIVEN_UP])
@@ -403,47 +405,47 @@ def test_promote_full_after_a_termination_is_a_word_about_the_version_that_was_u
     stopped = release(state=RunState.STOPPED, **said)
     found = patched(as_written(rollout(), stopped), FULL)
     key = f"promote-full-u1-{moment_of(stopped)}"
-    assert decide(found, stopped).asks == (StartRelease(key, "status.promoteFull", full=True, by=PLUGIN),)
+    assert decide(found, stopped).commands == (StartRelease(key, "status.promoteFull", full=True, by=PLUGIN),)
     unknown = patched(found, {"metadata": {"managedFields": None}})
-    assert [type(ask) for ask in decide(unknown, stopped).asks] == [EmitWarning, StartRelease], (
+    assert [type(ask) for ask in decide(unknown, stopped).commands] == [EmitWarning, StartRelease], (
         "what is not heard is told"
     )
     own = recorded(found, WORKER_AGENT, ["promoteFull"])
-    assert not any(ask.full for ask in decide(own, stopped).asks if isinstance(ask, StartRelease))
+    assert not any(ask.full for ask in decide(own, stopped).commands if isinstance(ask, StartRelease))
 
 
 def test_an_aborted_version_whose_release_was_terminated_is_tried_again_when_its_abort_is_taken_back() -> None:
     stopped = release(state=RunState.STOPPED, **GIVEN_UP)
     found = as_written(rollout(), stopped)
-    [ask] = decide(found, stopped).asks
+    [ask] = decide(found, stopped).commands
     assert isinstance(ask, StartRelease)
     assert ask.aborted, "an abort holds over a termination"
-    [ask] = decide(patched(found, {"status": {"abort": False}}), stopped).asks
+    [ask] = decide(patched(found, {"status": {"abort": False}}), stopped).commands
     assert ask == StartRelease(f"retry-u1-{moment_of(stopped)}", f"retry by {PLUGIN}")
 
 
 def test_restart_is_asked_for_once_it_is_later_than_the_last() -> None:
     found = patched(rollout(), {"spec": {"restartAt": "2026-01-01T01:00:00Z"}})
     healthy = release(found, state=RunState.ENDED, phase="Healthy")
-    assert decide(found, healthy).asks == (
+    assert decide(found, healthy).commands == (
         StartRelease("restart-u1-2026-01-01T01:00:00+00:00-after-run-1-0", "spec.restartAt"),
     )
-    assert decide(patched(found, {"status": {"restartedAt": "2026-01-01T01:00:00Z"}}), healthy).asks == ()
+    assert decide(patched(found, {"status": {"restartedAt": "2026-01-01T01:00:00Z"}}), healthy).commands == ()
     done = release(found, state=RunState.ENDED, phase="Healthy", restarted_at=datetime(2026, 1, 1, 1, tzinfo=UTC))
-    assert decide(found, done).asks == (), "the release did it, and could not say so in the object"
+    assert decide(found, done).commands == (), "the release did it, and could not say so in the object"
 
 
 def test_a_restart_is_no_second_attempt_of_an_aborted_version() -> None:
     found = patched(rollout(), {"spec": {"restartAt": "2026-01-01T01:00:00Z"}})
     aborted = release(found, state=RunState.ENDED, **GIVEN_UP)
-    [note] = decide(as_written(found, aborted), aborted).asks
+    [note] = decide(as_written(found, aborted), aborted).commands
     assert isinstance(note, EmitWarning)
     assert note.about == "restart-2026-01-01T01:00:00+00:00"
 
 
 def test_a_stopped_release_is_recovered_even_if_nothing_changed() -> None:
     stopped = release(state=RunState.STOPPED, actual_weight=20)
-    [ask] = decide(as_written(rollout(), stopped), stopped).asks
+    [ask] = decide(as_written(rollout(), stopped), stopped).commands
     assert isinstance(ask, StartRelease)
     assert ask.reason.startswith("recovery")
 
@@ -466,14 +468,14 @@ def test_a_release_that_ended_by_itself_with_something_left_undone_is_recovered(
     said: dict[str, Any], reason: str, aborted: bool
 ) -> None:
     ended = release(state=RunState.ENDED, **said)
-    [ask] = decide(as_written(rollout(), ended), ended).asks
+    [ask] = decide(as_written(rollout(), ended), ended).commands
     assert isinstance(ask, StartRelease)
     assert (ask.reason.endswith(reason), ask.aborted) == (True, aborted)
 
 
 def test_a_version_that_was_given_up_is_put_back_and_not_tried_again_when_its_release_was_stopped() -> None:
     stopped = release(state=RunState.STOPPED, actual_weight=20, **GIVEN_UP, compensations=(NOT_BACK,))
-    [ask] = decide(as_written(rollout(), stopped), stopped).asks
+    [ask] = decide(as_written(rollout(), stopped), stopped).commands
     assert isinstance(ask, StartRelease)
     assert (ask.reason, ask.aborted) == ("bad", True)
 
@@ -482,11 +484,11 @@ def test_an_object_without_release_starts_one_unless_its_status_says_that_it_is_
     found = rollout()
     pod_hash = label_of(found)
     healthy = {"phase": "Healthy", "stableRS": pod_hash, "currentPodHash": pod_hash, "observedGeneration": "1"}
-    assert decide(found, None).asks == (StartRelease(cause(found), "no release of it is known"),)
-    assert decide(found | {"status": healthy}, None).asks == ()
-    assert decide(patched(found | {"status": healthy}, IMAGE), None).asks != ()
+    assert decide(found, None).commands == (StartRelease(cause(found), "no release of it is known"),)
+    assert decide(found | {"status": healthy}, None).commands == ()
+    assert decide(patched(found | {"status": healthy}, IMAGE), None).commands != ()
     aborted = {"phase": "Degraded", "abort": True, "currentPodHash": pod_hash, "observedGeneration": "1"}
-    assert decide(found | {"status": aborted}, None).asks == ()
+    assert decide(found | {"status": aborted}, None).commands == ()
 
 
 def test_an_aborted_version_without_release_is_scaled_and_not_tried_again() -> None:
@@ -494,25 +496,25 @@ def test_an_aborted_version_without_release_is_scaled_and_not_tried_again() -> N
     found = rollout()
     aborted = {"phase": "Degraded", "abort": True, "currentPodHash": label_of(found), "observedGeneration": "1"}
     scaled = patched(found | {"status": aborted}, {"spec": {"replicas": 9}})
-    assert decide(scaled, None).asks == (StartRelease(cause(scaled), ABORTED, aborted=True),)
+    assert decide(scaled, None).commands == (StartRelease(cause(scaled), ABORTED, aborted=True),)
 
 
 def test_what_another_controller_observed_under_a_hash_of_its_own_is_settled() -> None:
     """Argo before 1.9 wrote `creationTimestamp: null` into what it hashed, and a ReplicaSet keeps its hash."""
     found = rollout()
     healthy = {"phase": "Healthy", "stableRS": "6d5f8c9b74", "currentPodHash": "6d5f8c9b74", "observedGeneration": "1"}
-    assert decide(found | {"status": healthy}, None).asks == ()
-    assert decide(found | {"status": healthy | {"phase": "Degraded", "abort": True}}, None).asks == ()
+    assert decide(found | {"status": healthy}, None).commands == ()
+    assert decide(found | {"status": healthy | {"phase": "Degraded", "abort": True}}, None).commands == ()
     for open_ in ({"currentPodHash": "other"}, {"observedGeneration": "0"}, {"phase": "Progressing"}):
-        assert decide(found | {"status": healthy | open_}, None).asks != ()
+        assert decide(found | {"status": healthy | open_}, None).commands != ()
     lent = copy.deepcopy(found)
     lent["spec"]["workloadRef"] = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "legacy"}
-    assert decide(lent | {"status": healthy}, None).asks != (), "a Deployment changes without the generation"
+    assert decide(lent | {"status": healthy}, None).commands != (), "a Deployment changes without the generation"
 
 
 def test_the_version_of_a_release_is_what_its_object_asks_for_and_no_label() -> None:
     status = release().status
-    assert status.version == version_of(rollout()) == RolloutObject.of(rollout()).asks_for
+    assert status.version == version_of(rollout()) == RolloutObject.of(rollout()).version
     assert status.version != (status.desired_hash, status.step_hash)
 
 
@@ -522,26 +524,26 @@ def test_defaults_that_an_api_server_fills_in_are_no_version() -> None:
     stored["spec"]["template"] = with_defaults(stored["spec"]["template"])
     stored["metadata"] |= {"generation": 2}
     assert label_of(stored) != label_of(rollout())
-    [ask] = starts(decide(stored, under_way).asks)
+    [ask] = starts(decide(stored, under_way).commands)
     assert ask.reason == "a spec that changed beside template and steps"
 
 
 def test_what_was_refused_is_tried_again_when_corrected_or_rechecked() -> None:
     refused = release(state=RunState.ENDED, **REFUSED, step=None)
-    assert decide(rollout(), refused).asks == ()
-    assert decide(rollout(), refused, recheck=True).asks != ()
+    assert decide(rollout(), refused).commands == ()
+    assert decide(rollout(), refused, recheck=True).commands != ()
     corrected = patched(rollout(), {"spec": {"replicas": 2}})
-    assert decide(corrected, refused).asks == (StartRelease(cause(corrected, "after-run-1-0"), "a corrected spec"),)
+    assert decide(corrected, refused).commands == (StartRelease(cause(corrected, "after-run-1-0"), "a corrected spec"),)
 
 
 def test_another_door_s_release_is_not_turned_back_by_the_object() -> None:
     by_ci = release(template_hash="other", step=0)
-    assert decide(patched(rollout(), {"spec": {"replicas": 2}}), by_ci).asks == ()
+    assert decide(patched(rollout(), {"spec": {"replicas": 2}}), by_ci).commands == ()
 
 
 def test_a_spec_that_changed_beside_the_version_is_told_so_that_it_counts_as_observed() -> None:
     found = patched(as_written(rollout(), release()), {"spec": {"replicas": 2}})
-    [ask] = decide(found, release()).asks
+    [ask] = decide(found, release()).commands
     assert isinstance(ask, StartRelease)
     assert ask.key == cause(found, "in-run-1-0")
 
@@ -549,10 +551,10 @@ def test_a_spec_that_changed_beside_the_version_is_told_so_that_it_counts_as_obs
 def test_a_new_object_of_that_name_waits_for_the_end_of_the_other_one_s_release() -> None:
     other = patched(rollout(), {"metadata": {"uid": "u2"}})
     decision = decide(other, release())
-    assert told(decision.asks) == [("abort", False)]
-    assert decision.look_again
+    assert told(decision.commands) == [("abort", False)]
+    assert decision.requeue
     ended = release(state=RunState.ENDED)
-    assert decide(other, ended).asks == (StartRelease(cause(other, "after-run-1-0"), "a new Rollout of that name"),)
+    assert decide(other, ended).commands == (StartRelease(cause(other, "after-run-1-0"), "a new Rollout of that name"),)
 
 
 @pytest.mark.parametrize("junk", [None, 7, "x", [], {}, {"currentStepIndex": "3", "pauseConditions": 4}])
@@ -580,14 +582,14 @@ def test_a_request_carries_the_spec_and_the_identity_and_nothing_that_others_kee
 def test_a_request_of_an_object_is_as_old_as_its_spec() -> None:
     """A pipeline's that had to wait for the end of a release takes the place of none that is newer."""
 
-    def asked_at(found: dict[str, Any], **start: Any) -> datetime | None:
-        return release_request(found, cluster="eu1", start=StartRelease("k", "why", **start)).asked_at
+    def requested_at(found: dict[str, Any], **start: Any) -> datetime | None:
+        return release_request(found, cluster="eu1", start=StartRelease("k", "why", **start)).requested_at
 
     found = as_written(rollout(), release())
-    assert asked_at(found) == BEGAN + timedelta(minutes=5, seconds=1), "the end of the second that is recorded"
-    assert asked_at(found, full=True) is None, "a word of now"
+    assert requested_at(found) == BEGAN + timedelta(minutes=5, seconds=1), "the end of the second that is recorded"
+    assert requested_at(found, full=True) is None, "a word of now"
     for junk in (None, "x", [{"manager": "a", "time": "soon", "fieldsV1": {"f:spec": {}}}, 7]):
-        assert asked_at(patched(found, {"metadata": {"managedFields": junk}})) is None
+        assert requested_at(patched(found, {"metadata": {"managedFields": junk}})) is None
 
 
 def test_an_object_made_anew_while_the_old_one_is_asked_for_gets_its_own_version() -> None:
@@ -597,7 +599,7 @@ def test_an_object_made_anew_while_the_old_one_is_asked_for_gets_its_own_version
     known = old.seen_as(RolloutObject.of(new))
     begun = release(rollout("shop:1"))
     begun = Release(begun.state, begun.status.model_copy(update={"object": known}))
-    assert [ask.reason for ask in starts(decide(new, begun).asks)] == ["another pod template or other steps"]
+    assert [ask.reason for ask in starts(decide(new, begun).commands)] == ["another pod template or other steps"]
 
 
 @pytest.mark.parametrize(("flag", "asks"), [("promoteFull", []), ("abort", [Update.ABORT])])
@@ -608,7 +610,7 @@ def test_of_what_was_patched_before_the_first_look_only_an_abort_counts(flag: st
     begun = release(asked)
     known = RolloutObject.of(asked).seen_as(RolloutObject.of(found))
     begun = Release(begun.state, begun.status.model_copy(update={"object": known}))
-    assert [ask.update for ask in decide(found, begun).asks if isinstance(ask, SendUpdate)] == asks
+    assert [ask.update for ask in decide(found, begun).commands if isinstance(ask, SendUpdate)] == asks
 
 
 def test_an_object_beside_which_a_pipeline_releases_another_version_asks_for_nothing() -> None:
@@ -623,37 +625,37 @@ def test_what_an_object_came_to_ask_for_while_a_pipeline_asked_for_another_versi
     crossed = rollout("shop:3") | {"status": {"observedGeneration": "2"}}
     crossed["metadata"]["generation"] = 3
     pipeline, live = RolloutObject.of(asked), RolloutObject.of(crossed)
-    heard = RolloutObject().has_heard(crossed, asked)
-    assert not heard
+    requested = RolloutObject().has_requested(crossed, asked)
+    assert not requested
     begun = release(rollout("shop:2"))
-    known = pipeline.seen_as(live, heard=heard)
+    known = pipeline.seen_as(live, requested=requested)
     begun = Release(begun.state, begun.status.model_copy(update={"object": known}))
-    assert [ask.reason for ask in starts(decide(crossed, begun).asks)] == ["another pod template or other steps"]
+    assert [ask.reason for ask in starts(decide(crossed, begun).commands)] == ["another pod template or other steps"]
 
 
 def test_an_object_was_heard_where_its_status_or_the_release_before_tells_so_or_it_asks_for_the_same() -> None:
     found, asked = rollout("shop:1"), rollout("shop:2")
     generation, nobody = found["metadata"]["generation"], RolloutObject()
-    assert not nobody.has_heard(found, asked)
-    assert nobody.has_heard(found | {"status": {"observedGeneration": str(generation)}}, asked)
-    assert RolloutObject.of(found).has_heard(found, asked)
-    assert not RolloutObject.of(rollout("shop:9")).has_heard(found, asked)
+    assert not nobody.has_requested(found, asked)
+    assert nobody.has_requested(found | {"status": {"observedGeneration": str(generation)}}, asked)
+    assert RolloutObject.of(found).has_requested(found, asked)
+    assert not RolloutObject.of(rollout("shop:9")).has_requested(found, asked)
     defaulted = copy.deepcopy(asked)
     defaulted["spec"]["template"]["spec"] |= {"restartPolicy": "Always"}
-    assert nobody.has_heard(defaulted, asked), "it is the same version, as an API server stores it"
+    assert nobody.has_requested(defaulted, asked), "it is the same version, as an API server stores it"
 
 
 def test_the_template_that_a_deployment_came_to_lend_is_not_heard_with_the_generation() -> None:
     found, asked = workload("shop:1"), workload("shop:2")
     found["spec"]["workloadRef"] = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "legacy"}
     status = {"observedGeneration": str(found["metadata"]["generation"])}
-    assert not RolloutObject().has_heard(found | {"status": status}, asked)
+    assert not RolloutObject().has_requested(found | {"status": status}, asked)
     # A request takes its template from the Deployment: another one that stands there now came after that, even where
     # it is the one that stood there before.
     current = found | {"status": status | {"currentPodHash": label_of(found)}}
-    assert not RolloutObject().has_heard(current, asked)
-    assert not RolloutObject.of(found).has_heard(current, asked)
-    assert RolloutObject().has_heard(found, found)
+    assert not RolloutObject().has_requested(current, asked)
+    assert not RolloutObject.of(found).has_requested(current, asked)
+    assert RolloutObject().has_requested(found, found)
 
 
 # ------------------------------------------------------------------------------------------- one id for each cause
@@ -666,7 +668,7 @@ def workload(image: str) -> dict[str, Any]:
 
 def test_another_template_of_the_same_generation_is_another_cause() -> None:
     under_way = release(workload("shop:1"))
-    keys = {ask.key for image in ("shop:2", "shop:3") for ask in starts(decide(workload(image), under_way).asks)}
+    keys = {ask.key for image in ("shop:2", "shop:3") for ask in starts(decide(workload(image), under_way).commands)}
     assert len(keys) == 2
 
 
@@ -676,7 +678,7 @@ def test_a_version_that_is_asked_for_again_after_another_one_is_another_cause() 
     of = {"of": workload("shop:1")}
     runs = [release(**of, state=RunState.ENDED, phase="Healthy", run_id=run) for run in ("run-1", "run-3")]
     in_one_run = [release(**of, versions=versions) for versions in (1, 3)]
-    keys = [ask.key for each in (*runs, *in_one_run) for ask in starts(decide(asked, each).asks)]
+    keys = [ask.key for each in (*runs, *in_one_run) for ask in starts(decide(asked, each).commands)]
     assert len(set(keys)) == 4
 
 
@@ -684,8 +686,8 @@ def test_what_a_release_turned_down_while_it_was_undone_is_asked_by_another_id_a
     asked, ids = patched(rollout(), IMAGE), set()
     for state in (RunState.RUNNING, RunState.ENDED):
         decision = decide(asked, release(state=state, **GIVEN_UP))
-        assert decision.look_again == (state is RunState.RUNNING), "it may be over before anything changes"
-        ids |= {ask.key for ask in starts(decision.asks)}
+        assert decision.requeue == (state is RunState.RUNNING), "it may be over before anything changes"
+        ids |= {ask.key for ask in starts(decision.commands)}
     assert len(ids) == 2
 
 
@@ -694,12 +696,12 @@ def test_the_same_word_about_two_versions_of_one_run_has_two_ids() -> None:
         ids = set()
         for versions in (1, 3):
             under_way = release(versions=versions)
-            asks = decide(patched(as_written(rollout(), under_way), patch), under_way).asks
+            asks = decide(patched(as_written(rollout(), under_way), patch), under_way).commands
             ids |= {ask.update_id for ask in asks if isinstance(ask, SendUpdate)}
         assert len(ids) == 2
 
 
-def starts(asks: tuple[Ask, ...]) -> list[StartRelease]:
+def starts(asks: tuple[Command, ...]) -> list[StartRelease]:
     return [ask for ask in asks if isinstance(ask, StartRelease)]
 
 
@@ -722,16 +724,16 @@ def starts(asks: tuple[Ask, ...]) -> list[StartRelease]:
 def test_what_a_release_wrote_this_one_or_another_is_nobody_s_word(step: int, patch: Any) -> None:
     under_way = release(step=step)
     found = patched(as_written(rollout(), under_way), patch, by=WORKER_AGENT)
-    assert decide(found, under_way).asks == ()
+    assert decide(found, under_way).commands == ()
 
 
 def test_an_abort_that_a_late_write_took_away_is_no_retry() -> None:
     aborted = release(state=RunState.ENDED, **GIVEN_UP)
     written = as_written(rollout(), aborted)
     late = {"status": {"abort": None, "abortedAt": None, "phase": "Progressing"}}
-    assert decide(patched(written, late, by=WORKER_AGENT), aborted).asks == ()
+    assert decide(patched(written, late, by=WORKER_AGENT), aborted).commands == ()
     by_hand = patched(written, {"status": {"abort": None}})
-    assert [ask.reason for ask in starts(decide(by_hand, aborted).asks)] == ["retry by the Rollout object"]
+    assert [ask.reason for ask in starts(decide(by_hand, aborted).commands)] == ["retry by the Rollout object"]
 
 
 def without_record(found: dict[str, Any]) -> dict[str, Any]:
@@ -741,14 +743,14 @@ def without_record(found: dict[str, Any]) -> dict[str, Any]:
 def test_without_a_record_of_writers_an_abort_counts_unless_a_release_wrote_its_time_with_it() -> None:
     under_way = release()
     found = patched(without_record(as_written(rollout(), under_way)), ABORT)
-    assert told(decide(found, under_way).asks) == [("abort", False)]
+    assert told(decide(found, under_way).commands) == [("abort", False)]
     left = patched(found, {"status": {"abortedAt": "2026-01-01T00:00:00Z"}})
-    assert decide(left, under_way).asks == ()
+    assert decide(left, under_way).commands == ()
 
 
 @pytest.mark.parametrize("patch", [FULL, {"status": {"currentStepIndex": 1}}, {"status": {"currentStepIndex": 3}}])
 def test_without_a_record_of_writers_nothing_gets_more_traffic_and_the_object_says_so(patch: Any) -> None:
     under_way = release()
-    [note] = decide(patched(without_record(as_written(rollout(), under_way)), patch), under_way).asks
+    [note] = decide(patched(without_record(as_written(rollout(), under_way)), patch), under_way).commands
     assert isinstance(note, EmitWarning)
     assert "keeps no record of who wrote it" in note.message

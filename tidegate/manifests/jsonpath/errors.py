@@ -1,4 +1,4 @@
-"""What can be wrong with a path, or with the document that it is put to."""
+"""Errors of a path, or of the document that it is evaluated on."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class _Walk:
     """One way through one document."""
 
     def __init__(self) -> None:
-        self._left = MAX_VALUES
+        self._remaining = MAX_VALUES
 
     def along(self, values: Sequence[JsonValue], path: Path) -> list[JsonValue]:
         found = list(values)
@@ -72,9 +72,9 @@ class _Walk:
         return found
 
     def _counted(self, values: Iterable[JsonValue]) -> list[JsonValue]:
-        counted = list(islice(values, self._left + 1))
-        self._left -= len(counted)
-        if self._left < 0:
+        counted = list(islice(values, self._remaining + 1))
+        self._remaining -= len(counted)
+        if self._remaining < 0:
             raise PathError(f"the path leads past more than {MAX_VALUES} values")
         return counted
 
@@ -118,7 +118,7 @@ class _Walk:
         try:
             return bool(self.along([item], path))
         except PathError:
-            if self._left < 0:
+            if self._remaining < 0:
                 raise
             return False
 
@@ -159,20 +159,20 @@ def _element(items: list[JsonValue], position: int) -> JsonValue:
     return items[position]
 
 
-def _sliced(items: list[JsonValue], asked: PathSlice) -> list[JsonValue]:
+def _sliced(items: list[JsonValue], slice_: PathSlice) -> list[JsonValue]:
     """The elements by client-go's rules: unlike in Python, a slice that reaches beyond its list is an error."""
     length = len(items)
-    start = _from_start(asked.start, 0, length)
-    end = _from_start(asked.end, length, length)
+    start = _from_start(slice_.start, 0, length)
+    end = _from_start(slice_.end, length, length)
     if start == end:
         return []
     _check_index(start, 0, length)
     _check_index(end - 1, -1, length)
     if start > end:
         raise PathError(f"starting index {start} is greater than ending index {end}")
-    if asked.step is not None and asked.step < 1:
+    if slice_.step is not None and slice_.step < 1:
         raise PathError("step must be > 0")
-    return items[start : end : asked.step]
+    return items[start : end : slice_.step]
 
 
 def _from_start(position: int | None, default: int, length: int) -> int:

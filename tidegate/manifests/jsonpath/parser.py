@@ -48,7 +48,7 @@ def _unescaped(text: str) -> str:
 
 
 def _within_quotes(text: str) -> Path:
-    """The steps that stand in quotes: client-go reads `['metadata.name']` as `.metadata.name`."""
+    """The steps within quotes: client-go reads `['metadata.name']` as `.metadata.name`."""
     try:
         return cast(Path, _GRAMMAR.parse(text, start="inner"))
     except UnexpectedInput:

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 @dataclass(frozen=True)
 class PathField:
-    """What stands under `name` in each map."""
+    """The value under `name` in each map."""
 
     name: str
 
@@ -42,7 +42,7 @@ class PathSlice:
 
 @dataclass(frozen=True)
 class Union:
-    """What several paths lead to, one after the other."""
+    """The values at several paths, one after the other."""
 
     paths: tuple[Path, ...]
 

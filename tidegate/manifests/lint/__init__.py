@@ -1,4 +1,4 @@
-"""What a release would refuse, and what it would do otherwise than a manifest seems to say."""
+"""Findings on manifests: parts that a release would reject, or carry out otherwise than a reader expects."""
 
 from tidegate.manifests.lint.check import check_release, lint
 

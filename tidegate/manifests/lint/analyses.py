@@ -23,7 +23,7 @@ _HASHES = ("Latest", "Stable")
 def analysis_findings(
     rollout: Loaded[Rollout], templates: Templates, matches: Matches | None, *, complete: bool
 ) -> Iterator[Finding]:
-    """What is wrong with the analyses of a Rollout, or surprising about them."""
+    """Errors and surprises in the analyses of a Rollout."""
     canary = rollout.model.spec.strategy.canary
     if canary is None:
         return
@@ -92,7 +92,7 @@ def _arguments(rollout: Loaded[Rollout], step: int | None, analysis: RolloutAnal
 def _found_by_a_run(
     rollout: Loaded[Rollout], analysis: RolloutAnalysis, templates: list[AnalysisTemplate]
 ) -> Iterator[Finding]:
-    """What Argo says of a background analysis only when it runs, which is when the version has traffic."""
+    """Errors of a background analysis that Argo finds only when it runs, when the version has traffic."""
     for problem in run_problems(templates, analysis):
         yield rollout.finding(Severity.ERROR, "analysis-run", analysis_path(None), problem)
 

@@ -1,4 +1,4 @@
-"""Values of arguments, of a template and of an analysis of a Rollout: they are put in as they stand."""
+"""Values of arguments, of a template and of an analysis of a Rollout: they are used unchanged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tidegate.manifests.placeholders import names_in
 
 
 def argument_value_findings(loaded: Loaded[Any], value: str | None, path: Path) -> Iterator[Finding]:
-    """A placeholder within a value: nobody fills it in, and it reaches the provider as it stands."""
+    """A placeholder within a value: it is not filled in, and reaches the provider unchanged."""
     for name in dict.fromkeys(names_in(value or "")):
         message = f"{{{{{name}}}}} in the value of an argument is not filled in: it is used as it is written"
         meant = name.startswith("args.")

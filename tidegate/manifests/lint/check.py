@@ -9,7 +9,9 @@ from typing import Any
 from tidegate.manifests.documents import Loaded, Manifests, from_objects
 from tidegate.manifests.findings import Finding
 from tidegate.manifests.lint.analyses import analysis_findings
+from tidegate.manifests.lint.compare import comparison_findings
 from tidegate.manifests.lint.conditions import CompileCondition
+from tidegate.manifests.lint.coverage import coverage_findings
 from tidegate.manifests.lint.experiments import experiment_findings
 from tidegate.manifests.lint.mesh import mesh_findings
 from tidegate.manifests.lint.metrics import metric_findings
@@ -60,6 +62,8 @@ def lint(
         findings += pod_metadata_findings(rollout)
         findings += experiment_findings(rollout, templates, complete=complete)
         findings += analysis_findings(rollout, templates, matches, complete=complete)
+        findings += coverage_findings(rollout, templates)
+        findings += comparison_findings(rollout, templates, {})
     for key, template in templates.items():
         findings += unsupported_providers(template)
         bound = bindings(key, manifests.rollouts, templates)
@@ -90,7 +94,10 @@ def check_release(
     manifests = from_objects([rollout, *templates, *([workload] if workload is not None else [])])
     written = manifests.rollout()
     loaded = with_lent_template(written, lender_of(written, manifests.deployments))
-    findings = lint(_with_used_templates(manifests, written), compile_condition=compile_condition)
+    used = _with_used_templates(manifests, written)
+    findings = lint(used, compile_condition=compile_condition)
+    by_key = {template_key(template.model): template for template in used.templates}
+    findings += comparison_findings(loaded, by_key, standing or {})
     findings += left_behind_findings(loaded, standing or {})
     if loaded.model.spec.strategy.canary is not None:
         errors = reference_errors(loaded.model, services, virtual_services, templates, destination_rules)

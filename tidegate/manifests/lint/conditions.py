@@ -31,8 +31,8 @@ _RESULT: Final = re.compile(r"\bresult\b(?!\s*\[)")
 def condition_findings(
     template: Loaded[AnalysisTemplate], metric: Metric, path: Path, compile_condition: CompileCondition | None
 ) -> Iterator[Finding]:
-    """What is wrong with the conditions of the metric at `path`, which `compile_condition` reads."""
-    if metric.provider.job is not None:
+    """Errors in the conditions of the metric at `path`, which `compile_condition` parses."""
+    if metric.provider.job is not None or metric.provider.compare is not None:
         return
     conditions = {"successCondition": metric.success_condition, "failureCondition": metric.failure_condition}
     if not any(conditions.values()):
@@ -50,7 +50,7 @@ def condition_findings(
         try:
             compile_condition(filled).check(kinds)
         except ValueError as error:
-            remedy = _bare_argument(filled) or _indexed(condition, filled, kinds, compile_condition) or _told(kinds)
+            remedy = _bare_argument(filled) or _indexed(condition, filled, kinds, compile_condition) or _kinds(kinds)
             at = (*path, name)
             yield template.finding(Severity.ERROR, "condition", at, str(error), value=condition, remedy=remedy)
 
@@ -72,7 +72,7 @@ def _indexed(condition: str, filled: str, kinds: Sequence[ResultKind], compile_c
     return f"write {_RESULT.sub('result[0]', condition)}: the result of this metric is {ResultKind.NUMBERS}"
 
 
-def _told(kinds: Sequence[ResultKind]) -> str:
+def _kinds(kinds: Sequence[ResultKind]) -> str:
     return "" if len(kinds) == len(ResultKind) else f"the result of this metric is {' or '.join(kinds)}"
 
 

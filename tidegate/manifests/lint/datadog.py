@@ -19,24 +19,24 @@ _DEFAULT: Final = re.compile(r"default\(\s*result\b")
 
 
 def datadog_findings(template: Loaded[AnalysisTemplate], metric: Metric, path: Path) -> Iterator[Finding]:
-    """What is wrong with a metric at `path`; nothing for another provider's."""
-    asked = metric.provider.datadog
-    if asked is None:
+    """Findings on a metric at `path`; none on another provider's."""
+    provider = metric.provider.datadog
+    if provider is None:
         return
     at = (*path, "provider", "datadog")
-    for field, text, remedy in asked.contradictions():
+    for field, text, remedy in provider.contradictions():
         value = template.document.value((*at, field))
         shown = value if isinstance(value, str) else None
         yield template.finding(Severity.ERROR, "datadog", (*at, field), text, value=shown, remedy=remedy)
-    for name, query in asked.texts().items():
-        where = (*at, "query") if asked.query and name == "query" else (*at, "queries", name)
-        yield from _arithmetic(template, asked, query, where)
+    for name, query in provider.texts().items():
+        where = (*at, "query") if provider.query and name == "query" else (*at, "queries", name)
+        yield from _arithmetic(template, provider, query, where)
         yield from _other_data(template, metric, query, where)
 
 
-def _arithmetic(template: Loaded[AnalysisTemplate], asked: Datadog, query: str, path: Path) -> Iterator[Finding]:
+def _arithmetic(template: Loaded[AnalysisTemplate], provider: Datadog, query: str, path: Path) -> Iterator[Finding]:
     found = _ARITHMETIC.search(_bare(query))
-    if asked.version != "v2" or found is None:
+    if provider.version != "v2" or found is None:
         return
     message = (
         f"arithmetic ({found['operator']}) in a query of API v2: a query is one series there, and Datadog refuses it"

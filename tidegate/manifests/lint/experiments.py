@@ -24,7 +24,7 @@ _NAME_HINT = "lower-case letters, digits and hyphens"
 def experiment_findings(
     rollout: Loaded[Rollout], templates: Mapping[TemplateKey, Loaded[AnalysisTemplate]], *, complete: bool
 ) -> Iterator[Finding]:
-    """What is wrong with the experiments of a Rollout's steps, or surprising about them.
+    """Errors and surprises in the experiments of a Rollout's steps.
 
     `complete` says that there are no other analysis templates than `templates`.
     """
@@ -86,15 +86,15 @@ def _selector(rollout: Loaded[Rollout], template: ExperimentTemplate, path: Path
         yield rollout.finding(Severity.ERROR, CODE, (*path, "selector"), message, remedy=remedy)
 
 
-def _shares(rollout: Loaded[Rollout], step: ExperimentStep, path: Path, left: int) -> Iterator[Finding]:
+def _shares(rollout: Loaded[Rollout], step: ExperimentStep, path: Path, remaining: int) -> Iterator[Finding]:
     """Weights come out of what the canary leaves to stable."""
     total = 0
     for index, template in enumerate(step.templates):
         if template.weight is None:
             continue
         at, total = (*path, "templates", index, "weight"), total + max(0, template.weight)
-        if template.weight < 0 or total > left:
-            message = f"there is no such share: the canary leaves {left} percent to all that runs beside it"
+        if template.weight < 0 or total > remaining:
+            message = f"there is no such share: the canary leaves {remaining} percent to all that runs beside it"
             remedy = "lower the weights of the experiment, or the setWeight before it"
             yield rollout.finding(Severity.ERROR, CODE, at, message, value=template.weight, remedy=remedy)
         elif template.weight and template.replicas == 0:

@@ -32,7 +32,7 @@ Problem = tuple[Path, str, str]
 
 
 def job_findings(template: Loaded[AnalysisTemplate], metric: Metric, path: Path) -> Iterator[Finding]:
-    """What is wrong with a metric at `path`; nothing for another provider's."""
+    """Findings on a metric at `path`; none on another provider's."""
     job = metric.provider.job
     if job is None:
         return

@@ -1,4 +1,4 @@
-"""What a release could not do with the routes of a VirtualService, or would do to them, although Argo takes them."""
+"""Routes of a VirtualService that a release could not write, or would change by surprise, although Argo takes them."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def mesh_findings(
         message, remedy = "no VirtualService is named: no weight could be set", "name one"
         yield rollout.finding(Severity.ERROR, CODE, (*_ISTIO, "virtualServices"), message, remedy=remedy)
     for path, setting in settings:
-        place = setting.located(rollout.metadata.namespace)
-        spec = _read(setting, virtual_services.get(".".join(place)))
+        location = setting.located(rollout.metadata.namespace)
+        spec = _read(setting, virtual_services.get(".".join(location)))
         if spec is not None:
-            yield from _delegates(rollout, setting, spec, path, place[1])
-            yield from _routes(rollout, setting, spec, path, place[1])
+            yield from _delegates(rollout, setting, spec, path, location[1])
+            yield from _routes(rollout, setting, spec, path, location[1])
 
 
 def _read(setting: IstioVirtualService, found: Mapping[str, Any] | None) -> VirtualServiceSpec | None:

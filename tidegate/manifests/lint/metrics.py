@@ -9,6 +9,7 @@ from tidegate.manifests.analysis_template import AnalysisTemplate, Metric
 from tidegate.manifests.documents import Loaded
 from tidegate.manifests.durations import DURATION_HINT, parse_duration
 from tidegate.manifests.findings import Finding, Path, Severity
+from tidegate.manifests.lint.compare import compare_findings
 from tidegate.manifests.lint.conditions import CompileCondition, condition_findings
 from tidegate.manifests.lint.datadog import datadog_findings
 from tidegate.manifests.lint.job import job_findings
@@ -44,6 +45,7 @@ def metric_findings(
         yield from prometheus_findings(template, metric, path, bound, compile_condition)
         yield from web_findings(template, metric, path)
         yield from job_findings(template, metric, path)
+        yield from compare_findings(template, metric, path)
         yield from trap_findings(template, metric, path)
 
 

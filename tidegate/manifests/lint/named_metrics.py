@@ -25,7 +25,7 @@ def rule_findings(
     runs: Sequence[Sequence[str]],
     matches: Matches | None,
 ) -> Iterator[Finding]:
-    """What is wrong with the rules of `given`, at `path`.
+    """Errors in the rules of `given`, at `path`.
 
     `runs` are the names of the metrics of each run that follows the rules: a rule that matches none of them makes an
     Error of the run.

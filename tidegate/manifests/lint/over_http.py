@@ -1,4 +1,4 @@
-"""What the lints of the providers that speak HTTP have in common: addresses, and who is shown to the server."""
+"""Common lints of HTTP providers: addresses and credentials."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Problem = tuple[Path, str, str]
 
 
 def is_open(text: str) -> bool:
-    """Whether an argument decides what the text will be."""
+    """True when the text depends on an argument."""
     return bool(_PLACEHOLDER.search(text))
 
 
 def is_url(text: str) -> bool:
-    """Whether the text names a server that speaks HTTP."""
+    """True when the text is the URL of an HTTP server."""
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -45,7 +45,7 @@ def located(
 def access_findings(
     template: Loaded[AnalysisTemplate], at: Path, code: str, given: Authentication, headers: Iterable[Header]
 ) -> Iterator[Finding]:
-    """What is wrong with the `authentication` and the `headers` of the provider at `at`."""
+    """Errors in the `authentication` and the `headers` of the provider at `at`."""
     for name in given.unsupported():
         message = f"not supported by Tidegate: authentication.{name}"
         yield template.finding(Severity.ERROR, UNSUPPORTED, (*at, "authentication", name), message)

@@ -16,7 +16,7 @@ CODE = "pod-metadata"
 
 
 def pod_metadata_findings(rollout: Loaded[Rollout]) -> Iterator[Finding]:
-    """What is wrong with the metadata of each role, or surprising about it."""
+    """Errors and surprises in the metadata of each role."""
     canary = rollout.model.spec.strategy.canary
     if canary is None:
         return
@@ -50,7 +50,7 @@ def _selection(rollout: Loaded[Rollout], metadata: PodTemplateMetadata, path: Pa
 
 
 def _replaced(rollout: Loaded[Rollout], metadata: PodTemplateMetadata, path: Path) -> Iterator[Finding]:
-    """What a role puts over the template's own is removed with the role, as in Argo."""
+    """Metadata of the template that a role overrides: it is removed with the role, as in Argo."""
     own = rollout.model.spec.template.get("metadata")
     for section, given in (("labels", metadata.labels), ("annotations", metadata.annotations)):
         there = own.get(section) if isinstance(own, dict) else None

@@ -1,4 +1,4 @@
-"""Whether a query looks at the canary: which analyses use a template, and what its arguments then stand for."""
+"""Scope of a query, the canary or more: by the analyses that use a template, and the values of its arguments."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Binding(NamedTuple):
 
 
 class LintScope(Enum):
-    """What a query looks at."""
+    """The pods that a query reads."""
 
     CANARY = "canary"
     UNKNOWN = "unknown"
@@ -58,7 +58,7 @@ def bindings(
 
 
 def scope_of(query: str, template: AnalysisTemplate, binding: Binding | None) -> LintScope:
-    """What a query looks at when an analysis supplies the arguments; `binding` None when no analysis is known."""
+    """Scope of a query when an analysis supplies the arguments; `binding` None when no analysis is known."""
     text = _ARGUMENT.sub(lambda found: _meaning(found[1], template, binding), query)
     if _VERSION in text or _CANARY_TAG.search(text):
         return LintScope.CANARY
@@ -66,7 +66,7 @@ def scope_of(query: str, template: AnalysisTemplate, binding: Binding | None) ->
 
 
 def open_scope(template: Loaded[AnalysisTemplate], query: str, path: Path, remedy: str) -> Iterator[Finding]:
-    """A note for a query of which only its arguments decide what it looks at, while no analysis supplies any."""
+    """A note for a query whose scope only its arguments decide, while no analysis supplies any."""
     if scope_of(query, template.model, None) is LintScope.UNKNOWN:
         deciding = ", ".join(dict.fromkeys(f"args.{name}" for name in _ARGUMENT.findall(query)))
         message = f"whether the query looks at the canary alone is decided by what is given for {deciding}"
@@ -74,7 +74,7 @@ def open_scope(template: Loaded[AnalysisTemplate], query: str, path: Path, remed
 
 
 def is_versioned(argument: RolloutArgument) -> bool:
-    """Whether a Rollout fills an argument with something that only the canary has."""
+    """True when a Rollout fills an argument with a value that only the canary has."""
     source = argument.value_from
     if argument.value is not None or source is None:
         return False

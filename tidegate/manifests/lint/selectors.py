@@ -1,4 +1,4 @@
-"""A selector that would leave pods behind: those of versions that stand, which it does not find.
+"""Selectors that would leave pods behind: those of existing versions that they do not match.
 
 Kubernetes forbids it for a Deployment, whose selector cannot change at all (apps/v1 Deployment, spec.selector).
 """
@@ -15,24 +15,24 @@ _PATH = ("spec", "selector")
 _REMEDY = "keep the selector that they were made with, or bring this out as a Rollout of another name"
 
 
-def left_behind_findings(rollout: Loaded[Rollout], standing: Mapping[str, Mapping[str, str]]) -> Iterator[Finding]:
-    """`standing` are the labels of the pods of each ReplicaSet that has some, by its name."""
+def left_behind_findings(rollout: Loaded[Rollout], pod_labels: Mapping[str, Mapping[str, str]]) -> Iterator[Finding]:
+    """`pod_labels` are the labels of the pods of each ReplicaSet that has some, by its name."""
     selector = rollout.model.spec.selector
     if selector is None:
         return
-    left = sorted(name for name, labels in standing.items() if not selector.matches(labels))
-    if left:
-        yield _refused(rollout, f"does not select the pods of ReplicaSet {', '.join(left)}")
+    unmatched = sorted(name for name, labels in pod_labels.items() if not selector.matches(labels))
+    if unmatched:
+        yield _refused(rollout, f"does not select the pods of ReplicaSet {', '.join(unmatched)}")
 
 
 def changed_selector_findings(rollout: Loaded[Rollout]) -> Iterator[Finding]:
-    """As far as a Rollout says it that was read from a cluster: by which selector its pods were counted."""
+    """A changed selector in a Rollout from a cluster, as far as its status shows the one by which pods were counted."""
     selector, status = rollout.model.spec.selector, rollout.document.value(("status",))
     if selector is None or not isinstance(status, Mapping):
         return
     counted = str(status.get("selector") or "")
-    known, wanted = set(_terms(counted)), set(_terms(selector.text()))
-    if counted and status.get("HPAReplicas") and not wanted <= known:
+    known, current = set(_terms(counted)), set(_terms(selector.text()))
+    if counted and status.get("HPAReplicas") and not current <= known:
         yield _refused(rollout, f"leaves pods behind that stand by {counted} (status.selector)")
 
 

@@ -36,7 +36,7 @@ def template_findings(
     bound: Sequence[Binding],
     matches: Matches | None,
 ) -> Iterator[Finding]:
-    """What is wrong with a template apart from its single metrics.
+    """Errors in a template apart from its single metrics.
 
     `known` are all templates among the manifests, and `bound` the analyses that use this one.
     """
@@ -122,7 +122,7 @@ def _placeholders(
     declared = {argument.name for each in (template.model, *inner) for argument in each.spec.args}
     listed = ", ".join(sorted(declared)) or "none"
     first: dict[str, Path] = {}
-    for at, found in _placed(metric.to_wire(), path):
+    for at, found in _located_placeholders(metric.to_wire(), path):
         first.setdefault(found, at)
     for found, at in first.items():
         value = template.document.value(at)
@@ -137,7 +137,7 @@ def _placeholders(
 
 
 def _open_ends(template: Loaded[AnalysisTemplate], metric: Metric, path: Path) -> Iterator[Finding]:
-    """Texts with a `{{` whose end stands in another field, or nowhere."""
+    """Texts with a `{{` whose end is in another field, or missing."""
     for at, text in _texts(metric.to_wire(), path):
         try:
             tags(text)
@@ -146,15 +146,15 @@ def _open_ends(template: Loaded[AnalysisTemplate], metric: Metric, path: Path) -
             yield template.finding(Severity.ERROR, "placeholder", at, str(error), value=text, remedy=remedy)
 
 
-def _placed(value: JsonValue, path: Path) -> Iterator[tuple[Path, str]]:
-    """Each placeholder with the field in which it stands."""
+def _located_placeholders(value: JsonValue, path: Path) -> Iterator[tuple[Path, str]]:
+    """Each placeholder with its field."""
     for at, text in _texts(value, path):
         for found in names_in(text):
             yield at, found
 
 
 def _texts(value: JsonValue, path: Path) -> Iterator[tuple[Path, str]]:
-    """Each text with the field in which it stands, keys included."""
+    """Each text with its field, keys included."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, Mapping):

@@ -23,7 +23,7 @@ _RATIO = re.compile(r"(?P<numerator>[A-Za-z_]\w*)\s*/\s*(?P<denominator>[A-Za-z_
 _UNLIKELY_SECONDS = 20.0
 
 
-class Comparison(NamedTuple):
+class BinaryTest(NamedTuple):
     """`result < 400`: the operator and the number."""
 
     operator: str
@@ -39,10 +39,10 @@ def trap_findings(template: Loaded[AnalysisTemplate], metric: Metric, path: Path
         yield from _seconds(template, datadog, path, metric)
 
 
-def comparison(condition: str) -> Comparison | None:
+def comparison(condition: str) -> BinaryTest | None:
     """The comparison that a condition consists of; None for anything more than one."""
     found = _COMPARISON.fullmatch(condition.strip())
-    return Comparison(found["operator"], float(found["limit"])) if found else None
+    return BinaryTest(found["operator"], float(found["limit"])) if found else None
 
 
 def _inconclusive_band(template: Loaded[AnalysisTemplate], metric: Metric, path: Path) -> Iterator[Finding]:
@@ -98,7 +98,7 @@ def _is_latency(query: str) -> bool:
 
 
 def _multiplied(datadog: Datadog) -> bool:
-    """Whether some number makes milliseconds, or smaller units, of the answer."""
+    """True when a number turns the answer into milliseconds, or smaller units."""
     texts = [datadog.formula, *datadog.texts().values()]
     factors = (found["left"] or found["right"] for text in texts for found in _FACTOR.finditer(text))
     return any(float(factor) >= 1000 for factor in factors)

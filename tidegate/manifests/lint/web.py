@@ -16,27 +16,27 @@ CODE = "web"
 
 
 def web_findings(template: Loaded[AnalysisTemplate], metric: Metric, path: Path) -> Iterator[Finding]:
-    """What is wrong with a metric at `path`; nothing for another provider's."""
-    asked = metric.provider.web
-    if asked is None:
+    """Findings on a metric at `path`; none on another provider's."""
+    provider = metric.provider.web
+    if provider is None:
         return
     at = (*path, "provider", "web")
-    yield from located(template, at, CODE, Severity.ERROR, _problems(asked))
-    yield from access_findings(template, at, CODE, asked.authentication, asked.headers)
-    if asked.timeout_seconds > LONGEST_TIMEOUT:
+    yield from located(template, at, CODE, Severity.ERROR, _problems(provider))
+    yield from access_findings(template, at, CODE, provider.authentication, provider.headers)
+    if provider.timeout_seconds > LONGEST_TIMEOUT:
         message = f"a measurement ends after {LONGEST_TIMEOUT} s in any case"
         remedy = f"write at most {LONGEST_TIMEOUT}"
         yield template.finding(Severity.WARNING, CODE, (*at, "timeoutSeconds"), message, remedy=remedy)
 
 
-def _problems(asked: Web) -> Iterator[Problem]:
-    if contradiction := asked.contradiction():
+def _problems(provider: Web) -> Iterator[Problem]:
+    if contradiction := provider.contradiction():
         field, message = contradiction
         yield (field,), message, ""
-    elif not is_open(asked.url) and not is_url(asked.url):
+    elif not is_open(provider.url) and not is_url(provider.url):
         yield ("url",), "no URL of a server", "such as https://checks.internal/checkout"
-    if asked.json_path and not is_open(asked.json_path):
+    if provider.json_path and not is_open(provider.json_path):
         try:
-            JsonPath(asked.json_path)
+            JsonPath(provider.json_path)
         except PathError as error:
             yield ("jsonPath",), str(error), "such as {$.data.ok}"

@@ -18,7 +18,7 @@ _TEMPLATE: Path = ("spec", "template")
 
 
 def lender_of(rollout: Loaded[Rollout], deployments: Sequence[Loaded[Deployment]]) -> Loaded[Deployment] | None:
-    """The Deployment that lends a Rollout its pod template; None where it needs none, or nobody has looked for it."""
+    """The Deployment in a Rollout's workloadRef; None where it has none, or the Deployment was not given."""
     reference = rollout.model.spec.workload_ref
     if reference is None or reference.kind != KIND or not needs_template(rollout.raw):
         return None
@@ -26,7 +26,7 @@ def lender_of(rollout: Loaded[Rollout], deployments: Sequence[Loaded[Deployment]
 
 
 def with_lent_template(rollout: Loaded[Rollout], lender: Loaded[Deployment] | None) -> Loaded[Rollout]:
-    """The Rollout with the template and the selector that it is released with; with none where nobody knows them."""
+    """The Rollout with the template and the selector of its release; with none where they are unknown."""
     if not needs_template(rollout.raw):
         return rollout
     spec = lender.model.spec if lender is not None else None
@@ -37,7 +37,7 @@ def with_lent_template(rollout: Loaded[Rollout], lender: Loaded[Deployment] | No
 def lent_template_findings(
     rollout: Loaded[Rollout], lender: Loaded[Deployment] | None, *, complete: bool
 ) -> Iterator[Finding]:
-    """What is wrong with the template that `rollout` was given by its lender, said of the lender."""
+    """Errors in the template of `rollout` that its Deployment gave, reported for the Deployment."""
     reference = rollout.model.spec.workload_ref
     if lender is not None:
         yield from field_findings(lender, pod_template_errors(rollout.model.spec), "invalid")

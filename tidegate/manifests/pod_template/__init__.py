@@ -1,1 +1,1 @@
-"""What Kubernetes knows of a pod template: its fields in their order, its quantities, and what is wrong with one."""
+"""Kubernetes' rules of a pod template: its fields in their order, its quantities, and its errors."""

@@ -1,4 +1,4 @@
-"""What is wrong with a pod template: unknown and mistyped fields, and what Kubernetes demands of its containers."""
+"""Errors of a pod template: unknown and mistyped fields, and Kubernetes' requirements of its containers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "IntOrString": (int, str),
     "FieldsV1": (dict,),
 }
-_WANTED = {
+_EXPECTED = {
     "string": "text",
     "int": "a whole number",
     "bool": "true or false",
@@ -199,7 +199,7 @@ def _single_problems(given: JsonValue, kind: str, path: Path) -> Iterator[Proble
         return
     elif not isinstance(given, _TYPES[kind]) or (isinstance(given, bool) and kind != "bool"):
         remedy = quotes_remedy(given) if kind == "string" else ""
-        yield Problem(path, f"must be {_WANTED[kind]}", remedy)
+        yield Problem(path, f"must be {_EXPECTED[kind]}", remedy)
     elif isinstance(given, int) and kind in ("int", "IntOrString"):
         if problem := out_of_range(given, INT64 if _name(path) in _INT64_FIELDS else INT32):
             yield Problem(path, problem, "")

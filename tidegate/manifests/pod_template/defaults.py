@@ -1,10 +1,10 @@
-"""The defaults that an API server fills into a pod template, so that templates can be compared for what they mean.
+"""Defaults of an API server for a pod template, so that templates can be compared by meaning.
 
-Source: kubernetes v1.34, pkg/apis/core/v1/defaults.go and conversion.go, as far as they concern templates; what is
-filled into pods alone (`enableServiceLinks`, requests from limits) is left out. Host ports of a pod on the host's
-network are filled in by servers before 1.28, and where a gate says so (DefaultHostNetworkHostPortsInPodTemplates).
-Which of the defaults stand in an object depends on its kind and on whose CRD is installed: a ReplicaSet has all of
-them, a Rollout has what the schema of its CRD says.
+Source: kubernetes v1.34, pkg/apis/core/v1/defaults.go and conversion.go, as far as they concern templates. Defaults of
+pods alone (`enableServiceLinks`, requests from limits) are omitted. Host ports of a pod on the host's network are
+filled in by servers before 1.28, and where a gate says so (DefaultHostNetworkHostPortsInPodTemplates). The defaults in
+a stored object depend on its kind and on the installed CRD: a ReplicaSet has all of them, a Rollout has those in the
+schema of its CRD.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ _DEFAULTS: Mapping[str, Mapping[str, JsonValue]] = {
 
 
 def with_defaults(template: Mapping[str, JsonValue]) -> Values:
-    """The template as an API server would store it in a ReplicaSet, whichever of the defaults stand in it already.
+    """The template as an API server would store it in a ReplicaSet, whichever of the defaults it has already.
 
-    What has not the shape of a template is passed on as it is.
+    A value that is no template is returned as it is.
     """
     return _struct(template, ROOT)
 

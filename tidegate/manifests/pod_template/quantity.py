@@ -54,7 +54,7 @@ def _decimal_exponent(suffix: str) -> int | None:
 
 
 def _kept_decimal(digits: str, scale: int) -> bool:
-    """Whether Go keeps the text that it read."""
+    """True when Go keeps the text that it parsed."""
     if digits == "0" and scale == 0:
         return False
     fits = len(digits) <= _FAST_DIGITS and scale >= _DECIMAL["n"]

@@ -30,8 +30,8 @@ def fields_of(struct: str) -> dict[str, Field]:
     return {field.name: field for field in map(_field, _STRUCTS[struct].split())}
 
 
-def _field(word: str) -> Field:
-    name, _, rest = word.partition(":")
+def _field(entry: str) -> Field:
+    name, _, rest = entry.partition(":")
     shape = next((shape for shape in ("*", "[]", "{}") if rest.startswith(shape)), "")
     return Field(name.rstrip("!"), name.endswith("!"), shape, rest[len(shape) :])
 

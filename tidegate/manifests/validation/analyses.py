@@ -23,7 +23,7 @@ _DUMMY: Final = "dummy-value"
 
 
 def analysis_reference_errors(rollout: Rollout, templates: Sequence[Mapping[str, Any]]) -> list[FieldError]:
-    """What is wrong with the analyses of a Rollout, `templates` being all templates that exist for it.
+    """Errors in the analyses of a Rollout, `templates` being all templates that exist for it.
 
     Raises ManifestError for a template that cannot be read.
     """
@@ -50,10 +50,10 @@ def analysis_path(step: int | None) -> Path:
 def analysis_errors(
     templates: Sequence[AnalysisTemplate], analysis: RolloutAnalysis, step: int | None
 ) -> list[FieldError]:
-    """What Argo finds wrong with the templates of one analysis, as far as they are given.
+    """Argo's errors for the templates of one analysis, as far as they are given.
 
-    The analysis of a step must end by itself, and each of its templates declare what it uses; the background analysis
-    (`step` None) need not.
+    The analysis of a step must end by itself, and each of its templates declare all arguments that it uses. The
+    background analysis (`step` None) need not.
     """
     path = analysis_path(step)
     ordered = sorted(templates, key=lambda template: template.cluster_scope)
@@ -68,7 +68,7 @@ def analysis_errors(
 
 
 def run_problems(templates: Sequence[AnalysisTemplate], analysis: RolloutAnalysis) -> Iterator[str]:
-    """What Argo finds out only when a background analysis runs: rules given twice, and placeholders left open."""
+    """Errors that Argo finds only when a background analysis runs: duplicate rules, and open placeholders."""
     yield from islice(_rule_problems(templates, analysis), 1)
     names = {f"{_PREFIX}{argument.name}": "" for template in templates for argument in template.spec.args}
     for metric in (metric for template in templates for metric in template.spec.metrics):
@@ -81,7 +81,7 @@ def run_problems(templates: Sequence[AnalysisTemplate], analysis: RolloutAnalysi
 def _merge_problems(
     templates: Sequence[AnalysisTemplate], analysis: RolloutAnalysis, rules: RolloutAnalysis | None
 ) -> Iterator[str]:
-    """Why no run can be made of the templates and the arguments, in the order in which Argo looks."""
+    """Reasons why no run can be made of the templates and the arguments, in Argo's order."""
     names = [metric.name for template in templates for metric in template.spec.metrics]
     yield from (f"two metrics have the same name '{name}'" for name in _twice(names))
     yield from _rule_problems(templates, None)
@@ -114,7 +114,7 @@ def _conflicts(templates: Sequence[AnalysisTemplate]) -> Iterator[str]:
 
 
 def _unresolved(templates: Sequence[AnalysisTemplate], analysis: RolloutAnalysis) -> Iterator[str]:
-    """Names of the arguments that templates declare and nobody gives a value."""
+    """Names of declared arguments without a value."""
     sources = [argument.value_from for argument in analysis.args]
     paths = [source.field_ref.field_path for source in sources if source is not None and source.field_ref is not None]
     # One path that leads nowhere takes all arguments of the Rollout away.
@@ -136,7 +136,7 @@ def _background_problems(templates: Sequence[AnalysisTemplate], analysis: Rollou
 
 
 def _step_problems(template: AnalysisTemplate) -> Iterator[str]:
-    """What is wrong with one template of a step's analysis by itself, a stand-in filled in for each open argument."""
+    """Errors of one template of a step's analysis by itself, with a placeholder value for each open argument."""
     name = template.metadata.name
     values: dict[str, str | None] = {}
     for argument in template.spec.args:

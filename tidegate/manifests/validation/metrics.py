@@ -1,12 +1,16 @@
-"""What makes a metric impossible to judge. Source and texts: argo-rollouts, metric validation."""
+"""Errors of a metric that cannot be judged. Source and texts: argo-rollouts, metric validation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from tidegate.manifests.analysis_template import Metric
+from tidegate.manifests.analysis_template import PLUGIN, Metric
 from tidegate.manifests.durations import int_or_zero, parse_duration
+from tidegate.manifests.providers.compare import KEY as COMPARE
+
+ENDS_BY_ITSELF: Final = "the comparison ends when it is decided"
+_ENDS_OR_JUDGES: Final = ("count", "interval", "successCondition", "failureCondition", "consecutiveSuccessLimit")
 
 
 class MetricProblem(NamedTuple):
@@ -17,17 +21,32 @@ class MetricProblem(NamedTuple):
 
 
 def metric_problems(metric: Metric) -> Iterator[MetricProblem]:
-    """Everything that is wrong with a metric whose arguments are substituted, in the order in which Argo looks."""
+    """All errors of a metric whose arguments are substituted, in Argo's order."""
     yield from _limit_problems(metric)
     yield from _count_problems(metric)
     yield from _duration_problem("interval", "invalid interval string", metric.interval)
     yield from _duration_problem("initialDelay", "invalid startDelay string", metric.initial_delay)
-    named = [name for name in metric.provider.names() if name != "plugin"]
-    providers = len(named) + len(metric.provider.plugin or ())  # each plugin is a provider
+    providers = _providers(metric)
     if providers == 0:
         yield MetricProblem("provider", "no provider specified")
     elif providers > 1:
         yield MetricProblem("provider", "multiple providers specified")
+    if metric.provider.compare is not None:
+        for field in without_say(metric):
+            yield MetricProblem("provider", f"{field} has no say in {COMPARE}: {ENDS_BY_ITSELF}")
+
+
+def without_say(metric: Metric) -> list[str]:
+    """Fields of a comparison that would end it or judge it, in the names of the manifest; it does both itself."""
+    given = metric.to_wire()
+    return [field for field in _ENDS_OR_JUDGES if given.get(field) not in (None, "")]
+
+
+def _providers(metric: Metric) -> int:
+    """How many there are; each plugin is one."""
+    given = metric.provider.to_wire()
+    plugins = given.pop(PLUGIN, None)
+    return len(given) + (len(plugins) if isinstance(plugins, dict) else 0)
 
 
 def _limit_problems(metric: Metric) -> Iterator[MetricProblem]:

@@ -1,7 +1,7 @@
-"""The objects that a Rollout refers to, as they were observed: Services, VirtualServices, templates.
+"""The objects that a Rollout refers to, as they were read: Services, VirtualServices, templates.
 
-All functions are pure: they are given what was read from the cluster or from files. An object that is absent from a
-mapping was not looked for and is not judged, one that is None was looked for and not found.
+All functions are pure: their input was read from the cluster or from files. An object that is absent from a mapping was
+not read and is not judged. One that is None was not found.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def reference_errors(
 ) -> list[FieldError]:
     """Every reason for which the objects around a Rollout make a release of it impossible.
 
-    `services` and `destination_rules` are by name, `virtual_services` by `name.namespace`, `templates` all
-    AnalysisTemplates and ClusterAnalysisTemplates that were found, or None when they were not looked for.
+    `services` and `destination_rules` are by name, `virtual_services` by `name.namespace`. `templates` are all
+    AnalysisTemplates and ClusterAnalysisTemplates, or None when they were not read.
     """
     found = list(_service_errors(rollout, services))
     if istio := rollout.canary.istio:
@@ -69,7 +69,7 @@ def _service_errors(rollout: Rollout, services: Observed) -> Iterator[FieldError
 
 
 def service_errors(rollout: Rollout, field: Path, service: Mapping[str, Any] | None) -> list[FieldError]:
-    """What is wrong with the Service that a field of the canary strategy names; None: it is missing."""
+    """Errors of the Service that a field of the canary strategy names; None: it is missing."""
     path: Path = (*_CANARY, *field)
     name = rollout.canary.services()[tuple(map(str, field))]
     # In Argo's texts the paths of references do have the `canary` that those of the strategy lack.
@@ -114,7 +114,7 @@ def virtual_service_settings(istio: Istio) -> Iterator[tuple[Path, IstioVirtualS
 def virtual_service_errors(
     rollout: Rollout, setting: IstioVirtualService, virtual_service: Mapping[str, Any] | None, path: Path
 ) -> list[FieldError]:
-    """What is wrong with the VirtualService that a Rollout's setting at `path` names; None: it is missing."""
+    """Errors of the VirtualService that a Rollout's setting at `path` names; None: it is missing."""
     name, namespace = setting.located(rollout.metadata.namespace)
     if virtual_service is None:
         remedy = f"create it in namespace {namespace}" if namespace else "create it beside the Rollout"
@@ -139,7 +139,7 @@ def virtual_service_errors(
 def _route_problems(
     rollout: Rollout, setting: IstioVirtualService, protocol: Protocol, routes: Sequence[Any]
 ) -> Iterator[tuple[str, str]]:
-    """What is wrong with the routes of one protocol, and what helps."""
+    """Errors of the routes of one protocol, with remedies."""
     kind = protocol.upper()
     try:
         spec = decode_object(VirtualService, {"spec": {protocol: routes}}, f"VirtualService/{setting.name}").spec
@@ -153,9 +153,9 @@ def _route_problems(
 
 
 def destination_rule_errors(rollout: Rollout, rule: Mapping[str, Any] | None) -> list[FieldError]:
-    """What is wrong with the DestinationRule that a Rollout names: it is missing (None), or subsets of it are.
+    """Errors of the DestinationRule that a Rollout names: it is missing (None), or lacks subsets.
 
-    The weight of a subset that is not there leads nowhere.
+    The weight of a missing subset leads nowhere.
     """
     setting = rollout.canary.istio.destination_rule if rollout.canary.istio else None
     if setting is None:
@@ -170,10 +170,10 @@ def destination_rule_errors(rollout: Rollout, rule: Mapping[str, Any] | None) ->
         return [_error((*path, "name"), f'DestinationRule "{setting.name}" cannot be read: {error}')]
     found = [subset.name for subset in spec.subsets]
     remedy = f"subsets: {', '.join(found) or 'none'}"
-    wanted = (("canarySubsetName", setting.canary_subset_name), ("stableSubsetName", setting.stable_subset_name))
+    subsets = (("canarySubsetName", setting.canary_subset_name), ("stableSubsetName", setting.stable_subset_name))
     return [
         _error((*path, field), f"DestinationRule '{setting.name}' has no subset '{name}'", remedy)
-        for field, name in wanted
+        for field, name in subsets
         if name not in found
     ]
 

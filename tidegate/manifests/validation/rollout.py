@@ -100,7 +100,7 @@ def _template_errors(spec: RolloutSpec) -> Iterator[FieldError]:
 
 
 def pod_template_errors(spec: RolloutSpec) -> Iterator[FieldError]:
-    """What is wrong with the pod template that pods are made from, a workload's included."""
+    """Errors of the pod template of the pods, a workload's included."""
     if unreadable := list(_unreadable_selector(spec.selector)):
         yield from unreadable
         return

@@ -93,14 +93,14 @@ def _string_match_errors(value: StringMatch | None, path: Path) -> Iterator[Fiel
 
 def _managed_route_errors(step: CanaryStep, path: Path, managed: Sequence[ManagedRoute] | None) -> Iterator[FieldError]:
     given = {"setHeaderRoute": step.set_header_route, "setMirrorRoute": step.set_mirror_route}
-    wanted = {field: route.name for field, route in given.items() if route is not None}
-    if wanted and managed is None:
+    routes = {field: route.name for field, route in given.items() if route is not None}
+    if routes and managed is None:
         at = (*path[: path.index("steps")], "trafficRouting", "managedRoutes")
         detail = "Rollout has missing field 'spec.strategy.canary.trafficRouting.managedRoutes'"
-        yield FieldError(at, detail, "Required", f"name {', '.join(dict.fromkeys(wanted.values()))} there")
+        yield FieldError(at, detail, "Required", f"name {', '.join(dict.fromkeys(routes.values()))} there")
         return
     known = [route.name for route in managed or ()]
-    for field, name in wanted.items():
+    for field, name in routes.items():
         if name not in known:
             detail = "Steps define a route that does not exist in spec.strategy.canary.trafficRouting.managedRoutes"
             yield FieldError((*path, field), detail, remedy=f"managed routes: {', '.join(known) or 'none'}")

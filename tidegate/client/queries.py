@@ -1,4 +1,4 @@
-"""What every part of the client stands on: a connection, and questions to a workflow that have an end."""
+"""Base of the client's parts: a connection, and queries with a timeout."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ POLL_SECONDS = 1.0
 Result = TypeVar("Result")
 
 
-class Asking:
-    """A Temporal namespace that can be asked."""
+class Queries:
+    """Queries to the workflows of a Temporal namespace."""
 
     def __init__(self, temporal: Client, *, answer_timeout: timedelta = ANSWER_TIMEOUT) -> None:
-        """`answer_timeout` is how long a question waits for a worker before there counts as being none."""
+        """`answer_timeout` is the time until a query without an answer counts as having no worker."""
         self._temporal = temporal
         self._answer_timeout = answer_timeout
 
@@ -37,10 +37,10 @@ class Asking:
         return cls(await connect_temporal(profile, identity=identity))
 
     def use(self, temporal: Client) -> None:
-        """Ask by another connection from now on, to the same namespace; what is under way ends on the one before."""
+        """Use another connection from now on, to the same namespace; calls under way end on the one before."""
         self._temporal = temporal
 
-    async def _ask(self, workflow_id: str, run_id: str | None, kind: type[Result]) -> Result:
+    async def _query(self, workflow_id: str, run_id: str | None, kind: type[Result]) -> Result:
         handle = self._temporal.get_workflow_handle(workflow_id, run_id=run_id)
         try:
             with translated(workflow_id):
@@ -53,7 +53,7 @@ class Asking:
         return answer
 
     async def _result(self, workflow_id: str, run_id: str | None, kind: type[Result]) -> Result:
-        """Result of a workflow, waited for over absences of Temporal. Raises WorkflowFailureError when it failed."""
+        """Result of a workflow, awaited over outages of Temporal. Raises WorkflowFailureError when it failed."""
         handle = self._temporal.get_workflow_handle(workflow_id, run_id=run_id, result_type=kind)
         while True:
             try:

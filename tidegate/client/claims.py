@@ -1,4 +1,4 @@
-"""What follows the end of a Rollout object; `TidegateClient` inherits it."""
+"""Release of the objects of a deleted Rollout; `TidegateClient` inherits it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tidegate.client.refs import RolloutRef
 from tidegate.contract import LET_GO_WORKFLOW, RELEASES_QUEUE, LetGo, Target, let_go_id
 
 
-class Leaving:
-    """What a client asks for when a Rollout was deleted."""
+class Claims:
+    """Methods of a client for deleted Rollouts."""
 
     _temporal: Client
 
     async def let_go(self, rollout: RolloutRef, uid: str) -> bool:
-        """Let Services and Deployments that the Rollout object of that uid had claimed serve again without it.
+        """Release the Services and Deployments that the Rollout object of that uid had claimed.
 
-        Waits for nothing; False when it was asked for before, which counts once.
+        Waits for nothing; False when it was started before, which counts once.
         """
         target = Target(namespace=rollout.namespace, name=rollout.name)
         workflow_id = let_go_id(rollout.cluster, rollout.namespace, rollout.name, uid)

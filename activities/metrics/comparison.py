@@ -1,0 +1,284 @@
+"""The frame of the sources that a comparison counts by: settings with secrets, readings, when to return.
+
+A source is one class with `hour` and `counts`. Both activities of it come to `ComparisonRunner`, which does all that
+sources have in common.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from temporalio import activity
+
+from activities.metrics.provider import ConfigError, RateLimitedError, ResponseError
+from activities.metrics.secret_arguments import SecretArgumentError, SecretArguments
+from activities.secrets.store import NamedSecrets
+from activities.transport.errors import rate_limited, rejected, unavailable
+from activities.transport.http import TransportError
+from activities.transport.oauth2 import TokenError
+from tidegate.analysis.compare.judge import ALARM, judge
+from tidegate.analysis.compare.models import (
+    BadEvent,
+    Comparison,
+    CountRow,
+    DecisionPoint,
+    HourRow,
+    Judgement,
+)
+from tidegate.analysis.compare.provable import chosen_plus, provable
+from tidegate.analysis.compare.settings import ComparisonSettingsError, automatic_margins, comparison_of
+from tidegate.analysis.compare.state import ComparisonState, open_state, read, weight_to_judge
+from tidegate.contract import (
+    BeginComparison,
+    CompareReadings,
+    CompareRequest,
+    CompareTarget,
+    ComparisonBegun,
+    CountReading,
+)
+from tidegate.manifests.analysis_template import Metric
+from tidegate.manifests.decode import decode_object
+from tidegate.manifests.findings import ManifestError
+from tidegate.manifests.plain_text import harmless
+from tidegate.manifests.providers.compare import KEY, LATENCY_EVENTS, Compare
+
+HOUR = 3600
+"""Seconds, also the longest window of one question."""
+STUCK_FACTOR = 4
+"""Times stable's p99 after which a request counts as stuck."""
+SHOWN_OTHERS = 0.05
+"""Share of requests of other versions from which on they are mentioned."""
+
+
+@dataclass(frozen=True)
+class CountQuery:
+    """Counts to be read, with every argument in place. `versions` are canary's and stable's values of the tag."""
+
+    settings: Compare
+    wanted: Comparison
+    namespace: str
+    rollout: str
+    hashes: tuple[str, str]
+    versions: tuple[str, str]
+
+    def with_thresholds(self, thresholds: Mapping[str, float]) -> CountQuery:
+        """The same with the seconds that latency events are slower than."""
+        return replace(self, wanted=_with_thresholds(self.wanted, thresholds))
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Rows of a window, and notes for people."""
+
+    rows: Sequence[CountRow]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HourCounts:
+    """Stable in an hour: seconds that latency events are slower than, by event, its rows, and those of its groups."""
+
+    thresholds: Mapping[str, float]
+    rows: Sequence[HourRow]
+    groups: Mapping[str, Sequence[HourRow]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class CountSource(Protocol):
+    """One source of counts, as the frame sees it; `start` and `end` are unix seconds on the bucket grid.
+
+    Both methods raise ConfigError, ResponseError, RateLimitedError, TransportError and TokenError.
+    """
+
+    async def hour(self, query: CountQuery, start: int, end: int) -> HourCounts:
+        """Stable from `start` up to `end`, which is at most an hour."""
+        ...
+
+    async def counts(self, query: CountQuery, start: int, end: int) -> Counted:
+        """Both versions from `start` up to `end`, which is at most an hour; a bucket without a point has no row."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds between readings after a change of weight or while there is an alarm, else, and of all readings."""
+
+    near: float = 10
+    far: float = 30
+    whole: float = 60
+    settling: float = 180
+
+
+@dataclass(frozen=True)
+class ComparisonRunner:
+    """Both activities of the source with the key `key`; `clock` gives unix seconds, `sleep` waits for some."""
+
+    key: str
+    secrets: NamedSecrets
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    pace: Pace = Pace()
+
+    async def begin(self, request: BeginComparison, source: CountSource) -> ComparisonBegun:
+        """The comparison in numbers, by the hour before `at`.
+
+        Raises ApplicationError: `RateLimited` with the delay that the source asks for, `Unavailable` for no usable
+        answer, and `Rejected` for settings or versions that cannot be compared.
+        """
+        async with self._arguments(request.target) as arguments:
+            settings = self._settings(request.target, arguments)
+            wanted = comparison_of(settings, plus=request.plus, metrics=request.metrics)
+            query = _query(request.target, settings, wanted)
+            end = int(request.at // wanted.bucket) * wanted.bucket
+            hour = await source.hour(query, end - HOUR // wanted.bucket * wanted.bucket, end)
+            wanted = _with_thresholds(wanted, hour.thresholds)
+            margins = {
+                name: chosen_plus(wanted, hour.rows, request.weights, name)
+                for name in automatic_margins(settings)
+                if name not in request.plus
+            }
+            wanted = _with_margins(wanted, margins)
+            return ComparisonBegun(
+                wanted=wanted,
+                state=open_state(wanted, hour.rows, hour.groups or None, request.first_traffic),
+                forecast=provable(wanted, hour.rows, request.weights),
+                notes=_notes(arguments, hour.notes),
+            )
+
+    async def readings(self, request: CompareRequest, source: CountSource) -> CompareReadings:
+        """Readings one after the other, until a minute is over or they say something.
+
+        Raises as `begin` does, when there is no reading at all; those that there are come first.
+        """
+        readings: list[CountReading] = []
+        notes: dict[str, None] = {}
+        async with self._arguments(request.target) as arguments:
+            settings = self._settings(request.target, arguments)
+            query = _query(request.target, settings, request.wanted)
+            state, ends = request.state, self.clock() + self.pace.whole
+            while True:
+                now = self.clock()
+                try:
+                    counted = await self._counts(query, source, state.table.final, now)
+                except (RateLimitedError, ResponseError, TransportError, TokenError):
+                    if not readings:
+                        raise
+                    break
+                rows = _changed(state, counted.rows)
+                readings.append(CountReading(at=now, rows=rows))
+                notes |= dict.fromkeys(counted.notes)
+                state, judgement = _judged(request, state, rows, now)
+                activity.heartbeat(state.table.final)
+                wait = self._wait(request, judgement, now)
+                if _says_something(request, judgement) or now + wait > ends:
+                    break
+                await self.sleep(wait)
+            return CompareReadings(readings=tuple(readings), notes=_notes(arguments, notes))
+
+    async def _counts(self, query: CountQuery, source: CountSource, start: int, now: float) -> Counted:
+        """Counts of all whole and begun buckets from `start` to `now`, an hour at a time."""
+        bucket = query.wanted.bucket
+        end = int(now // bucket) * bucket
+        longest = HOUR // bucket * bucket
+        rows: list[CountRow] = []
+        notes: dict[str, None] = {}
+        for first in range(start, end, longest):
+            counted = await source.counts(query, first, min(first + longest, end))
+            rows += counted.rows
+            notes |= dict.fromkeys(counted.notes)
+        return Counted(rows, tuple(notes))
+
+    def _wait(self, request: CompareRequest, judgement: Judgement, now: float) -> float:
+        newest = max((weight.since for weight in request.weights if weight.since <= now), default=request.first_traffic)
+        is_near = now - newest < self.pace.settling or judgement.alarm >= ALARM
+        return self.pace.near if is_near else self.pace.far
+
+    @asynccontextmanager
+    async def _arguments(self, target: CompareTarget) -> AsyncIterator[SecretArguments]:
+        """Secrets for the settings; what goes wrong is an ApplicationError without any of them in it."""
+        arguments = SecretArguments({})
+        try:
+            arguments = await SecretArguments.read(self.secrets, target.namespace, target.secret_args)
+            yield arguments
+        except SecretArgumentError as error:
+            raise (rejected if error.final else unavailable)(self.key, str(error)) from error
+        except RateLimitedError as error:
+            raise rate_limited(f"{self.key}: rate limit exceeded", error.delay) from None
+        except (ConfigError, ComparisonSettingsError, ManifestError) as error:
+            raise rejected(self.key, harmless(arguments.mask(str(error)))) from None
+        except (ResponseError, TransportError, TokenError) as error:
+            raise unavailable(self.key, harmless(arguments.mask(str(error)))) from None
+
+    def _settings(self, target: CompareTarget, arguments: SecretArguments) -> Compare:
+        metric = decode_object(Metric, arguments.put_into(target.metric), str(target.metric.get("name", "")))
+        settings = metric.provider.compare
+        if settings is None or getattr(settings, self.key, None) is None:
+            raise ConfigError(f"provider.plugin.{KEY}.{self.key} is missing: this metric is counted elsewhere")
+        return settings
+
+
+def _query(target: CompareTarget, settings: Compare, wanted: Comparison) -> CountQuery:
+    given = settings.versions
+    versions = (given.canary or target.canary_version, given.stable or target.stable_version)
+    return CountQuery(settings, wanted, target.namespace, target.rollout, (target.canary, target.stable), versions)
+
+
+def _with_thresholds(wanted: Comparison, thresholds: Mapping[str, float]) -> Comparison:
+    events = [
+        event.model_copy(update={"slower_than": thresholds[event.name]}) if event.name in thresholds else event
+        for event in wanted.events
+    ]
+    return wanted.model_copy(update={"events": tuple(events)})
+
+
+def _with_margins(wanted: Comparison, plus: Mapping[str, float]) -> Comparison:
+    def changed(event: BadEvent) -> BadEvent:
+        margin = event.margin.model_copy(update={"plus": plus.get(event.name, event.margin.plus)})
+        return event.model_copy(update={"margin": margin})
+
+    return wanted.model_copy(update={"events": tuple(map(changed, wanted.events))})
+
+
+def _changed(state: ComparisonState, rows: Sequence[CountRow]) -> tuple[CountRow, ...]:
+    known = {row.start: row for row in state.table.rows}
+    return tuple(row for row in rows if known.get(row.start) != row)
+
+
+def _judged(
+    request: CompareRequest, state: ComparisonState, rows: Sequence[CountRow], now: float
+) -> tuple[ComparisonState, Judgement]:
+    state, evidence = read(request.wanted, state, rows, request.weights, now)
+    point = DecisionPoint(
+        now=now,
+        first_traffic=request.first_traffic,
+        weight=weight_to_judge(request.weights, now, concludes=request.concludes),
+        settle=state.table.settle,
+    )
+    return state, judge(request.wanted, evidence, point)
+
+
+def _says_something(request: CompareRequest, judgement: Judgement) -> bool:
+    return judgement.ruling is not request.ruling or (judgement.alarm >= ALARM) != request.alarmed
+
+
+def _notes(arguments: SecretArguments, notes: Mapping[str, None] | Sequence[str]) -> tuple[str, ...]:
+    return tuple(harmless(arguments.mask(note)) for note in notes)
+
+
+def latency_thresholds(p90: float, p99: float) -> dict[str, float]:
+    """Seconds that each latency event is slower than, by stable's own percentiles."""
+    return dict(zip(LATENCY_EVENTS, (p90, p99, STUCK_FACTOR * p99), strict=True))
+
+
+def others_note(requests: float, others: Mapping[str, float], tag: str) -> tuple[str, ...]:
+    """A note where requests of other versions are many; they are left out of all counts."""
+    share = sum(others.values()) / requests if requests > 0 else 0.0
+    if share <= SHOWN_OTHERS:
+        return ()
+    names = ", ".join(sorted(others)[:3])
+    return (f"{100 * share:.0f} % of the requests are of other versions ({tag}: {names}) and are left out",)

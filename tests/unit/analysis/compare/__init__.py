@@ -1,0 +1,1 @@
+"""The comparison of a canary with stable: exactness, levels, readings, decisions, words."""

@@ -1,0 +1,158 @@
+"""Comparisons in an analysis run: counts are read, folded and judged until the versions are told apart, or proven."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.replay.replayer import replayer
+from tests.workflows.analysis_double import World, metric, only, open_analysis_world
+from tests.workflows.counting_double import START
+from tidegate.analysis.compare.models import Weight
+from tidegate.analysis.status import AnalysisStatus, Phase
+from tidegate.contract import AnalysisKind, AnalysisRequest, ComparedVersions, Signal, WeightsChanged
+
+HALF = Weight(since=START, share=0.5, canary_pods=3, stable_pods=3, index=0, last=True)
+VERSIONS = ComparedVersions(rollout="shop", canary="c1", stable="s1", canary_version="2", stable_version="1")
+
+
+@pytest.fixture(name="world")
+async def fixture_world() -> AsyncIterator[World]:
+    async for world in open_analysis_world():
+        yield world
+
+
+def compare(name: str = "as-good-as-stable", **settings: Any) -> dict[str, Any]:
+    datadog = {"service": "shop", "operation": "http.request"}
+    events = [{"name": "errors"}]
+    return {
+        "name": name,
+        "provider": {"plugin": {"tidegate/compare": {"datadog": datadog, "events": events, **settings}}},
+    }
+
+
+def asked(*metrics: dict[str, Any], kind: AnalysisKind = AnalysisKind.STEP, **fields: Any) -> AnalysisRequest:
+    spec = {"metrics": list(metrics), **fields.pop("spec", {})}
+    given = {"versions": VERSIONS, "weights": (HALF,), "planned_weights": (HALF,), **fields}
+    return AnalysisRequest(namespace="payments", name="run", spec=spec, kind=kind, **given)
+
+
+def measured(status: AnalysisStatus) -> tuple[str, str]:
+    """Ruling and sentence of the newest measurement."""
+    newest = only(status).measurements[-1]
+    return newest.metadata.get("ruling", ""), newest.value
+
+
+async def test_a_version_as_good_as_stable_is_proven_and_the_gate_ends(world: World) -> None:
+    handle = await world.start(asked(compare()))
+    status = (await handle.result()).status
+    assert (status.phase, only(status).phase) == (Phase.SUCCESSFUL, Phase.SUCCESSFUL)
+    ruling, sentence = measured(status)
+    assert (ruling, sentence[:15]) == ("clear", "Proven, errors:"), sentence
+    assert world.provider.counting.now - START >= 600, "no sooner than minBake"
+    [begun] = world.provider.counting.begun
+    assert (begun.target.canary, begun.first_traffic, begun.weights) == ("c1", START, (HALF,))
+    await replayer().replay_workflow(await handle.fetch_history())
+
+
+async def test_a_version_with_more_errors_fails_the_run_with_its_sentence(world: World) -> None:
+    world.provider.counting.times = 5.0
+    status = await world.status(asked(compare(), kind=AnalysisKind.BACKGROUND))
+    assert status.phase is Phase.FAILED
+    assert "Harm, errors:" in status.message, status.message
+    assert world.provider.counting.now - START < 600, "harm is not waited for"
+
+
+async def test_beside_the_steps_nothing_ends_before_it_is_to_be_concluded(world: World) -> None:
+    handle = await world.start(asked(compare(), kind=AnalysisKind.BACKGROUND))
+    status = await world.until(handle, lambda status: bool(status.metrics) and "clear" in str(status))
+    assert (status.phase, only(status).phase) == (Phase.RUNNING, Phase.RUNNING)
+    await handle.signal(Signal.SETTLE)
+    status = (await handle.result()).status
+    assert (status.phase, measured(status)[0]) == (Phase.SUCCESSFUL, "clear")
+    await replayer().replay_workflow(await handle.fetch_history())
+
+
+async def test_what_is_to_be_concluded_goes_on_until_it_is_decided(world: World) -> None:
+    world.provider.counting.load = 2.0
+    handle = await world.start(asked(compare(maxWait="20m"), kind=AnalysisKind.BACKGROUND))
+    await handle.signal(Signal.SETTLE)
+    status = (await handle.result()).status
+    assert (status.phase, measured(status)[0]) == (Phase.INCONCLUSIVE, "undecided")
+    assert "Given up after 20 min" in measured(status)[1]
+    assert world.provider.counting.now - START >= 1200
+
+
+async def test_a_run_that_is_ended_before_it_is_decided_proves_nothing(world: World) -> None:
+    world.provider.counting.load = 2.0
+    handle = await world.start(asked(compare(), kind=AnalysisKind.BACKGROUND))
+    await world.until(handle, lambda status: bool(status.metrics) and bool(only(status).measurements))
+    await handle.signal(Signal.TERMINATE)
+    assert (await handle.result()).status.phase is Phase.INCONCLUSIVE
+
+
+async def test_nothing_is_read_before_a_weight_took_effect(world: World) -> None:
+    handle = await world.start(asked(compare(), kind=AnalysisKind.BACKGROUND, weights=()))
+    await handle.signal(Signal.WEIGHTS, "no weights at all")
+    await world.until(handle, lambda status: status.phase is Phase.RUNNING)
+    assert world.provider.counting.begun == []
+    await handle.signal(Signal.WEIGHTS, WeightsChanged(weights=(HALF,)))
+    await handle.signal(Signal.SETTLE)
+    assert (await handle.result()).status.phase is Phase.SUCCESSFUL
+    assert {request.weights for request in world.provider.counting.read} == {(HALF,)}
+
+
+async def test_a_newer_weight_is_read_under_at_once(world: World) -> None:
+    first = HALF.model_copy(update={"share": 0.5, "last": False})
+    handle = await world.start(asked(compare(), kind=AnalysisKind.BACKGROUND, weights=(first,)))
+    await world.until(handle, lambda status: bool(status.metrics) and bool(only(status).measurements))
+    second = HALF.model_copy(update={"since": world.provider.counting.now, "index": 1})
+    await handle.signal(Signal.WEIGHTS, WeightsChanged(weights=(first, second)))
+    await handle.signal(Signal.SETTLE)
+    status = (await handle.result()).status
+    assert (status.phase, only(status).measurements[-1].metadata["since"]) == (
+        Phase.SUCCESSFUL,
+        f"{second.since:.3f}",
+    )
+
+
+async def test_versions_that_cannot_be_told_apart_are_inconclusive(world: World) -> None:
+    world.provider.counting.incomparable = True
+    status = await world.status(asked(compare()))
+    assert status.phase is Phase.INCONCLUSIVE
+    assert "both versions have the same value version:1.2.0" in measured(status)[1]
+    assert len(world.provider.counting.begun) == 1, "asking again cannot help"
+
+
+async def test_a_threshold_beside_it_is_measured_in_its_own_time_and_ends_it(world: World) -> None:
+    world.provider.script = {"m": [0.1, 0.1, 2]}
+    threshold = metric(interval="10s", failureLimit=0, failureCondition="result >= 1")
+    status = await world.status(asked(threshold, compare(minBake="24h"), kind=AnalysisKind.BACKGROUND))
+    assert status.phase is Phase.FAILED
+    assert [each.phase for each in status.metrics] == [Phase.FAILED, Phase.INCONCLUSIVE]
+
+
+async def test_in_the_shadow_it_is_shown_and_decides_nothing(world: World) -> None:
+    world.provider.counting.times = 5.0
+    world.provider.script = {"m": [0.1]}
+    dry = {"dryRun": [{"metricName": "as-good-as-stable"}]}
+    threshold = metric(interval="10s", count=5)
+    status = await world.status(asked(threshold, compare(), spec=dry))
+    assert (status.phase, status.message) == (Phase.SUCCESSFUL, "")
+
+
+async def test_a_comparison_in_the_shadow_holds_no_run_back(world: World) -> None:
+    world.provider.counting.load = 0.0
+    world.provider.script = {"m": [0.1]}
+    dry = {"dryRun": [{"metricName": "as-good-as-stable"}]}
+    status = await world.status(asked(metric(interval="10s", count=2), compare(), spec=dry))
+    assert (status.phase, status.message) == (Phase.SUCCESSFUL, "")
+
+
+async def test_a_source_that_fails_is_an_error_and_never_a_success(world: World) -> None:
+    world.provider.counting.failing = "Datadog is on fire"
+    status = await world.status(asked(compare()))
+    assert status.phase is Phase.ERROR
+    assert "Datadog is on fire" in status.message

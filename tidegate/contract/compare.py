@@ -1,0 +1,111 @@
+"""Payloads of a comparison of the canary with stable: what is known before, and the counts since.
+
+An activity folds what it reads with the same pure code as the workflow, so that it knows when to return. The workflow
+folds the rows again, reading by reading, and decides by itself: `tidegate.analysis.compare.state.read` of each reading
+in turn, with `at` as the time.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tidegate.analysis.compare.models import Comparison, CountRow, Provability, Ruling, Weight
+from tidegate.analysis.compare.state import ComparisonState
+from tidegate.contract.payload import Document, Payload
+
+
+class ComparedVersions(Payload):
+    """Two versions of a Rollout.
+
+    `canary` and `stable` are hashes of pod templates. `canary_version` and `stable_version` are the values of the tag
+    that tells the versions apart where a source has one; `versions` of the metric goes before them.
+    """
+
+    rollout: str
+    canary: str
+    stable: str
+    canary_version: str = ""
+    stable_version: str = ""
+
+
+class CompareTarget(ComparedVersions):
+    """Which versions are compared, and by which metric (Argo's metric object, as in MeasureRequest)."""
+
+    namespace: str
+    run: str
+    metric: Document
+    secret_args: dict[str, dict[str, str]] = Field(default_factory=dict)  # as in MeasureRequest
+
+
+class BeginComparison(Payload):
+    """Ask for the hour before `at`, and for all that follows from it. Times are unix seconds.
+
+    `first_traffic` is when the canary got or gets its first traffic: counts are read from there. `weights` are those of
+    the Rollout above 0 and below 100 % (`since` is not read). `plus` are margins that were chosen before for
+    `plus: auto`, `metrics` is how many comparisons the release has.
+    """
+
+    target: CompareTarget
+    at: float
+    first_traffic: float
+    weights: tuple[Weight, ...] = ()
+    plus: dict[str, float] = Field(default_factory=dict)
+    metrics: int = 1
+
+
+class ComparisonBegun(Payload):
+    """The comparison in numbers, its state before the first bucket, and what can be proven when.
+
+    `wanted` has the thresholds of latencies and the margins that were chosen: it stays as it is for the whole release.
+    """
+
+    wanted: Comparison
+    state: ComparisonState
+    forecast: Provability
+    notes: tuple[str, ...] = ()
+
+
+class CompareRequest(Payload):
+    """Read counts from `state.table.final` on, for a minute or until they say something. Times are unix seconds.
+
+    `weights` are those that took effect in this release, in order of time. `ruling` is that of the last judgement, and
+    `alarmed` says that it had an alarm: a change of either ends the reading. `concludes` says that all of the traffic
+    would follow a clear, whatever the weights say.
+    """
+
+    target: CompareTarget
+    wanted: Comparison
+    state: ComparisonState
+    weights: tuple[Weight, ...] = ()
+    first_traffic: float
+    ruling: Ruling = Ruling.WAIT
+    alarmed: bool = False
+    concludes: bool = False
+
+
+class CountReading(Payload):
+    """Rows that were new or had changed at one reading."""
+
+    at: float
+    rows: tuple[CountRow, ...] = ()
+
+
+class CompareReadings(Payload):
+    """Readings in their order."""
+
+    readings: tuple[CountReading, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class WeightsChanged(Payload):
+    """Message of a release to its analysis runs: all weights of its version that took effect, in order of time."""
+
+    weights: tuple[Weight, ...]
+
+
+class ComparisonsSaved(Payload):
+    """Comparisons of a run that continues as new, by metric, and what its release has sent to them."""
+
+    baselines: dict[str, ComparisonBegun] = Field(default_factory=dict)
+    weights: tuple[Weight, ...] = ()
+    concludes: bool = False

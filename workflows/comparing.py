@@ -1,0 +1,302 @@
+"""Comparisons of an analysis run: each reads counts of both versions, folds them and judges, until it is decided.
+
+Reading is an activity. Folding and judging run here, so every decision can be replayed from the history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.workflow import ActivityCancellationType
+
+with workflow.unsafe.imports_passed_through():
+    from tidegate.analysis.compare.judge import ALARM, judge
+    from tidegate.analysis.compare.models import DecisionPoint, Judgement, Ruling, Weight
+    from tidegate.analysis.compare.state import read, weight_to_judge
+    from tidegate.analysis.metric import MetricRules
+    from tidegate.analysis.reading import Reading, Verdict
+    from tidegate.analysis.rules import RunRules
+    from tidegate.analysis.status import AnalysisStatus, Phase
+    from tidegate.contract import (
+        Activity,
+        AnalysisKind,
+        AnalysisRequest,
+        BeginComparison,
+        ComparedVersions,
+        CompareReadings,
+        CompareRequest,
+        CompareTarget,
+        ComparisonBegun,
+        ComparisonsSaved,
+        CountReading,
+        ErrorType,
+        metrics_queue,
+    )
+    from tidegate.contract.payload import Payload
+    from tidegate.manifests.providers.compare import KEY as COMPARE
+    from workflows.activity_calls import HEARTBEAT_TIMEOUT
+    from workflows.failures import cause_of
+    from workflows.interruptions import let_go
+    from workflows.measuring import ATTEMPT_TIMEOUT, MEASURE_TIMEOUT, ONCE, MeasureRetries
+
+AFTER_ERROR = timedelta(seconds=10)  # as every metric (argo-rollouts, DefaultErrorRetryInterval)
+_PHASES = {Ruling.ABORT: Phase.FAILED, Ruling.CLEAR: Phase.SUCCESSFUL, Ruling.UNDECIDED: Phase.INCONCLUSIVE}
+RULING = "ruling"  # in the metadata of a measurement
+SINCE = "since"  # beginning of the weight that the ruling is about, seconds since 1970
+
+
+Answered = TypeVar("Answered", bound=Payload)
+
+
+@dataclass
+class Guidance:
+    """Weights that took effect, and whether the release waits for the verdicts of comparisons."""
+
+    weights: tuple[Weight, ...] = ()
+    concludes: bool = False
+
+
+class _OneComparison:
+    """One metric: its numbers, what was folded, and the last judgement."""
+
+    def __init__(self, rule: MetricRules) -> None:
+        self.rule = rule
+        self.baseline: ComparisonBegun | None = None
+        self.judgement: Judgement | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def source(self) -> str:
+        """Key of the source of its counts: `datadog` or `prometheus`."""
+        settings = self.rule.document["provider"]["plugin"][COMPARE]
+        return "prometheus" if settings.get("prometheus") else "datadog"
+
+    def fold(self, baseline: ComparisonBegun, reading: CountReading, guidance: Guidance, first_traffic: float) -> None:
+        """Fold one reading and judge by it."""
+        state, evidence = read(baseline.wanted, baseline.state, reading.rows, guidance.weights, reading.at)
+        weight = weight_to_judge(guidance.weights, reading.at, concludes=guidance.concludes)
+        point = DecisionPoint(now=reading.at, first_traffic=first_traffic, weight=weight, settle=state.table.settle)
+        self.baseline = baseline.model_copy(update={"state": state})
+        self.judgement = judge(baseline.wanted, evidence, point)
+
+
+class Comparisons:
+    """The comparisons of one run. They go on beside its other metrics; `take` hands over what they have found."""
+
+    def __init__(self, request: AnalysisRequest, rules: RunRules, guidance: Guidance, before: ComparisonsSaved) -> None:
+        self._request = request
+        self._rules = rules
+        self._ones = {rule.name: _OneComparison(rule) for rule in rules.metrics if rule.compares}
+        self._readings: dict[str, Reading] = {}
+        self._guidance = guidance
+        guidance.weights = guidance.weights or before.weights or request.weights
+        guidance.concludes = guidance.concludes or before.concludes
+        for name, one in self._ones.items():
+            one.baseline = before.baselines.get(name)
+
+    def start(self) -> None:
+        """Begin to read; comparisons that were restored go on where they stopped."""
+        for one in self._ones.values():
+            one.task = asyncio.create_task(self._compare(one))
+
+    def stop(self) -> None:
+        """End all reading and wait for nothing."""
+        for one in self._ones.values():
+            if one.task is not None:
+                let_go(one.task)
+
+    @property
+    def has_readings(self) -> bool:
+        """True when `take` has something to hand over."""
+        return bool(self._readings)
+
+    @property
+    def has_failed(self) -> bool:
+        """True when a reading waits that ends the run: nothing else is waited for then."""
+        dry = self._rules.dry_run
+        return any(
+            reading.verdict is not None and reading.verdict.phase is Phase.FAILED and name not in dry
+            for name, reading in self._readings.items()
+        )
+
+    def take(self) -> list[Reading]:
+        """Hand over the newest reading of each comparison that has one."""
+        readings, self._readings = list(self._readings.values()), {}
+        return readings
+
+    def is_undecided(self, status: AnalysisStatus) -> bool:
+        """True while a comparison that counts has no verdict."""
+        return any(
+            metric.name in self._ones and not metric.dry_run and not metric.phase.completed for metric in status.metrics
+        )
+
+    def end_decided(self, status: AnalysisStatus) -> None:
+        """End the reading of comparisons whose metric is completed."""
+        for metric in status.metrics:
+            one = self._ones.get(metric.name)
+            if one is not None and one.task is not None and metric.phase.completed:
+                let_go(one.task)
+                one.task = None
+
+    def are_left_alone(self, status: AnalysisStatus) -> bool:
+        """True when only dry-run comparisons go on beside metrics that are completed: they hold no release."""
+        counting = [metric for metric in status.metrics if not metric.dry_run]
+        left = [metric for metric in status.metrics if not metric.phase.completed]
+        return bool(counting) and bool(left) and all(metric.dry_run and metric.name in self._ones for metric in left)
+
+    def saved(self) -> ComparisonsSaved:
+        """Return the state of each, for a run that continues as new."""
+        baselines = {name: one.baseline for name, one in self._ones.items() if one.baseline is not None}
+        return ComparisonsSaved(baselines=baselines, weights=self._guidance.weights, concludes=self._guidance.concludes)
+
+    async def _compare(self, one: _OneComparison) -> None:
+        """Read and judge until cancelled. Errors are readings, too."""
+        if one.rule.initial_delay and one.baseline is None:
+            await workflow.sleep(one.rule.initial_delay, summary=f"initialDelay of {one.rule.name}")
+        while True:
+            await workflow.wait_condition(lambda: any(weight.share > 0 for weight in self._guidance.weights))
+            started = workflow.now()
+            try:
+                await self._read_once(one, started)
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
+                self._found(one, started, {"error": cause_of(error)})
+                await workflow.sleep(AFTER_ERROR, summary=f"until {one.source} is asked again")
+
+    async def _read_once(self, one: _OneComparison, started: datetime) -> None:
+        """Read for a minute, and fold reading by reading as the activity did."""
+        if one.baseline is None:
+            one.baseline = await self._begin(one, started)
+        guidance = replace(self._guidance)
+        reading = asyncio.create_task(self._counts(one, one.baseline, guidance))
+        await workflow.wait_condition(lambda: reading.done() or guidance != self._guidance)
+        if not reading.done():  # it is read again, under what the release has sent now
+            let_go(reading)
+            return
+        read_so_far = reading.result()
+        for each in read_so_far.readings:
+            one.fold(one.baseline, each, guidance, self._first_traffic)
+        if one.judgement is not None and read_so_far.readings:
+            self._judged(one, started, read_so_far, one.judgement)
+
+    async def _begin(self, one: _OneComparison, started: datetime) -> ComparisonBegun:
+        """Read the hour before. Versions that cannot be compared are Inconclusive: asking again cannot help."""
+        request = BeginComparison(
+            target=self._target(one),
+            at=self._first_traffic,
+            first_traffic=self._first_traffic,
+            weights=self._request.planned_weights,
+            metrics=len(self._ones),
+        )
+        activity = Activity(f"begin_comparison_{one.source}")
+        try:
+            return await self._call(one, activity, request, ComparisonBegun)
+        except ActivityError as error:
+            if not (isinstance(error.cause, ApplicationError) and error.cause.type == ErrorType.REJECTED):
+                raise
+            verdict = Verdict(phase=Phase.INCONCLUSIVE, message=cause_of(error), reason=cause_of(error))
+            self._found(one, started, {"value": cause_of(error), "verdict": verdict})
+            await workflow.wait_condition(lambda: False)  # until the run ends it
+            raise
+
+    async def _counts(self, one: _OneComparison, baseline: ComparisonBegun, guidance: Guidance) -> CompareReadings:
+        last = one.judgement
+        request = CompareRequest(
+            target=self._target(one),
+            wanted=baseline.wanted,
+            state=baseline.state,
+            weights=guidance.weights,
+            first_traffic=self._first_traffic,
+            ruling=last.ruling if last is not None else Ruling.WAIT,
+            alarmed=last is not None and last.alarm >= ALARM,
+            concludes=guidance.concludes,
+        )
+        return await self._call(one, Activity(f"compare_{one.source}"), request, CompareReadings)
+
+    def _judged(self, one: _OneComparison, started: datetime, answered: CompareReadings, judgement: Judgement) -> None:
+        ruling, at = judgement.ruling, answered.readings[-1].at
+        decides = ruling is Ruling.ABORT or (ruling is not Ruling.WAIT and self._ends_when_decided)
+        weight = weight_to_judge(self._guidance.weights, at)
+        reading: dict[str, Any] = {
+            "value": judgement.sentence,
+            "notes": answered.notes,
+            "metadata": {RULING: str(ruling), SINCE: "" if weight is None else f"{weight.since:.3f}"},
+        }
+        if decides:
+            reading["verdict"] = Verdict(phase=_PHASES[ruling], message=judgement.sentence, reason=judgement.sentence)
+        else:
+            reading["resume_at"] = datetime.fromtimestamp(at, UTC)
+        self._found(one, started, reading)
+
+    @property
+    def _ends_when_decided(self) -> bool:
+        """A gate ends as soon as it is decided; beside the steps a version is watched until it is to be concluded."""
+        return self._request.kind != AnalysisKind.BACKGROUND or self._guidance.concludes
+
+    def _found(self, one: _OneComparison, started: datetime, reading: Mapping[str, Any]) -> None:
+        times = {"started_at": started, "finished_at": workflow.now()}
+        self._readings[one.rule.name] = Reading.model_validate({"metric": one.rule.name, **times, **reading})
+
+    @property
+    def _first_traffic(self) -> float:
+        return next((weight.since for weight in self._guidance.weights if weight.share > 0), 0.0)
+
+    def _target(self, one: _OneComparison) -> CompareTarget:
+        versions = self._request.versions or ComparedVersions(rollout="", canary="", stable="")
+        return CompareTarget(
+            namespace=self._request.namespace,
+            run=self._request.name,
+            metric=dict(one.rule.document),
+            secret_args={name: dict(reference) for name, reference in self._rules.secrets.items()},
+            **versions.model_dump(),
+        )
+
+    async def _call(
+        self, one: _OneComparison, activity: Activity, request: Payload, answer: type[Answered]
+    ) -> Answered:
+        """Ask a source, and again while that may help. Raises ActivityError."""
+        retries = MeasureRetries()
+        while True:
+            try:
+                answered: Answered = await workflow.execute_activity(
+                    activity,
+                    request,
+                    result_type=answer,
+                    task_queue=metrics_queue(one.source),
+                    start_to_close_timeout=ATTEMPT_TIMEOUT,
+                    heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                    schedule_to_close_timeout=min(retries.time_left, MEASURE_TIMEOUT),
+                    retry_policy=ONCE,
+                    # Reading changes nothing, and one that goes on for a minute is not worth a command.
+                    cancellation_type=ActivityCancellationType.ABANDON,
+                    summary=one.rule.name,
+                )
+                return answered
+            except ActivityError as error:
+                if is_cancelled_exception(error) or (delay := retries.delay(error)) is None:
+                    raise
+            await workflow.sleep(delay, summary=f"until {one.source} is asked again")
+
+
+def rulings(status: AnalysisStatus) -> Iterable[tuple[str, str]]:
+    """Yield ruling and beginning of its weight of each comparison's newest measurement."""
+    for metric in status.metrics:
+        for measurement in metric.measurements[-1:]:
+            if RULING in measurement.metadata:
+                yield measurement.metadata[RULING], measurement.metadata[SINCE]
+
+
+def is_proven(status: AnalysisStatus, weight: Weight) -> bool:
+    """Return whether each comparison that counts is clear at a weight, and no newest measurement is bad."""
+    counting = [metric for metric in status.metrics if not metric.dry_run]
+    newest = [metric.measurements[-1] for metric in counting if metric.measurements]
+    compared = [each.metadata for each in newest if RULING in each.metadata]
+    clear = [each for each in compared if (each[RULING], each[SINCE]) == (Ruling.CLEAR, f"{weight.since:.3f}")]
+    return bool(clear) and clear == compared and all(each.phase in (Phase.SUCCESSFUL, Phase.RUNNING) for each in newest)
