@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from tidegate.analysis.compare.models import Judgement, Weight
+from tidegate.analysis.compare.models import Judgement, Ruling, Weight
 from tidegate.analysis.compare.phrases import percent
-from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus
+from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
 
 RULING: Final = "ruling"
 SINCE: Final = "since"
@@ -45,6 +45,15 @@ def rulings(status: AnalysisStatus) -> Iterator[tuple[str, str]]:
     for metric in status.metrics:
         if (newest := comparison_of(metric)) is not None:
             yield newest.metadata[RULING], newest.metadata.get(SINCE, "")
+
+
+def is_proven(status: AnalysisStatus, weight: Weight) -> bool:
+    """Return whether each comparison that counts is clear at a weight, and no newest measurement is bad."""
+    counting = [metric for metric in status.metrics if not metric.dry_run]
+    newest = [metric.measurements[-1] for metric in counting if metric.measurements]
+    compared = [each.metadata for each in newest if is_judgement(each)]
+    clear = [each for each in compared if (each[RULING], each.get(SINCE)) == (Ruling.CLEAR, f"{weight.since:.3f}")]
+    return bool(clear) and clear == compared and all(each.phase in (Phase.SUCCESSFUL, Phase.RUNNING) for each in newest)
 
 
 def details_of(judged: Measurement) -> tuple[str, ...]:
