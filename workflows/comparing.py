@@ -6,7 +6,7 @@ Reading is an activity. Folding and judging run here, so every decision can be r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.compare.judge import ALARM, judge
+    from tidegate.analysis.compare.measurement import RULING, metadata_of
     from tidegate.analysis.compare.models import DecisionPoint, Judgement, Ruling, Weight
     from tidegate.analysis.compare.state import read, weight_to_judge
     from tidegate.analysis.metric import MetricRules
@@ -39,7 +40,6 @@ with workflow.unsafe.imports_passed_through():
         metrics_queue,
     )
     from tidegate.contract.payload import Payload
-    from tidegate.manifests.providers.compare import KEY as COMPARE
     from workflows.activity_calls import HEARTBEAT_TIMEOUT
     from workflows.failures import cause_of
     from workflows.interruptions import let_go
@@ -47,8 +47,6 @@ with workflow.unsafe.imports_passed_through():
 
 AFTER_ERROR = timedelta(seconds=10)  # as every metric (argo-rollouts, DefaultErrorRetryInterval)
 _PHASES = {Ruling.ABORT: Phase.FAILED, Ruling.CLEAR: Phase.SUCCESSFUL, Ruling.UNDECIDED: Phase.INCONCLUSIVE}
-RULING = "ruling"  # in the metadata of a measurement
-SINCE = "since"  # beginning of the weight that the ruling is about, seconds since 1970
 
 
 Answered = TypeVar("Answered", bound=Payload)
@@ -70,12 +68,6 @@ class _OneComparison:
         self.baseline: ComparisonBegun | None = None
         self.judgement: Judgement | None = None
         self.task: asyncio.Task[None] | None = None
-
-    @property
-    def source(self) -> str:
-        """Key of the source of its counts: `datadog` or `prometheus`."""
-        settings = self.rule.document["provider"]["plugin"][COMPARE]
-        return "prometheus" if settings.get("prometheus") else "datadog"
 
     def fold(self, baseline: ComparisonBegun, reading: CountReading, guidance: Guidance, first_traffic: float) -> None:
         """Fold one reading and judge by it."""
@@ -168,7 +160,7 @@ class Comparisons:
                 if is_cancelled_exception(error):
                     raise
                 self._found(one, started, {"error": cause_of(error)})
-                await workflow.sleep(AFTER_ERROR, summary=f"until {one.source} is asked again")
+                await workflow.sleep(AFTER_ERROR, summary=f"until {one.rule.source} is asked again")
 
     async def _read_once(self, one: _OneComparison, started: datetime) -> None:
         """Read for a minute, and fold reading by reading as the activity did."""
@@ -195,14 +187,15 @@ class Comparisons:
             weights=self._request.planned_weights,
             metrics=len(self._ones),
         )
-        activity = Activity(f"begin_comparison_{one.source}")
+        activity = Activity(f"begin_comparison_{one.rule.source}")
         try:
             return await self._call(one, activity, request, ComparisonBegun)
         except ActivityError as error:
             if not (isinstance(error.cause, ApplicationError) and error.cause.type == ErrorType.REJECTED):
                 raise
             verdict = Verdict(phase=Phase.INCONCLUSIVE, message=cause_of(error), reason=cause_of(error))
-            self._found(one, started, {"value": cause_of(error), "verdict": verdict})
+            metadata = {RULING: str(Ruling.UNDECIDED)}
+            self._found(one, started, {"value": cause_of(error), "verdict": verdict, "metadata": metadata})
             await workflow.wait_condition(lambda: False)  # until the run ends it
             raise
 
@@ -218,7 +211,7 @@ class Comparisons:
             alarmed=last is not None and last.alarm >= ALARM,
             concludes=guidance.concludes,
         )
-        return await self._call(one, Activity(f"compare_{one.source}"), request, CompareReadings)
+        return await self._call(one, Activity(f"compare_{one.rule.source}"), request, CompareReadings)
 
     def _judged(self, one: _OneComparison, started: datetime, answered: CompareReadings, judgement: Judgement) -> None:
         ruling, at = judgement.ruling, answered.readings[-1].at
@@ -227,7 +220,7 @@ class Comparisons:
         reading: dict[str, Any] = {
             "value": judgement.sentence,
             "notes": answered.notes,
-            "metadata": {RULING: str(ruling), SINCE: "" if weight is None else f"{weight.since:.3f}"},
+            "metadata": metadata_of(judgement, weight),
         }
         if decides:
             reading["verdict"] = Verdict(phase=_PHASES[ruling], message=judgement.sentence, reason=judgement.sentence)
@@ -269,7 +262,7 @@ class Comparisons:
                     activity,
                     request,
                     result_type=answer,
-                    task_queue=metrics_queue(one.source),
+                    task_queue=metrics_queue(one.rule.source),
                     start_to_close_timeout=ATTEMPT_TIMEOUT,
                     heartbeat_timeout=HEARTBEAT_TIMEOUT,
                     schedule_to_close_timeout=min(retries.time_left, MEASURE_TIMEOUT),
@@ -282,21 +275,4 @@ class Comparisons:
             except ActivityError as error:
                 if is_cancelled_exception(error) or (delay := retries.delay(error)) is None:
                     raise
-            await workflow.sleep(delay, summary=f"until {one.source} is asked again")
-
-
-def rulings(status: AnalysisStatus) -> Iterable[tuple[str, str]]:
-    """Yield ruling and beginning of its weight of each comparison's newest measurement."""
-    for metric in status.metrics:
-        for measurement in metric.measurements[-1:]:
-            if RULING in measurement.metadata:
-                yield measurement.metadata[RULING], measurement.metadata[SINCE]
-
-
-def is_proven(status: AnalysisStatus, weight: Weight) -> bool:
-    """Return whether each comparison that counts is clear at a weight, and no newest measurement is bad."""
-    counting = [metric for metric in status.metrics if not metric.dry_run]
-    newest = [metric.measurements[-1] for metric in counting if metric.measurements]
-    compared = [each.metadata for each in newest if RULING in each.metadata]
-    clear = [each for each in compared if (each[RULING], each[SINCE]) == (Ruling.CLEAR, f"{weight.since:.3f}")]
-    return bool(clear) and clear == compared and all(each.phase in (Phase.SUCCESSFUL, Phase.RUNNING) for each in newest)
+            await workflow.sleep(delay, summary=f"until {one.rule.source} is asked again")

@@ -25,6 +25,7 @@ from temporalio.workflow import (
 )
 
 with workflow.unsafe.imports_passed_through():
+    from tidegate.analysis.compare.measurement import is_proven
     from tidegate.analysis.compare.models import Weight
     from tidegate.analysis.rules import has_comparison
     from tidegate.analysis.status import AnalysisStatus, Phase
@@ -40,7 +41,6 @@ with workflow.unsafe.imports_passed_through():
         WeightsChanged,
         analysis_id,
     )
-    from workflows.comparing import is_proven
     from workflows.interruptions import let_go, sent
     from workflows.plan import Plan
     from workflows.release_status import ReleaseState

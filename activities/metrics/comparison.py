@@ -30,6 +30,7 @@ from tidegate.analysis.compare.models import (
     HourRow,
     Judgement,
 )
+from tidegate.analysis.compare.pace import PACE, Pace
 from tidegate.analysis.compare.provable import chosen_plus, provable
 from tidegate.analysis.compare.settings import ComparisonSettingsError, automatic_margins, comparison_of
 from tidegate.analysis.compare.state import ComparisonState, open_state, read, weight_to_judge
@@ -81,12 +82,16 @@ class Counted:
 
 @dataclass(frozen=True)
 class HourCounts:
-    """Stable in an hour: seconds that latency events are slower than, by event, its rows, and those of its groups."""
+    """Stable in an hour: seconds that latency events are slower than, by event, its rows, and those of its groups.
+
+    `queries` is the number of series that a reading of both versions asks for.
+    """
 
     thresholds: Mapping[str, float]
     rows: Sequence[HourRow]
     groups: Mapping[str, Sequence[HourRow]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    queries: int = 0
 
 
 class CountSource(Protocol):
@@ -105,16 +110,6 @@ class CountSource(Protocol):
 
 
 @dataclass(frozen=True)
-class Pace:
-    """Seconds between readings after a change of weight or while there is an alarm, else, and of all readings."""
-
-    near: float = 10
-    far: float = 30
-    whole: float = 60
-    settling: float = 180
-
-
-@dataclass(frozen=True)
 class ComparisonRunner:
     """Both activities of the source with the key `key`; `clock` gives unix seconds, `sleep` waits for some."""
 
@@ -122,7 +117,7 @@ class ComparisonRunner:
     secrets: NamedSecrets
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    pace: Pace = Pace()
+    pace: Pace = PACE
 
     async def begin(self, request: BeginComparison, source: CountSource) -> ComparisonBegun:
         """The comparison in numbers, by the hour before `at`.
@@ -147,6 +142,7 @@ class ComparisonRunner:
                 wanted=wanted,
                 state=open_state(wanted, hour.rows, hour.groups or None, request.first_traffic),
                 forecast=provable(wanted, hour.rows, request.weights),
+                queries=hour.queries,
                 notes=_notes(arguments, hour.notes),
             )
 
@@ -195,8 +191,7 @@ class ComparisonRunner:
 
     def _wait(self, request: CompareRequest, judgement: Judgement, now: float) -> float:
         newest = max((weight.since for weight in request.weights if weight.since <= now), default=request.first_traffic)
-        is_near = now - newest < self.pace.settling or judgement.alarm >= ALARM
-        return self.pace.near if is_near else self.pace.far
+        return self.pace.wait(now - newest, alarmed=judgement.alarm >= ALARM)
 
     @asynccontextmanager
     async def _arguments(self, target: CompareTarget) -> AsyncIterator[SecretArguments]:

@@ -31,6 +31,7 @@ from tidegate.contract import (
     ANALYSIS_WORKFLOW,
     FOLLOW_UP_QUEUE,
     FOLLOW_UP_WORKFLOW,
+    FORECAST_WORKFLOW,
     RELEASES_QUEUE,
     ROLLBACK_WORKFLOW,
     ROLLOUT_WORKFLOW,
@@ -42,6 +43,7 @@ from tidegate.contract import (
     FollowedUp,
     FollowUpRequest,
     Query,
+    ReleaseForecast,
     ReleaseRequest,
     ReleaseResult,
     ReleaseStatus,
@@ -53,6 +55,7 @@ from tidegate.contract import (
     analysis_id,
     cluster_queue,
     follow_up_id,
+    forecast_id,
     let_go_id,
     metrics_queue,
     parse_message,
@@ -90,6 +93,7 @@ READERS: dict[tuple[str, str, str], tuple[Callable[..., Any], ...]] = {
     (ANALYSIS_WORKFLOW, "query", Query.STATUS): (),
     (FOLLOW_UP_WORKFLOW, "run", ""): (FollowUpRequest,),
     (ROLLBACK_WORKFLOW, "run", ""): (RollbackRequest,),
+    (FORECAST_WORKFLOW, "run", ""): (parse_request,),
 }
 
 # What commands print with `-o json`. Its `kind` is the name of the class.
@@ -100,6 +104,7 @@ PRINTED = (
     AnalysisSummary,
     Explanation,
     Finding,
+    ReleaseForecast,
     ReleaseResult,
     ReleaseStatus,
     ReleaseSummary,
@@ -172,6 +177,7 @@ def document() -> dict[str, Any]:
             "analysis": analysis_id("<cluster>", "<namespace>", "<run>"),
             "follow_up": follow_up_id("rollout/<cluster>/<namespace>/<name>", 1, "<run id>", "<decision>"),
             "roll_back": rollback_id("<cluster>", "<namespace>", "<name>"),
+            "forecast": forecast_id("<cluster>", "<namespace>", "<name>", "<number>"),
             "let_go": let_go_id("<cluster>", "<namespace>", "<name>", "<uid>"),
         },
         "search_attributes": {each.name: each.indexed_value_type.name for each in SEARCH_ATTRIBUTES},

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from temporalio import activity
 
 from activities.metrics.authentication import Authorizer
-from activities.metrics.comparison import STUCK_FACTOR, ComparisonRunner, Counted, CountQuery, HourCounts, Pace
+from activities.metrics.comparison import STUCK_FACTOR, ComparisonRunner, Counted, CountQuery, HourCounts
 from activities.metrics.prometheus.access import PrometheusAccess
 from activities.metrics.prometheus.count_queries import (
     EventCounters,
@@ -30,6 +30,7 @@ from activities.metrics.provider import ConfigError
 from activities.secrets.store import NamedSecrets
 from activities.transport.outgoing import Outgoing
 from tidegate.analysis.compare.models import CountRow, Counts, HourRow, VersionCounts
+from tidegate.analysis.compare.pace import PACE, Pace
 from tidegate.contract import Activity, BeginComparison, CompareReadings, CompareRequest, ComparisonBegun
 from tidegate.manifests.providers.compare import LATENCY_EVENTS, SLOW90, SLOW99, STUCK
 from tidegate.manifests.providers.prometheus import Prometheus as Provider
@@ -68,12 +69,12 @@ class PrometheusComparison:
         environment: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        pace: Pace | None = None,
+        pace: Pace = PACE,
     ) -> None:
         """`clock` gives unix seconds, `sleep` waits between readings; addresses are found as for measurements."""
         settings = settings or PrometheusSettings()
         self._access = PrometheusAccess(http, Authorizer(clock))
-        self._comparing = ComparisonRunner(KEY, secrets, clock, sleep, pace or Pace())
+        self._comparing = ComparisonRunner(KEY, secrets, clock, sleep, pace)
         self._address = environment.get(ADDRESS_VARIABLE) or settings.address
 
     @activity.defn(name=Activity.BEGIN_COMPARISON_PROMETHEUS)
@@ -100,7 +101,8 @@ class PrometheusComparison:
         if not any(counts is not None for row in rows for counts in row.counts):
             raise ConfigError(f"stable has no requests in the hour before: no pod is called {stable}...")
         pods = sorted({pod for event in found.events for pod in event if pod.startswith(stable)})
-        return HourCounts(thresholds, rows, {pod: _hour(found, window, pod) for pod in pods}, notes)
+        groups = {pod: _hour(found, window, pod) for pod in pods}
+        return HourCounts(thresholds, rows, groups, notes, queries=1 + len(_texts(event_counters(known))))
 
     async def counts(self, query: CountQuery, start: int, end: int) -> Counted:
         """Both versions, as `CountSource` says."""
@@ -119,7 +121,7 @@ class PrometheusComparison:
     async def _counters(self, query: CountQuery, window: CountWindow) -> _Counters:
         """All counters of both versions, each query sent once."""
         events = event_counters(query)
-        texts = list(dict.fromkeys(text for event in events for text in (event.of, event.bad)))
+        texts = _texts(events)
         times = window.times
         asking = asyncio.gather(*(self._range(query, text, times[0], times[-1], window.bucket) for text in texts))
         answers, known = await asyncio.gather(asking, self._known(query, times[0]))
@@ -191,6 +193,11 @@ def chosen_bounds(by_bound: Mapping[float, float], query: str) -> tuple[dict[str
         for name, bound in found.items()
     )
     return found, tuple(notes)
+
+
+def _texts(events: Iterable[EventCounters]) -> list[str]:
+    """Queries for the counters of events, each once."""
+    return list(dict.fromkeys(text for event in events for text in (event.of, event.bad)))
 
 
 def _pods(event: EventCounters, found: Mapping[str, Sequence[LabelledSeries]], label: str) -> dict[str, PodCounters]:
