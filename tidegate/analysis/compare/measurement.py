@@ -69,3 +69,12 @@ def _traffic(judged: Measurement) -> str:
     begin = datetime.fromtimestamp(float(since), UTC)
     answers = f"; the canary answers {percent(float(seen))} of the requests" if seen else ""
     return f"at {percent(float(share))} since {begin:%H:%M:%S} UTC{answers}"
+
+
+def is_proven(status: AnalysisStatus, weight: Weight) -> bool:
+    """Return whether each comparison that counts is clear at a weight, and no newest measurement is bad."""
+    newest = [metric.measurements[-1] for metric in status.metrics if metric.measurements and not metric.dry_run]
+    judged = [each.metadata for each in newest if is_judgement(each)]
+    clear = (str(Ruling.CLEAR), f"{weight.since:.3f}")
+    fine = all(each.phase in (Phase.SUCCESSFUL, Phase.RUNNING) for each in newest)
+    return fine and bool(judged) and all((each[RULING], each.get(SINCE)) == clear for each in judged)
