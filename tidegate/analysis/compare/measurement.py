@@ -47,15 +47,6 @@ def rulings(status: AnalysisStatus) -> Iterator[tuple[str, str]]:
             yield newest.metadata[RULING], newest.metadata.get(SINCE, "")
 
 
-def is_proven(status: AnalysisStatus, weight: Weight) -> bool:
-    """Return whether each comparison that counts is clear at a weight, and no newest measurement is bad."""
-    counting = [metric for metric in status.metrics if not metric.dry_run]
-    newest = [metric.measurements[-1] for metric in counting if metric.measurements]
-    compared = [each.metadata for each in newest if is_judgement(each)]
-    clear = [each for each in compared if (each[RULING], each.get(SINCE)) == (Ruling.CLEAR, f"{weight.since:.3f}")]
-    return bool(clear) and clear == compared and all(each.phase in (Phase.SUCCESSFUL, Phase.RUNNING) for each in newest)
-
-
 def details_of(judged: Measurement) -> tuple[str, ...]:
     """Text that belongs to the sentence of a judgement: weight and share of the requests, and notes of the source."""
     notes = judged.reason.removeprefix(judged.value).removeprefix("; ")
