@@ -12,13 +12,14 @@ from jsonschema import Draft202012Validator
 from PIL import Image
 
 from sandbox.account import counted_weights, failing_verdict, requests_by_version, seconds_to_zero
-from sandbox.world import MANIFEST, SLACK_CHANNEL
+from sandbox.world import SLACK_CHANNEL, manifest_of
 from tests.world.conftest import Releases
 from tidegate.cli.schema import SchemaKind, schema_of
 from tidegate.contract import ErrorType, ReleaseStatus
 
 pytestmark = [pytest.mark.world, pytest.mark.asyncio(loop_scope="session")]
 SERVICE = "checkout"
+MANIFEST = manifest_of(SERVICE)
 
 
 def weighted(weight: int) -> object:
