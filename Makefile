@@ -18,7 +18,7 @@ $(STAMP): requirements.lock pyproject.toml
 help:  ## this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: $(STAMP)  ## three releases in the embedded world; KEEP=1 leaves it up
+demo: $(STAMP)  ## four releases in the embedded world; KEEP=1 leaves it up
 	@$(BIN)/tidegate-sandbox demo $(if $(KEEP),--keep)
 
 # Two processes: most tests wait for a server and not for a processor. What was asked of the embedded API servers is

@@ -25,7 +25,7 @@ from sandbox.world import World, open_world
 from tidegate.client import RolloutRef, TidegateClient, data_converter
 
 CHECKOUT = RolloutRef(cluster="default", namespace="payments", name="checkout")
-GOOD, BAD, _ = SCENARIOS
+GOOD, BAD, *_ = SCENARIOS
 MEDIAN_GOAL_MS = 60
 EVENT_GOAL = 250
 
@@ -97,7 +97,7 @@ async def measured(aborts: int) -> Figures:
 
 
 async def _released(demo: Demo, scenario: Scenario) -> dict[str, Any]:
-    told = await demo.release(scenario)
+    told = await demo.under_load(scenario)
     if told["outcome"] != scenario.expected:
         raise SystemExit(f"the release of {scenario.tag} ended {told['outcome']}: {told['reason']}")
     return told

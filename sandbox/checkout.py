@@ -1,13 +1,15 @@
-"""The demo application `checkout`: what an image tag makes of it, and its HTTP handlers.
+"""The demo applications `checkout` and `cart`: what an image tag makes of them, and their HTTP handlers.
 
     tag                         behaviour
     1.0.0, 2.3.1-rc.1, 9f8d111d good: p99 about 80 ms, no errors (a semantic version, or 7 to 40 digits of a commit)
     <tag>-bad                   answers 500 to about 20 % of the requests
     <tag>-slow                  p99 about 800 ms: ten times that of a good one
     <tag>-unready               runs, but its health check fails
+    <tag>-worse                 fails twice as often as a good one
+    <tag>-silent                takes requests and answers 5 % of them
 
-The container's environment overrides the tag: CHECKOUT_ERROR_RATE (0 to 1) and CHECKOUT_LATENCY_MS (p99). Any other
-image is not in the registry.
+A good `checkout` has no errors, a good `cart` answers 500 to 2 % of its requests. The container's environment overrides
+the tag: CHECKOUT_ERROR_RATE (0 to 1) and CHECKOUT_LATENCY_MS (p99). Any other image is not in the registry.
 """
 
 from __future__ import annotations
@@ -24,6 +26,10 @@ from aiohttp import web
 GOOD_P99_MS = 80.0
 SLOW_P99_MS = 800.0
 BAD_ERROR_RATE = 0.2
+CART_ERROR_RATE = 0.02
+WORSE = 2.0
+SILENT_SHARE = 0.95
+SILENT_SECONDS = 15.0  # by then whoever asked has given up
 MAX_LATENCY_MS = 60_000.0
 
 # Latencies are log-normal, and so narrow that the p99 of a hundred requests is already near the true one.
@@ -31,20 +37,21 @@ P99_TO_MEDIAN = 1.6
 SIGMA = math.log(P99_TO_MEDIAN) / 2.3263  # the 99th percentile of the normal distribution is 2.3263
 
 _IMAGE = re.compile(
-    r"(?:[\w.:-]+/)*checkout:"
+    r"(?:[\w.:-]+/)*(?P<app>checkout|cart):"
     r"(?P<version>\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)[.\d]*)?|[0-9a-f]{7,40})"
-    r"(?:-(?P<fault>bad|slow|unready))?"
+    r"(?:-(?P<fault>bad|slow|unready|worse|silent))?"
 )
 
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How a version of checkout behaves: share of 500s (0 to 1), p99 in milliseconds, answer of the health check."""
+    """How a version behaves: share of 500s and of requests without any answer (0 to 1), p99 in ms, health check."""
 
     version: str
     error_rate: float = 0.0
     p99_ms: float = GOOD_P99_MS
     ready: bool = True
+    silent: float = 0.0
 
     def latency(self) -> float:
         """A random latency in seconds; never more than twice the p99."""
@@ -64,7 +71,8 @@ def behaviour(image: str, env: Mapping[str, str]) -> Behaviour:
     found = _IMAGE.fullmatch(image)
     if found is None:
         raise UnknownImageError(f"{image}: not found")
-    result = Behaviour(image.rpartition(":")[2])
+    usual = CART_ERROR_RATE if found["app"] == "cart" else 0.0
+    result = Behaviour(image.rpartition(":")[2], error_rate=usual)
     match found["fault"]:
         case "bad":
             result = replace(result, error_rate=BAD_ERROR_RATE)
@@ -72,6 +80,10 @@ def behaviour(image: str, env: Mapping[str, str]) -> Behaviour:
             result = replace(result, p99_ms=SLOW_P99_MS)
         case "unready":
             result = replace(result, ready=False)
+        case "worse":
+            result = replace(result, error_rate=WORSE * usual)
+        case "silent":
+            result = replace(result, silent=SILENT_SHARE)
     return replace(
         result,
         error_rate=_number(env, "CHECKOUT_ERROR_RATE", result.error_rate, 1.0),
@@ -87,6 +99,9 @@ def application(does: Behaviour, pod: str, pod_hash: str) -> web.Application:
         return web.json_response({"ready": does.ready}, status=200 if does.ready else 503)
 
     async def checkout(_: web.Request) -> web.Response:
+        if random.random() < does.silent:
+            await asyncio.sleep(SILENT_SECONDS)
+            return web.Response(status=504)
         await asyncio.sleep(does.latency())
         if random.random() < does.error_rate:
             return web.json_response(identity | {"error": "the order could not be placed"}, status=500)

@@ -48,10 +48,10 @@ def up() -> None:
 
 @app.command()
 def demo(
-    scenario: Annotated[str, typer.Argument(help="good, bad or slow; all three by default")] = "",
+    scenario: Annotated[str, typer.Argument(help="good, bad, slow or worse; all four by default")] = "",
     keep: Annotated[bool, typer.Option("--keep", help="leave the world up until interrupted")] = False,
 ) -> None:
-    """Roll out a good, a bad and a slow image, and give an account of each."""
+    """Roll out a good, a bad, a slow and a worse image, and give an account of each."""
     chosen = [each for each in SCENARIOS if scenario in ("", each.name)]
     if not chosen:
         raise typer.BadParameter(f"{scenario!r}: choose one of {', '.join(each.name for each in SCENARIOS)}")

@@ -1,8 +1,9 @@
-"""The demonstration: a good, a bad and a slow checkout image through the seed's gates, and an account of each."""
+"""The demonstration: good, bad and slow images through the seed's gates, a worse one through a comparison, accounts."""
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -18,6 +19,7 @@ from temporalio.client import Client
 
 from sandbox.account import account
 from sandbox.machine import slowness
+from sandbox.processes import Program, until
 from sandbox.world import SLACK_CHANNEL, World, open_world
 from tidegate.cli.overview import overview
 from tidegate.cli.watch import Frame, draw, follow, print_changes
@@ -26,28 +28,38 @@ from tidegate.client.starts import UPDATE_TIMEOUT
 from tidegate.contract import Compensation, ReleaseRequest, ReleaseStatus, Source
 from tidegate.manifests.documents import Manifests, load
 from tidegate.manifests.images import apply_images
+from tidegate.manifests.version_tag import VERSION_LABEL
 
-EXAMPLES = Path(__file__).parents[1] / "examples" / "checkout"
-IMAGE = "registry.internal/payments/checkout"
-RATE = 300.0  # requests for each second
-SERVICE = "checkout"
+EXAMPLES = Path(__file__).parents[1] / "examples"
+REGISTRY = "registry.internal/payments"
+RATE = 300.0  # requests for each second to the service that is released
+COMPARED_RATE = 600.0  # and to one that is compared: it takes many to tell 2 % from 4 %
+IDLE_RATE = 60.0  # to the others
+BEFORE_SECONDS = 30.0  # a stable version has had traffic for so long before another one is compared with it
 WIDTH_OF_TABLE = 130  # characters that the table of the account needs
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One release of the demonstration and what it has to come to."""
+    """One release of the demonstration and what it has to come to.
+
+    `rate` are requests a second to its service, `before` seconds of traffic that the stable version has had by then.
+    """
 
     name: str
     tag: str
     expected: str
+    rollout: str = "checkout"
+    rate: float = RATE
+    before: float = 0.0
 
 
-FIRST = Scenario("first", "1.0.0", "Healthy")
+FIRST = (Scenario("first", "1.0.0", "Healthy"), Scenario("first", "1.0.0", "Healthy", "cart"))
 SCENARIOS = (
     Scenario("good", "1.1.0", "Healthy"),
     Scenario("bad", "1.2.0-bad", "RolloutAborted"),
     Scenario("slow", "1.3.0-slow", "RolloutAborted"),
+    Scenario("worse", "1.1.0-worse", "RolloutAborted", "cart", COMPARED_RATE, BEFORE_SECONDS),
 )
 
 
@@ -59,18 +71,34 @@ class Demo:
         self._temporal = temporal
         self._client = TidegateClient(temporal)
         self._console = console
-        self._manifests = load([EXAMPLES / "fast"])
+        self._manifests = {each.rollout: load([EXAMPLES / each.rollout / "fast"]) for each in FIRST}
+        self._loads: dict[str, Program] = {}
+        self._rates: dict[str, float] = {}
 
     async def prepare(self) -> None:
-        """The stable version, and load on it."""
-        await self._world.apply(network_of(self._manifests))
-        await self.release(FIRST)
-        await self._world.start_load(RATE / slowness())  # what a slow machine sends, and answers, in time
+        """The stable versions, and load on them."""
+        for scenario in FIRST:
+            await self._world.apply(network_of(self._manifests[scenario.rollout]))
+            await self.release(scenario)
+        for scenario in FIRST:
+            await self._load(scenario.rollout, IDLE_RATE)
+
+    async def under_load(self, scenario: Scenario) -> dict[str, Any]:
+        """One release while most of the load is on its service."""
+        for name in self._manifests:
+            await self._load(name, scenario.rate if name == scenario.rollout else IDLE_RATE)
+
+        async def known() -> bool:
+            began = time.time() - scenario.before
+            return self._world.telemetry.window(scenario.rollout, None, 0.0, began).requests > 0
+
+        await until(known, 2 * BEFORE_SECONDS, f"traffic to {scenario.rollout}")
+        return await self.release(scenario)
 
     async def release(self, scenario: Scenario) -> dict[str, Any]:
         """Commit the image, start the release as a CI job would, show the tree until it ends, and account for it."""
-        self._console.rule(f"{scenario.name}: {IMAGE}:{scenario.tag}")
-        request = await deliver(self._world, self._manifests, scenario.tag, "the demonstration")
+        self._console.rule(f"{scenario.name}: {REGISTRY}/{scenario.rollout}:{scenario.tag}")
+        request = await deliver(self._world, self._manifests[scenario.rollout], scenario.tag, "the demonstration")
         handle = await self._client.start(request, timeout=UPDATE_TIMEOUT * slowness())
         watching = asyncio.create_task(self._watch(handle))
         try:
@@ -79,7 +107,7 @@ class Demo:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
         told = await account(
-            self._temporal, self._world.telemetry, SERVICE, status, outcome, self._world.temporal.ui_url
+            self._temporal, self._world.telemetry, scenario.rollout, status, outcome, self._world.temporal.ui_url
         )
         return {
             "scenario": scenario.name,
@@ -87,6 +115,14 @@ class Demo:
             **told,
             "head": await asyncio.to_thread(self._world.git.message, self._world.git.head()),
         }
+
+    async def _load(self, service: str, rate: float) -> None:
+        """Send so many requests a second from now on, or what a slow machine sends, and answers, in time."""
+        if service in self._loads and self._rates[service] == rate:
+            return
+        if (before := self._loads.get(service)) is not None:
+            await before.stop()
+        self._loads[service], self._rates[service] = await self._world.start_load(rate / slowness(), service), rate
 
     async def _watch(self, handle: ReleaseHandle) -> None:
         """The live tree on a terminal, what changes line by line elsewhere."""
@@ -121,8 +157,9 @@ def network_of(manifests: Manifests) -> list[dict[str, Any]]:
 
 async def deliver(world: World, manifests: Manifests, tag: str, by: str) -> ReleaseRequest:
     """Commit an image, apply it as Argo CD would, and return the request that a CI job sends for its release."""
-    wanted = apply_images(manifests, {"checkout": f"{IMAGE}:{tag}"}).rollout()
-    rollout = await asyncio.to_thread(world.commit, wanted.raw, f"checkout {tag}")
+    name = manifests.rollout().metadata.name
+    wanted = apply_images(manifests, {name: f"{REGISTRY}/{name}:{tag}"}).rollout()
+    rollout = await asyncio.to_thread(world.commit, _labelled(wanted.raw, tag), f"{name} {tag}")
     await world.apply([rollout])
     return ReleaseRequest(
         namespace=wanted.metadata.namespace,
@@ -132,6 +169,15 @@ async def deliver(world: World, manifests: Manifests, tag: str, by: str) -> Rele
         by=by,
         source=Source(repository=world.git.url, commit=world.git.head()),
     )
+
+
+def _labelled(rollout: dict[str, Any], tag: str) -> dict[str, Any]:
+    """The Rollout with the version of its pods where their template names one, as a CI job writes it."""
+    changed = copy.deepcopy(rollout)
+    labels = changed["spec"]["template"]["metadata"]["labels"]
+    if VERSION_LABEL in labels:
+        labels[VERSION_LABEL] = tag
+    return changed
 
 
 async def run_demo(scenarios: Sequence[Scenario], *, keep: bool, report: Path, console: Console) -> bool:
@@ -144,7 +190,7 @@ async def run_demo(scenarios: Sequence[Scenario], *, keep: bool, report: Path, c
         console.print(f"the embedded world is up after {started:.1f} s; Temporal UI: {world.temporal.ui_url}")
         demo = Demo(world, temporal, console)
         await demo.prepare()
-        releases = [await demo.release(scenario) for scenario in scenarios]
+        releases = [await demo.under_load(scenario) for scenario in scenarios]
         document = {
             "at": datetime.now(UTC).isoformat(),
             "secondsToStart": round(started, 2),
@@ -173,7 +219,7 @@ def print_account(console: Console, document: dict[str, Any], report: Path) -> N
     """The short account: a row for each release, then where to look."""
     columns = ("release", "outcome", "weights: set (counted)", "readings", "requests (failed)", "verdict to 0 %")
     if console.width >= WIDTH_OF_TABLE:
-        table = Table(*columns, title="three releases" if len(document["releases"]) == 3 else None, show_lines=True)
+        table = Table(*columns, title=f"{len(document['releases'])} releases", show_lines=True)
         for release in document["releases"]:
             table.add_row(*_row(release))
         console.print(table)

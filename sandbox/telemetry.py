@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sandbox.machine import patience
+from sandbox.mesh.names import HASH_LABEL
+from tidegate.manifests.version_tag import VERSION_LABEL
 
 HORIZON_SECONDS = 3600.0
 PRUNE_EVERY = 512  # samples
@@ -144,8 +146,7 @@ class Telemetry:
     """
 
     def __init__(self) -> None:
-        self.versions: dict[str, str] = {}
-        """Versions by pod hash, as far as somebody said them."""
+        self._versions: dict[str, str] = {}
         self._series: dict[tuple[str, str], _Series] = {}
         self._buckets: dict[Bounds, int] = {}  # index of each bucket that was ever seen
         self._waiting: list[tuple[float, asyncio.Event]] = []
@@ -180,8 +181,13 @@ class Telemetry:
 
     def labels(self, pod_hash: str) -> Mapping[str, str]:
         """Tags of the pods of a hash, beside those of the hash and the service."""
-        version = self.versions.get(pod_hash, "")
+        version = self._versions.get(pod_hash, "")
         return {"version": version} if version else {}
+
+    def learn(self, labels: Mapping[str, str]) -> None:
+        """Take up what the labels of a pod say of its hash; it stays known when the pod is gone."""
+        if version := labels.get(VERSION_LABEL, ""):
+            self._versions[labels.get(HASH_LABEL, "")] = version
 
     def totals(self) -> dict[str, Counts]:
         """Everything since the beginning, by pod hash."""

@@ -37,7 +37,6 @@ DATADOG_SECRET = "argo-rollouts/datadog"  # noqa: S105  # a path
 SERVICENOW_SECRET = "tidegate/servicenow"  # noqa: S105  # a path
 SLACK_SECRET = "tidegate/slack"  # noqa: S105  # a path
 SLACK_CHANNEL = "releases"
-MANIFEST = "apps/checkout/rollout.yaml"
 TOLD = ("on-rollout-aborted", "on-rollout-completed")
 
 
@@ -148,7 +147,7 @@ class World:
         self._stack.push_async_callback(kubelet.stop)
         self._stack.push_async_callback(self.envoy.stop)
         await asyncio.gather(kubelet.start(_at_once), self.envoy.start())
-        self.mesh = MeshAgent(self.kubernetes.url, self.envoy, self.files)
+        self.mesh = MeshAgent(self.kubernetes.url, self.envoy, self.files, seen=self.telemetry.learn)
         scraper = Scraper(self.envoy, self.telemetry)
         self._stack.push_async_callback(self.mesh.stop)
         await self.mesh.start()
@@ -182,7 +181,8 @@ class World:
 
     async def start_load(self, rate: float, host: str = "checkout") -> Program:
         """Requests at a constant rate through Envoy until the world ends."""
-        load = self._program("load", "sandbox.load", "--url", self.envoy.url, "--host", host, "--rate", str(rate))
+        argv = ("--url", self.envoy.url, "--host", host, "--rate", str(rate))
+        load = self._program(f"load-{host}", "sandbox.load", *argv)
         self._stack.push_async_callback(load.stop)
         await load.start(_at_once)
         return load
@@ -227,20 +227,26 @@ class World:
 
     def commit(self, rollout: dict[str, Any], message: str) -> dict[str, Any]:
         """Push a Rollout that names this Git, and the channel that hears of it; what was pushed. Blocks."""
+        metadata = rollout["metadata"]
+        manifest = manifest_of(metadata["name"])
         named = {
             "tidegate.io/git-repository": self.git.url,
-            "tidegate.io/git-path": str(Path(MANIFEST).parent),
+            "tidegate.io/git-path": str(Path(manifest).parent),
             **{f"notifications.argoproj.io/subscribe.{trigger}.slack": SLACK_CHANNEL for trigger in TOLD},
         }
-        metadata = rollout["metadata"]
         annotations = {**(metadata.get("annotations") or {}), **named}
         pushed = {**rollout, "metadata": {**metadata, "annotations": annotations}}
-        self.git.commit_file(message, MANIFEST, yaml.safe_dump(pushed, sort_keys=False))
+        self.git.commit_file(message, manifest, yaml.safe_dump(pushed, sort_keys=False))
         return pushed
 
     async def apply(self, documents: Sequence[dict[str, Any]]) -> None:
         """Apply manifests to the cluster. Raises RuntimeError with the server's answer when it refuses one."""
         await apply(self.kubernetes.url, documents)
+
+
+def manifest_of(rollout: str) -> str:
+    """Path in Git of the manifest of a Rollout."""
+    return f"apps/{rollout}/rollout.yaml"
 
 
 @asynccontextmanager

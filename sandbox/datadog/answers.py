@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from activities.metrics.datadog.formula import Formula
 from sandbox.datadog.query import Query, QueryError, parse_query
-from sandbox.datadog.series import Evaluator, Frame, Ingestion, Series, Telemetry, aggregate, frame
+from sandbox.datadog.series import Evaluator, Frame, Ingestion, Series, Telemetry, aggregate, frame, window
 
 Group = tuple[str, ...]
 Document = dict[str, Any]
@@ -141,7 +141,9 @@ class Answers:
             if each.data_source != "metrics":
                 raise QueryError(f"data source {each.data_source!r} is not emulated: use metrics")
             query = parse_query(each.query)
-            shown = self._frame(asked.start / 1000, asked.end / 1000, rollup or query.rollup)
+            start, end = asked.start / 1000, asked.end / 1000
+            whole = each.aggregator == "percentile" and rollup is None and query.percentile is not None
+            shown = window(start, end, self._seen_until) if whole else self._frame(start, end, rollup or query.rollup)
             found = {series.group: series for series in self._evaluator.series(query, shown)}
             named.append(_Named(each.name or f"query{index}", each.aggregator, query, shown, found))
         if len({each.query.by for each in named}) > 1:

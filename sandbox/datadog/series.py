@@ -80,6 +80,13 @@ def frame(start: float, end: float, seen_until: float, resolution: float, rollup
     return Frame(length, tuple(bucket for bucket in shown if bucket.end > start))
 
 
+def window(start: float, end: float, seen_until: float) -> Frame:
+    """All of the time between two moments as one bucket, as far as it was seen. Raises QueryError."""
+    if not 0 <= start < end <= MAX_TIME:
+        raise QueryError(f"from must be before to, both unix times up to {MAX_TIME}")
+    return Frame(end - start, (Bucket(start, max(start, min(end, seen_until))),))
+
+
 @dataclass(frozen=True)
 class Ingestion:
     """How points come in, in seconds after the end of their bucket.

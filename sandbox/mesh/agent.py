@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Mapping
 
 import aiohttp
 import structlog
 
+from sandbox.documents import metadata, texts
 from sandbox.envoy import Envoy
 from sandbox.machine import patience
 from sandbox.mesh.apply import LINGER_SECONDS, Applier, MeshError
@@ -30,9 +32,21 @@ class MeshAgent:
     What it cannot honour of an object is logged as a warning, an update that Envoy refused as an error.
     """
 
-    def __init__(self, api: str, envoy: Envoy, files: DiscoveryFiles, *, linger: float = LINGER_SECONDS) -> None:
-        """`api` is the URL of the Kubernetes API, `linger` how many seconds an unused Envoy cluster stays."""
+    def __init__(
+        self,
+        api: str,
+        envoy: Envoy,
+        files: DiscoveryFiles,
+        *,
+        linger: float = LINGER_SECONDS,
+        seen: Callable[[Mapping[str, str]], None] = lambda _: None,
+    ) -> None:
+        """`api` is the URL of the Kubernetes API, `linger` how many seconds an unused Envoy cluster stays.
+
+        `seen` is called with the labels of each pod before any traffic goes to it.
+        """
         self._api = api
+        self._seen = seen
         self._applier = Applier(envoy, files, linger=linger)
         self._stack = contextlib.AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
@@ -106,7 +120,10 @@ class MeshAgent:
                 return
 
     async def _apply(self, session: aiohttp.ClientSession) -> None:
-        config = translate(self._snapshot())
+        snapshot = self._snapshot()
+        for pod in snapshot.pods.values():
+            self._seen(texts(metadata(pod).get("labels")))
+        config = translate(snapshot)
         self._warn(config)
         await self._applier.apply(session, config)
         self._problem = ""

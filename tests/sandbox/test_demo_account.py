@@ -24,8 +24,10 @@ RELEASE: dict[str, Any] = {
     "requests": {"registry.internal/payments/checkout:1.1.0": {"requests": 2323, "failures": 0}},
     "secondsFromVerdictToZero": 0.3,
 }
+SENTENCE = "Harm, errors: 68 of 1,413 canary requests against 82 of 4,383 of stable"
+COMPARED = {**RELEASE, "scenario": "worse", "reason": f"a gate failed: {SENTENCE}"}
 DOCUMENT: dict[str, Any] = {
-    "releases": [RELEASE] * 3,
+    "releases": [*[RELEASE] * 3, COMPARED],
     "residentMegabytes": {"temporal": 239.7},
     "secondsInAll": 91.2,
     "temporalUi": "http://127.0.0.1:24961",
@@ -40,6 +42,7 @@ def test_no_word_of_it_is_cut(width: int) -> None:
     print_account(Console(file=out, width=width), DOCUMENT, Path("demo.json"))
     said = out.getvalue()
     for word in ("RolloutAborted", "p99-latency: 5 good, 0 bad (Background)", "100 % (- %)", "1.1.0: 2323 (0)"):
-        assert said.count(word) == 3
+        assert said.count(word) == 4
+    assert SENTENCE in " ".join(said.split())
     assert "…" not in said
     assert all(len(line) <= width for line in said.splitlines() if "http" not in line)

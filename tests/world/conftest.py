@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sysconfig
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest_asyncio
@@ -23,18 +24,19 @@ CHECKOUT = RolloutRef(cluster="default", namespace="payments", name="checkout")
 
 
 class Releases:
-    """The releases of the checkout example in one world, from the fast overlay."""
+    """The releases of one example in one world, from its fast overlay."""
 
-    def __init__(self, world: World, temporal: Client) -> None:
+    def __init__(self, world: World, temporal: Client, example: str) -> None:
         self.world = world
         self.temporal = temporal
         self.client = TidegateClient(temporal)
-        self.manifests = load([EXAMPLES / "fast"])
+        self.manifests = load([EXAMPLES / example / "fast"])
+        self.rollout = replace(CHECKOUT, name=example)
 
-    async def prepare(self) -> None:
+    async def prepare(self, rate: float = RATE) -> None:
         await self.world.apply(network_of(self.manifests))
         await self.ended(await self.start("1.0.0"))
-        await self.world.start_load(RATE)
+        await self.world.start_load(rate, self.rollout.name)
 
     async def start(self, tag: str) -> ReleaseHandle:
         return await self.client.start(await deliver(self.world, self.manifests, tag, "a test"))
@@ -52,7 +54,7 @@ class Releases:
         seen: list[ReleaseStatus] = []
 
         async def holds_now() -> bool:
-            seen[:] = [await self.client.status(CHECKOUT)]
+            seen[:] = [await self.client.status(self.rollout)]
             return holds(seen[0])
 
         await until(tolerant(holds_now), timeout, "the release's status")
@@ -82,10 +84,19 @@ def tolerant(condition: Callable[[], Awaitable[bool]]) -> Callable[[], Awaitable
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def releases() -> AsyncIterator[Releases]:
+async def world() -> AsyncIterator[World]:
     async with open_world() as world:
         await world.start_worker()
-        temporal = await Client.connect(world.temporal.address, data_converter=data_converter())
-        found = Releases(world, temporal)
-        await found.prepare()
-        yield found
+        yield world
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def releases(world: World) -> Releases:
+    found = Releases(world, await connected(world), "checkout")
+    await found.prepare()
+    return found
+
+
+async def connected(world: World) -> Client:
+    """A client of the world's Temporal."""
+    return await Client.connect(world.temporal.address, data_converter=data_converter())

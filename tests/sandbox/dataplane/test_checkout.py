@@ -39,6 +39,18 @@ def test_the_tag_says_how_a_version_behaves(tag: str, expected: Behaviour) -> No
     assert behaviour(f"{REGISTRY}:{tag}", {}) == expected
 
 
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        ("1.0.0", Behaviour("1.0.0", error_rate=0.02)),
+        ("1.1.0-worse", Behaviour("1.1.0-worse", error_rate=0.04)),
+        ("1.1.0-silent", Behaviour("1.1.0-silent", error_rate=0.02, silent=0.95)),
+    ],
+)
+def test_a_cart_always_has_errors(tag: str, expected: Behaviour) -> None:
+    assert behaviour(f"registry.internal/payments/cart:{tag}", {}) == expected
+
+
 def test_the_environment_overrides_the_tag() -> None:
     env = {"CHECKOUT_ERROR_RATE": "0.5", "CHECKOUT_LATENCY_MS": "30"}
     assert behaviour(f"{REGISTRY}:1.0.0-slow", env) == Behaviour("1.0.0-slow", error_rate=0.5, p99_ms=30.0)

@@ -47,6 +47,13 @@ def test_a_series_cuts_time_into_windows(telemetry: Telemetry) -> None:
     assert [(at, window.requests) for at, window in found] == [(100.0, 20), (102.0, 20), (104.0, 10)]
 
 
+def test_the_version_of_a_hash_stays_known() -> None:
+    telemetry = Telemetry()
+    telemetry.learn({"rollouts-pod-template-hash": "aaa", "tags.datadoghq.com/version": "1.0.0"})
+    telemetry.learn({"rollouts-pod-template-hash": "aaa"})
+    assert (telemetry.labels("aaa"), telemetry.labels("bbb")) == ({"version": "1.0.0"}, {})
+
+
 def test_totals_are_by_hash_over_all_services(telemetry: Telemetry) -> None:
     telemetry.record("cart", "aaa", 106.0, increment(7))
     assert telemetry.totals() == {"aaa": Counts(57, 5, 57), "bbb": Counts(1, 1, 1)}
