@@ -99,7 +99,6 @@ READERS: dict[tuple[str, str, str], tuple[Callable[..., Any], ...]] = {
 # What commands print with `-o json`. Its `kind` is the name of the class.
 PRINTED = (
     Accepted,
-    ComparisonsSaved,
     AnalysisStatus,
     AnalysisSummary,
     Explanation,
