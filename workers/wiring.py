@@ -101,6 +101,7 @@ def workflow_runner() -> WorkflowRunner:
 def _workflow_worker(client: Client, settings: Settings) -> Worker:
     from workflows.analysis_run import AnalysisRun
     from workflows.follow_up import FollowUp
+    from workflows.forecast import Forecast
     from workflows.let_go import LetGoOfObjects
     from workflows.rollback import Rollback
     from workflows.rollout import Rollout
@@ -109,7 +110,7 @@ def _workflow_worker(client: Client, settings: Settings) -> Worker:
     return Worker(
         client,
         task_queue=RELEASES_QUEUE,
-        workflows=[Rollout, AnalysisRun, FollowUp, Rollback, LetGoOfObjects],
+        workflows=[Rollout, AnalysisRun, FollowUp, Forecast, Rollback, LetGoOfObjects],
         workflow_runner=workflow_runner(),
         deployment_config=_version(settings),
         max_cached_workflows=_cached_workflows(settings),

@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from tidegate.analysis.conditions import compile_condition
 from tidegate.analysis.experiments import Subject
+from tidegate.analysis.rules import has_comparison
 from tidegate.analysis.spec import SpecError
 from tidegate.contract import Observation, ParsedRollout, ReleaseRequest, ReleaseResult, ReleaseStatus, rollout_id
 from tidegate.manifests.bake import BAKE, BAKE_TEMPLATES, bake_analysis, bake_duration
@@ -21,7 +22,7 @@ from tidegate.manifests.steps import ExperimentStep
 from tidegate.manifests.workload import needs_template
 from workflows.failures import check_id
 from workflows.inputs import invalid, read_input
-from workflows.plan import HOLD_LIMIT, BakePlan, Plan, background_of
+from workflows.plan import ADVANCE, HOLD_LIMIT, NOTHING_TO_BAKE_BY, WHEN_PROVEN, BakePlan, Plan, background_of
 
 _SHOWN_ERRORS = 5
 
@@ -104,6 +105,7 @@ def _analysis_problems(plan: Plan) -> list[str]:
         except SpecError as error:
             problems.append(str(error))
     problems += _bake_problems(plan)
+    problems += _advance_problems(plan)
     for index, step in enumerate(plan.steps):
         if step.experiment is not None:
             problems += _experiment_problems(plan, index, step.experiment)
@@ -139,8 +141,26 @@ def _bake_problems(plan: Plan) -> list[str]:
     except SpecError as error:
         text = plan.manifest.annotations.get(BAKE_TEMPLATES)
         if text is None:
-            return [] if plan.background is not None else [str(error)]
+            known = plan.background is not None and str(error) != NOTHING_TO_BAKE_BY
+            return [] if known else [str(error)]
         return [f"metadata.annotations['{BAKE_TEMPLATES}']: {text!r}: {error}; create it, or name another one"]
+    return []
+
+
+def _advance_problems(plan: Plan) -> list[str]:
+    """Problems of the annotation that lets a comparison shorten pauses."""
+    text = plan.manifest.annotations.get(ADVANCE)
+    if text is None:
+        return []
+    name = f"metadata.annotations['{ADVANCE}']: {text!r}"
+    if text != WHEN_PROVEN:
+        return [f"{name}: write {WHEN_PROVEN}, or leave it out"]
+    try:
+        compares = plan.background is not None and has_comparison(plan.analysis_spec(plan.background))
+    except SpecError:  # it is among the problems of the analyses
+        return []
+    if not compares:
+        return [f"{name}: the background analysis compares nothing: add a metric with provider.plugin.tidegate/compare"]
     return []
 
 

@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
     from tidegate.analysis.arguments import SpecError, has_placeholder
+    from tidegate.analysis.compare.measurement import rulings
     from tidegate.analysis.metric import MetricRules
     from tidegate.analysis.reading import Reading
     from tidegate.analysis.rules import RunRules
@@ -41,7 +42,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.manifests.providers.job import KEY as JOB
     from tidegate.manifests.support import PROVIDERS
     from tidegate.report import analysis_details
-    from workflows.comparing import Comparisons, Guidance, rulings
+    from workflows.comparing import Comparisons, Guidance
     from workflows.failures import cause_of, check_id
     from workflows.inputs import invalid, read_input
     from workflows.interruptions import sent, shielded

@@ -6,7 +6,7 @@ Reading is an activity. Folding and judging run here, so every decision can be r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.compare.judge import ALARM, judge
+    from tidegate.analysis.compare.measurement import RULING, metadata_of
     from tidegate.analysis.compare.models import DecisionPoint, Judgement, Ruling, Weight
     from tidegate.analysis.compare.state import read, weight_to_judge
     from tidegate.analysis.metric import MetricRules
@@ -39,7 +40,6 @@ with workflow.unsafe.imports_passed_through():
         metrics_queue,
     )
     from tidegate.contract.payload import Payload
-    from tidegate.manifests.providers.compare import KEY as COMPARE
     from workflows.activity_calls import HEARTBEAT_TIMEOUT
     from workflows.failures import cause_of
     from workflows.interruptions import let_go
@@ -47,8 +47,6 @@ with workflow.unsafe.imports_passed_through():
 
 AFTER_ERROR = timedelta(seconds=10)  # as every metric (argo-rollouts, DefaultErrorRetryInterval)
 _PHASES = {Ruling.ABORT: Phase.FAILED, Ruling.CLEAR: Phase.SUCCESSFUL, Ruling.UNDECIDED: Phase.INCONCLUSIVE}
-RULING = "ruling"  # in the metadata of a measurement
-SINCE = "since"  # beginning of the weight that the ruling is about, seconds since 1970
 
 
 Answered = TypeVar("Answered", bound=Payload)
@@ -56,7 +54,7 @@ Answered = TypeVar("Answered", bound=Payload)
 
 @dataclass
 class Guidance:
-    """What the release says to comparisons: the weights that took effect, and that it waits for their verdict."""
+    """Weights that took effect, and whether the release waits for the verdicts of comparisons."""
 
     weights: tuple[Weight, ...] = ()
     concludes: bool = False
@@ -67,23 +65,17 @@ class _OneComparison:
 
     def __init__(self, rule: MetricRules) -> None:
         self.rule = rule
-        self.begun: ComparisonBegun | None = None
+        self.baseline: ComparisonBegun | None = None
         self.judgement: Judgement | None = None
         self.task: asyncio.Task[None] | None = None
 
-    @property
-    def source(self) -> str:
-        """Key of the source of its counts: `datadog` or `prometheus`."""
-        settings = self.rule.document["provider"]["plugin"][COMPARE]
-        return "prometheus" if settings.get("prometheus") else "datadog"
-
-    def fold(self, begun: ComparisonBegun, reading: CountReading, guidance: Guidance, first_traffic: float) -> None:
+    def fold(self, baseline: ComparisonBegun, reading: CountReading, guidance: Guidance, first_traffic: float) -> None:
         """Fold one reading and judge by it."""
-        state, evidence = read(begun.wanted, begun.state, reading.rows, guidance.weights, reading.at)
+        state, evidence = read(baseline.wanted, baseline.state, reading.rows, guidance.weights, reading.at)
         weight = weight_to_judge(guidance.weights, reading.at, concludes=guidance.concludes)
         point = DecisionPoint(now=reading.at, first_traffic=first_traffic, weight=weight, settle=state.table.settle)
-        self.begun = begun.model_copy(update={"state": state})
-        self.judgement = judge(begun.wanted, evidence, point)
+        self.baseline = baseline.model_copy(update={"state": state})
+        self.judgement = judge(baseline.wanted, evidence, point)
 
 
 class Comparisons:
@@ -98,7 +90,7 @@ class Comparisons:
         guidance.weights = guidance.weights or before.weights or request.weights
         guidance.concludes = guidance.concludes or before.concludes
         for name, one in self._ones.items():
-            one.begun = before.begun.get(name)
+            one.baseline = before.baselines.get(name)
 
     def start(self) -> None:
         """Begin to read; comparisons that were restored go on where they stopped."""
@@ -152,12 +144,12 @@ class Comparisons:
 
     def saved(self) -> ComparisonsSaved:
         """Return the state of each, for a run that continues as new."""
-        begun = {name: one.begun for name, one in self._ones.items() if one.begun is not None}
-        return ComparisonsSaved(begun=begun, weights=self._guidance.weights, concludes=self._guidance.concludes)
+        baselines = {name: one.baseline for name, one in self._ones.items() if one.baseline is not None}
+        return ComparisonsSaved(baselines=baselines, weights=self._guidance.weights, concludes=self._guidance.concludes)
 
     async def _compare(self, one: _OneComparison) -> None:
-        """Read and judge until somebody ends this; errors are readings, too."""
-        if one.rule.initial_delay and one.begun is None:
+        """Read and judge until cancelled. Errors are readings, too."""
+        if one.rule.initial_delay and one.baseline is None:
             await workflow.sleep(one.rule.initial_delay, summary=f"initialDelay of {one.rule.name}")
         while True:
             await workflow.wait_condition(lambda: any(weight.share > 0 for weight in self._guidance.weights))
@@ -168,21 +160,21 @@ class Comparisons:
                 if is_cancelled_exception(error):
                     raise
                 self._found(one, started, {"error": cause_of(error)})
-                await workflow.sleep(AFTER_ERROR, summary=f"until {one.source} is asked again")
+                await workflow.sleep(AFTER_ERROR, summary=f"until {one.rule.source} is asked again")
 
     async def _read_once(self, one: _OneComparison, started: datetime) -> None:
         """Read for a minute, and fold reading by reading as the activity did."""
-        if one.begun is None:
-            one.begun = await self._begin(one, started)
+        if one.baseline is None:
+            one.baseline = await self._begin(one, started)
         guidance = replace(self._guidance)
-        reading = asyncio.create_task(self._counts(one, one.begun, guidance))
+        reading = asyncio.create_task(self._counts(one, one.baseline, guidance))
         await workflow.wait_condition(lambda: reading.done() or guidance != self._guidance)
         if not reading.done():  # it is read again, under what the release has sent now
             let_go(reading)
             return
         read_so_far = reading.result()
         for each in read_so_far.readings:
-            one.fold(one.begun, each, guidance, self._first_traffic)
+            one.fold(one.baseline, each, guidance, self._first_traffic)
         if one.judgement is not None and read_so_far.readings:
             self._judged(one, started, read_so_far, one.judgement)
 
@@ -195,30 +187,31 @@ class Comparisons:
             weights=self._request.planned_weights,
             metrics=len(self._ones),
         )
-        activity = Activity(f"begin_comparison_{one.source}")
+        activity = Activity(f"begin_comparison_{one.rule.source}")
         try:
             return await self._call(one, activity, request, ComparisonBegun)
         except ActivityError as error:
             if not (isinstance(error.cause, ApplicationError) and error.cause.type == ErrorType.REJECTED):
                 raise
             verdict = Verdict(phase=Phase.INCONCLUSIVE, message=cause_of(error), reason=cause_of(error))
-            self._found(one, started, {"value": cause_of(error), "verdict": verdict})
+            metadata = {RULING: str(Ruling.UNDECIDED)}
+            self._found(one, started, {"value": cause_of(error), "verdict": verdict, "metadata": metadata})
             await workflow.wait_condition(lambda: False)  # until the run ends it
             raise
 
-    async def _counts(self, one: _OneComparison, begun: ComparisonBegun, guidance: Guidance) -> CompareReadings:
+    async def _counts(self, one: _OneComparison, baseline: ComparisonBegun, guidance: Guidance) -> CompareReadings:
         last = one.judgement
         request = CompareRequest(
             target=self._target(one),
-            wanted=begun.wanted,
-            state=begun.state,
+            wanted=baseline.wanted,
+            state=baseline.state,
             weights=guidance.weights,
             first_traffic=self._first_traffic,
             ruling=last.ruling if last is not None else Ruling.WAIT,
             alarmed=last is not None and last.alarm >= ALARM,
             concludes=guidance.concludes,
         )
-        return await self._call(one, Activity(f"compare_{one.source}"), request, CompareReadings)
+        return await self._call(one, Activity(f"compare_{one.rule.source}"), request, CompareReadings)
 
     def _judged(self, one: _OneComparison, started: datetime, answered: CompareReadings, judgement: Judgement) -> None:
         ruling, at = judgement.ruling, answered.readings[-1].at
@@ -227,7 +220,7 @@ class Comparisons:
         reading: dict[str, Any] = {
             "value": judgement.sentence,
             "notes": answered.notes,
-            "metadata": {RULING: str(ruling), SINCE: "" if weight is None else f"{weight.since:.3f}"},
+            "metadata": metadata_of(judgement, weight),
         }
         if decides:
             reading["verdict"] = Verdict(phase=_PHASES[ruling], message=judgement.sentence, reason=judgement.sentence)
@@ -269,7 +262,7 @@ class Comparisons:
                     activity,
                     request,
                     result_type=answer,
-                    task_queue=metrics_queue(one.source),
+                    task_queue=metrics_queue(one.rule.source),
                     start_to_close_timeout=ATTEMPT_TIMEOUT,
                     heartbeat_timeout=HEARTBEAT_TIMEOUT,
                     schedule_to_close_timeout=min(retries.time_left, MEASURE_TIMEOUT),
@@ -282,12 +275,4 @@ class Comparisons:
             except ActivityError as error:
                 if is_cancelled_exception(error) or (delay := retries.delay(error)) is None:
                     raise
-            await workflow.sleep(delay, summary=f"until {one.source} is asked again")
-
-
-def rulings(status: AnalysisStatus) -> Iterable[tuple[str, str]]:
-    """Yield ruling and beginning of its weight of each comparison's newest measurement."""
-    for metric in status.metrics:
-        for measurement in metric.measurements[-1:]:
-            if RULING in measurement.metadata:
-                yield measurement.metadata[RULING], measurement.metadata[SINCE]
+            await workflow.sleep(delay, summary=f"until {one.rule.source} is asked again")

@@ -25,6 +25,7 @@ from temporalio.workflow import (
 )
 
 with workflow.unsafe.imports_passed_through():
+    from tidegate.analysis.compare.measurement import is_proven
     from tidegate.analysis.compare.models import Weight
     from tidegate.analysis.rules import has_comparison
     from tidegate.analysis.status import AnalysisStatus, Phase
@@ -292,6 +293,14 @@ class Background:
         self._gate: Gate | None = None
         self.failed: GateFailed | None = None
         self.inconclusive = ""
+
+    @property
+    def is_proven(self) -> bool:
+        """True when each comparison that counts is clear at the weight in force, and no metric of the run is bad."""
+        gate, weights = self._gate, self._state.weights.all
+        if gate is None or not weights or self._done():
+            return False
+        return is_proven(self._state.latest_status(gate.reference), weights[-1])
 
     def start(self) -> None:
         """Start, also after an end; without a background analysis nothing happens."""

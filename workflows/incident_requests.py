@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from tidegate.analysis.compare.measurement import comparison_of, details_of
 from tidegate.analysis.status import MetricStatus, Phase
 from tidegate.contract import (
     AnalysisRef,
@@ -229,6 +230,10 @@ def _released(plan: Plan, status: ReleaseStatus) -> list[str]:
 def _measurements(analysis: AnalysisRef) -> list[str]:
     lines = ["", f"{analysis.kind} analysis {analysis.name}: {analysis.status.phase} {analysis.status.message}"]
     for metric in analysis.status.metrics:
+        if (judged := comparison_of(metric)) is not None:
+            lines.append(f"  {metric.name}: {metric.phase} (canary compared with stable)")
+            lines += [f"    {text}" for text in (judged.value, *details_of(judged))]
+            continue
         lines.append(
             f"  {metric.name}: {metric.phase} ({_thresholds(metric.success_condition, metric.failure_condition)})"
         )

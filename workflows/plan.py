@@ -9,7 +9,8 @@ from itertools import count
 
 from tidegate.analysis.compare.models import Weight
 from tidegate.analysis.experiments import Subject, analysis_block
-from tidegate.analysis.spec import build_run_spec
+from tidegate.analysis.rules import without_comparisons
+from tidegate.analysis.spec import SpecError, build_run_spec
 from tidegate.canary.promotion import promotion_reason
 from tidegate.canary.rollback import within_window
 from tidegate.canary.template_hash import pod_template_hash
@@ -32,6 +33,12 @@ from workflows.handover import Handover, handover_of
 
 FULL = 100  # percent
 CHANGE = "tidegate.io/servicenow-change"  # annotation: `true` where each release has a change in ServiceNow
+ADVANCE = "tidegate.io/advance"  # annotation: `when-proven` where a comparison may shorten timed pauses
+WHEN_PROVEN = "when-proven"
+NOTHING_TO_BAKE_BY = (
+    "the bake has no metric: at 100 % stable has no traffic to compare with; name templates with thresholds in "
+    "tidegate.io/bake-templates, or set tidegate.io/bake: 0s"
+)
 HOLD_LIMIT = "tidegate.io/hold-limit"  # annotation: how long a release waits for an operator before it aborts
 
 
@@ -91,6 +98,11 @@ class Plan:
     def wants_change(self) -> bool:
         """True when its releases have a change in ServiceNow."""
         return self.manifest.annotations.get(CHANGE, "").strip().lower() == "true"
+
+    @property
+    def advances_when_proven(self) -> bool:
+        """True when a timed pause ends as soon as the background analysis has proven enough at its weight."""
+        return self.manifest.annotations.get(ADVANCE) == WHEN_PROVEN
 
     @property
     def step_texts(self) -> list[str]:
@@ -162,7 +174,7 @@ class Plan:
         return self.weight_at(index) >= FULL and (index == 0 or self.weight_at(index - 1) < FULL)
 
     def is_last_weight(self, index: int) -> bool:
-        """Whether what follows the weight at a step is all of the traffic."""
+        """True when all of the traffic follows the weight at a step."""
         weight = self.weight_at(index)
         later = (self.weight_at(number) for number in range(index + 1, len(self.steps) + 1))
         return 0 < weight < FULL and next((other for other in later if other != weight), FULL) >= FULL
@@ -267,8 +279,14 @@ class Plan:
         )
 
     def bake_spec(self, analysis: Document) -> Document:
-        """The AnalysisRun spec of the bake, which ends with that. Raises SpecError."""
-        return through_the_bake(self.analysis_spec(analysis))
+        """The AnalysisRun spec of the bake, which ends with that. Raises SpecError.
+
+        At 100 % stable has no traffic to compare with, so metrics that compare versions have no part in it.
+        """
+        spec = without_comparisons(self.analysis_spec(analysis))
+        if not spec["metrics"]:
+            raise SpecError(NOTHING_TO_BAKE_BY)
+        return through_the_bake(spec)
 
     def experiment_analyses(self, index: int, subjects: Mapping[str, Subject]) -> dict[str, Document]:
         """Analysis blocks of an experiment step, by their names in the step. Raises SpecError.

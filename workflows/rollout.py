@@ -41,7 +41,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.follow_ups import FollowUps
     from workflows.gates import Gate, GateFailed, cancel_orphaned_analyses
     from workflows.handlers import MessageHandlers, attribution
-    from workflows.holds import Holds
     from workflows.interruptions import (
         Aborted,
         FullyPromoted,
@@ -261,7 +260,7 @@ class Rollout(MessageHandlers):
         """Run one step. A step that only changes the desired state is done when the reconciler has reached it."""
         plan, step = active.plan, active.plan.steps[index]
         if step.pause is not None:
-            await self._pause_step(active.holds, plan.pause_remaining(index, workflow.now()))
+            await self._pause_step(active, plan.pause_remaining(index, workflow.now()))
         elif step.analysis is not None:
             await self._analyse(active, index)
         elif step.experiment is not None:
@@ -269,8 +268,9 @@ class Rollout(MessageHandlers):
         else:
             await active.reconciler.reached()
 
-    async def _pause_step(self, holds: Holds, seconds: int | None) -> None:
+    async def _pause_step(self, active: ActiveRelease, seconds: int | None) -> None:
         """Wait for the duration of the step, or for an operator."""
+        holds = active.holds
         if seconds is not None:
             until = workflow.now() + timedelta(seconds=seconds)
             with (
@@ -278,13 +278,24 @@ class Rollout(MessageHandlers):
                 self.state.waits.on("the pause", until=until, who=AN_OPERATOR),
             ):
                 self.state.publication.show()
-                await workflow.sleep(seconds, summary=f"pause of {seconds} s")
+                await self._pause_for(active, seconds)
                 await holds.resumed()
             return
         promotes = self.inbox.promotes
         with self.state.waits.paused(PauseReason.STEP):
             await holds.for_an_operator("a pause without duration", lambda: self.inbox.promotes > promotes)
             await holds.resumed()
+
+    async def _pause_for(self, active: ActiveRelease, seconds: int) -> None:
+        """Wait for the duration of a pause. A comparison may end it earlier, where the Rollout says so."""
+        if not active.plan.advances_when_proven:
+            await workflow.sleep(seconds, summary=f"pause of {seconds} s")
+            return
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: active.background.is_proven, timeout=seconds, timeout_summary=f"pause of {seconds} s"
+            )
+            self.state.event("RolloutResumed", "the pause ends early: the comparison has proven enough at this weight")
 
     async def _analyse(self, active: ActiveRelease, index: int) -> None:
         plan = active.plan

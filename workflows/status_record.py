@@ -28,5 +28,7 @@ class StatusRecord:
         )
 
     def set(self, **changes: object) -> None:
-        """Replace fields of the status by name."""
+        """Replace fields of the status by name. Raises ValueError for a name that is none of them."""
+        if unknown := changes.keys() - ReleaseStatus.model_fields.keys():
+            raise ValueError(f"ReleaseStatus has no field {', '.join(sorted(unknown))}")
         self.current = self.current.model_copy(update=changes)

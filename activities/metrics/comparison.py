@@ -30,6 +30,7 @@ from tidegate.analysis.compare.models import (
     HourRow,
     Judgement,
 )
+from tidegate.analysis.compare.pace import PACE, Pace
 from tidegate.analysis.compare.provable import chosen_plus, provable
 from tidegate.analysis.compare.settings import ComparisonSettingsError, automatic_margins, comparison_of
 from tidegate.analysis.compare.state import ComparisonState, open_state, read, weight_to_judge
@@ -57,7 +58,7 @@ SHOWN_OTHERS = 0.05
 
 @dataclass(frozen=True)
 class CountQuery:
-    """What is to be counted, with every argument in place. `versions` are canary's and stable's values of the tag."""
+    """Counts to be read, with every argument in place. `versions` are canary's and stable's values of the tag."""
 
     settings: Compare
     wanted: Comparison
@@ -81,12 +82,16 @@ class Counted:
 
 @dataclass(frozen=True)
 class HourCounts:
-    """Stable in an hour: seconds that latency events are slower than, by event, its rows, and those of its groups."""
+    """Stable in an hour: seconds that latency events are slower than, by event, its rows, and those of its groups.
+
+    `queries` is the number of series that a reading of both versions asks for.
+    """
 
     thresholds: Mapping[str, float]
     rows: Sequence[HourRow]
     groups: Mapping[str, Sequence[HourRow]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    queries: int = 0
 
 
 class CountSource(Protocol):
@@ -95,23 +100,13 @@ class CountSource(Protocol):
     Both methods raise ConfigError, ResponseError, RateLimitedError, TransportError and TokenError.
     """
 
-    async def hour(self, asked: CountQuery, start: int, end: int) -> HourCounts:
+    async def hour(self, query: CountQuery, start: int, end: int) -> HourCounts:
         """Stable from `start` up to `end`, which is at most an hour."""
         ...
 
-    async def counts(self, asked: CountQuery, start: int, end: int) -> Counted:
+    async def counts(self, query: CountQuery, start: int, end: int) -> Counted:
         """Both versions from `start` up to `end`, which is at most an hour; a bucket without a point has no row."""
         ...
-
-
-@dataclass(frozen=True)
-class Pace:
-    """Seconds between readings after a change of weight or while there is an alarm, else, and of all readings."""
-
-    near: float = 10
-    far: float = 30
-    whole: float = 60
-    settling: float = 180
 
 
 @dataclass(frozen=True)
@@ -122,7 +117,7 @@ class ComparisonRunner:
     secrets: NamedSecrets
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    pace: Pace = Pace()
+    pace: Pace = PACE
 
     async def begin(self, request: BeginComparison, source: CountSource) -> ComparisonBegun:
         """The comparison in numbers, by the hour before `at`.
@@ -130,12 +125,12 @@ class ComparisonRunner:
         Raises ApplicationError: `RateLimited` with the delay that the source asks for, `Unavailable` for no usable
         answer, and `Rejected` for settings or versions that cannot be compared.
         """
-        async with self._told(request.target) as arguments:
+        async with self._arguments(request.target) as arguments:
             settings = self._settings(request.target, arguments)
             wanted = comparison_of(settings, plus=request.plus, metrics=request.metrics)
-            asked = _query(request.target, settings, wanted)
+            query = _query(request.target, settings, wanted)
             end = int(request.at // wanted.bucket) * wanted.bucket
-            hour = await source.hour(asked, end - HOUR // wanted.bucket * wanted.bucket, end)
+            hour = await source.hour(query, end - HOUR // wanted.bucket * wanted.bucket, end)
             wanted = _with_thresholds(wanted, hour.thresholds)
             margins = {
                 name: chosen_plus(wanted, hour.rows, request.weights, name)
@@ -147,6 +142,7 @@ class ComparisonRunner:
                 wanted=wanted,
                 state=open_state(wanted, hour.rows, hour.groups or None, request.first_traffic),
                 forecast=provable(wanted, hour.rows, request.weights),
+                queries=hour.queries,
                 notes=_notes(arguments, hour.notes),
             )
 
@@ -157,14 +153,14 @@ class ComparisonRunner:
         """
         readings: list[CountReading] = []
         notes: dict[str, None] = {}
-        async with self._told(request.target) as arguments:
+        async with self._arguments(request.target) as arguments:
             settings = self._settings(request.target, arguments)
-            asked = _query(request.target, settings, request.wanted)
+            query = _query(request.target, settings, request.wanted)
             state, ends = request.state, self.clock() + self.pace.whole
             while True:
                 now = self.clock()
                 try:
-                    counted = await self._counts(asked, source, state.table.final, now)
+                    counted = await self._counts(query, source, state.table.final, now)
                 except (RateLimitedError, ResponseError, TransportError, TokenError):
                     if not readings:
                         raise
@@ -180,26 +176,25 @@ class ComparisonRunner:
                 await self.sleep(wait)
             return CompareReadings(readings=tuple(readings), notes=_notes(arguments, notes))
 
-    async def _counts(self, asked: CountQuery, source: CountSource, start: int, now: float) -> Counted:
+    async def _counts(self, query: CountQuery, source: CountSource, start: int, now: float) -> Counted:
         """Counts of all whole and begun buckets from `start` to `now`, an hour at a time."""
-        bucket = asked.wanted.bucket
+        bucket = query.wanted.bucket
         end = int(now // bucket) * bucket
         longest = HOUR // bucket * bucket
         rows: list[CountRow] = []
         notes: dict[str, None] = {}
         for first in range(start, end, longest):
-            counted = await source.counts(asked, first, min(first + longest, end))
+            counted = await source.counts(query, first, min(first + longest, end))
             rows += counted.rows
             notes |= dict.fromkeys(counted.notes)
         return Counted(rows, tuple(notes))
 
     def _wait(self, request: CompareRequest, judgement: Judgement, now: float) -> float:
         newest = max((weight.since for weight in request.weights if weight.since <= now), default=request.first_traffic)
-        is_near = now - newest < self.pace.settling or judgement.alarm >= ALARM
-        return self.pace.near if is_near else self.pace.far
+        return self.pace.wait(now - newest, alarmed=judgement.alarm >= ALARM)
 
     @asynccontextmanager
-    async def _told(self, target: CompareTarget) -> AsyncIterator[SecretArguments]:
+    async def _arguments(self, target: CompareTarget) -> AsyncIterator[SecretArguments]:
         """Secrets for the settings; what goes wrong is an ApplicationError without any of them in it."""
         arguments = SecretArguments({})
         try:

@@ -39,21 +39,20 @@ _FINAL: Final = (ErrorType.NOT_FOUND, ErrorType.UNAUTHORIZED, ErrorType.REJECTED
 class Publisher:
     """Tells of a release in its cluster. Each method is idempotent: a name or a fence is the id of the effect.
 
-    All but `tell` raise the ApplicationError of a server that is away, limits the rate or changes under the write.
+    All but `show` and `tell` raise the ApplicationError of a server that is away, limits the rate or changes under the
+    write.
     """
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._versions = Versions(cluster)
 
-    async def tell(self, request: Reconcile, events: Sequence[Event]) -> bool:
-        """Tell what a pass was given, and what it did itself; False when it has to be told again."""
+    async def show(self, request: Reconcile) -> bool:
+        """Write the AnalysisRun objects that say something else by now; False when it has to be done again."""
         news = request.report.unpublished
         if news is None or not request.owner_uid:
             return True
         try:
-            await self.publish_events(_events(request, news.run_id, news.first, news.events))
-            await self.publish_events(_events(request, f"{news.run_id}/{request.fence}", 0, joined(events)))
             for run in news.runs:
                 await self.publish_analysis_run(
                     run,
@@ -67,8 +66,19 @@ class Publisher:
                 limits = request.manifest.spec.analysis or RunHistory()
                 await self.collect_analysis_runs(request.target, request.owner_uid, limits, current=news.current)
         except ApplicationError as error:
-            log.warning("not published yet", rollout=request.target.name, error=error.message)
-            return False
+            return _not_yet(request, error)
+        return True
+
+    async def tell(self, request: Reconcile, events: Sequence[Event]) -> bool:
+        """Create the Events of what a pass was given, and of what it did itself; False as for `show`."""
+        news = request.report.unpublished
+        if news is None or not request.owner_uid:
+            return True
+        try:
+            await self.publish_events(_events(request, news.run_id, news.first, news.events))
+            await self.publish_events(_events(request, f"{news.run_id}/{request.fence}", 0, joined(events)))
+        except ApplicationError as error:
+            return _not_yet(request, error)
         return True
 
     async def publish_events(self, request: PublishEvents) -> None:
@@ -155,6 +165,12 @@ class Publisher:
         except ApplicationError as error:
             if error.type != ErrorType.CONFLICT:
                 raise
+
+
+def _not_yet(request: Reconcile, error: ApplicationError) -> bool:
+    """False: what failed is tried again with the next pass."""
+    log.warning("not published yet", rollout=request.target.name, error=error.message)
+    return False
 
 
 def _events(request: Reconcile, run: str, first: int, events: Sequence[Event]) -> PublishEvents:

@@ -120,8 +120,9 @@ class Passes:
             return await self._refused(request, error, done)
         is_settled = _is_settled(request, snapshot)
         left = may_leave and request.awaited and is_settled
-        published, stored = (False, done.stored) if left else await self._publish(request, snapshot, done)
-        events_published = not left and await self._publisher.tell(request, done.events)
+        published, events_published, stored = (False, False, done.stored)
+        if not left:
+            published, events_published, stored = await self._tell(request, snapshot, done)
         outcome = await self._outcome(
             request, snapshot, done, published=published, events_published=events_published, object=stored
         )
@@ -190,8 +191,7 @@ class Passes:
                     events_published=False,
                 )
             raise again(error) from error
-        published, stored = await self._publish(request, snapshot, done)
-        events_published = await self._publisher.tell(request, done.events)
+        published, events_published, stored = await self._tell(request, snapshot, done)
         news = request.report.unpublished
         heard = (published and bool(request.report.status)) or (
             events_published and bool(news and (news.events or news.runs))
@@ -261,6 +261,17 @@ class Passes:
                 text = f"{found.available} of {found.desired} pods of {found.name} available"
                 return "; ".join(filter(None, (text, why)))
         return ""
+
+    async def _tell(
+        self, request: Reconcile, snapshot: ClusterSnapshot, done: ReconcileResult
+    ) -> tuple[bool, bool, RolloutObject | None]:
+        """Whether the status was written, whether the rest was, and the object after that.
+
+        An analysis run ends before the step that it judges: nobody is to see a status that is ahead of it.
+        """
+        shown = await self._publisher.show(request)
+        published, stored = await self._publish(request, snapshot, done)
+        return published, await self._publisher.tell(request, done.events) and shown, stored
 
     async def _publish(
         self, request: Reconcile, snapshot: ClusterSnapshot, done: ReconcileResult

@@ -110,6 +110,7 @@ async def test_the_hour_before_gives_thresholds_rates_and_a_forecast() -> None:
     assert thresholds["slow90"] == pytest.approx(0.1 * 1.898, rel=0.03), "log-normal: 0.1 s x exp(1.2816 x 0.5)"
     assert thresholds["stuck"] == pytest.approx(4 * (thresholds["slow99"] or 0))
     assert begun.forecast.load == pytest.approx(50, rel=0.03)
+    assert begun.queries == 6, "hits, errors, latencies, and one for each threshold"
     assert begun.forecast.rates[0] == pytest.approx(0.005, rel=0.3)
     assert begun.forecast.rates[1] == pytest.approx(0.1, rel=0.05)
     assert begun.forecast.provable

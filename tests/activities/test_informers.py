@@ -34,6 +34,7 @@ from sandbox.kubernetes_api.kinds import REPLICA_SETS as SETS
 from sandbox.kubernetes_api.kinds import ROLLOUTS as OWNERS
 from sandbox.kubernetes_api.managed_fields import Writer
 from sandbox.kubernetes_api.status import ApiError
+from sandbox.machine import patience
 from sandbox.processes import LOOPBACK
 from tests.virtual.temporal.chances import Chances
 from tests.virtual.temporal.loop import run_virtually
@@ -341,7 +342,7 @@ async def test_each_kind_that_is_looked_at_is_followed_through_a_socket(kind: st
     cache = Cache(cluster)
     try:
         with cache.lister() as lister:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(patience(30)):
                 for number in range(3):
                     name = f"shop-{number}"
                     body = {"metadata": {"name": name}, "spec": deepcopy(FOLLOWED[kind])}

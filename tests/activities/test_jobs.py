@@ -14,6 +14,7 @@ import pytest
 from activities.kubernetes.client import JOBS, MERGE_PATCH, PODS, ROLLOUTS, Object, Resource
 from sandbox.controllers import Controllers, PodSimulator
 from sandbox.kubernetes_api import KubernetesApi
+from sandbox.machine import patience
 from tests.activities.job_api import NAME, PENDING, UID, Provider, metric, provider_at
 from tidegate.analysis.assess import measured
 from tidegate.analysis.metric import MetricRules
@@ -42,7 +43,7 @@ class Stage(Provider):
         written = asyncio.Event()
         unsubscribe = self.api.store.subscribe(lambda _: written.set())
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(patience(10)):
                 while not await condition():
                     await written.wait()
                     written.clear()

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from activities.transport.http import HttpResponse, TransportError, exchange
 from activities.transport.oauth2 import ClientCredentials, TokenError, Tokens
+from sandbox.machine import patience
 from tests.activities.outside import Script, http_client
 
 SECRET = "s3cr:et/ü"
@@ -94,7 +95,7 @@ async def test_one_fetch_serves_all_who_ask_at_one_moment() -> None:
     async with Script().then_do(slowly) as server, http_client() as http:
         tokens = Tokens(lambda: 0.0)
         askers = [asyncio.create_task(tokens.token(http, credentials(server), timeout=5)) for _ in range(5)]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(patience(5)):
             await asked.wait()
         # One of them goes away: the others must not notice.
         askers.pop(0).cancel()
@@ -114,7 +115,7 @@ async def test_a_client_that_is_closed_takes_its_own_fetch_with_it_only() -> Non
 
     async with Script().then_do(slowly) as server, http_client() as http:
         tokens = Tokens(lambda: 0.0)
-        async with http_client() as closed, asyncio.timeout(5):
+        async with http_client() as closed, asyncio.timeout(patience(5)):
             first = asyncio.create_task(tokens.token(closed, credentials(server), timeout=5))
             await asked.wait()
             second = asyncio.create_task(tokens.token(http, credentials(server), timeout=5))

@@ -13,6 +13,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.common import RetryPolicy
 
 from activities.reconcile.pending_waits import BEATS_AT_A_TIME, ENDS_AT_A_TIME, PendingWaits
+from sandbox.machine import patience
 from tests.activities.standing import Standing
 from tests.virtual.temporal.chances import Chances
 from tests.virtual.temporal.loop import run_virtually, running
@@ -114,7 +115,7 @@ def on_stage(play: Callable[[Stage], Coroutine[Any, Any, None]], *names: str) ->
 async def late(waiting: WorkflowHandle[Any, float]) -> float:
     """How many seconds pass until a release hears of what happens now."""
     began = running().time()
-    async with asyncio.timeout(300):
+    async with asyncio.timeout(patience(300)):
         await waiting.result()
     return running().time() - began
 

@@ -92,6 +92,7 @@ async def test_the_hour_before_gives_bounds_and_each_pod_is_a_group() -> None:
     assert bounds == {"errors": None, "slow90": 0.2, "slow99": 0.35, "stuck": 2.5}
     assert any(note.startswith("slow90: slower than 0.2 s, as 8") for note in begun.notes)
     assert begun.forecast.load == pytest.approx(50, rel=0.03)
+    assert begun.queries == 4, "requests, errors, latencies, and the pods that are known"
     assert begun.forecast.rates[0] == pytest.approx(0.005, rel=0.3)
     assert begun.state.checkpoint.events[1].phi == pytest.approx(1, abs=0.3)
 

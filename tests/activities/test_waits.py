@@ -7,6 +7,7 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sandbox.machine import patience
 from tests.activities.standing import Standing
 from tests.virtual.temporal.loop import run_virtually, running
 
@@ -80,7 +81,7 @@ def test_a_change_that_the_cache_has_not_heard_of_yet_is_no_other_one() -> None:
         ended = waiting.done()
         standing.chances.rates.clear()
         standing.shift("shop", 8)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(patience(60)):
             await asyncio.gather(waiting, warm)
         await standing.close()
         return ended
@@ -98,7 +99,7 @@ def test_a_controller_that_is_refused_pods_wakes_whoever_waits_for_them() -> Non
         await asyncio.sleep(5)
         assert not waiting.done()
         standing.refuse_pods("shop-5bb7bc5849", "exceeded quota: few")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(patience(30)):
             await waiting
         await standing.close()
 
@@ -118,7 +119,7 @@ def test_while_the_api_server_is_away_a_wait_goes_on_and_it_ends_when_it_is_back
         asked = len(standing.asked) - before
         standing.shift("shop", 7)
         standing.away = False
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(patience(40)):
             await waiting
         await standing.close()
         return asked

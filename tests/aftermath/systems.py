@@ -25,6 +25,7 @@ from activities.secrets.vault import Vault, VaultSettings
 from activities.secrets.vault_login import AppRoleLogin
 from activities.servicenow.incidents import ServiceNow, ServiceNowSettings
 from sandbox.git import GitRepository, git
+from sandbox.machine import patience
 from sandbox.servicenow.server import ServiceNowApi
 from sandbox.slack.server import SlackApi
 from sandbox.vault import Vault as VaultServer
@@ -133,7 +134,7 @@ async def open_systems(folder: Path, vault: VaultServer) -> AsyncIterator[System
         http = await stack.enter_async_context(http_client())
         asked = ServiceNowSettings(url=gates["servicenow"].url, timeout_seconds=IMPATIENT_SECONDS)
         repositories = GitSettings(
-            repositories=(gates["git"].url,), ca_file=certificate, timeout_seconds=4 * IMPATIENT_SECONDS
+            repositories=(gates["git"].url,), ca_file=certificate, timeout_seconds=patience(4 * IMPATIENT_SECONDS)
         )
         workspace = SlackSettings(api_url=f"{gates['slack'].url}/api", timeout_seconds=IMPATIENT_SECONDS)
         activities = [

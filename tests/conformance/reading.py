@@ -66,17 +66,17 @@ ROWS = [
     ),
     Row(
         "a list in pages is of one moment",
-        [
-            *configs("a", "b", "c", "e"),
-            get(f"{LIST}&limit=2", 200, {"items": named("a", "b"), "metadata": {"remainingItemCount": ABSENT}}).kept(
+        [  # named after the ConfigMap `kube-root-ca.crt`, which a controller makes at its time
+            *configs("m", "n", "o", "q"),
+            get(f"{LIST}&limit=2", 200, {"items": named("m", "n"), "metadata": {"remainingItemCount": ABSENT}}).kept(
                 more="metadata.continue", rv="metadata.resourceVersion"
             ),
-            *configs("d"),
-            delete(f"{CONFIGS}/e", 200),
+            *configs("p"),
+            delete(f"{CONFIGS}/q", 200),
             get(
                 f"{LIST}&limit=2&continue=$more",
                 200,
-                {"items": named("c", "e"), "metadata": {"continue": ABSENT, "resourceVersion": "$rv"}},
+                {"items": named("o", "q"), "metadata": {"continue": ABSENT, "resourceVersion": "$rv"}},
             ),
         ],
     ),

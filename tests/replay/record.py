@@ -25,6 +25,7 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
+from sandbox.machine import patience
 from tests.virtual.releases import IMAGE, World, release_world
 from tests.workflows.edits import without_router
 from tests.workflows.test_bake import baked as with_bake
@@ -153,7 +154,7 @@ async def in_a_pass(world: World) -> WorkflowHandle[Any, Any]:
     await world.deploy_stable()
     hold = world.cluster.hold("patch", "services")
     handle = await world.start(world.request("1.1.0"))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(patience(60)):
         await hold.begun.wait()
     asyncio.get_running_loop().call_later(1, hold.go_on.set)
     return handle

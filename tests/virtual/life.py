@@ -35,12 +35,13 @@ from workers.settings import WatcherSettings
 from workers.watch.rollouts import Watch
 from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
+from workflows.forecast import Forecast
 from workflows.let_go import LetGoOfObjects
 from workflows.rollback import Rollback
 from workflows.rollout import Rollout
 
 DEMO = RolloutRef(namespace="payments", name="demo", cluster="default")
-WORKFLOWS = (Rollout, AnalysisRun, FollowUp, LetGoOfObjects, Rollback)
+WORKFLOWS = (Rollout, AnalysisRun, FollowUp, Forecast, LetGoOfObjects, Rollback)
 CONVERTER = data_converter(None)
 
 Measure = Callable[[str, Mapping[str, Any], datetime], Reading]  # what a run, by its name, reads of a metric now

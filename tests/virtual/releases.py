@@ -20,6 +20,7 @@ from tests.virtual.cluster import NAMESPACE, VirtualCluster
 from tests.virtual.lingering import Lingering
 from tests.virtual.people import GitDouble, NoticesDouble, ServiceNowDouble
 from tests.virtual.time_skipping import release_runner, served, time_skipping
+from tests.workflows.counting_double import Counting
 from tidegate.analysis.reading import Reading
 from tidegate.client import KeySource
 from tidegate.contract import (
@@ -42,6 +43,7 @@ from tidegate.manifests.documents import load
 from workers.heartbeats import Heartbeats
 from workflows.analysis_run import AnalysisRun
 from workflows.follow_up import FollowUp
+from workflows.forecast import Forecast
 from workflows.let_go import LetGoOfObjects
 from workflows.rollback import Rollback
 from workflows.rollout import Rollout
@@ -56,6 +58,7 @@ class DatadogDouble:
     def __init__(self) -> None:
         self.answers: dict[str, list[float | None]] = {}
         self.asked = 0
+        self.counting = Counting()
 
     @activity.defn(name=Activity.MEASURE_DATADOG)
     async def measure(self, request: MeasureRequest) -> MeasureResult:
@@ -183,7 +186,7 @@ async def release_world(
             Worker(
                 env.client,
                 task_queue=RELEASES_QUEUE,
-                workflows=[Rollout, AnalysisRun, FollowUp, Rollback, LetGoOfObjects],
+                workflows=[Rollout, AnalysisRun, FollowUp, Forecast, Rollback, LetGoOfObjects],
                 workflow_runner=release_runner(),
                 max_cached_workflows=cached,
                 interceptors=ends,
@@ -194,7 +197,11 @@ async def release_world(
                 activities=cluster.activities(),
                 interceptors=[*interceptors, Heartbeats(), cluster],
             ),
-            Worker(env.client, task_queue=metrics_queue("datadog"), activities=[datadog.measure]),
+            Worker(
+                env.client,
+                task_queue=metrics_queue("datadog"),
+                activities=[datadog.measure, datadog.counting.begin, datadog.counting.compare],
+            ),
             Worker(
                 env.client,
                 task_queue=FOLLOW_UP_QUEUE,

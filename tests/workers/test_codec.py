@@ -28,6 +28,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from sandbox.machine import patience
 from sandbox.processes import LOOPBACK, Program, free_port
 from sandbox.temporal import TemporalServer
 from tests.readable import places
@@ -250,7 +251,7 @@ async def test_an_abort_that_nobody_can_read_is_an_abort_and_a_plain_one_is_read
     handle = await encrypted.start_workflow(Hearing.run, id=f"hearing-{uuid.uuid4()}", task_queue=RELEASES_QUEUE)
     other = await Client.connect(server.address, data_converter=data_converter(sender))
     await other.get_workflow_handle(handle.id).signal(Signal.ABORT, {"by": "alice"})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(patience(10)):
         assert await handle.result() == heard
 
 

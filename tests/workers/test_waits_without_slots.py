@@ -24,6 +24,7 @@ from activities.kubernetes.client import Cluster
 from activities.kubernetes.informers import Cache
 from activities.reconcile.pending_waits import PendingWaits
 from activities.reconcile.waits import Waits
+from sandbox.machine import patience
 from sandbox.processes import until
 from sandbox.temporal import TemporalServer
 from sandbox.tidegate_process import TidegateProcess
@@ -159,7 +160,7 @@ async def test_many_wait_in_a_worker_of_few_slots_and_a_pass_gets_through(scene:
     async with ending(worker):
         await scene.wait(MANY)
         await scene.taken()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(patience(5)):
             await asyncio.gather(*(scene.look() for _ in range(SLOTS)))
         changed = scene.names[40:43]
         for number, name in enumerate(changed):
@@ -191,7 +192,7 @@ async def test_a_worker_that_is_told_to_go_hands_its_waits_over_at_once(scene: C
         other = await scene.start("other")
         async with ending(other):
             await worker.stop()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(patience(10)):
                 await scene.taken(attempt=2, pid=other.program.pid)
             scene.standing.shift(scene.names[1], 7)
             await scene.told(scene.names[1])

@@ -11,6 +11,7 @@ from temporalio.client import Client, WorkflowFailureError
 
 from activities.kubernetes.client import DEPLOYMENTS, ROLLOUTS
 from sandbox.kubernetes_api.kinds import SERVICES
+from sandbox.machine import patience
 from sandbox.processes import until
 from tests.virtual.cluster import Hold
 from tests.workers.watched import NAMESPACE, TERMINATES, Place, open_place, rollout
@@ -145,7 +146,7 @@ async def test_an_abort_that_is_patched_before_the_first_status_is_not_lost(temp
             await place.kube.patch(f"{place.path}/status", {"status": {"abort": True}})
             await place.work()
             with pytest.raises(WorkflowFailureError):
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(patience(20)):
                     await temporal.get_workflow_handle(place.ref.workflow_id).result()
         assert "aborted by" in (await place.status()).message
 

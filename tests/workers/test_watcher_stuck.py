@@ -9,6 +9,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from activities.kubernetes.client import EVENTS, Object
+from sandbox.machine import patience
 from tests.workers.stumbling import STUMBLE, Stumbling
 from tests.workers.watched import NAMESPACE, TERMINATES, Place
 from tidegate.client import NoWorkerError
@@ -38,7 +39,7 @@ async def stumble(place: Place) -> str:
 
 async def said(place: Place, reason: str) -> Object:
     """The Event of that reason, once there is one."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(patience(60)):
         while True:
             events = (await place.kube.get(EVENTS.path(NAMESPACE)))["items"]
             found = [each for each in events if each["reason"] == reason]

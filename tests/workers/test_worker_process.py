@@ -19,6 +19,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from sandbox.kubernetes_api import Call, KubernetesApi
+from sandbox.machine import patience
 from sandbox.processes import LOOPBACK, free_port, until
 from sandbox.temporal import TemporalServer
 from sandbox.tidegate_process import TidegateProcess
@@ -163,7 +164,7 @@ async def test_a_worker_that_is_told_to_go_finishes_what_it_does(
             )
         )
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(patience(20)):
                 await asked.wait()
             worker.program.send(signal.SIGTERM)
             await until(worker.not_ready, 20, "the worker takes no more")

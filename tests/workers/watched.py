@@ -18,6 +18,7 @@ from temporalio.worker import Worker
 from activities.kubernetes.client import ROLLOUTS, SERVICES, VIRTUAL_SERVICES, WATCHER_AGENT, Cluster, Object
 from sandbox.controllers import Controllers, PodSimulator
 from sandbox.kubernetes_api import Call, KubernetesApi
+from sandbox.machine import patience
 from tests.sandbox.kubernetes.kube import Kube, serving
 from tests.sandbox.kubernetes.kubectl import Kubectl
 from tests.virtual.cluster import Hold
@@ -137,7 +138,7 @@ class Place:
         with contextlib.suppress(RefusedError):
             await self.client.abort(self.ref)
         with contextlib.suppress(WorkflowFailureError):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(patience(20)):
                 await self.temporal.get_workflow_handle(self.ref.workflow_id).result()
 
     async def status(self) -> ReleaseStatus:

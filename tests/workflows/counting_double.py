@@ -16,7 +16,8 @@ from activities.metrics.comparison import ComparisonRunner, Counted, CountQuery,
 from activities.metrics.provider import ConfigError
 from activities.secrets.store import NamedSecrets
 from tests.unit.analysis.compare.traffic import EVENTS, RATES, bucket_row
-from tidegate.analysis.compare.models import HourRow, VersionCounts
+from tidegate.analysis.compare.models import HourRow, VersionCounts, Weight
+from tidegate.analysis.compare.state import weight_at
 from tidegate.contract import Activity, BeginComparison, CompareReadings, CompareRequest, ComparisonBegun, ErrorType
 
 START = datetime(2026, 11, 30, 12, 0, tzinfo=UTC).timestamp()
@@ -37,7 +38,7 @@ class Counting:
     def __init__(self) -> None:
         self.times = 1.0
         self.load = 100.0
-        self.share = 0.5
+        self.weights: tuple[Weight, ...] = ()
         self.incomparable = False
         self.failing = ""
         self.now = START
@@ -49,11 +50,14 @@ class Counting:
     @activity.defn(name=Activity.BEGIN_COMPARISON_DATADOG)
     async def begin(self, request: BeginComparison) -> ComparisonBegun:
         self.begun.append(request)
+        self.now = max(self.now, request.first_traffic)
         return await self._runner.begin(request, self)
 
     @activity.defn(name=Activity.COMPARE_DATADOG)
     async def compare(self, request: CompareRequest) -> CompareReadings:
         self.read.append(request)
+        self.weights = request.weights
+        self.now = max(self.now, request.weights[-1].since)
         await self._sleep(10)
         if self.failing:
             raise ApplicationError(self.failing, type=ErrorType.REJECTED, non_retryable=True)
@@ -70,7 +74,9 @@ class Counting:
         assert len(asked.wanted.events) <= len(EVENTS)
         rows = []
         for at in range(start, end, 10):
-            row = bucket_row(random.Random(at), at, self.load, self.share, self._times)
+            weight = weight_at(self.weights, at, at)
+            share = weight.share if weight is not None else 0.0
+            row = bucket_row(random.Random(at), at, self.load, share, self._times)
             rows.append(row.model_copy(update={"counts": row.counts[: len(asked.wanted.events)]}))
         return Counted(rows)
 

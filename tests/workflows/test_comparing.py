@@ -156,3 +156,10 @@ async def test_a_source_that_fails_is_an_error_and_never_a_success(world: World)
     status = await world.status(asked(compare()))
     assert status.phase is Phase.ERROR
     assert "Datadog is on fire" in status.message
+
+
+async def test_a_measurement_has_the_weight_and_the_share_that_is_seen(world: World) -> None:
+    status = await world.status(asked(compare()))
+    metadata = only(status).measurements[-1].metadata
+    assert metadata["weight"] == "0.5"
+    assert float(metadata["seen"]) == pytest.approx(0.5, abs=0.02)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.report.accounts import START, at, failed, gate, measured, metric, release
+from tests.unit.report.test_comparisons import RECORDED
 from tidegate.analysis.status import Phase
 from tidegate.contract import Observation, ParsedRollout, ReleaseRequest, ReleaseStatus, Source
 from tidegate.manifests.documents import load
@@ -126,3 +127,12 @@ def test_a_run_and_its_reset_know_records_by_the_same_name() -> None:
     incidents = [incident_request(plan, status, CAUSE).correlation_id for status in (first, reset)]
     noted = [traffic_note(plan, status).correlation_id for status in (first, reset)]
     assert len({*incidents, *noted}) == 1
+
+
+def test_an_incident_has_the_sentence_of_a_comparison_and_no_condition() -> None:
+    status = RECORDED["harm"]
+    compared = gate(status.phase, *status.metrics, message=status.message)
+    text = incident_request(planned(), known().model_copy(update={"analyses": (compared,)}), CAUSE).description
+    assert "  as-good-as-stable: Failed (canary compared with stable)\n    Harm, errors: 24 of 1,013 canary" in text
+    assert "    at 50 % since 12:00:00 UTC; the canary answers 50.4 % of the requests" in text
+    assert "no condition" not in text

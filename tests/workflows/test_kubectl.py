@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowHandle
 
+from sandbox.kubernetes_api import Change
 from sandbox.kubernetes_api.kinds import KINDS, ROLLOUTS
-from sandbox.kubernetes_api.objects import meta
+from sandbox.kubernetes_api.objects import lookup, meta
 from tests.virtual.cluster import NAMESPACE
 from tests.virtual.releases import IMAGE, World
 from tests.workflows.edits import canary_of, with_steps
@@ -72,6 +73,29 @@ async def test_a_release_is_told_in_events_and_analysis_runs(world: World) -> No
         assert run["status"]["phase"] == "Successful"
         assert [owner["uid"] for owner in meta(run)["ownerReferences"]] == [meta(rollout)["uid"]]
         assert meta(run)["labels"]["rollouts-pod-template-hash"] == result.hash
+
+
+async def test_no_status_is_ahead_of_the_analysis_runs_that_it_rests_on(world: World) -> None:
+    await stand(world)
+    under_way: list[tuple[int, str]] = []
+
+    def note(change: Change) -> None:
+        step = lookup(change.object, "status", "currentStepIndex")
+        if change.kind is ROLLOUTS and step is not None:
+            phases = {meta(run)["name"]: run["status"]["phase"] for run in world.cluster.analysis_runs()}
+            behind = [name for name, phase in phases.items() if phase == "Running" and _is_before(name, step)]
+            under_way.extend((step, name) for name in behind)
+
+    world.cluster.api.store.subscribe(note)
+    await (await world.start(world.request("1.1.0"))).result()
+    assert len(world.cluster.analysis_runs()) > 1
+    assert under_way == []
+
+
+def _is_before(name: str, step: int) -> bool:
+    """Whether an analysis run, `<rollout>-<hash>-<revision>-<step>`, is of a step that is over."""
+    index = name.rpartition("-")[2]
+    return name.count("-") == 3 and int(index) < step
 
 
 @pytest.mark.parametrize("plural", ["events", "analysisruns"])

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 
+from sandbox.machine import patience
 from tests.virtual.releases import IMAGE, World
 from tests.workflows.watched import failure, paused
 from tidegate.cli.schema import SchemaKind, schema_of
@@ -186,7 +187,7 @@ async def test_an_abort_does_not_wait_for_a_pass_that_does_not_end(world: World)
     handle = await world.start(world.request("1.1.0"))
     await hold.begun.wait()
     await handle.signal("abort")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(patience(60)):
         await world.until(handle, _has_restored_traffic, between_passes=False)
     hold.go_on.set()
     await failure(handle)

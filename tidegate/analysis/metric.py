@@ -73,6 +73,11 @@ class MetricRules:
         return self.provider == COMPARE
 
     @property
+    def source(self) -> str:
+        """Key of the source of a comparison's counts: `datadog` or `prometheus`."""
+        return "prometheus" if self.document["provider"]["plugin"][COMPARE].get("prometheus") else "datadog"
+
+    @property
     def patient(self) -> bool:
         """Whether an inconclusive reading is only one more look."""
         return self.inconclusive_limit is None

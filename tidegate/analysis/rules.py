@@ -132,6 +132,20 @@ def has_comparison(spec: Mapping[str, Any]) -> bool:
     return any(metric.provider.compare is not None for metric in metrics)
 
 
+def without_comparisons(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an AnalysisRun spec without the metrics that compare versions, and without rules for those alone."""
+    if not has_comparison(spec):
+        return dict(spec)
+    run = decode_object(RunSpec, spec, _LABEL)
+    kept = [index for index, metric in enumerate(run.metrics) if metric.provider.compare is None]
+    names = [run.metrics[index].name for index in kept]
+    changed: dict[str, Any] = {"metrics": [spec["metrics"][index] for index in kept]}
+    for field, rules in (("dryRun", run.dry_run), ("measurementRetention", run.measurement_retention)):
+        meant = [any(is_meant(rule.metric_name, name) for name in names) for rule in rules]
+        changed |= {field: [rule for rule, is_kept in zip(spec.get(field) or (), meant, strict=True) if is_kept]}
+    return {**spec, **changed}
+
+
 def is_meant(pattern: str, name: str) -> bool:
     """Whether a rule's regular expression is found in a metric's name; one that is not valid means none."""
     try:

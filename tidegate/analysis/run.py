@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from tidegate.analysis.assess import measured
+from tidegate.analysis.compare.measurement import comparison_of
 from tidegate.analysis.metric import MetricRules
 from tidegate.analysis.reading import Reading
 from tidegate.analysis.rules import RunRules
@@ -163,6 +164,8 @@ class Run:
             if violated := rule.violation(metric, ended=True):
                 last = f': "Error Message: {metric.message}"' if metric.message else ""
                 message = f'Metric "{metric.name}" assessed {metric.phase} due to {violated[1]}{last}'
+            if comparison_of(metric) is not None and metric.message:  # a judgement is its own reason
+                message = f'Metric "{metric.name}" assessed {metric.phase}: {metric.message}'
         self._update(phase=phase, message=message, completed_at=now)
 
     @property

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from rich.text import Text
 
+from tidegate.analysis.compare.measurement import comparison_of, details_of, is_judgement
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus
 from tidegate.cli.formatting import WARNING, clock, columns, dated, indented, labelled, marked
 from tidegate.cli.tree import counts, tally
@@ -36,6 +37,8 @@ def metric_lines(metric: MetricStatus, indent: int) -> list[Text]:
     A query that is the same for all measurements is once above them, else below each of them.
     """
     space = " " * indent
+    if (judged := comparison_of(metric)) is not None:
+        return comparison_lines(judged, indent)
     facts = {
         "message": metric.message,
         "limit": metric.exceeded,
@@ -52,8 +55,17 @@ def metric_lines(metric: MetricStatus, indent: int) -> list[Text]:
     return lines
 
 
+def comparison_lines(judged: Measurement, indent: int, *, sentence: bool = True) -> list[Text]:
+    """Lines of a judgement: when and what, and at which weight; without its sentence where that is printed already."""
+    row = [_time(judged), marked(judged.phase), *((harmless(judged.value),) if sentence else ())]
+    below = [line for text in details_of(judged) for line in indented(text, indent + 2)]
+    return [*columns([row], indent=" " * indent), *below]
+
+
 def measurement_row(each: Measurement) -> Sequence[str | Text]:
-    """The cells of one measurement: when, verdict, value, and why."""
+    """The cells of one measurement: when, verdict, value, and why; a judgement is its own reason."""
+    if is_judgement(each):
+        return (_time(each), marked(each.phase), harmless(each.value), "")
     return (_time(each), marked(each.phase), harmless(each.value), harmless(each.reason or each.message))
 
 
@@ -66,7 +78,8 @@ def _title(metric: MetricStatus) -> Text:
 
 def _time(each: Measurement) -> str:
     if each.finished_at is None:
-        again = f", asked again at {clock(each.resume_at)}" if each.resume_at is not None else ""
+        verb = "read" if is_judgement(each) else "asked again"
+        again = f", {verb} at {clock(each.resume_at)}" if each.resume_at is not None else ""
         return f"{clock(each.started_at)} and still running{again}"
     seconds = (each.finished_at - each.started_at).total_seconds()
     return f"{clock(each.started_at)} - {clock(each.finished_at)} ({seconds:.1f}s)"

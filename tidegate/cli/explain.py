@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tidegate.cli.analysis import metric_lines
+from tidegate.analysis.compare.measurement import comparison_of
+from tidegate.cli.analysis import comparison_lines, metric_lines
 from tidegate.cli.exits import ExitCode
 from tidegate.cli.formatting import BAD, clock, mark, marked
 from tidegate.cli.options import Cluster, Namespace, Output, OutputOption, rollout_ref, run_ref, with_client
@@ -62,7 +63,9 @@ def _gate(gate: GateExplanation) -> list[Text]:
         sentence = marked(harmless(each.sentence), mark(each.metric.phase))
         # The sentence says what message and limit would say again.
         facts = each.metric.model_copy(update={"message": "", "exceeded": ""})
-        lines += [Text("  ") + sentence, *metric_lines(facts, 4)]
+        judged = comparison_of(each.metric)
+        below = metric_lines(facts, 4) if judged is None else comparison_lines(judged, 4, sentence=False)
+        lines += [Text("  ") + sentence, *below]
     if gate.timeline:
         lines += [Text("  then the release (UTC):"), *_timeline(gate.timeline, 4)]
     return lines

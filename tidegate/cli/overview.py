@@ -11,6 +11,7 @@ from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.cli.formatting import BAD, OK, PROGRESSING, WAITING, WARNING, age, columns, labelled, marked, since
 from tidegate.cli.tree import replica_sets, role, tree
 from tidegate.contract import Observation, ReleaseStatus, ReplicaCounts, Waiting
+from tidegate.report import comparisons, traffic_seen
 
 _EVENTS_SHOWN = 8
 _COMPENSATION_MARKS = {"pending": WAITING, "running": PROGRESSING, "done": OK, "skipped": WARNING, "failed": BAD}
@@ -37,6 +38,8 @@ def header(status: ReleaseStatus, observation: Observation | None, now: datetime
     lines += [labelled("Strategy:", "Canary"), *_progress(status)]
     if status.waiting is not None:
         lines += _waiting(status.waiting, now)
+    for number, (metric, judged) in enumerate(comparisons(status)):
+        lines.append(labelled("" if number else "Comparison:", f"{metric.name}: {judged.value}"))
     lines += _images(status, sets)
     lines += _counts(status.counts)
     lines += _origin(status)
@@ -59,6 +62,8 @@ def _progress(status: ReleaseStatus) -> list[Text]:
         lines.append(labelled("  Step:", f"{step}  {text}".rstrip()))
     lines.append(labelled("  SetWeight:", str(status.set_weight)))
     lines.append(labelled("  ActualWeight:", str(status.actual_weight)))
+    if seen := traffic_seen(status):
+        lines.append(labelled("  SeenWeight:", seen.removesuffix(" %")))
     return lines
 
 

@@ -10,19 +10,18 @@ from datetime import timedelta
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from tidegate.cli.actor import actor, source
 from tidegate.cli.exits import ExitCode
-from tidegate.cli.files import Files, GivenNamespace, checked, findings_of, one_namespace, read
-from tidegate.cli.options import By, Cluster, Output, OutputOption, Reason, Timeout, assignments, with_client
+from tidegate.cli.files import Files, GivenNamespace, checked, findings_of, read
+from tidegate.cli.options import By, Cluster, Output, OutputOption, Reason, Timeout, with_client
 from tidegate.cli.output import document, documents, print_json, stderr, stdout
+from tidegate.cli.plan import compares, forecast_beside
+from tidegate.cli.requests import images_of, release_request
 from tidegate.cli.watch import follow_release, print_changes
-from tidegate.client import ReleaseError, ReleaseHandle
-from tidegate.client.errors import malformed
+from tidegate.client import ReleaseError, ReleaseHandle, TidegateClient
 from tidegate.client.gateway import Releases, open_gateway
 from tidegate.contract import Accepted, ReleaseRequest, ReleaseResult, Source
-from tidegate.manifests.documents import Manifests
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
 from tidegate.manifests.images import apply_images
 
@@ -65,10 +64,10 @@ def start(
     output: OutputOption = Output.TEXT,
 ) -> int:
     """Release what the manifests say. The same call twice is one release; after a failed release it is a retry."""
-    images, manifests = _images(image or []), read(filename)
+    images, manifests = images_of(image or []), read(filename)
     manifests = checked(apply_images(manifests, images) if images else manifests)
     job = source()
-    request = _request(
+    request = release_request(
         manifests,
         namespace,
         cluster=cluster,
@@ -84,9 +83,28 @@ def start(
 
     if server:
         _by_gateway(server, act)
+    elif compares(manifests):
+        with_client(lambda client: _with_forecast(client, request, act))
     else:
         with_client(act)
     return ExitCode.OK
+
+
+async def _with_forecast(
+    client: TidegateClient, request: ReleaseRequest, act: Callable[[Releases], Awaitable[None]]
+) -> None:
+    """Say beside the start what its comparisons can prove. The release neither waits for that nor fails by it."""
+    saying = asyncio.create_task(_say_forecast(client, request))
+    try:
+        await act(client)
+        await asyncio.gather(saying, return_exceptions=True)
+    finally:
+        saying.cancel()
+
+
+async def _say_forecast(client: TidegateClient, request: ReleaseRequest) -> None:
+    for line in await forecast_beside(client, request):
+        stderr().print(line)
 
 
 def _by_gateway(server: str, act: Callable[[Releases], Awaitable[None]]) -> None:
@@ -95,35 +113,6 @@ def _by_gateway(server: str, act: Callable[[Releases], Awaitable[None]]) -> None
             await act(client)
 
     asyncio.run(connected())
-
-
-def _images(options: Sequence[str]) -> dict[str, str]:
-    images = assignments(
-        options, "--image", "CONTAINER=IMAGE, such as checkout=registry.internal/payments/checkout:1.1.0"
-    )
-    for container, image in images.items():
-        if not image:
-            raise typer.BadParameter(f"no image for container {container!r}", param_hint="--image")
-    return images
-
-
-def _request(
-    manifests: Manifests, namespace: str | None, *, cluster: str, by: str, reason: str, source: Source
-) -> ReleaseRequest:
-    rollout = manifests.rollout()
-    try:
-        return ReleaseRequest(
-            cluster=cluster,
-            namespace=one_namespace([(rollout.label, rollout.metadata.namespace)], namespace),
-            name=rollout.metadata.name,
-            rollout=rollout.raw,
-            templates=tuple(template.raw for template in manifests.templates),
-            by=by,
-            reason=reason,
-            source=source,
-        )
-    except ValidationError as error:
-        raise malformed(error) from error
 
 
 async def _release(

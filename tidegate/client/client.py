@@ -26,6 +26,7 @@ from tidegate.client.errors import (
     release_error,
     translated,
 )
+from tidegate.client.forecasts import Forecasts
 from tidegate.client.queries import POLL_SECONDS
 from tidegate.client.refs import AnalysisRunRef, ReleaseHandle, ReleaseSummary, RolloutRef, expected_result
 from tidegate.client.rollbacks import Rollbacks
@@ -57,7 +58,7 @@ from tidegate.watch import Release, RunState, SendUpdate
 log = structlog.get_logger(__name__)
 
 
-class TidegateClient(Starts, AnalysisRuns, Claims, Rollbacks, StuckRuns):
+class TidegateClient(Starts, AnalysisRuns, Claims, Forecasts, Rollbacks, StuckRuns):
     """Client of the releases in one Temporal namespace. Every method may raise the errors of `tidegate.client`."""
 
     # -------------------------------------------------------------------------------------------------------- messages

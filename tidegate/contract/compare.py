@@ -57,11 +57,48 @@ class ComparisonBegun(Payload):
     """The comparison in numbers, its state before the first bucket, and what can be proven when.
 
     `wanted` has the thresholds of latencies and the margins that were chosen: it stays as it is for the whole release.
+    `queries` is the number of series that each reading asks for.
     """
 
     wanted: Comparison
     state: ComparisonState
     forecast: Provability
+    queries: int = 0
+    notes: tuple[str, ...] = ()
+
+
+class ComparisonForecast(Payload):
+    """Forecast for one metric of a release that compares, or the reason why there is none.
+
+    `gates` are the parts of the release that measure it, `source` is the key of the source of its counts. `readings`
+    and `queries` are how often that is asked until the version is through or `maxWait` is over, and for how many series
+    at a time. With `error` there are no numbers; `refused` says that asking again cannot help.
+    """
+
+    metric: str
+    gates: tuple[str, ...]
+    source: str
+    wanted: Comparison | None = None
+    forecast: Provability | None = None
+    readings: int = 0
+    queries: int = 0
+    notes: tuple[str, ...] = ()
+    error: str = ""
+    refused: bool = False
+
+
+class ReleaseForecast(Payload):
+    """Forecast of what a release can prove, by the traffic of the hour before.
+
+    `weights` are those of its steps above 0 and below 100 %, `pauses` is the time in seconds that its timed pauses
+    take.
+    """
+
+    namespace: str
+    name: str
+    weights: tuple[Weight, ...] = ()
+    pauses: float = 0
+    comparisons: tuple[ComparisonForecast, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -106,6 +143,6 @@ class WeightsChanged(Payload):
 class ComparisonsSaved(Payload):
     """Comparisons of a run that continues as new, by metric, and what its release has sent to them."""
 
-    begun: dict[str, ComparisonBegun] = Field(default_factory=dict)
+    baselines: dict[str, ComparisonBegun] = Field(default_factory=dict)
     weights: tuple[Weight, ...] = ()
     concludes: bool = False

@@ -15,6 +15,7 @@ ANALYSIS_WORKFLOW = "AnalysisRun"
 FOLLOW_UP_WORKFLOW = "FollowUp"
 ROLLBACK_WORKFLOW = "Rollback"
 LET_GO_WORKFLOW = "LetGo"
+FORECAST_WORKFLOW = "Forecast"
 
 RELEASES_QUEUE = "tidegate"  # workflows
 FOLLOW_UP_QUEUE = "tidegate.follow-up"  # ServiceNow, Git and notifications
@@ -114,6 +115,11 @@ def rollback_id(cluster: str, namespace: str, name: str) -> str:
 def let_go_id(cluster: str, namespace: str, name: str, uid: str) -> str:
     """Workflow id of the release of a deleted Rollout's objects, `uid` being the Rollout's: it runs once."""
     return f"let-go/{cluster}/{namespace}/{name}/{uid}"
+
+
+def forecast_id(cluster: str, namespace: str, name: str, number: str) -> str:
+    """Workflow id of a forecast for a release; `number` tells it from the others, as it changes nothing."""
+    return f"forecast/{cluster}/{namespace}/{name}/{number}"
 
 
 def follow_up_id(release: str, revision: int, run_id: str, decision: str) -> str:

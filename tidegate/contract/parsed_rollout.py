@@ -15,7 +15,7 @@ RAMP = "tidegate.io/ramp"  # annotation: "true" lets a canary grow by no more th
 
 @dataclass(frozen=True)
 class ParsedRollout:
-    """What goes down to whatever reads a Rollout, in the place of its document.
+    """Rollout as all readers get it, in place of its document.
 
     The document itself is needed only where a ReplicaSet is built from its template, and by the analysis engine.
     """
@@ -27,7 +27,7 @@ class ParsedRollout:
 
     @classmethod
     def of(cls, model: Rollout) -> ParsedRollout:
-        """What follows from a model. Raises ValueError where it has no canary strategy."""
+        """Derive routing and rules from a model. Raises ValueError where it has no canary strategy."""
         return cls(model, model.canary, IstioRouting.of(model.canary), _rules(model))
 
     @classmethod
@@ -37,7 +37,7 @@ class ParsedRollout:
 
     @property
     def spec(self) -> RolloutSpec:
-        """`spec`; its template is empty where a workload gives it and nobody filled it in."""
+        """`spec`; its template is empty where a workload gives it and it is not filled in."""
         return self.model.spec
 
     @property

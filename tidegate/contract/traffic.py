@@ -45,7 +45,7 @@ class IstioRouting(Payload):
 
     @property
     def sides(self) -> Sides:
-        """What tells stable and canary apart in a route."""
+        """Destinations of stable and canary in a route."""
         return Sides(self.stable_service, self.canary_service, self.destination_rule)
 
 

@@ -113,7 +113,7 @@ class BackgroundAnalysis(RolloutAnalysis):
 
 
 class Plugins(OpenModel):
-    """Settings by the name of the plugin; those that nobody here knows are kept as they are."""
+    """Settings by the name of the plugin; unknown ones are kept as they are."""
 
     compare: Compare | None = Field(None, alias=COMPARE)
 
@@ -140,7 +140,7 @@ class MetricProvider(Model):
         return self.plugin.compare if self.plugin else None
 
     def names(self) -> list[str]:
-        """Names of the providers that are given; `plugin` for all plugins that nobody here knows."""
+        """Names of the providers that are given; `plugin` for all unknown plugins."""
         given = self.to_wire()
         plugins = given.pop(PLUGIN, None)
         if isinstance(plugins, dict):

@@ -14,7 +14,7 @@ VERSION_TAG: Final = "version"
 
 
 def is_hash_tag(tag: str) -> bool:
-    """Whether the values of a tag are hashes of pod templates, as Datadog's agent makes tags of pod labels."""
+    """True when the values of a tag are hashes of pod templates, as Datadog's agent makes tags of pod labels."""
     return "pod_template_hash" in tag.replace("-", "_").lower()
 
 

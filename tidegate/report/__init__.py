@@ -1,8 +1,10 @@
 """A release's status in other forms: live Markdown, Argo's objects, and why it did what it did. Pure."""
 
 from tidegate.report.analysis_run_object import analysis_run_object, analysis_run_spec, analysis_run_status
+from tidegate.report.comparisons import comparisons, traffic_seen
 from tidegate.report.explain import explain, explain_run
 from tidegate.report.explanation_models import Explanation, GateExplanation, MetricExplanation, TimelineEntry
+from tidegate.report.forecast import forecast_sentences, forecast_view
 from tidegate.report.kubernetes_events import joined, kubernetes_event
 from tidegate.report.markdown import analysis_details, details
 from tidegate.report.notifications import Subscriptions, notifications_for, read_subscriptions
@@ -18,13 +20,17 @@ __all__ = [
     "analysis_run_object",
     "analysis_run_spec",
     "analysis_run_status",
+    "comparisons",
     "details",
     "explain",
     "explain_run",
+    "forecast_sentences",
+    "forecast_view",
     "joined",
     "kubernetes_event",
     "notifications_for",
     "pause_conditions",
     "read_subscriptions",
     "rollout_status",
+    "traffic_seen",
 ]

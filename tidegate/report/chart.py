@@ -6,20 +6,23 @@ import json
 import math
 from collections.abc import Iterator
 
+from tidegate.analysis.compare.measurement import comparison_of
 from tidegate.analysis.status import Measurement, MetricStatus
 from tidegate.contract import AnalysisRef, Chart, Curve, Limit, LimitKind, Point, ReleaseStatus
 from tidegate.manifests.lint.traps import comparison
 
 
 def chart_of(status: ReleaseStatus) -> Chart | None:
-    """Chart of a release; None when nothing was measured."""
-    curves = tuple(_curve(run, metric) for run in status.analyses for metric in run.status.metrics)
-    measured = tuple(curve for curve in curves if curve.points)
-    if not measured:
+    """Chart of a release; None when nothing was measured. The sentence of a comparison is no number to draw."""
+    curves = tuple(
+        _curve(run, metric) for run in status.analyses for metric in run.status.metrics if comparison_of(metric) is None
+    )
+    drawn = tuple(curve for curve in curves if curve.points)
+    if not drawn:
         return None
     return Chart(
         title=f"{status.namespace}/{status.name}, revision {status.revision}",
-        curves=measured,
+        curves=drawn,
         weights=tuple((row.at, row.canary) for row in status.weights),
     )
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from tidegate.analysis.compare.measurement import comparison_of
+from tidegate.analysis.compare.phrases import time
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
 from tidegate.canary.phase import RolloutPhase
 from tidegate.contract import AnalysisKind, AnalysisRef, Compensation, CompensationState, ReleaseStatus, StepStatus
@@ -171,11 +173,39 @@ def _reason(run: AnalysisStatus) -> str:
 
 
 def _sentence(metric: MetricStatus, run: AnalysisStatus) -> str:
+    if (judged := comparison_of(metric)) is not None:
+        return _comparison(metric, judged, run)
     text = (_FINAL_TEXTS if run.phase.completed else _TEXTS)[metric.phase]
     latest = next((each.reason or each.message for each in reversed(_deciding(metric))), "")
     limit = f" ({metric.exceeded})" if metric.exceeded else ""
     dry = "; a dry run, which has no say" if metric.dry_run else ""
     return f"{metric.name} {text}{limit}" + (f": {latest}" if latest else "") + dry
+
+
+def _comparison(metric: MetricStatus, judged: Measurement, run: AnalysisStatus) -> str:
+    """The judgement's own sentence; in a dry run with when it would have aborted."""
+    if not metric.dry_run:
+        return f"{metric.name}: {judged.value}"
+    if metric.phase is not Phase.FAILED or judged.finished_at is None:
+        return f"{metric.name} (a dry run, which has no say): {judged.value}"
+    at = judged.finished_at
+    return f"{metric.name} (a dry run) would have aborted at {at:%H:%M:%S} UTC{_lead(at, run)}: {judged.value}"
+
+
+def _lead(at: datetime, run: AnalysisStatus) -> str:
+    """Time between a dry run's abort and the first metric that did fail; empty where none did."""
+    others = [
+        (each.finished_at, metric.name)
+        for metric in run.metrics
+        if metric.phase is Phase.FAILED and not metric.dry_run
+        for each in metric.measurements[-1:]
+        if each.finished_at is not None
+    ]
+    if not others:
+        return ""
+    failed, name = min(others)
+    seconds = (failed - at).total_seconds()
+    return f", {time(abs(seconds))} {'before' if seconds >= 0 else 'after'} {name} did"
 
 
 def _deciding(metric: MetricStatus) -> tuple[Measurement, ...]:

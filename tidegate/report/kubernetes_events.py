@@ -29,15 +29,15 @@ def joined(events: Iterable[Event]) -> tuple[Event, ...]:
     versions. Warnings stay apart, as people count them; so does a text for which an Event has no room.
     """
     found: list[Event] = []
-    places: dict[str, int] = {}  # of the Event that takes more of a reason
+    positions: dict[str, int] = {}  # of the Event that takes more of a reason
     for event in events:
-        place = places.get(event.reason)
-        both = _both(found[place], event) if place is not None and not event.warning else None
-        if place is not None and both is not None:
-            found[place] = both
+        index = positions.get(event.reason)
+        both = _both(found[index], event) if index is not None and not event.warning else None
+        if index is not None and both is not None:
+            found[index] = both
             continue
         if not event.warning:
-            places[event.reason] = len(found)
+            positions[event.reason] = len(found)
         found.append(event)
     return tuple(found)
 

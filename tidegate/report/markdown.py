@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from tidegate.analysis.compare.measurement import comparison_of, details_of
 from tidegate.analysis.status import AnalysisStatus, MetricStatus
 from tidegate.contract import AnalysisRef, ReleaseStatus, StepState
+from tidegate.report.comparisons import traffic_seen
 
 _MARKS = {
     StepState.PENDING: "",
@@ -22,7 +24,7 @@ def details(status: ReleaseStatus) -> str:
     parts = [
         f"### {status.namespace}/{status.name} revision {status.revision}: {status.phase}",
         status.message,
-        f"Weight on the canary: **{status.actual_weight} %** (asked for: {status.set_weight} %)",
+        f"Weight on the canary: **{status.actual_weight} %** (asked for: {status.set_weight} %{_seen(status)})",
         f"**{status.failing}**" if status.failing else "",
         _waiting(status),
         _steps(status),
@@ -34,6 +36,11 @@ def details(status: ReleaseStatus) -> str:
         f"CI: {status.source.ci_url}" if status.source.ci_url else "",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _seen(status: ReleaseStatus) -> str:
+    seen = traffic_seen(status)
+    return f"; seen: {seen}" if seen else ""
 
 
 def _waiting(status: ReleaseStatus) -> str:
@@ -55,6 +62,9 @@ def _analysis(analysis: AnalysisRef) -> str:
     rows = []
     for metric in analysis.status.metrics:
         latest = _latest(metric, "nothing measured yet")
+        if comparison_of(metric) is not None:
+            rows.append(f"{metric.name}: {metric.phase}: {latest}")
+            continue
         rows.append(f"{metric.name}: {metric.phase}, {metric.successful} good, {metric.failed} bad; latest: {latest}")
     title = _with_detail(
         f"{analysis.kind} analysis `{analysis.name}`: {analysis.status.phase}", analysis.status.message
@@ -76,6 +86,8 @@ def _latest(metric: MetricStatus, nothing: str) -> str:
     """The latest reading; a reason begins with the value, where there is one."""
     if not metric.measurements:
         return nothing
+    if (judged := comparison_of(metric)) is not None:
+        return " ".join((judged.value, *(f"({text})" for text in details_of(judged))))
     last = metric.measurements[-1]
     value = "" if last.value in last.reason else f"{last.value} "
     return _with_detail(f"{value}{last.phase}", last.reason)

@@ -18,7 +18,6 @@ from activities.metrics.comparison import (
     Counted,
     CountQuery,
     HourCounts,
-    Pace,
     latency_thresholds,
 )
 from activities.metrics.datadog.access import Ask, DatadogAccess
@@ -48,6 +47,7 @@ from activities.secrets.store import NamedSecrets
 from activities.transport.http import HttpResponse, TransportError
 from activities.transport.outgoing import Outgoing
 from tidegate.analysis.compare.models import BadEvent, HourRow
+from tidegate.analysis.compare.pace import PACE, Pace
 from tidegate.contract import Activity, BeginComparison, CompareReadings, CompareRequest, ComparisonBegun
 from tidegate.manifests.providers.compare import ERRORS, LATENCY_EVENTS
 
@@ -68,13 +68,13 @@ class DatadogComparison:
         environment: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        pace: Pace | None = None,
+        pace: Pace = PACE,
     ) -> None:
         """`clock` gives unix seconds, `sleep` waits between readings; keys are found as for measurements."""
         settings = settings or DatadogSettings()
         finder = CredentialsFinder(secrets, settings.credentials_path, settings.address, environment)
         self._access = DatadogAccess(http, finder, clock)
-        self._comparing = ComparisonRunner(KEY, secrets, clock, sleep, pace or Pace())
+        self._comparing = ComparisonRunner(KEY, secrets, clock, sleep, pace)
 
     @activity.defn(name=Activity.BEGIN_COMPARISON_DATADOG)
     async def begin(self, request: BeginComparison) -> ComparisonBegun:
@@ -99,10 +99,11 @@ class DatadogComparison:
         if not any(counts is not None for row in rows for counts in row.counts):
             raise ConfigError(f"stable has no requests by the tag {_tag(asked)}:{stable} in the hour before")
         try:
-            return HourCounts(thresholds, rows, await self._groups(asked, start, end))
+            groups = await self._groups(asked, start, end)
+            return HourCounts(thresholds, rows, groups, queries=len(queries.texts))
         except (ResponseError, TransportError) as error:  # such as an answer that is too large for so many hosts
             note = f"dispersion is taken from all of stable's pods together, as its hosts are not known: {error}"
-            return HourCounts(thresholds, rows, notes=(note,))
+            return HourCounts(thresholds, rows, notes=(note,), queries=len(queries.texts))
 
     async def counts(self, asked: CountQuery, start: int, end: int) -> Counted:
         """Both versions, as `CountSource` says."""

@@ -31,14 +31,14 @@ class PrometheusAccess:
                 return await self._authorizer.exchange(
                     http,
                     question.access,
-                    lambda authorization: _ask(http, question, authorization, limit),
+                    lambda authorization: _send(http, question, authorization, limit),
                     timeout=question.timeout,
                 )
         except TrustError as error:
             raise ResponseError(f"failed to parse prometheus caCert: {error}") from error
 
 
-async def _ask(http: httpx.AsyncClient, question: PrometheusQuery, authorization: str, limit: int) -> HttpResponse:
+async def _send(http: httpx.AsyncClient, question: PrometheusQuery, authorization: str, limit: int) -> HttpResponse:
     """Ask in a form, which has room for long queries, and in the address where a server takes no form."""
     # What the manifest writes into `headers` comes before its `authentication`.
     headers = ({"Authorization": authorization} if authorization else {}) | dict(question.headers)

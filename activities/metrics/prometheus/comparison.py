@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from temporalio import activity
 
 from activities.metrics.authentication import Authorizer
-from activities.metrics.comparison import STUCK_FACTOR, ComparisonRunner, Counted, CountQuery, HourCounts, Pace
+from activities.metrics.comparison import STUCK_FACTOR, ComparisonRunner, Counted, CountQuery, HourCounts
 from activities.metrics.prometheus.access import PrometheusAccess
 from activities.metrics.prometheus.count_queries import (
     EventCounters,
@@ -30,6 +30,7 @@ from activities.metrics.provider import ConfigError
 from activities.secrets.store import NamedSecrets
 from activities.transport.outgoing import Outgoing
 from tidegate.analysis.compare.models import CountRow, Counts, HourRow, VersionCounts
+from tidegate.analysis.compare.pace import PACE, Pace
 from tidegate.contract import Activity, BeginComparison, CompareReadings, CompareRequest, ComparisonBegun
 from tidegate.manifests.providers.compare import LATENCY_EVENTS, SLOW90, SLOW99, STUCK
 from tidegate.manifests.providers.prometheus import Prometheus as Provider
@@ -68,12 +69,12 @@ class PrometheusComparison:
         environment: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        pace: Pace | None = None,
+        pace: Pace = PACE,
     ) -> None:
         """`clock` gives unix seconds, `sleep` waits between readings; addresses are found as for measurements."""
         settings = settings or PrometheusSettings()
         self._access = PrometheusAccess(http, Authorizer(clock))
-        self._comparing = ComparisonRunner(KEY, secrets, clock, sleep, pace or Pace())
+        self._comparing = ComparisonRunner(KEY, secrets, clock, sleep, pace)
         self._address = environment.get(ADDRESS_VARIABLE) or settings.address
 
     @activity.defn(name=Activity.BEGIN_COMPARISON_PROMETHEUS)
@@ -86,27 +87,28 @@ class PrometheusComparison:
         """Readings of a minute. Raises ApplicationError as `ComparisonRunner.readings` does."""
         return await self._comparing.readings(request, self)
 
-    async def hour(self, asked: CountQuery, start: int, end: int) -> HourCounts:
+    async def hour(self, query: CountQuery, start: int, end: int) -> HourCounts:
         """Stable in the hour before, as `CountSource` says. Raises ConfigError where there is none of it."""
         thresholds: dict[str, float] = {}
         notes: tuple[str, ...] = ()
-        if any(event.name in LATENCY_EVENTS for event in asked.wanted.events):
-            thresholds, notes = await self._thresholds(asked, start, end)
-        window = CountWindow(start, end, asked.wanted.bucket)
-        known = asked.with_thresholds(thresholds)
+        if any(event.name in LATENCY_EVENTS for event in query.wanted.events):
+            thresholds, notes = await self._thresholds(query, start, end)
+        window = CountWindow(start, end, query.wanted.bucket)
+        known = query.with_thresholds(thresholds)
         found = await self._counters(known, window)
-        _, stable = version_prefixes(asked)
+        _, stable = version_prefixes(query)
         rows = _hour(found, window, stable)
         if not any(counts is not None for row in rows for counts in row.counts):
             raise ConfigError(f"stable has no requests in the hour before: no pod is called {stable}...")
         pods = sorted({pod for event in found.events for pod in event if pod.startswith(stable)})
-        return HourCounts(thresholds, rows, {pod: _hour(found, window, pod) for pod in pods}, notes)
+        groups = {pod: _hour(found, window, pod) for pod in pods}
+        return HourCounts(thresholds, rows, groups, notes, queries=1 + len(_texts(event_counters(known))))
 
-    async def counts(self, asked: CountQuery, start: int, end: int) -> Counted:
+    async def counts(self, query: CountQuery, start: int, end: int) -> Counted:
         """Both versions, as `CountSource` says."""
-        window = CountWindow(start, end, asked.wanted.bucket)
-        found = await self._counters(asked, window)
-        canary, stable = (_totals(found, window, prefix) for prefix in version_prefixes(asked))
+        window = CountWindow(start, end, query.wanted.bucket)
+        found = await self._counters(query, window)
+        canary, stable = (_totals(found, window, prefix) for prefix in version_prefixes(query))
         rows = []
         for at in window.times:
             if at <= start:
@@ -116,42 +118,42 @@ class PrometheusComparison:
                 rows.append(CountRow(start=at - window.bucket, counts=tuple(counts)))
         return Counted(rows)
 
-    async def _counters(self, asked: CountQuery, window: CountWindow) -> _Counters:
-        """All counters of both versions, each query asked once."""
-        events = event_counters(asked)
-        texts = list(dict.fromkeys(text for event in events for text in (event.of, event.bad)))
+    async def _counters(self, query: CountQuery, window: CountWindow) -> _Counters:
+        """All counters of both versions, each query sent once."""
+        events = event_counters(query)
+        texts = _texts(events)
         times = window.times
-        asking = asyncio.gather(*(self._range(asked, text, times[0], times[-1], window.bucket) for text in texts))
-        answers, known = await asyncio.gather(asking, self._known(asked, times[0]))
+        asking = asyncio.gather(*(self._range(query, text, times[0], times[-1], window.bucket) for text in texts))
+        answers, known = await asyncio.gather(asking, self._known(query, times[0]))
         found = dict(zip(texts, answers, strict=True))
-        label = source_of(asked).pod_label
-        return _Counters([_pods(event, found, label) for event in events], known, version_prefixes(asked)[0])
+        label = source_of(query).pod_label
+        return _Counters([_pods(event, found, label) for event in events], known, version_prefixes(query)[0])
 
-    async def _thresholds(self, asked: CountQuery, start: int, end: int) -> tuple[dict[str, float], tuple[str, ...]]:
+    async def _thresholds(self, query: CountQuery, start: int, end: int) -> tuple[dict[str, float], tuple[str, ...]]:
         """Bounds of buckets in the place of stable's percentiles, and how many requests are really slower."""
-        text = latency_query(asked)
+        text = latency_query(query)
         times = list(range(start, end + 1, COARSE))
-        label, prefix = source_of(asked).pod_label, version_prefixes(asked)[1]
+        label, prefix = source_of(query).pod_label, version_prefixes(query)[1]
         by_bound: dict[float, float] = {}
-        for series in await self._range(asked, text, times[0], times[-1], COARSE):
+        for series in await self._range(query, text, times[0], times[-1], COARSE):
             if series.labels.get(label, "").startswith(prefix):
                 grown = sum(increases(_whole(series.values), times, counts_first=False).values())
                 bound = float(series.labels.get("le", "nan"))
                 by_bound[bound] = by_bound.get(bound, 0.0) + grown
         return chosen_bounds(by_bound, text)
 
-    async def _known(self, asked: CountQuery, at: float) -> frozenset[str]:
-        question = self._question(asked, known_query(asked), at)
+    async def _known(self, query: CountQuery, at: float) -> frozenset[str]:
+        question = self._question(query, known_query(query), at)
         answer = await self._access.send(question, limit=LARGEST_ANSWER)
-        label = source_of(asked).pod_label
+        label = source_of(query).pod_label
         return frozenset(labels.get(label, "") for labels in read_labels(answer, question.url))
 
-    async def _range(self, asked: CountQuery, text: str, start: int, end: int, step: int) -> list[LabelledSeries]:
-        question = over_range(self._question(asked, text, end), start, end, step)
+    async def _range(self, query: CountQuery, text: str, start: int, end: int, step: int) -> list[LabelledSeries]:
+        question = over_range(self._question(query, text, end), start, end, step)
         return read_matrix(await self._access.send(question, limit=LARGEST_ANSWER), question.url)
 
-    def _question(self, asked: CountQuery, text: str, at: float) -> PrometheusQuery:
-        source = source_of(asked)
+    def _question(self, query: CountQuery, text: str, at: float) -> PrometheusQuery:
+        source = source_of(query)
         given = {"address": source.address, "query": text}
         provider = Provider.model_validate(given).model_copy(update={"authentication": source.authentication})
         return read_query(provider, self._address, datetime.fromtimestamp(at, UTC))
@@ -191,6 +193,11 @@ def chosen_bounds(by_bound: Mapping[float, float], query: str) -> tuple[dict[str
         for name, bound in found.items()
     )
     return found, tuple(notes)
+
+
+def _texts(events: Iterable[EventCounters]) -> list[str]:
+    """Queries for the counters of events, each once."""
+    return list(dict.fromkeys(text for event in events for text in (event.of, event.bad)))
 
 
 def _pods(event: EventCounters, found: Mapping[str, Sequence[LabelledSeries]], label: str) -> dict[str, PodCounters]:

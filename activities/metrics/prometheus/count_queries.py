@@ -1,4 +1,4 @@
-"""Which raw counters of both versions Prometheus is asked for, once for each pod."""
+"""Which raw counters of both versions Prometheus is query for, once for each pod."""
 
 from __future__ import annotations
 
@@ -24,73 +24,73 @@ class EventCounters(NamedTuple):
     bound: float | None = None
 
 
-def source_of(asked: CountQuery) -> ComparePrometheus:
+def source_of(query: CountQuery) -> ComparePrometheus:
     """Settings of Prometheus. Raises ConfigError."""
-    if asked.settings.prometheus is None:
+    if query.settings.prometheus is None:
         raise ConfigError("prometheus is missing: this metric is counted elsewhere")
-    return asked.settings.prometheus
+    return query.settings.prometheus
 
 
-def version_prefixes(asked: CountQuery) -> tuple[str, str]:
-    """What names of canary's and of stable's pods begin with: those of their ReplicaSets."""
-    canary, stable = (f"{asked.rollout}-{each}-" for each in asked.hashes)
+def version_prefixes(query: CountQuery) -> tuple[str, str]:
+    """Prefixes of the names of canary's and stable's pods: the names of their ReplicaSets."""
+    canary, stable = (f"{query.rollout}-{each}-" for each in query.hashes)
     return canary, stable
 
 
-def event_counters(asked: CountQuery) -> list[EventCounters]:
+def event_counters(query: CountQuery) -> list[EventCounters]:
     """Queries of each event, in its order. Raises ConfigError for a latency event without a threshold."""
-    described = {event.name: event for event in asked.settings.wanted_events()}
+    described = {event.name: event for event in query.settings.wanted_events()}
     found = []
-    for event in asked.wanted.events:
+    for event in query.wanted.events:
         if event.name == ERRORS:
-            found.append(EventCounters(errors_query(asked), requests_query(asked)))
+            found.append(EventCounters(errors_query(query), requests_query(query)))
         elif event.name in LATENCY_EVENTS:
             if event.slower_than is None:
                 raise ConfigError(f"{event.name} has no threshold: the hour before was not read")
-            query = latency_query(asked, _thresholds(asked))
-            found.append(EventCounters(query, query, event.slower_than))
+            text = latency_query(query, _thresholds(query))
+            found.append(EventCounters(text, text, event.slower_than))
         else:
             own = described[event.name]
             found.append(EventCounters(own.bad.strip(), own.of.strip()))
     return found
 
 
-def requests_query(asked: CountQuery) -> str:
+def requests_query(query: CountQuery) -> str:
     """Requests of each pod of both versions."""
-    source = source_of(asked)
-    return f"sum by ({source.pod_label}) ({_selected(asked, source.requests)})"
+    source = source_of(query)
+    return f"sum by ({source.pod_label}) ({_selected(query, source.requests)})"
 
 
-def errors_query(asked: CountQuery) -> str:
+def errors_query(query: CountQuery) -> str:
     """Failed requests of each pod of both versions."""
-    source = source_of(asked)
-    return f"sum by ({source.pod_label}) ({_selected(asked, source.requests, source.errors)})"
+    source = source_of(query)
+    return f"sum by ({source.pod_label}) ({_selected(query, source.requests, source.errors)})"
 
 
-def latency_query(asked: CountQuery, bounds: Iterable[float] = ()) -> str:
+def latency_query(query: CountQuery, bounds: Iterable[float] = ()) -> str:
     """Buckets of the histogram of each pod, those with one of `bounds` and the last; without bounds all of them."""
-    source = source_of(asked)
+    source = source_of(query)
     label = source.pod_label
     names = dict.fromkeys(name for bound in bounds for name in (f"{bound:g}", repr(bound)))
     matcher = 'le=~"' + "|".join([*map(_literal, names), _literal(ALL)]) + '"' if names else ""
-    return f"sum by ({label}, le) ({_selected(asked, source.latency + '_bucket', matcher)})"
+    return f"sum by ({label}, le) ({_selected(query, source.latency + '_bucket', matcher)})"
 
 
-def known_query(asked: CountQuery) -> str:
+def known_query(query: CountQuery) -> str:
     """Pods of both versions that were there in the hour before."""
-    source = source_of(asked)
-    return f"count by ({source.pod_label}) (last_over_time({_selected(asked, source.requests)}[1h]))"
+    source = source_of(query)
+    return f"count by ({source.pod_label}) (last_over_time({_selected(query, source.requests)}[1h]))"
 
 
-def _selected(asked: CountQuery, metric: str, *matchers: str) -> str:
-    source = source_of(asked)
-    pods = f'{source.pod_label}=~"{_literal(asked.rollout)}-({"|".join(asked.hashes)})-.+"'
+def _selected(query: CountQuery, metric: str, *matchers: str) -> str:
+    source = source_of(query)
+    pods = f'{source.pod_label}=~"{_literal(query.rollout)}-({"|".join(query.hashes)})-.+"'
     given = [each.strip().rstrip(",") for each in (source.matchers, *matchers) if each.strip()]
     return f"{metric.strip()}{{{','.join([*given, pods])}}}"
 
 
-def _thresholds(asked: CountQuery) -> list[float]:
-    return sorted({event.slower_than for event in asked.wanted.events if event.slower_than is not None})
+def _thresholds(query: CountQuery) -> list[float]:
+    return sorted({event.slower_than for event in query.wanted.events if event.slower_than is not None})
 
 
 def _literal(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What counters of pods grew by in each bucket: raw values at aligned times become counts that do not overlap.
+"""Growth of pods' counters in each bucket: raw values at aligned times become counts that do not overlap.
 
 `rate()` and `increase()` of PromQL extrapolate to the edges of a window, and windows overlap: they are no counts.
 """
@@ -23,10 +23,10 @@ class PodCounters(NamedTuple):
 
 
 def increases(values: Values, times: Sequence[int], *, counts_first: bool) -> dict[int, float]:
-    """What a counter grew by up to each of `times` since the one before, where that is known.
+    """Growth of a counter up to each of `times` since the one before, where that is known.
 
-    One that goes back was begun anew: all of it is new. The first value counts only with `counts_first`, and never at
-    the first of the times. One that is away adds nothing, and what it grew by in more than `LOOKBACK` is nobody's.
+    A counter that goes back has started anew: all of it is new. The first value counts only with `counts_first`, and
+    never at the first of the times. One that is missing adds nothing. Growth over more than `LOOKBACK` is left out.
     """
     found: dict[int, float] = {}
     last: tuple[int, float] | None = None

@@ -49,7 +49,8 @@ def _begun(
     rate = (bad + 0.5) / (requests + 1)
     newest = max((row.start for row in hour), default=0)
     recent_bad, recent = sums([row for row in hour if row.start > newest - SLOW_SECONDS], event)
-    dispersion = by_groups(groups, event, bucket) if groups else by_time(hour, event)
+    grouped = groups is not None and any(row.counts[event] is not None for rows in groups.values() for row in rows)
+    dispersion = by_groups(groups, event, bucket) if groups and grouped else by_time(hour, event)
     return EventEvidence(
         phi=dispersion.phi,
         spread=dispersion.spread,

@@ -169,14 +169,16 @@ class Judgement(CompareModel):
 class Provability(CompareModel):
     """Forecast for a version as good as stable, from the hour before.
 
-    `load` is in requests a second, `rates` are stable's per event, `seconds` is the time half of such versions need,
-    None when it is beyond a day. `slowest` names the event that takes longest. `plus` and `max_wait` are what would
-    make it provable within half of `max_wait` and within `max_wait`, None where it is provable or nothing helps.
+    `load` is in requests a second, `rates` and `requests` are stable's per event, `seconds` is the time half of such
+    versions need, None when it is beyond a day. `slowest` names the event that takes longest. `plus` and `max_wait` are
+    what would make it provable within half of `max_wait` and within `max_wait`, None where it is provable or nothing
+    helps.
     `weight` is the share at which it would be provable as the only weight.
     """
 
     load: float
     rates: tuple[float, ...]
+    requests: tuple[float, ...] = ()
     seconds: float | None
     slowest: str
     provable: bool

@@ -31,6 +31,7 @@ def provable(wanted: Comparison, hour: Sequence[HourRow], weights: Sequence[Weig
     return Provability(
         load=load,
         rates=tuple(rate.rate for rate in rates),
+        requests=tuple(sums(hour, at)[1] for at in range(len(wanted.events))),
         seconds=found.seconds if math.isfinite(found.seconds) else None,
         slowest=found.slowest,
         provable=within,

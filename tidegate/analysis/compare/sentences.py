@@ -11,8 +11,8 @@ from tidegate.analysis.compare.evidence import EventEvidence, Evidence
 from tidegate.analysis.compare.growth import Rate, growth
 from tidegate.analysis.compare.mixtures import bases, edge_of, margin_here, tolerated
 from tidegate.analysis.compare.models import BadEvent, Comparison, DecisionPoint, Margin, Weight
+from tidegate.analysis.compare.phrases import amount, counted, listing, margin_text, percent, rollouts, time
 from tidegate.analysis.compare.traffic import share_answered
-from tidegate.analysis.compare.words import amount, counted, listing, margin_text, percent, rollouts, time
 
 STEPS: Final = 30
 LARGEST_PLUS: Final = 1.0

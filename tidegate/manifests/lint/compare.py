@@ -23,26 +23,26 @@ Templates = Mapping[TemplateKey, Loaded[AnalysisTemplate]]
 
 
 def compare_findings(template: Loaded[AnalysisTemplate], metric: Metric, path: Path) -> Iterator[Finding]:
-    """What is wrong with a comparison at `path`, or surprising about it; nothing for another provider's metric."""
-    asked = metric.provider.compare
-    if asked is None:
+    """Errors and surprises of a comparison at `path`; nothing for another provider's metric."""
+    settings = metric.provider.compare
+    if settings is None:
         return
     for field in without_say(metric):
         at = (*path, field)
         value, remedy = template.document.value(at), f"leave {field} out"
         yield template.finding(Severity.ERROR, CODE, at, ENDS_BY_ITSELF, value=value, remedy=remedy)
     at = (*path, "provider", PLUGIN, KEY)
-    yield from located(template, at, CODE, Severity.ERROR, asked.problems())
-    yield from located(template, at, "version-tag", Severity.WARNING, _hash_tag(asked))
-    if asked.prometheus is not None:
+    yield from located(template, at, CODE, Severity.ERROR, settings.problems())
+    yield from located(template, at, "version-tag", Severity.WARNING, _hash_tag(settings))
+    if settings.prometheus is not None:
         source = (*at, "prometheus")
-        address = asked.prometheus.address
+        address = settings.prometheus.address
         if address and not is_open(address) and not is_url(address):
             remedy = "such as http://prometheus.monitoring:9090"
             message = "prometheus address is not is url format"
             yield template.finding(Severity.ERROR, CODE, (*source, "address"), message, value=address, remedy=remedy)
-        yield from access_findings(template, source, CODE, asked.prometheus.authentication, ())
-        yield from located(template, at, "own-counters", Severity.NOTE, _own_counters(asked.prometheus.requests))
+        yield from access_findings(template, source, CODE, settings.prometheus.authentication, ())
+        yield from located(template, at, "own-counters", Severity.NOTE, _own_counters(settings.prometheus.requests))
 
 
 def comparison_findings(
@@ -63,9 +63,9 @@ def comparison_findings(
         yield from _same_version(rollout, pods)
 
 
-def _hash_tag(asked: Compare) -> Iterator[Problem]:
-    datadog = asked.datadog
-    latencies = [event.name for event in asked.wanted_events() if event.name in LATENCY_EVENTS]
+def _hash_tag(settings: Compare) -> Iterator[Problem]:
+    datadog = settings.datadog
+    latencies = [event.name for event in settings.wanted_events() if event.name in LATENCY_EVENTS]
     if datadog is not None and is_hash_tag(datadog.version_tag) and latencies:
         yield (
             ("datadog", "versionTag"),
@@ -103,16 +103,16 @@ def _unproven(rollout: Loaded[Rollout], canary: Canary, compared: set[int | None
         return
     weight = canary.steps[last].set_weight if partial else 0
     message = (
-        f"the comparison is not asked at the last weight before full traffic ({weight} %, step {last}): what it says "
+        f"there is no comparison at the last weight before full traffic ({weight} %, step {last}): what it says "
         "of smaller weights is no proof for 100 %"
     )
     remedy = f"name its template in the background analysis, or in an analysis step after step {last}"
     yield rollout.finding(Severity.WARNING, "unproven-full-traffic", (*_STEPS, last), message, remedy=remedy)
 
 
-def _reads_version(asked: Compare) -> bool:
-    """Whether the pod templates have to say which version they are."""
-    versions, datadog = asked.versions, asked.datadog
+def _reads_version(settings: Compare) -> bool:
+    """True when the pod templates have to say which version they are."""
+    versions, datadog = settings.versions, settings.datadog
     return datadog is not None and not is_hash_tag(datadog.version_tag) and not (versions.canary or versions.stable)
 
 

@@ -83,7 +83,7 @@ def _background_ends(
 def _unwatched(
     rollout: Loaded[Rollout], canary: Canary, background: Sequence[Watched] | None, templates: Templates
 ) -> Iterator[Finding]:
-    """One finding for all weights, at the first; `background` None stands for one that nobody here can read."""
+    """One finding for all weights, at the first; `background` None stands for one that cannot be read."""
     bare = [held for held in _held(canary) if not _is_watched(held, canary, background, templates)]
     if not bare:
         return

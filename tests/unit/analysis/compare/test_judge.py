@@ -24,9 +24,9 @@ from tidegate.analysis.compare.models import (
     Ruling,
     Weight,
 )
+from tidegate.analysis.compare.phrases import amount, listing, rollouts
 from tidegate.analysis.compare.sentences import shown_plus
 from tidegate.analysis.compare.state import open_state, read
-from tidegate.analysis.compare.words import amount, listing, rollouts
 
 LAST = Weight(since=0, share=0.25, last=True)
 Found = tuple[Judgement, Evidence, list[CountRow]]

@@ -1,0 +1,71 @@
+"""A judgement as a measurement keeps it: the sentence as its value, and the numbers for people as its metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from tidegate.analysis.compare.models import Judgement, Ruling, Weight
+from tidegate.analysis.compare.phrases import percent
+from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
+
+RULING: Final = "ruling"
+SINCE: Final = "since"
+"""Beginning of the weight that the ruling is about, unix seconds."""
+WEIGHT: Final = "weight"
+"""That weight as a fraction, as it was read back."""
+SEEN: Final = "seen"
+"""Fraction of the requests that the canary answers in the last minutes."""
+
+
+def metadata_of(judgement: Judgement, weight: Weight | None) -> dict[str, str]:
+    """Metadata of a judgement at a weight, None where the canary has no traffic. Unknown numbers are left out."""
+    found = {RULING: str(judgement.ruling), SINCE: "" if weight is None else f"{weight.since:.3f}"}
+    if weight is not None:
+        found[WEIGHT] = f"{weight.share:.4g}"
+        if judgement.share is not None:
+            found[SEEN] = f"{judgement.share * weight.share:.4g}"
+    return found
+
+
+def comparison_of(metric: MetricStatus) -> Measurement | None:
+    """The newest measurement of a metric if that is a judgement; its `value` is the sentence."""
+    newest = metric.measurements[-1] if metric.measurements else None
+    return newest if newest is not None and is_judgement(newest) else None
+
+
+def is_judgement(measurement: Measurement) -> bool:
+    """True for a measurement that a comparison made."""
+    return RULING in measurement.metadata
+
+
+def rulings(status: AnalysisStatus) -> Iterator[tuple[str, str]]:
+    """Yield ruling and beginning of its weight of each comparison's newest measurement."""
+    for metric in status.metrics:
+        if (newest := comparison_of(metric)) is not None:
+            yield newest.metadata[RULING], newest.metadata.get(SINCE, "")
+
+
+def details_of(judged: Measurement) -> tuple[str, ...]:
+    """Text that belongs to the sentence of a judgement: weight and share of the requests, and notes of the source."""
+    notes = judged.reason.removeprefix(judged.value).removeprefix("; ")
+    return tuple(filter(None, (_traffic(judged), notes)))
+
+
+def _traffic(judged: Measurement) -> str:
+    share, since, seen = (judged.metadata.get(key, "") for key in (WEIGHT, SINCE, SEEN))
+    if not share or not since:
+        return ""
+    begin = datetime.fromtimestamp(float(since), UTC)
+    answers = f"; the canary answers {percent(float(seen))} of the requests" if seen else ""
+    return f"at {percent(float(share))} since {begin:%H:%M:%S} UTC{answers}"
+
+
+def is_proven(status: AnalysisStatus, weight: Weight) -> bool:
+    """Return whether each comparison that counts is clear at a weight, and no newest measurement is bad."""
+    newest = [metric.measurements[-1] for metric in status.metrics if metric.measurements and not metric.dry_run]
+    judged = [each.metadata for each in newest if is_judgement(each)]
+    clear = (str(Ruling.CLEAR), f"{weight.since:.3f}")
+    fine = all(each.phase in (Phase.SUCCESSFUL, Phase.RUNNING) for each in newest)
+    return fine and bool(judged) and all((each[RULING], each.get(SINCE)) == clear for each in judged)

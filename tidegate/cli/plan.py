@@ -1,0 +1,90 @@
+"""`plan`: what a release can prove at the traffic of its service, said before it starts."""
+
+from __future__ import annotations
+
+import asyncio
+import textwrap
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from tidegate.cli.actor import actor
+from tidegate.cli.exits import ExitCode
+from tidegate.cli.files import Files, GivenNamespace, checked, read
+from tidegate.cli.options import Cluster, Output, OutputOption, with_client
+from tidegate.cli.output import document, print_json, stdout, terminal_width
+from tidegate.cli.requests import images_of, release_request
+from tidegate.client import TidegateClient, TidegateError
+from tidegate.contract import ReleaseForecast, ReleaseRequest
+from tidegate.manifests.documents import Manifests
+from tidegate.manifests.images import apply_images
+from tidegate.report import forecast_sentences, forecast_view
+
+WIDTH = 80
+BESIDE_START = 10.0  # seconds; a release does not wait for it, a person who reads along would not much longer
+
+
+def plan(
+    filename: Files,
+    image: Annotated[
+        list[str] | None, typer.Option(metavar="CONTAINER=IMAGE", help="Image to release; * means every container.")
+    ] = None,
+    namespace: GivenNamespace = None,
+    cluster: Cluster = "default",
+    output: OutputOption = Output.TEXT,
+) -> int:
+    """Say what a release can prove at the traffic of the last hour, and when. Nothing is released.
+
+    Exit codes: 0 there is a forecast, 5 the release or a comparison would be refused, 1 a source has no answer, 4 no
+    worker answers.
+    """
+    images, manifests = images_of(image or []), read(filename)
+    manifests = checked(apply_images(manifests, images) if images else manifests)
+    request = release_request(manifests, namespace, cluster=cluster, by=actor())
+    forecast = with_client(lambda client: client.forecast(request))
+    if output is Output.JSON:
+        print_json(document(forecast))
+    else:
+        for line in forecast_lines(forecast, min(terminal_width() or WIDTH, WIDTH)):
+            stdout().print(line)
+    return forecast_code(forecast)
+
+
+def forecast_lines(forecast: ReleaseForecast, width: int) -> Iterator[str]:
+    """Yield the forecast in lines of at most so many characters."""
+    for indent, text in forecast_view(forecast):
+        yield from _wrapped(text, width, indent)
+
+
+def _wrapped(text: str, width: int, indent: int) -> list[str]:
+    first, rest = " " * indent, " " * (indent + 2)
+    return textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def forecast_code(forecast: ReleaseForecast) -> ExitCode:
+    """Exit code of a forecast: a comparison that is not provable is a warning."""
+    failed = [each for each in forecast.comparisons if each.error]
+    if any(each.refused for each in failed):
+        return ExitCode.REFUSED
+    return ExitCode.INTERNAL if failed else ExitCode.OK
+
+
+def compares(manifests: Manifests) -> bool:
+    """True when a template among the manifests compares the canary with stable."""
+    metrics = (metric for template in manifests.templates for metric in template.model.spec.metrics)
+    return any(metric.provider.compare is not None for metric in metrics)
+
+
+async def forecast_beside(client: TidegateClient, request: ReleaseRequest) -> list[str]:
+    """Lines to say beside the start of a release. Never fails, and takes at most `BESIDE_START` seconds."""
+    try:
+        async with asyncio.timeout(BESIDE_START):
+            sentences = list(forecast_sentences(await client.forecast(request)))
+    except TimeoutError:
+        sentences = ["no forecast of the comparison in time: see `tidegate plan`"]
+    except TidegateError as error:
+        sentences = [f"no forecast of the comparison: {error.message}"]
+    return [line for text in sentences for line in _wrapped(text, WIDTH, 0)]

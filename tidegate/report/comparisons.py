@@ -1,0 +1,24 @@
+"""The comparisons of a release: what they say now, and what share of the traffic they see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tidegate.analysis.compare.measurement import SEEN, comparison_of
+from tidegate.analysis.compare.phrases import percent
+from tidegate.analysis.status import Measurement, MetricStatus
+from tidegate.contract import ReleaseStatus
+
+
+def comparisons(status: ReleaseStatus) -> Iterator[tuple[MetricStatus, Measurement]]:
+    """Yield each metric of this version's gates that compares, with its newest judgement; the newest gate is last."""
+    for gate in status.analyses:
+        for metric in gate.status.metrics:
+            if gate.revision == status.revision and (judged := comparison_of(metric)) is not None:
+                yield metric, judged
+
+
+def traffic_seen(status: ReleaseStatus) -> str:
+    """Percent of the requests that the canary is seen to answer; empty where nothing compares, or with no traffic."""
+    seen = [judged.metadata[SEEN] for _, judged in comparisons(status) if judged.metadata.get(SEEN)]
+    return percent(float(seen[-1])) if seen and status.actual_weight > 0 else ""

@@ -1,0 +1,197 @@
+"""Forecast for a release before it starts: what its comparisons can prove at the traffic of the hour before."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import TimeoutError as ActivityTimeoutError
+
+with workflow.unsafe.imports_passed_through():
+    from tidegate.analysis.compare.pace import PACE
+    from tidegate.analysis.metric import MetricRules
+    from tidegate.analysis.rules import RunRules
+    from tidegate.analysis.spec import SpecError
+    from tidegate.contract import (
+        FORECAST_WORKFLOW,
+        Activity,
+        BeginComparison,
+        CompareTarget,
+        ComparisonBegun,
+        ComparisonForecast,
+        Document,
+        ErrorType,
+        Observation,
+        ObserveRequest,
+        ReleaseForecast,
+        ReleaseRequest,
+        Target,
+        cluster_queue,
+        metrics_queue,
+    )
+    from tidegate.manifests.findings import ManifestError
+    from workflows.activity_calls import HEARTBEAT_TIMEOUT
+    from workflows.admission import check, parse_request, read_manifest
+    from workflows.failures import cause_of
+    from workflows.inputs import invalid
+    from workflows.plan import Plan
+
+TIMEOUT = timedelta(seconds=40)  # of all attempts at one call: a person waits
+ATTEMPT_TIMEOUT = timedelta(seconds=30)
+RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3)
+ANOTHER = "another"  # in the place of the canary's version where the manifest has the stable one
+
+
+@dataclass
+class _Compared:
+    """A metric that compares: its rules, the number of those in its run, and the gates that measure it."""
+
+    rule: MetricRules
+    rules: RunRules
+    number: int
+    gates: list[str] = field(default_factory=list)
+
+
+@workflow.defn(name=FORECAST_WORKFLOW)
+class Forecast:
+    """Started by an operator, before a release. It reads, and changes nothing."""
+
+    @workflow.run
+    async def run(self, request: Any = None, *more: Any) -> ReleaseForecast:
+        """Ask each source of counts once. Fails where the release would be refused, with the same reasons."""
+        parsed = parse_request(request)
+        manifest = read_manifest(parsed)
+        plan, _ = check(parsed, manifest, await _observe(parsed))
+        found = await asyncio.gather(*(_forecast(plan, each) for each in _compared(plan)))
+        pauses = [step.pause.seconds() or 0 for step in plan.steps if step.pause is not None]
+        return ReleaseForecast(
+            namespace=parsed.namespace,
+            name=parsed.name,
+            weights=plan.planned_weights,
+            pauses=sum(pauses),
+            comparisons=tuple(found),
+            notes=tuple(_notes(plan)),
+        )
+
+
+async def _observe(request: ReleaseRequest) -> Observation:
+    """Read what the release would find. Raises ApplicationError `Unavailable` or `Rejected`."""
+    target = Target(namespace=request.namespace, name=request.name)
+    try:
+        seen: Observation = await workflow.execute_activity(
+            Activity.OBSERVE,
+            ObserveRequest(target=target, rollout=request.resolved().rollout),
+            result_type=Observation,
+            task_queue=cluster_queue(request.cluster),
+            start_to_close_timeout=ATTEMPT_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            schedule_to_close_timeout=TIMEOUT,
+            retry_policy=RETRY,
+            summary="observe",
+        )
+    except ActivityError as error:
+        raise _failed(_cause(error, f"cluster {request.cluster}"), ErrorType.UNAVAILABLE) from error
+    if seen.failing:
+        raise _failed(seen.failing, ErrorType.REJECTED)
+    return seen
+
+
+def _failed(message: str, kind: ErrorType) -> ApplicationError:
+    return ApplicationError(message, type=kind, non_retryable=True)
+
+
+def _cause(error: ActivityError, of: str) -> str:
+    """Cause of a failed call; a timeout says nothing of it."""
+    if isinstance(error.cause, ActivityTimeoutError):
+        return f"no worker of {of} answered in time"
+    return cause_of(error)
+
+
+def _compared(plan: Plan) -> list[_Compared]:
+    """Metrics that compare, each once, however many gates measure it. Raises `InvalidSpec`."""
+    found: dict[str, _Compared] = {}
+    for gate, analysis in _analyses(plan):
+        try:
+            rules = RunRules.of(plan.analysis_spec(analysis))
+        except (SpecError, ManifestError) as error:
+            raise invalid(f"{gate}: {error}") from error
+        metrics = [rule for rule in rules.metrics if rule.compares]
+        for rule in metrics:
+            key = json.dumps([dict(rule.document), dict(rules.secrets), len(metrics)], sort_keys=True, default=dict)
+            found.setdefault(key, _Compared(rule, rules, len(metrics))).gates.append(gate)
+    return list(found.values())
+
+
+def _analyses(plan: Plan) -> Iterator[tuple[str, Document]]:
+    """The analysis blocks of a release below 100 %, by what people call them."""
+    if plan.background is not None:
+        yield "background analysis", plan.background
+    for index in range(len(plan.steps)):
+        if (analysis := plan.step_document(index).get("analysis")) is not None:
+            yield f"step {index + 1}", analysis
+
+
+async def _forecast(plan: Plan, compared: _Compared) -> ComparisonForecast:
+    """The forecast for one metric; without an answer of its source, the reason."""
+    rule = compared.rule
+    none = ComparisonForecast(metric=rule.name, gates=tuple(compared.gates), source=rule.source)
+    try:
+        started = await _begin(plan, compared)
+    except ActivityError as error:
+        refused = isinstance(error.cause, ApplicationError) and error.cause.type == ErrorType.REJECTED
+        return none.model_copy(update={"error": _cause(error, rule.source), "refused": refused})
+    seconds = min(started.forecast.seconds or started.wanted.max_wait, started.wanted.max_wait)
+    numbers = {
+        "wanted": started.wanted,
+        "forecast": started.forecast,
+        "readings": PACE.readings(seconds, len(plan.planned_weights)),
+        "queries": started.queries,
+        "notes": started.notes,
+    }
+    return none.model_copy(update=numbers)
+
+
+async def _begin(plan: Plan, compared: _Compared) -> ComparisonBegun:
+    """The same call as at the beginning of a comparison. Raises ActivityError."""
+    now, versions = workflow.now().timestamp(), plan.versions
+    if plan.is_stable:
+        versions = versions.model_copy(update={"canary": ANOTHER, "canary_version": ANOTHER})
+    target = CompareTarget(
+        namespace=plan.request.namespace,
+        run=plan.request.name,
+        metric=dict(compared.rule.document),
+        secret_args={name: dict(reference) for name, reference in compared.rules.secrets.items()},
+        **versions.model_dump(),
+    )
+    request = BeginComparison(
+        target=target, at=now, first_traffic=now, weights=plan.planned_weights, metrics=compared.number
+    )
+    started: ComparisonBegun = await workflow.execute_activity(
+        Activity(f"begin_comparison_{compared.rule.source}"),
+        request,
+        result_type=ComparisonBegun,
+        task_queue=metrics_queue(compared.rule.source),
+        start_to_close_timeout=ATTEMPT_TIMEOUT,
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
+        schedule_to_close_timeout=TIMEOUT,
+        retry_policy=RETRY,
+        summary=compared.rule.name,
+    )
+    return started
+
+
+def _notes(plan: Plan) -> Iterator[str]:
+    """Sentences on why this version takes no steps."""
+    if plan.is_first:
+        yield "no version was promoted yet: the first one has nothing to be compared with, and takes no steps"
+    elif plan.is_stable:
+        yield "this version is the stable one: the forecast is for another version in its place"
+    elif plan.is_rollback:
+        yield "this version was promoted within the rollbackWindow: it gets 100 % without steps"
