@@ -252,6 +252,15 @@ async def test_scalar_aggregators(api: DatadogApi, aggregator: str, value: float
     assert found == {"h": [value]}
 
 
+async def test_a_percentile_of_a_window_is_that_of_all_of_it(api: DatadogApi, telemetry: Steady) -> None:
+    telemetry.since = NOW - 20  # far less than a point of an hour's series
+    window = {"from": int(NOW - 3600) * 1000}
+    asked = {"q": canary("trace.http.request", "p99")}
+    found = columns(await post(api, "scalar", asked, ["q"], "percentile", **window))
+    assert found == {"q": [0.25]}
+    assert columns(await post(api, "scalar", asked, ["q"], "last", **window)) == {"q": []}
+
+
 @pytest.mark.parametrize(
     ("aggregator", "seconds"), [("p50", 0.25 * 50 / 99), ("p99", 0.25), ("avg", 0.125), ("max", 0.25 * 100 / 99)]
 )
