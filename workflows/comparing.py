@@ -16,10 +16,10 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.analysis.compare.judge import ALARM, judge
+    from tidegate.analysis.compare.judge import ALARM, judge_reading
     from tidegate.analysis.compare.measurement import RULING, metadata_of
-    from tidegate.analysis.compare.models import DecisionPoint, Judgement, Ruling, Weight
-    from tidegate.analysis.compare.state import read, weight_to_judge
+    from tidegate.analysis.compare.models import Judgement, Ruling, Weight
+    from tidegate.analysis.compare.state import weight_to_judge
     from tidegate.analysis.metric import MetricRules
     from tidegate.analysis.reading import Reading, Verdict
     from tidegate.analysis.rules import RunRules
@@ -43,7 +43,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.activity_calls import HEARTBEAT_TIMEOUT
     from workflows.failures import cause_of
     from workflows.interruptions import let_go
-    from workflows.measuring import ATTEMPT_TIMEOUT, MEASURE_TIMEOUT, ONCE, MeasureRetries
+    from workflows.measuring import ATTEMPT_TIMEOUT, ONCE, MeasureRetries
 
 AFTER_ERROR = timedelta(seconds=10)  # as every metric (argo-rollouts, DefaultErrorRetryInterval)
 _PHASES = {Ruling.ABORT: Phase.FAILED, Ruling.CLEAR: Phase.SUCCESSFUL, Ruling.UNDECIDED: Phase.INCONCLUSIVE}
@@ -71,11 +71,16 @@ class _OneComparison:
 
     def fold(self, baseline: ComparisonBegun, reading: CountReading, guidance: Guidance, first_traffic: float) -> None:
         """Fold one reading and judge by it."""
-        state, evidence = read(baseline.wanted, baseline.state, reading.rows, guidance.weights, reading.at)
-        weight = weight_to_judge(guidance.weights, reading.at, concludes=guidance.concludes)
-        point = DecisionPoint(now=reading.at, first_traffic=first_traffic, weight=weight, settle=state.table.settle)
+        state, self.judgement = judge_reading(
+            baseline.wanted,
+            baseline.state,
+            reading.rows,
+            guidance.weights,
+            reading.at,
+            first_traffic=first_traffic,
+            concludes=guidance.concludes,
+        )
         self.baseline = baseline.model_copy(update={"state": state})
-        self.judgement = judge(baseline.wanted, evidence, point)
 
 
 class Comparisons:
@@ -265,7 +270,7 @@ class Comparisons:
                     task_queue=metrics_queue(one.rule.source),
                     start_to_close_timeout=ATTEMPT_TIMEOUT,
                     heartbeat_timeout=HEARTBEAT_TIMEOUT,
-                    schedule_to_close_timeout=min(retries.time_left, MEASURE_TIMEOUT),
+                    schedule_to_close_timeout=retries.time_left,
                     retry_policy=ONCE,
                     # Reading changes nothing, and one that goes on for a minute is not worth a command.
                     cancellation_type=ActivityCancellationType.ABANDON,

@@ -21,19 +21,18 @@ from activities.secrets.store import NamedSecrets
 from activities.transport.errors import rate_limited, rejected, unavailable
 from activities.transport.http import TransportError
 from activities.transport.oauth2 import TokenError
-from tidegate.analysis.compare.judge import ALARM, judge
+from tidegate.analysis.compare.judge import ALARM, judge_reading
 from tidegate.analysis.compare.models import (
     BadEvent,
     Comparison,
     CountRow,
-    DecisionPoint,
     HourRow,
     Judgement,
 )
 from tidegate.analysis.compare.pace import PACE, Pace
 from tidegate.analysis.compare.provable import chosen_plus, provable
 from tidegate.analysis.compare.settings import ComparisonSettingsError, automatic_margins, comparison_of
-from tidegate.analysis.compare.state import ComparisonState, open_state, read, weight_to_judge
+from tidegate.analysis.compare.state import ComparisonState, open_state
 from tidegate.contract import (
     BeginComparison,
     CompareReadings,
@@ -168,7 +167,15 @@ class ComparisonRunner:
                 rows = _changed(state, counted.rows)
                 readings.append(CountReading(at=now, rows=rows))
                 notes |= dict.fromkeys(counted.notes)
-                state, judgement = _judged(request, state, rows, now)
+                state, judgement = judge_reading(
+                    request.wanted,
+                    state,
+                    rows,
+                    request.weights,
+                    now,
+                    first_traffic=request.first_traffic,
+                    concludes=request.concludes,
+                )
                 activity.heartbeat(state.table.final)
                 wait = self._wait(request, judgement, now)
                 if _says_something(request, judgement) or now + wait > ends:
@@ -242,19 +249,6 @@ def _with_margins(wanted: Comparison, plus: Mapping[str, float]) -> Comparison:
 def _changed(state: ComparisonState, rows: Sequence[CountRow]) -> tuple[CountRow, ...]:
     known = {row.start: row for row in state.table.rows}
     return tuple(row for row in rows if known.get(row.start) != row)
-
-
-def _judged(
-    request: CompareRequest, state: ComparisonState, rows: Sequence[CountRow], now: float
-) -> tuple[ComparisonState, Judgement]:
-    state, evidence = read(request.wanted, state, rows, request.weights, now)
-    point = DecisionPoint(
-        now=now,
-        first_traffic=request.first_traffic,
-        weight=weight_to_judge(request.weights, now, concludes=request.concludes),
-        settle=state.table.settle,
-    )
-    return state, judge(request.wanted, evidence, point)
 
 
 def _says_something(request: CompareRequest, judgement: Judgement) -> bool:

@@ -134,10 +134,10 @@ def has_comparison(spec: Mapping[str, Any]) -> bool:
 
 def without_comparisons(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return an AnalysisRun spec without the metrics that compare versions, and without rules for those alone."""
-    if not has_comparison(spec):
-        return dict(spec)
     run = decode_object(RunSpec, spec, _LABEL)
     kept = [index for index, metric in enumerate(run.metrics) if metric.provider.compare is None]
+    if len(kept) == len(run.metrics):
+        return dict(spec)
     names = [run.metrics[index].name for index in kept]
     changed: dict[str, Any] = {"metrics": [spec["metrics"][index] for index in kept]}
     for field, rules in (("dryRun", run.dry_run), ("measurementRetention", run.measurement_retention)):

@@ -14,11 +14,13 @@ from tidegate.analysis.compare.evidence import Evidence
 from tidegate.analysis.compare.models import (
     ERRORS,
     Comparison,
+    CountRow,
     DecisionPoint,
     EventNumbers,
     Judgement,
     OnUnfair,
     Ruling,
+    Weight,
 )
 from tidegate.analysis.compare.sentences import (
     given_up,
@@ -31,6 +33,7 @@ from tidegate.analysis.compare.sentences import (
     suspicion,
     unlike,
 )
+from tidegate.analysis.compare.state import ComparisonState, read, weight_to_judge
 from tidegate.analysis.compare.traffic import is_fair, share_answered
 
 GUARD_SHARE: Final = 0.10
@@ -66,6 +69,26 @@ def judge(wanted: Comparison, evidence: Evidence, point: DecisionPoint) -> Judge
         share=share_answered(evidence),
         seconds=evidence.seconds,
     )
+
+
+def judge_reading(
+    wanted: Comparison,
+    state: ComparisonState,
+    rows: Sequence[CountRow],
+    weights: Sequence[Weight],
+    now: float,
+    *,
+    first_traffic: float,
+    concludes: bool = False,
+) -> tuple[ComparisonState, Judgement]:
+    """Take up what was read at `now` (seconds since 1970) and judge by it; return the state to keep as well.
+
+    An activity calls this to know when to return, and the workflow calls it with the same rows to decide.
+    """
+    state, evidence = read(wanted, state, rows, weights, now)
+    weight = weight_to_judge(weights, now, concludes=concludes)
+    point = DecisionPoint(now=now, first_traffic=first_traffic, weight=weight, settle=state.table.settle)
+    return state, judge(wanted, evidence, point)
 
 
 def _numbers(wanted: Comparison, evidence: Evidence) -> list[EventNumbers]:
