@@ -1,4 +1,4 @@
-"""A cache of an API server's objects, fed by watches, as client-go's shared informers; who waits is told of changes.
+"""A cache of an API server's objects, fed by watches, as client-go's shared informers; waits end on changes.
 
 Each kind in each namespace in which something is looked at has one informer, from the first look until nobody has
 looked for a while. So a worker needs no more rights than in the namespaces in which it releases something.
@@ -65,17 +65,17 @@ class Informer:
 
     async def reach(self, version: int, seconds: float) -> bool:
         """Wait until all that was written up to then is here, for at most so long; whether it is."""
-        told = asyncio.Event()
-        self._reached[told] = None
+        reached = asyncio.Event()
+        self._reached[reached] = None
         try:
             async with asyncio.timeout(seconds):
                 while not self.has_reached(version):
-                    told.clear()
-                    await told.wait()
+                    reached.clear()
+                    await reached.wait()
         except TimeoutError:
             return False
         finally:
-            del self._reached[told]
+            del self._reached[reached]
         return True
 
     # --------------------------------------------------------------------------------------------------------- reading
@@ -138,8 +138,8 @@ class Informer:
 
     def _advance(self, version: str) -> None:
         self.version = version
-        for told in list(self._reached):
-            told.set()
+        for reached in list(self._reached):
+            reached.set()
 
     def is_wanted(self) -> bool:
         """Whether anybody reads."""
