@@ -42,6 +42,9 @@ def cluster(text: str) -> str:
 
 
 Name = Annotated[str, typer.Argument(help="Name of the Rollout.")]
+Images = Annotated[
+    list[str] | None, typer.Option(metavar="CONTAINER=IMAGE", help="Image to release; * means every container.")
+]
 RunName = Annotated[str, typer.Argument(help="Name of the analysis run, as the tree shows it.")]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", envvar="TIDEGATE_NAMESPACE", help="Kubernetes namespace.")]
 Cluster = Annotated[

@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import textwrap
 from collections.abc import Iterator
-from typing import Annotated
-
-import typer
 
 from tidegate.cli.actor import actor
 from tidegate.cli.exits import ExitCode
 from tidegate.cli.files import Files, GivenNamespace, checked, read
-from tidegate.cli.options import Cluster, Output, OutputOption, with_client
+from tidegate.cli.options import Cluster, Images, Output, OutputOption, with_client
 from tidegate.cli.output import document, print_json, stdout, terminal_width
 from tidegate.cli.requests import images_of, release_request
 from tidegate.client import TidegateClient, TidegateError
@@ -27,9 +24,7 @@ BESIDE_START = 10.0  # seconds; a release does not wait for it, a person who rea
 
 def plan(
     filename: Files,
-    image: Annotated[
-        list[str] | None, typer.Option(metavar="CONTAINER=IMAGE", help="Image to release; * means every container.")
-    ] = None,
+    image: Images = None,
     namespace: GivenNamespace = None,
     cluster: Cluster = "default",
     output: OutputOption = Output.TEXT,

@@ -14,7 +14,7 @@ import typer
 from tidegate.cli.actor import actor, source
 from tidegate.cli.exits import ExitCode
 from tidegate.cli.files import Files, GivenNamespace, checked, findings_of, read
-from tidegate.cli.options import By, Cluster, Output, OutputOption, Reason, Timeout, with_client
+from tidegate.cli.options import By, Cluster, Images, Output, OutputOption, Reason, Timeout, with_client
 from tidegate.cli.output import document, documents, print_json, stderr, stdout
 from tidegate.cli.plan import compares, forecast_beside
 from tidegate.cli.requests import images_of, release_request
@@ -44,9 +44,7 @@ def lint(filename: Files, output: OutputOption = Output.TEXT) -> int:
 
 def start(
     filename: Files,
-    image: Annotated[
-        list[str] | None, typer.Option(metavar="CONTAINER=IMAGE", help="Image to release; * means every container.")
-    ] = None,
+    image: Images = None,
     namespace: GivenNamespace = None,
     cluster: Cluster = "default",
     wait: Annotated[
