@@ -15,21 +15,13 @@ from temporalio.exceptions import ApplicationError
 from activities.metrics.comparison import ComparisonRunner, Counted, CountQuery, HourCounts
 from activities.metrics.provider import ConfigError
 from activities.secrets.store import NamedSecrets
+from tests.activities.outside import MemorySecrets
 from tests.unit.analysis.compare.traffic import EVENTS, RATES, bucket_row
 from tidegate.analysis.compare.models import HourRow, VersionCounts, Weight
 from tidegate.analysis.compare.state import weight_at
 from tidegate.contract import Activity, BeginComparison, CompareReadings, CompareRequest, ComparisonBegun, ErrorType
 
 START = datetime(2026, 11, 30, 12, 0, tzinfo=UTC).timestamp()
-
-
-class NoSecrets:
-    """An empty store."""
-
-    async def read(self, path: str) -> dict[str, str]:
-        raise AssertionError(f"nothing has to read {path}")
-
-    refresh = read
 
 
 class Counting:
@@ -44,8 +36,9 @@ class Counting:
         self.now = START
         self.begun: list[BeginComparison] = []
         self.read: list[CompareRequest] = []
-        self._draw = random.Random(1)
-        self._runner = ComparisonRunner("datadog", NamedSecrets(NoSecrets()), clock=lambda: self.now, sleep=self._sleep)
+        self._runner = ComparisonRunner(
+            "datadog", NamedSecrets(MemorySecrets()), clock=lambda: self.now, sleep=self._sleep
+        )
 
     @activity.defn(name=Activity.BEGIN_COMPARISON_DATADOG)
     async def begin(self, request: BeginComparison) -> ComparisonBegun:
