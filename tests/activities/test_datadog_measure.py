@@ -407,12 +407,13 @@ LIMIT = {"limit": {"name": "team", "key": "limit"}}
     ],
 )
 async def test_a_condition_with_a_secret_is_judged_here(condition: dict[str, str], phase: str, reason: str) -> None:
+    secret = "4711471147114711"
     async with Script().then(200, columns([7])) as server:
-        judged = await measure_scoped(server, {"limit": "4711"}, LIMIT, {**metric("m", query="q"), **condition})
+        judged = await measure_scoped(server, {"limit": secret}, LIMIT, {**metric("m", query="q"), **condition})
     assert judged.verdict is not None
     assert judged.verdict.phase == phase
     assert judged.verdict.reason.startswith(reason)
-    assert "4711" not in judged.model_dump_json()
+    assert secret not in judged.model_dump_json()
 
 
 async def test_a_condition_without_a_secret_is_left_to_the_run() -> None:
