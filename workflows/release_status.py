@@ -33,12 +33,14 @@ with workflow.unsafe.imports_passed_through():
         ReleaseStatus,
         ReplicaCounts,
         RolloutObject,
+        Signal,
         StatusReport,
         StepState,
         StepStatus,
         TrafficState,
         WeightStatus,
     )
+    from tidegate.manifests.decode import nearest
     from tidegate.manifests.plain_text import harmless
     from workflows.effective_weights import EffectiveWeights
     from workflows.follow_up_events import report_of
@@ -47,7 +49,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.waits import NamedWaits
 
 MAX_REQUESTS = 20
-AN_OPERATOR = "an operator: tidegate promote, or tidegate abort"
+MAX_WARNINGS = 50
+MAX_NAME = 80  # characters of a signal's name that are shown
+OPERATOR_SIGNALS = tuple(each.value for each in (Signal.PROMOTE, Signal.ABORT, Signal.PAUSE, Signal.RESUME))
 
 
 class ReleaseState:
@@ -82,6 +86,17 @@ class ReleaseState:
     def event(self, reason: str, message: str, *, warning: bool = False, analysis: str = "") -> None:
         """Record an event and publish it; `analysis` names the analysis run that it is about."""
         self.publication.event(reason, message, warning=warning, analysis=analysis)
+
+    def unknown_signal(self, name: str) -> None:
+        """Record a signal of an unknown name: the sender was told of a success."""
+        shown = name[:MAX_NAME]
+        meant = nearest(shown, OPERATOR_SIGNALS)
+        hint = f"did you mean {meant}?" if meant else f"known are {', '.join(OPERATOR_SIGNALS)}"
+        text = f"signal {shown!r} is not known, and nothing was done: {hint}"
+        self.event("UnknownSignal", text, warning=True)
+        if text not in self._status.warnings and len(self._status.warnings) < MAX_WARNINGS:
+            self._record.set(warnings=(*self._status.warnings, text))
+        self.publication.show_details()
 
     # ---------------------------------------------------------------------------------------------------------- begin
 
@@ -269,7 +284,7 @@ class ReleaseState:
             self.external_editor = edit.manager or "somebody"
             self.event("ForeignWeights", f"{edit.virtual_service} {edit.route}: {edit.what}{who}", warning=True)
         if seen.traffic is not None:
-            self.routed(seen.traffic, f"step {self._status.step_index}")
+            self.routed(seen.traffic, f"step {self._status.step_number}")
         self.publication.published(seen, report, self._version)
 
     def replica_sets(self, sets: tuple[ReplicaSetState, ...], replicas: int) -> None:

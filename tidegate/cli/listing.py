@@ -40,10 +40,11 @@ _TITLES = (
     "DESIRED",
     "UP-TO-DATE",
     "AVAILABLE",
+    "IMAGES",
 )
 _RUN_TITLES = ("NAME", "STATUS", "MEASUREMENTS", "AGE", "RELEASE")
 # Left out where the terminal is narrow, the first one first; `get rollout` shows them.
-_SPARE = ("STRATEGY", "UP-TO-DATE", "AVAILABLE", "DESIRED")
+_SPARE = ("STRATEGY", "UP-TO-DATE", "AVAILABLE", "DESIRED", "READY", "IMAGES")
 _ROLLOUTS, _RUNS = ("rollouts", "rollout", "ro"), ("analysisruns", "analysisrun", "ar")
 # Temporal's word for a run's end, where the release itself cannot be asked.
 _PHASES = {"Running": "Progressing", "Completed": "Healthy"}
@@ -114,13 +115,14 @@ def _full(status: ReleaseStatus) -> Sequence[str | Text]:
         str(counts.desired),
         str(counts.updated),
         str(counts.available),
+        ",".join(status.images.values()) or "-",
     )
 
 
 def _known(summary: ReleaseSummary) -> Sequence[str | Text]:
     phase = summary.phase or _PHASES.get(summary.state, "Degraded")
     weight = str(summary.weight) if summary.weight is not None else "-"
-    return ("Canary", marked(phase), "-", weight, "-", "-", "-", "-")
+    return ("Canary", marked(phase), "-", weight, "-", "-", "-", "-", "-")
 
 
 def run_table(

@@ -15,11 +15,12 @@ from tidegate.cli.actor import actor, source
 from tidegate.cli.exits import ExitCode
 from tidegate.cli.files import Files, GivenNamespace, checked, findings_of, read
 from tidegate.cli.options import By, Cluster, Images, Output, OutputOption, Reason, Timeout, with_client
+from tidegate.cli.outcome import outcome_line
 from tidegate.cli.output import document, documents, print_json, stderr, stdout
 from tidegate.cli.plan import compares, forecast_beside
 from tidegate.cli.requests import images_of, release_request
 from tidegate.cli.watch import follow_release, print_changes
-from tidegate.client import ReleaseError, ReleaseHandle, TidegateClient
+from tidegate.client import HeldError, ReleaseError, ReleaseHandle, SupersededError, TidegateClient
 from tidegate.client.gateway import Releases, open_gateway
 from tidegate.contract import Accepted, ReleaseRequest, ReleaseResult, Source
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
@@ -127,9 +128,15 @@ async def _release(
         return
     try:
         result = await _end(client, handle, timeout)
-    except ReleaseError as error:
-        if error.result is not None and output is Output.JSON:
-            print_json(document(error.result))
+    except (ReleaseError, HeldError) as error:
+        ended = error.result if isinstance(error, ReleaseError) else None
+        if ended is not None and output is Output.JSON:
+            print_json(document(ended))
+        status = ended.status if ended is not None else None
+        if isinstance(error, HeldError):
+            status = await client.status(handle.rollout, run_id=handle.run_id)
+        if status is not None and not isinstance(error, SupersededError):
+            error.message, error.remedy = outcome_line(status, os.environ.get("TIDEGATE_TEMPORAL_UI", "")), ""
         raise
     if output is Output.JSON:
         print_json(document(result))

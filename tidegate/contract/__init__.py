@@ -45,7 +45,7 @@ from tidegate.contract.follow_up import (
 )
 from tidegate.contract.jobs import JOB_NAME, JOB_NAMESPACE, EndJobs, Owner, job_name
 from tidegate.contract.let_go import LeftAlone, LetGo
-from tidegate.contract.messages import Accepted, Message, ObjectField, parse_message
+from tidegate.contract.messages import Accepted, Message, ObjectField, parse_message, signal_of
 from tidegate.contract.names import (
     ABORT_PRIORITY,
     ANALYSIS_WORKFLOW,
@@ -283,6 +283,7 @@ __all__ = [
     "render",
     "rollback_id",
     "rollout_id",
+    "signal_of",
     "writers_of",
     "written_at",
 ]

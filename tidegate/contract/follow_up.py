@@ -127,6 +127,7 @@ class IncidentRequest(Payload):
 
     correlation_id: str  # (rollout, revision, run, event)
     short_description: str
+    summary: str = ""  # first lines of the description: what happened, why, what it cost, the state now, what to do
     description: str
     facts: Facts = Facts()
     fields: dict[str, str] = Field(default_factory=dict)  # column -> template, from the Rollout's annotations

@@ -2,7 +2,7 @@
 
 from tidegate.report.analysis_run_object import analysis_run_object, analysis_run_spec, analysis_run_status
 from tidegate.report.comparisons import comparisons, traffic_seen
-from tidegate.report.explain import explain, explain_run
+from tidegate.report.explain import explain, explain_run, reason_of
 from tidegate.report.explanation_models import Explanation, GateExplanation, MetricExplanation, TimelineEntry
 from tidegate.report.forecast import forecast_sentences, forecast_view
 from tidegate.report.kubernetes_events import joined, kubernetes_event
@@ -31,6 +31,7 @@ __all__ = [
     "notifications_for",
     "pause_conditions",
     "read_subscriptions",
+    "reason_of",
     "rollout_status",
     "traffic_seen",
 ]
