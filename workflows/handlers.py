@@ -31,10 +31,13 @@ with workflow.unsafe.imports_passed_through():
         parse_message,
         signal_of,
     )
+    from tidegate.manifests.decode import nearest
     from workflows.admission import check_rollout, parse_request, read_manifest
     from workflows.release_status import ReleaseState
 
 
+MAX_NAME = 80  # characters of a signal's name that are shown
+OPERATOR_SIGNALS = tuple(each.value for each in (Signal.PROMOTE, Signal.ABORT, Signal.PAUSE, Signal.RESUME))
 GIVES_WAY = "a newer version takes over: promote that one"
 ANOTHER = "another version is under way than the one that was to be promoted: look at it, and promote that one"
 OVERRULED = "this release is being aborted, which overrules it"
@@ -109,7 +112,7 @@ class MessageHandlers:
         """Take a signal by the name that a person meant; an unknown one is a warning where people look."""
         meant, full = signal_of(name)
         if meant is None:
-            self.state.unknown_signal(name)
+            self._unknown(name)
             return
         message = parse_message(_read(arguments))
         if meant is Signal.PROMOTE:
@@ -120,6 +123,15 @@ class MessageHandlers:
             self._pause(message)
         else:
             self._resume(message)
+
+    def _unknown(self, name: str) -> None:
+        """Record a signal of an unknown name: Temporal told its sender of a success."""
+        shown = name[:MAX_NAME]
+        meant = nearest(shown, OPERATOR_SIGNALS)
+        hint = f"did you mean {meant}?" if meant else f"known are {', '.join(OPERATOR_SIGNALS)}"
+        text = f"signal {shown!r} is not known, and nothing was done: {hint}"
+        self.state.event("UnknownSignal", text, warning=True)
+        self.state.warn(text)
 
     # ------------------------------------------------------------------------------------------------------- updates
 

@@ -33,14 +33,12 @@ with workflow.unsafe.imports_passed_through():
         ReleaseStatus,
         ReplicaCounts,
         RolloutObject,
-        Signal,
         StatusReport,
         StepState,
         StepStatus,
         TrafficState,
         WeightStatus,
     )
-    from tidegate.manifests.decode import nearest
     from tidegate.manifests.plain_text import harmless
     from workflows.effective_weights import EffectiveWeights
     from workflows.follow_up_events import report_of
@@ -50,8 +48,6 @@ with workflow.unsafe.imports_passed_through():
 
 MAX_REQUESTS = 20
 MAX_WARNINGS = 50
-MAX_NAME = 80  # characters of a signal's name that are shown
-OPERATOR_SIGNALS = tuple(each.value for each in (Signal.PROMOTE, Signal.ABORT, Signal.PAUSE, Signal.RESUME))
 
 
 class ReleaseState:
@@ -87,13 +83,8 @@ class ReleaseState:
         """Record an event and publish it; `analysis` names the analysis run that it is about."""
         self.publication.event(reason, message, warning=warning, analysis=analysis)
 
-    def unknown_signal(self, name: str) -> None:
-        """Record a signal of an unknown name: the sender was told of a success."""
-        shown = name[:MAX_NAME]
-        meant = nearest(shown, OPERATOR_SIGNALS)
-        hint = f"did you mean {meant}?" if meant else f"known are {', '.join(OPERATOR_SIGNALS)}"
-        text = f"signal {shown!r} is not known, and nothing was done: {hint}"
-        self.event("UnknownSignal", text, warning=True)
+    def warn(self, text: str) -> None:
+        """Keep a warning beside those of the manifest, once."""
         if text not in self._status.warnings and len(self._status.warnings) < MAX_WARNINGS:
             self._record.set(warnings=(*self._status.warnings, text))
         self.publication.show_details()

@@ -165,7 +165,9 @@ class ServiceNow:
         columns = columns_of(templates, request.fields, settings.allowed_fields, request.facts)
         found = links(request.facts, request.graphs, settings.temporal_ui, settings.graph_url)
         first = [request.summary, ""] if request.summary else []
-        description = "\n".join([*first, *columns.complaints, *found, "", request.description])
+        links_and_complaints = [*columns.complaints, *found]
+        blank = [""] if links_and_complaints else []
+        description = "\n".join([*first, *links_and_complaints, *blank, request.description])
         body = {
             "short_description": cut(request.short_description, MAX_SHORT_DESCRIPTION),
             "description": cut(description, MAX_DESCRIPTION),

@@ -40,15 +40,16 @@ _TITLES = (
     "DESIRED",
     "UP-TO-DATE",
     "AVAILABLE",
-    "IMAGES",
+    "VERSION",
 )
 _RUN_TITLES = ("NAME", "STATUS", "MEASUREMENTS", "AGE", "RELEASE")
 # Left out where the terminal is narrow, the first one first; `get rollout` shows them.
-_SPARE = ("STRATEGY", "UP-TO-DATE", "AVAILABLE", "DESIRED", "READY", "IMAGES")
+_SPARE = ("STRATEGY", "UP-TO-DATE", "AVAILABLE", "DESIRED")
 _ROLLOUTS, _RUNS = ("rollouts", "rollout", "ro"), ("analysisruns", "analysisrun", "ar")
 # Temporal's word for a run's end, where the release itself cannot be asked.
 _PHASES = {"Running": "Progressing", "Completed": "Healthy"}
 _QUESTIONS_AT_ONCE = 8
+_DIGEST_SHOWN = len("sha256:") + 12
 
 Summary = TypeVar("Summary")
 Status = TypeVar("Status")
@@ -115,8 +116,16 @@ def _full(status: ReleaseStatus) -> Sequence[str | Text]:
         str(counts.desired),
         str(counts.updated),
         str(counts.available),
-        ",".join(status.images.values()) or "-",
+        ",".join(map(tag_of, status.images.values())) or "-",
     )
+
+
+def tag_of(image: str) -> str:
+    """Tag of an image, or the beginning of its digest; its name where it has neither."""
+    name, _, digest = image.partition("@")
+    if digest:
+        return digest[:_DIGEST_SHOWN]
+    return name.rpartition("/")[2].rpartition(":")[2]
 
 
 def _known(summary: ReleaseSummary) -> Sequence[str | Text]:

@@ -18,13 +18,15 @@ from tidegate.cli.options import (
     Output,
     OutputOption,
     Reason,
-    duration,
+    Timeout,
     rollout_ref,
     with_client,
 )
 from tidegate.cli.output import document, print_json, stdout
 from tidegate.client import RolloutRef, TidegateClient
 from tidegate.contract import Accepted
+
+RESTORE_TIMEOUT = timedelta(minutes=2)  # after that the command tells what is in the way; the abort goes on
 
 
 class ReleaseCommand(Protocol):
@@ -61,16 +63,15 @@ def abort(
     namespace: Namespace = "default",
     cluster: Cluster = "default",
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until the traffic is back.")] = False,
-    timeout: Annotated[
-        timedelta, typer.Option(parser=duration, metavar="DURATION", show_default="2m", help="How long to wait for it.")
-    ] = timedelta(minutes=2),
+    timeout: Timeout = None,
     by: By = "",
     reason: Reason = "",
     output: OutputOption = Output.TEXT,
 ) -> int:
     """Put all traffic back on the stable version and end the release; wait until the traffic is back.
 
-    Exit codes: 0 the traffic is back, 4 asked and not done yet, 6 it could not be put back.
+    It waits for 2 minutes by default; the abort itself goes on. Exit codes: 0 the traffic is back, 4 asked and not done
+    yet, 6 it could not be put back.
     """
     rollout = rollout_ref(name, namespace, cluster)
 
@@ -78,7 +79,7 @@ def abort(
         accepted = await client.abort(rollout, by=by or actor(), reason=reason)
         if no_wait or not accepted.taken:
             return accepted
-        status = await client.until_restored(rollout, accepted.run_id, timeout=timeout)
+        status = await client.until_restored(rollout, accepted.run_id, timeout=timeout or RESTORE_TIMEOUT)
         text = f"{accepted.message}; {status.actual_weight} % of the traffic is on the canary"
         return accepted.model_copy(update={"message": text})
 

@@ -291,9 +291,10 @@ class TidegateClient(Starts, AnalysisRuns, Claims, Forecasts, Rollbacks, StuckRu
         except TimeoutError as error:
             raise _not_restored(rollout, timeout, known) from error
         traffic = [each for each in known.compensations if each.name is Compensation.TRAFFIC]
-        if detail := next((each.detail for each in traffic if each.state is CompensationState.FAILED), ""):
+        failed = next((each for each in traffic if each.state is CompensationState.FAILED), None)
+        if failed is not None:
             raise CompensationError(
-                f"{rollout.workflow_id}: the traffic could not be put back: {detail}",
+                f"{rollout.workflow_id}: the traffic could not be put back: {failed.detail}",
                 "set the weights of the routes by hand, as docs/after-an-abort.md says",
             )
         return known

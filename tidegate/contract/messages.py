@@ -33,7 +33,7 @@ class Message(Payload):
 
 
 _OF_OPERATORS: Final = (Signal.PROMOTE, Signal.ABORT, Signal.PAUSE, Signal.RESUME)
-_WORDS: Final = {
+_MEANT: Final = {
     **{each.value: each for each in _OF_OPERATORS},
     "skip": Signal.PROMOTE,
     "rollback": Signal.ABORT,
@@ -50,10 +50,10 @@ def signal_of(name: str) -> tuple[Signal | None, bool]:
 
     Case, spaces around it, and `_` in place of `-` do not matter.
     """
-    word = "-".join(name.strip().lower().replace("_", "-").split())
-    if word.replace("-", "") in ("promotefull", "fullpromote"):
+    command = "-".join(name.strip().lower().replace("_", "-").split())
+    if command.replace("-", "") in ("promotefull", "fullpromote"):
         return Signal.PROMOTE, True
-    return _WORDS.get(word), False
+    return _MEANT.get(command), False
 
 
 class Accepted(Payload):

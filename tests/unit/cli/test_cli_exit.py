@@ -23,5 +23,5 @@ async def test_a_command_that_reaches_nobody_ends_with_its_code() -> None:
         return process.returncode, said.decode()
 
     answers = await asyncio.gather(*(ended() for _ in range(AT_ONCE)))
-    assert [code for code, _ in answers] == [1] * AT_ONCE
+    assert [code for code, _ in answers] == [8] * AT_ONCE
     assert all("does not answer" in said for _, said in answers), answers

@@ -27,8 +27,9 @@ from tidegate.client import (
     StoppedError,
     SupersededError,
     TidegateError,
+    UnreachableError,
 )
-from tidegate.contract import CompensationStatus, Event, ReleaseStatus, Waiting
+from tidegate.contract import CompensationStatus, Event, Message, ReleaseStatus, Waiting
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -101,7 +102,7 @@ async def test_on_a_terminal_the_last_block_stays_whole_however_tall_it_is() -> 
     assert out.getvalue().endswith("".join(f"line {number}\n" for number in range(30)))
 
 
-WAITING = Waiting(what="a pause", since=START, who="promote")
+WAITING = Waiting(what="a pause", since=START, who="promote", only_operator=True)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +115,14 @@ WAITING = Waiting(what="a pause", since=START, who="promote")
         (release(phase="Paused", waiting=WAITING), ExitCode.HELD),
         (release(waiting=WAITING), ExitCode.STILL_RUNNING),  # an analysis, which ends by itself
         (release(phase="Paused", waiting=WAITING.model_copy(update={"until": START})), ExitCode.STILL_RUNNING),
+        (
+            release(
+                phase="Paused",
+                manual_pause=Message(by="ana"),
+                waiting=WAITING.model_copy(update={"until": START}),
+            ),
+            ExitCode.HELD,
+        ),
         (
             release(
                 phase="Degraded",
@@ -142,7 +151,8 @@ def test_exit_code_of_a_release_as_it_stands(status: ReleaseStatus, code: ExitCo
         (CompensationError("x"), 6),
         (StoppedError("x"), 6),
         (ConfigurationError("x"), 64),
-        (NoSuchReleaseError("x"), 1),
+        (NoSuchReleaseError("x"), 7),
+        (UnreachableError("x"), 8),
         (TidegateError("x"), 1),
     ],
 )
