@@ -15,9 +15,9 @@ import structlog
 from pydantic import BaseModel, ConfigDict
 from temporalio import activity
 
+from activities.charts import draw
 from activities.secrets.store import Secrets
 from activities.servicenow.changes import Changes
-from activities.servicenow.charts import draw
 from activities.servicenow.fields import INCIDENT_DEFAULTS, ServiceNowSettings, columns_of, cut, links
 from activities.servicenow.session import SYSTEM, Body, Session
 from activities.servicenow.tables import (

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from activities.servicenow.charts import MAX_CURVES, draw
+from activities.charts import MAX_CURVES, draw
 from tidegate.analysis.status import Phase
 from tidegate.contract import Chart, Curve, Limit, LimitKind, Point
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from tidegate.client import RolloutRef
 from tidegate.contract import CompensationState, ReleaseStatus
-from tidegate.report import explain
+from tidegate.report import command_for, explain
 
 
 def outcome_line(status: ReleaseStatus, temporal_ui: str = "") -> str:
@@ -22,15 +22,9 @@ def outcome_line(status: ReleaseStatus, temporal_ui: str = "") -> str:
 
 def next_command(status: ReleaseStatus) -> str:
     """The command that helps in this state."""
-    where = f"{status.name} -n {status.namespace}"
-    if status.cluster != "default":
-        where += f" --cluster {status.cluster}"
     if status.is_refused:
         return "mend what is refused, and start again"
-    if status.held and status.waiting is not None:
-        command = "resume" if status.manual_pause is not None else "promote"
-        return f"tidegate {command} {where}, or tidegate abort {where}"
-    return f"tidegate explain {where}, then start a mended version"
+    return command_for(status) + ("" if status.held else ", then start a mended version")
 
 
 def _failed(status: ReleaseStatus) -> Iterator[str]:

@@ -7,7 +7,7 @@ from tidegate.report.explanation_models import Explanation, GateExplanation, Met
 from tidegate.report.forecast import forecast_sentences, forecast_view
 from tidegate.report.kubernetes_events import joined, kubernetes_event
 from tidegate.report.markdown import analysis_details, details
-from tidegate.report.notifications import Subscriptions, notifications_for, read_subscriptions
+from tidegate.report.notifications import Subscriptions, command_for, notifications_for, read_subscriptions
 from tidegate.report.rollout_status import pause_conditions, rollout_status
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "analysis_run_object",
     "analysis_run_spec",
     "analysis_run_status",
+    "command_for",
     "comparisons",
     "details",
     "explain",
