@@ -183,6 +183,7 @@ def _labelled(rollout: dict[str, Any], tag: str) -> dict[str, Any]:
 async def run_demo(scenarios: Sequence[Scenario], *, keep: bool, report: Path, console: Console) -> bool:
     """Run the scenarios in a new world, print and write the account; returns whether each came to what it had to."""
     began = time.monotonic()
+    console.print("the embedded world starts: Temporal, Envoy, OpenBao, a worker and the APIs around them")
     async with open_world() as world:
         await world.start_worker()
         started = time.monotonic() - began

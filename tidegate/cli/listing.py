@@ -29,6 +29,7 @@ from tidegate.client import (
     TidegateError,
 )
 from tidegate.contract import ReleaseStatus
+from tidegate.manifests.images import tag_of
 
 _TITLES = (
     "NAME",
@@ -116,16 +117,14 @@ def _full(status: ReleaseStatus) -> Sequence[str | Text]:
         str(counts.desired),
         str(counts.updated),
         str(counts.available),
-        ",".join(map(tag_of, status.images.values())) or "-",
+        ",".join(map(_short, status.images.values())) or "-",
     )
 
 
-def tag_of(image: str) -> str:
+def _short(image: str) -> str:
     """Tag of an image, or the beginning of its digest; its name where it has neither."""
     name, _, digest = image.partition("@")
-    if digest:
-        return digest[:_DIGEST_SHOWN]
-    return name.rpartition("/")[2].rpartition(":")[2]
+    return tag_of(image) or digest[:_DIGEST_SHOWN] or name.rpartition("/")[2]
 
 
 def _known(summary: ReleaseSummary) -> Sequence[str | Text]:

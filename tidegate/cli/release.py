@@ -24,7 +24,7 @@ from tidegate.client import HeldError, ReleaseError, ReleaseHandle, SupersededEr
 from tidegate.client.gateway import Releases, open_gateway
 from tidegate.contract import Accepted, ReleaseRequest, ReleaseResult, Source
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
-from tidegate.manifests.images import apply_images
+from tidegate.manifests.images import apply_images, version_changes
 
 
 def lint(filename: Files, output: OutputOption = Output.TEXT) -> int:
@@ -64,7 +64,9 @@ def start(
 ) -> int:
     """Release what the manifests say. The same call twice is one release; after a failed release it is a retry."""
     images, manifests = images_of(image or []), read(filename)
-    manifests = checked(apply_images(manifests, images) if images else manifests)
+    before, manifests = manifests, checked(apply_images(manifests, images) if images else manifests)
+    for change in version_changes(before, manifests) if images else ():
+        stderr().print(change)
     job = source()
     request = release_request(
         manifests,
