@@ -24,7 +24,7 @@ def next_command(status: ReleaseStatus) -> str:
     """The command that helps in this state."""
     if status.is_refused:
         return "mend what is refused, and start again"
-    return command_for(status) + ("" if status.held else ", then start a mended version")
+    return command_for(status, aborted=not status.held) + ("" if status.held else ", then start a mended version")
 
 
 def _failed(status: ReleaseStatus) -> Iterator[str]:
