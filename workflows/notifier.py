@@ -30,8 +30,8 @@ class Notifier:
         return self._subscriptions.warnings
 
     def _notify(self, event: Event, number: int) -> None:
-        told = notifications_for(event, self._subscriptions, self._state.status(), number=number)
-        self._follow_ups.notify(number, [self._threaded(each) for each in told])
+        notifications = notifications_for(event, self._subscriptions, self._state.status(), number=number)
+        self._follow_ups.notify(number, [self._threaded(each) for each in notifications])
 
     def _threaded(self, notification: Notification) -> Notification:
         """Mark the first notification of a version for its recipient: the others answer to it."""

@@ -190,12 +190,12 @@ class Slack:
         try:
             if repeated and await self._has_chart(access, where, thread):
                 return
-            picture = await asyncio.to_thread(draw, chart)
-            query = {"filename": CHART, "length": str(len(picture))}
+            png = await asyncio.to_thread(draw, chart)
+            query = {"filename": CHART, "length": str(len(png))}
             slot = await self._call(access, "files.getUploadURLExternal", query=query)
             url, file = str(slot.get("upload_url", "")), str(slot.get("file_id", ""))
             headers = {"Content-Type": "application/octet-stream"}
-            answer = await self._exchange(access, "POST", url, headers, None, picture)
+            answer = await self._exchange(access, "POST", url, headers, None, png)
             if answer.status != 200:
                 raise self._failure(access, "upload of the chart", answer)
             body = {"files": [{"id": file, "title": CHART}], "channel_id": where, "thread_ts": thread}

@@ -88,11 +88,10 @@ def test_graphs_show_the_queries_of_what_failed_and_some_time_around() -> None:
 def test_a_query_of_several_lines_is_one_link_and_no_line_is_lost() -> None:
     lines = "sum:trace.http.request.errors{service:checkout,\n  hash:abc}.as_count()"
     named = f"errors / hits\nerrors: {lines}\nhits: sum:hits{{service:checkout,\n  hash:abc}}"
-    templates = [
-        {"spec": {"metrics": [{"name": "ratio", "provider": {"datadog": {"queries": dict(errors="", hits="")}}}]}}
-    ]
+    queries = {"errors": "", "hits": ""}
+    template = {"spec": {"metrics": [{"name": "ratio", "provider": {"datadog": {"queries": queries}}}]}}
     plan = planned()
-    plan = replace(plan, request=plan.request.model_copy(update={"templates": (*plan.request.templates, *templates)}))
+    plan = replace(plan, templates=(*plan.templates, template))
     readings = {"error-rate": lines, "ratio": named}
     metrics = [
         metric(measured(2, "1", Phase.FAILED).model_copy(update={"query": query}), name=name, phase=Phase.FAILED)
@@ -113,8 +112,8 @@ def test_the_first_lines_of_an_incident_tell_what_why_cost_state_and_remedy() ->
         f"Why: {reason}",
         "Cost: up to 10 % of the requests went to it, for 3m6s (12:01:00 to 12:04:06 UTC)",
         "Now: all traffic is on the stable version; the aborted version's pods go",
-        "What to do: nothing for the traffic; look at why with tidegate explain checkout -n payments, mend the version, "
-        "and start a new release",
+        "What to do: nothing for the traffic; look at why with tidegate explain checkout -n payments, mend the "
+        "version, and start a new release",
     ]
 
 

@@ -72,8 +72,8 @@ def _versions(document: Document) -> list[tuple[Path, str, str]]:
         env = container.get("env")
         for index, variable in enumerate(env if isinstance(env, list) else []):
             if isinstance(variable, dict) and variable.get("name") == VERSION_VARIABLE:
-                place: Path = (*path, "env", index, "value")
-                found.append((place, VERSION_VARIABLE, _text(variable.get("value"))))
+                at: Path = (*path, "env", index, "value")
+                found.append((at, VERSION_VARIABLE, _text(variable.get("value"))))
     return found
 
 
