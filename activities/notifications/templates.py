@@ -38,7 +38,7 @@ _DEFAULTS: Final[Mapping[str, str]] = {
     "on-rollout-paused": f"{_WHERE}: {_MESSAGE} at {_WEIGHT}{_RUN}",
     "on-rollout-aborted": f"{_WHERE}: {_MESSAGE}; {_IMAGES} had {_WEIGHT}, and traffic goes back to stable{_RUN}",
     "on-rollout-completed": f"{_WHERE}: {_MESSAGE}: {_IMAGES}{_RUN}",
-    "on-incident-opened": f"{_WHERE}: {_MESSAGE} (revision {_REVISION}: {_IMAGES}){_RUN}",
+    "on-incident-opened": f"{_WHERE}: {_MESSAGE} (revision {_REVISION}, {_IMAGES}){_RUN}",
 }
 _ANY = f"{_WHERE}: {_MESSAGE}{_RUN}"
 
