@@ -18,7 +18,7 @@ from temporalio.workflow import ActivityCancellationType
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.compare.judge import ALARM, judge_reading
     from tidegate.analysis.compare.measurement import RULING, metadata_of
-    from tidegate.analysis.compare.models import Judgement, Ruling, Weight
+    from tidegate.analysis.compare.models import Comparison, Judgement, Ruling, Weight
     from tidegate.analysis.compare.state import weight_to_judge
     from tidegate.analysis.metric import MetricRules
     from tidegate.analysis.reading import Reading, Verdict
@@ -181,7 +181,7 @@ class Comparisons:
         for each in read_so_far.readings:
             one.fold(one.baseline, each, guidance, self._first_traffic)
         if one.judgement is not None and read_so_far.readings:
-            self._judged(one, started, read_so_far, one.judgement)
+            self._judged(one, started, read_so_far, one.judgement, one.baseline.wanted)
 
     async def _begin(self, one: _OneComparison, started: datetime) -> ComparisonBegun:
         """Read the hour before. Versions that cannot be compared are Inconclusive: asking again cannot help."""
@@ -218,14 +218,21 @@ class Comparisons:
         )
         return await self._call(one, Activity(f"compare_{one.rule.source}"), request, CompareReadings)
 
-    def _judged(self, one: _OneComparison, started: datetime, answered: CompareReadings, judgement: Judgement) -> None:
+    def _judged(
+        self,
+        one: _OneComparison,
+        started: datetime,
+        answered: CompareReadings,
+        judgement: Judgement,
+        wanted: Comparison,
+    ) -> None:
         ruling, at = judgement.ruling, answered.readings[-1].at
         decides = ruling is Ruling.ABORT or (ruling is not Ruling.WAIT and self._ends_when_decided)
         weight = weight_to_judge(self._guidance.weights, at)
         reading: dict[str, Any] = {
             "value": judgement.sentence,
             "notes": answered.notes,
-            "metadata": metadata_of(judgement, weight),
+            "metadata": metadata_of(judgement, weight, wanted.false_promotion),
         }
         if decides:
             reading["verdict"] = Verdict(phase=_PHASES[ruling], message=judgement.sentence, reason=judgement.sentence)
