@@ -134,7 +134,8 @@ class Demo:
         if console is None:
             return await self._ended(handle)
         ended: asyncio.Future[ReleaseStatus] = asyncio.get_running_loop().create_future()
-        watching = asyncio.create_task(watch_release(console, self._frames(handle, ended)))
+        frames = follow(self._client, handle.rollout, run_id=handle.run_id, pods=has_screen(console))
+        watching = asyncio.create_task(watch_release(console, until_end(frames, ended)))
         try:
             status, outcome = await self._ended(handle)
             ended.set_result(status)
@@ -143,14 +144,6 @@ class Demo:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
         return status, outcome
-
-    async def _frames(
-        self, handle: ReleaseHandle, ended: asyncio.Future[ReleaseStatus]
-    ) -> AsyncIterator[Frame[ReleaseStatus]]:
-        """Yield the frames of a release; the last one has the status that its result holds."""
-        async for frame in follow(self._client, handle.rollout, run_id=handle.run_id, pods=has_screen(self._console)):
-            yield frame
-        yield Frame(await ended)
 
     async def _load(self, service: str, rate: float) -> None:
         """Send so many requests a second from now on, or what a slow machine sends, and answers, in time."""
@@ -168,6 +161,15 @@ class Demo:
                 raise
             result = error.result
         return result.status, result.outcome
+
+
+async def until_end(
+    frames: AsyncIterator[Frame[ReleaseStatus]], ended: asyncio.Future[ReleaseStatus]
+) -> AsyncIterator[Frame[ReleaseStatus]]:
+    """Yield the frames of a release, and one more with the status that its result holds."""
+    async for frame in frames:
+        yield frame
+    yield Frame(await ended)
 
 
 def network_of(manifests: Manifests) -> list[dict[str, Any]]:

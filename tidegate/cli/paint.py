@@ -12,7 +12,7 @@ from rich.text import Text
 _HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
 # A terminal that knows this mode shows what is between them at once; any other ignores it (synchronized output, 2026).
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
-_CLEAR_LINE, _CLEAR_BELOW, _CLEAR_ALL = "\x1b[K", "\x1b[J", "\x1b[2J\x1b[H"
+_CLEAR_LINE, _CLEAR_ALL = "\x1b[K", "\x1b[2J\x1b[H"
 
 
 def has_screen(console: Console) -> bool:
@@ -25,7 +25,7 @@ class Painter:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._rows = 0
+        self._rows: list[str] = []
         self._size = console.size
 
     def __enter__(self) -> Self:
@@ -35,7 +35,8 @@ class Painter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._write(("\r\n" if self._rows else "") + _SHOW)
+        # The last row once more: a terminal that echoes Ctrl-C has written `^C` there.
+        self._write((f"\r{self._rows[-1]}\r\n" if self._rows else "") + _SHOW)
 
     def draw(self, lines: Sequence[Text]) -> None:
         """Draw the lines in place of those before, as many as the terminal has rows for."""
@@ -50,18 +51,21 @@ class Painter:
         if size != self._size and self._rows:  # the terminal has wrapped the lines anew, nobody knows where
             start = _CLEAR_ALL
         else:
-            start = "\r" + (f"\x1b[{self._rows - 1}A" if self._rows > 1 else "")
-        body = "\r\n".join(row + _CLEAR_LINE for row in rows)
-        self._write(f"{_BEGIN}{start}{body}{_CLEAR_BELOW}{_END}")
-        self._rows, self._size = len(rows), size
+            start = "\r" + (f"\x1b[{len(self._rows) - 1}A" if len(self._rows) > 1 else "")
+        surplus = len(self._rows) - len(rows)
+        below = f"\r\n{_CLEAR_LINE}" * surplus + f"\x1b[{surplus}A" if surplus > 0 else ""
+        body = "\r\n".join(rows)
+        self._write(f"{_BEGIN}{start}{body}{below}\r{_END}")
+        self._rows, self._size = rows, size
 
     def _rendered(self, lines: Sequence[Text]) -> list[str]:
-        return [self._line(line) for line in lines] or [""]
+        return [self._line(line) for line in lines] or [_CLEAR_LINE]
 
     def _line(self, line: Text) -> str:
+        """A line with its escapes. Where it is full there is nothing to clear, and clearing would take its end."""
         with self._console.capture() as captured:
             self._console.print(line, end="", crop=False)
-        return captured.get()
+        return captured.get() + (_CLEAR_LINE if line.cell_len < self._console.size.width else "")
 
     def _write(self, text: str) -> None:
         self._console.file.write(text)

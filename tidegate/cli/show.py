@@ -90,7 +90,7 @@ def _watched(rollout: RolloutRef, output: Output, *, pods: bool) -> int:
     try:
         with_client(act)
     except KeyboardInterrupt:
-        stderr().print(f"stopped watching {rollout.name}; its release goes on by itself")
+        stderr().print(f"stopped watching {rollout.name}; its releases go on by themselves")
     return INTERRUPTED
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 from rich.console import Console
@@ -25,13 +25,22 @@ from tidegate.client.gateway import Releases
 from tidegate.contract import Event, Observation, ReleaseStatus
 
 FRAME_SECONDS = 1.0
-ENDED_SECONDS = 5.0  # between two frames of a release that has ended, until there is another one
 OBSERVE_EVERY = 5  # frames, since each look at the cluster is an activity
 HEARTBEAT = timedelta(minutes=1)
 
 
 Status = TypeVar("Status")
 Document = TypeVar("Document", bound=BaseModel)
+
+
+class Pace(NamedTuple):
+    """Seconds between two frames: while it is under way, and after the end, until there is another release."""
+
+    running: float = FRAME_SECONDS
+    ended: float = 5.0
+
+
+_PACE = Pace()
 
 
 def _now() -> datetime:
@@ -59,6 +68,7 @@ async def answers(
     *,
     known: Status | None = None,
     stay: bool = False,
+    pace: Pace = _PACE,
 ) -> AsyncGenerator[Frame[Status], None]:
     """A frame every second until the end, over restarts of workers and of Temporal.
 
@@ -69,7 +79,7 @@ async def answers(
     frame = Frame(known if known is not None else await query())
     yield frame
     while stay or not ended(frame.status):
-        await asyncio.sleep(ENDED_SECONDS if ended(frame.status) else FRAME_SECONDS)
+        await asyncio.sleep(pace.ended if ended(frame.status) else pace.running)
         try:
             frame = Frame(await query())
         except (NoWorkerError, UnreachableError) as error:
@@ -78,14 +88,20 @@ async def answers(
 
 
 async def follow(
-    client: TidegateClient, rollout: RolloutRef, *, run_id: str | None = None, pods: bool = False, stay: bool = False
+    client: TidegateClient,
+    rollout: RolloutRef,
+    *,
+    run_id: str | None = None,
+    pods: bool = False,
+    stay: bool = False,
+    pace: Pace = _PACE,
 ) -> AsyncGenerator[Frame[ReleaseStatus], None]:
     """Frames of a release until it has ended; the cluster is read with `pods` only.
 
     With `stay` the releases after it follow, and the frames never end.
     """
     status, observation = await observe(client, rollout, run_id=run_id, pods=pods)
-    frames = answers(lambda: client.status(rollout, run_id=run_id), _has_ended, known=status, stay=stay)
+    frames = answers(lambda: client.status(rollout, run_id=run_id), _has_ended, known=status, stay=stay, pace=pace)
     reading: asyncio.Task[Observation | None] | None = None
     number = 0
     try:

@@ -43,7 +43,7 @@ def screen(
     else:
         undone = abort_lines(status, abort, observation, terminal)
         answers = [Section(undone, rank=1, least=len(undone)), steps]
-    gates, table = gate_lines(status, terminal), step_table(status, now)
+    gates, table = gate_lines(status, terminal, abort.analysis if abort else ""), step_table(status, now)
     folded = pod_lines(status, observation)
     listed = opened_pods(status, observation, now, terminal.width) if pods else folded
     wide, tall = terminal.is_wide, terminal.height >= _TALL

@@ -63,10 +63,14 @@ def _verbs(status: ReleaseStatus) -> tuple[str, ...]:
 
 
 def pod_lines(status: ReleaseStatus, observation: Observation | None) -> list[Text]:
-    """Pods of each version as a count, and what is wrong with one."""
+    """Pods of each version as a count, and what is wrong with one.
+
+    Counts are the release's own once something has happened since the cluster was observed.
+    """
+    old = observation is not None and any(each.at > observation.at for each in status.events)
     parts = [
-        _count(each, role(each, status) or f"revision {each.revision}")
-        for each in replica_sets(status, observation)
+        _count(each, role(each, status) or f"old (revision {each.revision})")
+        for each in replica_sets(status, None if old else observation)
         if each.desired or each.current
     ]
     return [labelled("PODS", Text("   ").join(parts or [Text("none")]))]

@@ -10,8 +10,8 @@ from rich.text import Text
 from tidegate.analysis.compare.measurement import EVENT, PROOF, comparison_of
 from tidegate.analysis.compare.phrases import percent
 from tidegate.analysis.status import Measurement, MetricStatus, Phase
-from tidegate.cli.formatting import marked
-from tidegate.cli.screen.canvas import Terminal, cells, fit, meter, paragraph
+from tidegate.cli.formatting import UNKNOWN, WARNING, marked
+from tidegate.cli.screen.canvas import Terminal, cells, meter, paragraph
 from tidegate.cli.screen.sparkline import STYLES, sparkline
 from tidegate.contract import AnalysisKind, AnalysisRef, ReleaseStatus
 from tidegate.manifests.lint.traps import comparison
@@ -36,8 +36,11 @@ class _Columns(NamedTuple):
         return cls(name=20 + spare // 4, value=8, limit=12 + spare // 4, readings=10 + spare // 8)
 
 
-def gate_lines(status: ReleaseStatus, terminal: Terminal) -> list[Text]:
-    """The table of the gates of this version, the ones that ended badly first; empty without any."""
+def gate_lines(status: ReleaseStatus, terminal: Terminal, explained: str = "") -> list[Text]:
+    """The table of the gates of this version, the ones that ended badly first; empty without any.
+
+    The sentence of a comparison of the gate named `explained` is left out.
+    """
     shown = list(_shown(status))
     if not shown:
         return []
@@ -50,7 +53,7 @@ def gate_lines(status: ReleaseStatus, terminal: Terminal) -> list[Text]:
         lines += (
             [_reading_row(gate, metric, widths, terminal)]
             if judged is None
-            else _comparison_rows(metric, judged, widths, terminal)
+            else _comparison_rows(metric, judged, widths, terminal, explained=gate.name == explained)
         )
     return lines
 
@@ -81,6 +84,14 @@ def limit_text(metric: MetricStatus) -> str:
     return f"not {one_line(metric.failure_condition)}" if metric.failure_condition else "-"
 
 
+def _limits(metric: MetricStatus, terminal: Terminal) -> str:
+    """Limit of a metric, on a wide screen with that of a bad reading where there is a gap between the two."""
+    failure = comparison(metric.failure_condition)
+    if not terminal.is_wide or failure is None or not metric.success_condition:
+        return limit_text(metric)
+    return f"{limit_text(metric)}, bad {failure.operator} {failure.limit:g}"
+
+
 def scope(gate: AnalysisRef) -> str:
     """Part of the release that a gate watches."""
     if gate.kind is AnalysisKind.BACKGROUND:
@@ -103,7 +114,7 @@ def _reading_row(gate: AnalysisRef, metric: MetricStatus, widths: _Columns, term
         widths,
         _name(metric),
         Text(newest_value(metric), style=STYLES.get(phase, "")),
-        Text(limit_text(metric)),
+        Text(_limits(metric, terminal)),
         sparkline(metric, widths.readings, colour=terminal.colour),
         Text(str(metric.successful)),
         Text(str(metric.failed), style="red" if metric.failed else ""),
@@ -112,8 +123,8 @@ def _reading_row(gate: AnalysisRef, metric: MetricStatus, widths: _Columns, term
 
 
 def _note(gate: AnalysisRef, metric: MetricStatus) -> str:
-    others = ((metric.inconclusive, "unclear"), (metric.error, "errors"))
-    return ", ".join([scope(gate), *(f"{count} {name}" for count, name in others if count)])
+    others = ((UNKNOWN, metric.inconclusive), (WARNING, metric.error))
+    return ", ".join([scope(gate), *(f"{icon} {count}" for icon, count in others if count)])
 
 
 def _name(metric: MetricStatus) -> Text:
@@ -137,15 +148,17 @@ def _row(widths: _Columns, *parts: Text) -> Text:
     )
 
 
-def _comparison_rows(metric: MetricStatus, judged: Measurement, widths: _Columns, terminal: Terminal) -> list[Text]:
-    """How far the weakest proof is, and the sentence of the comparison."""
-    name = cells(_name(metric), widths.name)
+def _comparison_rows(
+    metric: MetricStatus, judged: Measurement, widths: _Columns, terminal: Terminal, *, explained: bool
+) -> list[Text]:
+    """How far the weakest proof is, and the sentence of the comparison where it is not `explained` already."""
+    row = [cells(_name(metric), widths.name)]
     proof = judged.metadata.get(PROOF, "")
-    first = [name]
-    if proof:
-        share, event = float(proof), one_line(judged.metadata.get(EVENT, ""))
-        style = "red" if metric.phase is Phase.FAILED else "green" if share >= 1 else "cyan"
-        first.append(Text(f"proof {percent(share)} of what is asked for ({event})"))
-        first.append(meter(share, widths.readings, style))
-    rows = [fit(Text("  ").join(first), terminal)]
-    return [*rows, *paragraph("", judged.value, terminal.width, _SENTENCE_LINES, "dim")]
+    if metric.phase is Phase.FAILED:
+        row.append(Text("harm is shown", style="red"))
+    elif proof:
+        share = float(proof)
+        text = f"proof {percent(share)} of what is asked for ({one_line(judged.metadata.get(EVENT, ''))})"
+        row += [Text(text), meter(share, widths.readings, "green" if share >= 1 else "cyan")]
+    sentence = [] if explained else paragraph("", judged.value, terminal.width, _SENTENCE_LINES, "dim")
+    return [Text("  ").join(row), *sentence]

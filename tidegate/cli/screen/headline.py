@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
+from rich.style import Style
 from rich.text import Text
 
 from tidegate.analysis.compare.measurement import FAILED_REQUESTS, REQUESTS, comparison_of
@@ -18,9 +19,9 @@ from tidegate.cli.screen.progress import time_left
 from tidegate.cli.screen.versions import versions
 from tidegate.contract import (
     AnalysisRef,
-    Compensation,
     CompensationState,
     Event,
+    IncidentRef,
     Observation,
     ReleaseStatus,
 )
@@ -41,6 +42,7 @@ _PHASE_STYLES: Final = {
     RolloutPhase.PAUSED: "bold magenta",
     RolloutPhase.PROGRESSING: "bold cyan",
 }
+_PAUSED: Final = "‖"  # many fonts lack the sign that Argo's tree has for it
 _REASON_LINES: Final = 3
 _COMMIT: Final = 8
 
@@ -51,7 +53,8 @@ def state_line(status: ReleaseStatus, now: datetime, terminal: Terminal) -> Text
     name = Text.assemble((one_line(status.name), "bold"), (f"  {one_line(status.namespace)}{cluster}", "dim"))
     phase = effective_phase(status)
     style = _PHASE_STYLES.get(phase, "bold")
-    state = Text.assemble((f"{mark(phase)} {phase}", style), *(f"  {part}" for part in _times(status, now)))
+    icon = _PAUSED if phase is RolloutPhase.PAUSED else mark(phase)
+    state = Text.assemble((f"{icon} {phase}", style), *(f"  {part}" for part in _times(status, now)))
     return both_ends(name, state, terminal.width)
 
 
@@ -95,7 +98,7 @@ def _weights(status: ReleaseStatus) -> Text:
 
 
 def alert_lines(status: ReleaseStatus, trouble: str, read_at: datetime, now: datetime) -> list[Text]:
-    """What is out of order besides the gates: an old answer, rejections by the cluster, warnings."""
+    """Lines for what is out of order besides the gates: an old answer, rejections by the cluster, warnings."""
     lines = []
     if trouble:
         old = f"state of {clock(read_at)} UTC, {since(read_at, now)} old: "
@@ -125,7 +128,7 @@ def abort_lines(status: ReleaseStatus, abort: Event, observation: Observation | 
         done = (marked(str(each.name), _STATES[each.state]) for each in status.compensations)
         lines.append(labelled("undoing", Text("  ").join(done)))
     if status.incident is not None:
-        lines.append(labelled("incident", f"{one_line(status.incident.number)}  {one_line(status.incident.url)}"))
+        lines.append(labelled("incident", _link(status.incident)))
     lines += _next(status, terminal)
     return lines
 
@@ -170,6 +173,13 @@ def _traffic(status: ReleaseStatus, abort: Event) -> Text:
     return Text(f"{status.actual_weight} % still on the canary, on its way back", style="bold yellow")
 
 
+def _link(incident: IncidentRef) -> Text:
+    """Number and address of an incident; a terminal that can follows it also where it is cut."""
+    url = one_line(incident.url)
+    style = Style(link=url) if url.startswith(("https://", "http://")) and " " not in url else Style()
+    return Text(f"{one_line(incident.number)}  {url}", style=style)
+
+
 def _next(status: ReleaseStatus, terminal: Terminal) -> list[Text]:
     failed = [each for each in status.compensations if each.state is CompensationState.FAILED]
     lines = [
@@ -179,11 +189,7 @@ def _next(status: ReleaseStatus, terminal: Terminal) -> list[Text]:
             "do now", f"an operator is needed: {each.name} failed: {each.detail}", terminal.width, 2, "bold red"
         )
     ]
-    reverted = [each for each in status.compensations if each.name is Compensation.REVERT]
-    git = "; Git has the version before again" if any(each.state is CompensationState.DONE for each in reverted) else ""
-    lines.append(
-        labelled("next", Text.assemble((command("explain", status), "bold cyan"), f", mend it, release again{git}"))
-    )
+    lines.append(labelled("next", Text.assemble((command("explain", status), "bold cyan"), ", then release a fix")))
     return lines
 
 

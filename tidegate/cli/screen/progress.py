@@ -61,15 +61,15 @@ def short(step: StepStatus) -> str:
 def time_left(status: ReleaseStatus, now: datetime) -> str:
     """Time that the rest of the steps takes: `~9m left`, `9m+ left` where a part of it is not known; empty without any.
 
-    A timed pause takes its duration, an analysis as long as an earlier one of this release, from its readings so far
-    else; any other step no time. Only an operator ends a pause without a duration.
+    A timed pause takes its duration, an analysis as long as an earlier one of this release, any other step no time. The
+    time of a first analysis is not known, nor that of a pause that only an operator ends.
     """
     index = status.step_index
     if index is None or status.finished_at is not None or status.aborting or index >= len(status.steps):
         return ""
     parts = [_seconds(each, status, now) for each in status.steps[index:]]
     known = sum(each for each in parts if each is not None)
-    if None not in parts:
+    if None not in parts and status.manual_pause is None:
         return f"~{age(timedelta(seconds=round(known)))} left"
     return f"{age(timedelta(seconds=round(known)))}+ left" if known >= 1 else ""
 
