@@ -296,8 +296,8 @@ def _row(release: dict[str, Any]) -> tuple[str, ...]:
 def _print_doors(console: Console, world: World) -> None:
     console.print("the world stays up until Ctrl-C. From another terminal:")
     console.print(f"  git --git-dir {world.git.bare} log --stat main", soft_wrap=True)
-    console.print(f"  export TEMPORAL_ADDRESS={world.temporal.address}")
-    console.print("  .venv/bin/tidegate get rollout checkout -n payments")
+    console.print(f"  export TEMPORAL_ADDRESS={world.temporal.address}", highlight=False)
+    console.print("  .venv/bin/tidegate get rollout checkout -n payments --watch", highlight=False)
     console.print(
         f"  kubectl --server {world.kubernetes.url} -n payments get rollouts,replicasets,pods", soft_wrap=True
     )

@@ -25,7 +25,7 @@ async def started_world(console: Console) -> AsyncIterator[World]:
     began = time.monotonic()
 
     def announce(name: str, address: str) -> None:
-        console.print(Text.assemble("  ", ("✔ ", "green"), name.ljust(_NAME), address), soft_wrap=True)
+        console.print(Text.assemble("  ", ("✔ ", "green"), name.ljust(_NAME), address), soft_wrap=True, highlight=False)
 
     signs = asyncio.create_task(_signs_of_life(console, began))
     try:
@@ -34,8 +34,10 @@ async def started_world(console: Console) -> AsyncIterator[World]:
             signs.cancel()
             announce("worker", f"ready {time.monotonic() - began:.1f} s after the beginning")
             console.print(Text("From another terminal:", style="dim"))
-            console.print(f"  export TEMPORAL_ADDRESS={world.temporal.address}", soft_wrap=True)
-            console.print("  .venv/bin/tidegate get rollout checkout -n payments --watch", soft_wrap=True)
+            console.print(f"  export TEMPORAL_ADDRESS={world.temporal.address}", soft_wrap=True, highlight=False)
+            console.print(
+                "  .venv/bin/tidegate get rollout checkout -n payments --watch", soft_wrap=True, highlight=False
+            )
             yield world
     finally:
         signs.cancel()
