@@ -110,7 +110,9 @@ def metric(name: str, limit: float, *values: str | float, phase: Phase = Phase.R
     )
 
 
-def gate(kind: AnalysisKind, *metrics: MetricStatus, step: int | None = None, phase: Phase = Phase.RUNNING) -> Any:
+def gate(
+    kind: AnalysisKind, *metrics: MetricStatus, step: int | None = None, phase: Phase = Phase.RUNNING
+) -> AnalysisRef:
     name = "checkout-65fb5ffc84-3" + (f"-{step}" if step is not None else "")
     status = AnalysisStatus(name=name, phase=phase, started_at=at(2), metrics=metrics)
     return AnalysisRef(
@@ -214,6 +216,12 @@ def running() -> Example:
     return Example(status, at(192))
 
 
+def passed() -> AnalysisRef:
+    """The gate of the third step, which went well."""
+    good_one = metric("p99-latency", 400, 187.5, 190.25, 202.0, 188.5, phase=Phase.SUCCESSFUL)
+    return gate(AnalysisKind.STEP, good_one, step=2, phase=Phase.SUCCESSFUL)
+
+
 def paused() -> Example:
     status = release(
         phase="Paused",
@@ -227,7 +235,10 @@ def paused() -> Example:
         manual_pause=Message(by="ana", reason="lunch; back at 13:00"),
         waiting=Waiting(what="resume", since=at(300), who="an operator: tidegate resume"),
         replica_sets=replica_sets(2),
-        analyses=(gate(AnalysisKind.BACKGROUND, metric("error-rate", 0.05, 0.004, 0.006, 0.003, 0.011, 0.004, 0.004)),),
+        analyses=(
+            passed(),
+            gate(AnalysisKind.BACKGROUND, metric("error-rate", 0.05, 0.004, 0.006, 0.003, 0.011, 0.004, 0.004)),
+        ),
         events=(
             *BEGINNING,
             event(
@@ -380,6 +391,7 @@ def good() -> Example:
             for each in replica_sets(1)
         ),
         analyses=(
+            passed(),
             gate(
                 AnalysisKind.BACKGROUND,
                 metric("error-rate", 0.05, 0.004, 0.006, 0.003, 0.011, 0.004, phase=Phase.SUCCESSFUL),
