@@ -16,6 +16,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
+    from tidegate.analysis.compare.evidence import outdated_text
     from tidegate.analysis.compare.judge import ALARM, judge_reading
     from tidegate.analysis.compare.measurement import RULING, metadata_of
     from tidegate.analysis.compare.models import Judgement, Ruling, Weight
@@ -68,6 +69,7 @@ class _OneComparison:
         self.baseline: ComparisonBegun | None = None
         self.judgement: Judgement | None = None
         self.task: asyncio.Task[None] | None = None
+        self.notes: tuple[str, ...] = ()
 
     def fold(self, baseline: ComparisonBegun, reading: CountReading, guidance: Guidance, first_traffic: float) -> None:
         """Fold one reading and judge by it."""
@@ -96,6 +98,9 @@ class Comparisons:
         guidance.concludes = guidance.concludes or before.concludes
         for name, one in self._ones.items():
             one.baseline = before.baselines.get(name)
+            if name in before.outdated:
+                one.notes = (f"{outdated_text(before.outdated[name])}: it began anew, from the first traffic",)
+        self._outdated = before.outdated
 
     def start(self) -> None:
         """Begin to read; comparisons that were restored go on where they stopped."""
@@ -150,7 +155,12 @@ class Comparisons:
     def saved(self) -> ComparisonsSaved:
         """Return the state of each, for a run that continues as new."""
         baselines = {name: one.baseline for name, one in self._ones.items() if one.baseline is not None}
-        return ComparisonsSaved(baselines=baselines, weights=self._guidance.weights, concludes=self._guidance.concludes)
+        return ComparisonsSaved(
+            baselines=baselines,
+            weights=self._guidance.weights,
+            concludes=self._guidance.concludes,
+            outdated=self._outdated,
+        )
 
     async def _compare(self, one: _OneComparison) -> None:
         """Read and judge until cancelled. Errors are readings, too."""
@@ -224,7 +234,7 @@ class Comparisons:
         weight = weight_to_judge(self._guidance.weights, at)
         reading: dict[str, Any] = {
             "value": judgement.sentence,
-            "notes": answered.notes,
+            "notes": (*one.notes, *answered.notes),
             "metadata": metadata_of(judgement, weight),
         }
         if decides:

@@ -21,6 +21,7 @@ from activities.secrets.store import NamedSecrets
 from activities.transport.errors import rate_limited, rejected, unavailable
 from activities.transport.http import TransportError
 from activities.transport.oauth2 import TokenError
+from tidegate.analysis.compare.evidence import VERSION, outdated_text
 from tidegate.analysis.compare.judge import ALARM, judge_reading
 from tidegate.analysis.compare.models import (
     BadEvent,
@@ -144,6 +145,8 @@ class ComparisonRunner:
         readings: list[CountReading] = []
         notes: dict[str, None] = {}
         target = request.target
+        if request.state.version != VERSION:  # another worker may be newer
+            raise unavailable(self.key, f"{outdated_text(request.state.version)}: update this worker")
         async with self.arguments(target.namespace, target.secret_args) as arguments:
             settings = self.settings(target.metric, arguments)
             query = _query(request.target, settings, request.wanted)

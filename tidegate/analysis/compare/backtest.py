@@ -7,6 +7,7 @@ what would have come late is not played.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -136,7 +137,7 @@ def splits(requests: Mapping[str, float], shares: Sequence[float], most: int) ->
     A larger weight has the groups of the smaller one and more. Neither side is ever empty. The order in which groups
     come to the canary is made of a hash of their names, so the same groups give the same splits.
     """
-    total, seen = sum(requests.values()), set()
+    total, seen = math.fsum(requests.values()), set()
     if len(requests) < 2 or total <= 0:
         return
     for number in range(8 * most):
