@@ -21,12 +21,18 @@ from tidegate.report import backtest_view
 MONTH = timedelta(days=30)
 
 
+def past(text: str) -> timedelta:
+    """Read the value of `--since`: days such as `30d`, which Go's durations do not have, or one of those."""
+    days = text.removesuffix("d")
+    return timedelta(days=int(days)) if days != text and days.isdecimal() and len(days) < 5 else duration(text)
+
+
 def backtest(
     filename: Files,
     since: Annotated[
-        timedelta,
-        typer.Option(parser=duration, metavar="DURATION", help="How far to look back, such as 30d; at most 90d."),
-    ] = MONTH,
+        timedelta | None,
+        typer.Option(parser=past, metavar="DURATION", help="How far to look back, such as 7d or 12h; by default 30d."),
+    ] = None,
     sweep: Annotated[
         list[str] | None,
         typer.Option(
@@ -47,7 +53,7 @@ def backtest(
     """
     arguments = assignments(arg or [], "--arg", "NAME=VALUE, such as service-name=checkout")
     settings = [setting for text in sweep or [] for setting in swept(text)]
-    request = _request(checked(read(filename)), namespace, arguments, since, settings)
+    request = _request(checked(read(filename)), namespace, arguments, since or MONTH, settings)
     stderr().print(f"reads at most {most_series(request):,} series; nothing is changed")
     report = with_client(lambda client: client.backtest(request))
     if output is Output.JSON:
