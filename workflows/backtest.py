@@ -51,7 +51,7 @@ Answered = TypeVar("Answered", bound=Payload)
 
 @dataclass
 class _Compared:
-    """A metric that compares, and what its activities are asked for."""
+    """A metric that compares, and what its activities are request for."""
 
     rule: MetricRules
     target: PastTarget
@@ -65,16 +65,16 @@ class Backtest:
     @workflow.run
     async def run(self, request: Any = None, *more: Any) -> BacktestReport:
         """Judge the past by each comparison. Fails for specs that no run could carry out."""
-        asked = read_input(BacktestRequest, request, "backtest request")
+        backtest = read_input(BacktestRequest, request, "backtest request")
         end = workflow.now().timestamp()
-        found = await asyncio.gather(*(_backtest(asked, each, end) for each in _compared(asked)))
+        found = await asyncio.gather(*(_backtest(backtest, each, end) for each in _compared(backtest)))
         return BacktestReport(
-            namespace=asked.namespace,
-            rollout=asked.rollout,
-            start=end - asked.since,
+            namespace=backtest.namespace,
+            rollout=backtest.rollout,
+            start=end - backtest.since,
             end=end,
-            weights=asked.weights,
-            settings=asked.settings,
+            weights=backtest.weights,
+            settings=backtest.settings,
             comparisons=tuple(found),
         )
 
@@ -106,9 +106,9 @@ async def _backtest(request: BacktestRequest, compared: _Compared, end: float) -
     """Everything for one metric, call after call; without an answer of its source, the reason."""
     rule = compared.rule
     none = ComparisonBacktest(metric=rule.name, source=rule.source, thresholds=compared.thresholds)
-    asked = FindChanges(target=compared.target, start=end - request.since, end=end)
+    finding = FindChanges(target=compared.target, start=end - request.since, end=end)
     try:
-        history = await _call(rule, "find_changes", asked, VersionHistory)
+        history = await _call(rule, "find_changes", finding, VersionHistory)
     except ActivityError as error:
         refused = isinstance(error.cause, ApplicationError) and error.cause.type == ErrorType.REJECTED
         return none.model_copy(update={"error": _cause(error, rule.source), "refused": refused})
@@ -130,15 +130,15 @@ async def _backtest(request: BacktestRequest, compared: _Compared, end: float) -
 
 
 async def _judge_change(request: BacktestRequest, compared: _Compared, change: VersionChange) -> PastChange:
-    asked = JudgeChange(target=compared.target, change=change, weights=request.weights, settings=request.settings)
+    judging = JudgeChange(target=compared.target, change=change, weights=request.weights, settings=request.settings)
     try:
-        return await _call(compared.rule, "judge_change", asked, PastChange)
+        return await _call(compared.rule, "judge_change", judging, PastChange)
     except ActivityError as error:
         return PastChange(change=change, error=_cause(error, compared.rule.source))
 
 
 async def _judge_stable(request: BacktestRequest, compared: _Compared, hour: StableHour, hours: int) -> StableJudged:
-    asked = JudgeStable(
+    judging = JudgeStable(
         target=compared.target,
         hour=hour,
         weights=request.weights,
@@ -146,7 +146,7 @@ async def _judge_stable(request: BacktestRequest, compared: _Compared, hour: Sta
         most=MOST_SPLITS // hours,
     )
     try:
-        return await _call(compared.rule, "judge_stable", asked, StableJudged)
+        return await _call(compared.rule, "judge_stable", judging, StableJudged)
     except ActivityError as error:
         return StableJudged(error=_cause(error, compared.rule.source))
 

@@ -131,22 +131,22 @@ class BacktestRunner:
             )
 
     async def judge_change(self, request: JudgeChange, source: PastSource) -> PastChange:
-        """What the comparison would have said of one change."""
+        """Judge one change as the comparison would have."""
         asking, change = _Counting(source), request.change
         async with self._settings(request.target) as settings:
             query = _query(request.target, settings, change.canary, change.stable)
             first = await _first_traffic(query, asking, change.since)
-            begun = await begin_at(query, asking, _begin(request, query, first))
-            variations = [varied(for_past(begun.wanted), setting) for setting in ("", *request.settings)]
+            started = await begin_at(query, asking, _begin(request, query, first))
+            variations = [varied(for_past(started.wanted), setting) for setting in ("", *request.settings)]
             longest = min(LONGEST_CHANGE, max(each.max_wait for each in variations))
-            query = replace(query, wanted=begun.wanted)
+            query = replace(query, wanted=started.wanted)
             counted = await read_counts(query, asking, first, min(change.until, first + longest))
-            found = past_weights(begun.wanted, counted.rows, request.weights)
+            found = past_weights(started.wanted, counted.rows, request.weights)
             if not found.weights:
                 raise ConfigError("all requests went to one version at a time: there is nothing to compare")
             rows = [row for row in counted.rows if row.start < found.until]
             judged = [
-                await asyncio.to_thread(judge_past, wanted, begun.state, rows, found.weights) for wanted in variations
+                await asyncio.to_thread(judge_past, wanted, started.state, rows, found.weights) for wanted in variations
             ]
             return PastChange(
                 change=change,
@@ -157,7 +157,7 @@ class BacktestRunner:
             )
 
     async def judge_stable(self, request: JudgeStable, source: PastSource) -> StableJudged:
-        """What the comparison says of one version against itself, for different splits of its pods."""
+        """Judge one version against itself, for different splits of its pods."""
         asking, hour = _Counting(source), request.hour
         async with self._settings(request.target) as settings:
             query = _query(request.target, settings, _NOBODY, hour.version)

@@ -134,8 +134,8 @@ class ComparisonRunner:
         async with self.arguments(target.namespace, target.secret_args) as arguments:
             settings = self.settings(target.metric, arguments)
             wanted = comparison_of(settings, plus=request.plus, metrics=request.metrics)
-            begun = await begin_at(_query(target, settings, wanted), source, request)
-            return begun.model_copy(update={"notes": _notes(arguments, begun.notes)})
+            started = await begin_at(_query(target, settings, wanted), source, request)
+            return started.model_copy(update={"notes": _notes(arguments, started.notes)})
 
     async def readings(self, request: CompareRequest, source: CountSource) -> CompareReadings:
         """Readings one after the other, until a minute is over or they say something.

@@ -24,7 +24,7 @@ LONGEST_SINCE = 90 * 86_400
 
 
 class PastTarget(Payload):
-    """What is looked at: a metric that compares (Argo's metric object), and the Rollout whose pods it counts."""
+    """Metric that compares (Argo's metric object), and the Rollout whose pods it counts."""
 
     namespace: str
     rollout: str = ""
@@ -103,7 +103,7 @@ class JudgeStable(Payload):
 
 
 class SplitCounts(Payload):
-    """What came of the splits with one setting; what is neither is undecided."""
+    """Endings of the splits with one setting; what is neither is undecided."""
 
     splits: int = 0
     aborted: int = 0
@@ -127,7 +127,7 @@ class SplitCounts(Payload):
 
 
 class StableJudged(Payload):
-    """What came of an hour, as written and for each setting. `events` are those that groups of pods are counted for."""
+    """Endings of an hour's splits, as written and for each setting, by the events that groups are counted for."""
 
     counts: tuple[SplitCounts, ...] = ()
     events: tuple[str, ...] = ()
@@ -159,7 +159,7 @@ class ComparisonBacktest(Payload):
 
 
 class BacktestReport(Payload):
-    """What the comparisons of some templates would have said since `start`; `settings` are those of the sweep."""
+    """Judgements of comparisons about the time since `start`; `settings` are those of the sweep."""
 
     namespace: str
     rollout: str = ""

@@ -160,17 +160,17 @@ class ComparisonsSaved(Payload):
         """Take out the states of another version before anything of them is read."""
         if not isinstance(data, dict) or not isinstance(data.get("baselines"), dict):
             return data
-        stored = {name: _stored_version(begun) for name, begun in data["baselines"].items()}
+        stored = {name: _stored_version(started) for name, started in data["baselines"].items()}
         outdated = {name: version for name, version in stored.items() if version != VERSION}
-        kept = {name: begun for name, begun in data["baselines"].items() if name not in outdated}
+        kept = {name: started for name, started in data["baselines"].items() if name not in outdated}
         return {**data, "baselines": kept, "outdated": {**(data.get("outdated") or {}), **outdated}}
 
 
-def _stored_version(begun: Any) -> int:
+def _stored_version(started: Any) -> int:
     """Version of a stored state. What says none is of this version, and is judged by its fields."""
-    if isinstance(begun, ComparisonBegun):
-        return begun.state.version
-    state = begun.get("state") if isinstance(begun, dict) else None
+    if isinstance(started, ComparisonBegun):
+        return started.state.version
+    state = started.get("state") if isinstance(started, dict) else None
     parts = [state.get(part) for part in ("checkpoint", "table")] if isinstance(state, dict) else []
     versions = [part.get("version", VERSION) for part in parts if isinstance(part, dict)]
     return next((version for version in versions if isinstance(version, int) and version != VERSION), VERSION)

@@ -12,6 +12,7 @@ from tidegate.contract import BacktestReport, ComparisonBacktest, PastChange, Sp
 from tidegate.report.forecast import SOURCES
 
 _SHOWN_WEIGHTS = 6
+_SHORT_OF_START = 7200  # seconds: whole hours are looked at
 THRESHOLDS = (
     "{names} of the same analyses: not evaluated for the past, only the comparison was. What thresholds say depends on "
     "each measurement at its own time."
@@ -37,7 +38,8 @@ def _comparison(report: BacktestReport, found: ComparisonBacktest) -> Iterator[t
     if found.error:
         yield 0, f"{found.metric} ({source}): no backtest: {found.error}"
         return
-    yield 0, f"{found.metric} ({source}): {_changes(found)} since {_day(found.begins)}, where its counts begin."
+    known = ", where its counts begin" if found.begins - report.start > _SHORT_OF_START else ""
+    yield 0, f"{found.metric} ({source}): {_changes(found)} since {_day(found.begins)}{known}."
     for change in found.changes:
         yield from _change(change, report.settings)
     if found.changes:

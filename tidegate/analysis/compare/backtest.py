@@ -1,4 +1,4 @@
-"""What a comparison would have said of counts of the past: a change of version, and a version against itself.
+"""Judgements of a comparison about counts of the past: a change of version, and a version against itself.
 
 Readings come as often as in a release, and each is judged by `judge_reading`, as there. All values are final, so only
 what would have come late is not played.
@@ -32,7 +32,7 @@ from tidegate.analysis.compare.state import ComparisonState, weight_to_judge
 
 
 class Outcome(StrEnum):
-    """What a comparison came to."""
+    """Ending of a comparison."""
 
     PROVEN = "Proven"
     HARM = "Harm"
@@ -43,7 +43,7 @@ _OUTCOMES: Final = {Ruling.ABORT: Outcome.HARM, Ruling.CLEAR: Outcome.PROVEN}
 
 
 class PastJudgement(CompareModel):
-    """What a comparison came to after so many seconds from the canary's first traffic, and its sentence."""
+    """Ending of a comparison after so many seconds from the canary's first traffic, and its sentence."""
 
     outcome: Outcome
     event: str
@@ -88,7 +88,7 @@ class _Playback:
         return PastJudgement(outcome=outcome, event=judgement.event, sentence=judgement.sentence, seconds=seconds)
 
     def decided(self, judgement: Judgement, weights: Sequence[Weight]) -> PastJudgement | None:
-        """What it came to, None while it goes on: before the last weight a clear only leads to the next weight."""
+        """Return how it ended, None while it goes on: before the last weight a clear only leads to the next weight."""
         weight = weight_to_judge(weights, self.now)
         if judgement.ruling is Ruling.WAIT or (
             judgement.ruling is Ruling.CLEAR and not (weight is not None and weight.last)
@@ -100,7 +100,7 @@ class _Playback:
 def judge_past(
     wanted: Comparison, state: ComparisonState, rows: Sequence[CountRow], weights: Sequence[Weight]
 ) -> PastJudgement:
-    """What the comparison would have said of a change whose counts are `rows`, in order of time, at these weights.
+    """Judge a change as the comparison would have, whose counts are `rows`, in order of time, at these weights.
 
     `state` is that before the first bucket. Undecided at the end of the counts when nothing was decided until then.
     Raises ValueError without weights.
@@ -161,7 +161,7 @@ def _nearest(sums: Sequence[float], share: float) -> int:
 def judge_split(
     wanted: Comparison, state: ComparisonState, groups: Mapping[str, Sequence[HourRow]], split: Split
 ) -> PastJudgement:
-    """What the comparison says of a version against itself. The next weight comes as soon as one is clear.
+    """Judge a version against itself. The next weight comes as soon as one is clear.
 
     Raises ValueError without counts.
     """
