@@ -68,11 +68,13 @@ class _OneComparison:
         self.rule = rule
         self.baseline: ComparisonBegun | None = None
         self.judgement: Judgement | None = None
+        self._judged_under: Guidance | None = None
         self.task: asyncio.Task[None] | None = None
         self.notes: tuple[str, ...] = ()
 
     def fold(self, baseline: ComparisonBegun, reading: CountReading, guidance: Guidance, first_traffic: float) -> None:
         """Fold one reading and judge by it."""
+        self._judged_under = guidance
         state, self.judgement = judge_reading(
             baseline.wanted,
             baseline.state,
@@ -83,6 +85,10 @@ class _OneComparison:
             concludes=guidance.concludes,
         )
         self.baseline = baseline.model_copy(update={"state": state})
+
+    def judged_under(self, guidance: Guidance) -> Judgement | None:
+        """Return the last judgement; None when the release has sent something since, as any ruling is news then."""
+        return self.judgement if guidance == self._judged_under else None
 
 
 class Comparisons:
@@ -215,7 +221,7 @@ class Comparisons:
             raise
 
     async def _counts(self, one: _OneComparison, baseline: ComparisonBegun, guidance: Guidance) -> CompareReadings:
-        last = one.judgement
+        last = one.judged_under(guidance)
         request = CompareRequest(
             target=self._target(one),
             wanted=baseline.wanted,

@@ -12,7 +12,7 @@ from tests.activities.outside import run_activity
 from tests.replay.replayer import replayer
 from tests.workflows.analysis_double import World, metric, only, open_analysis_world
 from tests.workflows.counting_double import START
-from tidegate.analysis.compare.models import Weight
+from tidegate.analysis.compare.models import Ruling, Weight
 from tidegate.analysis.status import AnalysisStatus, Phase
 from tidegate.contract import (
     AnalysisKind,
@@ -86,6 +86,8 @@ async def test_beside_the_steps_nothing_ends_before_it_is_to_be_concluded(world:
     await handle.signal(Signal.SETTLE)
     status = (await handle.result()).status
     assert (status.phase, measured(status)[0]) == (Phase.SUCCESSFUL, "clear")
+    newest = world.provider.counting.read[-1]
+    assert (newest.concludes, newest.ruling) == (True, Ruling.WAIT), "the first reading that says clear is handed over"
     await replayer().replay_workflow(await handle.fetch_history())
 
 
