@@ -14,8 +14,8 @@ from tidegate.report.forecast import SOURCES
 _SHOWN_WEIGHTS = 6
 _SHORT_OF_START = 7200  # seconds: whole hours are looked at
 THRESHOLDS = (
-    "{names} of the same analyses: not evaluated for the past, only the comparison was. What thresholds say depends on "
-    "each measurement at its own time."
+    "{names} of the same analyses: not evaluated. Queries of thresholds are about the version that arguments name "
+    "today, which is not that of a past change."
 )
 WEIGHTS = (
     "Weights are reconstructed from the shares that were answered, so requests that a canary lost do not show here, "

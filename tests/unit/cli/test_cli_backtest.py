@@ -107,9 +107,9 @@ as-good-as-stable (Datadog): 3 changes of version since 2025-11-01, where its
   A version against itself, its pods split in different ways in 4 hours, by
     errors: false aborts 0 of 200, promotions 188 of 200.
     with plus=0.5%: false aborts 1 of 200, promotions 195 of 200
-  error-rate and latency of the same analyses: not evaluated for the past, only
-    the comparison was. What thresholds say depends on each measurement at its
-    own time.
+  error-rate and latency of the same analyses: not evaluated. Queries of
+    thresholds are about the version that arguments name today, which is not
+    that of a past change.
   It asked Datadog for 312 series."""
     )
 
