@@ -7,7 +7,6 @@ seconds, so it runs in a thread.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -22,10 +21,11 @@ from activities.metrics.comparison import (
     begin_at,
     read_counts,
 )
+from activities.metrics.past import first_traffic, read_hours
 from activities.metrics.provider import ConfigError
 from tidegate.analysis.compare.backtest import PastJudgement, Split, for_past, judge_past, judge_split, splits
 from tidegate.analysis.compare.history import HOUR, stable_hours, version_changes
-from tidegate.analysis.compare.models import ERRORS, BadEvent, Comparison, HourRow, Margin, Weight
+from tidegate.analysis.compare.models import Comparison, HourRow, Weight
 from tidegate.analysis.compare.pace import hour_series, series_of
 from tidegate.analysis.compare.reconstruction import past_weights
 from tidegate.analysis.compare.settings import comparison_of
@@ -48,14 +48,10 @@ from tidegate.contract import (
 )
 from tidegate.manifests.providers.compare import Compare
 
-PAST_BUCKET: Final = HOUR
-WINDOW: Final = 7 * 86_400
-"""Seconds of whole hours that are asked for at once."""
 LONGEST_CHANGE: Final = 3 * HOUR
 """Seconds after the hour of a canary's first traffic in which a change is looked at, whatever `maxWait` says."""
 MOST_WEIGHTS: Final = 20
 """Weights that a result names: a change that never held a weight has one each minute."""
-ANY_MARGIN: Final = Margin(times=2, plus=0)
 _NOBODY: Final = "another"
 """In the place of a version that is not looked at."""
 WEIGHT: Final = Weight(since=0, share=0.5, last=True)
@@ -63,11 +59,7 @@ WEIGHT: Final = Weight(since=0, share=0.5, last=True)
 
 
 class PastSource(CountSource, Protocol):
-    """A source that can also say which versions there were. Its methods raise what those of CountSource do."""
-
-    async def versions(self, query: CountQuery, start: int, end: int) -> Mapping[int, Mapping[str, float]]:
-        """Requests by the start of an hour and by version; both times are whole hours."""
-        ...
+    """A source that also knows groups of pods. Its methods raise what those of CountSource do."""
 
     async def groups(self, query: CountQuery, start: int, end: int) -> Mapping[str, Sequence[HourRow]]:
         """Stable by groups of its pods from `start` up to `end`, which is at most an hour."""
@@ -114,10 +106,7 @@ class BacktestRunner:
         asking = _Counting(source)
         async with self._settings(request.target) as settings:
             query = _query(request.target, settings, _NOBODY, _NOBODY)
-            start, end = math.ceil(request.start / HOUR) * HOUR, int(request.end // HOUR) * HOUR
-            hours: dict[int, Mapping[str, float]] = {}
-            for first in range(start, end, WINDOW):
-                hours |= await asking.versions(query, first, min(first + WINDOW, end))
+            hours = await read_hours(query, asking, request.start, request.end)
             if not hours:
                 days = (request.end - request.start) / 86_400
                 raise ConfigError(f"there is no history: no request of any version in the last {days:.3g} days")
@@ -135,7 +124,7 @@ class BacktestRunner:
         asking, change = _Counting(source), request.change
         async with self._settings(request.target) as settings:
             query = _query(request.target, settings, change.canary, change.stable)
-            first = await _first_traffic(query, asking, change.since)
+            first = await first_traffic(query, asking, change.since)
             started = await begin_at(query, asking, _begin(request, query, first))
             variations = [varied(for_past(started.wanted), setting) for setting in ("", *request.settings)]
             longest = min(LONGEST_CHANGE, max(each.max_wait for each in variations))
@@ -189,15 +178,6 @@ def _query(target: PastTarget, settings: Compare, canary: str, stable: str) -> C
     wanted = comparison_of(settings, metrics=target.metrics)
     versions = (canary, stable)
     return CountQuery(settings, wanted, target.namespace, target.rollout, versions, versions)
-
-
-async def _first_traffic(query: CountQuery, source: PastSource, since: int) -> int:
-    """Start of the first bucket in which the canary has requests, in the hour from `since` on. Raises ConfigError."""
-    counted = await source.counts(query.of_events((BadEvent(name=ERRORS, margin=ANY_MARGIN),)), since, since + HOUR)
-    first = next((row.start for row in counted.rows if (row.counts[0].canary or 0) > 0), None)
-    if first is None:
-        raise ConfigError(f"the source has no counts of {query.wanted.bucket} s of that time any more")
-    return first
 
 
 def _begin(request: JudgeChange, query: CountQuery, first: int) -> BeginComparison:

@@ -1,7 +1,7 @@
 """The frame of the sources that a comparison counts by: settings with secrets, readings, when to return.
 
-A source is one class with `hour` and `counts`. Both activities of it come to `ComparisonRunner`, which does all that
-sources have in common.
+A source is one class with `hour`, `counts` and `versions`. Both activities of it come to `ComparisonRunner`, which does
+all that sources have in common.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Protocol
 
 from temporalio import activity
 
+from activities.metrics.past import learn_warm_up
 from activities.metrics.provider import ConfigError, RateLimitedError, ResponseError
 from activities.metrics.secret_arguments import SecretArgumentError, SecretArguments
 from activities.secrets.store import NamedSecrets
@@ -47,7 +48,7 @@ from tidegate.manifests.analysis_template import Metric
 from tidegate.manifests.decode import decode_object
 from tidegate.manifests.findings import ManifestError
 from tidegate.manifests.plain_text import harmless
-from tidegate.manifests.providers.compare import KEY, LATENCY_EVENTS, Compare
+from tidegate.manifests.providers.compare import AUTO, KEY, LATENCY_EVENTS, Compare
 
 HOUR = 3600
 """Seconds, also the longest window of one question."""
@@ -71,6 +72,10 @@ class CountQuery:
     def with_thresholds(self, thresholds: Mapping[str, float]) -> CountQuery:
         """The same with the seconds that latency events are slower than."""
         return replace(self, wanted=_with_thresholds(self.wanted, thresholds))
+
+    def of_versions(self, names: tuple[str, str]) -> CountQuery:
+        """The same for other versions, by what the source calls them: a tag's value, or the hash of a pod template."""
+        return replace(self, hashes=names, versions=names)
 
     def of_events(self, events: tuple[BadEvent, ...]) -> CountQuery:
         """The same for these events only."""
@@ -102,11 +107,15 @@ class HourCounts:
 class CountSource(Protocol):
     """One source of counts, as the frame sees it; `start` and `end` are unix seconds on the bucket grid.
 
-    Both methods raise ConfigError, ResponseError, RateLimitedError, TransportError and TokenError.
+    All methods raise ConfigError, ResponseError, RateLimitedError, TransportError and TokenError.
     """
 
     async def hour(self, query: CountQuery, start: int, end: int) -> HourCounts:
         """Stable from `start` up to `end`, which is at most an hour."""
+        ...
+
+    async def versions(self, query: CountQuery, start: int, end: int) -> Mapping[int, Mapping[str, float]]:
+        """Requests by the start of an hour and by version; both times are whole hours, at most a week apart."""
         ...
 
     async def counts(self, query: CountQuery, start: int, end: int) -> Counted:
@@ -221,12 +230,16 @@ async def begin_at(query: CountQuery, source: CountSource, request: BeginCompari
         if name not in request.plus
     }
     wanted = _with_margins(wanted, margins)
+    notes = tuple(hour.notes)
+    if query.settings.warm_up == AUTO:
+        seconds, note = await learn_warm_up(replace(query, wanted=wanted), source, request.at)
+        wanted, notes = wanted.model_copy(update={"warm_up": seconds}), (*notes, note)
     return ComparisonBegun(
         wanted=wanted,
         state=open_state(wanted, hour.rows, hour.groups or None, request.first_traffic),
         forecast=provable(wanted, hour.rows, request.weights),
         queries=hour.queries,
-        notes=tuple(hour.notes),
+        notes=notes,
     )
 
 

@@ -18,6 +18,8 @@ from tidegate.analysis.compare.backtest import Outcome
 from tidegate.analysis.compare.history import HOUR, StableHour, VersionChange
 from tidegate.analysis.compare.models import planned_weights
 from tidegate.contract import (
+    BeginComparison,
+    ComparisonBegun,
     ErrorType,
     FindChanges,
     JudgeChange,
@@ -164,3 +166,32 @@ async def test_a_rate_limit_says_when_to_go_on() -> None:
     assert limited.value.type == ErrorType.RATE_LIMITED
     assert limited.value.next_retry_delay is not None
     assert SECRET["secret/argo-rollouts/datadog"]["apiKey"] not in limited.value.message
+
+
+async def test_a_warm_up_is_learned_from_earlier_versions_and_said() -> None:
+    cold = FIRST + 200
+    old = VersionTraffic("1.0.0", rate=10, pods=2, since=BEGIN, until=FIRST + 1500)
+    new = [
+        VersionTraffic("2.0.0", rate=10, errors=0.3, pods=2, since=FIRST, until=cold),
+        VersionTraffic("2.0.0", rate=10, pods=2, since=cold, until=END),
+    ]
+    async with history(old, *new) as (_, lived):
+        started = await auto_warm_up(lived, "2.0.0")
+        assert 180 <= started.wanted.warm_up <= 220
+        assert started.notes == (f"warmUp: auto is {started.wanted.warm_up:g} s, learned from 1 earlier version",)
+
+
+async def test_without_an_earlier_version_a_warm_up_is_a_minute() -> None:
+    async with history(VersionTraffic("1.0.0", rate=10, pods=2, since=BEGIN)) as (_, lived):
+        started = await auto_warm_up(lived, "1.0.0")
+    assert started.wanted.warm_up == 60
+    assert started.notes == ("warmUp: auto is 60 s, as no earlier version is known",)
+
+
+async def auto_warm_up(lived: Lived, stable: str) -> ComparisonBegun:
+    """A comparison that begins at the end of the history."""
+    wanted = target(settings(warmUp="auto"), stable_version=stable, canary_version="3.0.0")
+    started: ComparisonBegun = await run_activity(
+        lived.source.begin, BeginComparison(target=wanted, at=END, first_traffic=END)
+    )
+    return started

@@ -15,6 +15,7 @@ from tidegate.analysis.compare.models import planned_weights
 from tidegate.analysis.compare.pace import hour_series, series_of
 from tidegate.analysis.compare.settings import ComparisonSettingsError, comparison_of
 from tidegate.analysis.compare.variations import varied
+from tidegate.analysis.compare.warming import SERIES
 from tidegate.analysis.rules import RunRules
 from tidegate.analysis.spec import SpecError, build_run_spec
 from tidegate.canary.weights import planned_shares
@@ -38,7 +39,7 @@ from tidegate.manifests.analysis_template import Metric
 from tidegate.manifests.decode import decode_object
 from tidegate.manifests.documents import from_objects
 from tidegate.manifests.findings import ManifestError
-from tidegate.manifests.providers.compare import Compare
+from tidegate.manifests.providers.compare import AUTO, Compare
 
 BACKTEST_TIMEOUT = timedelta(minutes=30)
 _WEEK = 7 * 86_400
@@ -133,7 +134,8 @@ def most_series(request: BacktestRequest) -> int:
     total = 0
     for settings, _ in _comparisons(request):
         events = [event.name for event in settings.wanted_events()]
-        change = 2 + hour_series(events) + _WINDOWS * series_of(events)
+        learned = SERIES if settings.warm_up == AUTO else 0
+        change = 2 + hour_series(events) + learned + _WINDOWS * series_of(events)
         total += math.ceil(request.since / _WEEK) + MOST_CHANGES * change
         total += MOST_HOURS * (hour_series(events) + series_of(events))
     return total

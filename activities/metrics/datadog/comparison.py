@@ -12,7 +12,7 @@ from typing import Final
 from pydantic import JsonValue
 from temporalio import activity
 
-from activities.metrics.backtest import PAST_BUCKET, BacktestRunner
+from activities.metrics.backtest import BacktestRunner
 from activities.metrics.comparison import (
     ComparisonRunner,
     Counted,
@@ -44,6 +44,7 @@ from activities.metrics.datadog.count_queries import (
 from activities.metrics.datadog.credentials import CredentialsError, CredentialsFinder
 from activities.metrics.datadog.provider import KEY, DatadogSettings
 from activities.metrics.datadog.response import check_status, read_table
+from activities.metrics.past import PAST_BUCKET
 from activities.metrics.provider import ConfigError, ResponseError
 from activities.secrets.store import NamedSecrets
 from activities.transport.http import HttpResponse, TransportError
@@ -159,7 +160,7 @@ class DatadogComparison:
         }
 
     async def versions(self, asked: CountQuery, start: int, end: int) -> dict[int, dict[str, float]]:
-        """Requests by hour and version, as `PastSource` says."""
+        """Requests by hour and version, as `CountSource` says."""
         texts = {HITS: hits_query(asked, _tag(asked), PAST_BUCKET)}
         answer = await self._ask(asked, texts, lambda some: timeseries_body(some, start, end, PAST_BUCKET))
         found: dict[int, dict[str, float]] = {}

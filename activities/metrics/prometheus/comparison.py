@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 from temporalio import activity
 
 from activities.metrics.authentication import Authorizer
-from activities.metrics.backtest import PAST_BUCKET, BacktestRunner
+from activities.metrics.backtest import BacktestRunner
 from activities.metrics.comparison import STUCK_FACTOR, ComparisonRunner, Counted, CountQuery, HourCounts
+from activities.metrics.past import PAST_BUCKET
 from activities.metrics.prometheus.access import PrometheusAccess
 from activities.metrics.prometheus.count_queries import (
     VERSION_LABEL,
@@ -140,7 +141,7 @@ class PrometheusComparison:
         return _by_pod(await self._counters(query, window), window, version_prefixes(query)[1])
 
     async def versions(self, query: CountQuery, start: int, end: int) -> dict[int, dict[str, float]]:
-        """Requests by hour and ReplicaSet, as `PastSource` says; about, as `increase()` counts."""
+        """Requests by hour and ReplicaSet, as `CountSource` says; about, as `increase()` counts."""
         if not query.rollout:
             raise ConfigError("Prometheus tells versions apart by the names of pods: give the Rollout as well, with -f")
         found: dict[int, dict[str, float]] = {}
