@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-fast kubernetes unit wire chaos schedules judge lint types format lock client-lock audit clean
+.PHONY: help demo test test-fast world kubernetes unit wire chaos schedules judge lint types format lock client-lock audit clean
 .DEFAULT_GOAL := test
 
 # Installed again only when the lock or the project's own metadata changes.
@@ -28,7 +28,8 @@ AUDIT := $(CURDIR)/.tidegate/kubernetes-audit.jsonl
 
 test: lint  ## everything that CI runs
 	@mkdir -p $(dir $(AUDIT)) && rm -f $(AUDIT)
-	SANDBOX_KUBERNETES_AUDIT_LOG=$(AUDIT) $(BIN)/pytest --numprocesses 2 --dist loadfile --max-worker-restart 2 --ignore tests/rights
+	SANDBOX_KUBERNETES_AUDIT_LOG=$(AUDIT) $(BIN)/pytest --numprocesses 2 --dist loadfile --max-worker-restart 2 --no-loadscope-reorder \
+	  -m 'not long' --ignore tests/rights
 	SANDBOX_KUBERNETES_AUDIT_LOG=$(AUDIT) $(BIN)/pytest tests/rights
 
 # One release through its workflow, which a bad version does not survive; `make test` has the others.
@@ -37,6 +38,9 @@ FAST := tests/unit tests/contract tests/docs tests/structure \
 
 test-fast: lint  ## lint, types, pure rules, the wire, the documents, one release: under a minute
 	$(BIN)/pytest $(FAST)
+
+world: $(STAMP)  ## releases in the embedded world, also those of minutes: a comparison of good, bad and silent versions
+	$(BIN)/pytest tests/world
 
 wire: $(STAMP)  ## write tests/contract/wire.json anew: a reviewed change
 	$(BIN)/python -m tests.contract
