@@ -12,6 +12,7 @@ from temporalio.client import (
 )
 
 from tidegate.client.analyses import AnalysisRuns
+from tidegate.client.backtests import Backtests
 from tidegate.client.claims import Claims
 from tidegate.client.errors import (
     HeldError,
@@ -58,7 +59,7 @@ from tidegate.watch import Release, RunState, SendUpdate
 log = structlog.get_logger(__name__)
 
 
-class TidegateClient(Starts, AnalysisRuns, Claims, Forecasts, Rollbacks, StuckRuns):
+class TidegateClient(Starts, AnalysisRuns, Backtests, Claims, Forecasts, Rollbacks, StuckRuns):
     """Client of the releases in one Temporal namespace. Every method may raise the errors of `tidegate.client`."""
 
     # -------------------------------------------------------------------------------------------------------- messages
