@@ -1,6 +1,7 @@
 """A release's status in other forms: live Markdown, Argo's objects, and why it did what it did. Pure."""
 
 from tidegate.report.analysis_run_object import analysis_run_object, analysis_run_spec, analysis_run_status
+from tidegate.report.backtest import backtest_view
 from tidegate.report.comparisons import comparisons, traffic_seen
 from tidegate.report.explain import explain, explain_run, reason_of
 from tidegate.report.explanation_models import Explanation, GateExplanation, MetricExplanation, TimelineEntry
@@ -20,6 +21,7 @@ __all__ = [
     "analysis_run_object",
     "analysis_run_spec",
     "analysis_run_status",
+    "backtest_view",
     "command_for",
     "comparisons",
     "details",

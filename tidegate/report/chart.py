@@ -37,7 +37,7 @@ def _curve(run: AnalysisRef, metric: MetricStatus) -> Curve:
 
 
 def _point(measurement: Measurement) -> Point:
-    return Point(at=measurement.started_at, value=_number(measurement.value), verdict=measurement.phase)
+    return Point(at=measurement.started_at, value=number_of(measurement.value), verdict=measurement.phase)
 
 
 def _limits(metric: MetricStatus) -> Iterator[Limit]:
@@ -48,7 +48,7 @@ def _limits(metric: MetricStatus) -> Iterator[Limit]:
             yield Limit(text=f"{kind}: {condition}", value=found.limit, kind=kind)
 
 
-def _number(text: str) -> float | None:
+def number_of(text: str) -> float | None:
     """The number that a reading consists of, or begins with where it is a list; None for anything else."""
     try:
         value = json.loads(text)

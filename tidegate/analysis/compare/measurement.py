@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from tidegate.analysis.compare.models import Judgement, Ruling, Weight
+from tidegate.analysis.compare.models import ERRORS, EventNumbers, Judgement, Ruling, Weight
 from tidegate.analysis.compare.phrases import percent
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
 
@@ -17,16 +18,38 @@ WEIGHT: Final = "weight"
 """That weight as a fraction, as it was read back."""
 SEEN: Final = "seen"
 """Fraction of the requests that the canary answers in the last minutes."""
+EVENT: Final = "event"
+"""Name of the event whose proof is the weakest."""
+PROOF: Final = "proof"
+"""ln E of that event as a fraction of the ln E that is asked for, 0 to 1."""
+REQUESTS: Final = "requests"
+"""Requests of the canary that were counted."""
+FAILED_REQUESTS: Final = "failedRequests"
+"""Those of them that failed."""
 
 
-def metadata_of(judgement: Judgement, weight: Weight | None) -> dict[str, str]:
-    """Metadata of a judgement at a weight, None where the canary has no traffic. Unknown numbers are left out."""
+def metadata_of(judgement: Judgement, weight: Weight | None, false_promotion: float) -> dict[str, str]:
+    """Metadata of a judgement at a weight, None where the canary has no traffic. Unknown numbers are left out.
+
+    `false_promotion` is the chance of a false promotion that is allowed: 1/`false_promotion` is the E asked for.
+    """
     found = {RULING: str(judgement.ruling), SINCE: "" if weight is None else f"{weight.since:.3f}"}
     if weight is not None:
         found[WEIGHT] = f"{weight.share:.4g}"
         if judgement.share is not None:
             found[SEEN] = f"{judgement.share * weight.share:.4g}"
+        if judgement.events:
+            name, log = min(((each.name, _proven(each, weight)) for each in judgement.events), key=lambda each: each[1])
+            found |= {EVENT: name, PROOF: f"{min(max(log / math.log(1 / false_promotion), 0.0), 1.0):.3g}"}
+    for each in judgement.events:
+        if each.name == ERRORS:
+            found |= {REQUESTS: f"{each.canary:.0f}", FAILED_REQUESTS: f"{each.canary_bad:.0f}"}
     return found
+
+
+def _proven(event: EventNumbers, weight: Weight) -> float:
+    """ln E that counts at a weight: at the last one the promise of the whole release as well."""
+    return min(event.promise, event.here) if weight.last else event.here
 
 
 def comparison_of(metric: MetricStatus) -> Measurement | None:
