@@ -1,0 +1,1 @@
+"""The Temporal UI as a person reads it, in a headless Chromium."""

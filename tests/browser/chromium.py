@@ -1,0 +1,156 @@
+"""A headless Chromium, driven over its own debugging protocol: navigate, click, read, take a picture.
+
+Protocol: https://chromedevtools.github.io/devtools-protocol/. It is JSON over one WebSocket, so that no driver has to be
+installed beside the browser.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+from PIL import Image
+
+from sandbox.processes import LOOPBACK, Program, until
+
+NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+SECONDS: Final = 30.0  # for a text to come, on an idle machine
+COLOURS: Final = 48  # of a picture: text and a few marks
+OPTIONS: Final = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--remote-debugging-port=0",
+)
+# The innermost visible element whose text begins with the given one.
+FIND: Final = """
+(text, selector) => [...document.querySelectorAll(selector || 'a, button, [role=tab], [role=switch], label')]
+  .find(each => each.offsetParent !== null && each.innerText.trim().startsWith(text))
+"""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of a page, in CSS pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def executable() -> str:
+    """Path of the installed browser, empty without one."""
+    return next(filter(None, map(shutil.which, NAMES)), "")
+
+
+class Page:
+    """The one page of a browser."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._number = 0
+
+    async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Result of one command of the protocol. Raises RuntimeError with the browser's words."""
+        self._number += 1
+        await self._socket.send_str(json.dumps({"id": self._number, "method": method, "params": parameters}))
+        while True:
+            answer = await self._socket.receive_json()
+            if answer.get("id") == self._number:
+                break
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error']['message']}")
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    async def evaluate(self, script: str) -> Any:
+        """Value of an expression in the page. Raises RuntimeError for what it throws."""
+        found = await self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        if "exceptionDetails" in found:
+            raise RuntimeError(f"{script}: {found['exceptionDetails']}")
+        return found["result"].get("value")
+
+    async def open(self, url: str) -> None:
+        """Go to an address; what the page loads by itself has to be awaited with `shows`."""
+        await self.call("Page.navigate", url=url)
+
+    async def text(self) -> str:
+        """Text of the page as it is laid out."""
+        return str(await self.evaluate("document.body ? document.body.innerText : ''"))
+
+    async def shows(self, *texts: str, seconds: float = SECONDS) -> str:
+        """Text of the page once it has all of these. Raises TimeoutError."""
+        seen = ""
+
+        async def all_there() -> bool:
+            nonlocal seen
+            seen = await self.text()
+            return all(each in seen for each in texts)
+
+        await until(all_there, seconds, f"{texts} on the page")
+        return seen
+
+    async def click(self, text: str, selector: str = "") -> None:
+        """Click what is labelled so, once it is there. Raises TimeoutError."""
+        script = f"(found => (found && found.click(), !!found))(({FIND})({json.dumps(text)}, {json.dumps(selector)}))"
+
+        async def clicked() -> bool:
+            return bool(await self.evaluate(script))
+
+        await until(clicked, SECONDS, f"{text!r} to click on")
+
+    async def size(self, width: int, height: int) -> None:
+        """Set the size of the window, in CSS pixels."""
+        await self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+        )
+
+    async def picture(self, file: Path, box: Box | None = None) -> None:
+        """Save a part of what the window shows as a PNG of few colours."""
+        clip = {} if box is None else {"clip": {**vars(box), "scale": 1}}
+        shot = await self.call("Page.captureScreenshot", format="png", **clip)
+        image = Image.open(io.BytesIO(base64.b64decode(shot["data"]))).convert("RGB")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        image.quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
+
+
+@asynccontextmanager
+async def opened(width: int = 1280, height: int = 800) -> AsyncIterator[Page]:
+    """A browser with one empty page and a profile of its own, which is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="tidegate-browser-", ignore_cleanup_errors=True) as home:
+        where = Path(home)
+        port = where / "DevToolsActivePort"
+        argv = [executable(), *OPTIONS, f"--user-data-dir={where}", "about:blank"]
+        program = Program("chromium", argv, log_file=where / "chromium.log", env={"HOME": home})
+
+        async def listens() -> bool:
+            return port.exists() and "\n" in port.read_text()
+
+        await program.start(listens, timeout=SECONDS)
+        try:
+            number = port.read_text().splitlines()[0]
+            async with aiohttp.ClientSession() as session:
+                async with session.get(f"http://{LOOPBACK}:{number}/json/list") as answer:
+                    [target, *_] = [each for each in await answer.json() if each["type"] == "page"]
+                async with session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+                    page = Page(socket)
+                    await page.size(width, height)
+                    yield page
+        finally:
+            await program.stop()
