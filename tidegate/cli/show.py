@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 import typer
 from rich.text import Text
 
+from tidegate.cli import INTERRUPTED
 from tidegate.cli.analysis import analysis_view
 from tidegate.cli.exits import ExitCode, status_code
 from tidegate.cli.formatting import WARNING, marked
@@ -44,7 +45,6 @@ from tidegate.contract import ReleaseStatus
 
 get = typer.Typer(no_args_is_help=True, help="Show one object.")
 
-INTERRUPTED = 130  # as a shell says it of a command that Ctrl-C ended
 
 Status = TypeVar("Status")
 Drawing = Callable[[Frame[Status]], list[Text]]
