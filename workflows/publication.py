@@ -11,9 +11,6 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.canary.conditions import Reason
     from tidegate.canary.version import Version
     from tidegate.contract import (
-        SEARCH_PHASE,
-        SEARCH_REVISION,
-        SEARCH_WEIGHT,
         Document,
         Event,
         Meanwhile,
@@ -28,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.published_status import PublishedStatus
     from workflows.rejections import PASSES, Rejections
     from workflows.status_record import StatusRecord
+    from workflows.visibility import Visibility
 
 MAX_EVENTS = 200
 
@@ -38,7 +36,7 @@ class Publication:
     def __init__(self, record: StatusRecord) -> None:
         self._record = record
         self._events = 0
-        self._attributes: tuple[str, int, int] | None = None
+        self._visibility = Visibility(record)
         self._rejections = Rejections()
         self.notify: Callable[[Event, int], None] = lambda event, number: None
         self.written = PublishedStatus()
@@ -139,13 +137,11 @@ class Publication:
         workflow.set_current_details(harmless(details(self._record.current)))
 
     def show(self) -> None:
-        """Update live details and search attributes; called by the run wherever it may write to history."""
+        """Update live details and Temporal's list; called by the run wherever it may write to history."""
         self.show_details()
-        status = self._record.current
-        now = (status.phase, status.actual_weight, status.revision)
-        if now != self._attributes:
-            self._attributes = now
-            phase, weight, revision = now
-            workflow.upsert_search_attributes(
-                [SEARCH_PHASE.value_set(phase), SEARCH_WEIGHT.value_set(weight), SEARCH_REVISION.value_set(revision)]
-            )
+        self._visibility.show()
+
+    def show_end(self) -> None:
+        """Update live details and Temporal's list at the end of the run."""
+        self.show_details()
+        self._visibility.end()

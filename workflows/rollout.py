@@ -109,6 +109,7 @@ class Rollout(MessageHandlers):
     async def _close(self) -> None:
         """Answer all messages before the end; follow-ups go on without the release."""
         self.inbox.ended = True
+        self.state.publication.show_end()
         await self._follow_ups.started()
         await workflow.wait_condition(workflow.all_handlers_finished)
 

@@ -10,11 +10,16 @@ with workflow.unsafe.imports_passed_through():
 
 
 class StatusRecord:
-    """The `ReleaseStatus` of this run. `current` is replaced, never changed."""
+    """The `ReleaseStatus` of this run. `current` is replaced, never changed.
+
+    Attributes:
+        waiting_for: the kind of the current wait, which no pass changes; empty without a wait.
+    """
 
     def __init__(self) -> None:
         info = workflow.info()
         cluster, namespace, name = [*info.workflow_id.split("/", 3)[1:], "", "", ""][:3]
+        self.waiting_for = ""
         self.current = ReleaseStatus(
             workflow_id=info.workflow_id,
             run_id=info.run_id,

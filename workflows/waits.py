@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from enum import Enum, auto
+from enum import StrEnum
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.canary.phase import RolloutPhase
-    from tidegate.contract import Message, PauseReason, Waiting
+    from tidegate.contract import FOR_AN_OPERATOR, Message, PauseReason, Waiting
     from tidegate.manifests.plain_text import harmless
     from workflows.publication import Publication
     from workflows.status_record import StatusRecord
@@ -21,12 +21,12 @@ AN_OPERATOR = "an operator: tidegate promote, or tidegate abort"
 RESUMED = "an operator: tidegate resume, or tidegate abort"
 
 
-class WaitFor(Enum):
+class WaitFor(StrEnum):
     """A wait for which a pass can name more exactly what is missing."""
 
-    PODS = auto()
-    LAST_PODS = auto()
-    DEADLINES = auto()
+    PODS = "pods"
+    LAST_PODS = "the last pods"
+    DEADLINES = "the scale-down delay"
 
 
 class NamedWaits:
@@ -84,6 +84,13 @@ class NamedWaits:
                 what=pause_by(paused_by), since=self._paused_at, until=None, who=RESUMED, only_operator=True
             )
         self._record.set(waiting=waiting)
+        self._record.waiting_for = self._kind_of(waiting)
+
+    def _kind_of(self, waiting: Waiting | None) -> str:
+        """The kind of a wait: it holds nothing that people wrote, as search attributes are not encrypted."""
+        if waiting is None:
+            return ""
+        return FOR_AN_OPERATOR if waiting.only_operator else self._wait_for or waiting.what
 
     @contextmanager
     def paused(self, reason: PauseReason, *, analysis: str = "") -> Iterator[None]:

@@ -23,7 +23,8 @@ until known=$(temporal operator search-attribute list --namespace "$namespace" -
   [ "$tries" -lt 30 ] || exit 1
   sleep 1
 done
-for attribute in TidegateNamespace:Keyword TidegateService:Keyword TidegatePhase:Keyword TidegateWeight:Int TidegateRevision:Int; do
+for attribute in TidegateNamespace:Keyword TidegateService:Keyword TidegatePhase:Keyword TidegateWeight:Int TidegateRevision:Int \
+  TidegateVersion:Keyword TidegateBy:Keyword TidegateWaitingFor:Keyword TidegateOutcome:Keyword; do
   name=${attribute%:*}
   case $known in
     *"\"$name\""*) ;;

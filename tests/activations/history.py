@@ -298,6 +298,8 @@ def recorded_words(history: WorkflowHistory) -> Iterator[str]:
             yield "cancel_timer"
         elif event.HasField("upsert_workflow_search_attributes_event_attributes"):
             yield "upsert_workflow_search_attributes"
+        elif event.HasField("workflow_properties_modified_event_attributes"):
+            yield "modify_workflow_properties"
         elif event.HasField("start_child_workflow_execution_initiated_event_attributes"):
             child = event.start_child_workflow_execution_initiated_event_attributes
             yield f"start_child_workflow_execution {child.workflow_type.name} {child.workflow_id}"

@@ -1,7 +1,7 @@
 """A headless Chromium, driven over its own debugging protocol: navigate, click, read, take a picture.
 
-Protocol: https://chromedevtools.github.io/devtools-protocol/. It is JSON over one WebSocket, so that no driver has to be
-installed beside the browser.
+Protocol: https://chromedevtools.github.io/devtools-protocol/. It is JSON over one WebSocket, so that no driver has to
+be installed beside the browser.
 """
 
 from __future__ import annotations

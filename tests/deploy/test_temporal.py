@@ -72,6 +72,10 @@ async def test_the_namespace_has_its_retention_and_attributes_and_stays_so(bare:
             "TidegatePhase": "INDEXED_VALUE_TYPE_KEYWORD",
             "TidegateWeight": "INDEXED_VALUE_TYPE_INT",
             "TidegateRevision": "INDEXED_VALUE_TYPE_INT",
+            "TidegateVersion": "INDEXED_VALUE_TYPE_KEYWORD",
+            "TidegateBy": "INDEXED_VALUE_TYPE_KEYWORD",
+            "TidegateWaitingFor": "INDEXED_VALUE_TYPE_KEYWORD",
+            "TidegateOutcome": "INDEXED_VALUE_TYPE_KEYWORD",
         }
 
 

@@ -105,11 +105,15 @@ class RunSummary(Payload):
 
 
 class ReleaseSummary(RunSummary):
-    """The newest release of one Rollout."""
+    """The newest release of one Rollout. `version` are the tags of its images, `outcome` is empty before its end."""
 
     phase: str = ""
     weight: int | None = None
     revision: int | None = None
+    version: str = ""
+    by: str = ""  # the person or system that asked for the version
+    waiting_for: str = ""
+    outcome: str = ""
 
 
 class AnalysisSummary(RunSummary):

@@ -28,9 +28,13 @@ from tidegate.client.refs import AnalysisRunRef, AnalysisSummary, ReleaseSummary
 from tidegate.contract import (
     ANALYSIS_WORKFLOW,
     ROLLOUT_WORKFLOW,
+    SEARCH_BY,
     SEARCH_NAMESPACE,
+    SEARCH_OUTCOME,
     SEARCH_PHASE,
     SEARCH_REVISION,
+    SEARCH_VERSION,
+    SEARCH_WAITING_FOR,
     SEARCH_WEIGHT,
     Payload,
 )
@@ -218,6 +222,10 @@ def _release(run: WorkflowExecutionInfo) -> ReleaseSummary | None:
         phase=attributes.get(SEARCH_PHASE) or "",
         weight=attributes.get(SEARCH_WEIGHT),
         revision=attributes.get(SEARCH_REVISION),
+        version=attributes.get(SEARCH_VERSION) or "",
+        by=attributes.get(SEARCH_BY) or "",
+        waiting_for=attributes.get(SEARCH_WAITING_FOR) or "",
+        outcome=attributes.get(SEARCH_OUTCOME) or "",
     )
 
 

@@ -24,11 +24,14 @@ from tidegate.client.queries import POLL_SECONDS, Queries
 from tidegate.client.refs import ReleaseHandle, RolloutRef, images_of, listed, request_digest
 from tidegate.client.runs import ended_badly, first_request, is_running, newest_run
 from tidegate.contract import (
+    LONGEST_KEYWORD,
     RELEASE_PRIORITY,
     RELEASES_QUEUE,
     ROLLOUT_WORKFLOW,
+    SEARCH_BY,
     SEARCH_NAMESPACE,
     SEARCH_SERVICE,
+    SEARCH_VERSION,
     Accepted,
     Activity,
     Document,
@@ -44,6 +47,7 @@ from tidegate.contract import (
     fair,
 )
 from tidegate.contract.release import LIMITS_REMEDY
+from tidegate.manifests.images import short_versions
 from tidegate.manifests.plain_text import harmless, one_line
 from tidegate.manifests.workload import needs_template
 
@@ -121,6 +125,8 @@ class Starts(Queries):
         attributes = [
             SearchAttributePair(SEARCH_NAMESPACE, request.namespace),
             SearchAttributePair(SEARCH_SERVICE, request.name),
+            SearchAttributePair(SEARCH_VERSION, harmless(short_versions(images))[:LONGEST_KEYWORD]),
+            SearchAttributePair(SEARCH_BY, harmless(request.by)[:LONGEST_KEYWORD]),
         ]
         operation: WithStartWorkflowOperation[object, ReleaseResult] = WithStartWorkflowOperation(
             ROLLOUT_WORKFLOW,

@@ -244,4 +244,20 @@ SEARCH_SERVICE = SearchAttributeKey.for_keyword("TidegateService")
 SEARCH_PHASE = SearchAttributeKey.for_keyword("TidegatePhase")
 SEARCH_WEIGHT = SearchAttributeKey.for_int("TidegateWeight")
 SEARCH_REVISION = SearchAttributeKey.for_int("TidegateRevision")
-SEARCH_ATTRIBUTES = (SEARCH_NAMESPACE, SEARCH_SERVICE, SEARCH_PHASE, SEARCH_WEIGHT, SEARCH_REVISION)
+SEARCH_VERSION = SearchAttributeKey.for_keyword("TidegateVersion")  # tags of the images
+SEARCH_BY = SearchAttributeKey.for_keyword("TidegateBy")  # the person or system that asked for the version
+SEARCH_WAITING_FOR = SearchAttributeKey.for_keyword("TidegateWaitingFor")  # the kind of wait; see `FOR_AN_OPERATOR`
+SEARCH_OUTCOME = SearchAttributeKey.for_keyword("TidegateOutcome")  # `Healthy` or an `ErrorType`; unset before the end
+SEARCH_ATTRIBUTES = (
+    SEARCH_NAMESPACE,
+    SEARCH_SERVICE,
+    SEARCH_PHASE,
+    SEARCH_WEIGHT,
+    SEARCH_REVISION,
+    SEARCH_VERSION,
+    SEARCH_BY,
+    SEARCH_WAITING_FOR,
+    SEARCH_OUTCOME,
+)
+LONGEST_KEYWORD = 200  # characters; Temporal's SQL stores take 255
+FOR_AN_OPERATOR = "an operator"  # value of `TidegateWaitingFor` while nobody else can end the wait well

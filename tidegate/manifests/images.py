@@ -16,6 +16,7 @@ from tidegate.manifests.version_tag import VERSION_LABEL, VERSION_VARIABLE
 
 _TEMPLATE: Path = ("spec", "template")
 _CONTAINERS: Path = (*_TEMPLATE, "spec", "containers")
+_DIGEST_SHOWN = 12
 
 
 def apply_images(manifests: Manifests, images: Mapping[str, str]) -> Manifests:
@@ -55,6 +56,17 @@ def version_changes(before: Manifests, after: Manifests) -> list[str]:
 def tag_of(image: str) -> str:
     """Tag of an image, empty without one: `1.1.0` of `registry:5000/checkout:1.1.0@sha256:...`."""
     return image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+
+
+def short_version(image: str) -> str:
+    """Tag of an image, or the beginning of its digest; its name where it has neither."""
+    name, _, digest = image.partition("@")
+    return tag_of(name) or digest.removeprefix("sha256:")[:_DIGEST_SHOWN] or name.rpartition("/")[2]
+
+
+def short_versions(images: Mapping[str, str]) -> str:
+    """The short versions of images by container, in one string: `1.1.0`, or `1.1.0,2.0.3`."""
+    return ",".join(map(short_version, images.values()))
 
 
 def _retagged(document: Document, tags: Mapping[str, str]) -> Document:

@@ -51,6 +51,13 @@ def test_a_list_of_rollouts_fits_and_keeps_what_tells_them_apart() -> None:
         assert ("gateway1 " in lines[1], "gateway2 " in lines[2]) == (True, True)
 
 
+def test_a_release_that_no_worker_answers_for_is_listed_with_its_version() -> None:
+    known = summary(NAME).model_copy(update={"version": "1.4.0", "phase": "Paused", "weight": 10})
+    [_, line] = [line.plain for line in table([(known, None)], namespaces=False, width=None)]
+    assert "Paused" in line
+    assert line.split()[-1] == "1.4.0"
+
+
 def test_a_list_of_analysis_runs_fits() -> None:
     name = f"{NAME}-6c54544bf9-12-1"
     run = AnalysisSummary(
