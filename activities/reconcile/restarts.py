@@ -66,7 +66,9 @@ class Restarts:
                 return RestartedPods(done=not left)
             if asyncio.get_running_loop().time() >= end:
                 raise ApplicationError(
-                    "older pods are left", type=ErrorType.NOT_CHANGED, category=ApplicationErrorCategory.BENIGN
+                    "no failure: older pods are left, and the restart goes on",
+                    type=ErrorType.NOT_CHANGED,
+                    category=ApplicationErrorCategory.BENIGN,
                 )
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
 

@@ -24,9 +24,12 @@ BetweenLooks = Callable[[Lister], Awaitable[None]]
 
 
 def not_changed(look_again: timedelta | None = None) -> ApplicationError:
-    """Nothing changed so far; the next attempt comes after `look_again`, or when its retry policy says."""
+    """End of an attempt, after which the wait goes on in the next one: after `look_again`, or as its policy says.
+
+    People see it beside a pending activity, as its last failure, which it is not.
+    """
     return ApplicationError(
-        "nothing changed so far",
+        "no failure: nothing has changed in the cluster so far, and the wait goes on",
         type=ErrorType.NOT_CHANGED,
         category=ApplicationErrorCategory.BENIGN,
         next_retry_delay=look_again,

@@ -24,13 +24,13 @@ from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import (
     CompositePayloadConverter,
     DataConverter,
-    DefaultFailureConverterWithEncodedAttributes,
     EncodingPayloadConverter,
     PayloadCodec,
 )
 
 from tidegate.client.errors import TidegateError
 from tidegate.client.keyring import Keyring, KeySource, keys_from_environment
+from tidegate.client.plain_failures import EncryptedPlainFailures, PlainFailures
 from tidegate.contract import Unreadable
 from tidegate.manifests.plain_text import harmless
 
@@ -156,13 +156,13 @@ def data_converter(keys: KeySource | None = None) -> DataConverter:
 
     With keys, failures are encrypted as well: their messages and stack traces quote manifests and measurements.
     """
-    plain = _Converter(payload_converter_class=Payloads)
+    plain = _Converter(payload_converter_class=Payloads, failure_converter_class=PlainFailures)
     if keys is None:
         return plain
     return replace(
         plain,
         payload_codec=PayloadEncryption(keys),
-        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+        failure_converter_class=EncryptedPlainFailures,
     )
 
 
