@@ -63,6 +63,21 @@ CERTAIN_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximu
 POLL_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.0)
 
 
+PUT_BACK = "put all traffic on the stable version"
+
+
+def pass_summary(plan: Plan, desired: DesiredState) -> str:
+    """Words for a reconcile pass, with the number of its step as people see it elsewhere."""
+    if desired.aborted:
+        return "make the cluster as it was before the canary"
+    texts = plan.step_texts
+    if desired.index is None or not texts:
+        return "make the cluster as the Rollout asks"
+    if desired.index >= len(texts):
+        return "make the cluster as it is after the last step"
+    return f"make the cluster as step {desired.index + 1} asks: {texts[desired.index]}"
+
+
 class ChangeWatch:
     """A wait for another cluster state than that of `state_digest`. It ends with the change, and is never cancelled."""
 
@@ -107,7 +122,7 @@ class ActivityCalls:
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             schedule_to_close_timeout=self._forward_time_left,
             retry_policy=FORWARD_RETRY,
-            summary="observe",
+            summary="read the cluster",
         )
         self._note(observation)
         return observation
@@ -143,11 +158,8 @@ class ActivityCalls:
         )
         self._seen = {}
         write = self._retry_forever if desired.is_certain else self._with_deadline
-        where = "" if desired.index is None else f"step {desired.index}"
         try:
-            result: Reconciled = await write(
-                Activity.RECONCILE, request, Reconciled, "way back" if desired.aborted else where
-            )
+            result: Reconciled = await write(Activity.RECONCILE, request, Reconciled, pass_summary(plan, desired))
         except BaseException:
             self._since = self._sequence + 1
             raise
@@ -170,7 +182,7 @@ class ActivityCalls:
             retry_policy=POLL_RETRY,
             cancellation_type=ActivityCancellationType.ABANDON,
             priority=BACKGROUND_PRIORITY,
-            summary="until something changes",
+            summary="wait until the cluster changes",
         )
         return ChangeWatch(handle, state_digest)
 
@@ -186,7 +198,7 @@ class ActivityCalls:
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             schedule_to_close_timeout=REJECTION_TIMEOUT,
             retry_policy=FORWARD_RETRY,
-            summary="refused",
+            summary="write to the Rollout why it is refused",
         )
 
     async def restart_pods(self, plan: Plan, at: datetime, failing: tuple[str, ...]) -> RestartedPods:
@@ -200,7 +212,7 @@ class ActivityCalls:
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=POLL_RETRY,
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary="new pods",
+            summary="replace pods older than spec.restartAt",
         )
         return restarted
 
@@ -221,7 +233,9 @@ class ActivityCalls:
             timeout = HEDGE_DELAY if len(attempts) < RESTORES else None
             with suppress(TimeoutError):
                 await workflow.wait_condition(
-                    lambda: any(task.done() for task in attempts), timeout=timeout, timeout_summary="until it answers"
+                    lambda: any(task.done() for task in attempts),
+                    timeout=timeout,
+                    timeout_summary="until another worker is asked as well",
                 )
                 break
         first = next(task for task in attempts if task.done())
@@ -230,7 +244,7 @@ class ActivityCalls:
         return first.result()
 
     async def _restore(self, request: RestoreStable) -> TrafficState:
-        traffic: TrafficState = await self._retry_forever(Activity.RESTORE_STABLE, request, TrafficState, "canary 0 %")
+        traffic: TrafficState = await self._retry_forever(Activity.RESTORE_STABLE, request, TrafficState, PUT_BACK)
         return traffic
 
     @property

@@ -170,7 +170,7 @@ async def _call(rule: MetricRules, what: str, request: Payload, answer: type[Ans
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         schedule_to_close_timeout=TIMEOUT,
         retry_policy=RETRY,
-        summary=rule.name,
+        summary=f"past versions for comparison {rule.name}",
     )
     return answered
 

@@ -297,7 +297,7 @@ class Comparisons:
                     retry_policy=ONCE,
                     # Reading changes nothing, and one that goes on for a minute is not worth a command.
                     cancellation_type=ActivityCancellationType.ABANDON,
-                    summary=one.rule.name,
+                    summary=f"read the counts for comparison {one.rule.name}",
                 )
                 return answered
             except ActivityError as error:

@@ -165,7 +165,7 @@ class Experiment:
             await workflow.wait_condition(
                 lambda: self._reconciler.experiment != before or len(self._verdicts()) != decided,
                 timeout=timeout,
-                timeout_summary=f"experiment {self._name}",
+                timeout_summary=f"next deadline of experiment {self._name}",
             )
         except TimeoutError:
             return

@@ -106,7 +106,7 @@ class FollowUp:
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             schedule_to_close_timeout=self._until - workflow.now(),
             retry_policy=RETRY,
-            summary=effect.name,
+            summary=f"{effect.name}: carry it out",
         )
 
 

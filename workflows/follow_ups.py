@@ -73,9 +73,9 @@ class FollowUps:
             )
         request = FollowUpRequest(release=info.workflow_id, run_id=info.run_id, effects=effects)
         self._requested += 1
-        names = ", ".join(effect.name for effect in effects)
+        names = ", ".join(map(_words, effects))
         return asyncio.create_task(
-            self._follow(workflow_id, f"{names}: {status.name} revision {status.revision}", request)
+            self._follow(workflow_id, f"{names} for {status.name} revision {status.revision}", request)
         )
 
     async def _follow(self, workflow_id: str, summary: str, request: FollowUpRequest) -> list[FollowedUp]:
@@ -119,7 +119,9 @@ class FollowUps:
         who = "their systems; a newer version"
         with self._state.waits.on("its notifications", until=until, who=who), suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: awaited() or self._all_done, timeout=DETACH_TIMEOUT, timeout_summary="for its notifications"
+                lambda: awaited() or self._all_done,
+                timeout=DETACH_TIMEOUT,
+                timeout_summary="limit of the wait for incident, revert and notifications",
             )
         await self.started()
         tasks, self._awaited = self._awaited, []
@@ -134,3 +136,8 @@ class FollowUps:
     @property
     def _all_done(self) -> bool:
         return all(task.done() for task in self._awaited)
+
+
+def _words(effect: Effect) -> str:
+    """An effect for people; a notification has only the name of its trigger."""
+    return f"notification {effect.name}" if effect.activity == Activity.SEND_NOTIFICATION else effect.name

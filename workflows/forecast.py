@@ -94,7 +94,7 @@ async def _observe(request: ReleaseRequest) -> Observation:
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             schedule_to_close_timeout=TIMEOUT,
             retry_policy=RETRY,
-            summary="observe",
+            summary="read the cluster",
         )
     except ActivityError as error:
         raise _failed(_cause(error, f"cluster {request.cluster}"), ErrorType.UNAVAILABLE) from error
@@ -182,7 +182,7 @@ async def _begin(plan: Plan, compared: _Compared) -> ComparisonBegun:
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         schedule_to_close_timeout=TIMEOUT,
         retry_policy=RETRY,
-        summary=compared.rule.name,
+        summary=f"read the traffic for comparison {compared.rule.name}",
     )
     return started
 

@@ -85,6 +85,8 @@ class Holds:
         with self._state.waits.on(f"{what}: {why}" if why else what, until=until, who=who, only_operator=True):
             self._state.publication.show()
             try:
-                await workflow.wait_condition(answered, timeout=limit, timeout_summary="limit of the hold")
+                await workflow.wait_condition(
+                    answered, timeout=limit, timeout_summary="limit of the hold, after which the release is aborted"
+                )
             except TimeoutError:
                 raise Aborted(f"nobody answered within {limit}: {what}", ErrorType.ROLLOUT_INCONCLUSIVE) from None

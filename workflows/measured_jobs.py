@@ -62,7 +62,7 @@ class MeasuredJobs:
                 heartbeat_timeout=HEARTBEAT_TIMEOUT,
                 schedule_to_close_timeout=END_TIMEOUT,
                 retry_policy=RETRY,
-                summary=", ".join(names)[:200],
+                summary=f"delete Jobs {', '.join(names)}"[:200],
             )
         except ActivityError as error:
             workflow.logger.warning("Jobs of this run were not deleted: %s: %s", ", ".join(names), cause_of(error))

@@ -45,7 +45,7 @@ async def measure(cluster: str, provider: str, request: MeasureRequest, timeout:
         cancellation_type=(
             ActivityCancellationType.WAIT_CANCELLATION_COMPLETED if is_job else ActivityCancellationType.TRY_CANCEL
         ),
-        summary=", ".join(str(metric.get("name")) for metric in request.metrics),
+        summary="measure " + ", ".join(str(metric.get("name")) for metric in request.metrics),
     )
     return answered
 

@@ -212,7 +212,7 @@ class Reconciler:
             await workflow.wait_condition(
                 lambda: watch.done() or self._is_needed(desired),
                 timeout=timeout,
-                timeout_summary="until the next deadline",
+                timeout_summary="until the next pass is due, or the progress deadline is over",
             )
         except TimeoutError:
             self._check_deadline(seen)

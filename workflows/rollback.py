@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.reverts import undo_request
 
 TIMEOUT = timedelta(minutes=1)
+_WORDS = {Activity.CHOOSE_REVISION: "choose the revision", Activity.ROLLBACK: "write the earlier template"}
 RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=300), maximum_interval=timedelta(seconds=10))
 
 
@@ -65,7 +66,7 @@ class Rollback:
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             schedule_to_close_timeout=TIMEOUT,
             retry_policy=RETRY,
-            summary=rollback.target.name,
+            summary=f"{_WORDS[name]} of {rollback.target.name}",
         )
 
     async def _in_git(self, request: RollbackRequest, result: RollbackResult) -> RollbackResult:

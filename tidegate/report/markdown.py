@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from tidegate.analysis.compare.measurement import comparison_of, details_of
@@ -17,6 +18,7 @@ _MARKS = {
     StepState.FAILED: "✖ failed",
 }
 _LAST_EVENTS = 8
+_SPACE = "\u00a0\u00a0"
 
 
 def details(status: ReleaseStatus) -> str:
@@ -56,8 +58,8 @@ def _waiting(status: ReleaseStatus) -> str:
 def _steps(status: ReleaseStatus) -> str:
     if not status.steps:
         return ""
-    rows = [f"| {step.index + 1} | {step.text} | {_MARKS[step.state]} |" for step in status.steps]
-    return "\n".join(["| step | what | state |", "|---|---|---|", *rows])
+    rows = [(str(step.index + 1), step.text, _MARKS[step.state]) for step in status.steps]
+    return _table(("step", "what", "state"), rows)
 
 
 def _analysis(analysis: AnalysisRef) -> str:
@@ -75,13 +77,35 @@ def _analysis(analysis: AnalysisRef) -> str:
 
 
 def analysis_details(status: AnalysisStatus) -> str:
-    """Markdown for an analysis run's page: each metric with its verdict, its counts and its latest reading."""
-    rows = ["| metric | phase | good | bad | inconclusive | errors | latest |", "|---|---|---|---|---|---|---|"]
-    for metric in status.metrics:
-        latest = _latest(metric, "nothing yet").replace("|", "\\|")
-        counts = f"{metric.successful} | {metric.failed} | {metric.inconclusive} | {metric.error}"
-        rows.append(f"| {metric.name} | {metric.phase} | {counts} | {latest} |")
-    return "\n\n".join([_with_detail(f"### {status.name}: {status.phase}", status.message), "\n".join(rows)])
+    """Markdown for an analysis run's page: each metric with its verdict and its counts, then its latest reading.
+
+    A reading is a sentence: it has a line of its own, since the page is narrow and cuts off what a table has too much.
+    """
+    counts = [
+        (
+            metric.name,
+            metric.phase.value,
+            *map(str, (metric.successful, metric.failed, metric.inconclusive, metric.error)),
+        )
+        for metric in status.metrics
+    ]
+    return "\n\n".join(
+        part
+        for part in (
+            _with_detail(f"### {status.name}: {status.phase}", status.message),
+            _table(("metric", "verdict", "good", "bad", "unclear", "errors"), counts),
+            _list("Latest readings", [f"{each.name}: {_latest(each, 'nothing yet')}" for each in status.metrics]),
+        )
+        if part
+    )
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown; the Temporal UI sets columns without any space, so each cell ends with some."""
+    lines = [titles, ["---"] * len(titles), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join(
+        "| " + " | ".join(cell if cell == "---" else cell + _SPACE for cell in line) + " |" for line in lines
+    )
 
 
 def _latest(metric: MetricStatus, nothing: str) -> str:
