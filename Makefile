@@ -64,8 +64,9 @@ judge: $(STAMP)  ## N simulated rollouts of each kind against the goals of the c
 	$(BIN)/python -m benchmarks.judge --check --reps $(or $(N),20) --procs 2
 	$(BIN)/python -m benchmarks.judge --check --rough --reps $(or $(N),20) --procs 2
 
-pictures: $(STAMP)  ## the pictures of docs/terminal.md and their snapshots, of the screens as they are drawn now
+pictures: $(STAMP)  ## the pictures of docs/terminal.md with their snapshots, and with a Chromium those of docs/temporal-ui.md
 	$(BIN)/python -m tests.unit.cli.screens
+	TIDEGATE_PICTURES=$(CURDIR)/docs/pictures $(BIN)/pytest tests/browser
 
 lint: types  ## format, rules, walls between rooms, types
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,7 @@ from sandbox.processes import LOOPBACK, Program, until
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 SECONDS: Final = 30.0  # for a text to come, on an idle machine
+NOWHERE: Final = "\0"  # is in no text
 COLOURS: Final = 48  # of a picture: text and a few marks
 OPTIONS: Final = (
     "--headless=new",
@@ -35,6 +36,7 @@ OPTIONS: Final = (
     "--disable-sync",
     "--no-first-run",
     "--hide-scrollbars",
+    "--disable-features=IsolateSandboxedIframes",  # so that the text of every frame can be read
     "--remote-debugging-port=0",
 )
 # The innermost visible element whose text begins with the given one.
@@ -42,6 +44,10 @@ FIND: Final = """
 (text, selector) => [...document.querySelectorAll(selector || 'a, button, [role=tab], [role=switch], label')]
   .find(each => each.offsetParent !== null && each.innerText.trim().startsWith(text))
 """
+
+
+class PageError(Exception):
+    """A command that the browser refused, as it does for a page or frame that has just been replaced."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class Page:
         self._number = 0
 
     async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Result of one command of the protocol. Raises RuntimeError with the browser's words."""
+        """Result of one command of the protocol. Raises PageError with the browser's words."""
         self._number += 1
         await self._socket.send_str(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
@@ -75,35 +81,51 @@ class Page:
             if answer.get("id") == self._number:
                 break
         if "error" in answer:
-            raise RuntimeError(f"{method}: {answer['error']['message']}")
+            raise PageError(f"{method}: {answer['error']['message']}")
         result: dict[str, Any] = answer["result"]
         return result
 
     async def evaluate(self, script: str) -> Any:
-        """Value of an expression in the page. Raises RuntimeError for what it throws."""
+        """Value of an expression in the page. Raises PageError for what it throws."""
         found = await self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in found:
-            raise RuntimeError(f"{script}: {found['exceptionDetails']}")
+            raise PageError(f"{script}: {found['exceptionDetails']}")
         return found["result"].get("value")
+
+    async def in_frames(self, script: str) -> list[Any]:
+        """Values of an expression in each frame of the page, the page itself first."""
+        tree = (await self.call("Page.getFrameTree"))["frameTree"]
+        values = [await self.evaluate(script)]
+        for frame in tree.get("childFrames", []):
+            world = await self.call("Page.createIsolatedWorld", frameId=frame["frame"]["id"])
+            found = await self.call(
+                "Runtime.evaluate", expression=script, returnByValue=True, contextId=world["executionContextId"]
+            )
+            values.append(found["result"].get("value"))
+        return values
 
     async def open(self, url: str) -> None:
         """Go to an address; what the page loads by itself has to be awaited with `shows`."""
         await self.call("Page.navigate", url=url)
 
     async def text(self) -> str:
-        """Text of the page as it is laid out."""
-        return str(await self.evaluate("document.body ? document.body.innerText : ''"))
+        """Text of the page and of its frames, as it is laid out."""
+        return "\n".join(map(str, await self.in_frames("document.body ? document.body.innerText : ''")))
 
-    async def shows(self, *texts: str, seconds: float = SECONDS) -> str:
-        """Text of the page once it has all of these. Raises TimeoutError."""
+    async def shows(self, *texts: str, without: str = NOWHERE) -> str:
+        """Text of the page once it has all of these, and not `without`. Raises TimeoutError, with what it shows instead."""
         seen = ""
 
         async def all_there() -> bool:
             nonlocal seen
-            seen = await self.text()
-            return all(each in seen for each in texts)
+            with suppress(PageError):
+                seen = await self.text()
+            return all(each in seen for each in texts) and without not in seen
 
-        await until(all_there, seconds, f"{texts} on the page")
+        try:
+            await until(all_there, SECONDS, f"{texts} on the page")
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; it shows: {seen}") from error
         return seen
 
     async def click(self, text: str, selector: str = "") -> None:
@@ -111,7 +133,9 @@ class Page:
         script = f"(found => (found && found.click(), !!found))(({FIND})({json.dumps(text)}, {json.dumps(selector)}))"
 
         async def clicked() -> bool:
-            return bool(await self.evaluate(script))
+            with suppress(PageError):
+                return bool(await self.evaluate(script))
+            return False
 
         await until(clicked, SECONDS, f"{text!r} to click on")
 
@@ -121,13 +145,13 @@ class Page:
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
         )
 
-    async def picture(self, file: Path, box: Box | None = None) -> None:
-        """Save a part of what the window shows as a PNG of few colours."""
-        clip = {} if box is None else {"clip": {**vars(box), "scale": 1}}
-        shot = await self.call("Page.captureScreenshot", format="png", **clip)
+    async def picture(self, box: Box) -> bytes:
+        """A part of what the window shows, as a PNG of few colours."""
+        shot = await self.call("Page.captureScreenshot", format="png", clip={**vars(box), "scale": 1})
         image = Image.open(io.BytesIO(base64.b64decode(shot["data"]))).convert("RGB")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        image.quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
+        small = io.BytesIO()
+        image.quantize(COLOURS, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+        return small.getvalue()
 
 
 @asynccontextmanager
