@@ -23,7 +23,7 @@ from PIL import Image
 from sandbox.processes import LOOPBACK, Program, until
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
-SECONDS: Final = 30.0  # for a text to come, on an idle machine
+SECONDS: Final = 10.0  # for a text to come, on an idle machine
 NOWHERE: Final = "\0"  # is in no text
 COLOURS: Final = 48  # of a picture: text and a few marks
 OPTIONS: Final = (
@@ -113,7 +113,10 @@ class Page:
         return "\n".join(map(str, await self.in_frames("document.body ? document.body.innerText : ''")))
 
     async def shows(self, *texts: str, without: str = NOWHERE) -> str:
-        """Text of the page once it has all of these, and not `without`. Raises TimeoutError, with what it shows instead."""
+        """Text of the page once it has all of these, and not `without`.
+
+        Raises TimeoutError, with what it shows instead.
+        """
         seen = ""
 
         async def all_there() -> bool:

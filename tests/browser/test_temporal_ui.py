@@ -34,7 +34,7 @@ def workflows(releases: Releases, query: str = "") -> str:
 
 async def details(page: Page, releases: Releases, workflow_id: str, run_id: str, *texts: str) -> str:
     """Open the tab with the live details of a run, and return its text once it has these."""
-    await page.open(f"{workflows(releases)}/{quote(workflow_id, safe='')}/{run_id}/history")
+    await page.open(f"{workflows(releases)}/{quote(workflow_id, safe='')}/{run_id}")
     await page.click("User Metadata")
     return await page.shows(*texts)
 
@@ -81,7 +81,7 @@ async def test_a_release_that_runs_and_one_that_a_person_paused(releases: Releas
     await page.open(workflows(releases, f'{SEARCH_WAITING_FOR.name} = "{FOR_AN_OPERATOR}"'))
     await page.shows(ONE, "rollout/default/payments/checkout")
 
-    await page.open(f"{workflows(releases)}/{quote(status.workflow_id, safe='')}/{handle.run_id}/history")
+    await page.open(f"{workflows(releases)}/{quote(status.workflow_id, safe='')}/{handle.run_id}/timeline")
     text = await page.shows("wait until the cluster changes", "make the cluster as step 1 asks: setWeight: 10")
     assert "Failure" not in text, "a wait that goes on is no failure"
 
@@ -103,7 +103,7 @@ async def test_an_aborted_release_has_a_reason_and_no_stack_trace(
     assert "meets failure" in text
     await picture(page, pictures / "temporal-ui-aborted.png", 1400)
 
-    await page.open(f"{workflows(releases)}/{quote(status.workflow_id, safe='')}/{handle.run_id}/history")
+    await page.open(f"{workflows(releases)}/{quote(status.workflow_id, safe='')}/{handle.run_id}/timeline")
     text = await page.shows("put all traffic on the stable version", "RolloutAborted")
     assert "Traceback" not in text
     assert ".py" not in text
