@@ -6,6 +6,7 @@ be installed beside the browser.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -25,6 +26,7 @@ from sandbox.processes import LOOPBACK, Program, until
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 SECONDS: Final = 10.0  # for a text to come, on an idle machine
 NOWHERE: Final = "\0"  # is in no text
+ANSWER_SECONDS: Final = 10.0
 COLOURS: Final = 48  # of a picture: text and a few marks
 OPTIONS: Final = (
     "--headless=new",
@@ -76,10 +78,13 @@ class Page:
         """Result of one command of the protocol. Raises PageError with the browser's words."""
         self._number += 1
         await self._socket.send_str(json.dumps({"id": self._number, "method": method, "params": parameters}))
-        while True:
-            answer = await self._socket.receive_json()
-            if answer.get("id") == self._number:
-                break
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                answer = await self._socket.receive_json()
+                while answer.get("id") != self._number:
+                    answer = await self._socket.receive_json()
+        except TimeoutError as error:  # what is asked of a page that is just being replaced may have no answer
+            raise PageError(f"{method}: no answer") from error
         if "error" in answer:
             raise PageError(f"{method}: {answer['error']['message']}")
         result: dict[str, Any] = answer["result"]
