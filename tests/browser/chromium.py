@@ -25,7 +25,6 @@ from sandbox.processes import LOOPBACK, Program, until
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 SECONDS: Final = 10.0  # for a text to come, on an idle machine
-NOWHERE: Final = "\0"  # is in no text
 ANSWER_SECONDS: Final = 10.0
 COLOURS: Final = 48  # of a picture: text and a few marks
 OPTIONS: Final = (
@@ -117,8 +116,8 @@ class Page:
         """Text of the page and of its frames, as it is laid out."""
         return "\n".join(map(str, await self.in_frames("document.body ? document.body.innerText : ''")))
 
-    async def shows(self, *texts: str, without: str = NOWHERE) -> str:
-        """Text of the page once it has all of these, and not `without`.
+    async def shows(self, *texts: str) -> str:
+        """Text of the page once it has all of these.
 
         Raises TimeoutError, with what it shows instead.
         """
@@ -128,7 +127,7 @@ class Page:
             nonlocal seen
             with suppress(PageError):
                 seen = await self.text()
-            return all(each in seen for each in texts) and without not in seen
+            return all(each in seen for each in texts)
 
         try:
             await until(all_there, SECONDS, f"{texts} on the page")

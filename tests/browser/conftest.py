@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from sandbox.demo import EXAMPLES
 from sandbox.world import open_world
 from tests.browser.chromium import Page, executable, opened
 from tests.world.conftest import Releases, connected
-from tidegate.manifests.documents import load
 
 WIDTH, HEIGHT = 1480, 1500
 
@@ -40,14 +37,3 @@ async def releases() -> AsyncIterator[Releases]:
 async def page(releases: Releases) -> AsyncIterator[Page]:
     async with opened(WIDTH, HEIGHT) as page:
         yield page
-
-
-@pytest.fixture
-def undecided(releases: Releases, tmp_path: Path) -> None:
-    """Gates that cannot judge a fifth of errors: neither good enough nor bad enough."""
-    folder = shutil.copytree(EXAMPLES / "checkout", tmp_path / "checkout")
-    for file in (folder / "corrected").glob("*template.yaml"):
-        text = file.read_text()
-        assert "result >= 0.05" in text
-        file.write_text(text.replace("result >= 0.05", "result >= 0.9"))
-    releases.manifests = load([folder / "fast"])
