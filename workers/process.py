@@ -15,6 +15,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from tidegate.client import TidegateError
 from tidegate.client.process_end import exit_process
+from tidegate.contract.metrics import bucket_overrides
 from workers.codec import open_keys
 from workers.connection import Connection
 from workers.health import Health, serve_health
@@ -35,7 +36,11 @@ def open_runtime(settings: Settings) -> Runtime:
     metrics = None
     if settings.telemetry:
         metrics = PrometheusConfig(
-            bind_address=settings.telemetry, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+            bind_address=settings.telemetry,
+            counters_total_suffix=True,
+            unit_suffix=True,
+            durations_as_seconds=True,
+            histogram_bucket_overrides=bucket_overrides(),
         )
     # Which process a metric is of, its pod's labels say.
     return Runtime(telemetry=TelemetryConfig(logging=core_logging(), metrics=metrics, attach_service_name=False))

@@ -19,6 +19,9 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, WORKER_AGENT, cluster_queue, metrics_queue
 from tidegate.manifests.grammar import Grammar
+from tidegate.manifests.providers.datadog import KEY as DATADOG
+from tidegate.manifests.providers.prometheus import KEY as PROMETHEUS
+from tidegate.manifests.providers.web import KEY as WEB
 from workers.activations import OneByOneRunner
 from workers.follow_up import follow_up_activities
 from workers.heartbeats import Heartbeats
@@ -61,7 +64,7 @@ async def open_workers(
 ) -> AsyncIterator[list[Worker]]:
     """The workers of the process's role, not yet running; what their activities hold is closed at the end.
 
-    `meter` counts what fails outside activities.
+    `meter` counts what happens outside activities.
     """
     roles = _ROLES.get(settings.role, frozenset({settings.role}))
     async with AsyncExitStack() as stack:
@@ -157,13 +160,13 @@ def _activity_worker(
     )
 
 
-async def open_cluster(settings: Settings, agent: str) -> Cluster:
-    """Client of the API server that the settings name; `agent` is whom its audit log names."""
+async def open_cluster(settings: Settings, agent: str, meter: MetricMeter = MetricMeter.noop) -> Cluster:
+    """Client of the API server that the settings name; `agent` is whom its audit log names, `meter` counts requests."""
     from activities.kubernetes.client import Cluster
 
     reached = settings.kubernetes
     return await Cluster.connect(
-        url=reached.api_url, kubeconfig=reached.kubeconfig, context=reached.context, agent=agent
+        url=reached.api_url, kubeconfig=reached.kubeconfig, context=reached.context, agent=agent, meter=meter
     )
 
 
@@ -181,7 +184,7 @@ async def _cluster_activities(
     from activities.reconcile.rollout_objects import Kubernetes
     from activities.reconcile.waits import Waits
 
-    cluster = await open_cluster(settings, WORKER_AGENT)
+    cluster = await open_cluster(settings, WORKER_AGENT, meter)
     stack.push_async_callback(cluster.close)
     cache = Cache(cluster, cluster_wide=settings.kubernetes.cluster_wide, meter=meter)
     stack.push_async_callback(cache.close)
@@ -233,11 +236,11 @@ def _metric_activities(settings: Settings, http: Outgoing, store: Secrets) -> di
     prometheus_settings = prometheus.PrometheusSettings(address=settings.prometheus.address)
     counters = PrometheusComparison(secrets, http, prometheus_settings)
     return {
-        datadog.KEY: _Measured(
+        DATADOG: _Measured(
             [datadog.DatadogProvider(secrets, http, datadog_settings).measure, counts.begin, counts.compare],
             settings.datadog.measurements_per_second,
         ),
-        prometheus.KEY: _Measured(
+        PROMETHEUS: _Measured(
             [
                 prometheus.PrometheusProvider(secrets, http, prometheus_settings).measure,
                 counters.begin,
@@ -245,7 +248,7 @@ def _metric_activities(settings: Settings, http: Outgoing, store: Secrets) -> di
             ],
             settings.prometheus.measurements_per_second,
         ),
-        web.KEY: _Measured([web.WebProvider(secrets, http).measure], settings.web.measurements_per_second),
+        WEB: _Measured([web.WebProvider(secrets, http).measure], settings.web.measurements_per_second),
     }
 
 

@@ -40,7 +40,7 @@ from activities.metrics.datadog.count_queries import (
     timeseries_body,
 )
 from activities.metrics.datadog.credentials import CredentialsError, CredentialsFinder
-from activities.metrics.datadog.provider import KEY, DatadogSettings
+from activities.metrics.datadog.provider import DatadogSettings
 from activities.metrics.datadog.response import check_status, read_table
 from activities.metrics.provider import ConfigError, ResponseError
 from activities.secrets.store import NamedSecrets
@@ -50,6 +50,7 @@ from tidegate.analysis.compare.models import BadEvent, HourRow
 from tidegate.analysis.compare.pace import PACE, Pace
 from tidegate.contract import Activity, BeginComparison, CompareReadings, CompareRequest, ComparisonBegun
 from tidegate.manifests.providers.compare import ERRORS, LATENCY_EVENTS
+from tidegate.manifests.providers.datadog import KEY
 
 TIMEOUT: Final = timedelta(seconds=30)
 # Answers that condemn a whole request for what a single query of it may have done.

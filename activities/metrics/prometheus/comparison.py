@@ -23,7 +23,7 @@ from activities.metrics.prometheus.count_queries import (
     version_prefixes,
 )
 from activities.metrics.prometheus.counters import LOOKBACK, PodCounters, increases, version_counts
-from activities.metrics.prometheus.provider import KEY, PrometheusSettings
+from activities.metrics.prometheus.provider import PrometheusSettings
 from activities.metrics.prometheus.request import ADDRESS_VARIABLE, PrometheusQuery, over_range, read_query
 from activities.metrics.prometheus.response import LabelledSeries, read_labels, read_matrix
 from activities.metrics.provider import ConfigError
@@ -33,6 +33,7 @@ from tidegate.analysis.compare.models import CountRow, Counts, HourRow, VersionC
 from tidegate.analysis.compare.pace import PACE, Pace
 from tidegate.contract import Activity, BeginComparison, CompareReadings, CompareRequest, ComparisonBegun
 from tidegate.manifests.providers.compare import LATENCY_EVENTS, SLOW90, SLOW99, STUCK
+from tidegate.manifests.providers.prometheus import KEY
 from tidegate.manifests.providers.prometheus import Prometheus as Provider
 
 LARGEST_ANSWER: Final = 16 * 1024 * 1024
