@@ -17,9 +17,9 @@ secret. The watcher's gauges have a series for each Rollout. Temporal's SDK adds
 and `workflow_type` or `activity_type` to what workflows and activities count. Which cluster a process is in, the
 external labels of Prometheus say.
 
-The alerts are in `deploy/kustomize/base/common/monitoring.yaml`, each with a page in `docs/runbooks/`, and the dashboard
-for Grafana is `dashboard.json` beside it. Steps and weights of a Rollout are in the gauges of
-the watcher alone, as a release moves between workers.
+The alerts are in `deploy/kustomize/base/common/monitoring.yaml`, each with a page in `docs/runbooks/`, and Grafana's
+dashboard is `deploy/kustomize/base/common/dashboard.json`. Steps and weights of a Rollout are in the gauges of the
+watcher alone, as a release moves between workers.
 
 This page is written from the list in the code: `python -m workers.metrics_page > docs/metrics.md`.
 

@@ -25,7 +25,7 @@ from tidegate.manifests.providers.web import KEY as WEB
 from workers.activations import OneByOneRunner
 from workers.follow_up import follow_up_activities
 from workers.heartbeats import Heartbeats
-from workers.logs import LogContext
+from workers.log_context import LogContext
 from workers.memory import cached_workflows, memory_limit
 from workers.outside_settings import VaultVariables
 from workers.settings import PREFIX, Role, Settings
@@ -115,6 +115,7 @@ def _workflow_worker(client: Client, settings: Settings) -> Worker:
         task_queue=RELEASES_QUEUE,
         workflows=[Rollout, AnalysisRun, FollowUp, Forecast, Rollback, LetGoOfObjects],
         workflow_runner=workflow_runner(),
+        interceptors=[LogContext()],
         deployment_config=_version(settings),
         max_cached_workflows=_cached_workflows(settings),
         max_concurrent_workflow_tasks=CONCURRENT_WORKFLOW_TASKS,

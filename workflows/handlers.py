@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
         parse_message,
     )
     from workflows.admission import check_rollout, parse_request, read_manifest
+    from workflows.log_fields import release_fields
     from workflows.release_status import ReleaseState
 
 
@@ -201,6 +202,10 @@ class MessageHandlers:
     def status(self, *arguments: Any) -> ReleaseStatus:
         """The status of the release, for operators and tools."""
         return self.state.status()
+
+    def log_fields(self) -> dict[str, str]:
+        """Fields of log lines: Rollout, revision and step as they are now."""
+        return release_fields(self.state.status())
 
     # --------------------------------------------------------------------------------------------------------- notes
 

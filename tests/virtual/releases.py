@@ -171,7 +171,7 @@ async def release_world(
 ) -> AsyncIterator[World]:
     """The same with these activities for what follows a decision, instead of doubles.
 
-    `interceptors` see every activity that touches the cluster or follows a decision; the worker of the releases keeps
+    `interceptors` see every activity; the worker of the releases keeps
     `cached` of them from one task to the next, and `ends` see how they end; `bake` is the cluster's default;
     `runtime` is that of the client and of all workers.
     """
@@ -204,6 +204,7 @@ async def release_world(
                 env.client,
                 task_queue=metrics_queue("datadog"),
                 activities=[datadog.measure, datadog.counting.begin, datadog.counting.compare],
+                interceptors=interceptors,
             ),
             Worker(
                 env.client,
