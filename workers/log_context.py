@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,18 @@ from workflows.log_fields import log_fields, read_fields, with_fields
 def add_workflow_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Add the fields of the workflow in which a line is written."""
     return {**log_fields(), **event} if workflow.in_workflow() else event
+
+
+def add_trace_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Add the ids of the span in which a line is written, where the process writes traces."""
+    if "opentelemetry.trace" not in sys.modules:
+        return event
+    from opentelemetry import trace
+
+    span = trace.get_current_span().get_span_context()
+    if not span.is_valid:
+        return event
+    return {"trace_id": trace.format_trace_id(span.trace_id), "span_id": trace.format_span_id(span.span_id), **event}
 
 
 class LogContext(Interceptor):

@@ -13,7 +13,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from temporalio import activity, workflow
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, TelemetryFilter
 
-from workers.log_context import add_workflow_fields
+from workers.log_context import add_trace_fields, add_workflow_fields
 
 MASK = "*****"
 # The name of a value that must never be read; `secret_path` and the like only say where one is.
@@ -33,6 +33,7 @@ def configure_logs(level: str = "INFO", stream: TextIO | None = None) -> None:
     stream = stream or sys.stderr
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_trace_fields,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -21,6 +21,7 @@ from workers.connection import Connection
 from workers.health import Health, serve_health
 from workers.logs import configure_logs, core_logging
 from workers.settings import Role, Settings, SettingsError, load_settings
+from workers.tracing import open_tracing
 
 log = structlog.get_logger(__name__)
 
@@ -57,9 +58,10 @@ async def connected(settings: Settings, stop: asyncio.Event) -> AsyncIterator[Co
     async with (
         serve_health(health, settings.health.host, settings.health.port) as port,
         open_keys(settings) as keys,
+        open_tracing() as interceptors,
     ):
         log.info("health", host=settings.health.host, port=port)
-        connection = Connection(settings, health, keys, runtime)
+        connection = Connection(settings, health, keys, runtime, interceptors)
         yield connection if await unless_stopped(stop, connection.open()) is not None else None
     log.info("stopped")
 

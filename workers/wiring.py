@@ -51,7 +51,16 @@ FEW_POLLS = PollerBehaviorAutoscaling(minimum=1, maximum=10, initial=1)
 # open poll takes one, too: with two there was one task at a time for all the releases in the cache.
 CONCURRENT_WORKFLOW_TASKS = 4
 # Free of side effects at import: our rules and payloads, and what they stand on.
-_PASSED_THROUGH = ("tidegate", "pydantic", "pydantic_core", "annotated_types", "lark", "yaml", "structlog")
+_PASSED_THROUGH = (
+    "tidegate",
+    "pydantic",
+    "pydantic_core",
+    "annotated_types",
+    "lark",
+    "yaml",
+    "structlog",
+    "opentelemetry",
+)
 _ROLES = {
     Role.ALL: frozenset({Role.WORKFLOWS, Role.CLUSTER, Role.METRICS, Role.FOLLOW_UP}),
     Role.ACTIVITIES: frozenset({Role.CLUSTER, Role.METRICS, Role.FOLLOW_UP}),

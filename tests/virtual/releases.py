@@ -15,7 +15,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.runtime import Runtime
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Interceptor, Worker
+from temporalio.worker import Interceptor, Worker, WorkflowRunner
 
 from tests.virtual.cluster import NAMESPACE, VirtualCluster
 from tests.virtual.lingering import Lingering
@@ -168,12 +168,14 @@ async def release_world(
     bake: timedelta | None = None,
     keys: KeySource | None = None,
     runtime: Runtime = QUIET,
+    runner: WorkflowRunner | None = None,
 ) -> AsyncIterator[World]:
     """The same with these activities for what follows a decision, instead of doubles.
 
     `interceptors` see every activity; the worker of the releases keeps
     `cached` of them from one task to the next, and `ends` see how they end; `bake` is the cluster's default;
-    `runtime` is that of the client and of all workers.
+    `runtime` is that of the client and of all workers, `runner` that of
+    the workflows.
     """
     manifests = load([EXAMPLES / name for name in ("rollout.yaml", "analysis-template.yaml")])
     network = load([EXAMPLES / "services-and-virtualservice.yaml"])
@@ -190,7 +192,7 @@ async def release_world(
                 env.client,
                 task_queue=RELEASES_QUEUE,
                 workflows=[Rollout, AnalysisRun, FollowUp, Forecast, Rollback, LetGoOfObjects],
-                workflow_runner=release_runner(),
+                workflow_runner=runner or release_runner(),
                 max_cached_workflows=cached,
                 interceptors=ends,
             ),
