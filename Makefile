@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-fast world kubernetes unit wire chaos schedules judge lint types format lock client-lock audit clean
+.PHONY: help demo test test-fast world kubernetes unit wire chaos schedules judge pictures lint types format lock client-lock audit clean
 .DEFAULT_GOAL := test
 
 # Installed again only when the lock or the project's own metadata changes.
@@ -63,6 +63,10 @@ schedules: $(STAMP)  ## N random lives of a Rollout that nobody has played befor
 judge: $(STAMP)  ## N simulated rollouts of each kind against the goals of the comparison, good metrics and bad ones
 	$(BIN)/python -m benchmarks.judge --check --reps $(or $(N),20) --procs 2
 	$(BIN)/python -m benchmarks.judge --check --rough --reps $(or $(N),20) --procs 2
+
+pictures: $(STAMP)  ## the pictures of docs/terminal.md and docs/proof.md and their snapshots, as they are drawn now
+	$(BIN)/python -m tests.unit.cli.screens
+	$(BIN)/python -m benchmarks.judge.pictures
 
 lint: types  ## format, rules, walls between rooms, types
 	$(BIN)/ruff check .

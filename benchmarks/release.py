@@ -83,7 +83,7 @@ async def measured(aborts: int) -> Figures:
         waits = []
         for number in range(aborts):
             tag = BAD.tag.replace("1.2.0", f"1.2.{number}")
-            await _released(demo, Scenario(BAD.name, tag, BAD.expected))
+            await _released(demo, Scenario(BAD.name, tag, BAD.expected, BAD.story))
             verdict = failing_verdict(await client.status(CHECKOUT))
             if verdict is None:
                 raise SystemExit(f"the release of {tag} went back without a failing reading")

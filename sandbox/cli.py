@@ -17,7 +17,7 @@ from rich.console import Console
 from sandbox.demo import SCENARIOS, run_demo
 from sandbox.kubernetes_api import serve_api
 from sandbox.processes import ProgramError
-from sandbox.world import open_world
+from sandbox.starting import started_world
 from tidegate.client.process_end import exit_process
 
 T = TypeVar("T")
@@ -35,12 +35,7 @@ def up() -> None:
     """Start everything and a worker, print where it is, run until interrupted."""
 
     async def stay() -> None:
-        async with open_world() as world:
-            await world.start_worker()
-            console.print(f"Temporal    TEMPORAL_ADDRESS={world.temporal.address}   UI {world.temporal.ui_url}")
-            console.print(f"Kubernetes  {world.kubernetes.url}")
-            console.print(f"traffic     {world.envoy.url} (Host: checkout)")
-            console.print(f"ServiceNow  {world.servicenow.url}")
+        async with started_world(console):
             await asyncio.Event().wait()
 
     _run(stay())

@@ -18,11 +18,12 @@ from rich.text import Text
 from temporalio.client import Client
 
 from sandbox.account import account
-from sandbox.machine import slowness
+from sandbox.machine import patience, slowness
 from sandbox.processes import Program, until
-from sandbox.world import SLACK_CHANNEL, World, open_world
-from tidegate.cli.overview import overview
-from tidegate.cli.watch import Frame, draw, follow, print_changes
+from sandbox.starting import started_world
+from sandbox.world import SLACK_CHANNEL, World
+from tidegate.cli.paint import has_screen
+from tidegate.cli.watch import Frame, follow, watch_release
 from tidegate.client import ReleaseError, ReleaseHandle, TidegateClient, data_converter
 from tidegate.client.starts import UPDATE_TIMEOUT
 from tidegate.contract import Compensation, ReleaseRequest, ReleaseStatus, Source
@@ -36,6 +37,7 @@ RATE = 300.0  # requests for each second to the service that is released
 COMPARED_RATE = 600.0  # and to one that is compared: it takes many to tell 2 % from 4 %
 IDLE_RATE = 60.0  # to the others
 BEFORE_SECONDS = 30.0  # a stable version has had traffic for so long before another one is compared with it
+LAST_FRAME_SECONDS = 10.0  # for the frame that shows the end, on an idle machine
 WIDTH_OF_TABLE = 130  # characters that the table of the account needs
 
 
@@ -44,22 +46,35 @@ class Scenario:
     """One release of the demonstration and what it has to come to.
 
     `rate` are requests a second to its service, `before` seconds of traffic that the stable version has had by then.
+    `story` says to a person what is wrong with the version, and what is to come of it.
     """
 
     name: str
     tag: str
     expected: str
+    story: str
     rollout: str = "checkout"
     rate: float = RATE
     before: float = 0.0
 
 
-FIRST = (Scenario("first", "1.0.0", "Healthy"), Scenario("first", "1.0.0", "Healthy", "cart"))
+FIRST = (
+    Scenario("first", "1.0.0", "Healthy", "the version to begin with"),
+    Scenario("first", "1.0.0", "Healthy", "the version to begin with", "cart"),
+)
 SCENARIOS = (
-    Scenario("good", "1.1.0", "Healthy"),
-    Scenario("bad", "1.2.0-bad", "RolloutAborted"),
-    Scenario("slow", "1.3.0-slow", "RolloutAborted"),
-    Scenario("worse", "1.1.0-worse", "RolloutAborted", "cart", COMPARED_RATE, BEFORE_SECONDS),
+    Scenario("good", "1.1.0", "Healthy", "nothing is wrong with it: it passes each gate and gets all traffic"),
+    Scenario("bad", "1.2.0-bad", "RolloutAborted", "a fifth of its answers are errors: the background gate stops it"),
+    Scenario("slow", "1.3.0-slow", "RolloutAborted", "it answers, but slowly: the gate on latency stops it"),
+    Scenario(
+        "worse",
+        "1.1.0-worse",
+        "RolloutAborted",
+        "4 % errors where stable has 2 %: below each threshold, only a comparison sees it",
+        "cart",
+        COMPARED_RATE,
+        BEFORE_SECONDS,
+    ),
 )
 
 
@@ -78,8 +93,9 @@ class Demo:
     async def prepare(self) -> None:
         """The stable versions, and load on them."""
         for scenario in FIRST:
+            self._console.print(Text(f"{scenario.rollout} {scenario.tag}: {scenario.story}", style="dim"))
             await self._world.apply(network_of(self._manifests[scenario.rollout]))
-            await self.release(scenario)
+            await self._released(scenario, None)
         for scenario in FIRST:
             await self._load(scenario.rollout, IDLE_RATE)
 
@@ -97,15 +113,10 @@ class Demo:
 
     async def release(self, scenario: Scenario) -> dict[str, Any]:
         """Commit the image, start the release as a CI job would, show the tree until it ends, and account for it."""
-        self._console.rule(f"{scenario.name}: {REGISTRY}/{scenario.rollout}:{scenario.tag}")
-        request = await deliver(self._world, self._manifests[scenario.rollout], scenario.tag, "the demonstration")
-        handle = await self._client.start(request, timeout=UPDATE_TIMEOUT * slowness())
-        watching = asyncio.create_task(self._watch(handle))
-        try:
-            status, outcome = await self._ended(handle)
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+        title = f"{scenario.name}: {scenario.rollout} {scenario.tag}"
+        self._console.rule(Text(title, style="bold"), style="dim")
+        self._console.print(Text(scenario.story, style="italic"))
+        status, outcome = await self._released(scenario, self._console)
         told = await account(
             self._temporal, self._world.telemetry, scenario.rollout, status, outcome, self._world.temporal.ui_url
         )
@@ -116,6 +127,24 @@ class Demo:
             "head": await asyncio.to_thread(self._world.git.message, self._world.git.head()),
         }
 
+    async def _released(self, scenario: Scenario, console: Console | None) -> tuple[ReleaseStatus, str]:
+        """Status and outcome of a release at its end; it is shown until then where there is a console."""
+        request = await deliver(self._world, self._manifests[scenario.rollout], scenario.tag, "the demonstration")
+        handle = await self._client.start(request, timeout=UPDATE_TIMEOUT * slowness())
+        if console is None:
+            return await self._ended(handle)
+        ended: asyncio.Future[ReleaseStatus] = asyncio.get_running_loop().create_future()
+        frames = follow(self._client, handle.rollout, run_id=handle.run_id, pods=has_screen(console))
+        watching = asyncio.create_task(watch_release(console, until_end(frames, ended)))
+        try:
+            status, outcome = await self._ended(handle)
+            ended.set_result(status)
+            await asyncio.wait([watching], timeout=patience(LAST_FRAME_SECONDS))
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        return status, outcome
+
     async def _load(self, service: str, rate: float) -> None:
         """Send so many requests a second from now on, or what a slow machine sends, and answers, in time."""
         if service in self._loads and self._rates[service] == rate:
@@ -123,13 +152,6 @@ class Demo:
         if (before := self._loads.get(service)) is not None:
             await before.stop()
         self._loads[service], self._rates[service] = await self._world.start_load(rate / slowness(), service), rate
-
-    async def _watch(self, handle: ReleaseHandle) -> None:
-        """The live tree on a terminal, what changes line by line elsewhere."""
-        frames = follow(self._client, handle.rollout, run_id=handle.run_id, pods=self._console.is_terminal)
-        await (
-            draw(self._console, _trees(frames)) if self._console.is_terminal else print_changes(self._console, frames)
-        )
 
     async def _ended(self, handle: ReleaseHandle) -> tuple[ReleaseStatus, str]:
         try:
@@ -141,9 +163,13 @@ class Demo:
         return result.status, result.outcome
 
 
-async def _trees(frames: AsyncIterator[Frame[ReleaseStatus]]) -> AsyncIterator[list[Text]]:
+async def until_end(
+    frames: AsyncIterator[Frame[ReleaseStatus]], ended: asyncio.Future[ReleaseStatus]
+) -> AsyncIterator[Frame[ReleaseStatus]]:
+    """Yield the frames of a release, and one more with the status that its result holds."""
     async for frame in frames:
-        yield overview(frame.status, frame.observation, datetime.now(UTC))
+        yield frame
+    yield Frame(await ended)
 
 
 def network_of(manifests: Manifests) -> list[dict[str, Any]]:
@@ -183,11 +209,9 @@ def _labelled(rollout: dict[str, Any], tag: str) -> dict[str, Any]:
 async def run_demo(scenarios: Sequence[Scenario], *, keep: bool, report: Path, console: Console) -> bool:
     """Run the scenarios in a new world, print and write the account; returns whether each came to what it had to."""
     began = time.monotonic()
-    async with open_world() as world:
-        await world.start_worker()
+    async with started_world(console) as world:
         started = time.monotonic() - began
         temporal = await Client.connect(world.temporal.address, data_converter=data_converter())
-        console.print(f"the embedded world is up after {started:.1f} s; Temporal UI: {world.temporal.ui_url}")
         demo = Demo(world, temporal, console)
         await demo.prepare()
         releases = [await demo.under_load(scenario) for scenario in scenarios]
@@ -196,7 +220,9 @@ async def run_demo(scenarios: Sequence[Scenario], *, keep: bool, report: Path, c
             "secondsToStart": round(started, 2),
             "secondsInAll": round(time.monotonic() - began, 1),
             "residentMegabytes": world.resident_megabytes(),
+            "temporalAddress": world.temporal.address,
             "temporalUi": world.temporal.ui_url,
+            "kubernetes": world.kubernetes.url,
             "incidents": f"{world.servicenow.url}/",
             "messages": world.slack.page_url(SLACK_CHANNEL),
             "told": [message.text for message in world.slack.channels[SLACK_CHANNEL].messages],
@@ -270,8 +296,8 @@ def _row(release: dict[str, Any]) -> tuple[str, ...]:
 def _print_doors(console: Console, world: World) -> None:
     console.print("the world stays up until Ctrl-C. From another terminal:")
     console.print(f"  git --git-dir {world.git.bare} log --stat main", soft_wrap=True)
-    console.print(f"  export TEMPORAL_ADDRESS={world.temporal.address}")
-    console.print("  .venv/bin/tidegate get rollout checkout -n payments")
+    console.print(f"  export TEMPORAL_ADDRESS={world.temporal.address}", highlight=False)
+    console.print("  .venv/bin/tidegate get rollout checkout -n payments --watch", highlight=False)
     console.print(
         f"  kubectl --server {world.kubernetes.url} -n payments get rollouts,replicasets,pods", soft_wrap=True
     )

@@ -12,7 +12,7 @@ from sandbox.processes import LOOPBACK, Program, free_port
 
 WORKER = "workers.worker"
 WATCHER = "workers.watcher"
-_READY_SECONDS = 30.0
+READY_SECONDS = 30.0
 
 
 class TidegateProcess:
@@ -28,11 +28,11 @@ class TidegateProcess:
 
     async def begin(self) -> None:
         """Start it, and wait until it answers at all. Raises ProgramError."""
-        await self.program.start(self.alive, timeout=_READY_SECONDS)
+        await self.program.start(self.alive, timeout=READY_SECONDS)
 
-    async def start(self) -> None:
-        """Start it, and wait until it can take work. Raises ProgramError."""
-        await self.program.start(self.ready, timeout=_READY_SECONDS)
+    async def start(self, timeout: float = READY_SECONDS) -> None:
+        """Start it, and wait for at most so many seconds until it can take work. Raises ProgramError."""
+        await self.program.start(self.ready, timeout=timeout)
 
     async def stop(self, grace: float = 20.0) -> None:
         """Tell it to go, and kill it after `grace` seconds."""

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -30,7 +30,7 @@ from sandbox.servicenow.server import ServiceNowApi
 from sandbox.slack.server import SlackApi
 from sandbox.telemetry import Telemetry
 from sandbox.temporal import NAMESPACE, TemporalServer
-from sandbox.tidegate_process import TidegateProcess
+from sandbox.tidegate_process import READY_SECONDS, TidegateProcess
 from sandbox.vault import Vault
 
 DATADOG_SECRET = "argo-rollouts/datadog"  # noqa: S105  # a path
@@ -38,6 +38,8 @@ SERVICENOW_SECRET = "tidegate/servicenow"  # noqa: S105  # a path
 SLACK_SECRET = "tidegate/slack"  # noqa: S105  # a path
 SLACK_CHANNEL = "releases"
 TOLD = ("on-rollout-aborted", "on-rollout-completed")
+
+Announce = Callable[[str, str], None]
 
 
 class Part(StrEnum):
@@ -74,8 +76,10 @@ class Credentials:
 class World:
     """The parts of one embedded world. Everything it keeps is in `state`, everything it starts ends with it."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, announce: Announce = lambda name, address: None) -> None:
+        """Keep everything in `state`; `announce` gets the name and the address of each part as it comes up."""
         self.state = state
+        self._announce = announce
         self.credentials = Credentials()
         self.telemetry = Telemetry()
         self.kubernetes = KubernetesApi()
@@ -124,10 +128,13 @@ class World:
     async def _start_temporal(self, parts: frozenset[Part]) -> None:
         self._stack.push_async_callback(self.temporal.stop)
         await self.temporal.start()
+        self._announce("Temporal UI", self.temporal.ui_url)
+        self._announce("Temporal", self.temporal.address)
 
     async def _start_cluster(self, parts: frozenset[Part]) -> None:
         self._stack.push_async_callback(self.kubernetes.stop)
         await self.kubernetes.start()
+        self._announce("Kubernetes", self.kubernetes.url)
         simulator = None if Part.TRAFFIC in parts else PodSimulator(self.kubernetes.cluster)
         await self._stack.enter_async_context(Controllers(self.kubernetes.cluster, simulator=simulator))
         if Part.TRAFFIC in parts:
@@ -138,15 +145,18 @@ class World:
         if Part.SERVICENOW in parts:
             self._stack.push_async_callback(self.servicenow.stop)
             await self.servicenow.start()
+            self._announce("ServiceNow", f"{self.servicenow.url}/")
         if Part.SLACK in parts:
             self._stack.push_async_callback(self.slack.stop)
             await self.slack.start()
+            self._announce("Slack", self.slack.page_url(SLACK_CHANNEL))
 
     async def _start_traffic(self) -> None:
         kubelet = self._program("kubelet", "sandbox.kubelet", "--api", self.kubernetes.url)
         self._stack.push_async_callback(kubelet.stop)
         self._stack.push_async_callback(self.envoy.stop)
         await asyncio.gather(kubelet.start(_at_once), self.envoy.start())
+        self._announce("Envoy", self.envoy.url)
         self.mesh = MeshAgent(self.kubernetes.url, self.envoy, self.files, seen=self.telemetry.learn)
         scraper = Scraper(self.envoy, self.telemetry)
         self._stack.push_async_callback(self.mesh.stop)
@@ -157,6 +167,7 @@ class World:
     async def _start_vault(self, parts: frozenset[Part]) -> None:
         self._stack.push_async_callback(self.vault.stop)
         await self.vault.start()
+        self._announce("OpenBao", self.vault.address)
 
     async def seed_vault(self) -> None:
         """Put the credentials where the worker reads them, the addresses of the embedded APIs beside them."""
@@ -170,13 +181,16 @@ class World:
 
     # ---------------------------------------------------------------------------------------------------- its programs
 
-    async def start_worker(self) -> Program:
-        """A Tidegate worker as in production: only addresses differ. Returns its process, which may be killed."""
+    async def start_worker(self, timeout: float = READY_SECONDS) -> Program:
+        """A Tidegate worker as in production: only addresses differ. Returns its process, which may be killed.
+
+        It has `timeout` seconds to become ready, and more on a slow machine. Raises ProgramError after that.
+        """
         if self.worker is None:
             self.worker = TidegateProcess("worker", self.state, self._worker_settings())
             self._programs.append(self.worker.program)
             self._stack.push_async_callback(self.worker.program.stop)
-        await self.worker.start()
+        await self.worker.start(timeout)
         return self.worker.program
 
     async def start_load(self, rate: float, host: str = "checkout") -> Program:
@@ -250,10 +264,12 @@ def manifest_of(rollout: str) -> str:
 
 
 @asynccontextmanager
-async def open_world(parts: frozenset[Part] = EVERYTHING) -> AsyncIterator[World]:
+async def open_world(
+    parts: frozenset[Part] = EVERYTHING, announce: Announce = lambda name, address: None
+) -> AsyncIterator[World]:
     """A world in a temporary folder; when the context ends no process, port or file of it is left."""
     state = Path(tempfile.mkdtemp(prefix="tidegate-"))
-    world = World(state)
+    world = World(state, announce)
     try:
         await world.start(parts)
         if {Part.VAULT, Part.DATADOG, Part.SERVICENOW} <= parts:

@@ -112,6 +112,7 @@ def workflow_runner() -> WorkflowRunner:
 
 def _workflow_worker(client: Client, settings: Settings) -> Worker:
     from workflows.analysis_run import AnalysisRun
+    from workflows.backtest import Backtest
     from workflows.follow_up import FollowUp
     from workflows.forecast import Forecast
     from workflows.let_go import LetGoOfObjects
@@ -122,7 +123,7 @@ def _workflow_worker(client: Client, settings: Settings) -> Worker:
     return Worker(
         client,
         task_queue=RELEASES_QUEUE,
-        workflows=[Rollout, AnalysisRun, FollowUp, Forecast, Rollback, LetGoOfObjects],
+        workflows=[Rollout, AnalysisRun, Backtest, FollowUp, Forecast, Rollback, LetGoOfObjects],
         workflow_runner=workflow_runner(),
         interceptors=[LogContext()],
         deployment_config=_version(settings),
@@ -247,7 +248,14 @@ def _metric_activities(settings: Settings, http: Outgoing, store: Secrets) -> di
     counters = PrometheusComparison(secrets, http, prometheus_settings)
     return {
         DATADOG: _Measured(
-            [datadog.DatadogProvider(secrets, http, datadog_settings).measure, counts.begin, counts.compare],
+            [
+                datadog.DatadogProvider(secrets, http, datadog_settings).measure,
+                counts.begin,
+                counts.compare,
+                counts.find_changes,
+                counts.judge_change,
+                counts.judge_stable,
+            ],
             settings.datadog.measurements_per_second,
         ),
         PROMETHEUS: _Measured(
@@ -255,6 +263,9 @@ def _metric_activities(settings: Settings, http: Outgoing, store: Secrets) -> di
                 prometheus.PrometheusProvider(secrets, http, prometheus_settings).measure,
                 counters.begin,
                 counters.compare,
+                counters.find_changes,
+                counters.judge_change,
+                counters.judge_stable,
             ],
             settings.prometheus.measurements_per_second,
         ),

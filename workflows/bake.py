@@ -20,7 +20,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.interruptions import race
     from workflows.plan import BakePlan
     from workflows.reconciler import Reconciler
-    from workflows.release_status import AN_OPERATOR, ReleaseState
+    from workflows.release_status import ReleaseState
+    from workflows.waits import AN_OPERATOR
 
 
 class Bake:

@@ -16,9 +16,10 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
+    from tidegate.analysis.compare.evidence import outdated_text
     from tidegate.analysis.compare.judge import ALARM, judge_reading
     from tidegate.analysis.compare.measurement import RULING, metadata_of
-    from tidegate.analysis.compare.models import Judgement, Ruling, Weight
+    from tidegate.analysis.compare.models import Comparison, Judgement, Ruling, Weight
     from tidegate.analysis.compare.state import weight_to_judge
     from tidegate.analysis.metric import MetricRules
     from tidegate.analysis.reading import Reading, Verdict
@@ -69,6 +70,7 @@ class _OneComparison:
         self.judgement: Judgement | None = None
         self._judged_under: Guidance | None = None
         self.task: asyncio.Task[None] | None = None
+        self.notes: tuple[str, ...] = ()
 
     def fold(self, baseline: ComparisonBegun, reading: CountReading, guidance: Guidance, first_traffic: float) -> None:
         """Fold one reading and judge by it."""
@@ -102,6 +104,9 @@ class Comparisons:
         guidance.concludes = guidance.concludes or before.concludes
         for name, one in self._ones.items():
             one.baseline = before.baselines.get(name)
+            if name in before.outdated:
+                one.notes = (f"{outdated_text(before.outdated[name])}: it began anew, from the first traffic",)
+        self._outdated = before.outdated
 
     def start(self) -> None:
         """Begin to read; comparisons that were restored go on where they stopped."""
@@ -156,7 +161,12 @@ class Comparisons:
     def saved(self) -> ComparisonsSaved:
         """Return the state of each, for a run that continues as new."""
         baselines = {name: one.baseline for name, one in self._ones.items() if one.baseline is not None}
-        return ComparisonsSaved(baselines=baselines, weights=self._guidance.weights, concludes=self._guidance.concludes)
+        return ComparisonsSaved(
+            baselines=baselines,
+            weights=self._guidance.weights,
+            concludes=self._guidance.concludes,
+            outdated=self._outdated,
+        )
 
     async def _compare(self, one: _OneComparison) -> None:
         """Read and judge until cancelled. Errors are readings, too."""
@@ -187,7 +197,7 @@ class Comparisons:
         for each in read_so_far.readings:
             one.fold(one.baseline, each, guidance, self._first_traffic)
         if one.judgement is not None and read_so_far.readings:
-            self._judged(one, started, read_so_far, one.judgement)
+            self._judged(one, started, read_so_far, one.judgement, one.baseline.wanted)
 
     async def _begin(self, one: _OneComparison, started: datetime) -> ComparisonBegun:
         """Read the hour before. Versions that cannot be compared are Inconclusive: asking again cannot help."""
@@ -224,14 +234,21 @@ class Comparisons:
         )
         return await self._call(one, Activity(f"compare_{one.rule.source}"), request, CompareReadings)
 
-    def _judged(self, one: _OneComparison, started: datetime, answered: CompareReadings, judgement: Judgement) -> None:
+    def _judged(
+        self,
+        one: _OneComparison,
+        started: datetime,
+        answered: CompareReadings,
+        judgement: Judgement,
+        wanted: Comparison,
+    ) -> None:
         ruling, at = judgement.ruling, answered.readings[-1].at
         decides = ruling is Ruling.ABORT or (ruling is not Ruling.WAIT and self._ends_when_decided)
         weight = weight_to_judge(self._guidance.weights, at)
         reading: dict[str, Any] = {
             "value": judgement.sentence,
-            "notes": answered.notes,
-            "metadata": metadata_of(judgement, weight),
+            "notes": (*one.notes, *answered.notes),
+            "metadata": metadata_of(judgement, weight, wanted),
         }
         if decides:
             reading["verdict"] = Verdict(phase=_PHASES[ruling], message=judgement.sentence, reason=judgement.sentence)

@@ -23,7 +23,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.interruptions import Aborted
     from workflows.plan import Plan
     from workflows.reconciler import Reconciler
-    from workflows.release_status import AN_OPERATOR, ReleaseState
+    from workflows.release_status import ReleaseState
+    from workflows.waits import AN_OPERATOR
 
 
 class Experiment:

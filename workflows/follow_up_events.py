@@ -31,7 +31,8 @@ def report_of(ended: FollowedUp) -> tuple[IncidentRef | None, PendingEvent | Non
     if ended.state is EffectState.SKIPPED or ended.answer is None:
         return None, None
     if ended.name == EffectName.INCIDENT:
-        return IncidentRef.model_validate(ended.answer), None
+        incident = IncidentRef.model_validate(ended.answer)
+        return incident, PendingEvent("IncidentOpened", f"incident {incident.number} {incident.url}".rstrip())
     if ended.name == EffectName.REVERT:
         commit = RevertResult.model_validate(ended.answer).commit
         return None, PendingEvent("GitReverted" if commit else "GitUnchanged", ended.message)

@@ -29,12 +29,16 @@ with workflow.unsafe.imports_passed_through():
         Signal,
         Update,
         parse_message,
+        signal_of,
     )
+    from tidegate.manifests.decode import nearest
     from workflows.admission import check_rollout, parse_request, read_manifest
     from workflows.log_fields import release_fields
     from workflows.release_status import ReleaseState
 
 
+MAX_NAME = 80  # characters of a signal's name that are shown
+OPERATOR_SIGNALS = tuple(each.value for each in (Signal.PROMOTE, Signal.ABORT, Signal.PAUSE, Signal.RESUME))
 GIVES_WAY = "a newer version takes over: promote that one"
 ANOTHER = "another version is under way than the one that was to be promoted: look at it, and promote that one"
 OVERRULED = "this release is being aborted, which overrules it"
@@ -106,9 +110,29 @@ class MessageHandlers:
 
     @workflow.signal(dynamic=True)
     def on_unknown(self, name: str, arguments: Sequence[RawValue]) -> None:
-        """Record a signal of an unknown name."""
-        known = "promote, abort, pause, resume"
-        self.state.event("UnknownSignal", f"signal {name[:80]!r} is not known; known are {known}", warning=True)
+        """Take a signal by the name that a person meant; an unknown one is a warning where people look."""
+        meant, full = signal_of(name)
+        if meant is None:
+            self._unknown(name)
+            return
+        message = parse_message(_read(arguments))
+        if meant is Signal.PROMOTE:
+            self._promote(message.model_copy(update={"full": message.full or full}))
+        elif meant is Signal.ABORT:
+            self._abort(message)
+        elif meant is Signal.PAUSE:
+            self._pause(message)
+        else:
+            self._resume(message)
+
+    def _unknown(self, name: str) -> None:
+        """Record a signal of an unknown name: Temporal told its sender of a success."""
+        shown = name[:MAX_NAME]
+        meant = nearest(shown, OPERATOR_SIGNALS)
+        hint = f"did you mean {meant}?" if meant else f"known are {', '.join(OPERATOR_SIGNALS)}"
+        text = f"signal {shown!r} is not known, and nothing was done: {hint}"
+        self.state.event("UnknownSignal", text, warning=True)
+        self.state.warn(text)
 
     # ------------------------------------------------------------------------------------------------------- updates
 
@@ -264,6 +288,7 @@ class MessageHandlers:
     def _set_paused(self, message: Message | None) -> None:
         self.inbox.paused = message
         self.state.waits.manual_pause(message)
+        self.state.publication.show_details()
 
     def _answer(self, text: str) -> Accepted:
         return Accepted(message=text, run_id=workflow.info().run_id)
@@ -276,6 +301,11 @@ class MessageHandlers:
 def _update_id() -> str:
     update = workflow.current_update_info()
     return update.id if update is not None else ""
+
+
+def _read(arguments: Sequence[RawValue]) -> Any:
+    """The first argument of a dynamic handler, None without one; what cannot be read is as of any other signal."""
+    return workflow.payload_converter().from_payload(arguments[0].payload) if arguments else None
 
 
 def _first(arguments: Sequence[Any]) -> Any:

@@ -9,10 +9,12 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.contract import ErrorType, PauseReason
+    from tidegate.report import reason_of
     from workflows.gates import Background
     from workflows.handlers import Inbox
     from workflows.interruptions import Aborted
-    from workflows.release_status import AN_OPERATOR, ReleaseState
+    from workflows.release_status import ReleaseState
+    from workflows.waits import AN_OPERATOR, RESUMED, pause_by
 
 MOST_DRIFTS = 3  # over the routes, before a release holds for an operator
 
@@ -59,22 +61,30 @@ class Holds:
     async def resumed(self) -> None:
         """Wait until a manual pause is resumed."""
         if self._inbox.paused is not None:
-            await self.for_an_operator("resume", lambda: self._inbox.paused is None)
+            what = pause_by(self._state.status().paused_by)
+            await self.for_an_operator(what, lambda: self._inbox.paused is None, who=RESUMED)
 
     async def undecided(self, reason: PauseReason, analysis: str, what: str = "") -> None:
         """Wait for an operator's decision on an inconclusive analysis. `what` names it, by default by its name."""
         promotes = self._inbox.promotes
         with self._state.waits.paused(reason, analysis=analysis):
             decision = f"a decision on {what or f'the inconclusive analysis {analysis}'}"
-            await self.for_an_operator(decision, lambda: self._inbox.promotes > promotes)
+            await self.for_an_operator(decision, lambda: self._inbox.promotes > promotes, why=self._reason_of(analysis))
 
-    async def for_an_operator(self, what: str, answered: Callable[[], bool]) -> None:
+    def _reason_of(self, analysis: str) -> str:
+        """The decisive sentence of an analysis run of this release."""
+        found = [each.status for each in self._state.status().analyses if each.name == analysis]
+        return reason_of(found[0]) if found else ""
+
+    async def for_an_operator(
+        self, what: str, answered: Callable[[], bool], *, who: str = AN_OPERATOR, why: str = ""
+    ) -> None:
         """Wait for an operator. Raises `Aborted` when the Rollout's hold limit is over (law 5)."""
         limit = self._limit
         until = workflow.now() + limit if limit else None
-        with self._state.waits.on(what, until=until, who=AN_OPERATOR):
+        with self._state.waits.on(f"{what}: {why}" if why else what, until=until, who=who, only_operator=True):
             self._state.publication.show()
             try:
-                await workflow.wait_condition(answered, timeout=limit, timeout_summary=f"limit of the wait for {what}")
+                await workflow.wait_condition(answered, timeout=limit, timeout_summary="limit of the hold")
             except TimeoutError:
                 raise Aborted(f"nobody answered within {limit}: {what}", ErrorType.ROLLOUT_INCONCLUSIVE) from None

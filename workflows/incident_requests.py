@@ -20,6 +20,7 @@ from tidegate.contract import (
     ResolveIncidents,
 )
 from tidegate.report.chart import chart_of
+from workflows.incident_summary import incident_summary
 from workflows.plan import Plan
 
 # Annotations of the Rollout: columns of its records.
@@ -41,6 +42,7 @@ def incident_request(plan: Plan, status: ReleaseStatus, cause: str) -> IncidentR
     return IncidentRequest(
         correlation_id=incident_cause(plan, status),
         short_description=f"{_name(plan)}: release of {_images(plan)} was rolled back",
+        summary=incident_summary(plan, status),
         description=_description(plan, status, cause, failed),
         facts=_facts(plan, status, cause),
         fields=_columns(plan),
@@ -155,23 +157,42 @@ def _graphs(plan: Plan, failed: list[AnalysisRef]) -> Iterator[Graph]:
     datadog = _datadog_metrics(plan.templates)
     for metric in (metric for analysis in failed for metric in analysis.status.metrics):
         if metric.name in datadog and metric.phase in _JUDGED and metric.measurements:
-            yield from _graphs_of(metric)
+            yield from _graphs_of(metric, datadog[metric.name])
 
 
-def _graphs_of(metric: MetricStatus) -> Iterator[Graph]:
+def _graphs_of(metric: MetricStatus, names: frozenset[str]) -> Iterator[Graph]:
     last = metric.measurements[-1]
     start, end = metric.measurements[0].started_at, last.finished_at or last.started_at
-    # Below a formula each query is on a line behind its name.
-    formula, *named = last.query.split("\n")
-    for query in [line.partition(": ")[2] for line in named] or [formula]:
-        if query.strip():
-            yield Graph(metric=metric.name, query=query.strip(), start=start - GRAPH_MARGIN, end=end + GRAPH_MARGIN)
+    for query in _queries(last.query, names):
+        yield Graph(metric=metric.name, query=query, start=start - GRAPH_MARGIN, end=end + GRAPH_MARGIN)
 
 
-def _datadog_metrics(templates: Iterable[dict[str, Any]]) -> frozenset[str]:
+def _queries(text: str, names: frozenset[str]) -> list[str]:
+    """The queries in the text of a reading, each on one line: below a formula each begins behind its name.
+
+    A query may have several lines itself. A line break in it is a space to Datadog, and a link has none.
+    """
+    found: list[list[str]] = [[]]
+    for line in text.split("\n"):
+        name, separator, rest = line.partition(": ")
+        if separator and name in names and found != [[]]:
+            found.append([rest])
+        else:
+            found[-1].append(line)
+    queries = found[1:] or found
+    return [query for lines in queries if (query := " ".join(" ".join(lines).split()))]
+
+
+def _datadog_metrics(templates: Iterable[dict[str, Any]]) -> dict[str, frozenset[str]]:
+    """Names of the queries of each metric that Datadog is asked for."""
     specs = (template.get("spec") or {} for template in templates)
-    metrics = (metric for spec in specs for metric in spec.get("metrics") or ())
-    return frozenset(metric.get("name", "") for metric in metrics if "datadog" in (metric.get("provider") or {}))
+    metrics = [metric for spec in specs for metric in spec.get("metrics") or ()]
+    providers = {metric.get("name", ""): (metric.get("provider") or {}).get("datadog") for metric in metrics}
+    return {
+        name: frozenset((provider.get("queries") or {}) if isinstance(provider, dict) else ())
+        for name, provider in providers.items()
+        if provider is not None
+    }
 
 
 def _note(plan: Plan, status: ReleaseStatus, event: str, text: str) -> IncidentNote:

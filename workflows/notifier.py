@@ -8,7 +8,7 @@ from typing import Any
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.contract import Event
+    from tidegate.contract import Event, Notification
     from tidegate.report import Subscriptions, notifications_for, read_subscriptions
     from workflows.follow_ups import FollowUps
     from workflows.release_status import ReleaseState
@@ -21,6 +21,7 @@ class Notifier:
         self._state = state
         self._follow_ups = follow_ups
         self._subscriptions = Subscriptions()
+        self._threads: set[tuple[str, str, str]] = set()
         state.publication.notify = self._notify
 
     def subscribe(self, annotations: Mapping[str, Any]) -> tuple[str, ...]:
@@ -29,6 +30,13 @@ class Notifier:
         return self._subscriptions.warnings
 
     def _notify(self, event: Event, number: int) -> None:
-        self._follow_ups.notify(
-            number, notifications_for(event, self._subscriptions, self._state.status(), number=number)
-        )
+        notifications = notifications_for(event, self._subscriptions, self._state.status(), number=number)
+        self._follow_ups.notify(number, [self._threaded(each) for each in notifications])
+
+    def _threaded(self, notification: Notification) -> Notification:
+        """Mark the first notification of a version for its recipient: the others answer to it."""
+        thread = notification.service, notification.recipient, notification.thread
+        if thread in self._threads:
+            return notification
+        self._threads.add(thread)
+        return notification.model_copy(update={"opens_thread": True})

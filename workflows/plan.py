@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 
-from tidegate.analysis.compare.models import Weight
+from tidegate.analysis.compare.models import Weight, planned_weights
 from tidegate.analysis.experiments import Subject, analysis_block
 from tidegate.analysis.rules import without_comparisons
 from tidegate.analysis.spec import SpecError, build_run_spec
 from tidegate.canary.promotion import promotion_reason
 from tidegate.canary.rollback import within_window
 from tidegate.canary.template_hash import pod_template_hash
-from tidegate.canary.weights import next_revision, weight_at
+from tidegate.canary.weights import next_revision, planned_shares, weight_at
 from tidegate.contract import (
     ComparedVersions,
     DesiredState,
@@ -182,14 +182,7 @@ class Plan:
     @property
     def planned_weights(self) -> tuple[Weight, ...]:
         """The weights above 0 and below 100 % that the steps take, in their order."""
-        shares: list[int] = []
-        for index in range(len(self.steps)):
-            if 0 < (weight := self.weight_at(index)) < FULL and shares[-1:] != [weight]:
-                shares.append(weight)
-        return tuple(
-            Weight(since=0, share=share / 100, index=index, last=index == len(shares) - 1)
-            for index, share in enumerate(shares)
-        )
+        return planned_weights(planned_shares(self.steps))
 
     @property
     def versions(self) -> ComparedVersions:

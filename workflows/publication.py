@@ -134,10 +134,14 @@ class Publication:
 
     # ------------------------------------------------------------------------------------------------- Temporal's own
 
+    def show_details(self) -> None:
+        """Update live details, which are not in the history: also a message handler may."""
+        workflow.set_current_details(harmless(details(self._record.current)))
+
     def show(self) -> None:
         """Update live details and search attributes; called by the run wherever it may write to history."""
+        self.show_details()
         status = self._record.current
-        workflow.set_current_details(harmless(details(status)))
         now = (status.phase, status.actual_weight, status.revision)
         if now != self._attributes:
             self._attributes = now

@@ -47,7 +47,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.waits import NamedWaits
 
 MAX_REQUESTS = 20
-AN_OPERATOR = "an operator: tidegate promote, or tidegate abort"
+MAX_WARNINGS = 50
 
 
 class ReleaseState:
@@ -82,6 +82,12 @@ class ReleaseState:
     def event(self, reason: str, message: str, *, warning: bool = False, analysis: str = "") -> None:
         """Record an event and publish it; `analysis` names the analysis run that it is about."""
         self.publication.event(reason, message, warning=warning, analysis=analysis)
+
+    def warn(self, text: str) -> None:
+        """Keep a warning beside those of the manifest, once."""
+        if text not in self._status.warnings and len(self._status.warnings) < MAX_WARNINGS:
+            self._record.set(warnings=(*self._status.warnings, text))
+        self.publication.show_details()
 
     # ---------------------------------------------------------------------------------------------------------- begin
 
@@ -269,7 +275,7 @@ class ReleaseState:
             self.external_editor = edit.manager or "somebody"
             self.event("ForeignWeights", f"{edit.virtual_service} {edit.route}: {edit.what}{who}", warning=True)
         if seen.traffic is not None:
-            self.routed(seen.traffic, f"step {self._status.step_index}")
+            self.routed(seen.traffic, f"step {self._status.step_number}")
         self.publication.published(seen, report, self._version)
 
     def replica_sets(self, sets: tuple[ReplicaSetState, ...], replicas: int) -> None:

@@ -56,7 +56,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.observation import observe_cluster
     from workflows.plan import Plan
     from workflows.promotion import Promotion
-    from workflows.release_status import AN_OPERATOR
+    from workflows.waits import AN_OPERATOR
 
 
 @workflow.defn(name=ROLLOUT_WORKFLOW)
@@ -276,7 +276,7 @@ class Rollout(MessageHandlers):
             until = workflow.now() + timedelta(seconds=seconds)
             with (
                 self.state.waits.paused(PauseReason.STEP),
-                self.state.waits.on("the pause", until=until, who=AN_OPERATOR),
+                self.state.waits.on("the pause", until=until, who="its time; " + AN_OPERATOR, outlasted=True),
             ):
                 self.state.publication.show()
                 await self._pause_for(active, seconds)

@@ -17,6 +17,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.status_record import StatusRecord
 
 
+AN_OPERATOR = "an operator: tidegate promote, or tidegate abort"
+RESUMED = "an operator: tidegate resume, or tidegate abort"
+
+
 class WaitFor(Enum):
     """A wait for which a pass can name more exactly what is missing."""
 
@@ -31,26 +35,55 @@ class NamedWaits:
     def __init__(self, record: StatusRecord, publication: Publication) -> None:
         self._record = record
         self._publication = publication
+        self._named: Waiting | None = None
         self._wait_for: WaitFor | None = None  # of the wait that is named now, where a pass can say more of it
+        self._outlasted = False  # whether a manual pause goes on after the wait that is named now
+        self._paused_at: datetime | None = None
 
     @contextmanager
-    def on(self, what: str, *, until: datetime | None, who: str, wait_for: WaitFor | None = None) -> Iterator[None]:
+    def on(
+        self,
+        what: str,
+        *,
+        until: datetime | None,
+        who: str,
+        wait_for: WaitFor | None = None,
+        only_operator: bool = False,
+        outlasted: bool = False,
+    ) -> Iterator[None]:
         """Wait on something within the block.
 
-        `who` can end the wait, in words for operators. `wait_for` is given where `refine` may say more of it.
+        `who` can end the wait, in words for operators; `only_operator` says that nothing else does. `wait_for` is given
+        where `refine` may say more of it. A manual pause is named in place of a wait that it has `outlasted`.
         """
-        before, self._wait_for = (self._record.current.waiting, self._wait_for), wait_for
-        self._record.set(waiting=Waiting(what=what, since=workflow.now(), until=until, who=who))
+        before = self._named, self._wait_for, self._outlasted
+        self._wait_for, self._outlasted = wait_for, outlasted
+        self._name(
+            Waiting(what=harmless(what), since=workflow.now(), until=until, who=who, only_operator=only_operator)
+        )
         try:
             yield
         finally:
-            waiting, self._wait_for = before
-            self._record.set(waiting=waiting)
+            named, self._wait_for, self._outlasted = before
+            self._name(named)
 
     def refine(self, wait_for: WaitFor, what: str, until: datetime | None) -> None:
-        """Name more exactly what is missing; changes nothing while another wait is named."""
-        if (waiting := self._record.current.waiting) is not None and self._wait_for is wait_for:
-            self._record.set(waiting=waiting.model_copy(update={"what": harmless(what), "until": until}))
+        """Name more exactly what is missing; changes nothing while another wait is named.
+
+        A deadline that passed before the wait began is due since then.
+        """
+        if (waiting := self._named) is not None and self._wait_for is wait_for:
+            due = until if until is None else max(until, waiting.since)
+            self._name(waiting.model_copy(update={"what": harmless(what), "until": due}))
+
+    def _name(self, waiting: Waiting | None) -> None:
+        self._named = waiting
+        paused_by = self._record.current.paused_by
+        if waiting is not None and self._outlasted and self._paused_at is not None and paused_by:
+            waiting = Waiting(
+                what=pause_by(paused_by), since=self._paused_at, until=None, who=RESUMED, only_operator=True
+            )
+        self._record.set(waiting=waiting)
 
     @contextmanager
     def paused(self, reason: PauseReason, *, analysis: str = "") -> Iterator[None]:
@@ -72,3 +105,10 @@ class NamedWaits:
     def manual_pause(self, message: Message | None) -> None:
         """Note an operator's pause, or its end."""
         self._record.set(manual_pause=message)
+        self._paused_at = workflow.now() if message is not None else None
+        self._name(self._named)
+
+
+def pause_by(who_and_why: str) -> str:
+    """Words for the wait of a manual pause."""
+    return f"the end of the pause by {who_and_why}"

@@ -1,7 +1,7 @@
 """The frame of the sources that a comparison counts by: settings with secrets, readings, when to return.
 
-A source is one class with `hour` and `counts`. Both activities of it come to `ComparisonRunner`, which does all that
-sources have in common.
+A source is one class with `hour`, `counts` and `versions`. Both activities of it come to `ComparisonRunner`, which does
+all that sources have in common.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from typing import Protocol
 
 from temporalio import activity
 
+from activities.metrics.past import learn_warm_up
 from activities.metrics.provider import ConfigError, RateLimitedError, ResponseError
 from activities.metrics.secret_arguments import SecretArgumentError, SecretArguments
 from activities.secrets.store import NamedSecrets
 from activities.transport.errors import rate_limited, rejected, unavailable
 from activities.transport.http import TransportError
 from activities.transport.oauth2 import TokenError
+from tidegate.analysis.compare.evidence import VERSION, outdated_text
 from tidegate.analysis.compare.judge import ALARM, judge_reading
 from tidegate.analysis.compare.models import (
     BadEvent,
@@ -40,12 +42,13 @@ from tidegate.contract import (
     CompareTarget,
     ComparisonBegun,
     CountReading,
+    Document,
 )
 from tidegate.manifests.analysis_template import Metric
 from tidegate.manifests.decode import decode_object
 from tidegate.manifests.findings import ManifestError
 from tidegate.manifests.plain_text import harmless
-from tidegate.manifests.providers.compare import KEY, LATENCY_EVENTS, Compare
+from tidegate.manifests.providers.compare import AUTO, KEY, LATENCY_EVENTS, Compare
 
 HOUR = 3600
 """Seconds, also the longest window of one question."""
@@ -69,6 +72,14 @@ class CountQuery:
     def with_thresholds(self, thresholds: Mapping[str, float]) -> CountQuery:
         """The same with the seconds that latency events are slower than."""
         return replace(self, wanted=_with_thresholds(self.wanted, thresholds))
+
+    def of_versions(self, names: tuple[str, str]) -> CountQuery:
+        """The same for other versions, by what the source calls them: a tag's value, or the hash of a pod template."""
+        return replace(self, hashes=names, versions=names)
+
+    def of_events(self, events: tuple[BadEvent, ...]) -> CountQuery:
+        """The same for these events only."""
+        return replace(self, wanted=self.wanted.model_copy(update={"events": events}))
 
 
 @dataclass(frozen=True)
@@ -96,11 +107,15 @@ class HourCounts:
 class CountSource(Protocol):
     """One source of counts, as the frame sees it; `start` and `end` are unix seconds on the bucket grid.
 
-    Both methods raise ConfigError, ResponseError, RateLimitedError, TransportError and TokenError.
+    All methods raise ConfigError, ResponseError, RateLimitedError, TransportError and TokenError.
     """
 
     async def hour(self, query: CountQuery, start: int, end: int) -> HourCounts:
         """Stable from `start` up to `end`, which is at most an hour."""
+        ...
+
+    async def versions(self, query: CountQuery, start: int, end: int) -> Mapping[int, Mapping[str, float]]:
+        """Requests by the start of an hour and by version; both times are whole hours, at most a week apart."""
         ...
 
     async def counts(self, query: CountQuery, start: int, end: int) -> Counted:
@@ -124,26 +139,12 @@ class ComparisonRunner:
         Raises ApplicationError: `RateLimited` with the delay that the source asks for, `Unavailable` for no usable
         answer, and `Rejected` for settings or versions that cannot be compared.
         """
-        async with self._arguments(request.target) as arguments:
-            settings = self._settings(request.target, arguments)
+        target = request.target
+        async with self.arguments(target.namespace, target.secret_args) as arguments:
+            settings = self.settings(target.metric, arguments)
             wanted = comparison_of(settings, plus=request.plus, metrics=request.metrics)
-            query = _query(request.target, settings, wanted)
-            end = int(request.at // wanted.bucket) * wanted.bucket
-            hour = await source.hour(query, end - HOUR // wanted.bucket * wanted.bucket, end)
-            wanted = _with_thresholds(wanted, hour.thresholds)
-            margins = {
-                name: chosen_plus(wanted, hour.rows, request.weights, name)
-                for name in automatic_margins(settings)
-                if name not in request.plus
-            }
-            wanted = _with_margins(wanted, margins)
-            return ComparisonBegun(
-                wanted=wanted,
-                state=open_state(wanted, hour.rows, hour.groups or None, request.first_traffic),
-                forecast=provable(wanted, hour.rows, request.weights),
-                queries=hour.queries,
-                notes=_notes(arguments, hour.notes),
-            )
+            started = await begin_at(_query(target, settings, wanted), source, request)
+            return started.model_copy(update={"notes": _notes(arguments, started.notes)})
 
     async def readings(self, request: CompareRequest, source: CountSource) -> CompareReadings:
         """Readings one after the other, until a minute is over or they say something.
@@ -152,14 +153,17 @@ class ComparisonRunner:
         """
         readings: list[CountReading] = []
         notes: dict[str, None] = {}
-        async with self._arguments(request.target) as arguments:
-            settings = self._settings(request.target, arguments)
+        target = request.target
+        if request.state.version != VERSION:  # another worker may be newer
+            raise unavailable(self.key, f"{outdated_text(request.state.version)}: update this worker")
+        async with self.arguments(target.namespace, target.secret_args) as arguments:
+            settings = self.settings(target.metric, arguments)
             query = _query(request.target, settings, request.wanted)
             state, ends = request.state, self.clock() + self.pace.whole
             while True:
                 now = self.clock()
                 try:
-                    counted = await self._counts(query, source, state.table.final, now)
+                    counted = await read_counts(query, source, state.table.final, now)
                 except (RateLimitedError, ResponseError, TransportError, TokenError):
                     if not readings:
                         raise
@@ -183,29 +187,18 @@ class ComparisonRunner:
                 await self.sleep(wait)
             return CompareReadings(readings=tuple(readings), notes=_notes(arguments, notes))
 
-    async def _counts(self, query: CountQuery, source: CountSource, start: int, now: float) -> Counted:
-        """Counts of all whole and begun buckets from `start` to `now`, an hour at a time."""
-        bucket = query.wanted.bucket
-        end = int(now // bucket) * bucket
-        longest = HOUR // bucket * bucket
-        rows: list[CountRow] = []
-        notes: dict[str, None] = {}
-        for first in range(start, end, longest):
-            counted = await source.counts(query, first, min(first + longest, end))
-            rows += counted.rows
-            notes |= dict.fromkeys(counted.notes)
-        return Counted(rows, tuple(notes))
-
     def _wait(self, request: CompareRequest, judgement: Judgement, now: float) -> float:
         newest = max((weight.since for weight in request.weights if weight.since <= now), default=request.first_traffic)
         return self.pace.wait(now - newest, alarmed=judgement.alarm >= ALARM)
 
     @asynccontextmanager
-    async def _arguments(self, target: CompareTarget) -> AsyncIterator[SecretArguments]:
+    async def arguments(
+        self, namespace: str, secret_args: Mapping[str, Mapping[str, str]]
+    ) -> AsyncIterator[SecretArguments]:
         """Secrets for the settings; what goes wrong is an ApplicationError without any of them in it."""
         arguments = SecretArguments({})
         try:
-            arguments = await SecretArguments.read(self.secrets, target.namespace, target.secret_args)
+            arguments = await SecretArguments.read(self.secrets, namespace, secret_args)
             yield arguments
         except SecretArgumentError as error:
             raise (rejected if error.final else unavailable)(self.key, str(error)) from error
@@ -216,12 +209,52 @@ class ComparisonRunner:
         except (ResponseError, TransportError, TokenError) as error:
             raise unavailable(self.key, harmless(arguments.mask(str(error)))) from None
 
-    def _settings(self, target: CompareTarget, arguments: SecretArguments) -> Compare:
-        metric = decode_object(Metric, arguments.put_into(target.metric), str(target.metric.get("name", "")))
+    def settings(self, document: Document, arguments: SecretArguments) -> Compare:
+        """Settings of a metric with its secrets in their place. Raises ConfigError for those of another source."""
+        metric = decode_object(Metric, arguments.put_into(document), str(document.get("name", "")))
         settings = metric.provider.compare
         if settings is None or getattr(settings, self.key, None) is None:
             raise ConfigError(f"provider.plugin.{KEY}.{self.key} is missing: this metric is counted elsewhere")
         return settings
+
+
+async def begin_at(query: CountQuery, source: CountSource, request: BeginComparison) -> ComparisonBegun:
+    """The comparison by the hour before `request.at`; notes may still hold secrets. Raises as `CountSource.hour`."""
+    bucket = query.wanted.bucket
+    end = int(request.at // bucket) * bucket
+    hour = await source.hour(query, end - HOUR // bucket * bucket, end)
+    wanted = _with_thresholds(query.wanted, hour.thresholds)
+    margins = {
+        name: chosen_plus(wanted, hour.rows, request.weights, name)
+        for name in automatic_margins(query.settings)
+        if name not in request.plus
+    }
+    wanted = _with_margins(wanted, margins)
+    notes = tuple(hour.notes)
+    if query.settings.warm_up == AUTO:
+        seconds, note = await learn_warm_up(replace(query, wanted=wanted), source, request.at)
+        wanted, notes = wanted.model_copy(update={"warm_up": seconds}), (*notes, note)
+    return ComparisonBegun(
+        wanted=wanted,
+        state=open_state(wanted, hour.rows, hour.groups or None, request.first_traffic),
+        forecast=provable(wanted, hour.rows, request.weights),
+        queries=hour.queries,
+        notes=notes,
+    )
+
+
+async def read_counts(query: CountQuery, source: CountSource, start: int, now: float) -> Counted:
+    """Counts of all whole buckets from `start` to `now`, an hour at a time. Raises as `CountSource.counts`."""
+    bucket = query.wanted.bucket
+    end = int(now // bucket) * bucket
+    longest = HOUR // bucket * bucket
+    rows: list[CountRow] = []
+    notes: dict[str, None] = {}
+    for first in range(start, end, longest):
+        counted = await source.counts(query, first, min(first + longest, end))
+        rows += counted.rows
+        notes |= dict.fromkeys(counted.notes)
+    return Counted(rows, tuple(notes))
 
 
 def _query(target: CompareTarget, settings: Compare, wanted: Comparison) -> CountQuery:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -16,6 +17,8 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field
 from temporalio.exceptions import ApplicationError
 
+from activities.charts import draw
+from activities.notifications.slack_layout import attachment
 from activities.notifications.templates import Templates
 from activities.secrets.store import Secrets
 from activities.transport.errors import failure, rate_limited, rejected, retry_delay, unavailable
@@ -32,6 +35,11 @@ _HISTORY_LIMIT: Final = 200
 _CHANNELS_LIMIT: Final = 999
 _CLOCK_TOLERANCE_SECONDS: Final = 60  # between the clocks of Temporal and Slack
 _MAX_DETAIL: Final = 200
+_THREAD_PATIENCE_SECONDS: Final = 30
+_MAX_THREADS: Final = 1000  # whose first message is remembered
+CHART: Final = "readings.png"
+# Triggers whose messages are seen in the channel too, not in the thread alone.
+BROADCAST: Final = frozenset({"on-rollout-aborted", "on-rollout-completed", "on-compensation-failed"})
 _ID: Final = re.compile(r"[CG][A-Z0-9]{7,20}")
 _NAME: Final = re.compile(r"[^\sA-Z#@<>]{1,80}")
 
@@ -94,6 +102,7 @@ class Slack:
         self._settings = settings or SlackSettings()
         self._templates = templates or Templates()
         self._clock = clock
+        self._threads: dict[tuple[str, str], str] = {}
 
     async def send(self, notification: Notification, *, repeated: bool) -> NotificationSent:
         """Post the message, unless it exists; after a rejected credential it is read again and tried once more."""
@@ -114,42 +123,118 @@ class Slack:
 
     async def _send(self, access: _Access, notification: Notification, *, repeated: bool) -> NotificationSent:
         text = _cut(self._templates.text(notification, escaped))
+        content: dict[str, Any] = {
+            "text": text,
+            "attachments": [attachment(notification, self._templates.run_url(notification), escaped)],
+        }
         if not access.token:
-            await self._post_to_webhook(access, text)
+            await self._post_to_webhook(access, content)
             return NotificationSent(service=notification.service, recipient=notification.recipient)
         channel = _channel(notification.recipient)
-        if repeated and (found := await self._find(access, channel, notification)):
-            return NotificationSent(
-                service=notification.service, recipient=notification.recipient, reference=found, created=False
-            )
-        body = {
-            "channel": channel,
-            "text": text,
-            "unfurl_links": False,
-            "metadata": {"event_type": EVENT_TYPE, "event_payload": {"id": notification.id}},
-        }
-        answer = await self._call(access, "chat.postMessage", body=body)
+        thread = await self._thread(access, channel, notification)
+        found = await self._find(access, channel, notification, thread) if repeated else ""
+        posted = found or await self._post(access, channel, notification, content, thread)
+        if notification.chart is not None:
+            await self._attach_chart(access, channel, notification, thread or posted, repeated=bool(found))
         return NotificationSent(
-            service=notification.service, recipient=notification.recipient, reference=str(answer.get("ts", ""))[:40]
+            service=notification.service, recipient=notification.recipient, reference=posted, created=not found
         )
 
-    async def _find(self, access: _Access, channel: str, notification: Notification) -> str:
+    async def _post(
+        self, access: _Access, channel: str, notification: Notification, content: Mapping[str, Any], thread: str
+    ) -> str:
+        """Post a message, in its thread where there is one; return its timestamp."""
+        payload = {"id": notification.id, "thread": notification.thread if notification.opens_thread else ""}
+        body: dict[str, Any] = {
+            **content,
+            "channel": channel,
+            "unfurl_links": False,
+            "metadata": {"event_type": EVENT_TYPE, "event_payload": payload},
+        }
+        if thread:
+            body |= {"thread_ts": thread, "reply_broadcast": notification.trigger in BROADCAST}
+        return str((await self._call(access, "chat.postMessage", body=body)).get("ts", ""))[:40]
+
+    async def _thread(self, access: _Access, channel: str, notification: Notification) -> str:
+        """Timestamp of the message that opened the version's thread, "" for a message of its own.
+
+        The opening message may still be on its way: for `_THREAD_PATIENCE_SECONDS` a later one raises `Unavailable`.
+        """
+        if not notification.thread or notification.opens_thread:
+            return ""
+        key = (channel, notification.thread)
+        if key not in self._threads:
+            query = {
+                "channel": await self._channel_id(access, channel),
+                "include_all_metadata": "true",
+                "limit": str(_HISTORY_LIMIT),
+            }
+            found = await self._first(access, "conversations.history", query, "thread", notification.thread)
+            if not found:
+                if self._clock() - notification.at.timestamp() < _THREAD_PATIENCE_SECONDS:
+                    raise unavailable(SYSTEM, "the first message of this release is not there yet")
+                return ""
+            if len(self._threads) >= _MAX_THREADS:
+                self._threads.pop(next(iter(self._threads)))
+            self._threads[key] = found
+        return self._threads[key]
+
+    async def _attach_chart(
+        self, access: _Access, channel: str, notification: Notification, thread: str, *, repeated: bool
+    ) -> None:
+        """Upload the chart of the readings into the thread. A workspace that takes no files only has no picture."""
+        chart = notification.chart
+        if chart is None:
+            return
+        where = await self._channel_id(access, channel)
+        try:
+            if repeated and await self._has_chart(access, where, thread):
+                return
+            png = await asyncio.to_thread(draw, chart)
+            query = {"filename": CHART, "length": str(len(png))}
+            slot = await self._call(access, "files.getUploadURLExternal", query=query)
+            url, file = str(slot.get("upload_url", "")), str(slot.get("file_id", ""))
+            headers = {"Content-Type": "application/octet-stream"}
+            answer = await self._exchange(access, "POST", url, headers, None, png)
+            if answer.status != 200:
+                raise self._failure(access, "upload of the chart", answer)
+            body = {"files": [{"id": file, "title": CHART}], "channel_id": where, "thread_ts": thread}
+            await self._call(access, "files.completeUploadExternal", body=body)
+        except ApplicationError as error:
+            if error.type == ErrorType.RATE_LIMITED:
+                raise
+            log.warning("the chart was not attached", id=notification.id, error=str(error))
+
+    async def _has_chart(self, access: _Access, channel: str, thread: str) -> bool:
+        query = {"channel": channel, "ts": thread, "limit": str(_HISTORY_LIMIT)}
+        page = await self._call(access, "conversations.replies", query=query)
+        rows = _rows(page, "messages", "conversations.replies")
+        files = [each for row in rows for each in row.get("files") or () if isinstance(each, dict)]
+        return any(each.get("name") == CHART for each in files)
+
+    async def _find(self, access: _Access, channel: str, notification: Notification, thread: str) -> str:
         """Timestamp of the message with the notification's id, "" when there is none."""
         query = {
             "channel": await self._channel_id(access, channel),
             "include_all_metadata": "true",
             "oldest": f"{notification.at.timestamp() - _CLOCK_TOLERANCE_SECONDS:.6f}",
             "limit": str(_HISTORY_LIMIT),
+            **({"ts": thread} if thread else {}),
         }
+        method = "conversations.replies" if thread else "conversations.history"
+        return await self._first(access, method, query, "id", notification.id)
+
+    async def _first(self, access: _Access, method: str, query: dict[str, str], key: str, value: str) -> str:
+        """Timestamp of the first message with that value in its metadata, "" when there is none."""
         for _ in range(_MAX_PAGES):
-            page = await self._call(access, "conversations.history", query=query)
-            for message in _rows(page, "messages", "conversations.history"):
-                if _notification_id(message) == notification.id:
+            page = await self._call(access, method, query=query)
+            for message in _rows(page, "messages", method):
+                if _metadata(message, key) == value:
                     return str(message.get("ts", ""))[:40]
             if not (cursor := _next(page)):
                 return ""
             query["cursor"] = cursor
-        log.warning("the channel has more messages than are looked through", channel=channel, id=notification.id)
+        log.warning("the channel has more messages than are looked through", channel=query["channel"], value=value)
         return ""
 
     async def _channel_id(self, access: _Access, channel: str) -> str:
@@ -202,9 +287,9 @@ class Slack:
             raise self._refused(access, method, str(document.get("error", ""))[:_MAX_DETAIL], answer)
         return document
 
-    async def _post_to_webhook(self, access: _Access, text: str) -> None:
+    async def _post_to_webhook(self, access: _Access, content: Mapping[str, Any]) -> None:
         what, headers = "incoming webhook", {"Content-Type": "application/json"}
-        answer = await self._exchange(access, "POST", access.webhook_url, headers, None, json.dumps({"text": text}))
+        answer = await self._exchange(access, "POST", access.webhook_url, headers, None, json.dumps(content))
         text = answer.quoted.strip()[:_MAX_DETAIL]
         if answer.status == 200:
             # Anything but a bare "ok" comes from something that stands in between.
@@ -222,7 +307,7 @@ class Slack:
         url: str,
         headers: Mapping[str, str],
         query: Mapping[str, str] | None,
-        content: str | None,
+        content: str | bytes | None,
     ) -> HttpResponse:
         timeout = self._settings.timeout_seconds
         try:
@@ -285,9 +370,9 @@ def _next(page: Mapping[str, Any]) -> str:
     return cursor if isinstance(cursor, str) and len(cursor) <= 1000 else ""
 
 
-def _notification_id(message: Mapping[str, Any]) -> str:
+def _metadata(message: Mapping[str, Any], key: str) -> str:
     metadata = message.get("metadata")
     if not isinstance(metadata, dict) or metadata.get("event_type") != EVENT_TYPE:
         return ""
     payload = metadata.get("event_payload")
-    return str(payload.get("id", "")) if isinstance(payload, dict) else ""
+    return str(payload.get(key, "")) if isinstance(payload, dict) else ""

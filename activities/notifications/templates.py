@@ -36,8 +36,9 @@ _DEFAULTS: Final[Mapping[str, str]] = {
     "on-rollout-updated": f"{_WHERE}: revision {_REVISION} begins: {_IMAGES}{_RUN}",
     "on-rollout-step-completed": f"{_WHERE}: {_MESSAGE}; {_WEIGHT} on the new version{_RUN}",
     "on-rollout-paused": f"{_WHERE}: {_MESSAGE} at {_WEIGHT}{_RUN}",
-    "on-rollout-aborted": f"{_WHERE}: {_MESSAGE}; traffic goes back to stable{_RUN}",
+    "on-rollout-aborted": f"{_WHERE}: {_MESSAGE}; {_IMAGES} had {_WEIGHT}, and traffic goes back to stable{_RUN}",
     "on-rollout-completed": f"{_WHERE}: {_MESSAGE}: {_IMAGES}{_RUN}",
+    "on-incident-opened": f"{_WHERE}: {_MESSAGE} (revision {_REVISION}, {_IMAGES}){_RUN}",
 }
 _ANY = f"{_WHERE}: {_MESSAGE}{_RUN}"
 
@@ -54,6 +55,7 @@ def facts(notification: Notification, temporal_ui: str) -> dict[str, str]:
         "at": f"{notification.at:%Y-%m-%d %H:%M:%S} UTC",
         "images": ", ".join(notification.images.values()),
         "run": f"{temporal_ui.rstrip('/')}/workflows/{workflow}" if temporal_ui else "",
+        "chart": "",  # a picture has no text
     }
     argo = {
         ".rollout.metadata.name": notification.name,
@@ -93,6 +95,10 @@ class Templates:
         template = self.texts.get(notification.trigger) or _DEFAULTS.get(notification.trigger, _ANY)
         values = facts(notification, self.temporal_ui)
         return _PLACEHOLDER.sub(lambda match: escape(harmless(values.get(match[1], ""))), template).strip()
+
+    def run_url(self, notification: Notification) -> str:
+        """Address of the release in the Temporal UI; empty where settings name none."""
+        return facts(notification, self.temporal_ui)[".notification.run"]
 
 
 def read_templates(file: Path) -> dict[str, str]:

@@ -15,10 +15,10 @@ import structlog
 from pydantic import BaseModel, ConfigDict
 from temporalio import activity
 
+from activities.charts import draw
 from activities.secrets.store import Secrets
 from activities.servicenow.changes import Changes
-from activities.servicenow.charts import draw
-from activities.servicenow.fields import INCIDENT_DEFAULTS, ServiceNowSettings, columns_of, cut, described, links
+from activities.servicenow.fields import INCIDENT_DEFAULTS, ServiceNowSettings, columns_of, cut, links
 from activities.servicenow.session import SYSTEM, Body, Session
 from activities.servicenow.tables import (
     DISPLAY,
@@ -164,10 +164,13 @@ class ServiceNow:
         templates = {**INCIDENT_DEFAULTS, **settings.fields}
         columns = columns_of(templates, request.fields, settings.allowed_fields, request.facts)
         found = links(request.facts, request.graphs, settings.temporal_ui, settings.graph_url)
-        description = "\n".join([*found, request.description])
+        first = [request.summary, ""] if request.summary else []
+        links_and_complaints = [*columns.complaints, *found]
+        blank = [""] if links_and_complaints else []
+        description = "\n".join([*first, *links_and_complaints, *blank, request.description])
         body = {
             "short_description": cut(request.short_description, MAX_SHORT_DESCRIPTION),
-            "description": described(description, columns.complaints, MAX_DESCRIPTION),
+            "description": cut(description, MAX_DESCRIPTION),
             "correlation_id": correlation_id,
             "correlation_display": DISPLAY,
         }

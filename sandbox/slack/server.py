@@ -31,6 +31,10 @@ class Message:
     ts: str
     text: str
     metadata: Mapping[str, Any] | None = None
+    attachments: tuple[Mapping[str, Any], ...] = ()
+    thread_ts: str = ""  # of the message that it answers, empty for one of the channel
+    broadcast: bool = False  # an answer that the channel shows as well
+    files: tuple[str, ...] = ()  # names
 
 
 @dataclass
@@ -68,6 +72,7 @@ class SlackApi:
         self.posting: dict[str, RateLimit] = {name: RateLimit(limit=60, period=60) for name in self.channels}
         self.history = RateLimit(limit=50, period=60)
         self.listing = RateLimit(limit=20, period=60)
+        self.uploads: dict[str, tuple[str, bytes]] = {}  # id -> name and content
         self._token = token
         self._webhook_key = webhook_key
         self._clock = clock
@@ -97,6 +102,10 @@ class SlackApi:
                 web.post("/api/chat.postMessage", self._api(self._post)),
                 web.get("/api/conversations.history", self._api(self._history)),
                 web.get("/api/conversations.list", self._api(self._list)),
+                web.get("/api/conversations.replies", self._api(self._replies)),
+                web.get("/api/files.getUploadURLExternal", self._api(self._upload_slot)),
+                web.post("/api/files.completeUploadExternal", self._api(self._complete_upload)),
+                web.post("/upload/{file}", self._upload),
                 web.post("/services/{key}", self._webhook),
                 web.get("/{channel}", self._page),
             ]
@@ -146,14 +155,21 @@ class SlackApi:
             return _error("invalid_metadata_format")
         if (rejection := self._rejection(self.posting[channel.name])) is not None:
             return rejection
+        thread, attachments = body.get("thread_ts", ""), body.get("attachments", [])
+        if thread and not any(each.ts == thread for each in channel.messages):
+            return _error("thread_not_found")
+        if not isinstance(attachments, list) or not all(map(_is_attachment, attachments)):
+            return _error("invalid_attachments")
         message = self._add(channel, text, metadata)
+        message.attachments, message.thread_ts = tuple(attachments), thread
+        message.broadcast = body.get("reply_broadcast") is True
         return web.json_response({"ok": True, "channel": channel.id, "ts": message.ts, "message": {"text": text}})
 
     async def _history(self, request: web.Request) -> web.Response:
         if (rejection := self._rejection(self.history)) is not None:
             return rejection
         # As in Slack, a history is asked for by id only.
-        channel = next((each for each in self.channels.values() if each.id == request.query.get("channel")), None)
+        channel = self._by_id(request.query.get("channel", ""))
         if channel is None:
             return _error("channel_not_found")
         if not channel.invited:
@@ -163,8 +179,52 @@ class SlackApi:
         except ValueError:
             return _error("invalid_ts_oldest")
         shown = request.query.get("include_all_metadata") in ("1", "true")
-        rows = [_row(each, shown) for each in reversed(channel.messages) if float(each.ts) > oldest]
+        seen = [each for each in channel.messages if not each.thread_ts or each.broadcast]
+        rows = [_row(each, shown) for each in reversed(seen) if float(each.ts) > oldest]
         return _page_of(request, "messages", rows)
+
+    async def _replies(self, request: web.Request) -> web.Response:
+        if (rejection := self._rejection(self.history)) is not None:
+            return rejection
+        channel, thread = self._by_id(request.query.get("channel", "")), request.query.get("ts", "")
+        if channel is None:
+            return _error("channel_not_found")
+        rows = [each for each in channel.messages if thread in (each.ts, each.thread_ts)]
+        if not rows:
+            return _error("thread_not_found")
+        shown = request.query.get("include_all_metadata") in ("1", "true")
+        return _page_of(request, "messages", [_row(each, shown) for each in rows])
+
+    async def _upload_slot(self, request: web.Request) -> web.Response:
+        name, length = request.query.get("filename", ""), request.query.get("length", "")
+        if not name or not length.isdecimal() or int(length) == 0:
+            return _error("invalid_arguments")
+        file = f"F{len(self.uploads) + 1:08d}"
+        self.uploads[file] = (name, b"")
+        url = f"http://{LOOPBACK}:{self._port}/upload/{file}"
+        return web.json_response({"ok": True, "upload_url": url, "file_id": file})
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        file = request.match_info["file"]
+        if file not in self.uploads:
+            raise web.HTTPNotFound
+        self.uploads[file] = (self.uploads[file][0], await request.read())
+        return web.Response(text="OK")
+
+    async def _complete_upload(self, request: web.Request) -> web.Response:
+        body = await _body(request) or {}
+        channel, files = self._by_id(str(body.get("channel_id", ""))), body.get("files")
+        if channel is None:
+            return _error("channel_not_found")
+        if not isinstance(files, list) or not all(isinstance(e, dict) and e.get("id") in self.uploads for e in files):
+            return _error("file_not_found")
+        message = self._add(channel, "", None)
+        message.thread_ts = str(body.get("thread_ts", ""))
+        message.files = tuple(self.uploads[each["id"]][0] for each in files)
+        return web.json_response({"ok": True, "files": files})
+
+    def _by_id(self, channel: str) -> Channel | None:
+        return next((each for each in self.channels.values() if each.id == channel), None)
 
     async def _list(self, request: web.Request) -> web.Response:
         if (rejection := self._rejection(self.listing)) is not None:
@@ -207,7 +267,8 @@ class SlackApi:
             return web.Response(status=400, text="no_text")
         if self._rejection(self.posting[WEBHOOK_CHANNEL]) is not None:
             return web.Response(status=429, text="rate_limited", headers={"Retry-After": "1"})
-        self._add(self.channels[WEBHOOK_CHANNEL], body["text"], None)
+        message = self._add(self.channels[WEBHOOK_CHANNEL], body["text"], None)
+        message.attachments = tuple(body.get("attachments", ()))
         return web.Response(text="ok")
 
     async def _page(self, request: web.Request) -> web.Response:
@@ -230,7 +291,17 @@ def _is_metadata(metadata: object) -> bool:
 
 def _row(message: Message, shown: bool) -> dict[str, Any]:
     metadata = {"metadata": message.metadata} if shown and message.metadata is not None else {}
-    return {"type": "message", "ts": message.ts, "text": message.text, **metadata}
+    thread = {"thread_ts": message.thread_ts} if message.thread_ts else {}
+    files = {"files": [{"name": name} for name in message.files]} if message.files else {}
+    return {"type": "message", "ts": message.ts, "text": message.text, **metadata, **thread, **files}
+
+
+def _is_attachment(value: object) -> bool:
+    """True for a colour and blocks, whose buttons have an address each."""
+    if not isinstance(value, dict) or not isinstance(value.get("blocks"), list):
+        return False
+    buttons = [each for block in value["blocks"] for each in block.get("elements", ())]
+    return all(each.get("type") == "button" and each.get("url") for each in buttons)
 
 
 def _page_of(request: web.Request, name: str, rows: list[dict[str, Any]]) -> web.Response:

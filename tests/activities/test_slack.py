@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -19,12 +19,18 @@ from sandbox.rate_limit import RateLimit
 from sandbox.slack.server import WEBHOOK_CHANNEL, SlackApi
 from tests.activities.notification import notification
 from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
-from tidegate.contract import ErrorType, Notification, NotificationSent
+from tidegate.analysis.status import Phase
+from tidegate.contract import Chart, Curve, ErrorType, Notification, NotificationSent, Point
 
 PATH = "secret/tidegate/slack"
 TOKEN = "xoxb-token-of-a-test"
 KEY = "T0/B0/key-of-a-test".replace("/", "-")
 CLOSED = "http://127.0.0.1:1"
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CHART = Chart(
+    title="payments/checkout",
+    curves=(Curve(gate="g", metric="error-rate", points=(Point(at=AT, value=0.2, verdict=Phase.FAILED),)),),
+)
 
 
 @pytest_asyncio.fixture
@@ -247,3 +253,73 @@ async def test_a_service_that_nobody_set_up_is_named_with_its_setting() -> None:
         with pytest.raises(ApplicationError, match=setting) as caught:
             await run_activity(Notifications({}).send_notification, notification(service=service))
         assert (caught.value.type, caught.value.non_retryable) == (ErrorType.NOT_CONFIGURED, True)
+
+
+THREAD = "rollout/default/payments/checkout/r1/7"
+
+
+def of_a_release(event: str, **changes: Any) -> Notification:
+    return notification(id=f"notice/{event}", trigger=f"on-{event}", thread=THREAD, **changes)
+
+
+async def test_a_release_is_one_thread_and_its_end_is_seen_in_the_channel(api: SlackApi) -> None:
+    first = await send(api.url, bot(), of_a_release("rollout-updated", opens_thread=True))
+    await send(api.url, bot(), of_a_release("rollout-step-completed"))
+    await send(api.url, bot(), of_a_release("rollout-aborted"))
+    threads = [(each.thread_ts, each.broadcast) for each in api.channels["releases"].messages]
+    assert threads == [("", False), (first.reference, False), (first.reference, True)]
+
+
+async def test_a_message_waits_for_the_one_that_opens_its_thread_and_not_for_ever(api: SlackApi) -> None:
+    error = await error_of(api.url, told=of_a_release("rollout-paused"))
+    assert (error.type, error.non_retryable) == (ErrorType.UNAVAILABLE, False)
+    assert api.channels["releases"].messages == []
+    late = of_a_release("rollout-paused")
+    await send(api.url, bot(), late.model_copy(update={"at": late.at - timedelta(minutes=1)}))
+    assert [each.thread_ts for each in api.channels["releases"].messages] == [""]
+
+
+async def test_a_repeated_answer_is_found_in_its_thread(api: SlackApi) -> None:
+    await send(api.url, bot(), of_a_release("rollout-updated", opens_thread=True))
+    first = await send(api.url, bot(), of_a_release("rollout-paused"))
+    again = await send(api.url, bot(), of_a_release("rollout-paused"), attempt=2)
+    assert again == first.model_copy(update={"created": False})
+    assert len(api.channels["releases"].messages) == 2
+
+
+@pytest.mark.parametrize(
+    ("reason", "colour"),
+    [("RolloutAborted", "#e01e5a"), ("RolloutPaused", "#ecb22e"), ("RolloutCompleted", "#2eb67d")],
+)
+async def test_a_message_has_a_colour_facts_and_buttons_that_link(api: SlackApi, reason: str, colour: str) -> None:
+    told = notification(
+        reason=reason,
+        reading="error-rate is bad: 0.17 > 0.05",
+        command="tidegate explain checkout -n payments",
+        incident="INC1",
+        incident_url="https://now/INC1",
+        ci_url="javascript:alert(1)",
+    )
+    await send(api.url, bot(), told)
+    [message] = api.channels["releases"].messages
+    [attached] = message.attachments
+    section, actions = attached["blocks"]
+    assert attached["color"] == colour
+    facts = [field["text"] for field in section["fields"]]
+    assert "*Version*\nregistry/checkout:v7" in facts
+    assert "*Weight*\n20 %" in facts
+    assert "*Reading*\nerror-rate is bad: 0.17 &gt; 0.05" in facts
+    assert "*Next*\ntidegate explain checkout -n payments" in facts
+    assert [(button["text"]["text"], button["url"]) for button in actions["elements"]] == [
+        ("Incident", "https://now/INC1")
+    ]
+
+
+async def test_the_chart_is_in_the_thread_once(api: SlackApi) -> None:
+    told = of_a_release("rollout-aborted", opens_thread=True, chart=CHART)
+    sent = await send(api.url, bot(), told)
+    await send(api.url, bot(), told, attempt=2)
+    with_files = [each for each in api.channels["releases"].messages if each.files]
+    assert [(each.thread_ts, each.files) for each in with_files] == [(sent.reference, ("readings.png",))]
+    [(_, picture)] = api.uploads.values()
+    assert picture.startswith(b"\x89PNG")

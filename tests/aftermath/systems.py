@@ -83,7 +83,8 @@ class Systems:
         assert self.repository.file(MANIFEST) == manifest(good)
         assert self.repository.count() == 3, "the good image, the bad one, one revert"
         assert self.repository.file(MANIFEST, "main~1") == manifest(bad)
-        [message] = self.slack.channels[CHANNEL].messages
+        [message, chart] = self.slack.channels[CHANNEL].messages
+        assert (chart.files, chart.thread_ts) == (("readings.png",), message.ts)
         assert "aborted" in message.text
 
 

@@ -29,6 +29,7 @@ from tidegate.client import errors, gateway
 from tidegate.client.refs import AnalysisSummary, ReleaseSummary
 from tidegate.contract import (
     ANALYSIS_WORKFLOW,
+    BACKTEST_WORKFLOW,
     FOLLOW_UP_QUEUE,
     FOLLOW_UP_WORKFLOW,
     FORECAST_WORKFLOW,
@@ -38,6 +39,8 @@ from tidegate.contract import (
     SEARCH_ATTRIBUTES,
     Accepted,
     AnalysisRequest,
+    BacktestReport,
+    BacktestRequest,
     ComparisonsSaved,
     ErrorType,
     FollowedUp,
@@ -53,6 +56,7 @@ from tidegate.contract import (
     Update,
     WeightsChanged,
     analysis_id,
+    backtest_id,
     cluster_queue,
     follow_up_id,
     forecast_id,
@@ -94,6 +98,7 @@ READERS: dict[tuple[str, str, str], tuple[Callable[..., Any], ...]] = {
     (FOLLOW_UP_WORKFLOW, "run", ""): (FollowUpRequest,),
     (ROLLBACK_WORKFLOW, "run", ""): (RollbackRequest,),
     (FORECAST_WORKFLOW, "run", ""): (parse_request,),
+    (BACKTEST_WORKFLOW, "run", ""): (BacktestRequest,),
 }
 
 # What commands print with `-o json`. Its `kind` is the name of the class.
@@ -101,6 +106,7 @@ PRINTED = (
     Accepted,
     AnalysisStatus,
     AnalysisSummary,
+    BacktestReport,
     Explanation,
     Finding,
     ReleaseForecast,
@@ -176,6 +182,7 @@ def document() -> dict[str, Any]:
             "analysis": analysis_id("<cluster>", "<namespace>", "<run>"),
             "follow_up": follow_up_id("rollout/<cluster>/<namespace>/<name>", 1, "<run id>", "<decision>"),
             "roll_back": rollback_id("<cluster>", "<namespace>", "<name>"),
+            "backtest": backtest_id("<namespace>", "<name>", "<number>"),
             "forecast": forecast_id("<cluster>", "<namespace>", "<name>", "<number>"),
             "let_go": let_go_id("<cluster>", "<namespace>", "<name>", "<uid>"),
         },

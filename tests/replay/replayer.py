@@ -7,13 +7,14 @@ from temporalio.worker import Replayer
 from tidegate.client import data_converter
 from workers.wiring import workflow_runner
 from workflows.analysis_run import AnalysisRun
+from workflows.backtest import Backtest
 from workflows.follow_up import FollowUp
 from workflows.forecast import Forecast
 from workflows.let_go import LetGoOfObjects
 from workflows.rollback import Rollback
 from workflows.rollout import Rollout
 
-WORKFLOWS = (Rollout, AnalysisRun, FollowUp, Forecast, LetGoOfObjects, Rollback)
+WORKFLOWS = (Rollout, AnalysisRun, Backtest, FollowUp, Forecast, LetGoOfObjects, Rollback)
 
 
 def replayer() -> Replayer:

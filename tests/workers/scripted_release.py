@@ -95,7 +95,7 @@ class ScriptedRelease:
     def _take(self, name: str, reason: str) -> None:
         self.said.append(name)
         if name == "pause":
-            self.hold = Waiting(what="a person", since=workflow.now(), who="promote or abort")
+            self.hold = Waiting(what="a person", since=workflow.now(), who="promote or abort", only_operator=True)
         elif name in ("promote", "abort"):
             self.ending = name if name == "promote" else reason or "aborted"
 

@@ -81,6 +81,7 @@ async def test_a_list_has_argos_columns(tidegate: Terminal, handle: ReleaseHandl
         "DESIRED",
         "UP-TO-DATE",
         "AVAILABLE",
+        "VERSION",
     ]
 
 
@@ -94,7 +95,7 @@ async def test_a_list_that_is_cut_says_so(tidegate: Terminal, handle: ReleaseHan
 
 
 async def test_an_expected_error_is_one_block(tidegate: Terminal, rollout: RolloutRef) -> None:
-    assert await tidegate("abort", rollout.name) == 1
+    assert await tidegate("abort", rollout.name) == 7
     out, err = tidegate.read()
     assert out == ""
     assert err.splitlines() == [

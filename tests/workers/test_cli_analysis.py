@@ -180,7 +180,7 @@ async def test_what_was_stopped_on_the_server_proves_nothing(
 
 
 async def test_a_run_that_nobody_knows_says_how_long_one_is_kept(tidegate: Terminal) -> None:
-    assert await tidegate("explain", "analysisrun/nobody") == 1
+    assert await tidegate("explain", "analysisrun/nobody") == 7
     assert "or it ended more than" in tidegate.read()[1]
-    assert await tidegate("explain", "nobody") == 1
+    assert await tidegate("explain", "nobody") == 7
     assert "there is no such release, or it ended more than" in tidegate.read()[1]

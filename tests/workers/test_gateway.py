@@ -139,7 +139,7 @@ async def test_a_release_is_started_and_followed_to_its_end(
     ref = RolloutRef("payments", pipeline.name)
     await client.pause(ref, by="bob")
     assert await tidegate(*start, "--wait") == 3
-    assert "promote or abort" in tidegate.read()[1]
+    assert "; next: tidegate promote " in tidegate.read()[1]
     await client.promote(ref, by="bob")
     assert await tidegate(*start, "--wait") == 0
     assert "Healthy: all steps done" in tidegate.out()

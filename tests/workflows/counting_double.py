@@ -63,6 +63,9 @@ class Counting:
         counts = tuple(VersionCounts(requests, requests * rate) for rate in RATES.values())[: len(asked.wanted.events)]
         return HourCounts({}, [HourRow(start=at, counts=counts) for at in range(start, end, 10)])
 
+    async def versions(self, asked: CountQuery, start: int, end: int) -> dict[int, dict[str, float]]:
+        return {}
+
     async def counts(self, asked: CountQuery, start: int, end: int) -> Counted:
         assert len(asked.wanted.events) <= len(EVENTS)
         rows = []

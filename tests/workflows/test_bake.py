@@ -167,7 +167,7 @@ async def test_it_is_watched_for_as_long_as_it_is_paused(world: World) -> None:
     await handle.signal("pause", {"by": "ana"})
     status = await world.until(handle, lambda each: each.phase == "Paused")
     assert status.waiting is not None
-    assert status.waiting.what == "resume"
+    assert status.waiting.what == "the end of the pause by ana"
     world.datadog.answers = {"error-rate": BAD}
     error, _ = await failure(handle)
     assert "In the bake at 100 %" in error.message

@@ -6,13 +6,27 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
+from tests.activities.outside import run_activity
 from tests.replay.replayer import replayer
 from tests.workflows.analysis_double import World, metric, only, open_analysis_world
 from tests.workflows.counting_double import START
 from tidegate.analysis.compare.models import Ruling, Weight
 from tidegate.analysis.status import AnalysisStatus, Phase
-from tidegate.contract import AnalysisKind, AnalysisRequest, ComparedVersions, Signal, WeightsChanged
+from tidegate.contract import (
+    AnalysisKind,
+    AnalysisRequest,
+    BeginComparison,
+    ComparedVersions,
+    CompareRequest,
+    CompareTarget,
+    ComparisonBegun,
+    ComparisonsSaved,
+    ErrorType,
+    Signal,
+    WeightsChanged,
+)
 
 HALF = Weight(since=START, share=0.5, canary_pods=3, stable_pods=3, index=0, last=True)
 VERSIONS = ComparedVersions(rollout="shop", canary="c1", stable="s1", canary_version="2", stable_version="1")
@@ -130,7 +144,7 @@ async def test_versions_that_cannot_be_told_apart_are_inconclusive(world: World)
 
 async def test_a_threshold_beside_it_is_measured_in_its_own_time_and_ends_it(world: World) -> None:
     world.provider.script = {"m": [0.1, 0.1, 2]}
-    threshold = metric(interval="10s", failureLimit=0, failureCondition="result >= 1")
+    threshold = metric(interval="1s", failureLimit=0, failureCondition="result >= 1")
     status = await world.status(asked(threshold, compare(minBake="24h"), kind=AnalysisKind.BACKGROUND))
     assert status.phase is Phase.FAILED
     assert [each.phase for each in status.metrics] == [Phase.FAILED, Phase.INCONCLUSIVE]
@@ -165,3 +179,53 @@ async def test_a_measurement_has_the_weight_and_the_share_that_is_seen(world: Wo
     metadata = only(status).measurements[-1].metadata
     assert metadata["weight"] == "0.5"
     assert float(metadata["seen"]) == pytest.approx(0.5, abs=0.02)
+
+
+async def stored(world: World) -> dict[str, Any]:
+    """A run's comparisons as it would leave them to the next part of itself."""
+    request = asked(compare())
+    target = CompareTarget(namespace="payments", run="run", metric=compare(), **VERSIONS.model_dump())
+    begun = await run_activity(
+        world.provider.counting.begin,
+        BeginComparison(target=target, at=START, first_traffic=START, weights=request.planned_weights),
+    )
+    saved: dict[str, Any] = ComparisonsSaved(
+        baselines={"as-good-as-stable": begun}, weights=request.weights, concludes=True
+    ).model_dump(mode="json")
+    return saved
+
+
+@pytest.mark.parametrize("part", ["checkpoint", "table"])
+async def test_a_stored_state_of_another_version_begins_anew_and_says_so(world: World, part: str) -> None:
+    saved = await stored(world)
+    saved["baselines"]["as-good-as-stable"]["state"][part] = {"version": 7, "unlike": "this one"}
+    world.provider.counting.begun.clear()
+    handle = await world.start(asked(compare()), None, saved)
+    status = (await handle.result()).status
+    assert status.phase is Phase.SUCCESSFUL
+    assert len(world.provider.counting.begun) == 1, "the hour before is read again"
+    assert (
+        only(status)
+        .measurements[-1]
+        .reason.endswith("has version 7, and this code reads 1: it began anew, from the first traffic")
+    )
+
+
+async def test_a_stored_state_of_this_version_goes_on_in_silence(world: World) -> None:
+    saved = await stored(world)
+    world.provider.counting.begun.clear()
+    status = (await (await world.start(asked(compare()), None, saved)).result()).status
+    assert status.phase is Phase.SUCCESSFUL
+    assert world.provider.counting.begun == []
+    assert "began anew" not in only(status).measurements[-1].reason
+
+
+async def test_a_worker_leaves_a_state_that_it_does_not_read_to_another(world: World) -> None:
+    begun = ComparisonBegun.model_validate((await stored(world))["baselines"]["as-good-as-stable"])
+    newer = begun.state.model_copy(update={"table": begun.state.table.model_copy(update={"version": 2})})
+    target = CompareTarget(namespace="payments", run="run", metric=compare(), **VERSIONS.model_dump())
+    request = CompareRequest(target=target, wanted=begun.wanted, state=newer, weights=(HALF,), first_traffic=START)
+    with pytest.raises(ApplicationError, match="has version 2, and this code reads 1: update this worker") as refused:
+        await run_activity(world.provider.counting.compare, request)
+    assert refused.value.type == ErrorType.UNAVAILABLE
+    assert not refused.value.non_retryable, "the next attempt may come to a worker that reads it"

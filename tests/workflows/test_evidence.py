@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.unit.report.accounts import START, at, failed, gate, measured, metric, release
+from tests.unit.report.accounts import START, at, failed, gate, measured, metric, release, rolled_back, weight
 from tests.unit.report.test_comparisons import RECORDED
 from tidegate.analysis.status import Phase
 from tidegate.contract import Observation, ParsedRollout, ReleaseRequest, ReleaseStatus, Source
@@ -82,6 +83,46 @@ def test_graphs_show_the_queries_of_what_failed_and_some_time_around() -> None:
         ("p99-latency", "p99:trace{*}"),
     ]
     assert (graphs[0].start, graphs[0].end) == (at(-8), at(12))
+
+
+def test_a_query_of_several_lines_is_one_link_and_no_line_is_lost() -> None:
+    lines = "sum:trace.http.request.errors{service:checkout,\n  hash:abc}.as_count()"
+    named = f"errors / hits\nerrors: {lines}\nhits: sum:hits{{service:checkout,\n  hash:abc}}"
+    queries = {"errors": "", "hits": ""}
+    template = {"spec": {"metrics": [{"name": "ratio", "provider": {"datadog": {"queries": queries}}}]}}
+    plan = planned()
+    plan = replace(plan, templates=(*plan.templates, template))
+    readings = {"error-rate": lines, "ratio": named}
+    metrics = [
+        metric(measured(2, "1", Phase.FAILED).model_copy(update={"query": query}), name=name, phase=Phase.FAILED)
+        for name, query in readings.items()
+    ]
+    graphs = incident_request(plan, release(gate(Phase.FAILED, *metrics)), CAUSE).graphs
+    whole = "sum:trace.http.request.errors{service:checkout, hash:abc}.as_count()"
+    assert [graph.query for graph in graphs] == [whole, whole, "sum:hits{service:checkout, hash:abc}"]
+
+
+def test_the_first_lines_of_an_incident_tell_what_why_cost_state_and_remedy() -> None:
+    status = rolled_back(gate(Phase.FAILED, failed()), images={"checkout": "registry/checkout:1.2.0-bad"})
+    lines = incident_request(planned(), status, CAUSE).summary.splitlines()
+    reason = "error-rate is bad (failed (2) > failureLimit (1)): 0.3 seen"
+    assert lines == [
+        "What happened: payments/checkout revision 2 (registry/checkout:1.2.0-bad) was rolled back at 10 %, "
+        "in step 2/4 (analysis)",
+        f"Why: {reason}",
+        "Cost: up to 10 % of the requests went to it, for 3m6s (12:01:00 to 12:04:06 UTC)",
+        "Now: all traffic is on the stable version; the aborted version's pods go",
+        "What to do: nothing for the traffic; look at why with tidegate explain checkout -n payments, mend the "
+        "version, and start a new release",
+    ]
+
+
+def test_an_incident_whose_traffic_is_not_back_does_not_claim_it() -> None:
+    status = rolled_back(gate(Phase.FAILED, failed()), actual_weight=10, weights=(weight(1, 10),), finished_at=None)
+    summary = incident_request(planned(), status, CAUSE).summary
+    assert "Now: 10 % of the traffic is still on it" in summary
+    assert "What to do: mend what is refused" in summary
+    assert "Cost: up to 10 % of the requests went to it, for 0s so far" in summary
 
 
 def test_what_is_healthy_resolves_what_came_before() -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from tests.virtual.releases import World
+from tests.virtual.releases import IMAGE, World
 from tidegate.client import AnalysisRunRef, RolloutRef, TidegateClient
 
 
@@ -20,7 +20,7 @@ async def test_a_rollback_is_led_back_to_the_readings_that_decided(world: World)
     client = TidegateClient(world.client)
     explanation = await client.explain(RolloutRef("payments", world.name))
     reason = "error-rate is bad (failed (3) > failureLimit (2)): 0.2 meets failure `result >= 0.05`"
-    assert explanation.headline == f"payments/checkout revision 2 was rolled back at 10 %: {reason}"
+    assert explanation.headline == (f"payments/checkout revision 2 ({IMAGE}:1.1.0) was rolled back at 10 %: {reason}")
     beside, step = explanation.gates
     assert (beside.name, beside.kind, beside.step, beside.weight) == (explanation.decided_by, "Background", 3, 10)
     readings = beside.metrics[0].metric.measurements

@@ -124,11 +124,13 @@ async def test_pause_holds_before_the_next_step_and_resume_goes_on(world: World)
     handle = await world.start(world.request("1.1.0"))
     await world.until(handle, paused)
     await handle.execute_update("pause", {"by": "ana"}, result_type=Accepted)
-    status = await world.until(handle, lambda s: s.waiting is not None and s.waiting.what == "resume")
+    status = await world.until(handle, lambda s: s.waiting is not None and s.held)
     assert status.manual_pause is not None
     assert status.steps[1].state is StepState.RUNNING, "the step is not over before a person says so"
     assert status.waiting is not None
     assert status.waiting.until is None
+    assert status.waiting.what == "the end of the pause by ana"
+    assert status.waiting.who == "an operator: tidegate resume, or tidegate abort"
     await handle.execute_update("resume", result_type=Accepted)
     assert (await handle.result()).outcome == "Healthy"
 

@@ -30,6 +30,15 @@ def weight_at(steps: Sequence[CanaryStep], index: int) -> int:
     return weights[-1] if weights else 0
 
 
+def planned_shares(steps: Sequence[CanaryStep]) -> list[int]:
+    """The weights above 0 and below 100 % that steps take, in their order, each once in a row."""
+    shares: list[int] = []
+    for index in range(len(steps)):
+        if 0 < (weight := weight_at(steps, index)) < MAX_WEIGHT and shares[-1:] != [weight]:
+            shares.append(weight)
+    return shares
+
+
 def next_revision(revisions: Sequence[int], existing: int | None) -> int:
     """Number of a release: that of its ReplicaSet when it is the newest already, else one more than the highest."""
     highest = max(revisions, default=0)

@@ -14,11 +14,11 @@ from typing import NoReturn
 import structlog
 import typer
 
-from tidegate.cli import analyse, codec, explain, listing, plan, release, schema, show, undo
+from tidegate.cli import analyse, backtest, codec, explain, listing, plan, release, schema, show, undo
 from tidegate.cli.exits import ExitCode, error_block, exit_code
 from tidegate.cli.options import Output, OutputOption
 from tidegate.cli.output import SCHEMA_VERSION, print_json, stderr, stdout
-from tidegate.cli.release_commands import command, promote
+from tidegate.cli.release_commands import abort, command, promote
 from tidegate.client import TidegateClient, TidegateError
 from tidegate.client.process_end import exit_process
 from tidegate.manifests.findings import ManifestError, errors
@@ -28,8 +28,8 @@ EPILOG = (
     "The connection to Temporal is configured as for the `temporal` command: TEMPORAL_PROFILE, TEMPORAL_ADDRESS, "
     "TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_*. Keys of data that is stored encrypted: "
     "TIDEGATE_CODEC__KEY_FILE or TIDEGATE_CODEC_KEYS. Exit codes: 0 done or promoted, 1 internal error, "
-    "2 rolled back, 3 waits for an operator, 4 still running or no answer, 5 refused, 6 undoing failed, 64 usage, "
-    "130 interrupted."
+    "2 rolled back, 3 waits for an operator, 4 still running, or asked and not done yet, 5 refused, 6 undoing failed, "
+    "7 not found, 8 Temporal does not answer, 64 usage, 130 interrupted."
 )
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ app = typer.Typer(
 app.command()(release.start)
 app.command()(release.lint)
 app.command()(plan.plan)
+app.command()(backtest.backtest)
 app.add_typer(show.get, name="get")
 app.command()(show.status)
 app.command("list")(listing.list_objects)
@@ -50,9 +51,7 @@ app.add_typer(analyse.analysis, name="analysis")
 app.command()(schema.schema)
 app.add_typer(codec.codec, name="codec")
 app.command()(promote)
-app.command("abort", help="Put all traffic back on the stable version and end the release.")(
-    command("aborted", TidegateClient.abort)
-)
+app.command()(abort)
 app.command()(undo.undo)
 app.command("pause", help="Take no further step until `resume`.")(command("paused", TidegateClient.pause))
 app.command("resume", help="Go on after `pause`.")(command("resumed", TidegateClient.resume))

@@ -13,6 +13,7 @@ from tidegate.client import (
     ConfigurationError,
     HeldError,
     InvalidSpecError,
+    NotFoundError,
     NoWorkerError,
     RefusedError,
     ReleaseError,
@@ -20,6 +21,7 @@ from tidegate.client import (
     StoppedError,
     SupersededError,
     TidegateError,
+    UnreachableError,
 )
 from tidegate.contract import CompensationState, ReleaseStatus
 
@@ -34,6 +36,8 @@ class ExitCode(IntEnum):
     STILL_RUNNING = 4  # time is over, or no worker answered; what was waited for goes on
     REFUSED = 5  # nothing was done
     COMPENSATION_FAILED = 6  # or nothing was undone: a person is needed
+    NOT_FOUND = 7  # no such release or analysis run, or Temporal keeps it no longer
+    UNREACHABLE = 8  # Temporal, or the gateway, does not answer; nothing was done
     USAGE = 64
 
 
@@ -49,6 +53,8 @@ _CODES: tuple[tuple[type[TidegateError], ExitCode], ...] = (
     (NoWorkerError, ExitCode.STILL_RUNNING),
     (RefusedError, ExitCode.REFUSED),
     (ConfigurationError, ExitCode.USAGE),
+    (NotFoundError, ExitCode.NOT_FOUND),
+    (UnreachableError, ExitCode.UNREACHABLE),
     (TidegateError, ExitCode.INTERNAL),
 )
 

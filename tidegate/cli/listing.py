@@ -29,6 +29,7 @@ from tidegate.client import (
     TidegateError,
 )
 from tidegate.contract import ReleaseStatus
+from tidegate.manifests.images import tag_of
 
 _TITLES = (
     "NAME",
@@ -40,6 +41,7 @@ _TITLES = (
     "DESIRED",
     "UP-TO-DATE",
     "AVAILABLE",
+    "VERSION",
 )
 _RUN_TITLES = ("NAME", "STATUS", "MEASUREMENTS", "AGE", "RELEASE")
 # Left out where the terminal is narrow, the first one first; `get rollout` shows them.
@@ -48,6 +50,7 @@ _ROLLOUTS, _RUNS = ("rollouts", "rollout", "ro"), ("analysisruns", "analysisrun"
 # Temporal's word for a run's end, where the release itself cannot be asked.
 _PHASES = {"Running": "Progressing", "Completed": "Healthy"}
 _QUESTIONS_AT_ONCE = 8
+_DIGEST_SHOWN = len("sha256:") + 12
 
 Summary = TypeVar("Summary")
 Status = TypeVar("Status")
@@ -114,13 +117,20 @@ def _full(status: ReleaseStatus) -> Sequence[str | Text]:
         str(counts.desired),
         str(counts.updated),
         str(counts.available),
+        ",".join(map(_short, status.images.values())) or "-",
     )
+
+
+def _short(image: str) -> str:
+    """Tag of an image, or the beginning of its digest; its name where it has neither."""
+    name, _, digest = image.partition("@")
+    return tag_of(image) or digest[:_DIGEST_SHOWN] or name.rpartition("/")[2]
 
 
 def _known(summary: ReleaseSummary) -> Sequence[str | Text]:
     phase = summary.phase or _PHASES.get(summary.state, "Degraded")
     weight = str(summary.weight) if summary.weight is not None else "-"
-    return ("Canary", marked(phase), "-", weight, "-", "-", "-", "-")
+    return ("Canary", marked(phase), "-", weight, "-", "-", "-", "-", "-")
 
 
 def run_table(

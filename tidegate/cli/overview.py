@@ -36,6 +36,8 @@ def header(status: ReleaseStatus, observation: Observation | None, now: datetime
     if status.failing is not None:
         lines.append(labelled("Failing:", str(status.failing)))
     lines += [labelled("Strategy:", "Canary"), *_progress(status)]
+    if status.paused_by:
+        lines.append(labelled("Paused by:", status.paused_by))
     if status.waiting is not None:
         lines += _waiting(status.waiting, now)
     for number, (metric, judged) in enumerate(comparisons(status)):
@@ -48,10 +50,8 @@ def header(status: ReleaseStatus, observation: Observation | None, now: datetime
 
 
 def current_step(status: ReleaseStatus) -> str:
-    """Step reached of all steps, `1/8`; empty when there are none."""
-    if not status.steps or status.step_index is None:
-        return ""
-    return f"{status.step_index}/{len(status.steps)}"
+    """Number of the step under way of all steps, `1/8`; empty when there are none."""
+    return f"{status.step_number}/{len(status.steps)}" if status.step_number is not None else ""
 
 
 def _progress(status: ReleaseStatus) -> list[Text]:
@@ -68,7 +68,7 @@ def _progress(status: ReleaseStatus) -> list[Text]:
 
 
 def _waiting(waiting: Waiting, now: datetime) -> list[Text]:
-    until = "an operator acts"
+    until = waiting.end
     if waiting.until is not None:
         remaining = f"{age(waiting.until - now)} left" if waiting.until > now else "due"
         until = f"{waiting.until:%H:%M:%S} UTC ({remaining})"
@@ -89,8 +89,8 @@ def _images(status: ReleaseStatus, sets: Sequence[ReplicaSetState]) -> list[Text
             found = tags.setdefault(image, [])
             if (tag := role(each, status)) and tag not in found:
                 found.append(tag)
-    if not tags:
-        tags = {image: [] for image in status.images.values()}
+    for image in status.images.values():  # also when its pods are gone: it is what people ask for after an abort
+        tags.setdefault(image, [] if status.ended_by is None else ["aborted" if status.aborting else "refused"])
     texts = [f"{image} ({', '.join(found)})" if found else image for image, found in sorted(tags.items())]
     return [labelled("" if number else "Images:", text) for number, text in enumerate(texts)]
 

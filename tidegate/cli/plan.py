@@ -49,10 +49,11 @@ def plan(
 def forecast_lines(forecast: ReleaseForecast, width: int) -> Iterator[str]:
     """Yield the forecast in lines of at most so many characters."""
     for indent, text in forecast_view(forecast):
-        yield from _wrapped(text, width, indent)
+        yield from wrapped(text, width, indent)
 
 
-def _wrapped(text: str, width: int, indent: int) -> list[str]:
+def wrapped(text: str, width: int, indent: int) -> list[str]:
+    """Lines of at most `width` characters; the first has `indent` spaces before it, the rest two more."""
     first, rest = " " * indent, " " * (indent + 2)
     return textwrap.wrap(
         text, width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
@@ -82,4 +83,4 @@ async def forecast_beside(client: TidegateClient, request: ReleaseRequest) -> li
         sentences = ["no forecast of the comparison in time: see `tidegate plan`"]
     except TidegateError as error:
         sentences = [f"no forecast of the comparison: {error.message}"]
-    return [line for text in sentences for line in _wrapped(text, WIDTH, 0)]
+    return [line for text in sentences for line in wrapped(text, WIDTH, 0)]

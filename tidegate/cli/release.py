@@ -15,15 +15,16 @@ from tidegate.cli.actor import actor, source
 from tidegate.cli.exits import ExitCode
 from tidegate.cli.files import Files, GivenNamespace, checked, findings_of, read
 from tidegate.cli.options import By, Cluster, Images, Output, OutputOption, Reason, Timeout, with_client
+from tidegate.cli.outcome import outcome_line
 from tidegate.cli.output import document, documents, print_json, stderr, stdout
 from tidegate.cli.plan import compares, forecast_beside
 from tidegate.cli.requests import images_of, release_request
 from tidegate.cli.watch import follow_release, print_changes
-from tidegate.client import ReleaseError, ReleaseHandle, TidegateClient
+from tidegate.client import HeldError, ReleaseError, ReleaseHandle, SupersededError, TidegateClient
 from tidegate.client.gateway import Releases, open_gateway
 from tidegate.contract import Accepted, ReleaseRequest, ReleaseResult, Source
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
-from tidegate.manifests.images import apply_images
+from tidegate.manifests.images import apply_images, version_changes
 
 
 def lint(filename: Files, output: OutputOption = Output.TEXT) -> int:
@@ -63,7 +64,9 @@ def start(
 ) -> int:
     """Release what the manifests say. The same call twice is one release; after a failed release it is a retry."""
     images, manifests = images_of(image or []), read(filename)
-    manifests = checked(apply_images(manifests, images) if images else manifests)
+    before, manifests = manifests, checked(apply_images(manifests, images) if images else manifests)
+    for change in version_changes(before, manifests) if images else ():
+        stderr().print(change)
     job = source()
     request = release_request(
         manifests,
@@ -127,9 +130,15 @@ async def _release(
         return
     try:
         result = await _end(client, handle, timeout)
-    except ReleaseError as error:
-        if error.result is not None and output is Output.JSON:
-            print_json(document(error.result))
+    except (ReleaseError, HeldError) as error:
+        ended = error.result if isinstance(error, ReleaseError) else None
+        if ended is not None and output is Output.JSON:
+            print_json(document(ended))
+        status = ended.status if ended is not None else None
+        if isinstance(error, HeldError):
+            status = await client.status(handle.rollout, run_id=handle.run_id)
+        if status is not None and not isinstance(error, SupersededError):
+            error.message, error.remedy = outcome_line(status, os.environ.get("TIDEGATE_TEMPORAL_UI", "")), ""
         raise
     if output is Output.JSON:
         print_json(document(result))

@@ -1,18 +1,32 @@
-"""`promote`, `abort`, `pause` and `resume`: messages of an operator to a release."""
+"""`promote`, `abort`, `pause` and `resume`: messages of an operator to a release, and what came of them."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Annotated, Protocol
 
 import typer
 
 from tidegate.cli.actor import actor
 from tidegate.cli.exits import ExitCode
-from tidegate.cli.options import By, Cluster, Name, Namespace, Output, OutputOption, Reason, rollout_ref, with_client
+from tidegate.cli.options import (
+    By,
+    Cluster,
+    Name,
+    Namespace,
+    Output,
+    OutputOption,
+    Reason,
+    Timeout,
+    rollout_ref,
+    with_client,
+)
 from tidegate.cli.output import document, print_json, stdout
 from tidegate.client import RolloutRef, TidegateClient
 from tidegate.contract import Accepted
+
+RESTORE_TIMEOUT = timedelta(minutes=2)  # after that the command tells what is in the way; the abort goes on
 
 
 class ReleaseCommand(Protocol):
@@ -44,6 +58,34 @@ def promote(
     return _run(rollout, verb, output, send)
 
 
+def abort(
+    name: Name,
+    namespace: Namespace = "default",
+    cluster: Cluster = "default",
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until the traffic is back.")] = False,
+    timeout: Timeout = None,
+    by: By = "",
+    reason: Reason = "",
+    output: OutputOption = Output.TEXT,
+) -> int:
+    """Put all traffic back on the stable version and end the release; wait until the traffic is back.
+
+    It waits for 2 minutes by default; the abort itself goes on. Exit codes: 0 the traffic is back, 4 asked and not done
+    yet, 6 it could not be put back.
+    """
+    rollout = rollout_ref(name, namespace, cluster)
+
+    async def send(client: TidegateClient) -> Accepted:
+        accepted = await client.abort(rollout, by=by or actor(), reason=reason)
+        if no_wait or not accepted.taken:
+            return accepted
+        status = await client.until_restored(rollout, accepted.run_id, timeout=timeout or RESTORE_TIMEOUT)
+        text = f"{accepted.message}; {status.actual_weight} % of the traffic is on the canary"
+        return accepted.model_copy(update={"message": text})
+
+    return _run(rollout, "aborted" if not no_wait else "aborting", output, send)
+
+
 def command(verb: str, send: ReleaseCommand) -> Callable[..., int]:
     """The command of a message without options of its own; `verb` is its past tense."""
 
@@ -65,6 +107,8 @@ def _run(rollout: RolloutRef, verb: str, output: Output, send: Callable[[Tidegat
     accepted = with_client(send)
     if output is Output.JSON:
         print_json(document(accepted))
-    else:
+    elif accepted.taken:
         stdout().print(f"rollout '{rollout.name}' {verb}: {accepted.message}")
-    return ExitCode.OK
+    else:
+        stdout().print(f"rollout '{rollout.name}': {accepted.message}")
+    return ExitCode.OK if accepted.taken else ExitCode.STILL_RUNNING

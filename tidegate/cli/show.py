@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 from rich.text import Text
 
+from tidegate.cli import INTERRUPTED
 from tidegate.cli.analysis import analysis_view
 from tidegate.cli.exits import ExitCode, status_code
 from tidegate.cli.formatting import WARNING, marked
@@ -26,13 +27,24 @@ from tidegate.cli.options import (
     run_ref,
     with_client,
 )
-from tidegate.cli.output import document, print_json, print_lines, stdout, terminal_width
+from tidegate.cli.output import document, print_json, print_lines, stderr, stdout, terminal_width
 from tidegate.cli.overview import overview
-from tidegate.cli.watch import Frame, draw, follow, follow_run, observe, print_changes, print_json_lines, publish_run
+from tidegate.cli.paint import has_screen
+from tidegate.cli.watch import (
+    Frame,
+    draw,
+    follow,
+    follow_run,
+    observe,
+    print_json_lines,
+    publish_run,
+    watch_release,
+)
 from tidegate.client import RolloutRef, StillRunningError, TidegateClient
 from tidegate.contract import ReleaseStatus
 
 get = typer.Typer(no_args_is_help=True, help="Show one object.")
+
 
 Status = TypeVar("Status")
 Drawing = Callable[[Frame[Status]], list[Text]]
@@ -43,32 +55,43 @@ def get_rollout(
     name: Name,
     namespace: Namespace = "default",
     cluster: Cluster = "default",
-    watch: Watch = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", "-w", help="One screen, for this release and those after it, until Ctrl-C."),
+    ] = False,
+    pods: Annotated[bool, typer.Option("--pods", help="With --watch: each pod, in place of their counts.")] = False,
     output: OutputOption = Output.TEXT,
 ) -> int:
-    """Show a Rollout's release as a tree: phase, step, weights, ReplicaSets, pods, analysis runs, events."""
+    """Show a Rollout's release as a tree: phase, step, weights, ReplicaSets, pods, analysis runs, events.
+
+    With --watch it is one screen that follows it. In a pipe each change is a line.
+    """
     rollout = rollout_ref(name, namespace, cluster)
-    if not watch:
-        status, observation = with_client(lambda client: observe(client, rollout, pods=output is Output.TEXT))
-        if output is Output.JSON:
-            print_json(document(status))
-        else:
-            print_lines(overview(status, observation, _now(), terminal_width()))
-    elif output is Output.JSON:
-        with_client(lambda client: print_json_lines(follow(client, rollout)))
-    elif stdout().is_terminal:
-        with_client(
-            lambda client: draw(
-                stdout(),
-                _views(
-                    follow(client, rollout, pods=True),
-                    lambda frame: overview(frame.status, frame.observation, _now(), terminal_width()),
-                ),
-            )
-        )
+    if watch:
+        return _watched(rollout, output, pods=pods)
+    status, observation = with_client(lambda client: observe(client, rollout, pods=output is Output.TEXT))
+    if output is Output.JSON:
+        print_json(document(status))
     else:
-        with_client(lambda client: print_changes(stdout(), follow(client, rollout)))
+        print_lines(overview(status, observation, _now(), terminal_width()))
     return ExitCode.OK
+
+
+def _watched(rollout: RolloutRef, output: Output, *, pods: bool) -> int:
+    """Follow a Rollout over its releases, until interrupted."""
+
+    async def act(client: TidegateClient) -> None:
+        if output is Output.JSON:
+            await print_json_lines(follow(client, rollout, stay=True))
+        else:
+            console = stdout()
+            await watch_release(console, follow(client, rollout, pods=has_screen(console), stay=True), pods=pods)
+
+    try:
+        with_client(act)
+    except KeyboardInterrupt:
+        stderr().print(f"stopped watching {rollout.name}; its releases go on by themselves")
+    return INTERRUPTED
 
 
 @get.command("analysisrun")

@@ -124,6 +124,11 @@ def _pod(pod: PodState, now: datetime) -> TreeNode:
     )
 
 
+def is_healthy(pod: PodState) -> bool:
+    """True for a pod that runs, comes or goes as it should."""
+    return _pod_mark(pod) != BAD
+
+
 def _pod_mark(pod: PodState) -> str:
     return _POD_MARKS.get(pod.phase, BAD)
 

@@ -24,6 +24,7 @@ Errors, each with a `remedy` that says what to do:
     * `CompensationError`: a compensation of an abort failed; an operator has to act
 """
 
+from tidegate.client.backtests import backtest_request, most_series
 from tidegate.client.client import TidegateClient
 from tidegate.client.codec import UnreadablePayloadError, data_converter, data_converter_from_environment
 from tidegate.client.connection import connect_temporal, temporal_tls
@@ -93,10 +94,12 @@ __all__ = [
     "UnreadablePayloadError",
     "UnusableAnswerError",
     "analysis_request",
+    "backtest_request",
     "connect_temporal",
     "data_converter",
     "data_converter_from_environment",
     "file_keys",
     "keys_from_environment",
+    "most_series",
     "temporal_tls",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
@@ -12,14 +13,17 @@ from temporalio.client import (
 )
 
 from tidegate.client.analyses import AnalysisRuns
+from tidegate.client.backtests import Backtests
 from tidegate.client.claims import Claims
 from tidegate.client.errors import (
+    CompensationError,
     HeldError,
     NotFoundError,
     NoWorkerError,
     RefusedError,
     StillRunningError,
     TidegateError,
+    UnreachableError,
     UnusableAnswerError,
     already_ended,
     not_found,
@@ -45,6 +49,8 @@ from tidegate.client.stuck import StuckRuns, silent
 from tidegate.contract import (
     Accepted,
     AnalysisRef,
+    Compensation,
+    CompensationState,
     ErrorType,
     Message,
     ReleaseResult,
@@ -57,8 +63,10 @@ from tidegate.watch import Release, RunState, SendUpdate
 
 log = structlog.get_logger(__name__)
 
+RESTORED_POLL_SECONDS = 0.2
 
-class TidegateClient(Starts, AnalysisRuns, Claims, Forecasts, Rollbacks, StuckRuns):
+
+class TidegateClient(Starts, AnalysisRuns, Backtests, Claims, Forecasts, Rollbacks, StuckRuns):
     """Client of the releases in one Temporal namespace. Every method may raise the errors of `tidegate.client`."""
 
     # -------------------------------------------------------------------------------------------------------- messages
@@ -107,8 +115,8 @@ class TidegateClient(Starts, AnalysisRuns, Claims, Forecasts, Rollbacks, StuckRu
                 )
             with translated(rollout.workflow_id):
                 await handle.signal(Signal(update), message, rpc_timeout=UPDATE_TIMEOUT)
-            text = f"{update} was sent; no worker answers at the moment, so it counts as soon as one does"
-            return Accepted(message=text, run_id=run.execution.run_id)
+            text = f"{update} was asked for and is not done yet: no worker answers, and it counts as soon as one does"
+            return Accepted(message=text, run_id=run.execution.run_id, taken=False)
         if update is Update.PROMOTE:
             if revision not in (None, status.revision):
                 raise RefusedError(
@@ -267,6 +275,31 @@ class TidegateClient(Starts, AnalysisRuns, Claims, Forecasts, Rollbacks, StuckRu
             ending.cancel()
         return expected_result(handle, result)
 
+    async def until_restored(
+        self, rollout: RolloutRef, run_id: str, *, timeout: timedelta | None = None
+    ) -> ReleaseStatus:
+        """Wait until the traffic of an aborted release is back on stable; return the status of then.
+
+        Raises `CompensationError` when that failed, and `StillRunningError` after `timeout`: the abort goes on.
+        """
+        known: ReleaseStatus | None = None
+        try:
+            async with asyncio.timeout(timeout.total_seconds() if timeout else None):
+                while known is None or not known.is_restored:
+                    with suppress(UnreachableError):
+                        known = await self._status_of_run(rollout, run_id) or known
+                    await asyncio.sleep(0 if known is not None and known.is_restored else RESTORED_POLL_SECONDS)
+        except TimeoutError as error:
+            raise _not_restored(rollout, timeout, known) from error
+        traffic = [each for each in known.compensations if each.name is Compensation.TRAFFIC]
+        failed = next((each for each in traffic if each.state is CompensationState.FAILED), None)
+        if failed is not None:
+            raise CompensationError(
+                f"{rollout.workflow_id}: the traffic could not be put back: {failed.detail}",
+                "set the weights of the routes by hand, as docs/after-an-abort.md says",
+            )
+        return known
+
     async def _raise_if_held(self, handle: ReleaseHandle) -> None:
         try:
             status = await self.status(handle.rollout, run_id=handle.run_id)
@@ -281,6 +314,15 @@ class TidegateClient(Starts, AnalysisRuns, Claims, Forecasts, Rollbacks, StuckRu
             return await self._result(handle.rollout.workflow_id, handle.run_id, ReleaseResult)
         except WorkflowFailureError as error:
             raise release_error(error.cause) from error
+
+
+def _not_restored(rollout: RolloutRef, timeout: timedelta | None, status: ReleaseStatus | None) -> StillRunningError:
+    known = f"{status.actual_weight} % on the canary" if status is not None else "no worker answers"
+    failing = f"; {status.failing}" if status is not None and status.failing is not None else ""
+    return StillRunningError(
+        f"{rollout.workflow_id}: aborting, and the traffic is not back after {timeout}: {known}{failing}",
+        f"the abort goes on by itself: tidegate get rollout {rollout.name} -n {rollout.namespace}",
+    )
 
 
 def _paused_by_server(rollout: RolloutRef) -> RefusedError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -49,9 +50,16 @@ async def connect_temporal(
         )
     except RuntimeError as error:
         raise UnreachableError(
-            f"Temporal at {address} does not answer: {error}",
+            f"Temporal at {address} does not answer{_why(error)}",
             "start it, or set TEMPORAL_ADDRESS (or TEMPORAL_PROFILE) to the server in use",
         ) from error
+
+
+def _why(error: RuntimeError) -> str:
+    """The operating system's words in an error of the SDK, which is a dump of nested errors; else all of it."""
+    text = str(error)
+    found = re.search(r'message: "([^"]+)"', text)
+    return f": {found[1]}" if found else f": {text}"
 
 
 def temporal_tls(profile: str | None = None) -> bool | TLSConfig | None:

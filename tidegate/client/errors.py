@@ -86,7 +86,7 @@ class HeldError(TidegateError):
     def __init__(self, waiting: Waiting) -> None:
         super().__init__(
             f"the release waits for {waiting.what}; {waiting.who} can end it",
-            "decide with `promote` or `abort`",
+            "decide, and wait again with tidegate status --watch",
         )
         self.waiting = waiting
 

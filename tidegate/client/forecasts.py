@@ -55,11 +55,12 @@ class Forecasts:
                 )
                 found: ReleaseForecast = await handle.result()
         except WorkflowFailureError as error:
-            raise _translated(workflow_id, error) from error
+            raise unanswered(workflow_id, error) from error
         return found
 
 
-def _translated(workflow_id: str, error: WorkflowFailureError) -> NoWorkerError | RefusedError:
+def unanswered(workflow_id: str, error: WorkflowFailureError) -> NoWorkerError | RefusedError:
+    """The error of a workflow that only reads and has failed."""
     cause = error.cause
     if isinstance(cause, TimeoutError):
         remedy = "start `tidegate-worker` with the role `workflows` or `all`; nothing was requested"

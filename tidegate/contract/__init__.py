@@ -6,6 +6,24 @@ read inside the activity that uses it.
 """
 
 from tidegate.contract.analysis import AnalysisRequest, AnalysisResult, MeasureRequest, MeasureResult
+from tidegate.contract.backtest import (
+    LONGEST_SINCE,
+    MOST_CHANGES,
+    MOST_HOURS,
+    MOST_SETTINGS,
+    MOST_SPLITS,
+    BacktestReport,
+    BacktestRequest,
+    ComparisonBacktest,
+    FindChanges,
+    JudgeChange,
+    JudgeStable,
+    PastChange,
+    PastTarget,
+    SplitCounts,
+    StableJudged,
+    VersionHistory,
+)
 from tidegate.contract.changes import ChangeRef, CloseChange, OpenChange, ResolvedIncidents, ResolveIncidents
 from tidegate.contract.cluster import Rejection, WorkloadTemplate
 from tidegate.contract.compare import (
@@ -26,6 +44,9 @@ from tidegate.contract.failing import Failing, is_known
 from tidegate.contract.field_managers import WORKER_AGENT, writers_of, written_at
 from tidegate.contract.follow_up import (
     Chart,
+    ComparedCurves,
+    ComparedEvent,
+    ComparedPoint,
     Curve,
     Effect,
     EffectName,
@@ -45,11 +66,12 @@ from tidegate.contract.follow_up import (
 )
 from tidegate.contract.jobs import JOB_NAME, JOB_NAMESPACE, EndJobs, Owner, job_name
 from tidegate.contract.let_go import LeftAlone, LetGo
-from tidegate.contract.messages import Accepted, Message, ObjectField, parse_message
+from tidegate.contract.messages import Accepted, Message, ObjectField, parse_message, signal_of
 from tidegate.contract.names import (
     ABORT_PRIORITY,
     ANALYSIS_WORKFLOW,
     BACKGROUND_PRIORITY,
+    BACKTEST_WORKFLOW,
     FOLLOW_UP_QUEUE,
     FOLLOW_UP_WORKFLOW,
     FORECAST_WORKFLOW,
@@ -72,6 +94,7 @@ from tidegate.contract.names import (
     Signal,
     Update,
     analysis_id,
+    backtest_id,
     check_cluster,
     check_name,
     check_namespace,
@@ -138,6 +161,7 @@ __all__ = [
     "ABORT_PRIORITY",
     "ANALYSIS_WORKFLOW",
     "BACKGROUND_PRIORITY",
+    "BACKTEST_WORKFLOW",
     "FLAGS",
     "FOLLOW_UP_QUEUE",
     "FOLLOW_UP_WORKFLOW",
@@ -145,6 +169,11 @@ __all__ = [
     "JOB_NAME",
     "JOB_NAMESPACE",
     "LET_GO_WORKFLOW",
+    "LONGEST_SINCE",
+    "MOST_CHANGES",
+    "MOST_HOURS",
+    "MOST_SETTINGS",
+    "MOST_SPLITS",
     "RELEASES_QUEUE",
     "RELEASE_PRIORITY",
     "REQUEST_FIELDS",
@@ -165,6 +194,8 @@ __all__ = [
     "AnalysisResult",
     "AnalysisRunUpdate",
     "AwaitChange",
+    "BacktestReport",
+    "BacktestRequest",
     "BeginComparison",
     "ChangeRef",
     "Chart",
@@ -174,7 +205,11 @@ __all__ = [
     "CompareReadings",
     "CompareRequest",
     "CompareTarget",
+    "ComparedCurves",
+    "ComparedEvent",
+    "ComparedPoint",
     "ComparedVersions",
+    "ComparisonBacktest",
     "ComparisonBegun",
     "ComparisonForecast",
     "ComparisonsSaved",
@@ -196,6 +231,7 @@ __all__ = [
     "Facts",
     "Failing",
     "Fence",
+    "FindChanges",
     "FollowUpRequest",
     "FollowedUp",
     "Graph",
@@ -204,6 +240,8 @@ __all__ = [
     "IncidentRef",
     "IncidentRequest",
     "IstioRouting",
+    "JudgeChange",
+    "JudgeStable",
     "LeftAlone",
     "LetGo",
     "Limit",
@@ -222,6 +260,8 @@ __all__ = [
     "OpenChange",
     "Owner",
     "ParsedRollout",
+    "PastChange",
+    "PastTarget",
     "PauseReason",
     "Payload",
     "Point",
@@ -251,6 +291,8 @@ __all__ = [
     "RouteState",
     "Signal",
     "Source",
+    "SplitCounts",
+    "StableJudged",
     "StatusReport",
     "StepState",
     "StepStatus",
@@ -260,11 +302,13 @@ __all__ = [
     "Unpublished",
     "Unreadable",
     "Update",
+    "VersionHistory",
     "Waiting",
     "WeightStatus",
     "WeightsChanged",
     "WorkloadTemplate",
     "analysis_id",
+    "backtest_id",
     "check_cluster",
     "check_column",
     "check_name",
@@ -283,6 +327,7 @@ __all__ = [
     "render",
     "rollback_id",
     "rollout_id",
+    "signal_of",
     "writers_of",
     "written_at",
 ]

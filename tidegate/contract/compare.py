@@ -7,8 +7,11 @@ in turn, with `at` as the time.
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Any
 
+from pydantic import Field, model_validator
+
+from tidegate.analysis.compare.evidence import VERSION
 from tidegate.analysis.compare.models import Comparison, CountRow, Provability, Ruling, Weight
 from tidegate.analysis.compare.state import ComparisonState
 from tidegate.contract.payload import Document, Payload
@@ -141,8 +144,33 @@ class WeightsChanged(Payload):
 
 
 class ComparisonsSaved(Payload):
-    """Comparisons of a run that continues as new, by metric, and what its release has sent to them."""
+    """Comparisons of a run that continues as new, by metric, and what its release has sent to them.
+
+    `outdated` are the versions of stored states that this code does not read, by metric: those comparisons begin anew.
+    """
 
     baselines: dict[str, ComparisonBegun] = Field(default_factory=dict)
     weights: tuple[Weight, ...] = ()
     concludes: bool = False
+    outdated: dict[str, int] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_outdated(cls, data: Any) -> Any:
+        """Take out the states of another version before anything of them is read."""
+        if not isinstance(data, dict) or not isinstance(data.get("baselines"), dict):
+            return data
+        stored = {name: _stored_version(started) for name, started in data["baselines"].items()}
+        outdated = {name: version for name, version in stored.items() if version != VERSION}
+        kept = {name: started for name, started in data["baselines"].items() if name not in outdated}
+        return {**data, "baselines": kept, "outdated": {**(data.get("outdated") or {}), **outdated}}
+
+
+def _stored_version(started: Any) -> int:
+    """Version of a stored state. What says none is of this version, and is judged by its fields."""
+    if isinstance(started, ComparisonBegun):
+        return started.state.version
+    state = started.get("state") if isinstance(started, dict) else None
+    parts = [state.get(part) for part in ("checkpoint", "table")] if isinstance(state, dict) else []
+    versions = [part.get("version", VERSION) for part in parts if isinstance(part, dict)]
+    return next((version for version in versions if isinstance(version, int) and version != VERSION), VERSION)

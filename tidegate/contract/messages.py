@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Final
 
+from tidegate.contract.names import Signal
 from tidegate.contract.payload import Payload, PlainText
 from tidegate.contract.unreadable import Unreadable, read_leniently
 from tidegate.manifests.plain_text import harmless
@@ -31,11 +32,36 @@ class Message(Payload):
     field: ObjectField | None = None  # of the Rollout object that is the request; None: an operator, or another field
 
 
+_OF_OPERATORS: Final = (Signal.PROMOTE, Signal.ABORT, Signal.PAUSE, Signal.RESUME)
+_MEANT: Final = {
+    **{each.value: each for each in _OF_OPERATORS},
+    "skip": Signal.PROMOTE,
+    "rollback": Signal.ABORT,
+    "roll-back": Signal.ABORT,
+    "stop": Signal.ABORT,
+    "hold": Signal.PAUSE,
+    "continue": Signal.RESUME,
+    "unpause": Signal.RESUME,
+}
+
+
+def signal_of(name: str) -> tuple[Signal | None, bool]:
+    """The signal that a person means by a name, None for an unknown one; True where the name asks for 100 %.
+
+    Case, spaces around it, and `_` in place of `-` do not matter.
+    """
+    command = "-".join(name.strip().lower().replace("_", "-").split())
+    if command.replace("-", "") in ("promotefull", "fullpromote"):
+        return Signal.PROMOTE, True
+    return _MEANT.get(command), False
+
+
 class Accepted(Payload):
     """Answer of an update."""
 
     message: str  # the consequence, in one sentence
     run_id: str = ""
+    taken: bool = True  # False: no worker answered, and Temporal keeps the message until one does
 
 
 def parse_message(value: Any) -> Message:

@@ -16,6 +16,7 @@ FOLLOW_UP_WORKFLOW = "FollowUp"
 ROLLBACK_WORKFLOW = "Rollback"
 LET_GO_WORKFLOW = "LetGo"
 FORECAST_WORKFLOW = "Forecast"
+BACKTEST_WORKFLOW = "Backtest"
 
 RELEASES_QUEUE = "tidegate"  # workflows
 FOLLOW_UP_QUEUE = "tidegate.follow-up"  # ServiceNow, Git and notifications
@@ -122,6 +123,11 @@ def forecast_id(cluster: str, namespace: str, name: str, number: str) -> str:
     return f"forecast/{cluster}/{namespace}/{name}/{number}"
 
 
+def backtest_id(namespace: str, name: str, number: str) -> str:
+    """Workflow id of a backtest by the comparisons of a template or Rollout; `number` tells it from the others."""
+    return f"backtest/{namespace}/{name}/{number}"
+
+
 def follow_up_id(release: str, revision: int, run_id: str, decision: str) -> str:
     """Workflow id of the follow-up of a decision of a run of a release, whose workflow id is `release`."""
     return f"{follow_ups_of(release)}{revision}/{run_id}/{decision}"
@@ -185,6 +191,13 @@ class Activity(StrEnum):
     COMPARE_DATADOG = "compare_datadog"
     BEGIN_COMPARISON_PROMETHEUS = "begin_comparison_prometheus"
     COMPARE_PROMETHEUS = "compare_prometheus"
+    # The same for a backtest: FindChanges -> VersionHistory, JudgeChange -> PastChange, JudgeStable -> StableJudged
+    FIND_CHANGES_DATADOG = "find_changes_datadog"
+    JUDGE_CHANGE_DATADOG = "judge_change_datadog"
+    JUDGE_STABLE_DATADOG = "judge_stable_datadog"
+    FIND_CHANGES_PROMETHEUS = "find_changes_prometheus"
+    JUDGE_CHANGE_PROMETHEUS = "judge_change_prometheus"
+    JUDGE_STABLE_PROMETHEUS = "judge_stable_prometheus"
     END_JOBS = "end_jobs"  # EndJobs -> None
     OPEN_INCIDENT = "open_incident"  # IncidentRequest -> IncidentRef
     NOTE_INCIDENT = "note_incident"  # IncidentNote -> None

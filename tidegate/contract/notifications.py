@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pydantic import Field
 
+from tidegate.contract.follow_up import Chart
 from tidegate.contract.payload import Payload
 
 
@@ -38,6 +39,11 @@ class Notification(Payload):
     run_id: str = ""
     incident: str = ""
     incident_url: str = ""
+    reading: str = ""  # sentence of the analysis run that the event is about: the reading against its threshold
+    command: str = ""  # the command that helps now
+    thread: str = ""  # the same for all of one version's notifications; empty: none
+    opens_thread: bool = False  # the first of them for this recipient
+    chart: Chart | None = None  # of the readings, with the notification of an abort
 
 
 class NotificationSent(Payload):

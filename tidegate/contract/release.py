@@ -84,8 +84,16 @@ class Waiting(Payload):
 
     what: str
     since: datetime
-    until: datetime | None = None  # None: until an operator acts
+    until: datetime | None = None  # None: until `what` is there, or, where only an operator ends it, until one acts
     who: str  # can end it
+    only_operator: bool = False  # nothing but an operator ends it well; a limit, where there is one, aborts
+
+    @property
+    def end(self) -> str:
+        """The end of the wait in words; empty with a time."""
+        if self.until is not None:
+            return ""
+        return "an operator acts" if self.only_operator else "that has come about"
 
 
 class StepState(StrEnum):
@@ -271,8 +279,31 @@ class ReleaseStatus(Payload):
 
     @property
     def held(self) -> bool:
-        """True when only an operator can end the wait."""
-        return self.phase is RolloutPhase.PAUSED and self.waiting is not None and self.waiting.until is None
+        """True when only an operator can end the wait: it has no limit, or an operator has paused the release."""
+        waiting = self.waiting
+        if self.phase is not RolloutPhase.PAUSED or waiting is None or not waiting.only_operator:
+            return False
+        return waiting.until is None or self.manual_pause is not None
+
+    @property
+    def is_restored(self) -> bool:
+        """True when an abort has put the traffic back, could not, or had none to put back."""
+        traffic = next((each for each in self.compensations if each.name is Compensation.TRAFFIC), None)
+        ended = traffic is not None and traffic.state in (CompensationState.DONE, CompensationState.FAILED)
+        return ended or self.finished_at is not None
+
+    @property
+    def step_number(self) -> int | None:
+        """Number of the step under way, from 1, and the last one after all; None without steps."""
+        return min(self.step_index + 1, len(self.steps)) if self.steps and self.step_index is not None else None
+
+    @property
+    def paused_by(self) -> str:
+        """Operator and reason of a manual pause; empty without one."""
+        message = self.manual_pause
+        if message is None:
+            return ""
+        return ": ".join(filter(None, (message.by or "somebody", message.reason)))
 
 
 class ReleaseResult(Payload):

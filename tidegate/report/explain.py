@@ -38,9 +38,10 @@ def explain(status: ReleaseStatus, state: str = "Running") -> Explanation:
     abort = abort_of(status)
     subject = f"{status.namespace}/{status.name}" + (f" revision {status.revision}" if status.revision else "")
     verdict, reason = _verdict(status, state, gates)
+    images = f" ({', '.join(status.images.values())})" if status.images else ""
     return Explanation(
         subject=subject,
-        headline=f"{subject} {verdict}: {reason}" if reason else f"{subject} {verdict}",
+        headline=f"{subject}{images} {verdict}: {reason}" if reason else f"{subject}{images} {verdict}",
         phase=state if _stopped(status, state) else status.phase,
         decided_by=abort.analysis if abort is not None else "",
         gates=tuple(_gate(status, gate) for gate in gates),
@@ -56,7 +57,7 @@ def explain_run(run: AnalysisStatus, workflow_id: str, release: Explanation | No
     account = gates[0] if gates else _account(run, workflow_id)
     subject = f"analysis run {run.name}"
     verdict = f"ended {run.phase}" if run.phase.completed else f"is {run.phase}"
-    reason = _reason(run)
+    reason = reason_of(run)
     return Explanation(
         subject=subject,
         headline=f"{subject} {verdict}: {reason}" if reason else f"{subject} {verdict}",
@@ -76,7 +77,7 @@ def _verdict(status: ReleaseStatus, state: str, gates: Sequence[AnalysisRef]) ->
         return "was refused, and nothing of it was done", status.cause
     if abort is not None:
         decisive = next((gate for gate in gates if gate.name == abort.analysis), None)
-        return _undone(status, abort.at), _reason(decisive.status) if decisive is not None else status.cause
+        return _undone(status, abort.at), reason_of(decisive.status) if decisive is not None else status.cause
     if status.phase is RolloutPhase.HEALTHY:
         return "is fully promoted", _evidence(status, gates)
     if status.phase is RolloutPhase.DEGRADED:
@@ -165,8 +166,8 @@ def _metric(metric: MetricStatus, run: AnalysisStatus) -> MetricExplanation:
     )
 
 
-def _reason(run: AnalysisStatus) -> str:
-    """The sentence of the metric that gave a run its phase, else what the run says of itself."""
+def reason_of(run: AnalysisStatus) -> str:
+    """Sentence of the metric that gave a run its phase, else what the run says of itself."""
     decisive = [metric for metric in run.metrics if metric.phase is run.phase and not metric.dry_run]
     explains = run.phase.completed and run.phase is not Phase.SUCCESSFUL and decisive
     return _sentence(decisive[0], run) if explains else run.message

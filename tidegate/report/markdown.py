@@ -24,8 +24,10 @@ def details(status: ReleaseStatus) -> str:
     parts = [
         f"### {status.namespace}/{status.name} revision {status.revision}: {status.phase}",
         status.message,
+        f"Images: {', '.join(status.images.values())}" if status.images else "",
         f"Weight on the canary: **{status.actual_weight} %** (asked for: {status.set_weight} %{_seen(status)})",
         f"**{status.failing}**" if status.failing else "",
+        f"Paused by {status.paused_by}" if status.paused_by else "",
         _waiting(status),
         _steps(status),
         *(_analysis(analysis) for analysis in status.analyses),
@@ -47,7 +49,7 @@ def _waiting(status: ReleaseStatus) -> str:
     if status.waiting is None:
         return ""
     wait = status.waiting
-    until = _clock(wait.until) if wait.until else "an operator acts"
+    until = _clock(wait.until) if wait.until else wait.end
     return f"Waiting for **{wait.what}** since {_clock(wait.since)} until {until}; can be ended by {wait.who}"
 
 

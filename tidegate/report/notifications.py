@@ -17,6 +17,8 @@ import yaml
 
 from tidegate.contract import Event, Notification, ReleaseStatus
 from tidegate.manifests.decode import nearest
+from tidegate.report.chart import chart_of
+from tidegate.report.explain import reason_of
 
 PREFIX: Final = "notifications.argoproj.io/subscribe."
 YAML_PREFIX: Final = "notifications.argoproj.io/subscribe_yaml"
@@ -42,6 +44,7 @@ _REASONS: Final = (
     "ForeignWeights",
     "GitReverted",
     "GitUnchanged",
+    "IncidentOpened",
     "NewReplicaSetCreated",
     "ProgressDeadlineExceeded",
     "RolloutPromoted",
@@ -58,7 +61,13 @@ def trigger_of(reason: str) -> str:
 
 
 TRIGGERS: Final = frozenset(map(trigger_of, _REASONS))
-DEFAULT_TRIGGERS: Final = ("on-rollout-updated", "on-rollout-paused", "on-rollout-aborted", "on-rollout-completed")
+DEFAULT_TRIGGERS: Final = (
+    "on-rollout-updated",
+    "on-rollout-paused",
+    "on-rollout-aborted",
+    "on-rollout-completed",
+    "on-incident-opened",
+)
 """What a subscription that names a service alone stands for."""
 
 UNSUPPORTED_SERVICES: Final = frozenset(
@@ -90,6 +99,7 @@ _MAX_RECIPIENT: Final = 200
 _MAX_MESSAGE: Final = 2000
 _MAX_FIELD: Final = 500
 _MAX_IMAGES: Final = 20
+_AFTER_ABORT: Final = ("RolloutAborted", "IncidentOpened")
 _DIGEST_LENGTH: Final = 32
 _SERVICE = re.compile(r"[a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?")
 
@@ -163,6 +173,7 @@ def notification_id(status: ReleaseStatus, event: Event, subscription: Subscript
 
 def _notice(event: Event, subscription: Subscription, status: ReleaseStatus, number: int) -> Notification:
     index, incident = status.step_index, status.incident
+    gate = next((each.status for each in status.analyses if each.name == event.analysis), None)
     step = status.steps[index] if index is not None and index < len(status.steps) else None
     return Notification(
         id=notification_id(status, event, subscription, number),
@@ -190,7 +201,25 @@ def _notice(event: Event, subscription: Subscription, status: ReleaseStatus, num
         run_id=status.run_id,
         incident=incident.number if incident is not None else "",
         incident_url=incident.url if incident is not None else "",
+        reading=_cut(reason_of(gate), _MAX_MESSAGE) if gate is not None else "",
+        command=command_for(status, aborted=event.reason in _AFTER_ABORT),
+        thread=f"{status.workflow_id}/{status.first_run_id or status.run_id}/{status.revision}",
+        chart=chart_of(status) if event.reason == "RolloutAborted" else None,
     )
+
+
+def command_for(status: ReleaseStatus, *, aborted: bool = False) -> str:
+    """Return the command that helps in the state of a release."""
+    where = f"{status.name} -n {status.namespace}"
+    if status.cluster != "default":
+        where += f" --cluster {status.cluster}"
+    if aborted or status.ended_by is not None:
+        return f"tidegate explain {where}"
+    if status.manual_pause is not None:
+        return f"tidegate resume {where}, or tidegate abort {where}"
+    if status.held:
+        return f"tidegate promote {where}, or tidegate abort {where}"
+    return f"tidegate get rollout {where}"
 
 
 _Entry = tuple[str, str, tuple[str, ...]]  # trigger ("" for the default ones), service, recipients

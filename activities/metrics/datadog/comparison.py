@@ -6,13 +6,13 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from pydantic import JsonValue
 from temporalio import activity
 
+from activities.metrics.backtest import BacktestRunner
 from activities.metrics.comparison import (
     ComparisonRunner,
     Counted,
@@ -30,10 +30,12 @@ from activities.metrics.datadog.count_answers import (
     read_rows,
 )
 from activities.metrics.datadog.count_queries import (
+    HITS,
     HOST_TAG,
     PERCENTILES,
     CountQueries,
     count_queries,
+    hits_query,
     normal_tag,
     percentile_body,
     percentile_queries,
@@ -42,13 +44,26 @@ from activities.metrics.datadog.count_queries import (
 from activities.metrics.datadog.credentials import CredentialsError, CredentialsFinder
 from activities.metrics.datadog.provider import DatadogSettings
 from activities.metrics.datadog.response import check_status, read_table
+from activities.metrics.past import PAST_BUCKET
 from activities.metrics.provider import ConfigError, ResponseError
 from activities.secrets.store import NamedSecrets
 from activities.transport.http import HttpResponse, TransportError
 from activities.transport.outgoing import Outgoing
-from tidegate.analysis.compare.models import BadEvent, HourRow
+from tidegate.analysis.compare.models import HourRow
 from tidegate.analysis.compare.pace import PACE, Pace
-from tidegate.contract import Activity, BeginComparison, CompareReadings, CompareRequest, ComparisonBegun
+from tidegate.contract import (
+    Activity,
+    BeginComparison,
+    CompareReadings,
+    CompareRequest,
+    ComparisonBegun,
+    FindChanges,
+    JudgeChange,
+    JudgeStable,
+    PastChange,
+    StableJudged,
+    VersionHistory,
+)
 from tidegate.manifests.providers.compare import ERRORS, LATENCY_EVENTS
 from tidegate.manifests.providers.datadog import KEY
 
@@ -76,11 +91,27 @@ class DatadogComparison:
         finder = CredentialsFinder(secrets, settings.credentials_path, settings.address, environment)
         self._access = DatadogAccess(http, finder, clock)
         self._comparing = ComparisonRunner(KEY, secrets, clock, sleep, pace)
+        self._past = BacktestRunner(self._comparing)
 
     @activity.defn(name=Activity.BEGIN_COMPARISON_DATADOG)
     async def begin(self, request: BeginComparison) -> ComparisonBegun:
         """The comparison in numbers, from the hour before. Raises ApplicationError as `ComparisonRunner.begin` does."""
         return await self._comparing.begin(request, self)
+
+    @activity.defn(name=Activity.FIND_CHANGES_DATADOG)
+    async def find_changes(self, request: FindChanges) -> VersionHistory:
+        """Changes of version. Raises ApplicationError as `BacktestRunner.find_changes` does."""
+        return await self._past.find_changes(request, self)
+
+    @activity.defn(name=Activity.JUDGE_CHANGE_DATADOG)
+    async def judge_change(self, request: JudgeChange) -> PastChange:
+        """One of them, judged. Raises ApplicationError as `BacktestRunner.judge_change` does."""
+        return await self._past.judge_change(request, self)
+
+    @activity.defn(name=Activity.JUDGE_STABLE_DATADOG)
+    async def judge_stable(self, request: JudgeStable) -> StableJudged:
+        """A version against itself. Raises ApplicationError as `BacktestRunner.judge_stable` does."""
+        return await self._past.judge_stable(request, self)
 
     @activity.defn(name=Activity.COMPARE_DATADOG)
     async def compare(self, request: CompareRequest) -> CompareReadings:
@@ -100,7 +131,7 @@ class DatadogComparison:
         if not any(counts is not None for row in rows for counts in row.counts):
             raise ConfigError(f"stable has no requests by the tag {_tag(asked)}:{stable} in the hour before")
         try:
-            groups = await self._groups(asked, start, end)
+            groups = await self.groups(asked, start, end)
             return HourCounts(thresholds, rows, groups, queries=len(queries.texts))
         except (ResponseError, TransportError) as error:  # such as an answer that is too large for so many hosts
             note = f"dispersion is taken from all of stable's pods together, as its hosts are not known: {error}"
@@ -112,9 +143,12 @@ class DatadogComparison:
         queries = count_queries(asked, _tag(asked))
         return read_rows(asked, queries, await self._points(asked, queries, start, end))
 
-    async def _groups(self, asked: CountQuery, start: int, end: int) -> dict[str, list[HourRow]]:
-        """Stable's errors by host; the latency distribution knows no hosts, so its events have no counts there."""
-        errors = _with_events(asked, tuple(event for event in asked.wanted.events if event.name == ERRORS))
+    async def groups(self, asked: CountQuery, start: int, end: int) -> dict[str, list[HourRow]]:
+        """Stable's errors by host, as `PastSource` says.
+
+        The latency distribution knows no hosts, so its events have no counts there.
+        """
+        errors = asked.of_events(tuple(event for event in asked.wanted.events if event.name == ERRORS))
         if not errors.wanted.events:
             return {}
         queries = count_queries(errors, HOST_TAG, f"{_tag(asked)}:{normal_tag(asked.versions[1])}")
@@ -125,6 +159,17 @@ class DatadogComparison:
             for host in groups_of(points)
             if host
         }
+
+    async def versions(self, asked: CountQuery, start: int, end: int) -> dict[int, dict[str, float]]:
+        """Requests by hour and version, as `CountSource` says."""
+        texts = {HITS: hits_query(asked, _tag(asked), PAST_BUCKET)}
+        answer = await self._ask(asked, texts, lambda some: timeseries_body(some, start, end, PAST_BUCKET))
+        found: dict[int, dict[str, float]] = {}
+        for version, values in read_points(answer.body, [HITS], PAST_BUCKET)[HITS].items():
+            for at, requests in values.items():
+                if version:
+                    found.setdefault(at, {})[version] = requests
+        return found
 
     async def _thresholds(self, asked: CountQuery, start: int, end: int) -> dict[str, float]:
         texts = percentile_queries(asked)
@@ -176,10 +221,6 @@ class DatadogComparison:
 
 def _tag(asked: CountQuery) -> str:
     return asked.settings.datadog.version_tag.strip() if asked.settings.datadog else ""
-
-
-def _with_events(asked: CountQuery, events: tuple[BadEvent, ...]) -> CountQuery:
-    return replace(asked, wanted=asked.wanted.model_copy(update={"events": events}))
 
 
 def _placed(row: HourRow, at: int, events: int) -> HourRow:

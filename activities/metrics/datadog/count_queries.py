@@ -77,6 +77,12 @@ def count_queries(asked: CountQuery, by: str, *scope: str) -> CountQueries:
     return CountQueries(texts, tuple(events))
 
 
+def hits_query(asked: CountQuery, by: str, bucket: int) -> str:
+    """Query of all requests, grouped by a tag, in buckets of `bucket` seconds."""
+    source = _source(asked)
+    return f"sum:trace.{source.operation}.hits{{{_scope(source)}}} by {{{by}}}.as_count().rollup(sum, {bucket})"
+
+
 def percentile_queries(asked: CountQuery) -> dict[str, str]:
     """Queries of stable's latency percentiles, by their name."""
     source = _source(asked)

@@ -12,15 +12,19 @@ from typing import Final, NamedTuple
 from temporalio import activity
 
 from activities.metrics.authentication import Authorizer
+from activities.metrics.backtest import BacktestRunner
 from activities.metrics.comparison import STUCK_FACTOR, ComparisonRunner, Counted, CountQuery, HourCounts
+from activities.metrics.past import PAST_BUCKET
 from activities.metrics.prometheus.access import PrometheusAccess
 from activities.metrics.prometheus.count_queries import (
+    VERSION_LABEL,
     EventCounters,
     event_counters,
     known_query,
     latency_query,
     source_of,
     version_prefixes,
+    versions_query,
 )
 from activities.metrics.prometheus.counters import LOOKBACK, PodCounters, increases, version_counts
 from activities.metrics.prometheus.provider import PrometheusSettings
@@ -31,7 +35,19 @@ from activities.secrets.store import NamedSecrets
 from activities.transport.outgoing import Outgoing
 from tidegate.analysis.compare.models import CountRow, Counts, HourRow, VersionCounts
 from tidegate.analysis.compare.pace import PACE, Pace
-from tidegate.contract import Activity, BeginComparison, CompareReadings, CompareRequest, ComparisonBegun
+from tidegate.contract import (
+    Activity,
+    BeginComparison,
+    CompareReadings,
+    CompareRequest,
+    ComparisonBegun,
+    FindChanges,
+    JudgeChange,
+    JudgeStable,
+    PastChange,
+    StableJudged,
+    VersionHistory,
+)
 from tidegate.manifests.providers.compare import LATENCY_EVENTS, SLOW90, SLOW99, STUCK
 from tidegate.manifests.providers.prometheus import KEY
 from tidegate.manifests.providers.prometheus import Prometheus as Provider
@@ -76,12 +92,28 @@ class PrometheusComparison:
         settings = settings or PrometheusSettings()
         self._access = PrometheusAccess(http, Authorizer(clock))
         self._comparing = ComparisonRunner(KEY, secrets, clock, sleep, pace)
+        self._past = BacktestRunner(self._comparing)
         self._address = environment.get(ADDRESS_VARIABLE) or settings.address
 
     @activity.defn(name=Activity.BEGIN_COMPARISON_PROMETHEUS)
     async def begin(self, request: BeginComparison) -> ComparisonBegun:
         """The comparison in numbers, from the hour before. Raises ApplicationError as `ComparisonRunner.begin` does."""
         return await self._comparing.begin(request, self)
+
+    @activity.defn(name=Activity.FIND_CHANGES_PROMETHEUS)
+    async def find_changes(self, request: FindChanges) -> VersionHistory:
+        """Changes of version. Raises ApplicationError as `BacktestRunner.find_changes` does."""
+        return await self._past.find_changes(request, self)
+
+    @activity.defn(name=Activity.JUDGE_CHANGE_PROMETHEUS)
+    async def judge_change(self, request: JudgeChange) -> PastChange:
+        """One of them, judged. Raises ApplicationError as `BacktestRunner.judge_change` does."""
+        return await self._past.judge_change(request, self)
+
+    @activity.defn(name=Activity.JUDGE_STABLE_PROMETHEUS)
+    async def judge_stable(self, request: JudgeStable) -> StableJudged:
+        """A version against itself. Raises ApplicationError as `BacktestRunner.judge_stable` does."""
+        return await self._past.judge_stable(request, self)
 
     @activity.defn(name=Activity.COMPARE_PROMETHEUS)
     async def compare(self, request: CompareRequest) -> CompareReadings:
@@ -101,9 +133,25 @@ class PrometheusComparison:
         rows = _hour(found, window, stable)
         if not any(counts is not None for row in rows for counts in row.counts):
             raise ConfigError(f"stable has no requests in the hour before: no pod is called {stable}...")
-        pods = sorted({pod for event in found.events for pod in event if pod.startswith(stable)})
-        groups = {pod: _hour(found, window, pod) for pod in pods}
+        groups = _by_pod(found, window, stable)
         return HourCounts(thresholds, rows, groups, notes, queries=1 + len(_texts(event_counters(known))))
+
+    async def groups(self, query: CountQuery, start: int, end: int) -> dict[str, list[HourRow]]:
+        """Stable by pod, as `PastSource` says."""
+        window = CountWindow(start, end, query.wanted.bucket)
+        return _by_pod(await self._counters(query, window), window, version_prefixes(query)[1])
+
+    async def versions(self, query: CountQuery, start: int, end: int) -> dict[int, dict[str, float]]:
+        """Requests by hour and ReplicaSet, as `CountSource` says; about, as `increase()` counts."""
+        if not query.rollout:
+            raise ConfigError("Prometheus tells versions apart by the names of pods: give the Rollout as well, with -f")
+        found: dict[int, dict[str, float]] = {}
+        for series in await self._range(query, versions_query(query), start + PAST_BUCKET, end, PAST_BUCKET):
+            version = series.labels.get(VERSION_LABEL, "")
+            for at, requests in _whole(series.values).items():
+                if version and requests > 0:
+                    found.setdefault(at - PAST_BUCKET, {})[version] = requests
+        return found
 
     async def counts(self, query: CountQuery, start: int, end: int) -> Counted:
         """Both versions, as `CountSource` says."""
@@ -246,6 +294,12 @@ def _totals(found: _Counters, window: CountWindow, prefix: str) -> list[dict[int
 
 def _of(totals: Mapping[int, tuple[float, float]], at: int) -> tuple[float | None, float | None]:
     return totals.get(at, (None, None))
+
+
+def _by_pod(found: _Counters, window: CountWindow, prefix: str) -> dict[str, list[HourRow]]:
+    """Rows of each pod whose name begins so."""
+    pods = sorted({pod for event in found.events for pod in event if pod.startswith(prefix)})
+    return {pod: _hour(found, window, pod) for pod in pods}
 
 
 def _hour(found: _Counters, window: CountWindow, prefix: str) -> list[HourRow]:

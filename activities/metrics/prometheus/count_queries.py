@@ -12,6 +12,7 @@ from tidegate.manifests.providers.compare import ERRORS, LATENCY_EVENTS, Compare
 
 ALL: Final = "+Inf"
 """Bound of the bucket that holds all requests."""
+VERSION_LABEL: Final = "tidegate_version"
 _SPECIAL: Final = re.compile(r"([.+])")
 # Of names of Rollouts, and of bounds, which have no other characters that a regular expression reads.
 
@@ -80,6 +81,16 @@ def known_query(query: CountQuery) -> str:
     """Pods of both versions that were there in the hour before."""
     source = source_of(query)
     return f"count by ({source.pod_label}) (last_over_time({_selected(query, source.requests)}[1h]))"
+
+
+def versions_query(query: CountQuery) -> str:
+    """Requests of an hour by the hash in the names of the Rollout's pods, `<rollout>-<hash>-<suffix>`."""
+    source = source_of(query)
+    pods = f"{_literal(query.rollout)}-([a-z0-9]+)-[a-z0-9]+"
+    given = ",".join([*([source.matchers.strip().rstrip(",")] if source.matchers.strip() else []), ""])
+    counted = f'increase({source.requests.strip()}{{{given}{source.pod_label}=~"{pods}"}}[1h])'
+    replaced = f'label_replace({counted}, "{VERSION_LABEL}", "$1", "{source.pod_label}", "{pods}")'
+    return f"sum by ({VERSION_LABEL}) ({replaced})"
 
 
 def _selected(query: CountQuery, metric: str, *matchers: str) -> str:

@@ -142,7 +142,7 @@ def test_two_namespaces_are_one_too_many(tidegate: Tidegate, capsys: pytest.Capt
 
 
 def test_sound_manifests_go_on_to_temporal(tidegate: Tidegate, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tidegate("start", *MANIFESTS, "--image", "checkout=registry.internal/payments/checkout:1.1.0") == 1
+    assert tidegate("start", *MANIFESTS, "--image", "checkout=registry.internal/payments/checkout:1.1.0") == 8
     err = capsys.readouterr().err
     assert ": warning: " in err
     assert "error: Temporal at 127.0.0.1:1 does not answer" in err
@@ -167,7 +167,7 @@ def test_a_run_takes_the_namespace_of_its_templates(tidegate: Tidegate, capsys: 
     arguments = ["analysis", "run", "-f", TEMPLATE, "--arg", "service-name=a", "--arg", "canary-hash=b"]
     assert tidegate(*arguments, "-n", "shipping") == 5
     assert "metadata.namespace is 'payments' and --namespace 'shipping'" in capsys.readouterr().err
-    assert tidegate(*arguments) == 1
+    assert tidegate(*arguments) == 8
     assert "error: Temporal at 127.0.0.1:1 does not answer" in capsys.readouterr().err
 
 

@@ -53,7 +53,7 @@ def test_a_gate_in_the_background_says_during_which_step_it_was_judged() -> None
 
 def test_what_has_no_time_keeps_its_column() -> None:
     unsure, held = metric(phase=Phase.INCONCLUSIVE), event(4, "RolloutPaused", analysis=GATE)
-    waiting = Waiting(what="a decision on it", since=at(4), who="a person")
+    waiting = Waiting(what="a decision on it", since=at(4), who="a person", only_operator=True)
     text = drawn(release(gate(Phase.INCONCLUSIVE, unsure), events=(held,), phase="Paused", waiting=waiting))
     assert "    12:04:00  held for an operator\n              still waits without a limit; a person ends it" in text
 

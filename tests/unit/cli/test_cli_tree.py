@@ -159,7 +159,7 @@ Namespace:       payments
 Status:          ॥ Paused
 Message:         CanaryPauseStep
 Strategy:        Canary
-  Step:          1/2  pause: 2m
+  Step:          2/2  pause: 2m
   SetWeight:     10
   ActualWeight:  11
 Waiting for:     pause: 2m
@@ -249,7 +249,7 @@ Warning:         ⚠ p99-latency can never fail
 
 
 def test_a_wait_for_a_person_says_so() -> None:
-    waiting = Waiting(what="an inconclusive gate", since=ago(minutes=3), who="promote or abort")
+    waiting = Waiting(what="an inconclusive gate", since=ago(minutes=3), who="promote or abort", only_operator=True)
     assert "  Until:         an operator acts\n" in text(overview(release(waiting=waiting), None, NOW))
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.text import Text
 
 from tidegate.cli.actor import actor, source
 from tidegate.cli.exits import ExitCode, error_block, exit_code, status_code
-from tidegate.cli.watch import Frame, changes, draw, print_changes
+from tidegate.cli.screen import Terminal
+from tidegate.cli.watch import Frame, Pace, answers, changes, draw, drawn, print_changes, terminal_of, watch_release
 from tidegate.client import (
     CompensationError,
     ConfigurationError,
@@ -27,8 +29,9 @@ from tidegate.client import (
     StoppedError,
     SupersededError,
     TidegateError,
+    UnreachableError,
 )
-from tidegate.contract import CompensationStatus, Event, ReleaseStatus, Waiting
+from tidegate.contract import CompensationStatus, Event, Message, ReleaseStatus, Waiting
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -50,36 +53,97 @@ def plain(lines: list[Text]) -> list[str]:
     return [line.plain for line in lines]
 
 
-def test_only_what_is_new_is_told() -> None:
+def test_only_what_is_new_is_told_with_its_date() -> None:
     paused = Event(at=START, reason="RolloutPaused", message="Rollout is paused")
     aborted = Event(at=START.replace(minute=1), reason="RolloutAborted", message="gate failed", warning=True)
     before = release(events=(paused,), set_weight=10)
     after = release(events=(paused, aborted), set_weight=0, phase="Degraded", message="RolloutAborted")
-    assert plain(changes(None, before)) == [
-        "12:00:00  RolloutPaused  Rollout is paused",
-        "◌ Progressing  weight 10 (actual 0)",
+    now = START.replace(minute=2)
+    assert plain(changes(None, before, now)) == [
+        "2026-03-01T12:00:00Z  RolloutPaused  Rollout is paused",
+        "2026-03-01T12:02:00Z  ◌ Progressing  weight 10 (actual 0)",
     ]
-    assert plain(changes(before, after)) == [
-        "12:01:00  ⚠ RolloutAborted  gate failed",
-        "✖ Degraded - RolloutAborted  weight 0 (actual 0)",
+    assert plain(changes(before, after, now)) == [
+        "2026-03-01T12:01:00Z  ⚠ RolloutAborted  gate failed",
+        "2026-03-01T12:02:00Z  ✖ Degraded - RolloutAborted  weight 0 (actual 0)",
     ]
-    assert changes(after, after) == []
+    assert changes(after, after, now) == []
+
+
+def frame(seconds: float, **more: Any) -> Frame[ReleaseStatus]:
+    trouble = more.pop("trouble", "")
+    return Frame(release(**more), trouble=trouble, at=START + timedelta(seconds=seconds))
+
+
+async def each(*frames: Frame[ReleaseStatus]) -> AsyncIterator[Frame[ReleaseStatus]]:
+    for one in frames:
+        yield one
 
 
 async def test_trouble_is_told_once_and_the_last_answer_stands() -> None:
-    async def frames() -> AsyncIterator[Frame]:
-        yield Frame(release())
-        yield Frame(release(), trouble="no worker answered")
-        yield Frame(release(), trouble="no worker answered")
-        yield Frame(release(set_weight=25))
-
     out = io.StringIO()
-    await print_changes(Console(file=out, width=200), frames())
+    await print_changes(
+        Console(file=out, width=200),
+        each(
+            frame(0),
+            frame(1, trouble="no worker answered"),
+            frame(2, trouble="no worker answered"),
+            frame(3, set_weight=25),
+        ),
+    )
     assert out.getvalue().splitlines() == [
-        "◌ Progressing  weight 0 (actual 0)",
-        "⚠ no worker answered",
-        "◌ Progressing  weight 25 (actual 0)",
+        "2026-03-01T12:00:00Z  ◌ Progressing  weight 0 (actual 0)",
+        "2026-03-01T12:00:01Z  ⚠ no worker answered",
+        "2026-03-01T12:00:03Z  ◌ Progressing  weight 25 (actual 0)",
     ]
+
+
+async def test_a_pipe_has_a_line_a_minute_while_nothing_changes() -> None:
+    out = io.StringIO()
+    waiting = Waiting(what="the pause", since=START, until=START + timedelta(minutes=5), who="promote")
+    frames = [frame(second, waiting=waiting) for second in range(150)]
+    await print_changes(Console(file=out, width=200), each(*frames))
+    assert out.getvalue().splitlines() == [
+        "2026-03-01T12:00:00Z  ◌ Progressing  weight 0 (actual 0)",
+        *(
+            f"2026-03-01T12:0{minute}:00Z  unchanged: ◌ Progressing  weight 0 (actual 0)  "
+            "waits for the pause until 12:05:00 UTC"
+            for minute in (1, 2)
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    "terminal", [{"force_terminal": False}, {"force_terminal": True, "_environ": {"TERM": "dumb"}}]
+)
+async def test_where_no_cursor_moves_a_release_is_told_line_by_line(terminal: dict[str, Any]) -> None:
+    out = io.StringIO()
+    await watch_release(Console(file=out, width=200, color_system=None, **terminal), each(frame(0)))
+    assert out.getvalue() == "2026-03-01T12:00:00Z  ◌ Progressing  weight 0 (actual 0)\n"
+
+
+async def test_a_release_is_watched_over_its_end_and_into_the_next_one() -> None:
+    runs = [release(), release(finished_at=START), release(finished_at=START), release(run_id="2")]
+
+    async def query() -> ReleaseStatus:
+        return runs.pop(0)
+
+    found = []
+    frames = answers(query, lambda status: status.finished_at is not None, stay=True, pace=Pace(0, 0))
+    async for one in frames:
+        found.append(one.status.run_id)
+        if not runs:
+            break
+    await frames.aclose()
+    assert found == ["1", "1", "1", "2"]
+
+
+def test_no_colour_changes_what_is_drawn_and_not_only_how() -> None:
+    def of(**environ: str) -> bool:
+        console = Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "xterm-256color", **environ})
+        return terminal_of(console).colour
+
+    assert (of(), of(NO_COLOR="1")) == (True, False)
 
 
 async def test_off_a_terminal_a_block_is_written_only_when_it_differs() -> None:
@@ -92,16 +156,62 @@ async def test_off_a_terminal_a_block_is_written_only_when_it_differs() -> None:
     assert out.getvalue() == "one\ntwo\n"
 
 
+def on_terminal(out: io.StringIO, width: int = 40, height: int = 5) -> Console:
+    return Console(
+        file=out, force_terminal=True, width=width, height=height, color_system=None, _environ={"TERM": "xterm"}
+    )
+
+
 async def test_on_a_terminal_the_last_block_stays_whole_however_tall_it_is() -> None:
     async def blocks() -> AsyncIterator[list[Text]]:
         yield [Text(f"line {number}") for number in range(30)]
 
     out = io.StringIO()
-    await draw(Console(file=out, force_terminal=True, width=40, height=5), blocks())
-    assert out.getvalue().endswith("".join(f"line {number}\n" for number in range(30)))
+    await draw(on_terminal(out), blocks())
+    live, last = out.getvalue().split("\x1b[4A")  # from the fifth line up to the first one
+    assert live.count("line") == 5
+    assert [last.count(f"line {number}\x1b[K") for number in range(29)] == [1] * 29
 
 
-WAITING = Waiting(what="a pause", since=START, who="promote")
+async def test_a_frame_is_one_write_over_the_one_before_and_clears_no_line_first() -> None:
+    class Writes(io.StringIO):
+        def __init__(self) -> None:
+            super().__init__()
+            self.each: list[str] = []
+
+        def write(self, text: str) -> int:
+            self.each.append(text)
+            return super().write(text)
+
+    out = Writes()
+    await watch_release(on_terminal(out, 80, 24), each(frame(0), frame(1, phase="Healthy", finished_at=START)))
+    _, first, second, left = [text for text in out.each if text]
+    rows = first.count("\r\n") + 1
+    assert f"\r\x1b[{rows - 1}A" in second
+    assert "\x1b[2J" not in first + second
+    for text in (first, second):
+        body = text.partition("\x1b[K")[0]
+        assert "checkout" in body  # the first line is written before anything of it is cleared
+    assert "Healthy" in second
+    assert left.endswith("\r\n\x1b[?25h")
+
+
+async def test_a_frame_starts_anew_where_the_terminal_has_another_size() -> None:
+    out = io.StringIO()
+    console = on_terminal(out, 80, 24)
+
+    async def frames() -> AsyncIterator[Frame[ReleaseStatus]]:
+        yield frame(0)
+        console.size = ConsoleDimensions(60, 10)
+        yield frame(1)
+
+    await watch_release(console, frames())
+    second = out.getvalue().split("\x1b[2J\x1b[H")[1]
+    assert second.count("\r\n") <= 10
+    assert next(line.plain for line in drawn(frame(1), Terminal(60, 10))) in second
+
+
+WAITING = Waiting(what="a pause", since=START, who="promote", only_operator=True)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +224,14 @@ WAITING = Waiting(what="a pause", since=START, who="promote")
         (release(phase="Paused", waiting=WAITING), ExitCode.HELD),
         (release(waiting=WAITING), ExitCode.STILL_RUNNING),  # an analysis, which ends by itself
         (release(phase="Paused", waiting=WAITING.model_copy(update={"until": START})), ExitCode.STILL_RUNNING),
+        (
+            release(
+                phase="Paused",
+                manual_pause=Message(by="ana"),
+                waiting=WAITING.model_copy(update={"until": START}),
+            ),
+            ExitCode.HELD,
+        ),
         (
             release(
                 phase="Degraded",
@@ -142,7 +260,8 @@ def test_exit_code_of_a_release_as_it_stands(status: ReleaseStatus, code: ExitCo
         (CompensationError("x"), 6),
         (StoppedError("x"), 6),
         (ConfigurationError("x"), 64),
-        (NoSuchReleaseError("x"), 1),
+        (NoSuchReleaseError("x"), 7),
+        (UnreachableError("x"), 8),
         (TidegateError("x"), 1),
     ],
 )

@@ -111,7 +111,7 @@ def test_a_good_background_gate_lets_the_release_take_all_traffic(
 def test_an_inconclusive_gate_holds_the_release_until_somebody_answers() -> None:
     unsure = metric(measured(3, "0.03", Phase.INCONCLUSIVE), phase=Phase.INCONCLUSIVE)
     held = event(4, "RolloutPaused", analysis=GATE)
-    waiting = Waiting(what="a decision on it", since=at(4), who="a person")
+    waiting = Waiting(what="a decision on it", since=at(4), who="a person", only_operator=True)
     account = explain(release(gate(Phase.INCONCLUSIVE, unsure), phase="Paused", waiting=waiting, events=(held,)))
     assert account.headline == "payments/checkout revision 2 waits for an operator at 10 %: a decision on it"
     assert told(account.gates[0].timeline) == ["held for an operator", "still waits without a limit; a person ends it"]

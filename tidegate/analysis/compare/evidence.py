@@ -13,6 +13,11 @@ VERSION: Final = 1
 """Version of the stored form."""
 
 
+def outdated_text(version: int) -> str:
+    """Words for a stored state of another version."""
+    return f"the stored state of the comparison has version {version}, and this code reads {VERSION}"
+
+
 def _rounded(values: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(float(f"{value:.6g}") for value in values)
 

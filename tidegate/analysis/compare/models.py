@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -115,6 +116,14 @@ class Weight(CompareModel):
     stable_pods: int = 0
     index: int = 0
     last: bool = False
+
+
+def planned_weights(percents: Sequence[float]) -> tuple[Weight, ...]:
+    """Weights of a Rollout in their order, given in percent; when they begin is not known."""
+    return tuple(
+        Weight(since=0, share=percent / 100, index=index, last=index == len(percents) - 1)
+        for index, percent in enumerate(percents)
+    )
 
 
 class DecisionPoint(CompareModel):

@@ -3,7 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Final, NamedTuple
+
+from tidegate.manifests.providers.compare import LATENCY_EVENTS
+
+PERCENTILES: Final = 2
+HOSTS: Final = 2
+"""Series of stable's hour before beside its counts."""
+
+
+def series_of(events: Iterable[str]) -> int:
+    """Number of series that a reading of these events asks for; latency events have one of all requests in common."""
+    names = tuple(events)
+    slow = sum(name in LATENCY_EVENTS for name in names)
+    return 2 * (len(names) - slow) + (slow + 1 if slow else 0)
+
+
+def hour_series(events: Iterable[str]) -> int:
+    """Number of series that the hour before takes, about."""
+    return series_of(events) + PERCENTILES + HOSTS
 
 
 class Pace(NamedTuple):

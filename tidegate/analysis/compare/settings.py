@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tidegate.analysis.compare.models import BadEvent, Comparison, Margin, OnUnfair
+from tidegate.analysis.compare.warming import SHORTEST
 from tidegate.manifests.findings import path_text
 from tidegate.manifests.providers.compare import (
     AUTO,
@@ -19,8 +20,6 @@ from tidegate.manifests.providers.compare import (
     seconds,
 )
 
-LEARNED_WARM_UP: Final = 60.0
-"""Seconds of a `warmUp: auto` without any history of earlier versions."""
 LARGEST_PLUS: Final = 0.02
 """A `plus: auto` that nothing was found for."""
 
@@ -42,7 +41,7 @@ def comparison_of(asked: Compare, *, plus: Mapping[str, float] | None = None, me
         false_promotion=fraction(asked.false_promotion),
         false_abort=fraction(asked.false_abort) / metrics,
         bucket=round(seconds(asked.bucket)),
-        warm_up=LEARNED_WARM_UP if asked.warm_up == AUTO else seconds(asked.warm_up),
+        warm_up=SHORTEST if asked.warm_up == AUTO else seconds(asked.warm_up),
         settle=seconds(asked.settle),
         min_bake=seconds(asked.min_bake),
         max_wait=seconds(asked.max_wait),

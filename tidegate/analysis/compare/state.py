@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import Field
 
-from tidegate.analysis.compare.evidence import CountTable, Evidence
+from tidegate.analysis.compare.evidence import VERSION, CountTable, Evidence
 from tidegate.analysis.compare.fold import begin, can_glance, fold, glance
 from tidegate.analysis.compare.models import CompareModel, Comparison, CountRow, HourRow, Weight
 
@@ -37,6 +37,11 @@ class ComparisonState(CompareModel):
     table: CountTable
     guarded: tuple[int, ...] = ()
     live: Live | None = Field(default=None, exclude=True, repr=False)
+
+    @property
+    def version(self) -> int:
+        """Version of the stored form: that of the part which is not of this code's."""
+        return self.table.version if self.checkpoint.version == VERSION else self.checkpoint.version
 
 
 def open_state(

@@ -1,0 +1,39 @@
+"""Names of the versions of a release: the image's tag of the new one, and of the one that it replaces."""
+
+from __future__ import annotations
+
+from tidegate.canary.replica_sets import ReplicaSetState
+from tidegate.cli.tree import replica_sets
+from tidegate.contract import Observation, ReleaseStatus
+from tidegate.manifests.images import tag_of
+from tidegate.manifests.plain_text import one_line
+
+
+def versions(status: ReleaseStatus, observation: Observation | None) -> tuple[str, str]:
+    """The version before and the new one; the first is empty where there was none or it is not known."""
+    before = _before(status, replica_sets(status, observation))
+    old = before.images if before is not None else {}
+    changed = [name for name, image in status.images.items() if old.get(name) != image] or list(status.images)[:1]
+    return _text({name: old[name] for name in changed if name in old}), _text(
+        {name: status.images[name] for name in changed}
+    )
+
+
+def tag(image: str) -> str:
+    """Tag of an image, the first characters of its digest without a tag, or its name."""
+    name, _, digest = one_line(image).partition("@")
+    return tag_of(name) or digest.removeprefix("sha256:")[:12] or name.rpartition("/")[2]
+
+
+def _before(status: ReleaseStatus, sets: tuple[ReplicaSetState, ...]) -> ReplicaSetState | None:
+    """The stable ReplicaSet; after a promotion the one that was promoted before."""
+    if status.stable_hash != status.desired_hash:
+        return next((each for each in sets if each.hash == status.stable_hash), None)
+    others = [each for each in sets if each.hash != status.desired_hash and each.promoted_at is not None]
+    return max(others, key=lambda each: (each.promoted_at, each.revision), default=None)
+
+
+def _text(images: dict[str, str]) -> str:
+    if len(images) == 1:
+        return tag(next(iter(images.values())))
+    return ", ".join(f"{one_line(name)} {tag(image)}" for name, image in images.items())
