@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tidegate.contract.metrics import METRICS, Counter, Histogram, Metric
+from tidegate.contract.metrics import METRICS, Counter, Histogram, Instrument
 
 _INTRODUCTION = """# Metrics
 
@@ -33,12 +33,12 @@ def render() -> str:
     return _INTRODUCTION + "".join(_row(metric) for metric in METRICS)
 
 
-def _row(metric: Metric) -> str:
+def _row(metric: Instrument) -> str:
     labels = ", ".join(f"`{label}`" for label in metric.labels)
     return f"| `{metric.name}` | {_kind(metric)} | {labels} | {metric.source} | {metric.help} |\n"
 
 
-def _kind(metric: Metric) -> str:
+def _kind(metric: Instrument) -> str:
     if isinstance(metric, Histogram):
         return "histogram"
     return "counter" if isinstance(metric, Counter) else "gauge"

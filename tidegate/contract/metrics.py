@@ -19,7 +19,7 @@ _WAY_BACK_BUCKETS = (0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.
 
 
 @dataclass(frozen=True)
-class Metric:
+class Instrument:
     """A metric by its name in Prometheus. `source` is the process that shows it."""
 
     name: str
@@ -32,21 +32,21 @@ class Metric:
             raise ValueError(f"{self.name} has the labels {self.labels}, not {tuple(labels)}")
 
 
-class Counter(Metric):
+class Counter(Instrument):
     """A number that only grows."""
 
     @property
-    def instrument(self) -> str:
+    def sdk_name(self) -> str:
         """The name without the suffix that the SDK puts on."""
         return self.name.removesuffix("_total")
 
     def add(self, meter: MetricMeter, **labels: str) -> None:
         """Count one more. Raises ValueError for other labels than those of the metric."""
         self._check(labels)
-        meter.create_counter(self.instrument, self.help).add(1, labels)
+        meter.create_counter(self.sdk_name, self.help).add(1, labels)
 
 
-class Gauge(Metric):
+class Gauge(Instrument):
     """A number as it is now."""
 
     def set(self, meter: MetricMeter, value: float, **labels: str) -> None:
@@ -56,20 +56,20 @@ class Gauge(Metric):
 
 
 @dataclass(frozen=True)
-class Histogram(Metric):
+class Histogram(Instrument):
     """Lengths of time, in seconds; `buckets` are upper limits."""
 
     buckets: tuple[float, ...] = ()
 
     @property
-    def instrument(self) -> str:
+    def sdk_name(self) -> str:
         """The name without the suffix that the SDK puts on."""
         return self.name.removesuffix("_seconds")
 
     def observe(self, meter: MetricMeter, length: timedelta, **labels: str) -> None:
         """Add one length of time. Raises ValueError for other labels than those of the metric."""
         self._check(labels)
-        meter.create_histogram_timedelta(self.instrument, self.help).record(max(length, timedelta()), labels)
+        meter.create_histogram_timedelta(self.sdk_name, self.help).record(max(length, timedelta()), labels)
 
 
 READY = Gauge("tidegate_ready", "1 while the process can take work, else 0", "every process")
@@ -167,7 +167,7 @@ ROLLOUT_STEP_STARTED = Gauge(
     ("rollout_namespace", "rollout"),
 )
 
-METRICS: tuple[Metric, ...] = (
+METRICS: tuple[Instrument, ...] = (
     READY,
     RELEASES_STARTED,
     RELEASES_ENDED,
@@ -190,4 +190,4 @@ METRICS: tuple[Metric, ...] = (
 
 def bucket_overrides() -> dict[str, tuple[float, ...]]:
     """Buckets of the histograms by the names of their instruments, as the SDK's `PrometheusConfig` takes them."""
-    return {metric.instrument: metric.buckets for metric in METRICS if isinstance(metric, Histogram)}
+    return {metric.sdk_name: metric.buckets for metric in METRICS if isinstance(metric, Histogram)}
