@@ -65,8 +65,8 @@ def with_share(evidence: Evidence, counts: Counts, weight: Weight, bucket: int) 
 
 def share_answered(evidence: Evidence) -> float | None:
     """What the canary answers as a part of what its weight asks for, None before any bucket."""
-    canary, asked = evidence.share[:2]
-    return canary / asked if asked > 0 else None
+    canary, expected = evidence.share[:2]
+    return canary / expected if expected > 0 else None
 
 
 def is_fair(evidence: Evidence) -> bool:

@@ -275,10 +275,10 @@ def negate(value: object) -> object:
     raise ConditionError(f"invalid operation: - {type_name(value)}")
 
 
-def shift(moment: datetime, nanoseconds: int) -> datetime:
+def shift(timestamp: datetime, nanoseconds: int) -> datetime:
     """Return a time moved by nanoseconds, which are kept to the microsecond."""
     try:
-        return moment + timedelta(microseconds=nanoseconds // 1000)
+        return timestamp + timedelta(microseconds=nanoseconds // 1000)
     except OverflowError:
         raise ConditionError("a time before year 1 or after year 9999") from None
 
