@@ -14,7 +14,7 @@ from activities.transport.http import HttpResponse
 from activities.transport.outgoing import Outgoing
 from tidegate.manifests.providers.datadog import SecretRef
 
-Ask = Callable[[DatadogClient], Awaitable[HttpResponse]]
+DatadogCall = Callable[[DatadogClient], Awaitable[HttpResponse]]
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,17 @@ class DatadogAccess:
     finder: CredentialsFinder
     clock: Callable[[], float]
 
-    async def send(self, ask: Ask, ref: SecretRef | None, namespace: str, timeout: timedelta) -> HttpResponse:
+    async def send(self, call: DatadogCall, ref: SecretRef | None, namespace: str, timeout: timedelta) -> HttpResponse:
         """Ask once; when the keys are refused and the store holds others by now (a rotation), once more with those.
 
         Raises CredentialsError, RateLimitedError and TransportError.
         """
         credentials = await self.finder.find(ref, namespace)
-        answer = await ask(DatadogClient(self.http, credentials, timeout))
+        answer = await call(DatadogClient(self.http, credentials, timeout))
         if answer.status in (401, 403):
             renewed = await self.finder.find(ref, namespace, fresh=True)
             if renewed != credentials:
-                answer = await ask(DatadogClient(self.http, renewed, timeout))
+                answer = await call(DatadogClient(self.http, renewed, timeout))
         if answer.status == 429:
             raise RateLimitedError(retry_delay(answer.headers, datetime.fromtimestamp(self.clock(), UTC)))
         return answer
