@@ -20,7 +20,7 @@ from activities.istio.subsets import label_subset
 from activities.istio.weights import ExperimentWeight
 from activities.kubernetes.client import DESTINATION_RULES, SERVICES, VIRTUAL_SERVICES, Cluster, Object
 from activities.kubernetes.json_patch import Operation
-from activities.kubernetes.rejections import again, is_definite, is_rejection, to_report, words
+from activities.kubernetes.rejections import again, is_definite, is_rejection, message_of, to_report
 from activities.kubernetes.services import select_hash
 from tidegate.contract import (
     Activity,
@@ -142,15 +142,15 @@ class IstioTraffic:
     async def _refused(self, request: RestoreStable, error: ApplicationError) -> TrafficState:
         """What stands although the way back is refused. Raises the refusal where the release would learn nothing."""
         try:
-            stands, back = await self._as_it_stands(request)
+            current, back = await self._current_state(request)
         except ApplicationError:
-            stands, back = None, False
+            current, back = None, False
         if not to_report(error, request.failing, at_once=back):
             raise again(error)
-        known = stands or TrafficState(canary=request.last.canary if request.last else 0)
-        return known.model_copy(update={"refused": words(error)})
+        known = current or TrafficState(canary=request.last.canary if request.last else 0)
+        return known.model_copy(update={"refused": message_of(error)})
 
-    async def _as_it_stands(self, request: RestoreStable) -> tuple[TrafficState, bool]:
+    async def _current_state(self, request: RestoreStable) -> tuple[TrafficState, bool]:
         """The routes, and whether all of them lead to stable alone."""
         read: list[Routes] = []
         back = True
@@ -234,12 +234,12 @@ class IstioTraffic:
                 external_changes += find_external_changes(
                     Routes.read(before, setting, write.istio), last, change.converged
                 )
-            stands = await self._cluster.get(VIRTUAL_SERVICES, namespace, name)
-            if not edit(stands, setting, write.istio).operations:
-                routes = Routes.read(stands, setting, write.istio)
+            current = await self._cluster.get(VIRTUAL_SERVICES, namespace, name)
+            if not edit(current, setting, write.istio).operations:
+                routes = Routes.read(current, setting, write.istio)
                 return _Written(routes, updated, tuple(removed), tuple(external_changes))
             last = traffic_state([Routes.read(stored, setting, write.istio)])
-        who = last_editor(stands)
+        who = last_editor(current)
         raise ApplicationError(
             f"VirtualService {namespace}/{name} was changed after each of {ROUNDS} writes{f' by {who}' if who else ''}",
             type=ErrorType.CONFLICT,

@@ -59,7 +59,7 @@ class Resource:
         scope = f"/namespaces/{namespace}" if namespace else ""
         return "/".join(part for part in (f"{root}{scope}/{self.plural}", name, subresource) if part)
 
-    def place(self, namespace: str) -> str:
+    def collection(self, namespace: str) -> str:
         """What a collection is called where it is noted how much of it was seen (`activities.kubernetes.seen`)."""
         return f"{self.plural}.{self.group}/{namespace}"
 
@@ -178,8 +178,8 @@ class Cluster(Transport):
         pages: list[Object] = []
         token = ""
         while token or not pages:
-            asked = [*query, ("limit", str(PAGE_SIZE)), *([("continue", token)] if token else [])]
-            pages.append(await self._request("GET", resource.path(namespace), query=asked, accept=accept))
+            parameters = [*query, ("limit", str(PAGE_SIZE)), *([("continue", token)] if token else [])]
+            pages.append(await self._request("GET", resource.path(namespace), query=parameters, accept=accept))
             token = str((pages[-1].get("metadata") or {}).get("continue") or "")
         return pages
 
@@ -300,7 +300,7 @@ class Cluster(Transport):
         content_type: str = "application/json",
     ) -> Object:
         """A request that changes something, which is noted."""
-        path, seen, collection = resource.path(namespace, name, subresource), noted(), resource.place(namespace)
+        path, seen, collection = resource.path(namespace, name, subresource), noted(), resource.collection(namespace)
         try:
             stored = await self._request(method, path, query=query, body=body, content_type=content_type)
         except BaseException as error:

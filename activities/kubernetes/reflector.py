@@ -122,16 +122,16 @@ class Reflector:
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
-        begun, told = loop.time(), False
-        seconds = max(1, round(min(random.uniform(*WATCH_SECONDS), self._list_at - begun)))
+        started, received = loop.time(), False
+        seconds = max(1, round(min(random.uniform(*WATCH_SECONDS), self._list_at - started)))
         watched = changes(self._cluster, self._resource, self._namespace, self._version, seconds, self._opened)
         async with aclosing(watched) as stream:
             async for change in stream:
-                told, self._failures = True, 0
+                received, self._failures = True, 0
                 self._version = change.version or self._version
                 self._follower.change(change)
                 await asyncio.sleep(0)  # what has come already is taken without waiting: others have their turn between
-        if not told and loop.time() - begun < min(TOO_SHORT_SECONDS, seconds / 2):
+        if not received and loop.time() - started < min(TOO_SHORT_SECONDS, seconds / 2):
             raise ApplicationError("a watch ended as soon as it had begun", type=ErrorType.UNAVAILABLE)
 
     def _opened(self) -> None:

@@ -29,10 +29,10 @@ def is_definite(error: ApplicationError) -> bool:
 
 def to_report(error: ApplicationError, known: Iterable[str], *, at_once: bool = False) -> bool:
     """Whether a release has to hear of it now: it is not known yet, and will not be over in a moment."""
-    return not is_known(words(error), known) and (at_once or is_definite(error) or _attempt() >= _ATTEMPTS)
+    return not is_known(message_of(error), known) and (at_once or is_definite(error) or _attempt() >= _ATTEMPTS)
 
 
-def words(error: ApplicationError) -> str:
+def message_of(error: ApplicationError) -> str:
     """What the server says, as much of it as is told."""
     return error.message[:LONGEST]
 

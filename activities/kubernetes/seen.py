@@ -27,12 +27,12 @@ class Seen:
         """`versions` is what an earlier pass has seen, if the release has written nothing else since."""
         self._versions: dict[str, dict[str, int]] = {}  # by collection, and in it by place
         self._lost: set[str] = set()
-        for place, version in (versions or {}).items():
-            self.read(collection_of(place), place, version)
+        for key, version in (versions or {}).items():
+            self.read(collection_of(key), key, version)
 
-    def read_at(self, collection: str, place: str) -> int | None:
+    def read_at(self, collection: str, key: str) -> int | None:
         """The version at which that place was read since the last write to its collection; None: not at all."""
-        return self._versions.get(collection, {}).get(place)
+        return self._versions.get(collection, {}).get(key)
 
     def has(self, collection: str) -> bool:
         """Whether anything is known of a collection: what was read, or that something was written."""
@@ -42,10 +42,10 @@ class Seen:
         """The version of the last write to a collection; None: none is known."""
         return self.read_at(collection, collection)
 
-    def read(self, collection: str, place: str, version: str) -> None:
+    def read(self, collection: str, key: str, version: str) -> None:
         """The server showed it, or all of the collection, as it stood at that version."""
         if version.isdecimal() and collection not in self._lost:
-            self._versions.setdefault(collection, {})[place] = int(version)
+            self._versions.setdefault(collection, {})[key] = int(version)
 
     def wrote(self, collection: str, version: str) -> None:
         """The server stored something in a collection as that version; of no interest where nothing of it was read."""
@@ -60,12 +60,12 @@ class Seen:
 
     def versions(self) -> dict[str, str]:
         """What the next pass has to see as well."""
-        return {place: str(version) for known in self._versions.values() for place, version in sorted(known.items())}
+        return {key: str(version) for known in self._versions.values() for key, version in sorted(known.items())}
 
 
-def collection_of(place: str) -> str:
+def collection_of(key: str) -> str:
     """The collection that a place is in."""
-    return "/".join(place.partition("?")[0].split("/")[:2])
+    return "/".join(key.partition("?")[0].split("/")[:2])
 
 
 def run_of_activity() -> str:

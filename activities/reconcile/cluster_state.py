@@ -73,11 +73,11 @@ class ClusterSnapshot:
 class Snapshots:
     """Reads the objects of one Rollout in its cluster."""
 
-    def __init__(self, reader: Reader, asked: OfRollout) -> None:
+    def __init__(self, reader: Reader, request: OfRollout) -> None:
         self._reader = reader
         self._versions = Versions(reader)
-        self._target, self._manifest = asked.target, asked.manifest
-        self._live_spec = LiveSpec(asked.manifest.spec)
+        self._target, self._manifest = request.target, request.manifest
+        self._live_spec = LiveSpec(request.manifest.spec)
 
     async def snapshot(self, among: Collection[str] | None = None, *, left: bool = False) -> ClusterSnapshot:
         """The Rollout's objects as they stand; the number of replicas is the live object's, where there is one.

@@ -46,10 +46,10 @@ class RollbackActivities:
         ever promoted.
         """
         live, workload = await self._read(request.target, request.cluster)
-        asked = with_template(live, workload)
-        now = asked["spec"].get("template") or {}
+        desired = with_template(live, workload)
+        now = desired["spec"].get("template") or {}
         sets = await self._versions.sets(request.target, uid_of(live))
-        found = _chosen(sets, live, adopted(asked, sets, live).hash, request)
+        found = _chosen(sets, live, adopted(desired, sets, live).hash, request)
         template = as_asked(replica_sets.template_of(found), now, replica_sets.hash_of(found))
         revision, images = replica_sets.state(found).revision, _images(template)
         if template_hash(now) == template_hash(template):

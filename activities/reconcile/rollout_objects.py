@@ -30,7 +30,7 @@ from activities.kubernetes.fresh import FreshReader
 from activities.kubernetes.informers import Cache
 from activities.kubernetes.json_patch import Operation, annotate, put
 from activities.kubernetes.ownership import owned_by, uid_of
-from activities.kubernetes.rejections import again, is_rejection, to_report, words
+from activities.kubernetes.rejections import again, is_rejection, message_of, to_report
 from activities.kubernetes.replica_sets import HASH_LABEL, PROMOTED_AT, SCALE_DOWN_DEADLINE
 from activities.kubernetes.seen import Seen, run_of_activity
 from activities.kubernetes.services import select_hash
@@ -82,9 +82,9 @@ class Kubernetes:
         """Read the Rollout, its ReplicaSets and what it names; changes nothing of them but what `meanwhile` says."""
         if request.failing is None:
             return await self._observe(request)
-        if request.tell is not None:
+        if request.publish is not None:
             with suppress(ApplicationError):  # whoever looks at the cluster is told again with the first pass
-                await self._publisher.publish_events(request.tell)
+                await self._publisher.publish_events(request.publish)
         if request.meanwhile is not None:
             with suppress(ApplicationError):  # the status may be refused, too
                 await self._status.say_meanwhile(request.target, request.meanwhile)
@@ -94,7 +94,7 @@ class Kubernetes:
             if not is_rejection(error) or error.non_retryable:
                 raise
             if to_report(error, request.failing):
-                return Observation(at=datetime.now(UTC), failing=words(error))
+                return Observation(at=datetime.now(UTC), failing=message_of(error))
             raise again(error) from error
 
     async def _observe(self, request: ObserveRequest) -> Observation:
@@ -217,10 +217,10 @@ class Kubernetes:
         self, target: Target, name: str, hash_: str, fence: Fence, *, has_object: bool, known: Object | None = None
     ) -> None:
         """Record the promotion on the ReplicaSet, which may be `known`, and in the Rollout's status, if it stands."""
-        moment = datetime.now(UTC).isoformat()
+        timestamp = datetime.now(UTC).isoformat()
 
         def edit(found: Object) -> list[Operation]:
-            return annotate(found, {PROMOTED_AT: moment})
+            return annotate(found, {PROMOTED_AT: timestamp})
 
         await self._cluster.change(REPLICA_SETS, target.namespace, name, fence, edit, known=known)
         if has_object:
@@ -273,8 +273,8 @@ async def traffic(reader: Reader, namespace: str, istio: IstioRouting) -> Traffi
 async def _virtual_services(
     reader: Reader, namespace: str, istio: IstioRouting | None
 ) -> dict[tuple[str, str], Object | None]:
-    places = [setting.located(namespace) for setting in istio.virtual_services] if istio else []
-    return {(name, where): await reader.find(VIRTUAL_SERVICES, where, name) for name, where in places}
+    locations = [setting.located(namespace) for setting in istio.virtual_services] if istio else []
+    return {(name, where): await reader.find(VIRTUAL_SERVICES, where, name) for name, where in locations}
 
 
 def _parsed(rollout: Document) -> ParsedRollout | None:

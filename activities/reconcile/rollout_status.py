@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from activities.kubernetes.client import ROLLOUTS, Cluster, Object, stored_fence
 from activities.kubernetes.json_patch import annotate
 from activities.kubernetes.workloads import Workloads, with_template
-from tidegate.canary.conditions import Moment, conditions, rejection
+from tidegate.canary.conditions import ConditionInputs, conditions, rejection
 from tidegate.canary.phase import ALL_STEPS, INVALID_SPEC, WORKLOAD_GENERATION, RolloutPhase, missing_pods
 from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.canary.status import Condition, RolloutStatus
@@ -128,21 +128,21 @@ class StatusWriter:
             known=live,
         )
 
-    async def say_meanwhile(self, target: Target, said: Meanwhile) -> None:
+    async def say_meanwhile(self, target: Target, meanwhile: Meanwhile) -> None:
         """Say what a release waits for before its first pass; not once one has said something of that version.
 
         What a pass says counts, also against the late word of a worker that was frozen: each of them writes by the
         version of the object that it read.
         """
         live = await self._cluster.find(ROLLOUTS, target.namespace, target.name)
-        if live is None or RolloutObject.of(live).uid != said.asked.uid:
+        if live is None or RolloutObject.of(live).uid != meanwhile.requested.uid:
             return
         stored = live.get("status") or {}
-        if stored.get("message") == said.message or _is_under_way(stored, said.asked):
+        if stored.get("message") == meanwhile.message or _is_under_way(stored, meanwhile.requested):
             return
         version = str(live["metadata"]["resourceVersion"])
         await self._cluster.merge_status(
-            ROLLOUTS, target.namespace, target.name, {"message": said.message}, version=version
+            ROLLOUTS, target.namespace, target.name, {"message": meanwhile.message}, version=version
         )
 
     async def refuse(self, request: Rejection) -> RolloutObject | None:
@@ -169,10 +169,10 @@ class StatusWriter:
         return RolloutObject.of(with_template(stored, workload))
 
 
-def _is_under_way(stored: Document, asked: RolloutObject) -> bool:
+def _is_under_way(stored: Document, requested: RolloutObject) -> bool:
     """Whether a pass has written a status of the spec that the object has, and its release is not over."""
     named = (stored.get("currentStepHash"), stored.get("observedGeneration"))
-    is_named = named == (asked.step_hash, str(asked.generation))
+    is_named = named == (requested.step_hash, str(requested.generation))
     return is_named and stored.get("phase") in (RolloutPhase.PROGRESSING, RolloutPhase.PAUSED)
 
 
@@ -251,7 +251,7 @@ def _derived(
     """What follows from the fields; nothing where the object cannot be read, as others write to it, too."""
     try:
         rollout = Rollout.model_validate(live)
-        moment = Moment(
+        inputs = ConditionInputs(
             rollout=rollout,
             status=RolloutStatus.model_validate(_merged(live.get("status") or {}, fields)),
             replica_set=f"{request.target.name}-{request.desired.hash}",
@@ -265,7 +265,7 @@ def _derived(
             without_pods=refused.no_pods if (refused := _without_pods(request, snapshot)) else "",
         )
         selector = rollout.spec.selector
-        return {"conditions": _wire(conditions(moment)), "selector": selector.text() if selector else None}
+        return {"conditions": _wire(conditions(inputs)), "selector": selector.text() if selector else None}
     except ValueError as error:  # pydantic's is one, too
         log.warning("conditions_not_written", rollout=request.target.name, error=str(error))
         return {}

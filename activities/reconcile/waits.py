@@ -23,13 +23,13 @@ GATHER: Final = timedelta(seconds=0.2)  # what changes within so short a time is
 BetweenLooks = Callable[[Lister], Awaitable[None]]
 
 
-def not_changed(look_again: timedelta | None = None) -> ApplicationError:
+def not_changed(retry_delay: timedelta | None = None) -> ApplicationError:
     """Nothing changed so far; the next attempt comes after `look_again`, or when its retry policy says."""
     return ApplicationError(
         "nothing changed so far",
         type=ErrorType.NOT_CHANGED,
         category=ApplicationErrorCategory.BENIGN,
-        next_retry_delay=look_again,
+        next_retry_delay=retry_delay,
     )
 
 
@@ -54,12 +54,12 @@ class Waits:
         does not show all that the pass before has seen, and where nobody says what that was.
         """
         loop = asyncio.get_running_loop()
-        begun = loop.time()
+        started = loop.time()
         with self._cache.lister() as lister:
             wait = _Wait(FreshReader(self._cluster, lister, Seen(request.seen)), request)
             while not await _differs(request, wait):
                 await self._between_looks(lister)
-        if (left := begun + GATHER.total_seconds() - loop.time()) > 0:
+        if (left := started + GATHER.total_seconds() - loop.time()) > 0:
             await asyncio.sleep(left)
 
 

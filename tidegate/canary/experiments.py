@@ -133,10 +133,10 @@ def shares_to_route(
     wanted: Iterable[WantedSet], standing: Iterable[ExperimentSet], shares: Mapping[str, int]
 ) -> dict[str, int]:
     """Percent by Service that the routes are to give: when all pods are available, and then while any is (law 1)."""
-    stands = {each.name: each for each in standing}
+    existing = {each.name: each for each in standing}
     found: dict[str, int] = {}
     for each in wanted:
-        one = stands.get(each.name)
+        one = existing.get(each.name)
         if one is None or not each.weight or one.service != each.service:
             continue
         enough = 1 if shares.get(each.service) else max(1, each.replicas)
@@ -160,9 +160,9 @@ def requeue_at(standing: Iterable[ExperimentSet]) -> datetime | None:
 def _steps(
     wanted: Sequence[WantedSet], standing: Sequence[ExperimentSet], shares: Mapping[str, int], now: datetime
 ) -> Iterator[ExperimentMove]:
-    stands = {each.name: each for each in standing}
+    existing = {each.name: each for each in standing}
     for each in wanted:
-        yield from _up(each, stands.get(each.name))
+        yield from _up(each, existing.get(each.name))
     names = {each.name for each in wanted}
     for one in standing:
         if one.name not in names and not shares.get(one.service):
