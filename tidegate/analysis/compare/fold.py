@@ -110,7 +110,7 @@ def fold(wanted: Comparison, evidence: Evidence, row: CountRow, weight: Weight |
 
 
 def _complete(row: CountRow) -> bool:
-    """Whether all is known of a bucket that nothing can be concluded from: a version without any request."""
+    """True when all is known of a bucket that nothing can be concluded from: a version without any request."""
     return bool(row.counts) and all(
         one.canary is not None
         and one.stable is not None
@@ -199,7 +199,7 @@ def glance(wanted: Comparison, evidence: Evidence, row: CountRow) -> Evidence:
 
 
 def can_glance(wanted: Comparison, row: CountRow) -> bool:
-    """Whether there is a guard, and anything of both versions to look at."""
+    """True when there is a guard, and anything of both versions to look at."""
     counts = traffic_of(wanted, row)
     watched = wanted.guard is not None and wanted.events[traffic_event(wanted)].name == ERRORS
     return watched and bool(counts.canary and counts.stable)

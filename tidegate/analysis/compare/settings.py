@@ -56,7 +56,7 @@ def automatic_margins(settings: Compare) -> tuple[str, ...]:
 
 
 def check(settings: Compare) -> None:
-    """Raise ComparisonSettingsError for what is wrong, or left to an argument that nobody gave."""
+    """Raise ComparisonSettingsError for what is wrong, or left to an argument that was not given."""
     for where, message, remedy in settings.problems():
         raise ComparisonSettingsError(f"{_named(where)}: {message} ({remedy})")
     if left := _left_open(settings):

@@ -28,7 +28,7 @@ class Live(CompareModel):
 
 
 class ComparisonState(CompareModel):
-    """What travels: evidence of final buckets, the newest ones, and the starts of those that the guard has seen.
+    """State between readings: evidence of final buckets, the newest ones, and the starts of those the guard has seen.
 
     `live` spares work and is left behind: without it the same comes out.
     """

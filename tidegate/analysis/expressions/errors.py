@@ -1,4 +1,4 @@
-"""What is wrong with a condition: where, and what to write instead."""
+"""Errors of a condition: where they are, and what to write instead."""
 
 from __future__ import annotations
 

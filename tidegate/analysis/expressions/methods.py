@@ -17,7 +17,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def has_method(base: object, name: object) -> bool:
-    """Whether `base.name(...)` is a method of a time, a duration, a month or a weekday."""
+    """True when `base.name(...)` is a method of a time, a duration, a month or a weekday."""
     return isinstance(name, str) and name in METHODS.get(type_of(base).name, {})
 
 

@@ -1,4 +1,4 @@
-"""What the operators do with values while a condition runs."""
+"""Operators on values while a condition runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tidegate.analysis.expressions.values import (
 
 
 def is_number(value: object) -> bool:
-    """Whether the value is an integer or a float; booleans are neither."""
+    """True when the value is an integer or a float; booleans are neither."""
     return type(value) is int or type(value) is float
 
 
