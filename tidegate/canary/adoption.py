@@ -51,7 +51,7 @@ def adopt(template: Template, made: Sequence[Candidate], stable_hash: str, colli
 
 
 def _is_within(desired: Any, stored: Any) -> bool:
-    """Whether all that was asked for stands there."""
+    """True when all that was asked for stands there."""
     if isinstance(desired, Mapping):
         return isinstance(stored, Mapping) and all(_is_within(each, stored.get(name)) for name, each in desired.items())
     if isinstance(desired, list):

@@ -16,7 +16,7 @@ from tidegate.manifests.rollout import Rollout
 
 
 class ConditionType(StrEnum):
-    """What a condition is about."""
+    """Subject of a condition."""
 
     PROGRESSING = "Progressing"
     AVAILABLE = "Available"
@@ -56,7 +56,7 @@ _STATUS: Final = {True: ConditionStatus.TRUE, False: ConditionStatus.FALSE, None
 
 @dataclass(frozen=True)
 class ConditionInputs:
-    """What a release knows at a moment, beside the status: all that the conditions follow from.
+    """All that the conditions follow from, beside the status, at one time.
 
     `rollout` carries the status that was written last, `status` is the one that is about to be written, but for its
     conditions. `replica_set` is the version's, `created` when it was created just now. `abort_cause` is one sentence,
@@ -118,7 +118,7 @@ def rejection(before: RolloutStatus, message: str, now: datetime) -> tuple[Condi
 
 
 def healthy(rollout: Rollout, status: RolloutStatus) -> bool:
-    """Whether everything of this spec has arrived: promoted, complete, available, and no other pods are left."""
+    """True when everything of this spec has arrived: promoted, complete, available, and no other pods are left."""
     replicas = rollout.spec.wanted_replicas()
     steps = rollout.canary.steps
     return (
@@ -130,7 +130,7 @@ def healthy(rollout: Rollout, status: RolloutStatus) -> bool:
 
 
 def progressed(before: RolloutStatus, after: RolloutStatus) -> bool:
-    """Whether a release moved: pods came up or old ones went, a step was done, the steps or the stable version changed.
+    """True when a release moved: pods came up, old ones went, a step was done, the steps or the stable version changed.
 
     This is what `progressDeadlineSeconds` waits for.
     """
@@ -148,7 +148,7 @@ def progressed(before: RolloutStatus, after: RolloutStatus) -> bool:
 
 
 class _Claim(NamedTuple):
-    """What a condition is to say; `holds` None: unknown. `renewed` moves its time even when it says the same."""
+    """Desired content of a condition; `holds` None: unknown. `renewed` moves its time even when it says the same."""
 
     holds: bool | None
     reason: str

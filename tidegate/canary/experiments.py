@@ -39,7 +39,7 @@ class WantedSet:
 class ExperimentSet:
     """One ReplicaSet of an experiment as it was read: pods desired, created and available; its Service, empty if none.
 
-    `scale_down_at` is when it may go, None while nobody said so.
+    `scale_down_at` is when it may go, None while that is not decided.
     """
 
     name: str
@@ -100,7 +100,7 @@ ExperimentMove = Raise | Resize | Expose | KeepUntil | Withdraw | Remove
 
 
 def wanted_sets(step: ExperimentStep, prefix: str) -> tuple[WantedSet, ...]:
-    """What an experiment asks for, `prefix` being its name: `<rollout>-<hash>-<revision>-<step>`.
+    """ReplicaSets that an experiment asks for, `prefix` being its name: `<rollout>-<hash>-<revision>-<step>`.
 
     A template with a weight has a Service, also without asking for one.
     """
@@ -124,7 +124,7 @@ def next_step(
 ) -> ExperimentMove | None:
     """The next thing to do, None when there is nothing but to wait.
 
-    `shares` are what the routes say: percent by Service. Whatever stands and is not wanted goes, whoever left it.
+    `shares` are what the routes say: percent by Service. A ReplicaSet that is not wanted goes, whatever left it.
     """
     return next(_steps(wanted, standing, shares, now), None)
 
@@ -146,7 +146,7 @@ def shares_to_route(
 
 
 def is_complete(wanted: WantedSet, one: ExperimentSet | None, shares: Mapping[str, int]) -> bool:
-    """Whether a template stands as it was asked for: pods, Service and share of the traffic."""
+    """True when a template stands as it was asked for: pods, Service and share of the traffic."""
     if one is None or one.scale_down_at is not None or one.service != wanted.service:
         return False
     return one.desired == wanted.replicas <= one.available and shares.get(wanted.service, 0) == wanted.weight
