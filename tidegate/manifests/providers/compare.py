@@ -98,7 +98,7 @@ class CompareEvent(CompareMargin):
 
     @property
     def is_own(self) -> bool:
-        """Whether it is none of those that are counted without being described."""
+        """True when it is none of those that are counted without being described."""
         return self.name not in DEFAULT_EVENTS
 
 
@@ -191,7 +191,7 @@ def seconds(text: str) -> float:
 
 
 def is_open(value: object) -> bool:
-    """Whether an argument decides what a value will be."""
+    """True when an argument decides what a value will be."""
     return isinstance(value, str) and "{{" in value
 
 
