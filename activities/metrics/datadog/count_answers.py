@@ -1,4 +1,4 @@
-"""What Datadog answered to counts: the points of each query by version and bucket.
+"""Answers of Datadog to counts: the points of each query by version and bucket.
 
 A point of errors or slow requests that is missing where there are requests is 0, a missing point of requests is
 unknown: a counter that never fired has no series.

@@ -1,4 +1,4 @@
-"""What Datadog answered: the value of a metric out of a v1 or v2 body, by the rules of Argo Rollouts."""
+"""Answers of Datadog: the value of a metric out of a v1 or v2 body, by the rules of Argo Rollouts."""
 
 from __future__ import annotations
 
