@@ -1,4 +1,4 @@
-"""What an API server answers: objects, or typed failures in its own words. Size and depth are limited."""
+"""Answers of an API server: objects, or typed failures in its own words. Size and depth are limited."""
 
 from __future__ import annotations
 

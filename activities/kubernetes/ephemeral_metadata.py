@@ -26,7 +26,7 @@ _TEMPLATE = "/spec/template/metadata"
 
 
 class EphemeralMetadata:
-    """What the pods of one cluster wear for the role of their version."""
+    """Metadata that the pods of one cluster have for the role of their version."""
 
     def __init__(self, cluster: Cluster, *, requeue_after: timedelta = REQUEUE_AFTER) -> None:
         """`look_again` is the time between two looks."""
@@ -37,7 +37,7 @@ class EphemeralMetadata:
         """Bring template and running pods of a ReplicaSet from what was put on them before to `wanted`.
 
         The template goes first, for new pods; what is written on the ReplicaSet says what to take off again, and until
-        the last pod has followed that this is not finished, so that whoever is cut off is followed by a repetition.
+        the last pod has followed that this is not finished, so that a call that is cut off is followed by a repetition.
         Raises `NotReady` while the controller has not seen the new template: until then no count of pods is known.
         """
         updated = await self._cluster.change(REPLICA_SETS, namespace, name, fence, lambda now: _begin(now, wanted))

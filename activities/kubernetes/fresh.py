@@ -13,7 +13,7 @@ PATIENCE_SECONDS: Final = 1.0  # for the watch to tell of a write; one in order 
 
 
 class FreshReader:
-    """What one pass reads, as `Reader` says."""
+    """Reader of one pass, as `Reader` says."""
 
     def __init__(self, cluster: Cluster, lister: Lister, seen: Seen, *, waits: bool = True) -> None:
         """`lister` hears of changes in what was read. Without `waits` no watch that is behind is waited for."""
@@ -79,7 +79,7 @@ class FreshReader:
         return naming.names
 
     async def _shows(self, informer: Informer, collection: str, *keys: str) -> bool:
-        """Whether the cache has all that was selected by one of these. No watch tells of a list: it is not awaited."""
+        """True when the cache has all that one of these selected. No watch tells of a list: it is not awaited."""
         if not informer.synced:
             return False
         read = [version for key in keys if (version := self._seen.read_at(collection, key)) is not None]
@@ -89,14 +89,14 @@ class FreshReader:
         return written is not None and await self._reach(informer, written)
 
     async def _reach(self, informer: Informer, version: int) -> bool:
-        """Whether the cache has what was written by then, of which a watch is about to tell."""
+        """True when the cache has what was written by then, of which a watch is about to tell."""
         if not informer.has_reached(version) and self._waits:
             self._waits = await informer.reach(version, PATIENCE_SECONDS)  # one that is held up is not waited for twice
         return informer.synced and informer.has_reached(version)
 
 
 def _key(collection: str, labels: Mapping[str, str | Collection[str] | None]) -> str:
-    """What is selected, as one text."""
+    """Key of a selection: collection and labels as one text."""
     terms = [
         key if value is None else f"{key}={value if isinstance(value, str) else '|'.join(sorted(value))}"
         for key, value in sorted(labels.items())

@@ -76,7 +76,7 @@ class Failures:
 class Reflector:
     """Lists, watches, and goes on where it was cut off; lists again where the server forgot, and now and then anyway.
 
-    Every failure is told to the follower and in the log, and tried again after a growing time, never at the same moment
+    Every failure is reported to the follower and logged, and tried again after a growing time, never at the same moment
     as others do it.
     """
 
@@ -101,7 +101,7 @@ class Reflector:
         self._failures = 0
 
     async def run(self) -> None:
-        """Go on until cancelled, or until nobody wants it any more."""
+        """Go on until cancelled, or until it is not wanted any more."""
         while True:
             if asyncio.get_running_loop().time() >= self._list_at:
                 self._version = ""
