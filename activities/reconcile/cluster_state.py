@@ -1,4 +1,4 @@
-"""What stands in a cluster of one Rollout, read for one decision of a pass."""
+"""State of one Rollout in a cluster, read for one decision of a pass."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tidegate.manifests.workload import reference_of
 
 @dataclass(frozen=True)
 class ClusterSnapshot:
-    """What was read for one decision."""
+    """Objects that were read for one decision."""
 
     cluster_state: ClusterState
     traffic: TrafficState | None

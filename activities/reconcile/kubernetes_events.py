@@ -1,4 +1,4 @@
-"""What people with kubectl see beside a Rollout: its Events, and the AnalysisRun objects of its analysis runs.
+"""Objects that kubectl shows beside a Rollout: its Events, and the AnalysisRun objects of its analysis runs.
 
 Nothing decides by any of it, so a cluster that will not have it is worth a warning and never a failed release: one
 without the CRD, a role without the verb. Only what a retry may help is raised.

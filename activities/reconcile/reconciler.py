@@ -85,7 +85,7 @@ class Passes:
         self._for_pods = for_pods
 
     def activities(self) -> list[Callable[..., Any]]:
-        """What a worker registers."""
+        """Activities that a worker registers."""
         return [self.reconcile, self.refuse]
 
     @activity.defn(name=Activity.RECONCILE)
@@ -99,7 +99,7 @@ class Passes:
         fails with it, to be tried again.
 
         What is decided on is read from the cache where that shows all that the release's passes have read and written.
-        Of one that was begun before, nobody knows what it wrote: then the API server is asked first.
+        Of one that was begun before, the writes are not known: then the API server is asked first.
         """
         is_first = not activity.in_activity() or activity.info().attempt == 1
         seen = Seen(request.seen if is_first else None)
@@ -139,7 +139,7 @@ class Passes:
         return request.model_copy(update={"report": request.report.model_copy(update={"status": left})})
 
     async def _act(self, request: Reconcile, done: ReconcileResult, reader: FreshReader) -> ClusterSnapshot:
-        """What stands when there is nothing more to do, or when it is enough for one pass."""
+        """Act until there is nothing more to do, or it is enough for one pass; returns the state after that."""
         started, views = asyncio.get_running_loop().time(), Snapshots(reader, request)
         among: frozenset[str] | None = None
         for _ in range(MAX_ACTIONS):
@@ -237,7 +237,7 @@ class Passes:
     async def _wait_for_pods(
         self, at: CanaryState, rules: Rules, snapshot: ClusterSnapshot, now: datetime, started: float, lister: Lister
     ) -> bool:
-        """Whether a moment was waited in which pods may have come; on the way back nothing waits (law 3)."""
+        """Wait for pods a short time; returns True when it waited. On the way back nothing waits (law 3)."""
         if at.aborted or converged(at, snapshot.cluster_state, rules, now) or self._lingering >= self._at_most:
             return False
         self._lingering += 1
@@ -252,7 +252,7 @@ class Passes:
         return await self._statuses.refuse(request)
 
     async def _missing(self, request: Reconcile, snapshot: ClusterSnapshot) -> str:
-        """What a person would want to know of a version that is not complete: the new one, or else stable."""
+        """Reason why a version is not complete: the new one's, or else stable's; empty when none is known."""
         desired = request.desired
         hashes = (desired.stable_hash,) if desired.aborted else (desired.hash, desired.stable_hash)
         for found in filter(None, map(snapshot.cluster_state.of, hashes)):
@@ -265,9 +265,9 @@ class Passes:
     async def _report(
         self, request: Reconcile, snapshot: ClusterSnapshot, done: ReconcileResult
     ) -> tuple[bool, bool, RolloutObject | None]:
-        """Whether the status was written, whether the rest was, and the object after that.
+        """Write the status and the rest; returns True for each that was written, and the object after that.
 
-        An analysis run ends before the step that it judges: nobody is to see a status that is ahead of it.
+        An analysis run ends before the step that it judges: no client is to see a status that is ahead of it.
         """
         shown = await self._publisher.show(request)
         published, stored = await self._publish(request, snapshot, done)
@@ -276,7 +276,10 @@ class Passes:
     async def _publish(
         self, request: Reconcile, snapshot: ClusterSnapshot, done: ReconcileResult
     ) -> tuple[bool, RolloutObject | None]:
-        """Whether the status was written, and the object after that. A release does not end over its own reflection."""
+        """Write the status; returns True when it was written, and the object after that.
+
+        A release does not end over its own reflection.
+        """
         try:
             try:
                 answer = await self._statuses.write(request, snapshot, created=done.created)

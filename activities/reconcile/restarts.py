@@ -37,7 +37,7 @@ class Restarts:
         self._poll_interval = poll_interval
 
     def activities(self) -> list[Callable[..., Any]]:
-        """What a worker registers."""
+        """Activities that a worker registers."""
         return [self.restart_pods]
 
     @activity.defn(name=Activity.RESTART_PODS)

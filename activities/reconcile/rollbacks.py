@@ -34,7 +34,7 @@ class RollbackActivities:
         self._versions = Versions(cluster)
 
     def activities(self) -> list[Callable[..., Any]]:
-        """What a worker registers."""
+        """Activities that a worker registers."""
         return [self.choose_revision, self.rollback]
 
     @activity.defn(name=Activity.CHOOSE_REVISION)
@@ -70,7 +70,7 @@ class RollbackActivities:
     async def rollback(self, request: PutBack) -> None:
         """Ask for the template of that ReplicaSet, unless that is what is asked for already.
 
-        Raises ApplicationError `Rejected` when somebody asked for something else since it was chosen.
+        Raises ApplicationError `Rejected` when another template was asked for since it was chosen.
         """
         target = request.target
         _, workload = await self._read(target, "")

@@ -61,7 +61,7 @@ from tidegate.manifests.rollout import Canary
 
 
 class Kubernetes:
-    """What is done to a cluster's objects, each idempotent: an object's name or a fence is the effect's id (law 6)."""
+    """Operations on a cluster's objects, each idempotent: an object's name or a fence is the effect's id (law 6)."""
 
     def __init__(self, cluster: Cluster, cache: Cache, *, bake: timedelta | None = None) -> None:
         """`bake` is how long versions are watched at 100 % whose Rollouts do not say it; None: not at all."""
@@ -74,7 +74,7 @@ class Kubernetes:
         self._status = StatusWriter(cluster)
 
     def activities(self) -> list[Callable[..., Any]]:
-        """What a worker registers."""
+        """Activities that a worker registers."""
         return [self.observe]
 
     @activity.defn(name=Activity.OBSERVE)
@@ -153,7 +153,7 @@ class Kubernetes:
     ) -> ReplicaSetState:
         """Create the set of a pod template with no pods, or take the one that stands and give it the new revision.
 
-        Its name is the id of the effect. Raises `InvalidSpec` where a set of that name is somebody else's, `Conflict`
+        Its name is the id of the effect. Raises `InvalidSpec` where a set of that name has another owner, `Conflict`
         where it belongs to a Rollout object that was deleted.
         """
         body = replica_sets.build(target, rollout, hash_=hash_, revision=revision, owner_uid=owner_uid)
@@ -256,7 +256,7 @@ class Kubernetes:
         return sorted(owned, key=lambda run: run.name)
 
     async def why_not_ready(self, namespace: str, found: Object) -> str:
-        """What the first of its pods that is not ready says, or why it cannot make any; empty when nothing is known."""
+        """Message of its first pod that is not ready, or why it cannot make any; empty when nothing is known."""
         has_pods = bool((found.get("status") or {}).get("replicas"))
         pods = await self._versions.pods(namespace, [found]) if has_pods else []
         waiting = [pod for pod in replica_sets.pod_states(pods) if not pod.ready]
@@ -266,7 +266,7 @@ class Kubernetes:
 
 
 async def traffic(reader: Reader, namespace: str, istio: IstioRouting) -> TrafficState | None:
-    """What the VirtualServices of a Rollout say; None where one is missing or cannot be understood."""
+    """Traffic state by the VirtualServices of a Rollout; None where one is missing or cannot be understood."""
     return routes.read_traffic(await _virtual_services(reader, namespace, istio), istio, namespace)
 
 

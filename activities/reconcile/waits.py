@@ -51,7 +51,7 @@ class Waits:
         """Return when the cluster no longer has the digest.
 
         A look is not older than that, so that what it shows otherwise is newer: the API server is asked while the cache
-        does not show all that the pass before has seen, and where nobody says what that was.
+        does not show all that the pass before has seen, and where it is not known what that was.
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
