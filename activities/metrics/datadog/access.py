@@ -27,7 +27,7 @@ class DatadogAccess:
     clock: Callable[[], float]
 
     async def send(self, call: DatadogCall, ref: SecretRef | None, namespace: str, timeout: timedelta) -> HttpResponse:
-        """Make the call; when the keys are refused and the store holds others by now (a rotation), once more with those.
+        """Call; when the keys are refused and the store holds others by now (a rotation), once more with those.
 
         Raises CredentialsError, RateLimitedError and TransportError.
         """
