@@ -115,7 +115,7 @@ class ActivityCalls:
         self._seen = {}
         observation: Observation = await workflow.execute_activity(
             Activity.OBSERVE,
-            ObserveRequest(target=self.target, rollout=rollout, failing=failing, tell=pending, meanwhile=meanwhile),
+            ObserveRequest(target=self.target, rollout=rollout, failing=failing, publish=pending, meanwhile=meanwhile),
             result_type=Observation,
             task_queue=self._queue,
             start_to_close_timeout=READ_TIMEOUT,

@@ -101,7 +101,7 @@ class Publication:
         """The status for the object while the cluster cannot be read; None when nothing fails."""
         if self._record.current.failing is None or not rollout.uid:
             return None
-        return Meanwhile(asked=rollout, message=rollout_status(self._record.current)["message"])
+        return Meanwhile(requested=rollout, message=rollout_status(self._record.current)["message"])
 
     def _unwritten(self) -> Document:
         """Return the fields of the Rollout's `.status`, as Argo names them, that are still to be written."""

@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import AnalysisStatus
     from tidegate.canary.phase import RolloutPhase
     from tidegate.canary.replica_sets import ReplicaSetState
-    from tidegate.canary.restarts import moment
+    from tidegate.canary.restarts import parse_timestamp
     from tidegate.canary.version import Version, version_of
     from tidegate.contract import (
         AnalysisRef,
@@ -115,9 +115,9 @@ class ReleaseState:
         live = seen.rollout
         self._current, version = request, version_of(request.rollout)
         self.weights = EffectiveWeights()
-        self._restart_at = moment(request.rollout["spec"].get("restartAt"))
+        self._restart_at = parse_timestamp(request.rollout["spec"].get("restartAt"))
         if live is not None:
-            self._record.set(restarted_at=moment((live.get("status") or {}).get("restartedAt")))
+            self._record.set(restarted_at=parse_timestamp((live.get("status") or {}).get("restartedAt")))
             requested = (self.publication.written.object or RolloutObject()).has_requested(live, request.rollout)
             known = RolloutObject.of(request.rollout).seen_as(RolloutObject.of(live), requested=requested)
             self.publication.follow(known)
@@ -178,7 +178,7 @@ class ReleaseState:
             self.publication.written.object = known.requested_again(rollout)
         spec, current = request.rollout.get("spec"), self._current.rollout.get("spec") if self._current else None
         if isinstance(spec, dict) and isinstance(current, dict) and spec != current:
-            self._restart_at = moment(spec.get("restartAt")) or self._restart_at
+            self._restart_at = parse_timestamp(spec.get("restartAt")) or self._restart_at
             names = {*spec, *current} - {"restartAt", "template"}
             if changed := sorted(name for name in names if spec.get(name) != current.get(name)):
                 fields = ", ".join(f"spec.{name}" for name in changed)

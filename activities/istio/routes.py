@@ -30,7 +30,7 @@ from tidegate.manifests.routes import (
 
 
 class RouteChange(NamedTuple):
-    """What has to change in one VirtualService, and what must not be taken for somebody else's doing."""
+    """Change of one VirtualService, and fields that must not be taken for an external change."""
 
     operations: list[Operation]
     removed: tuple[RemovedDestination, ...] = ()
@@ -155,7 +155,7 @@ def read_traffic(
 
 
 def traffic_state(routes: list[Routes]) -> TrafficState:
-    """What stands in VirtualServices. Raises as `Routes.weighted`."""
+    """Traffic state that VirtualServices hold. Raises as `Routes.weighted`."""
     rows = tuple(row for each in routes for row in each.rows())
     return TrafficState(
         canary=max((row.canary for row in rows), default=0),

@@ -27,7 +27,7 @@ def label_subset(found: Object, rollout: str, *, subset: str, hash_: str) -> lis
 def claimed_subsets(found: Object, rollout: str) -> dict[str, str]:
     """The hash of each subset that selects the pods of a version because this Rollout made it so.
 
-    Of a rule that is marked as this Rollout's while none does, as somebody has applied it anew: one without a name.
+    Of a rule that is marked as this Rollout's while none does, as it was applied anew: one without a name.
     """
     if (found["metadata"].get("annotations") or {}).get(MANAGED_BY) != rollout:
         return {}

@@ -20,7 +20,7 @@ from activities.istio.subsets import label_subset
 from activities.istio.weights import ExperimentWeight
 from activities.kubernetes.client import DESTINATION_RULES, SERVICES, VIRTUAL_SERVICES, Cluster, Object
 from activities.kubernetes.json_patch import Operation
-from activities.kubernetes.rejections import again, is_definite, is_rejection, to_report, words
+from activities.kubernetes.rejections import again, is_definite, is_rejection, message_of, to_report
 from activities.kubernetes.services import select_hash
 from tidegate.contract import (
     Activity,
@@ -42,7 +42,7 @@ Edit = Callable[[Object, IstioVirtualService, IstioRouting], RouteChange]
 
 @dataclass(frozen=True)
 class RouteWrite:
-    """What every write of routes carries: whose they are, where they are, and by which token they are written."""
+    """Common data of every write of routes: whose they are, where they are, and by which token they are written."""
 
     target: Target
     istio: IstioRouting
@@ -67,7 +67,7 @@ class IstioTraffic:
         self._cluster = cluster
 
     def activities(self) -> list[Callable[..., Any]]:
-        """What a worker registers."""
+        """Activities that a worker registers."""
         return [self.restore_stable]
 
     async def set_weight(
@@ -96,10 +96,10 @@ class IstioTraffic:
 
     @activity.defn(name=Activity.RESTORE_STABLE)
     async def restore_stable(self, request: RestoreStable) -> TrafficState:
-        """All weight to stable and no managed route, read back, then the canary Service to the stable pods.
+        """Move all weight to stable and remove managed routes, read back, then the canary Service to the stable pods.
 
         Asks nothing outside Kubernetes (law 3). A VirtualService that cannot be written does not keep the others from
-        it, and one that is gone sends nobody anywhere. The selector comes last: while it still selects the canary's
+        it, and one that is gone routes no request. The selector comes last: while it still selects the canary's
         pods, weights that a proxy has not yet seen do no harm that they did not do before. Where a VirtualService
         cannot be understood, or is refused for good, the selector is what is left to move its traffic. What the cluster
         refuses is answered once for each cause, with the routes as they stand: people need not wait for it. After that
@@ -140,17 +140,17 @@ class IstioTraffic:
         return _state(written).model_copy(update={"missing": tuple(missing)})
 
     async def _refused(self, request: RestoreStable, error: ApplicationError) -> TrafficState:
-        """What stands although the way back is refused. Raises the refusal where the release would learn nothing."""
+        """Traffic state although the way back is refused. Raises the refusal where the release would learn nothing."""
         try:
-            stands, back = await self._as_it_stands(request)
+            current, back = await self._current_state(request)
         except ApplicationError:
-            stands, back = None, False
+            current, back = None, False
         if not to_report(error, request.failing, at_once=back):
             raise again(error)
-        known = stands or TrafficState(canary=request.last.canary if request.last else 0)
-        return known.model_copy(update={"refused": words(error)})
+        known = current or TrafficState(canary=request.last.canary if request.last else 0)
+        return known.model_copy(update={"refused": message_of(error)})
 
-    async def _as_it_stands(self, request: RestoreStable) -> tuple[TrafficState, bool]:
+    async def _current_state(self, request: RestoreStable) -> tuple[TrafficState, bool]:
         """The routes, and whether all of them lead to stable alone."""
         read: list[Routes] = []
         back = True
@@ -217,7 +217,7 @@ class IstioTraffic:
         return _state([await self._settle(write, setting, edit) for setting in settings])
 
     async def _settle(self, write: RouteWrite, setting: IstioVirtualService, edit: Edit) -> _Written:
-        """Change one VirtualService and read it back, again when somebody changed it in between.
+        """Change one VirtualService and read it back, again when it was changed in between.
 
         What was read back stands as wanted when `edit` finds nothing left to do. Raises `Conflict` when it never did.
         """
@@ -234,12 +234,12 @@ class IstioTraffic:
                 external_changes += find_external_changes(
                     Routes.read(before, setting, write.istio), last, change.converged
                 )
-            stands = await self._cluster.get(VIRTUAL_SERVICES, namespace, name)
-            if not edit(stands, setting, write.istio).operations:
-                routes = Routes.read(stands, setting, write.istio)
+            current = await self._cluster.get(VIRTUAL_SERVICES, namespace, name)
+            if not edit(current, setting, write.istio).operations:
+                routes = Routes.read(current, setting, write.istio)
                 return _Written(routes, updated, tuple(removed), tuple(external_changes))
             last = traffic_state([Routes.read(stored, setting, write.istio)])
-        who = last_editor(stands)
+        who = last_editor(current)
         raise ApplicationError(
             f"VirtualService {namespace}/{name} was changed after each of {ROUNDS} writes{f' by {who}' if who else ''}",
             type=ErrorType.CONFLICT,

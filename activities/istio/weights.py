@@ -104,7 +104,7 @@ def _shares(routes: Routes, route: EditedRoute, weight: int, experiments: Sequen
 
 
 def _domain(routes: Routes, route: EditedRoute) -> str:
-    """What follows the name of the stable Service in its host: in another namespace a bare name means another one."""
+    """Suffix of the stable Service's name in its host: in another namespace a bare name means another Service."""
     sides = zip(_roles(routes, route), route.destinations, strict=True)
     host = next((each.destination.host for role, each in sides if role is RouteRole.STABLE), "")
     return host[len(host.partition(".")[0]) :]

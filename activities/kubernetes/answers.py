@@ -1,4 +1,4 @@
-"""What an API server answers: objects, or typed failures in its own words. Size and depth are limited."""
+"""Answers of an API server: objects, or typed failures in its own words. Size and depth are limited."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ def failure(method: str, path: str, status: int, body: str, headers: Mapping[str
     """The failure that a status means, with the server's message; its reason, if it gives one, is the only detail."""
     reason: tuple[str, ...] = ()
     try:
-        said = _parsed(body.encode("utf-8", "replace"))
-        text = str(said["message"])
-        reason = (str(said["reason"])[:MAX_REASON],) if said.get("reason") else ()
+        document = _parsed(body.encode("utf-8", "replace"))
+        text = str(document["message"])
+        reason = (str(document["reason"])[:MAX_REASON],) if document.get("reason") else ()
     except (AttributeError, ValueError, KeyError, TypeError):
         text = body[:300]
     kinds: dict[int, tuple[ErrorType, bool]] = {

@@ -59,8 +59,8 @@ class Resource:
         scope = f"/namespaces/{namespace}" if namespace else ""
         return "/".join(part for part in (f"{root}{scope}/{self.plural}", name, subresource) if part)
 
-    def place(self, namespace: str) -> str:
-        """What a collection is called where it is noted how much of it was seen (`activities.kubernetes.seen`)."""
+    def collection(self, namespace: str) -> str:
+        """Key of a collection where it is noted how much of it was seen (`activities.kubernetes.seen`)."""
         return f"{self.plural}.{self.group}/{namespace}"
 
     @property
@@ -98,7 +98,7 @@ class Naming(NamedTuple):
 
 
 class Reader(Protocol):
-    """What reads objects: the API server itself, or a cache of it. What it answers must not be changed."""
+    """Reader of objects: the API server itself, or a cache of it. The objects must not be changed."""
 
     async def find(self, resource: Resource, namespace: str, name: str) -> Object | None:
         """One object, or None when there is none."""
@@ -178,8 +178,8 @@ class Cluster(Transport):
         pages: list[Object] = []
         token = ""
         while token or not pages:
-            asked = [*query, ("limit", str(PAGE_SIZE)), *([("continue", token)] if token else [])]
-            pages.append(await self._request("GET", resource.path(namespace), query=asked, accept=accept))
+            parameters = [*query, ("limit", str(PAGE_SIZE)), *([("continue", token)] if token else [])]
+            pages.append(await self._request("GET", resource.path(namespace), query=parameters, accept=accept))
             token = str((pages[-1].get("metadata") or {}).get("continue") or "")
         return pages
 
@@ -231,7 +231,8 @@ class Cluster(Transport):
         """Merge fields into the status subresource; `Conflict` where `version` is given and no longer stands.
 
         A status carries no fence, as this subresource leaves annotations alone: the version is what turns a late write
-        away. The manager is named, as by it a release tells what it wrote from what others did, whoever forwards it.
+        away. The manager is named, as by it a release tells what it wrote from what others did, also
+        through a server that forwards it.
         """
         body: Object = {"status": status} | ({"metadata": {"resourceVersion": version}} if version else {})
         query = [("fieldManager", WORKER_AGENT)]
@@ -251,7 +252,7 @@ class Cluster(Transport):
     ) -> Object:
         """Read an object, let `edit` decide on JSON Patch operations, write them guarded, return what stands now.
 
-        The patch tests the resourceVersion that was read, so `edit` never acts on a stale read; when somebody else
+        The patch tests the resourceVersion that was read, so `edit` never acts on a stale read; when another client
         wrote in between, it is asked again. Of a ReplicaSet the spec and the annotations must stand as they were read:
         its controller writes the status at any time, and `edit` does not look at that. The fence is written even when
         there is nothing else to write: it is what keeps an earlier write that is still on its way from landing
@@ -300,7 +301,7 @@ class Cluster(Transport):
         content_type: str = "application/json",
     ) -> Object:
         """A request that changes something, which is noted."""
-        path, seen, collection = resource.path(namespace, name, subresource), noted(), resource.place(namespace)
+        path, seen, collection = resource.path(namespace, name, subresource), noted(), resource.collection(namespace)
         try:
             stored = await self._request(method, path, query=query, body=body, content_type=content_type)
         except BaseException as error:

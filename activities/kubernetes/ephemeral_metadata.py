@@ -20,31 +20,31 @@ from tidegate.manifests.steps import PodTemplateMetadata
 log = structlog.get_logger(__name__)
 
 LOOKS = 20  # at a ReplicaSet whose template changed, before its controller counts as away
-LOOK_AGAIN = timedelta(milliseconds=250)
+REQUEUE_AFTER = timedelta(milliseconds=250)
 
 _TEMPLATE = "/spec/template/metadata"
 
 
 class EphemeralMetadata:
-    """What the pods of one cluster wear for the role of their version."""
+    """Metadata that the pods of one cluster have for the role of their version."""
 
-    def __init__(self, cluster: Cluster, *, look_again: timedelta = LOOK_AGAIN) -> None:
+    def __init__(self, cluster: Cluster, *, requeue_after: timedelta = REQUEUE_AFTER) -> None:
         """`look_again` is the time between two looks."""
         self._cluster = cluster
-        self._look_again = look_again
+        self._requeue_after = requeue_after
 
     async def put_on(self, namespace: str, name: str, wanted: PodTemplateMetadata, fence: Fence) -> None:
         """Bring template and running pods of a ReplicaSet from what was put on them before to `wanted`.
 
         The template goes first, for new pods; what is written on the ReplicaSet says what to take off again, and until
-        the last pod has followed that this is not finished, so that whoever is cut off is followed by a repetition.
+        the last pod has followed that this is not finished, so that a call that is cut off is followed by a repetition.
         Raises `NotReady` while the controller has not seen the new template: until then no count of pods is known.
         """
-        begun = await self._cluster.change(REPLICA_SETS, namespace, name, fence, lambda now: _begin(now, wanted))
+        updated = await self._cluster.change(REPLICA_SETS, namespace, name, fence, lambda now: _begin(now, wanted))
         await self._observed(namespace, name)
-        worn = remembered(begun)
-        for pod in await self._cluster.select(PODS, namespace, {HASH_LABEL: hash_of(begun)}):
-            if owned_by(pod, begun["metadata"]["uid"]) and not pod["metadata"].get("deletionTimestamp"):
+        worn = remembered(updated)
+        for pod in await self._cluster.select(PODS, namespace, {HASH_LABEL: hash_of(updated)}):
+            if owned_by(pod, updated["metadata"]["uid"]) and not pod["metadata"].get("deletionTimestamp"):
                 await self._dress(namespace, pod["metadata"]["name"], worn, wanted, fence)
         end = {EPHEMERAL: _text(wanted), UNFINISHED: None}
         await self._cluster.change(REPLICA_SETS, namespace, name, fence, lambda now: annotate(now, end))
@@ -54,7 +54,7 @@ class EphemeralMetadata:
         for _ in range(LOOKS):
             if is_observed(await self._cluster.get(REPLICA_SETS, namespace, name)):
                 return
-            await asyncio.sleep(self._look_again.total_seconds())
+            await asyncio.sleep(self._requeue_after.total_seconds())
         raise ApplicationError(
             f"ReplicaSet {namespace}/{name}: its controller has not seen the new pod template; is it running?",
             type=ErrorType.NOT_READY,

@@ -13,7 +13,7 @@ PATIENCE_SECONDS: Final = 1.0  # for the watch to tell of a write; one in order 
 
 
 class FreshReader:
-    """What one pass reads, as `Reader` says."""
+    """Reader of one pass, as `Reader` says."""
 
     def __init__(self, cluster: Cluster, lister: Lister, seen: Seen, *, waits: bool = True) -> None:
         """`lister` hears of changes in what was read. Without `waits` no watch that is behind is waited for."""
@@ -24,15 +24,15 @@ class FreshReader:
 
     async def find(self, resource: Resource, namespace: str, name: str) -> Object | None:
         """One object, or None when there is none."""
-        collection = resource.place(namespace)
-        place = f"{collection}/{name}"
+        collection = resource.collection(namespace)
+        key = f"{collection}/{name}"
         informer = self.lister.of_object(resource, namespace, name)
-        read = self._seen.read_at(collection, place)
+        read = self._seen.read_at(collection, key)
         version = read if read is not None else self._seen.written_at(collection)
         if informer.synced and version is not None and await self._reach(informer, version):
             return informer.get(namespace, name)
         found = await self._cluster.find(resource, namespace, name)
-        self._seen.read(collection, place, version_of(found))
+        self._seen.read(collection, key, version_of(found))
         return found
 
     async def select(
@@ -45,58 +45,58 @@ class FreshReader:
         lagging: bool = False,
     ) -> list[Object]:
         """The objects that carry all of `labels`, as `Reader` says."""
-        collection = resource.place(namespace)
-        place, wider = _place(collection, labels), _place(collection, dict.fromkeys(labels))
+        collection = resource.collection(namespace)
+        key, wider = _key(collection, labels), _key(collection, dict.fromkeys(labels))
         informer = self.lister.of_rollout(resource, namespace, rollout)
         if lagging and informer.synced and not self._seen.has(collection):
-            self._seen.read(collection, place, informer.version)
-        if await self._shows(informer, collection, place, wider):
+            self._seen.read(collection, key, informer.version)
+        if await self._shows(informer, collection, key, wider):
             return informer.select(namespace, labels, rollout)
         listing = await self._cluster.listing(resource, namespace, labels)
         shown = informer.select(namespace, labels, "") if informer.synced else None
         # What the cache shows as well is as new there as the list, whose version may be far ahead of a quiet kind's.
         if shown is not None and _versions(shown) == _versions(listing.objects):
-            self._seen.read(collection, place, informer.version)
+            self._seen.read(collection, key, informer.version)
         else:
-            self._seen.read(collection, place, listing.version)
+            self._seen.read(collection, key, listing.version)
         return listing.objects
 
     async def names(self, resource: Resource, namespace: str, label: str, *, rollout: str = "") -> list[str]:
         """Names of the objects that carry a label, as `Reader` says."""
-        collection = resource.place(namespace)
-        wider = _place(collection, {label: None})
-        place = f"{wider}#names"
+        collection = resource.collection(namespace)
+        wider = _key(collection, {label: None})
+        key = f"{wider}#names"
         informer = self.lister.of_rollout(resource, namespace, rollout)
 
         def shown(of: str) -> list[str]:
             return [each["metadata"]["name"] for each in informer.select(namespace, {label: None}, of)]
 
-        if await self._shows(informer, collection, place, wider):
+        if await self._shows(informer, collection, key, wider):
             return shown(rollout)
         naming = await self._cluster.naming(resource, namespace, label)
         known = informer.synced and set(shown("")) == set(naming.names)
-        self._seen.read(collection, place, informer.version if known else naming.version)
+        self._seen.read(collection, key, informer.version if known else naming.version)
         return naming.names
 
-    async def _shows(self, informer: Informer, collection: str, *places: str) -> bool:
-        """Whether the cache has all that was selected by one of these. No watch tells of a list: it is not awaited."""
+    async def _shows(self, informer: Informer, collection: str, *keys: str) -> bool:
+        """True when the cache has all that one of these selected. No watch tells of a list: it is not awaited."""
         if not informer.synced:
             return False
-        read = [version for place in places if (version := self._seen.read_at(collection, place)) is not None]
+        read = [version for key in keys if (version := self._seen.read_at(collection, key)) is not None]
         if read:
             return any(map(informer.has_reached, read))
         written = self._seen.written_at(collection)
         return written is not None and await self._reach(informer, written)
 
     async def _reach(self, informer: Informer, version: int) -> bool:
-        """Whether the cache has what was written by then, of which a watch is about to tell."""
+        """True when the cache has what was written by then, of which a watch is about to tell."""
         if not informer.has_reached(version) and self._waits:
             self._waits = await informer.reach(version, PATIENCE_SECONDS)  # one that is held up is not waited for twice
         return informer.synced and informer.has_reached(version)
 
 
-def _place(collection: str, labels: Mapping[str, str | Collection[str] | None]) -> str:
-    """What is selected, as one text."""
+def _key(collection: str, labels: Mapping[str, str | Collection[str] | None]) -> str:
+    """Key of a selection: collection and labels as one text."""
     terms = [
         key if value is None else f"{key}={value if isinstance(value, str) else '|'.join(sorted(value))}"
         for key, value in sorted(labels.items())

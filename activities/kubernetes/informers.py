@@ -1,7 +1,7 @@
 """A cache of an API server's objects, fed by watches, as client-go's shared informers; waits end on changes.
 
-Each kind in each namespace in which something is looked at has one informer, from the first look until nobody has
-looked for a while. So a worker needs no more rights than in the namespaces in which it releases something.
+Each kind in each namespace in which something is read has one informer, from the first read until nothing was
+read for a while. So a worker needs no more rights than in the namespaces in which it releases something.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ class Informer:
         self._reflector = Reflector(cluster, resource, namespace, self, resync, failures)
 
     async def run(self) -> None:
-        """Follow the objects until cancelled, or until nobody has read any from one list to the next."""
+        """Follow the objects until cancelled, or until none was read from one list to the next."""
         await self._reflector.run()
 
     @property
     def synced(self) -> bool:
-        """Whether all objects are here, and their changes are heard of."""
+        """True when all objects are here, and their changes are heard of."""
         return not self._trouble
 
     def has_reached(self, version: int) -> bool:
-        """Whether all that was written up to then is here."""
+        """True when all that was written up to then is here."""
         return self.version.isdecimal() and int(self.version) >= version
 
     async def reach(self, version: int, seconds: float) -> bool:
@@ -91,7 +91,7 @@ class Informer:
         return [each for each in found if _carries(each, labels)]
 
     def subscribe(self, part: Part, lister: Lister) -> None:
-        """Let somebody hear of what changes in what he reads."""
+        """Subscribe a lister to the changes of a part that it reads."""
         self._read = True
         self._listers.setdefault(part, {})[lister] = None
         self._everyone[lister] = None
@@ -142,7 +142,7 @@ class Informer:
             reached.set()
 
     def is_wanted(self) -> bool:
-        """Whether anybody reads."""
+        """True when anybody reads."""
         return self._read or bool(self._everyone)
 
     def _put(self, name: Name, found: Object | None) -> None:
@@ -214,7 +214,7 @@ class Cache:
 
     @contextmanager
     def lister(self) -> Iterator[Lister]:
-        """A reader of its own for somebody who waits for changes."""
+        """Reader of its own for one wait for changes."""
         lister = Lister(self)
         try:
             yield lister
@@ -222,7 +222,7 @@ class Cache:
             lister.begin()
 
     def _ended(self, key: tuple[Resource, str], informer: Informer, task: asyncio.Task[None]) -> None:
-        """Nobody wanted it any more, or it met what nobody foresaw: who waits reads from a new one."""
+        """Drop an informer that is not wanted any more, or that failed: who waits reads from a new one."""
         if task.cancelled():
             return
         if (error := task.exception()) is not None:
@@ -270,7 +270,7 @@ class Lister:
 
     @property
     def has_changed(self) -> bool:
-        """Whether who waits is to look up."""
+        """True when who waits is to look up."""
         return self._news.is_set()
 
     def wake(self) -> None:
@@ -298,7 +298,7 @@ def version_of(found: Object | None) -> str:
 
 
 def _trimmed(found: Object) -> Object:
-    """Without what nobody reads, which is up to half of an object."""
+    """Object without the fields that are never read, which are up to half of it."""
     metadata = {key: value for key, value in found["metadata"].items() if key != "managedFields"}
     if annotations := metadata.get("annotations"):
         metadata["annotations"] = {key: value for key, value in annotations.items() if key != _LAST_APPLIED}

@@ -1,6 +1,6 @@
 """Which Rollout an object belongs to: by its owner, or by Argo's mark on what is taken over. Pure.
 
-A label is no proof: whoever writes the manifest may change it.
+A label is no proof: the author of the manifest may change it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def uid_of(found: Mapping[str, Any] | None) -> str:
 
 
 def owned_by(found: Object, uid: str) -> bool:
-    """Whether an object names the one of that uid as its owner."""
+    """True when an object names the one of that uid as its owner."""
     return any(owner.get("uid") == uid for owner in _owners(found))
 
 
 def is_of(found: Object, rollout: str, uid: str, *, unowned: bool) -> bool:
-    """Whether an object belongs to a Rollout; where nobody owns it, `unowned` says so.
+    """True when an object belongs to a Rollout; where it has no owner, `unowned` says so.
 
     A Rollout of the same name that was there before is another one, unless there is none now (`uid` is empty), so that
     the name is all that is left to compare. Other kinds of owner than a Rollout count where they control the object.
@@ -42,7 +42,7 @@ def is_of(found: Object, rollout: str, uid: str, *, unowned: bool) -> bool:
 
 
 def rollouts_of(found: Object) -> tuple[str, ...]:
-    """Names of the Rollouts that an object may belong to: who owns it, its mark, and its name where nobody owns it.
+    """Names of the Rollouts that an object may belong to: who owns it, its mark, and its name where it has no owner.
 
     Whatever `is_of` takes for a Rollout's is among its objects.
     """
@@ -78,9 +78,9 @@ def leave(found: Object, rollout: str) -> list[Operation]:
 
 
 def is_claimed(found: Object, rollout: str) -> bool:
-    """Whether a Service is marked as this Rollout's, as those are that it made select a version; not an experiment's.
+    """True when a Service is marked as this Rollout's, as those are that it made select a version; not an experiment's.
 
-    The hash may be gone from it: whoever edits a selector leaves the mark, for which another Rollout is refused.
+    The hash may be gone from it: an edit of a selector leaves the mark, for which another Rollout is refused.
     """
     metadata = found["metadata"]
     marked = (metadata.get("annotations") or {}).get(MANAGED_BY) == rollout

@@ -75,7 +75,7 @@ class Failures:
 class Reflector:
     """Lists, watches, and goes on where it was cut off; lists again where the server forgot, and now and then anyway.
 
-    Every failure is told to the follower and in the log, and tried again after a growing time, never at the same moment
+    Every failure is reported to the follower and logged, and tried again after a growing time, never at the same moment
     as others do it.
     """
 
@@ -100,7 +100,7 @@ class Reflector:
         self._failures = 0
 
     async def run(self) -> None:
-        """Go on until cancelled, or until nobody wants it any more."""
+        """Go on until cancelled, or until it is not wanted any more."""
         while True:
             if asyncio.get_running_loop().time() >= self._list_at:
                 self._version = ""
@@ -121,16 +121,16 @@ class Reflector:
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
-        begun, told = loop.time(), False
-        seconds = max(1, round(min(random.uniform(*WATCH_SECONDS), self._list_at - begun)))
+        started, received = loop.time(), False
+        seconds = max(1, round(min(random.uniform(*WATCH_SECONDS), self._list_at - started)))
         watched = changes(self._cluster, self._resource, self._namespace, self._version, seconds, self._opened)
         async with aclosing(watched) as stream:
             async for change in stream:
-                told, self._failures = True, 0
+                received, self._failures = True, 0
                 self._version = change.version or self._version
                 self._follower.change(change)
                 await asyncio.sleep(0)  # what has come already is taken without waiting: others have their turn between
-        if not told and loop.time() - begun < min(TOO_SHORT_SECONDS, seconds / 2):
+        if not received and loop.time() - started < min(TOO_SHORT_SECONDS, seconds / 2):
             raise ApplicationError("a watch ended as soon as it had begun", type=ErrorType.UNAVAILABLE)
 
     def _opened(self) -> None:

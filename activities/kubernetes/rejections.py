@@ -1,4 +1,4 @@
-"""What a cluster refuses: what people are told of it and when, and what is only tried again."""
+"""Rejections by a cluster: which are reported to people and when, and which are only tried again."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _ATTEMPTS: Final = 4  # after which what may be over in a moment is told, too
 
 
 def is_rejection(error: BaseException) -> bool:
-    """Whether a cluster said no to a request that may be taken the next time."""
+    """True when a cluster said no to a request that may be taken the next time."""
     return isinstance(error, ApplicationError) and error.type in (*_DEFINITE, *_PASSING)
 
 
 def is_definite(error: ApplicationError) -> bool:
-    """Whether it will say the same a moment later."""
+    """True when it will say the same a moment later."""
     return error.type in _DEFINITE
 
 
 def to_report(error: ApplicationError, known: Iterable[str], *, at_once: bool = False) -> bool:
-    """Whether a release has to hear of it now: it is not known yet, and will not be over in a moment."""
-    return not is_known(words(error), known) and (at_once or is_definite(error) or _attempt() >= _ATTEMPTS)
+    """True when a release has to hear of it now: it is not known yet, and will not be over in a moment."""
+    return not is_known(message_of(error), known) and (at_once or is_definite(error) or _attempt() >= _ATTEMPTS)
 
 
-def words(error: ApplicationError) -> str:
-    """What the server says, as much of it as is told."""
+def message_of(error: ApplicationError) -> str:
+    """Message of the server, cut to the length that is reported."""
     return error.message[:LONGEST]
 
 

@@ -84,7 +84,7 @@ def _inherited(annotations: dict[str, str]) -> dict[str, str]:
 
 
 def belongs(found: Object, rollout: str, uid: str) -> bool:
-    """Whether a ReplicaSet is a version of this Rollout: owned by it, or without an owner and named after it.
+    """True when a ReplicaSet is a version of this Rollout: owned by it, or without an owner and named after it.
 
     `uid` is the object's, empty where there is none: then the name in the owner's reference is what is left. What
     selects the pods plays no part: the Rollout's writer may change it. Those of experiments are no versions.
@@ -113,7 +113,7 @@ def template_of(found: Object) -> Object:
 
 
 def state(found: Object, pods: list[Object] | None = None) -> ReplicaSetState:
-    """What a release needs to know of a ReplicaSet.
+    """State of a ReplicaSet, as a release needs it.
 
     Counts lag behind a scale-down until the controller has seen it, so they are clipped to spec.replicas and are 0
     while the status is of an older generation: a count is never taken for more than it proves (law 1). `counted` says
@@ -162,7 +162,7 @@ def stable_hash(live: Object | None, sets: Sequence[ReplicaSetState]) -> str:
 
 
 def is_observed(found: Object) -> bool:
-    """Whether the status of a ReplicaSet is of its newest spec."""
+    """True when the status of a ReplicaSet is of its newest spec."""
     seen = (found.get("status") or {}).get("observedGeneration", 0)
     return int(seen) >= int(found["metadata"].get("generation", 0))
 
@@ -175,7 +175,7 @@ def cannot_create(found: Object) -> str:
 
 
 def remembered(found: Object) -> PodTemplateMetadata:
-    """What a ReplicaSet's role put on its pods, by its annotation; one that is mangled says nothing."""
+    """Metadata that a ReplicaSet's role put on its pods, by its annotation; empty for one that cannot be read."""
     text = (found["metadata"].get("annotations") or {}).get(EPHEMERAL)
     try:
         return PodTemplateMetadata.model_validate(json.loads(text)) if text else PodTemplateMetadata()

@@ -16,36 +16,36 @@ _NOTED: ContextVar[Seen | None] = ContextVar("noted", default=None)
 
 
 class Seen:
-    """The newest resourceVersions that were read or written, by place.
+    """The newest resourceVersions that were read or written, by key.
 
-    A place is a collection, an object in it, or what was selected of it. A write says how new a read of the whole
+    A key is of a collection, of an object in it, or of a selection from it. A write says how new a read of the whole
     collection has to be; what was read after that says it of itself alone, as its neighbours may have been written
-    later by somebody else.
+    later by another client.
     """
 
     def __init__(self, versions: Mapping[str, str] | None = None) -> None:
         """`versions` is what an earlier pass has seen, if the release has written nothing else since."""
-        self._versions: dict[str, dict[str, int]] = {}  # by collection, and in it by place
+        self._versions: dict[str, dict[str, int]] = {}  # by collection, and in it by key
         self._lost: set[str] = set()
-        for place, version in (versions or {}).items():
-            self.read(collection_of(place), place, version)
+        for key, version in (versions or {}).items():
+            self.read(collection_of(key), key, version)
 
-    def read_at(self, collection: str, place: str) -> int | None:
-        """The version at which that place was read since the last write to its collection; None: not at all."""
-        return self._versions.get(collection, {}).get(place)
+    def read_at(self, collection: str, key: str) -> int | None:
+        """The version at which that key was read since the last write to its collection; None: not at all."""
+        return self._versions.get(collection, {}).get(key)
 
     def has(self, collection: str) -> bool:
-        """Whether anything is known of a collection: what was read, or that something was written."""
+        """True when anything is known of a collection: what was read, or that something was written."""
         return collection in self._versions or collection in self._lost
 
     def written_at(self, collection: str) -> int | None:
         """The version of the last write to a collection; None: none is known."""
         return self.read_at(collection, collection)
 
-    def read(self, collection: str, place: str, version: str) -> None:
+    def read(self, collection: str, key: str, version: str) -> None:
         """The server showed it, or all of the collection, as it stood at that version."""
         if version.isdecimal() and collection not in self._lost:
-            self._versions.setdefault(collection, {})[place] = int(version)
+            self._versions.setdefault(collection, {})[key] = int(version)
 
     def wrote(self, collection: str, version: str) -> None:
         """The server stored something in a collection as that version; of no interest where nothing of it was read."""
@@ -54,18 +54,18 @@ class Seen:
             self.read(collection, collection, str(max(int(version), before.get(collection, 0))))
 
     def lost(self, collection: str) -> None:
-        """Something was written, or may have been, and nobody knows at which version: only the server knows more."""
+        """Note that something was or may have been written, at an unknown version: only the server knows more."""
         self._versions.pop(collection, None)
         self._lost.add(collection)
 
     def versions(self) -> dict[str, str]:
-        """What the next pass has to see as well."""
-        return {place: str(version) for known in self._versions.values() for place, version in sorted(known.items())}
+        """Versions by key that the next pass has to see as well."""
+        return {key: str(version) for known in self._versions.values() for key, version in sorted(known.items())}
 
 
-def collection_of(place: str) -> str:
-    """The collection that a place is in."""
-    return "/".join(place.partition("?")[0].split("/")[:2])
+def collection_of(key: str) -> str:
+    """The collection that a key is in."""
+    return "/".join(key.partition("?")[0].split("/")[:2])
 
 
 def run_of_activity() -> str:

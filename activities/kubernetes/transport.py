@@ -160,5 +160,5 @@ class Transport:
 
 def _proxy_of(url: str) -> str | None:
     """The proxy that the environment names for an address."""
-    asked = urlsplit(url)
-    return None if proxy_bypass(asked.netloc) else getproxies().get(asked.scheme)
+    parsed = urlsplit(url)
+    return None if proxy_bypass(parsed.netloc) else getproxies().get(parsed.scheme)

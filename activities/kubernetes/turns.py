@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 
 
 class Turns:
-    """So many at a time; one that becomes free goes to the namespace that has the fewest, and has waited longest.
+    """Limit of concurrent turns; one that becomes free goes to the namespace with the fewest, which has waited longest.
 
-    While others wait, none is given more than its share; where nobody else does, one namespace may have all.
+    While others wait, none is given more than its share; where no other does, one namespace may have all.
     """
 
     def __init__(self, at_once: int) -> None:

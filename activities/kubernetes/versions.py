@@ -28,7 +28,7 @@ class Versions:
         """The ReplicaSets of a Rollout, newest revision first.
 
         `uid` is the Rollout object's, empty where there is none. `among` are the hashes that may stand; None: not
-        known. Every version in the namespace is told by its name, and only those that may be the Rollout's are read.
+        known. Every version in the namespace is found by its name, and only those that may be the Rollout's are read.
         """
         among = among or await self._hashes(target)
         if not among:

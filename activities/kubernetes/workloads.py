@@ -23,7 +23,7 @@ class Workloads:
         self._cluster = cluster
 
     async def template(self, namespace: str, rollout: Mapping[str, Any]) -> WorkloadTemplate | None:
-        """What a Rollout without a template names for it; None where it names nothing, or nothing that stands."""
+        """Template of the workload that a Rollout without one names; None where it names none, or none that exists."""
         reference = reference_of(rollout) if needs_template(rollout) else None
         found = await self._cluster.find(DEPLOYMENTS, namespace, reference.name) if reference is not None else None
         if found is None:
@@ -49,7 +49,7 @@ class Workloads:
     async def give_back(self, target: Target, fence: Fence | None) -> tuple[str, ...]:
         """Scale the Deployments up again that stood back for a Rollout; their names.
 
-        One that somebody else scaled up meanwhile keeps what it has.
+        One that another writer scaled up meanwhile keeps its replicas.
         """
         found = await self._cluster.select(DEPLOYMENTS, target.namespace, {})
         names = [each["metadata"]["name"] for each in found if _replicas_before(each, target.name) is not None]

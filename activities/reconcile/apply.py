@@ -38,7 +38,7 @@ from tidegate.manifests.steps import CanaryStep, SetHeaderRoute
 
 
 class ReconcileResult:
-    """What a pass did, in the order in which it did it."""
+    """Work of a pass, in the order in which it was done."""
 
     def __init__(self, request: Reconcile) -> None:
         self._at = request.at
@@ -56,7 +56,7 @@ class ReconcileResult:
 
 
 class ActionExecutor:
-    """What a pass does to the objects of one cluster."""
+    """Executor of a pass's actions on the objects of one cluster."""
 
     def __init__(
         self, cluster: Cluster, kubernetes: Kubernetes, traffic: IstioTraffic, experiments: Experiments
@@ -70,9 +70,9 @@ class ActionExecutor:
         self._workloads = Workloads(cluster)
 
     async def fence(self, request: Reconcile, snapshot: ClusterSnapshot) -> bool:
-        """Fence what nothing was written to since a pass whose end nobody knows; returns whether there was any.
+        """Fence what nothing was written to since a pass whose end is not known; returns whether there was any.
 
-        A write of that pass may still be on its way, and nobody would put right what it does after the release's end.
+        A write of that pass may still be on its way, and nothing would put right what it does after the release's end.
         """
         epoch, since = request.fence.epoch, (request.fence.epoch, request.since)
         behind = [each.name for each in snapshot.sets if (epoch, 0) <= each.fence < since]
@@ -244,7 +244,7 @@ def _managed(steps: Iterable[CanaryStep]) -> list[ManagedStep]:
 
 
 def experiment_action(request: Reconcile, snapshot: ClusterSnapshot) -> ExperimentMove | None:
-    """What an experiment, or what is left of one, needs next."""
+    """Next action that an experiment, or the rest of one, needs."""
     return experiments.next_step(
         request.wanted_sets, snapshot.experiment, snapshot.cluster_state.experiments, request.at
     )

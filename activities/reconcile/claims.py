@@ -1,4 +1,4 @@
-"""What a Rollout has made select the pods of a version: Services, and subsets of DestinationRules."""
+"""Objects that a Rollout has made select the pods of a version: Services, and subsets of DestinationRules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in a cluster of one Rollout, read for one decision of a pass."""
+"""State of one Rollout in a cluster, read for one decision of a pass."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tidegate.manifests.workload import reference_of
 
 @dataclass(frozen=True)
 class ClusterSnapshot:
-    """What was read for one decision."""
+    """Objects that were read for one decision."""
 
     cluster_state: ClusterState
     traffic: TrafficState | None
@@ -73,11 +73,11 @@ class ClusterSnapshot:
 class Snapshots:
     """Reads the objects of one Rollout in its cluster."""
 
-    def __init__(self, reader: Reader, asked: OfRollout) -> None:
+    def __init__(self, reader: Reader, request: OfRollout) -> None:
         self._reader = reader
         self._versions = Versions(reader)
-        self._target, self._manifest = asked.target, asked.manifest
-        self._live_spec = LiveSpec(asked.manifest.spec)
+        self._target, self._manifest = request.target, request.manifest
+        self._live_spec = LiveSpec(request.manifest.spec)
 
     async def snapshot(self, among: Collection[str] | None = None, *, left: bool = False) -> ClusterSnapshot:
         """The Rollout's objects as they stand; the number of replicas is the live object's, where there is one.

@@ -94,7 +94,7 @@ def build_service(wanted: WantedSet, found: Object, stable: Object | None, reque
 
 
 def belongs(found: Object, rollout: str) -> bool:
-    """Whether an object is part of an experiment of this Rollout."""
+    """True when an object is part of an experiment of this Rollout."""
     metadata = found["metadata"]
     marked = (metadata.get("labels") or {}).get(PART_OF_EXPERIMENT) == "true"
     return marked and (metadata.get("annotations") or {}).get(MANAGED_BY) == rollout

@@ -49,7 +49,7 @@ class Experiments:
     async def make(self, move: ExperimentMove, request: Reconcile, sets: Sequence[ReplicaSetState]) -> str:
         """Carry a move out; returns what was done, in a sentence. `sets` are the ReplicaSets of the versions.
 
-        Raises `InvalidSpec` where an object of that name is somebody else's, `StaleWrite` after an abort.
+        Raises `InvalidSpec` where an object of that name has another owner, `StaleWrite` after an abort.
         """
         namespace = request.target.namespace
         if isinstance(move, Raise):
@@ -101,7 +101,7 @@ class Experiments:
 
 
 async def standing(reader: Reader, target: Target, uid: str) -> tuple[ExperimentSet, ...]:
-    """What stands of a Rollout's experiments, whichever release made it; `uid` is empty where it has no object.
+    """ReplicaSets of a Rollout's experiments, whichever release made it; `uid` is empty where it has no object.
 
     Their names begin with that of a version, `<rollout>-<hash>-`: nothing is read where none is called so.
     """
@@ -123,7 +123,7 @@ async def _is_exposed(reader: Reader, found: Object, target: Target) -> bool:
 
 
 def shares_of(traffic: TrafficState | None, sets: Sequence[ExperimentSet]) -> dict[str, int]:
-    """What the routes say of the experiment's Services: percent, 0 for none, `UNEVEN` where they differ."""
+    """Shares of the experiment's Services by the routes: percent, 0 for none, `UNEVEN` where they differ."""
     rows = traffic.routes if traffic is not None else ()
     services = [each.service for each in sets if each.service]
     by_host = [{host.partition(".")[0]: weight for host, weight in row.others.items()} for row in rows]
@@ -150,7 +150,7 @@ def experiment_weights(
 def states(
     sets: Sequence[ExperimentSet], wanted: Sequence[WantedSet], shares: Mapping[str, int]
 ) -> tuple[ExperimentSetState, ...]:
-    """What a release is told of the templates that are wanted and stand."""
+    """States of the templates that are wanted and exist, for the release."""
     by_name = {each.name: each for each in wanted}
     return tuple(
         ExperimentSetState(

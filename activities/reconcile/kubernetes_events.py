@@ -1,4 +1,4 @@
-"""What people with kubectl see beside a Rollout: its Events, and the AnalysisRun objects of its analysis runs.
+"""Objects that kubectl shows beside a Rollout: its Events, and the AnalysisRun objects of its analysis runs.
 
 Nothing decides by any of it, so a cluster that will not have it is worth a warning and never a failed release: one
 without the CRD, a role without the verb. Only what a retry may help is raised.
@@ -49,11 +49,11 @@ class Publisher:
 
     async def show(self, request: Reconcile) -> bool:
         """Write the AnalysisRun objects that say something else by now; False when it has to be done again."""
-        news = request.report.unpublished
-        if news is None or not request.owner_uid:
+        pending = request.report.unpublished
+        if pending is None or not request.owner_uid:
             return True
         try:
-            for run in news.runs:
+            for run in pending.runs:
                 await self.publish_analysis_run(
                     run,
                     request.target,
@@ -62,21 +62,21 @@ class Publisher:
                     hash_=request.desired.hash,
                     selector=_selector(request),
                 )
-            if any(run.run.status.phase.completed for run in news.runs):
+            if any(run.run.status.phase.completed for run in pending.runs):
                 limits = request.manifest.spec.analysis or RunHistory()
-                await self.collect_analysis_runs(request.target, request.owner_uid, limits, current=news.current)
+                await self.collect_analysis_runs(request.target, request.owner_uid, limits, current=pending.current)
         except ApplicationError as error:
             return _not_yet(request, error)
         return True
 
-    async def tell(self, request: Reconcile, events: Sequence[Event]) -> bool:
+    async def publish(self, request: Reconcile, events: Sequence[Event]) -> bool:
         """Create the Events of what a pass was given, and of what it did itself; False as for `show`."""
-        news = request.report.unpublished
-        if news is None or not request.owner_uid:
+        pending = request.report.unpublished
+        if pending is None or not request.owner_uid:
             return True
         try:
-            await self.publish_events(_events(request, news.run_id, news.first, news.events))
-            await self.publish_events(_events(request, f"{news.run_id}/{request.fence}", 0, joined(events)))
+            await self.publish_events(_events(request, pending.run_id, pending.first, pending.events))
+            await self.publish_events(_events(request, f"{pending.run_id}/{request.fence}", 0, joined(events)))
         except ApplicationError as error:
             return _not_yet(request, error)
         return True

@@ -1,4 +1,4 @@
-"""What a Rollout that was deleted leaves behind: what served its versions is what it was before it."""
+"""Release of the objects that a deleted Rollout leaves behind: they become as they were before it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LeavingActivities:
         self._workloads = Workloads(cluster)
 
     def activities(self) -> list[Callable[..., Any]]:
-        """What a worker registers."""
+        """Activities that a worker registers."""
         return [self.let_go]
 
     @activity.defn(name=Activity.LET_GO)
@@ -38,7 +38,7 @@ class LeavingActivities:
         """Take the hash out of its Services' selectors and its subsets' labels, and give Deployments their pods back.
 
         A Rollout of that name that is there now has them for its own. A selector keeps the hash of a version that
-        stays: one whose ReplicaSet nobody owns, since its Rollout was deleted without what it owns, or never had an
+        stays: one whose ReplicaSet has no owner, since its Rollout was deleted without what it owns, or never had an
         object.
         """
         target, namespace = request.target, request.target.namespace
@@ -69,7 +69,7 @@ class LeavingActivities:
         return {replica_sets.hash_of(each) for each in mine if not owned_by(each, request.uid) and _wants_pods(each)}
 
     async def _leave(self, request: LetGo, selector: str) -> bool:
-        """Whether it was there to be let go of."""
+        """Let go of one object; returns True when it was there."""
         try:
             await self._claims.leave(selector, request.target, request.fence)
         except ApplicationError as error:

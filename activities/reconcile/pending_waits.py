@@ -50,7 +50,7 @@ class PendingWaits:
         self._ends = asyncio.Semaphore(ENDS_AT_A_TIME)
 
     def activities(self) -> list[Callable[..., Any]]:
-        """What a worker registers."""
+        """Activities that a worker registers."""
         return [self.await_change]
 
     def __len__(self) -> int:
@@ -75,7 +75,7 @@ class PendingWaits:
         activity.raise_complete_async()
 
     async def close(self) -> None:
-        """Let another worker go on with every wait, which the server is told now."""
+        """Let another worker go on with every wait: report each to the server now."""
         if not self._closing.done():
             self._closing.set_result(None)
         if waits := list(self._pending.values()):
@@ -119,7 +119,7 @@ class PendingWaits:
             beating.cancel()
 
     async def _beat(self, info: activity.Info) -> bool:
-        """Send heartbeats for as long as somebody listens; returns whether the attempt is to be given back."""
+        """Send heartbeats for as long as the server accepts them; returns whether the attempt is to be given back."""
         every = (info.heartbeat_timeout or CALL_TIMEOUT).total_seconds() / BEATS
         pause = every * self._chance()
         while True:

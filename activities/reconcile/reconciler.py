@@ -19,7 +19,7 @@ from activities.istio.traffic import IstioTraffic
 from activities.kubernetes.client import Cluster
 from activities.kubernetes.fresh import FreshReader
 from activities.kubernetes.informers import Cache, Lister
-from activities.kubernetes.rejections import again, is_rejection, to_report, words
+from activities.kubernetes.rejections import again, is_rejection, message_of, to_report
 from activities.kubernetes.seen import Seen, noting, run_of_activity
 from activities.reconcile.apply import ActionExecutor, ReconcileResult, experiment_action
 from activities.reconcile.cluster_state import ClusterSnapshot, Snapshots
@@ -85,7 +85,7 @@ class Passes:
         self._for_pods = for_pods
 
     def activities(self) -> list[Callable[..., Any]]:
-        """What a worker registers."""
+        """Activities that a worker registers."""
         return [self.reconcile, self.refuse]
 
     @activity.defn(name=Activity.RECONCILE)
@@ -99,7 +99,7 @@ class Passes:
         fails with it, to be tried again.
 
         What is decided on is read from the cache where that shows all that the release's passes have read and written.
-        Of one that was begun before, nobody knows what it wrote: then the API server is asked first.
+        Of one that was begun before, the writes are not known: then the API server is asked first.
         """
         is_first = not activity.in_activity() or activity.info().attempt == 1
         seen = Seen(request.seen if is_first else None)
@@ -122,7 +122,7 @@ class Passes:
         left = may_leave and request.awaited and is_settled
         published, events_published, stored = (False, False, done.stored)
         if not left:
-            published, events_published, stored = await self._tell(request, snapshot, done)
+            published, events_published, stored = await self._report(request, snapshot, done)
         outcome = await self._outcome(
             request, snapshot, done, published=published, events_published=events_published, object=stored
         )
@@ -139,8 +139,8 @@ class Passes:
         return request.model_copy(update={"report": request.report.model_copy(update={"status": left})})
 
     async def _act(self, request: Reconcile, done: ReconcileResult, reader: FreshReader) -> ClusterSnapshot:
-        """What stands when there is nothing more to do, or when it is enough for one pass."""
-        begun, views = asyncio.get_running_loop().time(), Snapshots(reader, request)
+        """Act until there is nothing more to do, or it is enough for one pass; returns the state after that."""
+        started, views = asyncio.get_running_loop().time(), Snapshots(reader, request)
         among: frozenset[str] | None = None
         for _ in range(MAX_ACTIONS):
             left = request.moves and request.desired.hash == request.desired.stable_hash
@@ -167,7 +167,7 @@ class Passes:
                 await self._moves.make(move, request, snapshot, done)
                 continue
             moved = await self._moves.experiment(request, snapshot, done)
-            if not moved and not await self._wait_for_pods(at, rules, snapshot, request.at, begun, reader.lister):
+            if not moved and not await self._wait_for_pods(at, rules, snapshot, request.at, started, reader.lister):
                 break
         return snapshot
 
@@ -175,7 +175,7 @@ class Passes:
         """Tell what there is to be told, all the same. Raises the refusal where the release would learn nothing new."""
         known = request.report.failing
         is_new = to_report(error, known)
-        if not is_new and not is_known(words(error), known):
+        if not is_new and not is_known(message_of(error), known):
             raise again(error)  # it may be over in a moment
         try:
             snapshot = await Snapshots(self._cluster, request).snapshot()
@@ -185,23 +185,23 @@ class Passes:
                     at=datetime.now(UTC),
                     events=tuple(done.events),
                     flags_taken=done.flags,
-                    failing=words(error),
+                    failing=message_of(error),
                     refused=done.work,
                     published=False,
                     events_published=False,
                 )
             raise again(error) from error
-        published, events_published, stored = await self._tell(request, snapshot, done)
-        news = request.report.unpublished
-        heard = (published and bool(request.report.status)) or (
-            events_published and bool(news and (news.events or news.runs))
+        published, events_published, stored = await self._report(request, snapshot, done)
+        pending = request.report.unpublished
+        acknowledged = (published and bool(request.report.status)) or (
+            events_published and bool(pending and (pending.events or pending.runs))
         )
-        if not is_new and not heard and not done.events:
+        if not is_new and not acknowledged and not done.events:
             raise again(error)
         outcome = await self._outcome(
             request, snapshot, done, published=published, events_published=events_published, object=stored
         )
-        return outcome.model_copy(update={"failing": words(error), "refused": done.work})
+        return outcome.model_copy(update={"failing": message_of(error), "refused": done.work})
 
     async def _outcome(
         self,
@@ -235,14 +235,14 @@ class Passes:
         )
 
     async def _wait_for_pods(
-        self, at: CanaryState, rules: Rules, snapshot: ClusterSnapshot, now: datetime, begun: float, lister: Lister
+        self, at: CanaryState, rules: Rules, snapshot: ClusterSnapshot, now: datetime, started: float, lister: Lister
     ) -> bool:
-        """Whether a moment was waited in which pods may have come; on the way back nothing waits (law 3)."""
+        """Wait for pods a short time; returns True when it waited. On the way back nothing waits (law 3)."""
         if at.aborted or converged(at, snapshot.cluster_state, rules, now) or self._lingering >= self._at_most:
             return False
         self._lingering += 1
         try:
-            return await self._for_pods(lister, timedelta(seconds=asyncio.get_running_loop().time() - begun))
+            return await self._for_pods(lister, timedelta(seconds=asyncio.get_running_loop().time() - started))
         finally:
             self._lingering -= 1
 
@@ -252,7 +252,7 @@ class Passes:
         return await self._statuses.refuse(request)
 
     async def _missing(self, request: Reconcile, snapshot: ClusterSnapshot) -> str:
-        """What a person would want to know of a version that is not complete: the new one, or else stable."""
+        """Reason why a version is not complete: the new one's, or else stable's; empty when none is known."""
         desired = request.desired
         hashes = (desired.stable_hash,) if desired.aborted else (desired.hash, desired.stable_hash)
         for found in filter(None, map(snapshot.cluster_state.of, hashes)):
@@ -262,21 +262,24 @@ class Passes:
                 return "; ".join(filter(None, (text, why)))
         return ""
 
-    async def _tell(
+    async def _report(
         self, request: Reconcile, snapshot: ClusterSnapshot, done: ReconcileResult
     ) -> tuple[bool, bool, RolloutObject | None]:
-        """Whether the status was written, whether the rest was, and the object after that.
+        """Write the status and the rest; returns True for each that was written, and the object after that.
 
-        An analysis run ends before the step that it judges: nobody is to see a status that is ahead of it.
+        An analysis run ends before the step that it judges: no client is to see a status that is ahead of it.
         """
         shown = await self._publisher.show(request)
         published, stored = await self._publish(request, snapshot, done)
-        return published, await self._publisher.tell(request, done.events) and shown, stored
+        return published, await self._publisher.publish(request, done.events) and shown, stored
 
     async def _publish(
         self, request: Reconcile, snapshot: ClusterSnapshot, done: ReconcileResult
     ) -> tuple[bool, RolloutObject | None]:
-        """Whether the status was written, and the object after that. A release does not end over its own reflection."""
+        """Write the status; returns True when it was written, and the object after that.
+
+        A release does not end over its own reflection.
+        """
         try:
             try:
                 answer = await self._statuses.write(request, snapshot, created=done.created)

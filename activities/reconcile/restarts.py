@@ -14,15 +14,15 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.kubernetes import replica_sets
 from activities.kubernetes.client import PODS, ROLLOUTS, Cluster, Object
 from activities.kubernetes.ownership import uid_of
-from activities.kubernetes.rejections import again, is_rejection, to_report, words
+from activities.kubernetes.rejections import again, is_rejection, message_of, to_report
 from activities.kubernetes.versions import Versions
 from activities.reconcile.live_spec import LiveSpec
-from tidegate.canary.restarts import OldPod, may_go, moment
+from tidegate.canary.restarts import OldPod, may_go, parse_timestamp
 from tidegate.contract import Activity, ErrorType, RestartedPods, RestartPods
 
 log = structlog.get_logger(__name__)
 
-LOOK = timedelta(seconds=20)
+POLL_INTERVAL = timedelta(seconds=20)
 LOOK_AGAIN_SECONDS = 0.25
 REFUSED_AGAIN = timedelta(seconds=5)  # what a cluster refuses is not asked of it several times a second
 
@@ -30,14 +30,14 @@ REFUSED_AGAIN = timedelta(seconds=5)  # what a cluster refuses is not asked of i
 class Restarts:
     """The activity that replaces the pods of one cluster's Rollouts."""
 
-    def __init__(self, cluster: Cluster, *, look: timedelta = LOOK) -> None:
+    def __init__(self, cluster: Cluster, *, poll_interval: timedelta = POLL_INTERVAL) -> None:
         """`look` is how long one attempt goes on."""
         self._cluster = cluster
         self._versions = Versions(cluster)
-        self._look = look
+        self._poll_interval = poll_interval
 
     def activities(self) -> list[Callable[..., Any]]:
-        """What a worker registers."""
+        """Activities that a worker registers."""
         return [self.restart_pods]
 
     @activity.defn(name=Activity.RESTART_PODS)
@@ -54,12 +54,12 @@ class Restarts:
             if not is_rejection(error):
                 raise
             if to_report(error, request.failing):
-                return RestartedPods(failing=words(error))
+                return RestartedPods(failing=message_of(error))
             raise again(error, REFUSED_AGAIN) from error
 
     async def _replace(self, request: RestartPods) -> RestartedPods:
         live_spec = LiveSpec(request.manifest.spec)
-        end = asyncio.get_running_loop().time() + self._look.total_seconds()
+        end = asyncio.get_running_loop().time() + self._poll_interval.total_seconds()
         while True:
             left, replaced = await self._replace_some(request, live_spec)
             if not left or (replaced and request.failing):
@@ -102,7 +102,7 @@ class Restarts:
 def _before(pod: Object, request: RestartPods) -> OldPod | None:
     """A pod that is to be replaced and is not on its way out yet."""
     metadata = pod["metadata"]
-    created = moment(metadata.get("creationTimestamp"))
+    created = parse_timestamp(metadata.get("creationTimestamp"))
     if created is None or created >= request.at or metadata.get("deletionTimestamp"):
         return None
     conditions = (pod.get("status") or {}).get("conditions") or []

@@ -34,7 +34,7 @@ class RollbackActivities:
         self._versions = Versions(cluster)
 
     def activities(self) -> list[Callable[..., Any]]:
-        """What a worker registers."""
+        """Activities that a worker registers."""
         return [self.choose_revision, self.rollback]
 
     @activity.defn(name=Activity.CHOOSE_REVISION)
@@ -46,10 +46,10 @@ class RollbackActivities:
         ever promoted.
         """
         live, workload = await self._read(request.target, request.cluster)
-        asked = with_template(live, workload)
-        now = asked["spec"].get("template") or {}
+        desired = with_template(live, workload)
+        now = desired["spec"].get("template") or {}
         sets = await self._versions.sets(request.target, uid_of(live))
-        found = _chosen(sets, live, adopted(asked, sets, live).hash, request)
+        found = _chosen(sets, live, adopted(desired, sets, live).hash, request)
         template = as_asked(replica_sets.template_of(found), now, replica_sets.hash_of(found))
         revision, images = replica_sets.state(found).revision, _images(template)
         if template_hash(now) == template_hash(template):
@@ -70,7 +70,7 @@ class RollbackActivities:
     async def rollback(self, request: PutBack) -> None:
         """Ask for the template of that ReplicaSet, unless that is what is asked for already.
 
-        Raises ApplicationError `Rejected` when somebody asked for something else since it was chosen.
+        Raises ApplicationError `Rejected` when another template was asked for since it was chosen.
         """
         target = request.target
         _, workload = await self._read(target, "")

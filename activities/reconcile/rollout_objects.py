@@ -30,7 +30,7 @@ from activities.kubernetes.fresh import FreshReader
 from activities.kubernetes.informers import Cache
 from activities.kubernetes.json_patch import Operation, annotate, put
 from activities.kubernetes.ownership import owned_by, uid_of
-from activities.kubernetes.rejections import again, is_rejection, to_report, words
+from activities.kubernetes.rejections import again, is_rejection, message_of, to_report
 from activities.kubernetes.replica_sets import HASH_LABEL, PROMOTED_AT, SCALE_DOWN_DEADLINE
 from activities.kubernetes.seen import Seen, run_of_activity
 from activities.kubernetes.services import select_hash
@@ -61,7 +61,7 @@ from tidegate.manifests.rollout import Canary
 
 
 class Kubernetes:
-    """What is done to a cluster's objects, each idempotent: an object's name or a fence is the effect's id (law 6)."""
+    """Operations on a cluster's objects, each idempotent: an object's name or a fence is the effect's id (law 6)."""
 
     def __init__(self, cluster: Cluster, cache: Cache, *, bake: timedelta | None = None) -> None:
         """`bake` is how long versions are watched at 100 % whose Rollouts do not say it; None: not at all."""
@@ -74,7 +74,7 @@ class Kubernetes:
         self._status = StatusWriter(cluster)
 
     def activities(self) -> list[Callable[..., Any]]:
-        """What a worker registers."""
+        """Activities that a worker registers."""
         return [self.observe]
 
     @activity.defn(name=Activity.OBSERVE)
@@ -82,9 +82,9 @@ class Kubernetes:
         """Read the Rollout, its ReplicaSets and what it names; changes nothing of them but what `meanwhile` says."""
         if request.failing is None:
             return await self._observe(request)
-        if request.tell is not None:
+        if request.publish is not None:
             with suppress(ApplicationError):  # whoever looks at the cluster is told again with the first pass
-                await self._publisher.publish_events(request.tell)
+                await self._publisher.publish_events(request.publish)
         if request.meanwhile is not None:
             with suppress(ApplicationError):  # the status may be refused, too
                 await self._status.say_meanwhile(request.target, request.meanwhile)
@@ -94,7 +94,7 @@ class Kubernetes:
             if not is_rejection(error) or error.non_retryable:
                 raise
             if to_report(error, request.failing):
-                return Observation(at=datetime.now(UTC), failing=words(error))
+                return Observation(at=datetime.now(UTC), failing=message_of(error))
             raise again(error) from error
 
     async def _observe(self, request: ObserveRequest) -> Observation:
@@ -153,7 +153,7 @@ class Kubernetes:
     ) -> ReplicaSetState:
         """Create the set of a pod template with no pods, or take the one that stands and give it the new revision.
 
-        Its name is the id of the effect. Raises `InvalidSpec` where a set of that name is somebody else's, `Conflict`
+        Its name is the id of the effect. Raises `InvalidSpec` where a set of that name has another owner, `Conflict`
         where it belongs to a Rollout object that was deleted.
         """
         body = replica_sets.build(target, rollout, hash_=hash_, revision=revision, owner_uid=owner_uid)
@@ -217,10 +217,10 @@ class Kubernetes:
         self, target: Target, name: str, hash_: str, fence: Fence, *, has_object: bool, known: Object | None = None
     ) -> None:
         """Record the promotion on the ReplicaSet, which may be `known`, and in the Rollout's status, if it stands."""
-        moment = datetime.now(UTC).isoformat()
+        timestamp = datetime.now(UTC).isoformat()
 
         def edit(found: Object) -> list[Operation]:
-            return annotate(found, {PROMOTED_AT: moment})
+            return annotate(found, {PROMOTED_AT: timestamp})
 
         await self._cluster.change(REPLICA_SETS, target.namespace, name, fence, edit, known=known)
         if has_object:
@@ -256,7 +256,7 @@ class Kubernetes:
         return sorted(owned, key=lambda run: run.name)
 
     async def why_not_ready(self, namespace: str, found: Object) -> str:
-        """What the first of its pods that is not ready says, or why it cannot make any; empty when nothing is known."""
+        """Message of its first pod that is not ready, or why it cannot make any; empty when nothing is known."""
         has_pods = bool((found.get("status") or {}).get("replicas"))
         pods = await self._versions.pods(namespace, [found]) if has_pods else []
         waiting = [pod for pod in replica_sets.pod_states(pods) if not pod.ready]
@@ -266,15 +266,15 @@ class Kubernetes:
 
 
 async def traffic(reader: Reader, namespace: str, istio: IstioRouting) -> TrafficState | None:
-    """What the VirtualServices of a Rollout say; None where one is missing or cannot be understood."""
+    """Traffic state by the VirtualServices of a Rollout; None where one is missing or cannot be understood."""
     return routes.read_traffic(await _virtual_services(reader, namespace, istio), istio, namespace)
 
 
 async def _virtual_services(
     reader: Reader, namespace: str, istio: IstioRouting | None
 ) -> dict[tuple[str, str], Object | None]:
-    places = [setting.located(namespace) for setting in istio.virtual_services] if istio else []
-    return {(name, where): await reader.find(VIRTUAL_SERVICES, where, name) for name, where in places}
+    locations = [setting.located(namespace) for setting in istio.virtual_services] if istio else []
+    return {(name, where): await reader.find(VIRTUAL_SERVICES, where, name) for name, where in locations}
 
 
 def _parsed(rollout: Document) -> ParsedRollout | None:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from activities.kubernetes.client import ROLLOUTS, Cluster, Object, stored_fence
 from activities.kubernetes.json_patch import annotate
 from activities.kubernetes.workloads import Workloads, with_template
-from tidegate.canary.conditions import Moment, conditions, rejection
+from tidegate.canary.conditions import ConditionInputs, conditions, rejection
 from tidegate.canary.phase import ALL_STEPS, INVALID_SPEC, WORKLOAD_GENERATION, RolloutPhase, missing_pods
 from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.canary.status import Condition, RolloutStatus
@@ -53,10 +53,10 @@ class StatusWriter:
         self._workloads = Workloads(cluster)
 
     async def write(self, request: Reconcile, snapshot: ClusterSnapshot, *, created: bool) -> RolloutObject | None:
-        """What the release says with a pass, what the pass saw, and what follows from both.
+        """Write the fields by the release, those that the pass saw, and those that follow from both.
 
         `created` says that the version's ReplicaSet was created in this pass. Returns the object after that; None when
-        there is none, so that there is nobody to tell, or when it says all of that already.
+        there is none, so that there is no status to write, or when it says all of that already.
         """
         if snapshot.live is None:
             return None
@@ -79,7 +79,7 @@ class StatusWriter:
         """Take away the flags that a pass is to take away, before it gives a version any traffic.
 
         While one stands that the version before left, a person's `abort: true` changes nothing and would be lost.
-        One that somebody has set since the release looked first stays: a pass whose answer was lost is made again, and
+        One that was set since the release looked first stays: a pass whose answer was lost is made again, and
         has taken the old one away already. Not so a full promotion of the version that the object still names: it was
         said about that one. Returns the object after that; None where none stood.
         """
@@ -110,7 +110,7 @@ class StatusWriter:
 
         That is the revision, which templates of notifications name, and the generation of the workload that is brought
         out, which is compared with the status (argo-rollouts, utils/rollout): another controller may have left one.
-        What is written to the object after that is told from what it says by then: it was read anew. The fence goes
+        What is written to the object after that is compared with what it says by then: it was read anew. The fence goes
         beside them, once for each version of each release, as none can be written with a status: the late pass of an
         earlier one that reads the object as it stands by now is refused (law 3).
         """
@@ -128,21 +128,21 @@ class StatusWriter:
             known=live,
         )
 
-    async def say_meanwhile(self, target: Target, said: Meanwhile) -> None:
+    async def say_meanwhile(self, target: Target, meanwhile: Meanwhile) -> None:
         """Say what a release waits for before its first pass; not once one has said something of that version.
 
         What a pass says counts, also against the late word of a worker that was frozen: each of them writes by the
         version of the object that it read.
         """
         live = await self._cluster.find(ROLLOUTS, target.namespace, target.name)
-        if live is None or RolloutObject.of(live).uid != said.asked.uid:
+        if live is None or RolloutObject.of(live).uid != meanwhile.requested.uid:
             return
         stored = live.get("status") or {}
-        if stored.get("message") == said.message or _is_under_way(stored, said.asked):
+        if stored.get("message") == meanwhile.message or _is_under_way(stored, meanwhile.requested):
             return
         version = str(live["metadata"]["resourceVersion"])
         await self._cluster.merge_status(
-            ROLLOUTS, target.namespace, target.name, {"message": said.message}, version=version
+            ROLLOUTS, target.namespace, target.name, {"message": meanwhile.message}, version=version
         )
 
     async def refuse(self, request: Rejection) -> RolloutObject | None:
@@ -169,15 +169,15 @@ class StatusWriter:
         return RolloutObject.of(with_template(stored, workload))
 
 
-def _is_under_way(stored: Document, asked: RolloutObject) -> bool:
-    """Whether a pass has written a status of the spec that the object has, and its release is not over."""
+def _is_under_way(stored: Document, requested: RolloutObject) -> bool:
+    """True when a pass has written a status of the spec that the object has, and its release is not over."""
     named = (stored.get("currentStepHash"), stored.get("observedGeneration"))
-    is_named = named == (asked.step_hash, str(asked.generation))
+    is_named = named == (requested.step_hash, str(requested.generation))
     return is_named and stored.get("phase") in (RolloutPhase.PROGRESSING, RolloutPhase.PAUSED)
 
 
 def _fields(live: Object, request: Reconcile, snapshot: ClusterSnapshot) -> Document:
-    """What the release says, and what stands: pods, weights, and what is missing where nothing else is to be said."""
+    """Fields by the release and by the cluster: pods, weights, and what is missing where there is no other message."""
     desired, own = request.desired, request.report.status
     counts = ReplicaCounts.of(snapshot.sets, desired.hash, snapshot.replicas)
     pods = {
@@ -198,7 +198,7 @@ def _fields(live: Object, request: Reconcile, snapshot: ClusterSnapshot) -> Docu
 
 
 def _missing(request: Reconcile, snapshot: ClusterSnapshot, counts: ReplicaCounts) -> str:
-    """What a Rollout that is under way lacks, in Argo's words; empty where it lacks nothing."""
+    """Message on what a Rollout that is under way lacks, in Argo's words; empty where it lacks nothing."""
     old = 0 if request.manifest.routing else counts.current - counts.updated
     if missing := next(missing_pods(counts.updated, counts.available, counts.desired, old=old), ""):
         refused = _without_pods(request, snapshot)
@@ -223,13 +223,13 @@ def _heeding(stored: Document, fields: Document) -> Document:
 
 
 def _is_since(live: Object, flag: str, set_by: Mapping[str, str]) -> bool:
-    """Whether a flag is another one than that which the release found; one that a release left is none."""
+    """True when a flag is another one than that which the release found; one that a release left is none."""
     last = last_write(live, "status", flag)
     return bool(last) and last != set_by.get(flag)
 
 
 def _lends(workload: WorkloadTemplate, request: Reconcile) -> bool:
-    """Whether the version has the template that the workload lends now."""
+    """True when the version has the template that the workload lends now."""
     return template_hash(workload.template) == template_hash(request.manifest.spec.template)
 
 
@@ -248,10 +248,10 @@ def _weights(desired: DesiredState, snapshot: ClusterSnapshot) -> Document | Non
 def _derived(
     live: Object, fields: Document, request: Reconcile, snapshot: ClusterSnapshot, *, created: bool
 ) -> Document:
-    """What follows from the fields; nothing where the object cannot be read, as others write to it, too."""
+    """Fields that follow from the others; empty where the object cannot be read, as others write to it, too."""
     try:
         rollout = Rollout.model_validate(live)
-        moment = Moment(
+        inputs = ConditionInputs(
             rollout=rollout,
             status=RolloutStatus.model_validate(_merged(live.get("status") or {}, fields)),
             replica_set=f"{request.target.name}-{request.desired.hash}",
@@ -265,7 +265,7 @@ def _derived(
             without_pods=refused.no_pods if (refused := _without_pods(request, snapshot)) else "",
         )
         selector = rollout.spec.selector
-        return {"conditions": _wire(conditions(moment)), "selector": selector.text() if selector else None}
+        return {"conditions": _wire(conditions(inputs)), "selector": selector.text() if selector else None}
     except ValueError as error:  # pydantic's is one, too
         log.warning("conditions_not_written", rollout=request.target.name, error=str(error))
         return {}

@@ -23,16 +23,16 @@ GATHER: Final = timedelta(seconds=0.2)  # what changes within so short a time is
 BetweenLooks = Callable[[Lister], Awaitable[None]]
 
 
-def not_changed(look_again: timedelta | None = None) -> ApplicationError:
-    """End of an attempt, after which the wait goes on in the next one: after `look_again`, or as its policy says.
+def not_changed(retry_delay: timedelta | None = None) -> ApplicationError:
+    """End of an attempt, after which the wait goes on in the next one: after `retry_delay`, or as its policy says.
 
-    People see it beside a pending activity, as its last failure, which it is not.
+    It is shown beside a pending activity, as its last failure, which it is not.
     """
     return ApplicationError(
         "no failure: nothing has changed in the cluster so far, and the wait goes on",
         type=ErrorType.NOT_CHANGED,
         category=ApplicationErrorCategory.BENIGN,
-        next_retry_delay=look_again,
+        next_retry_delay=retry_delay,
     )
 
 
@@ -54,15 +54,15 @@ class Waits:
         """Return when the cluster no longer has the digest.
 
         A look is not older than that, so that what it shows otherwise is newer: the API server is asked while the cache
-        does not show all that the pass before has seen, and where nobody says what that was.
+        does not show all that the pass before has seen, and where it is not known what that was.
         """
         loop = asyncio.get_running_loop()
-        begun = loop.time()
+        started = loop.time()
         with self._cache.lister() as lister:
             wait = _Wait(FreshReader(self._cluster, lister, Seen(request.seen)), request)
             while not await _differs(request, wait):
                 await self._between_looks(lister)
-        if (left := begun + GATHER.total_seconds() - loop.time()) > 0:
+        if (left := started + GATHER.total_seconds() - loop.time()) > 0:
             await asyncio.sleep(left)
 
 

@@ -160,7 +160,7 @@ async def test_without_a_controller_it_is_not_finished() -> None:
     try:
         await cluster.create(NAMESPACES, "", {"metadata": {"name": "payments"}})
         await cluster.create(REPLICA_SETS, "payments", build(TARGET, version(1), hash_="abc", revision=1))
-        metadata = EphemeralMetadata(cluster, look_again=timedelta())
+        metadata = EphemeralMetadata(cluster, requeue_after=timedelta())
         wanted = PodTemplateMetadata(labels={"role": "canary"})
         with pytest.raises(ApplicationError, match="its controller has not seen") as caught:
             await metadata.put_on("payments", "checkout-abc", wanted, fence)

@@ -49,12 +49,12 @@ async def test_it_is_said_until_a_pass_has_said_something_of_the_version(change:
             if change:
                 await cluster.merge_status(ROLLOUTS, "default", "checkout", heard(asked, "Paused") | change)
             writer = StatusWriter(cluster)
-            await writer.say_meanwhile(TARGET, Meanwhile(asked=asked, message=SAID))
+            await writer.say_meanwhile(TARGET, Meanwhile(requested=asked, message=SAID))
             found = await cluster.get(ROLLOUTS, "default", "checkout")
             assert found["status"]["message"] == expected
             other = asked.model_copy(update={"uid": "another"})
-            await writer.say_meanwhile(TARGET, Meanwhile(asked=other, message="of an object that is gone"))
-            await writer.say_meanwhile(TARGET, Meanwhile(asked=asked, message=SAID))
+            await writer.say_meanwhile(TARGET, Meanwhile(requested=other, message="of an object that is gone"))
+            await writer.say_meanwhile(TARGET, Meanwhile(requested=asked, message=SAID))
             assert (await cluster.get(ROLLOUTS, "default", "checkout"))["metadata"] == found["metadata"]
         finally:
             await cluster.close()

@@ -16,7 +16,7 @@ ALLOWED = {
     ("tidegate/canary/conditions.py", "found.message == message"): _RENEWED,
     ("tidegate/canary/conditions.py", "found.message != at.failing"): _RENEWED,
     ("tidegate/canary/conditions.py", "found.message != message"): _RENEWED,
-    ("activities/reconcile/rollout_status.py", "stored.get('message') == said.message"): (
+    ("activities/reconcile/rollout_status.py", "stored.get('message') == meanwhile.message"): (
         "nothing is written where the object says the same already"
     ),
 }

@@ -137,7 +137,7 @@ class VirtualCluster(Interceptor):
             *IstioTraffic(self.client).activities(),
             *Passes(self.client, self.cache, for_pods=_never).activities(),
             self._await_change,
-            *Restarts(self.client, look=timedelta()).activities(),
+            *Restarts(self.client, poll_interval=timedelta()).activities(),
             *LeavingActivities(self.client).activities(),
             *RollbackActivities(self.client).activities(),
         ]

@@ -28,11 +28,11 @@ class SpecError(ValueError):
 
 
 def merge_arguments(declared: Sequence[Argument], supplied: Sequence[Argument]) -> list[dict[str, Any]]:
-    """The templates' arguments, each once in order of appearance, with the supplied values put in.
+    """Arguments of the templates, each once in order of appearance, with the supplied values put in.
 
     A value beats a reference to a Secret while templates are merged; a value that is supplied stands beside the
     reference, which still counts when the argument is used. What no template declares is dropped. Raises SpecError for
-    two different values of one name, and for an argument that nobody gives a value.
+    two different values of one name, and for an argument without a value.
     """
     merged: dict[str, dict[str, Any]] = {}
     for argument in declared:
@@ -64,7 +64,7 @@ def fill_text(template: str, values: Mapping[str, str]) -> str:
 
 
 def has_placeholder(value: object) -> bool:
-    """Whether an argument is still to be put into a part of a metric."""
+    """True when an argument is still to be put into a part of a metric."""
     return _OPEN in json.dumps(value, ensure_ascii=False)
 
 

@@ -1,4 +1,4 @@
-"""What the conditions say of one reading, and why, in one sentence."""
+"""Judgement of one reading by the conditions, and its reason in one sentence."""
 
 from __future__ import annotations
 

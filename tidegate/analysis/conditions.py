@@ -92,12 +92,12 @@ class ResultCondition:
 
     @cached_property
     def handles_no_data(self) -> bool:
-        """Whether the condition provides for a result without data: it asks for it, and has an answer for it."""
+        """True when the condition provides for a result without data: it asks for it, and has an answer for it."""
         return any(_asks_for_nil(node) for node, _ in syntax.walk(self._root)) and self._answers(None)
 
     @cached_property
     def handles_no_elements(self) -> bool:
-        """Whether the condition provides for an empty list: it asks how long one is, and has an answer for it."""
+        """True when the condition provides for an empty list: it asks how long one is, and has an answer for it."""
         return any(_asks_for_length(node) for node, _ in syntax.walk(self._root)) and self._answers([])
 
     def _answers(self, result: JsonValue) -> bool:

@@ -16,17 +16,17 @@ _WORST_FIRST: Final = (Phase.FAILED, Phase.ERROR, Phase.INCONCLUSIVE)
 
 
 class Subject(NamedTuple):
-    """What analyses are told of a template: name of its ReplicaSet, and the hash that its pods are labelled with."""
+    """Arguments of analyses about a template: name of its ReplicaSet, and the hash that its pods are labelled with."""
 
     replica_set: str
     hash: str
 
 
 def outcome(step: ExperimentStep, verdicts: Mapping[str, Phase], *, lasted: bool) -> Phase:
-    """How an experiment stands: Running, or how it ended. `verdicts` are those of the analyses that have ended.
+    """Phase of an experiment: Running, or how it ended. `verdicts` are those of the analyses that have ended.
 
     One bad verdict ends it, and the worst counts. It succeeds when all analyses that are required did, or, where none
-    is, when it has `lasted` for its duration; without either it goes on until somebody ends it.
+    is, when it has `lasted` for its duration; without either it goes on until it is ended.
     """
     for phase in _WORST_FIRST:
         if phase in verdicts.values():

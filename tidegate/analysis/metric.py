@@ -69,7 +69,7 @@ class MetricRules:
 
     @property
     def compares(self) -> bool:
-        """Whether it compares two versions: it is read on and on until it is decided, and has no interval."""
+        """True when it compares two versions: it is read on and on until it is decided, and has no interval."""
         return self.provider == COMPARE
 
     @property
@@ -79,12 +79,12 @@ class MetricRules:
 
     @property
     def patient(self) -> bool:
-        """Whether an inconclusive reading is only one more look."""
+        """True when an inconclusive reading is only one more look."""
         return self.inconclusive_limit is None
 
     @property
     def proves_by_reading(self) -> bool:
-        """Whether an end before any verdict proves nothing: nobody knows how a Job or a comparison would have ended."""
+        """True when an end before any verdict proves nothing: the end of a Job or a comparison is not known then."""
         return self.patient or self.compares or self.provider == JOB
 
     def due(self, status: MetricStatus, started_at: datetime) -> datetime | None:
@@ -103,7 +103,7 @@ class MetricRules:
         return (last.finished_at or last.started_at) + wait + timedelta.resolution
 
     def is_unread(self, status: MetricStatus) -> bool:
-        """Whether it has no reading that says anything, and none is being made."""
+        """True when it has no reading that says anything, and none is being made."""
         at_work = bool(status.measurements) and status.measurements[-1].phase is Phase.RUNNING
         return not (status.phase.completed or at_work or self.compares) and self._used(status) == 0
 

@@ -1,4 +1,4 @@
-"""What a metric provider answers for one metric at one moment, before any condition has judged it."""
+"""Reading of one metric at one time from a metric provider, before any condition has judged it."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class RunSpec(Model):
 
 @dataclass(frozen=True)
 class RunRules:
-    """What an AnalysisRun asks for. `retention` is how many measurements are kept of metrics that a rule names.
+    """Rules of an AnalysisRun. `retention` is how many measurements are kept of metrics that a rule names.
 
     `secrets` are the arguments that only a provider may resolve: argument name -> name and key of a Secret. With
     `terminate` nothing is to be measured.
@@ -147,7 +147,7 @@ def without_comparisons(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_meant(pattern: str, name: str) -> bool:
-    """Whether a rule's regular expression is found in a metric's name; one that is not valid means none."""
+    """True when a rule's regular expression is found in a metric's name; one that is not valid means none."""
     try:
         return compile_pattern(pattern).search(name, Budget())
     except ConditionError:

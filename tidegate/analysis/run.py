@@ -61,7 +61,7 @@ class Run:
 
     @property
     def over(self) -> bool:
-        """Whether the verdict stands."""
+        """True when the verdict stands."""
         return self.status.phase.completed
 
     def due(self, now: datetime) -> list[MetricRules]:
@@ -96,7 +96,7 @@ class Run:
         return metric.count + metric.error + 1
 
     def pending(self, rule: MetricRules) -> Mapping[str, str]:
-        """What the provider recorded of the measurement that is under way; empty when there is none."""
+        """Notes of the provider on the measurement that is under way; empty when there is none."""
         newest = self._of(rule).measurements[-1:]
         return newest[0].metadata if newest and newest[0].phase is Phase.RUNNING else {}
 
@@ -149,7 +149,7 @@ class Run:
 
     @property
     def _terminating(self) -> bool:
-        """Whether nothing more is measured: it was asked to end, or a metric that counts ended badly."""
+        """True when nothing more is measured: it was asked to end, or a metric that counts ended badly."""
         return self._asked_to_end or any(m.phase in _ENDS_A_RUN for m in self.status.metrics if not m.dry_run)
 
     def _complete(self, now: datetime) -> None:
@@ -170,7 +170,7 @@ class Run:
 
     @property
     def _unmeasured(self) -> bool:
-        """Whether the run proves nothing. Argo calls that a success; the patient rule does not."""
+        """True when the run proves nothing. Argo calls that a success; the patient rule does not."""
         counting = [(rule, metric) for rule, metric in self._pairs() if not metric.dry_run]
         demanding = any(rule.patient or rule.compares for rule, _ in counting)
         return demanding and not any(metric.measurements for _, metric in counting)

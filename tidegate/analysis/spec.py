@@ -62,7 +62,7 @@ def merge_templates(
     """One AnalysisRun spec of all templates: namespaced ones first, rules of the Rollout before those of templates.
 
     Raises SpecError for two metrics or two rules of one name, and for arguments that contradict each other or that
-    nobody gives a value.
+    have no value.
     """
     specs = [template.spec for template in sorted(templates, key=lambda template: template.cluster_scope)]
     metrics = [metric.to_wire() for spec in specs for metric in spec.metrics]

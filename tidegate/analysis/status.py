@@ -1,4 +1,4 @@
-"""What an analysis run says of itself: phases, measurements, counters. Argo's field names, in snake case."""
+"""Status of an analysis run: phases, measurements, counters. Argo's field names, in snake case."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Phase(StrEnum):
 
     @property
     def completed(self) -> bool:
-        """Whether nothing more will change."""
+        """True when nothing more will change."""
         return self not in (Phase.PENDING, Phase.RUNNING)
 
 

@@ -11,7 +11,7 @@ _SPECIFIC = {Phase.SUCCESSFUL: "secondsAfterSuccess", Phase.FAILED: "secondsAfte
 
 
 def expired(strategy: Mapping[str, int], phase: Phase, completed_at: datetime | None, now: datetime) -> bool:
-    """Whether more whole seconds have passed since `completed_at` than `strategy` (spec.ttlStrategy) keeps a run for.
+    """True when more whole seconds have passed since `completed_at` than `strategy` (spec.ttlStrategy) keeps a run for.
 
     The limit for Successful or Failed runs beats `secondsAfterCompletion`, which is the only one for all others. A run
     that is under way, or has no completion time, never expires.

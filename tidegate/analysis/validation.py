@@ -1,4 +1,4 @@
-"""What makes the metrics of an analysis run impossible to judge. Source and texts: argo-rollouts, metric validation."""
+"""Faults of metrics that make a run impossible to judge. Source and texts: argo-rollouts, metric validation."""
 
 from __future__ import annotations
 

@@ -50,10 +50,10 @@ def adopt(template: Template, made: Sequence[Candidate], stable_hash: str, colli
     return Adopted(own, collision_count)
 
 
-def _is_within(asked: Any, stored: Any) -> bool:
-    """Whether all that was asked for stands there."""
-    if isinstance(asked, Mapping):
-        return isinstance(stored, Mapping) and all(_is_within(each, stored.get(name)) for name, each in asked.items())
-    if isinstance(asked, list):
-        return isinstance(stored, list) and all(any(_is_within(each, other) for other in stored) for each in asked)
-    return bool(asked == stored)
+def _is_within(desired: Any, stored: Any) -> bool:
+    """True when all that was asked for stands there."""
+    if isinstance(desired, Mapping):
+        return isinstance(stored, Mapping) and all(_is_within(each, stored.get(name)) for name, each in desired.items())
+    if isinstance(desired, list):
+        return isinstance(stored, list) and all(any(_is_within(each, other) for other in stored) for each in desired)
+    return bool(desired == stored)

@@ -1,4 +1,4 @@
-"""What stands in a cluster of one Rollout, as far as a pass looks at it."""
+"""State of one Rollout in a cluster, as far as a pass reads it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ClusterState:
 
     @property
     def counted(self) -> bool:
-        """Whether all pods were counted since they were last told to be others."""
+        """True when all pods were counted since they were last told to be others."""
         return all(each.counted for each in self.sets)
 
     def of(self, hash_: str) -> ReplicaSetState | None:
@@ -45,14 +45,14 @@ class ClusterState:
         return next((each for each in self.sets if each.hash == hash_), None)
 
     def is_promoted_last(self, one: ReplicaSetState) -> bool:
-        """Whether a ReplicaSet is marked as promoted, and no other was marked after it."""
+        """True when a ReplicaSet is marked as promoted, and no other was marked after it."""
         marks = [each.promoted_at for each in self.sets if each.promoted_at is not None]
         return one.promoted_at is not None and one.promoted_at == max(marks)
 
     def leads_to(self, names: Iterable[str], hash_: str) -> bool:
-        """Whether all these selectors select a hash; one that is gone leads nowhere."""
+        """True when all these selectors select a hash; one that is gone leads nowhere."""
         return all(self.selectors.get(name) == hash_ for name in names)
 
     def selected(self, hash_: str) -> bool:
-        """Whether a selector leads to the pods of a hash."""
+        """True when a selector leads to the pods of a hash."""
         return hash_ in self.selectors.values()

@@ -16,7 +16,7 @@ from tidegate.manifests.rollout import Rollout
 
 
 class ConditionType(StrEnum):
-    """What a condition is about."""
+    """Subject of a condition."""
 
     PROGRESSING = "Progressing"
     AVAILABLE = "Available"
@@ -55,8 +55,8 @@ _STATUS: Final = {True: ConditionStatus.TRUE, False: ConditionStatus.FALSE, None
 
 
 @dataclass(frozen=True)
-class Moment:
-    """What a release knows at a moment, beside the status: all that the conditions follow from.
+class ConditionInputs:
+    """All that the conditions follow from, beside the status, at one time.
 
     `rollout` carries the status that was written last, `status` is the one that is about to be written, but for its
     conditions. `replica_set` is the version's, `created` when it was created just now. `abort_cause` is one sentence,
@@ -78,7 +78,7 @@ class Moment:
     without_pods: str = ""
 
 
-def conditions(at: Moment) -> tuple[Condition, ...]:
+def conditions(at: ConditionInputs) -> tuple[Condition, ...]:
     """The conditions of a moment. One that says the same as before keeps its times and its message.
 
     A spec that is being released is valid. Conditions of other types stay as they were. Raises ValueError for an
@@ -118,7 +118,7 @@ def rejection(before: RolloutStatus, message: str, now: datetime) -> tuple[Condi
 
 
 def healthy(rollout: Rollout, status: RolloutStatus) -> bool:
-    """Whether everything of this spec has arrived: promoted, complete, available, and no other pods are left."""
+    """True when everything of this spec has arrived: promoted, complete, available, and no other pods are left."""
     replicas = rollout.spec.wanted_replicas()
     steps = rollout.canary.steps
     return (
@@ -130,7 +130,7 @@ def healthy(rollout: Rollout, status: RolloutStatus) -> bool:
 
 
 def progressed(before: RolloutStatus, after: RolloutStatus) -> bool:
-    """Whether a release moved: pods came up or old ones went, a step was done, the steps or the stable version changed.
+    """True when a release moved: pods came up, old ones went, a step was done, the steps or the stable version changed.
 
     This is what `progressDeadlineSeconds` waits for.
     """
@@ -148,7 +148,7 @@ def progressed(before: RolloutStatus, after: RolloutStatus) -> bool:
 
 
 class _Claim(NamedTuple):
-    """What a condition is to say; `holds` None: unknown. `renewed` moves its time even when it says the same."""
+    """Desired content of a condition; `holds` None: unknown. `renewed` moves its time even when it says the same."""
 
     holds: bool | None
     reason: str
@@ -177,14 +177,14 @@ class _Claim(NamedTuple):
         )
 
 
-def _health(at: Moment, *, known: bool) -> _Claim | None:
+def _health(at: ConditionInputs, *, known: bool) -> _Claim | None:
     """Nothing before the first time that a Rollout is healthy."""
     if not _paused(at) and healthy(at.rollout, at.status):
         return _Claim(True, Reason.HEALTHY, "Rollout is healthy")
     return _Claim(False, Reason.HEALTHY, "Rollout is not healthy") if known else None
 
 
-def _progressing(at: Moment, before: RolloutStatus, found: Condition | None, *, lost: bool) -> _Claim | None:
+def _progressing(at: ConditionInputs, before: RolloutStatus, found: Condition | None, *, lost: bool) -> _Claim | None:
     """Held, let go, begun or under way, in this order; None leaves the time since which nothing moved as it is."""
     last = found.reason if found is not None else ""
     if at.status.abort:
@@ -208,7 +208,7 @@ def _progressing(at: Moment, before: RolloutStatus, found: Condition | None, *, 
     return _under_way(at, before, lost=lost)
 
 
-def _under_way(at: Moment, before: RolloutStatus, *, lost: bool) -> _Claim | None:
+def _under_way(at: ConditionInputs, before: RolloutStatus, *, lost: bool) -> _Claim | None:
     named = f'ReplicaSet "{at.replica_set}"'
     if healthy(at.rollout, at.status):
         return _Claim(True, Reason.NEW_AVAILABLE, f"{named} has successfully progressed.")
@@ -221,20 +221,20 @@ def _under_way(at: Moment, before: RolloutStatus, *, lost: bool) -> _Claim | Non
     return None
 
 
-def _pause(at: Moment, was_paused: bool) -> _Claim | None:
+def _pause(at: ConditionInputs, was_paused: bool) -> _Claim | None:
     """Nothing before the first pause, and nothing new after an abort, which drops every pause."""
     if at.status.abort or _paused(at) == was_paused:
         return None
     return _Claim(_paused(at), Reason.PAUSED, "Rollout is paused")
 
 
-def _availability(at: Moment) -> _Claim:
+def _availability(at: ConditionInputs) -> _Claim:
     if at.status.available_replicas >= at.rollout.spec.wanted_replicas():
         return _Claim(True, Reason.AVAILABLE, "Rollout has minimum availability")
     return _Claim(False, Reason.AVAILABLE, _UNAVAILABLE)
 
 
-def _replica_failure(at: Moment, found: Condition | None) -> _Claim | None:
+def _replica_failure(at: ConditionInputs, found: Condition | None) -> _Claim | None:
     if not at.without_pods:
         return None
     reason, _, message = at.without_pods.partition(": ")
@@ -245,7 +245,7 @@ def _completed(status: RolloutStatus) -> bool:
     return bool(status.stable_rs) and status.fully_promoted
 
 
-def _paused(at: Moment) -> bool:
+def _paused(at: ConditionInputs) -> bool:
     return bool(at.status.pause_conditions) or at.rollout.spec.paused
 
 

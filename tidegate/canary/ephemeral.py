@@ -13,7 +13,7 @@ NOTHING = PodTemplateMetadata()
 
 
 def role_metadata(hash_: str, at: CanaryState) -> PodTemplateMetadata:
-    """What the version of a hash wears in its role: nothing once it is neither the canary nor stable.
+    """Metadata of the version of a hash in its role: nothing once it is neither the canary nor stable.
 
     The first version is stable from its beginning. An aborted one remains the canary.
     """

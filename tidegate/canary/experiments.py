@@ -39,7 +39,7 @@ class WantedSet:
 class ExperimentSet:
     """One ReplicaSet of an experiment as it was read: pods desired, created and available; its Service, empty if none.
 
-    `scale_down_at` is when it may go, None while nobody said so.
+    `scale_down_at` is when it may go, None while that is not decided.
     """
 
     name: str
@@ -100,7 +100,7 @@ ExperimentMove = Raise | Resize | Expose | KeepUntil | Withdraw | Remove
 
 
 def wanted_sets(step: ExperimentStep, prefix: str) -> tuple[WantedSet, ...]:
-    """What an experiment asks for, `prefix` being its name: `<rollout>-<hash>-<revision>-<step>`.
+    """ReplicaSets that an experiment asks for, `prefix` being its name: `<rollout>-<hash>-<revision>-<step>`.
 
     A template with a weight has a Service, also without asking for one.
     """
@@ -124,7 +124,7 @@ def next_step(
 ) -> ExperimentMove | None:
     """The next thing to do, None when there is nothing but to wait.
 
-    `shares` are what the routes say: percent by Service. Whatever stands and is not wanted goes, whoever left it.
+    `shares` are what the routes say: percent by Service. A ReplicaSet that is not wanted goes, whatever left it.
     """
     return next(_steps(wanted, standing, shares, now), None)
 
@@ -133,10 +133,10 @@ def shares_to_route(
     wanted: Iterable[WantedSet], standing: Iterable[ExperimentSet], shares: Mapping[str, int]
 ) -> dict[str, int]:
     """Percent by Service that the routes are to give: when all pods are available, and then while any is (law 1)."""
-    stands = {each.name: each for each in standing}
+    existing = {each.name: each for each in standing}
     found: dict[str, int] = {}
     for each in wanted:
-        one = stands.get(each.name)
+        one = existing.get(each.name)
         if one is None or not each.weight or one.service != each.service:
             continue
         enough = 1 if shares.get(each.service) else max(1, each.replicas)
@@ -146,7 +146,7 @@ def shares_to_route(
 
 
 def is_complete(wanted: WantedSet, one: ExperimentSet | None, shares: Mapping[str, int]) -> bool:
-    """Whether a template stands as it was asked for: pods, Service and share of the traffic."""
+    """True when a template stands as it was asked for: pods, Service and share of the traffic."""
     if one is None or one.scale_down_at is not None or one.service != wanted.service:
         return False
     return one.desired == wanted.replicas <= one.available and shares.get(wanted.service, 0) == wanted.weight
@@ -160,9 +160,9 @@ def requeue_at(standing: Iterable[ExperimentSet]) -> datetime | None:
 def _steps(
     wanted: Sequence[WantedSet], standing: Sequence[ExperimentSet], shares: Mapping[str, int], now: datetime
 ) -> Iterator[ExperimentMove]:
-    stands = {each.name: each for each in standing}
+    existing = {each.name: each for each in standing}
     for each in wanted:
-        yield from _up(each, stands.get(each.name))
+        yield from _up(each, existing.get(each.name))
     names = {each.name for each in wanted}
     for one in standing:
         if one.name not in names and not shares.get(one.service):

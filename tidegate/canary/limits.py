@@ -30,7 +30,7 @@ def rolling_limits(strategy: Canary, replicas: int) -> RollingLimits:
 
 
 def enough_available(available: int, wanted: int, threshold: ReplicaProgressThreshold | None) -> bool:
-    """Whether a set of `wanted` pods may be relied on: all are available, or as many as replicaProgressThreshold asks.
+    """True when `wanted` pods may be relied on: all are available, or as many as replicaProgressThreshold says.
 
     A threshold of more pods than are wanted asks for all of them. Source: argo-rollouts, replicaProgressThreshold.
     """

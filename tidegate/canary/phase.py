@@ -17,7 +17,7 @@ OLD_PODS: Final = "old replicas are pending termination"
 
 
 class RolloutPhase(StrEnum):
-    """What a Rollout comes to."""
+    """Phase of a Rollout, as Argo's clients show it."""
 
     HEALTHY = "Healthy"
     PROGRESSING = "Progressing"

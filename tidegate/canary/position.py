@@ -26,7 +26,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class CanarySize:
-    """What sizes the canary: a number of pods where a setCanaryScale gives one, else a weight."""
+    """Size of the canary: a number of pods where a setCanaryScale gives one, else a weight."""
 
     weight: int
     pods: int | None = None
@@ -54,12 +54,12 @@ class CanaryState:
 
     @property
     def routed(self) -> bool:
-        """Whether a router splits the traffic; without one the numbers of pods do."""
+        """True when a router splits the traffic; without one the numbers of pods do."""
         return self.strategy.traffic_routing is not None
 
     @property
     def dynamic(self) -> bool:
-        """Whether stable gives up the pods whose traffic went to the canary."""
+        """True when stable gives up the pods whose traffic went to the canary."""
         return self.routed and self.strategy.dynamic_stable_scale
 
     @property
@@ -69,12 +69,12 @@ class CanaryState:
 
     @property
     def fully_promoted(self) -> bool:
-        """Whether this version is the stable one."""
+        """True when this version is the stable one."""
         return self.desired_hash == self.stable_hash
 
     @property
     def takes_steps(self) -> bool:
-        """Whether the steps count: not for the first version, a promoted one, or one promoted past its steps."""
+        """True when the steps count: not for the first version, a promoted one, or one promoted past its steps."""
         return bool(self.stable_hash) and not self.fully_promoted and not self.promoted_in_full
 
     @property
@@ -88,7 +88,7 @@ class CanaryState:
         return pods_for_weight(weight, self.replicas, self.maximum)
 
     def enough(self, available: int, wanted: int) -> bool:
-        """Whether `wanted` pods or more are available, or as many of them as replicaProgressThreshold asks."""
+        """True when `wanted` pods or more are available, or as many of them as replicaProgressThreshold asks."""
         return available >= wanted or enough_available(available, wanted, self.strategy.replica_progress_threshold)
 
     def set_weight(self) -> int:
@@ -117,7 +117,7 @@ class CanaryState:
         return last
 
     def canary_size(self, sets: ReplicaSets) -> CanarySize:
-        """What sizes the canary now.
+        """Size of the canary now.
 
         In the order of Argo: all of the weight where the steps do not count, setCanaryScale, the next rung of an abort
         with dynamicStableScale, setWeight.
@@ -152,7 +152,7 @@ class CanaryState:
         return step_weight if self.weights is None else min(step_weight, self.weights.canary)
 
     def _standing_in(self, sets: ReplicaSets) -> int:
-        """Pods with which the canary serves; those that only minPodsPerReplicaSet keeps would hold a rung for ever."""
+        """Pods with which the canary serves; those only for minPodsPerReplicaSet would hold a step without end."""
         pods = sets.canary.available if sets.canary else 0
         if self.weights is not None and pods <= self.least_pods():
             return min(pods, self.pods_for(self.weights.canary))

@@ -116,7 +116,7 @@ Action = (
 
 @dataclass(frozen=True)
 class Rules:
-    """What a Rollout says about passes beside its strategy.
+    """Rules of a Rollout for passes, beside its strategy.
 
     `stable` and `canary` are the names of what selects the pods of each side: Services, and subsets. `history` is how
     many old ReplicaSets are kept; `ramp` lets a canary grow by no more than maxSurge at a time.
@@ -137,7 +137,7 @@ def next_action(at: CanaryState, cluster_state: ClusterState, rules: Rules, now:
 
 
 def converged(at: CanaryState, cluster_state: ClusterState, rules: Rules, now: datetime) -> bool:
-    """Whether pods, Services and weights are as the position asks for."""
+    """True when pods, Services and weights are as the position asks for."""
     at = _seen(at, cluster_state)
     sets = roles(at, cluster_state, now)
     if not cluster_state.counted or next_action(at, cluster_state, rules, now) is not None:
@@ -157,7 +157,7 @@ def converged(at: CanaryState, cluster_state: ClusterState, rules: Rules, now: d
 
 
 def _may_stand_alone(at: CanaryState, cluster_state: ClusterState, rules: Rules) -> bool:
-    """Whether the version has the pods to carry everything: all, or as many as replicaProgressThreshold asks.
+    """True when the version has the pods to carry everything: all, or as many as replicaProgressThreshold asks.
 
     Those of a first version are not enough before they are all there and its Services lead to them.
     """
@@ -186,7 +186,7 @@ def roles(at: CanaryState, cluster_state: ClusterState, now: datetime) -> Replic
 
 
 def _stays(one: ReplicaSetState, at: CanaryState, cluster_state: ClusterState, now: datetime) -> bool:
-    """Whether an older version keeps its pods: something leads to them, or the delay before they go has not passed."""
+    """True when an older version keeps its pods: something leads to them, or the delay before they go is not over."""
     if cluster_state.selected(one.hash):
         return True
     if _is_beyond_limit(one, at, cluster_state):
@@ -195,7 +195,7 @@ def _stays(one: ReplicaSetState, at: CanaryState, cluster_state: ClusterState, n
 
 
 def _is_beyond_limit(one: ReplicaSetState, at: CanaryState, cluster_state: ClusterState) -> bool:
-    """Whether newer versions take all the places for those that wait for their end (scaleDownDelayRevisionLimit)."""
+    """True when newer versions take all the places for those that wait for their end (scaleDownDelayRevisionLimit)."""
     limit = at.strategy.scale_down_delay_revision_limit
     if limit is None:
         return False
@@ -248,7 +248,7 @@ def _actions(at: CanaryState, cluster_state: ClusterState, rules: Rules, now: da
 def _rest(
     at: CanaryState, cluster_state: ClusterState, rules: Rules, sets: ReplicaSets, now: datetime
 ) -> Iterator[Action]:
-    """What follows the traffic, and the pods."""
+    """Actions that follow the traffic, and the pods."""
     canary = cluster_state.of(at.desired_hash)
     if (
         canary is not None
@@ -270,7 +270,7 @@ def _rest(
 
 
 def _metadata(at: CanaryState, cluster_state: ClusterState) -> Iterator[Action]:
-    """What pods wear in their role: before they are there, where they are new."""
+    """Actions that set the metadata of pods in their role: before they are there, where they are new."""
     for each in cluster_state.sets:
         wanted = role_metadata(each.hash, at)
         if each.ephemeral != wanted:
@@ -278,7 +278,7 @@ def _metadata(at: CanaryState, cluster_state: ClusterState) -> Iterator[Action]:
 
 
 def _selectors(at: CanaryState, cluster_state: ClusterState, rules: Rules) -> Iterator[Action]:
-    """What does not select the pods that it should, where these stand."""
+    """Actions on selectors that do not select the pods that they should, where these exist."""
     stable = at.stable_hash or at.desired_hash
     weights, back = at.weights or Weights(0, 0), at.aborted and bool(at.stable_hash)
     sides = [(rules.stable, stable, weights.stable)]
@@ -297,9 +297,9 @@ def _selectors(at: CanaryState, cluster_state: ClusterState, rules: Rules) -> It
 
 
 def _may_select(name: str, hash_: str, share: int, takes: int, at: CanaryState, cluster_state: ClusterState) -> bool:
-    """Whether a selector through which `share` of the traffic comes is to be switched now.
+    """True when a selector through which `share` of the traffic comes is to be switched now.
 
-    One that selected no hash so far serves pods that nobody here knows: only a complete version takes it over. Later
+    One that selected no hash so far serves pods that are not known here: only a complete version takes it over. Later
     the pods that the traffic `takes`, with what the version gets by the other side, are enough, one at least. What
     leads to the version that was promoted before is right in any case; only a dynamic stable has to have all of its
     pods back.
@@ -331,7 +331,7 @@ def _traffic(at: CanaryState, cluster_state: ClusterState, rules: Rules, sets: R
 
 
 def _shares_differ(at: CanaryState, cluster_state: ClusterState) -> bool:
-    """Whether an experiment's Service gets another share than it is to have; where none is known it gets none."""
+    """True when an experiment's Service gets another share than it is to have; where none is known it gets none."""
     services = {*at.experiments, *cluster_state.experiments}
     return any(at.experiments.get(each, 0) != cluster_state.experiments.get(each, 0) for each in services)
 

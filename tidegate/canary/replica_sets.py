@@ -54,12 +54,12 @@ class ReplicaSetState(_Observed):
 
     @property
     def promoted(self) -> bool:
-        """Whether its version was ever promoted."""
+        """True when its version was ever promoted."""
         return self.promoted_at is not None
 
     @property
     def complete(self) -> bool:
-        """Whether it has pods, and all of them are available."""
+        """True when it has pods, and all of them are available."""
         return 0 < self.desired <= self.available
 
     @property
@@ -87,7 +87,7 @@ class ReplicaSets:
         return self.stable
 
     def keeps(self, one: ReplicaSetState) -> bool:
-        """Whether the pods of a ReplicaSet may not go yet."""
+        """True when the pods of a ReplicaSet may not go yet."""
         return one.name in self.kept
 
     def __iter__(self) -> Iterator[ReplicaSetState]:

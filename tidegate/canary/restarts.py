@@ -25,12 +25,12 @@ class OldPod:
 
 def restart_due(rollout: Mapping[str, Any]) -> datetime | None:
     """`spec.restartAt` while `status.restartedAt` says of no restart as late as that; None where it is no time."""
-    wanted = moment(_mapping(rollout.get("spec")).get("restartAt"))
-    done = moment(_mapping(rollout.get("status")).get("restartedAt"))
+    wanted = parse_timestamp(_mapping(rollout.get("spec")).get("restartAt"))
+    done = parse_timestamp(_mapping(rollout.get("status")).get("restartedAt"))
     return wanted if wanted is not None and (done is None or done < wanted) else None
 
 
-def moment(value: Any) -> datetime | None:
+def parse_timestamp(value: Any) -> datetime | None:
     """A time as an object holds it (RFC 3339), None for anything else."""
     try:
         read = datetime.fromisoformat(value) if isinstance(value, str) else None

@@ -8,7 +8,7 @@ from tidegate.canary.replica_sets import ReplicaSetState
 
 
 def within_window(sets: Sequence[ReplicaSetState], desired: str, stable: str, revisions: int) -> bool:
-    """Whether going from `stable` to `desired` skips the steps: fewer than `revisions` versions lie between the two.
+    """True when going from `stable` to `desired` skips the steps: fewer than `revisions` versions lie between the two.
 
     Source: argo-rollouts, rollbackWindow. Beyond it, a version that was never promoted takes its steps: nothing says
     that it was ever good (law 4).

@@ -90,6 +90,6 @@ def _carried_by_stable(at: CanaryState, sets: ReplicaSets, weight: int) -> bool:
 
 
 def _answers(at: CanaryState, sets: ReplicaSets) -> bool:
-    """Whether the version that the canary's share goes to has an available pod."""
+    """True when the version that the canary's share goes to has an available pod."""
     hash_ = at.weights.canary_hash if at.weights is not None and at.weights.canary_hash else at.desired_hash
     return any(each.hash == hash_ and each.available for each in sets)

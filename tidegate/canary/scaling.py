@@ -49,7 +49,7 @@ def next_sizes(at: CanaryState, sets: ReplicaSets, *, ramp: bool = False) -> Siz
 
 
 def at_desired(at: CanaryState, sets: ReplicaSets) -> bool:
-    """Whether the pods of the step under way stand: this ends a setCanaryScale, and lets the weight of a setWeight out.
+    """True when the pods of the step under way stand: this ends a setCanaryScale, and lets a setWeight take effect.
 
     The canary has exactly the pods of the goal and they are available (or as many as replicaProgressThreshold asks);
     stable has all of its pods created, available or not; without a router no other version has an available pod. With
@@ -77,7 +77,7 @@ def abort_delay(strategy: Canary) -> timedelta:
 
 
 def abort_delay_may_start(at: CanaryState, sets: ReplicaSets) -> bool:
-    """Whether an aborted canary is not needed any more: it gets no traffic, and stable is fully available."""
+    """True when an aborted canary is not needed any more: it gets no traffic, and stable is fully available."""
     if not at.aborted or sets.stable is None or (at.weights is not None and at.weights.canary > 0):
         return False
     return sets.stable.available >= at.replicas
@@ -114,7 +114,7 @@ def _stable_pods(at: CanaryState, sets: ReplicaSets) -> int:
 
 
 def _holds_its_share(at: CanaryState, sets: ReplicaSets) -> bool:
-    """Whether no traffic has to come back to stable before it can go where the steps send it.
+    """True when no traffic has to come back to stable before it can go where the steps send it.
 
     It has to from a version that was superseded, and from a canary without an available pod: no weight goes down before
     stable has the pods for all of it.

@@ -11,7 +11,7 @@ from tidegate.manifests.rollout import Rollout
 
 
 class ConditionStatus(StrEnum):
-    """Whether a condition holds."""
+    """Status of a condition: it holds, it does not, or this is unknown."""
 
     TRUE = "True"
     FALSE = "False"
@@ -59,5 +59,5 @@ class RolloutStatus(OpenModel):
 
     @property
     def fully_promoted(self) -> bool:
-        """Whether the version of the template is the stable one."""
+        """True when the version of the template is the stable one."""
         return self.stable_rs == self.current_pod_hash

@@ -1,4 +1,4 @@
-"""A pod template as somebody wrote it, from how an API server stored it: without the defaults that it filled in. Pure.
+"""Pod template as it was written, from how an API server stored it: without the defaults that it filled in. Pure.
 
 Source: kubernetes, pkg/apis/core/v1/defaults.go. A Rollout's template is stored as it was written, that of a ReplicaSet
 with defaults, and the hash of a version is that of the former.
@@ -56,7 +56,7 @@ def _without_defaults(stored: Any, written: Any) -> Any:
 
 
 def _counterpart(each: Any, index: int, written: Any) -> Any:
-    """What stands in the place of an item: that of the same name, or position where items have none."""
+    """Counterpart of an item: that of the same name, or position where items have none."""
     others = written if isinstance(written, list) else []
     if isinstance(each, Mapping) and "name" in each:
         return next((other for other in others if isinstance(other, Mapping) and other.get("name") == each["name"]), {})

@@ -1,4 +1,4 @@
-"""What makes a version of a Rollout: its pod template and its steps. All else can change while it is on its way."""
+"""Identity of a version of a Rollout: its pod template and its steps. All else can change while it is on its way."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def version_of(rollout: Mapping[str, Any]) -> Version:
 
 
 def is_current(rollout: Mapping[str, Any]) -> bool:
-    """Whether `.status.currentPodHash` is of the template that the spec has now, whichever controller wrote it.
+    """True when `.status.currentPodHash` is of the template that the spec has now, whichever controller wrote it.
 
     One that has observed the generation knew the template, under whatever hash. A template that a Deployment lends
     changes without the generation; there, as after an edit that was not observed, the hash itself has to tell.

@@ -18,7 +18,7 @@ from tidegate.contract.writes import Target
 class Meanwhile(Payload):
     """`.status.message` for the object that requested a version, while the cluster cannot be read."""
 
-    asked: RolloutObject
+    requested: RolloutObject
     message: str
 
 
@@ -31,7 +31,7 @@ class ObserveRequest(Payload):
     # Rejections that a release knows: they are retried, only another one is returned. None: each one is returned.
     failing: tuple[str, ...] | None = None
     # For kubectl, until the read succeeds.
-    tell: PublishEvents | None = None
+    publish: PublishEvents | None = None
     meanwhile: Meanwhile | None = None
 
 

@@ -15,7 +15,7 @@ from activities.transport.http import HttpResponse
 from activities.transport.outgoing import Outgoing
 from tidegate.manifests.providers.datadog import KEY, SecretRef
 
-Ask = Callable[[DatadogClient], Awaitable[HttpResponse]]
+DatadogCall = Callable[[DatadogClient], Awaitable[HttpResponse]]
 
 
 @dataclass(frozen=True)
@@ -26,22 +26,22 @@ class DatadogAccess:
     finder: CredentialsFinder
     clock: Callable[[], float]
 
-    async def send(self, ask: Ask, ref: SecretRef | None, namespace: str, timeout: timedelta) -> HttpResponse:
-        """Ask once; when the keys are refused and the store holds others by now (a rotation), once more with those.
+    async def send(self, call: DatadogCall, ref: SecretRef | None, namespace: str, timeout: timedelta) -> HttpResponse:
+        """Call; when the keys are refused and the store holds others by now (a rotation), once more with those.
 
         Raises CredentialsError, RateLimitedError and TransportError.
         """
         credentials = await self.finder.find(ref, namespace)
-        answer = await self._send(ask, credentials, timeout)
+        answer = await self._send(call, credentials, timeout)
         if answer.status in (401, 403):
             renewed = await self.finder.find(ref, namespace, fresh=True)
             if renewed != credentials:
-                answer = await self._send(ask, renewed, timeout)
+                answer = await self._send(call, renewed, timeout)
         if answer.status == 429:
             raise RateLimitedError(retry_delay(answer.headers, datetime.fromtimestamp(self.clock(), UTC)))
         return answer
 
-    async def _send(self, ask: Ask, credentials: Credentials, timeout: timedelta) -> HttpResponse:
-        answer = await counted(KEY, ask(DatadogClient(self.http, credentials, timeout)))
+    async def _send(self, call: DatadogCall, credentials: Credentials, timeout: timedelta) -> HttpResponse:
+        answer = await counted(KEY, call(DatadogClient(self.http, credentials, timeout)))
         note_budget(KEY, answer.headers)
         return answer

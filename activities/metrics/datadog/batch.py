@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from activities.metrics.datadog.access import Ask
+from activities.metrics.datadog.access import DatadogCall
 from activities.metrics.datadog.request import DatadogQuery, Window, scalar_request
 from activities.metrics.datadog.response import check_status, read_first, read_formula, read_series, read_table
 from activities.metrics.provider import Failed, Outcome, ResponseError
@@ -16,7 +16,7 @@ from tidegate.manifests.providers.datadog import SecretRef
 # Answers that condemn a whole request for what a single query of it may have done.
 _PERHAPS_ONE_CULPRIT = (200, 400, 422)
 
-Send = Callable[[Ask], Awaitable[HttpResponse]]
+Send = Callable[[DatadogCall], Awaitable[HttpResponse]]
 
 
 @dataclass(frozen=True)

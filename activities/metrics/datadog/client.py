@@ -72,7 +72,7 @@ class _Client(AsyncApiClient):
 
 
 class _Session:
-    """What the client expects of a session: one method."""
+    """Session of the client: one method."""
 
     def __init__(self, http: httpx.AsyncClient, keys: tuple[str, str]) -> None:
         self._http = http

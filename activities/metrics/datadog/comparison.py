@@ -20,7 +20,7 @@ from activities.metrics.comparison import (
     HourCounts,
     latency_thresholds,
 )
-from activities.metrics.datadog.access import Ask, DatadogAccess
+from activities.metrics.datadog.access import DatadogAccess, DatadogCall
 from activities.metrics.datadog.count_answers import (
     Points,
     groups_of,
@@ -118,52 +118,52 @@ class DatadogComparison:
         """Readings of a minute. Raises ApplicationError as `ComparisonRunner.readings` does."""
         return await self._comparing.readings(request, self)
 
-    async def hour(self, asked: CountQuery, start: int, end: int) -> HourCounts:
+    async def hour(self, query: CountQuery, start: int, end: int) -> HourCounts:
         """Stable in the hour before, as `CountSource` says. Raises ConfigError where it cannot be found by its tag."""
-        _check_versions(asked)
-        events = [event for event in asked.wanted.events if event.name in LATENCY_EVENTS]
-        thresholds = await self._thresholds(asked, start, end) if events else {}
-        asked = asked.with_thresholds(thresholds)
-        stable = normal_tag(asked.versions[1])
-        queries = count_queries(asked, _tag(asked))
-        points = await self._points(asked, queries, start, end)
+        _check_versions(query)
+        events = [event for event in query.wanted.events if event.name in LATENCY_EVENTS]
+        thresholds = await self._thresholds(query, start, end) if events else {}
+        query = query.with_thresholds(thresholds)
+        stable = normal_tag(query.versions[1])
+        queries = count_queries(query, _tag(query))
+        points = await self._points(query, queries, start, end)
         rows = read_hour(queries, points, stable)
         if not any(counts is not None for row in rows for counts in row.counts):
-            raise ConfigError(f"stable has no requests by the tag {_tag(asked)}:{stable} in the hour before")
+            raise ConfigError(f"stable has no requests by the tag {_tag(query)}:{stable} in the hour before")
         try:
-            groups = await self.groups(asked, start, end)
+            groups = await self.groups(query, start, end)
             return HourCounts(thresholds, rows, groups, queries=len(queries.texts))
         except (ResponseError, TransportError) as error:  # such as an answer that is too large for so many hosts
             note = f"dispersion is taken from all of stable's pods together, as its hosts are not known: {error}"
             return HourCounts(thresholds, rows, notes=(note,), queries=len(queries.texts))
 
-    async def counts(self, asked: CountQuery, start: int, end: int) -> Counted:
+    async def counts(self, query: CountQuery, start: int, end: int) -> Counted:
         """Both versions, as `CountSource` says."""
-        _check_versions(asked)
-        queries = count_queries(asked, _tag(asked))
-        return read_rows(asked, queries, await self._points(asked, queries, start, end))
+        _check_versions(query)
+        queries = count_queries(query, _tag(query))
+        return read_rows(query, queries, await self._points(query, queries, start, end))
 
-    async def groups(self, asked: CountQuery, start: int, end: int) -> dict[str, list[HourRow]]:
+    async def groups(self, query: CountQuery, start: int, end: int) -> dict[str, list[HourRow]]:
         """Stable's errors by host, as `PastSource` says.
 
         The latency distribution knows no hosts, so its events have no counts there.
         """
-        errors = asked.of_events(tuple(event for event in asked.wanted.events if event.name == ERRORS))
+        errors = query.of_events(tuple(event for event in query.wanted.events if event.name == ERRORS))
         if not errors.wanted.events:
             return {}
-        queries = count_queries(errors, HOST_TAG, f"{_tag(asked)}:{normal_tag(asked.versions[1])}")
+        queries = count_queries(errors, HOST_TAG, f"{_tag(query)}:{normal_tag(query.versions[1])}")
         points = await self._points(errors, queries, start, end)
-        at = [event.name for event in asked.wanted.events].index(ERRORS)
+        at = [event.name for event in query.wanted.events].index(ERRORS)
         return {
-            host: [_placed(row, at, len(asked.wanted.events)) for row in read_hour(queries, points, host)]
+            host: [_placed(row, at, len(query.wanted.events)) for row in read_hour(queries, points, host)]
             for host in groups_of(points)
             if host
         }
 
-    async def versions(self, asked: CountQuery, start: int, end: int) -> dict[int, dict[str, float]]:
+    async def versions(self, query: CountQuery, start: int, end: int) -> dict[int, dict[str, float]]:
         """Requests by hour and version, as `CountSource` says."""
-        texts = {HITS: hits_query(asked, _tag(asked), PAST_BUCKET)}
-        answer = await self._ask(asked, texts, lambda some: timeseries_body(some, start, end, PAST_BUCKET))
+        texts = {HITS: hits_query(query, _tag(query), PAST_BUCKET)}
+        answer = await self._query(query, texts, lambda some: timeseries_body(some, start, end, PAST_BUCKET))
         found: dict[int, dict[str, float]] = {}
         for version, values in read_points(answer.body, [HITS], PAST_BUCKET)[HITS].items():
             for at, requests in values.items():
@@ -171,56 +171,56 @@ class DatadogComparison:
                     found.setdefault(at, {})[version] = requests
         return found
 
-    async def _thresholds(self, asked: CountQuery, start: int, end: int) -> dict[str, float]:
-        texts = percentile_queries(asked)
-        answer = await self._ask(asked, texts, lambda some: percentile_body(some, start, end), scalar=True)
+    async def _thresholds(self, query: CountQuery, start: int, end: int) -> dict[str, float]:
+        texts = percentile_queries(query)
+        answer = await self._query(query, texts, lambda some: percentile_body(some, start, end), scalar=True)
         found = read_percentiles(read_table(answer.body), list(texts))
         if len(found) < len(PERCENTILES):
-            version = f"{_tag(asked)}:{normal_tag(asked.versions[1])}"
+            version = f"{_tag(query)}:{normal_tag(query.versions[1])}"
             raise ConfigError(
                 f"latencies cannot be compared by the tag {version}: {texts['p99']} has no value in the hour before; "
                 "name events without latencies, or a tag that the latency distribution has"
             )
         return latency_thresholds(found["p90"], found["p99"])
 
-    async def _points(self, asked: CountQuery, queries: CountQueries, start: int, end: int) -> Points:
-        bucket = asked.wanted.bucket
-        answer = await self._ask(asked, queries.texts, lambda some: timeseries_body(some, start, end, bucket))
+    async def _points(self, query: CountQuery, queries: CountQueries, start: int, end: int) -> Points:
+        bucket = query.wanted.bucket
+        answer = await self._query(query, queries.texts, lambda some: timeseries_body(some, start, end, bucket))
         return read_points(answer.body, list(queries.texts), bucket)
 
-    async def _ask(
+    async def _query(
         self,
-        asked: CountQuery,
+        query: CountQuery,
         texts: Mapping[str, str],
         body: Callable[[Mapping[str, str]], dict[str, JsonValue]],
         *,
         scalar: bool = False,
     ) -> HttpResponse:
         """Ask for all queries at once. Raises ResponseError that names the query at fault where one of them is."""
-        answer = await self._send(asked, body(texts), scalar=scalar)
+        answer = await self._send(query, body(texts), scalar=scalar)
         if answer.status in _PERHAPS_ONE_QUERY:
             refused = [
-                name for name, text in texts.items() if await self._is_refused(asked, body({name: text}), scalar)
+                name for name, text in texts.items() if await self._is_refused(query, body({name: text}), scalar)
             ]
             named = "; ".join(f"{name}: {texts[name]}" for name in refused or texts)
             raise ConfigError(f"Datadog refuses ({answer.status}) {named}: {answer.quoted}")
         check_status(answer)
         return answer
 
-    async def _is_refused(self, asked: CountQuery, body: dict[str, JsonValue], scalar: bool) -> bool:
-        return (await self._send(asked, body, scalar=scalar)).status in _PERHAPS_ONE_QUERY
+    async def _is_refused(self, query: CountQuery, body: dict[str, JsonValue], scalar: bool) -> bool:
+        return (await self._send(query, body, scalar=scalar)).status in _PERHAPS_ONE_QUERY
 
-    async def _send(self, asked: CountQuery, body: dict[str, JsonValue], *, scalar: bool) -> HttpResponse:
-        ask: Ask = (lambda client: client.scalar(body)) if scalar else (lambda client: client.timeseries(body))
-        ref = asked.settings.datadog.secret_ref if asked.settings.datadog else None
+    async def _send(self, query: CountQuery, body: dict[str, JsonValue], *, scalar: bool) -> HttpResponse:
+        call: DatadogCall = (lambda client: client.scalar(body)) if scalar else (lambda client: client.timeseries(body))
+        ref = query.settings.datadog.secret_ref if query.settings.datadog else None
         try:
-            return await self._access.send(ask, ref, asked.namespace, TIMEOUT)
+            return await self._access.send(call, ref, query.namespace, TIMEOUT)
         except CredentialsError as error:
             raise ResponseError(str(error)) from error
 
 
-def _tag(asked: CountQuery) -> str:
-    return asked.settings.datadog.version_tag.strip() if asked.settings.datadog else ""
+def _tag(query: CountQuery) -> str:
+    return query.settings.datadog.version_tag.strip() if query.settings.datadog else ""
 
 
 def _placed(row: HourRow, at: int, events: int) -> HourRow:
@@ -229,11 +229,11 @@ def _placed(row: HourRow, at: int, events: int) -> HourRow:
     return HourRow(start=row.start, counts=counts)
 
 
-def _check_versions(asked: CountQuery) -> None:
+def _check_versions(query: CountQuery) -> None:
     """Raise ConfigError for versions that Datadog cannot tell apart."""
-    canary, stable = map(normal_tag, asked.versions)
+    canary, stable = map(normal_tag, query.versions)
     if not canary or not stable:
         side = "canary" if not canary else "stable"
-        raise ConfigError(f"the pod template of {side} says no value for the tag {_tag(asked)}")
+        raise ConfigError(f"the pod template of {side} says no value for the tag {_tag(query)}")
     if canary == stable:
-        raise ConfigError(f"both versions have the same value {_tag(asked)}:{canary}: they cannot be told apart")
+        raise ConfigError(f"both versions have the same value {_tag(query)}:{canary}: they cannot be told apart")

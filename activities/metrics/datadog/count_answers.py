@@ -1,4 +1,4 @@
-"""What Datadog answered to counts: the points of each query by version and bucket.
+"""Answers of Datadog to counts: the points of each query by version and bucket.
 
 A point of errors or slow requests that is missing where there are requests is 0, a missing point of requests is
 unknown: a counter that never fired has no series.
@@ -76,9 +76,9 @@ def read_points(body: bytes, names: Sequence[str], bucket: int) -> dict[str, dic
     return points
 
 
-def read_rows(asked: CountQuery, queries: CountQueries, points: Points) -> Counted:
+def read_rows(query: CountQuery, queries: CountQueries, points: Points) -> Counted:
     """Rows of both versions, in the order of time; a bucket without any point has none."""
-    canary, stable = map(normal_tag, asked.versions)
+    canary, stable = map(normal_tag, query.versions)
     rows = [
         CountRow(
             start=start,
@@ -91,7 +91,7 @@ def read_rows(asked: CountQuery, queries: CountQueries, points: Points) -> Count
     ]
     totals = {tag: sum(values.values()) for tag, values in _requests(points, queries).items()}
     others = {tag: total for tag, total in totals.items() if tag not in (canary, stable) and total > 0}
-    tag = asked.settings.datadog.version_tag if asked.settings.datadog else ""
+    tag = query.settings.datadog.version_tag if query.settings.datadog else ""
     return Counted(rows, others_note(sum(totals.values()), others, tag))
 
 

@@ -48,19 +48,19 @@ def normal_tag(value: str) -> str:
     return _NOT_IN_TAGS.sub("_", value.lower())[:_LONGEST_VALUE]
 
 
-def count_queries(asked: CountQuery, by: str, *scope: str) -> CountQueries:
+def count_queries(query: CountQuery, by: str, *scope: str) -> CountQueries:
     """Queries for all events of a comparison, grouped by a tag, `scope` being more tags.
 
     Raises ConfigError for a latency event without a threshold.
     """
-    source = _source(asked)
+    source = _source(query)
     tags = ",".join((_scope(source), *scope))
-    ends = f"{{{tags}}} by {{{by}}}.as_count().rollup(sum, {asked.wanted.bucket})"
+    ends = f"{{{tags}}} by {{{by}}}.as_count().rollup(sum, {query.wanted.bucket})"
     metric = f"trace.{source.operation}"
-    described = {event.name: event for event in asked.settings.wanted_events()}
+    described = {event.name: event for event in query.settings.wanted_events()}
     texts: dict[str, str] = {}
     events = []
-    for index, event in enumerate(asked.wanted.events):
+    for index, event in enumerate(query.wanted.events):
         if event.name == ERRORS:
             found = {HITS: f"sum:{metric}.hits{ends}", FAILED: f"sum:{metric}.errors{ends}"}
             events.append(EventQueries(FAILED, HITS))
@@ -71,22 +71,22 @@ def count_queries(asked: CountQuery, by: str, *scope: str) -> CountQueries:
             found = {MEASURED: f"count:{metric}{ends}", event.name: slower}
             events.append(EventQueries(event.name, MEASURED))
         else:
-            found = _own(described[event.name], f"own{index}", asked.wanted.bucket)
+            found = _own(described[event.name], f"own{index}", query.wanted.bucket)
             events.append(EventQueries(f"own{index}_bad", f"own{index}_of"))
         texts |= found
     return CountQueries(texts, tuple(events))
 
 
-def hits_query(asked: CountQuery, by: str, bucket: int) -> str:
+def hits_query(query: CountQuery, by: str, bucket: int) -> str:
     """Query of all requests, grouped by a tag, in buckets of `bucket` seconds."""
-    source = _source(asked)
+    source = _source(query)
     return f"sum:trace.{source.operation}.hits{{{_scope(source)}}} by {{{by}}}.as_count().rollup(sum, {bucket})"
 
 
-def percentile_queries(asked: CountQuery) -> dict[str, str]:
+def percentile_queries(query: CountQuery) -> dict[str, str]:
     """Queries of stable's latency percentiles, by their name."""
-    source = _source(asked)
-    scope = f"{_scope(source)},{source.version_tag}:{normal_tag(asked.versions[1])}"
+    source = _source(query)
+    scope = f"{_scope(source)},{source.version_tag}:{normal_tag(query.versions[1])}"
     return {f"p{percent}": f"p{percent}:trace.{source.operation}{{{scope}}}" for percent in PERCENTILES}
 
 
@@ -118,8 +118,8 @@ def _body(
     return {"data": {"type": kind, "attributes": attributes}}
 
 
-def _source(asked: CountQuery) -> CompareDatadog:
-    source = asked.settings.datadog
+def _source(query: CountQuery) -> CompareDatadog:
+    source = query.settings.datadog
     if source is None:
         raise ConfigError("datadog is missing: this metric is counted elsewhere")
     return source

@@ -56,26 +56,26 @@ class DatadogProvider:
         """One reading of each metric. Raises ApplicationError of type `RateLimited`."""
         return await self._measuring.readings(request, self)
 
-    async def answer(self, asked: Sequence[MetricQuery]) -> list[Outcome]:
+    async def answer(self, requested: Sequence[MetricQuery]) -> list[Outcome]:
         """One outcome for each metric, as `Provider` says."""
-        prepared = [await self._prepare(index, each) for index, each in enumerate(asked)]
+        prepared = [await self._prepare(index, each) for index, each in enumerate(requested)]
         due = [each for each in prepared if isinstance(each, PendingQuery)]
-        measured = await self._measure(due, asked[0].namespace)
+        measured = await self._measure(due, requested[0].namespace)
         queries = {each.index: each.question.text for each in due}
         return [
             each if isinstance(each, Failed) else replace(measured[index], query=queries[index])
             for index, each in enumerate(prepared)
         ]
 
-    async def _prepare(self, index: int, asked: MetricQuery) -> PendingQuery | Failed:
+    async def _prepare(self, index: int, metric: MetricQuery) -> PendingQuery | Failed:
         try:
-            provider = asked.read(Provider, KEY)
+            provider = metric.read(Provider, KEY)
             # Argo looks for credentials before it looks at the queries, and so reports their absence first.
-            await self._finder.find(provider.secret_ref, asked.namespace)
+            await self._finder.find(provider.secret_ref, metric.namespace)
             question = read_query(provider)
         except (ConfigError, CredentialsError) as error:
             return Failed(str(error))
-        return PendingQuery(index, question, question.window(asked.at.timestamp()), provider.secret_ref)
+        return PendingQuery(index, question, question.window(metric.at.timestamp()), provider.secret_ref)
 
     async def _measure(self, due: Sequence[PendingQuery], namespace: str) -> dict[int, Outcome]:
         groups = batches(due)
@@ -93,6 +93,6 @@ class DatadogProvider:
         try:
             due = batch[0]
             send = self._access.send
-            return await measure_batch(batch, lambda ask: send(ask, due.secret_ref, namespace, due.question.timeout))
+            return await measure_batch(batch, lambda call: send(call, due.secret_ref, namespace, due.question.timeout))
         except CredentialsError as error:
             return [Failed(str(error))] * len(batch)

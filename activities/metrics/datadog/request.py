@@ -1,4 +1,4 @@
-"""What is asked of Datadog: a metric checked as Argo Rollouts checks it, its window, and requests for many at once."""
+"""Queries to Datadog: a metric checked as Argo Rollouts checks it, its window, and requests for many at once."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class ScalarRequest:
 
 
 def read_query(provider: Provider) -> DatadogQuery:
-    """What to ask for a metric. Raises ConfigError for a combination of fields that cannot be measured."""
+    """Query of a metric. Raises ConfigError for a combination of fields that cannot be measured."""
     for contradiction in provider.contradictions():
         raise ConfigError(contradiction.text)
     try:

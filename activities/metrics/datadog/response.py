@@ -1,4 +1,4 @@
-"""What Datadog answered: the value of a metric out of a v1 or v2 body, by the rules of Argo Rollouts."""
+"""Answers of Datadog: the value of a metric out of a v1 or v2 body, by the rules of Argo Rollouts."""
 
 from __future__ import annotations
 
@@ -159,17 +159,17 @@ def read_formula(
     Where a formula has no value, it is computed here from its queries, so that a counter that never fired, and so
     has no series, counts as 0 in a ratio whose denominator has data.
     """
-    asked = numbers[columns.value]
+    chosen = numbers[columns.value]
     if formula is None or not columns.queries:
-        return _value(table.groups, asked)
-    values = list(asked.values)
+        return _value(table.groups, chosen)
+    values = list(chosen.values)
     notes: list[str] = []
     values += [None] * (max(table.rows, 1) - len(values))
     for row, value in enumerate(values):
         operands = {name: _number(numbers[position], row) for name, position in columns.queries.items()}
         if value is None:
             values[row] = _computed(formula, operands, notes)
-    return _value(table.groups, NumberColumn(asked.name, values), tuple(dict.fromkeys(notes)))
+    return _value(table.groups, NumberColumn(chosen.name, values), tuple(dict.fromkeys(notes)))
 
 
 def plain_decimal(number: float) -> str:

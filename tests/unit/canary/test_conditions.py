@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.canary.conditions import REFUSALS, Moment, Reason, conditions, healthy, progressed, rejection
+from tidegate.canary.conditions import REFUSALS, ConditionInputs, Reason, conditions, healthy, progressed, rejection
 from tidegate.canary.status import Condition, RolloutStatus
 from tidegate.manifests.rollout import Rollout
 
@@ -50,7 +50,7 @@ class Life:
 
     def moment(self, fields: dict[str, Any], **facts: Any) -> dict[str, Condition]:
         self.now += timedelta(minutes=1)
-        at = Moment(rollout(self.stored, **self.spec), status(fields), "shop-C", revision=2, now=self.now)
+        at = ConditionInputs(rollout(self.stored, **self.spec), status(fields), "shop-C", revision=2, now=self.now)
         found = conditions(replace(at, **facts))
         self.stored = fields | {"conditions": [each.to_wire() for each in found]}
         return {each.type: each for each in found}

@@ -90,7 +90,7 @@ def log_factors(sample: Sample, edge: Edge, bets: Iterable[Bet], phi: float) -> 
     return found
 
 
-def begun(bets: Mixture) -> Wealth:
+def initial_wealth(bets: Mixture) -> Wealth:
     """Wealth 1, laid out by the prior."""
     return Wealth.model_construct(log=0.0, weights=bets.prior)
 

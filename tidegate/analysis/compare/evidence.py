@@ -1,4 +1,4 @@
-"""What a comparison has come to know, as it travels: wealth of bets, base rates, traffic, newest buckets."""
+"""Evidence of a comparison, as it travels: wealth of bets, base rates, traffic, newest buckets."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tidegate.analysis.compare.bets import Sample, begun, grow, log_factors
+from tidegate.analysis.compare.bets import Sample, grow, initial_wealth, log_factors
 from tidegate.analysis.compare.dispersion import by_groups, by_time
 from tidegate.analysis.compare.evidence import EventEvidence, Evidence
 from tidegate.analysis.compare.mixtures import (
@@ -39,7 +39,7 @@ def begin(
 ) -> Evidence:
     """Evidence before the first bucket: stable's rates and dispersion of the hour before."""
     events = tuple(_begun(at, hour, groups, wanted.bucket) for at in range(len(wanted.events)))
-    return Evidence(events=events, guard=begun(GUARD), lost=begun(LOST))
+    return Evidence(events=events, guard=initial_wealth(GUARD), lost=initial_wealth(LOST))
 
 
 def _begun(
@@ -56,9 +56,9 @@ def _begun(
         spread=dispersion.spread,
         slow=(recent_bad + FIRST_EVENTS, recent + FIRST_EVENTS / rate),
         fast=(rate, 1.0),
-        harm=begun(HARM),
-        promise=begun(PROOF),
-        here=begun(PROOF),
+        harm=initial_wealth(HARM),
+        promise=initial_wealth(PROOF),
+        here=initial_wealth(PROOF),
     )
 
 
@@ -110,7 +110,7 @@ def fold(wanted: Comparison, evidence: Evidence, row: CountRow, weight: Weight |
 
 
 def _complete(row: CountRow) -> bool:
-    """Whether all is known of a bucket that nothing can be concluded from: a version without any request."""
+    """True when all is known of a bucket that nothing can be concluded from: a version without any request."""
     return bool(row.counts) and all(
         one.canary is not None
         and one.stable is not None
@@ -122,7 +122,9 @@ def _complete(row: CountRow) -> bool:
 
 def _at_new_weight(evidence: Evidence, weight: Weight) -> Evidence:
     """Forget what was proven at the weight before, for that weight only."""
-    events = tuple(one.model_copy(update={"here": begun(PROOF), "here_counts": NO_COUNTS}) for one in evidence.events)
+    events = tuple(
+        one.model_copy(update={"here": initial_wealth(PROOF), "here_counts": NO_COUNTS}) for one in evidence.events
+    )
     changed = {"events": events, "here_since": weight.since, "here_seconds": 0.0, "seen": (0.0, 0.0)}
     return evidence.model_copy(update=changed)
 
@@ -197,7 +199,7 @@ def glance(wanted: Comparison, evidence: Evidence, row: CountRow) -> Evidence:
 
 
 def can_glance(wanted: Comparison, row: CountRow) -> bool:
-    """Whether there is a guard, and anything of both versions to look at."""
+    """True when there is a guard, and anything of both versions to look at."""
     counts = traffic_of(wanted, row)
     watched = wanted.guard is not None and wanted.events[traffic_event(wanted)].name == ERRORS
     return watched and bool(counts.canary and counts.stable)

@@ -122,7 +122,7 @@ def event_shares(wanted: Comparison) -> list[float]:
 
 
 def alarms_of(wanted: Comparison, evidence: Evidence) -> Alarms:
-    """What points to harm, in the order in which it is looked for."""
+    """Alarms that point to harm, in the order in which they are looked for."""
     parts = _event_alarms(wanted, evidence)
     largest = max(parts)
     events = largest + math.log(sum(math.exp(part - largest) for part in parts))
@@ -164,7 +164,7 @@ def _harm(wanted: Comparison, evidence: Evidence, point: DecisionPoint, alarms: 
 
 
 def _missing(wanted: Comparison, evidence: Evidence, point: DecisionPoint, alarms: Alarms) -> tuple[str, str] | None:
-    """What keeps the version from going on, None when nothing does."""
+    """Reason that keeps the version from going on, None when there is none."""
     weight = point.weight
     if weight is None or weight.share <= 0:
         return "data", "Not yet: the canary has no traffic of a known weight."
@@ -192,7 +192,7 @@ def _proofs(evidence: Evidence, *, last: bool) -> Sequence[float]:
 
 
 def _silent(evidence: Evidence, point: DecisionPoint) -> bool:
-    """Whether there was traffic for long, and no bucket that counts."""
+    """True when there was traffic for long, and no bucket that counts."""
     if point.weight is None or point.weight.share <= 0:
         return False
     newest = max(point.first_traffic, evidence.usable_until or 0)

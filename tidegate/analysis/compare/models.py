@@ -145,7 +145,7 @@ class Ruling(StrEnum):
 
 
 class EventNumbers(CompareModel):
-    """What one event has come to: counts of warm buckets, and ln E of harm, promise and of this weight's margin."""
+    """Totals of one event: counts of warm buckets, and ln E of harm, promise and of this weight's margin."""
 
     name: str
     canary: float

@@ -1,4 +1,4 @@
-"""What can be proven at a service's traffic, and when: the forecast before a rollout.
+"""Provable margins at a service's traffic, and when they are proven: the forecast before a rollout.
 
 A version exactly as good as stable is taken through the Rollout's weights at the average growth of the proof. Half of
 such versions arrive sooner.

@@ -1,4 +1,4 @@
-"""What a judgement says to people: one sentence, made of the counts that it stands on."""
+"""Text of a judgement for people: one sentence, made of the counts that it stands on."""
 
 from __future__ import annotations
 

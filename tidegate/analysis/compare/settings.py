@@ -28,38 +28,38 @@ class ComparisonSettingsError(ValueError):
     """Settings that nothing can be compared with; the text names the field."""
 
 
-def comparison_of(asked: Compare, *, plus: Mapping[str, float] | None = None, metrics: int = 1) -> Comparison:
+def comparison_of(settings: Compare, *, plus: Mapping[str, float] | None = None, metrics: int = 1) -> Comparison:
     """The comparison that a metric asks for.
 
     `plus` are the margins by event that were chosen for `plus: auto`, `metrics` is how many comparisons the release
     has, which share what it may abort falsely. Raises ComparisonSettingsError.
     """
-    check(asked)
-    guard = asked.wanted_guard()
+    check(settings)
+    guard = settings.wanted_guard()
     return Comparison(
-        events=tuple(_event(event, plus or {}) for event in asked.wanted_events()),
-        false_promotion=fraction(asked.false_promotion),
-        false_abort=fraction(asked.false_abort) / metrics,
-        bucket=round(seconds(asked.bucket)),
-        warm_up=SHORTEST if asked.warm_up == AUTO else seconds(asked.warm_up),
-        settle=seconds(asked.settle),
-        min_bake=seconds(asked.min_bake),
-        max_wait=seconds(asked.max_wait),
+        events=tuple(_event(event, plus or {}) for event in settings.wanted_events()),
+        false_promotion=fraction(settings.false_promotion),
+        false_abort=fraction(settings.false_abort) / metrics,
+        bucket=round(seconds(settings.bucket)),
+        warm_up=SHORTEST if settings.warm_up == AUTO else seconds(settings.warm_up),
+        settle=seconds(settings.settle),
+        min_bake=seconds(settings.min_bake),
+        max_wait=seconds(settings.max_wait),
         guard=None if guard is None else _margin(guard),
-        on_unfair=OnUnfair(asked.on_unfair),
+        on_unfair=OnUnfair(settings.on_unfair),
     )
 
 
-def automatic_margins(asked: Compare) -> tuple[str, ...]:
+def automatic_margins(settings: Compare) -> tuple[str, ...]:
     """Names of the events whose `plus` is chosen before the release."""
-    return tuple(event.name for event in asked.wanted_events() if event.plus == AUTO)
+    return tuple(event.name for event in settings.wanted_events() if event.plus == AUTO)
 
 
-def check(asked: Compare) -> None:
-    """Raise ComparisonSettingsError for what is wrong, or left to an argument that nobody gave."""
-    for where, message, remedy in asked.problems():
+def check(settings: Compare) -> None:
+    """Raise ComparisonSettingsError for what is wrong, or left to an argument that was not given."""
+    for where, message, remedy in settings.problems():
         raise ComparisonSettingsError(f"{_named(where)}: {message} ({remedy})")
-    if left := _left_open(asked):
+    if left := _left_open(settings):
         raise ComparisonSettingsError(f"{_named(())}: {left} is no value")
 
 
@@ -67,11 +67,11 @@ def _named(where: tuple[str | int, ...]) -> str:
     return path_text(("provider", "plugin", KEY, *where))
 
 
-def _left_open(asked: Compare) -> str:
-    numbers = [asked.false_promotion, asked.false_abort, asked.bucket, asked.warm_up, asked.settle]
-    numbers += [asked.min_bake, asked.max_wait, asked.on_unfair]
-    margins: list[CompareMargin] = [] if asked.guard is None else [asked.guard]
-    for event in asked.wanted_events():
+def _left_open(settings: Compare) -> str:
+    numbers = [settings.false_promotion, settings.false_abort, settings.bucket, settings.warm_up, settings.settle]
+    numbers += [settings.min_bake, settings.max_wait, settings.on_unfair]
+    margins: list[CompareMargin] = [] if settings.guard is None else [settings.guard]
+    for event in settings.wanted_events():
         margins += [event, *(event.early or ())]
         numbers += [] if event.weight is None else [event.weight]
     numbers += [value for margin in margins for value in (margin.times, margin.plus) if value is not None]
@@ -88,5 +88,5 @@ def _event(event: CompareEvent, plus: Mapping[str, float]) -> BadEvent:
     )
 
 
-def _margin(asked: CompareMargin) -> Margin:
-    return Margin(times=factor(1 if asked.times is None else asked.times), plus=fraction(asked.plus or 0))
+def _margin(settings: CompareMargin) -> Margin:
+    return Margin(times=factor(1 if settings.times is None else settings.times), plus=fraction(settings.plus or 0))

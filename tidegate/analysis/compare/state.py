@@ -28,7 +28,7 @@ class Live(CompareModel):
 
 
 class ComparisonState(CompareModel):
-    """What travels: evidence of final buckets, the newest ones, and the starts of those that the guard has seen.
+    """State between readings: evidence of final buckets, the newest ones, and the starts of those the guard has seen.
 
     `live` spares work and is left behind: without it the same comes out.
     """
@@ -137,9 +137,9 @@ def table(seen: CountTable, rows: Sequence[CountRow], now: float) -> CountTable:
 
 def weight_at(weights: Sequence[Weight], start: float, end: float) -> Weight | None:
     """Weight in force during all of [start, end), None where it changed in between or is 0."""
-    begun = [weight for weight in weights if weight.since <= start]
+    effective = [weight for weight in weights if weight.since <= start]
     changed = any(start < weight.since < end for weight in weights)
-    return None if changed or not begun or begun[-1].share <= 0 else begun[-1]
+    return None if changed or not effective or effective[-1].share <= 0 else effective[-1]
 
 
 def weight_to_judge(weights: Sequence[Weight], now: float, *, concludes: bool = False) -> Weight | None:

@@ -1,4 +1,4 @@
-"""What the canary is seen to answer of its traffic: requests that are lost, and a share that is unlike the weight.
+"""Traffic that the canary is seen to answer: lost requests, and a share that is unlike the weight.
 
 A canary that dies of its requests shows no bad answer. Only its share of the requests does. A share that is too large
 or too small also says that the canary's requests are no random part of the traffic, so nothing is concluded from them.
@@ -64,12 +64,12 @@ def with_share(evidence: Evidence, counts: Counts, weight: Weight, bucket: int) 
 
 
 def share_answered(evidence: Evidence) -> float | None:
-    """What the canary answers as a part of what its weight asks for, None before any bucket."""
-    canary, asked = evidence.share[:2]
-    return canary / asked if asked > 0 else None
+    """Requests of the canary as a part of those that its weight asks for, 0 or more; None before any bucket."""
+    canary, expected = evidence.share[:2]
+    return canary / expected if expected > 0 else None
 
 
 def is_fair(evidence: Evidence) -> bool:
-    """Whether the canary answers about as much as its weight says. False before any bucket."""
+    """True when the canary answers about as much as its weight says. False before any bucket."""
     share = share_answered(evidence)
     return share is not None and LEAST_SHARE <= share <= LARGEST_SHARE

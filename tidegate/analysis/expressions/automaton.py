@@ -63,7 +63,7 @@ class Automaton:
     start: int
 
     def search(self, text: str, budget: Budget) -> bool:
-        """Whether the expression matches anywhere in the text; raises ConditionError when the budget is used up."""
+        """True when the expression matches anywhere in the text; raises ConditionError when the budget is used up."""
         waiting: list[SetState] = []
         for position in range(len(text) + 1):
             targets = [state.target for state in waiting if state.characters.has(text[position - 1])]

@@ -49,7 +49,7 @@ class Part:
     negated: bool = False
 
     def has(self, character: str) -> bool:
-        """Whether the character is meant."""
+        """True when the character is meant."""
         if self.category:
             found = unicodedata.category(character).startswith(self.category)
         else:
@@ -66,7 +66,7 @@ class CharSet:
     fold: bool = False
 
     def has(self, character: str) -> bool:
-        """Whether the character is in the set."""
+        """True when the character is in the set."""
         variants = {character, character.lower(), character.upper()} if self.fold else (character,)
         found = any(part.has(variant) for variant in variants if len(variant) == 1 for part in self.parts)
         return found is not self.negated

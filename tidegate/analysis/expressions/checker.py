@@ -42,7 +42,7 @@ _BOOLEAN_PREDICATES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What checking found out: the type of the condition, and two kinds of nodes by their identity.
+    """Result of checking: the type of the condition, and two kinds of nodes by their identity.
 
     `floats` are integer literals that stand for floats; `exact` are comparisons of two integers or of two strings,
     which fail when one side turns out to be nil.
@@ -55,7 +55,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """What `#` means inside a predicate."""
+    """Type of `#` inside a predicate."""
 
     collection: Type
     names: dict[str, Type] = field(default_factory=dict)

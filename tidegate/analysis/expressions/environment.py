@@ -22,7 +22,7 @@ _HEXADECIMAL: Final = re.compile(r"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)p
 
 
 class Environment:
-    """What one evaluation can see: the result, the time that `now()` gives, and the budget."""
+    """Environment of one evaluation: the result, the time that `now()` gives, and the budget."""
 
     def __init__(self, result: object, now: datetime | None, budget: Budget) -> None:
         self._result = result

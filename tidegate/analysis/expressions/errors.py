@@ -1,4 +1,4 @@
-"""What is wrong with a condition: where, and what to write instead."""
+"""Errors of a condition: where they are, and what to write instead."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ class ConditionError(ValueError):
         return ConditionError(self.message, column=column, hint=self.hint)
 
     def __str__(self) -> str:
-        place = f" (column {self.column})" if self.column is not None else ""
+        location = f" (column {self.column})" if self.column is not None else ""
         hint = f"; {self.hint}" if self.hint else ""
-        return f"{self.message}{place}{hint}"
+        return f"{self.message}{location}{hint}"

@@ -32,14 +32,14 @@ _ELEMENT: Final = re.compile(
 _OFFSET: Final = re.compile(r"([+-])(\d\d):?(\d\d)?")
 
 
-def _offset(moment: datetime, separator: str) -> str:
-    minutes = (moment.utcoffset() or timedelta()) // timedelta(minutes=1)
+def _offset(timestamp: datetime, separator: str) -> str:
+    minutes = (timestamp.utcoffset() or timedelta()) // timedelta(minutes=1)
     sign, rest = ("-" if minutes < 0 else "+"), abs(minutes)
     return f"{sign}{rest // 60:02d}{separator}{rest % 60:02d}"
 
 
-def _zulu(moment: datetime, separator: str) -> str:
-    return "Z" if not moment.utcoffset() else _offset(moment, separator)
+def _zulu(timestamp: datetime, separator: str) -> str:
+    return "Z" if not timestamp.utcoffset() else _offset(timestamp, separator)
 
 
 _FORMATS: Final[dict[str, Callable[[datetime], str]]] = {
@@ -102,14 +102,14 @@ _PATTERNS: Final = {
 }
 
 
-def format_time(layout: str, moment: datetime) -> str:
+def format_time(layout: str, timestamp: datetime) -> str:
     """Return a time in a layout."""
 
     def replace(match: re.Match[str]) -> str:
         element = match[0]
         if element in _FORMATS:
-            return _FORMATS[element](moment)
-        digits = f"{moment.microsecond:06d}000"[: len(element) - 1]
+            return _FORMATS[element](timestamp)
+        digits = f"{timestamp.microsecond:06d}000"[: len(element) - 1]
         if element[1] == "9":
             digits = digits.rstrip("0")
         return element[0] + digits if digits else ""
@@ -161,7 +161,7 @@ def _moment(found: dict[str, str | None], zone: tzinfo) -> datetime:
     if half:
         hour = hour % 12 + (12 if half == "pm" else 0)
     fraction = ((found.get("fraction") or "")[1:] + "000000")[:6]
-    moment = datetime(
+    timestamp = datetime(
         year,
         _month(found, number("month", 1)),
         number("day", 1),
@@ -172,7 +172,7 @@ def _moment(found: dict[str, str | None], zone: tzinfo) -> datetime:
         tzinfo=_zone(found, zone),
     )
     days = number("day_of_year", 0)
-    return moment.replace(month=1, day=1) + timedelta(days=days - 1) if days else moment
+    return timestamp.replace(month=1, day=1) + timedelta(days=days - 1) if days else timestamp
 
 
 def _month(found: dict[str, str | None], number: int) -> int:

@@ -48,8 +48,8 @@ def read_string(text: str, column: int) -> str:
             return _PLAIN.get(plain, plain)
         code = _code_point(match)
         if code is None or code > 0x10FFFF or 0xD800 <= code < 0xE000:
-            place = column + match.start() + 1
-            raise ConditionError(f"invalid escape {match[0]!r} in a string", column=place, hint="a backslash is \\\\")
+            at = column + match.start() + 1
+            raise ConditionError(f"invalid escape {match[0]!r} in a string", column=at, hint="a backslash is \\\\")
         return chr(code)
 
     return _ESCAPE.sub(replace, text[1:-1].replace("\r\n", "\n").replace("\r", "\n"))

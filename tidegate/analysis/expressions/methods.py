@@ -17,7 +17,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def has_method(base: object, name: object) -> bool:
-    """Whether `base.name(...)` is a method of a time, a duration, a month or a weekday."""
+    """True when `base.name(...)` is a method of a time, a duration, a month or a weekday."""
     return isinstance(name, str) and name in METHODS.get(type_of(base).name, {})
 
 
@@ -53,11 +53,11 @@ def _ratio(size: int) -> Callable[[Duration], float]:
     return lambda duration: duration.nanoseconds / size
 
 
-def _add_date(moment: datetime, years: int, months: int, days: int) -> datetime:
-    month = moment.month - 1 + months
+def _add_date(timestamp: datetime, years: int, months: int, days: int) -> datetime:
+    month = timestamp.month - 1 + months
     try:
-        first = moment.replace(year=moment.year + years + month // 12, month=month % 12 + 1, day=1)
-        return first + timedelta(days=moment.day - 1 + days)
+        first = timestamp.replace(year=timestamp.year + years + month // 12, month=month % 12 + 1, day=1)
+        return first + timedelta(days=timestamp.day - 1 + days)
     except (ValueError, OverflowError):
         raise ConditionError("a time before year 1 or after year 9999") from None
 
@@ -66,14 +66,14 @@ def _compare(left: datetime, right: datetime) -> int:
     return (left > right) - (left < right)
 
 
-def _in_zone(moment: datetime, zone: ZoneInfo | None) -> datetime:
+def _in_zone(timestamp: datetime, zone: ZoneInfo | None) -> datetime:
     if zone is None:
         raise ConditionError("In needs a time zone (got nil)")
-    return moment.astimezone(zone)
+    return timestamp.astimezone(zone)
 
 
-def _weekday(moment: datetime) -> NamedInt:
-    return NamedInt(moment.isoweekday() % 7, format_time("Monday", moment), types.WEEKDAY)
+def _weekday(timestamp: datetime) -> NamedInt:
+    return NamedInt(timestamp.isoweekday() % 7, format_time("Monday", timestamp), types.WEEKDAY)
 
 
 _DURATION: Final[Mapping[str, Callable[..., object]]] = {
@@ -89,28 +89,28 @@ _DURATION: Final[Mapping[str, Callable[..., object]]] = {
     "Truncate": _truncate,
 }
 _TIME: Final[Mapping[str, Callable[..., object]]] = {
-    "Add": lambda moment, duration: operators.shift(moment, duration.nanoseconds),
+    "Add": lambda timestamp, duration: operators.shift(timestamp, duration.nanoseconds),
     "AddDate": _add_date,
-    "After": lambda moment, other: moment > other,
-    "Before": lambda moment, other: moment < other,
+    "After": lambda timestamp, other: timestamp > other,
+    "Before": lambda timestamp, other: timestamp < other,
     "Compare": _compare,
-    "Day": lambda moment: moment.day,
-    "Equal": lambda moment, other: moment == other,
-    "Format": lambda moment, layout: format_time(layout, moment),
-    "Hour": lambda moment: moment.hour,
+    "Day": lambda timestamp: timestamp.day,
+    "Equal": lambda timestamp, other: timestamp == other,
+    "Format": lambda timestamp, layout: format_time(layout, timestamp),
+    "Hour": lambda timestamp: timestamp.hour,
     "In": _in_zone,
-    "IsZero": lambda moment: moment == datetime(1, 1, 1, tzinfo=UTC),
-    "Minute": lambda moment: moment.minute,
-    "Month": lambda moment: NamedInt(moment.month, format_time("January", moment), types.MONTH),
-    "Nanosecond": lambda moment: moment.microsecond * 1000,
-    "Second": lambda moment: moment.second,
+    "IsZero": lambda timestamp: timestamp == datetime(1, 1, 1, tzinfo=UTC),
+    "Minute": lambda timestamp: timestamp.minute,
+    "Month": lambda timestamp: NamedInt(timestamp.month, format_time("January", timestamp), types.MONTH),
+    "Nanosecond": lambda timestamp: timestamp.microsecond * 1000,
+    "Second": lambda timestamp: timestamp.second,
     "Sub": operators.subtract,
-    "UTC": lambda moment: moment.astimezone(UTC),
-    "Unix": lambda moment: (moment - _EPOCH) // timedelta(seconds=1),
-    "UnixMilli": lambda moment: (moment - _EPOCH) // timedelta(milliseconds=1),
+    "UTC": lambda timestamp: timestamp.astimezone(UTC),
+    "Unix": lambda timestamp: (timestamp - _EPOCH) // timedelta(seconds=1),
+    "UnixMilli": lambda timestamp: (timestamp - _EPOCH) // timedelta(milliseconds=1),
     "Weekday": _weekday,
-    "Year": lambda moment: moment.year,
-    "YearDay": lambda moment: moment.timetuple().tm_yday,
+    "Year": lambda timestamp: timestamp.year,
+    "YearDay": lambda timestamp: timestamp.timetuple().tm_yday,
 }
 _METHODS: Final[Mapping[type, Mapping[str, Callable[..., object]]]] = {
     Duration: _DURATION,

@@ -75,10 +75,10 @@ def _bit_operand(name: str, value: object) -> int:
 
 
 def _shift(operate: Callable[[int, int], int]) -> Callable[[int, int], int]:
-    def call(value: int, places: int) -> int:
-        if places < 0:
-            raise ConditionError(f"invalid operation: negative shift count {places} (type int)")
-        return operate(value, min(places, 64))
+    def call(value: int, bits: int) -> int:
+        if bits < 0:
+            raise ConditionError(f"invalid operation: negative shift count {bits} (type int)")
+        return operate(value, min(bits, 64))
 
     return call
 

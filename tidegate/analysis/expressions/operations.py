@@ -130,7 +130,7 @@ def binary(operator: str, left: Type, right: Type) -> Type:
 
 
 def _maybe(left: Type, right: Type, rules: tuple[tuple[_Test, _Test, Type | None], ...]) -> bool:
-    """Whether the operation may turn out to be defined, because one side is not known yet."""
+    """True when the operation may turn out to be defined, because one side is not known yet."""
     if left.unknown and right.unknown:
         return True
     known = right if left.unknown else left

@@ -1,4 +1,4 @@
-"""What the operators do with values while a condition runs."""
+"""Operators on values while a condition runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tidegate.analysis.expressions.values import (
 
 
 def is_number(value: object) -> bool:
-    """Whether the value is an integer or a float; booleans are neither."""
+    """True when the value is an integer or a float; booleans are neither."""
     return type(value) is int or type(value) is float
 
 
@@ -275,10 +275,10 @@ def negate(value: object) -> object:
     raise ConditionError(f"invalid operation: - {type_name(value)}")
 
 
-def shift(moment: datetime, nanoseconds: int) -> datetime:
+def shift(timestamp: datetime, nanoseconds: int) -> datetime:
     """Return a time moved by nanoseconds, which are kept to the microsecond."""
     try:
-        return moment + timedelta(microseconds=nanoseconds // 1000)
+        return timestamp + timedelta(microseconds=nanoseconds // 1000)
     except OverflowError:
         raise ConditionError("a time before year 1 or after year 9999") from None
 

@@ -51,11 +51,11 @@ def _check_size(root: Node) -> None:
 
 
 def _syntax_error(error: UnexpectedInput, text: str) -> ConditionError:
-    found, place = unexpected(error, text)
+    found, position = unexpected(error, text)
     if found:
-        return ConditionError(f"unexpected {found!r}", column=place + 1, hint=_syntax_hint(found))
+        return ConditionError(f"unexpected {found!r}", column=position + 1, hint=_syntax_hint(found))
     hint = "something is missing after its last word"
-    return ConditionError("the condition ends too early", column=place + 1, hint=hint)
+    return ConditionError("the condition ends too early", column=position + 1, hint=hint)
 
 
 def _syntax_hint(found: str) -> str:
@@ -91,8 +91,8 @@ class _TreeBuilder(Transformer[Token, Node]):
     def binding(self, _let: Token, name: Token, value: Node, body: Node) -> Node:
         return syntax.Let(_column(name), str(name), value, body)
 
-    def branch(self, word: Token, condition: Node, then: Node, _else: Token, otherwise: Node) -> Node:
-        return syntax.Conditional(_column(word), condition, then, otherwise)
+    def branch(self, keyword: Token, condition: Node, then: Node, _else: Token, otherwise: Node) -> Node:
+        return syntax.Conditional(_column(keyword), condition, then, otherwise)
 
     def ternary(self, condition: Node, mark: Token, *branches: Node) -> Node:
         then, otherwise = branches if len(branches) == 2 else (condition, branches[0])
@@ -101,9 +101,9 @@ class _TreeBuilder(Transformer[Token, Node]):
     def operation(self, *row: Item | Token) -> Node:
         return join([_prefix(item) if isinstance(item, Token) else item for item in row])
 
-    def operator(self, *words: Token) -> Infix:
-        symbol = str(words[-1])
-        return Infix(_CANONICAL.get(symbol, symbol), _column(words[0]), negated=len(words) == 2)
+    def operator(self, *tokens: Token) -> Infix:
+        symbol = str(tokens[-1])
+        return Infix(_CANONICAL.get(symbol, symbol), _column(tokens[0]), negated=len(tokens) == 2)
 
     def pipe(self, name: Token, *arguments: Node | None) -> Pipe:
         if name.type == "PREDICATE":

@@ -162,8 +162,8 @@ def from_json_text(text: object, budget: Budget) -> object:
     return decoded(value, budget)
 
 
-def _refuse_constant(word: str) -> float:
-    raise ValueError(f"invalid character in {word}")
+def _refuse_constant(constant: str) -> float:
+    raise ValueError(f"invalid character in {constant}")
 
 
 def _finite(text: str) -> float:

@@ -76,7 +76,7 @@ def _combined(node: Binary) -> Node:
 
 
 def _same(left: object, right: object) -> bool:
-    """Whether two parts of a condition are written alike."""
+    """True when two parts of a condition are written alike."""
     if isinstance(left, tuple) and isinstance(right, tuple):
         return len(left) == len(right) and all(_same(a, b) for a, b in zip(left, right, strict=True))
     if not isinstance(left, Node) or type(left) is not type(right):

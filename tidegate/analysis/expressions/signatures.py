@@ -1,4 +1,4 @@
-"""What built-in functions and those of Argo's environment take and give, checked before a condition runs."""
+"""Signatures of built-in functions and those of Argo's environment, checked before a condition runs."""
 
 from __future__ import annotations
 

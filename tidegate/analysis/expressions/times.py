@@ -51,18 +51,18 @@ def _date(arguments: list[object]) -> datetime:
     if len(rest) == 2:
         zone = _zone(rest[1])
     for layout in rest[:1] or _LAYOUTS:
-        moment = parse_time(layout, text, zone or UTC)
-        if moment is not None:
-            return moment
+        timestamp = parse_time(layout, text, zone or UTC)
+        if timestamp is not None:
+            return timestamp
     raise ConditionError(f"invalid date {text}", hint="write for example 2026-01-31 or 2026-01-31T12:00:00Z")
 
 
-def now(arguments: list[object], moment: datetime) -> datetime:
+def now(arguments: list[object], timestamp: datetime) -> datetime:
     """Return the time of the evaluation, in the time zone given as the only argument, if any."""
     zone = arguments[0] if arguments else UTC
     if not isinstance(zone, ZoneInfo) and zone is not UTC:
         raise ConditionError(f"now takes a time zone (got {type_name(zone)})")
-    return moment.astimezone(zone)
+    return timestamp.astimezone(zone)
 
 
 def render_duration(duration: Duration) -> str:
@@ -85,14 +85,14 @@ def _decimal(amount: int, unit: int) -> str:
     return f"{whole}.{fraction}" if fraction else str(whole)
 
 
-def render_time(moment: datetime) -> str:
+def render_time(timestamp: datetime) -> str:
     """Return a time as Go prints it."""
-    return format_time("2006-01-02 15:04:05.999999999 -0700 MST", moment)
+    return format_time("2006-01-02 15:04:05.999999999 -0700 MST", timestamp)
 
 
-def render_rfc3339(moment: datetime) -> str:
+def render_rfc3339(timestamp: datetime) -> str:
     """Return a time as encoding/json writes it."""
-    return format_time("2006-01-02T15:04:05.999999999Z07:00", moment)
+    return format_time("2006-01-02T15:04:05.999999999Z07:00", timestamp)
 
 
 FUNCTIONS: Final[Mapping[str, Callable[[list[object]], object]]] = {

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Scope:
-    """What `#`, `#index` and `#acc` are at the moment."""
+    """Current values of `#`, `#index` and `#acc`."""
 
     item: object = None
     index: int = 0
@@ -44,7 +44,7 @@ class _Run:
             yield self.items[index]
 
     def holds(self) -> bool:
-        """Whether the predicate is true for the element in the scope."""
+        """True when the predicate is true for the element in the scope."""
         value = self.apply()
         if isinstance(value, bool):
             return value

@@ -10,7 +10,7 @@ from tidegate.analysis.expressions.errors import ConditionError
 
 
 class Kind(Enum):
-    """What is allowed to be done with a type. NOTHING is the kind of nil and of what is not known."""
+    """Kind of a type: the operations that it allows. NOTHING is the kind of nil and of what is not known."""
 
     NOTHING = auto()
     ANY = auto()
@@ -43,17 +43,17 @@ class Type:
 
     @property
     def unknown(self) -> bool:
-        """Whether every use is allowed and looked at only when it happens."""
+        """True when every use is allowed and looked at only when it happens."""
         return self is UNKNOWN or self.kind is Kind.ANY
 
     @property
     def integer(self) -> bool:
-        """Whether it is a plain integer."""
+        """True when it is a plain integer."""
         return self.kind in (Kind.INT, Kind.INT64) and not self.named
 
     @property
     def number(self) -> bool:
-        """Whether it is a plain integer or a float."""
+        """True when it is a plain integer or a float."""
         return self.integer or self.kind is Kind.FLOAT
 
     @property
@@ -65,13 +65,13 @@ class Type:
 
     @property
     def item(self) -> Type:
-        """What indexing gives."""
+        """Type of an element, as indexing gives it."""
         return self.element if self.element is not None else UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a function takes and gives back."""
+    """Types of a function's parameters and of its result."""
 
     parameters: tuple[Type, ...]
     result: Type
@@ -119,7 +119,7 @@ def erased(kind: Type) -> Type:
 
 
 def assignable(source: Type, target: Type) -> bool:
-    """Whether a value of `source` may stand where `target` is declared (Go's rule)."""
+    """True when a value of `source` may stand where `target` is declared (Go's rule)."""
     if source is NIL and target.kind in _NILABLE:
         return True
     if source.kind is Kind.NOTHING or target.kind is Kind.NOTHING:
@@ -128,7 +128,7 @@ def assignable(source: Type, target: Type) -> bool:
 
 
 def comparable(left: Type, right: Type) -> bool:
-    """Whether `==` is defined: any two numbers, any two lists, nil with everything, else equal types."""
+    """True when `==` is defined: any two numbers, any two lists, nil with everything, else equal types."""
     return (
         left.unknown
         or right.unknown

@@ -10,6 +10,6 @@ def unexpected(error: UnexpectedInput, text: str) -> tuple[str, int]:
     if isinstance(error, UnexpectedToken) and error.token.type != "$END":
         return str(error.token), error.token.start_pos or 0
     if isinstance(error, UnexpectedCharacters):
-        place = error.pos_in_stream or 0
-        return text[place], place
+        position = error.pos_in_stream or 0
+        return text[position], position
     return "", len(text)

@@ -49,7 +49,7 @@ class AnyMap:
         return self._entries.get(self._slot(key), (None, None))[1]
 
     def has(self, key: object) -> bool:
-        """Whether there is an entry for the key."""
+        """True when there is an entry for the key."""
         return self._slot(key) in self._entries
 
     def items(self) -> Iterator[tuple[object, object]]:

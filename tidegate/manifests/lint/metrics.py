@@ -30,7 +30,7 @@ _SCOPE_REMEDY = (
 def metric_findings(
     template: Loaded[AnalysisTemplate], bound: Sequence[Binding], compile_condition: CompileCondition | None
 ) -> Iterator[Finding]:
-    """What is wrong with the metrics of a template, `bound` being the analyses that use it."""
+    """Findings on the metrics of a template, `bound` being the analyses that use it."""
     spec = template.model.spec
     if not spec.metrics and not spec.templates:
         yield template.finding(Severity.ERROR, "no-metrics", ("spec", "metrics"), "no metrics specified")

@@ -23,7 +23,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def rollout_findings(rollout: Loaded[Rollout]) -> Iterator[Finding]:
-    """What Argo would refuse, and what Kubernetes would not read."""
+    """Findings on a Rollout: fields that Argo would refuse, or Kubernetes would not read."""
     if not rollout.metadata.name:
         yield rollout.finding(Severity.ERROR, "invalid", ("metadata", "name"), "a Rollout needs a name")
     yield from field_findings(rollout, validate_rollout(rollout.model), "invalid")
@@ -36,7 +36,7 @@ def rollout_findings(rollout: Loaded[Rollout]) -> Iterator[Finding]:
 
 
 def reference_findings(rollout: Loaded[Rollout], manifests: Manifests, *, complete: bool) -> Iterator[Finding]:
-    """What is wrong with the objects that a Rollout names, and what a release does to them.
+    """Findings on the objects that a Rollout names, and on changes that a release makes to them.
 
     Its model has the pod template that it is released with.
     """
@@ -87,7 +87,7 @@ def _pod_count_findings(rollout: Loaded[Rollout], canary: Canary) -> Iterator[Fi
 
 
 def pod_template_findings(loaded: Loaded[Any], template: Mapping[str, JsonValue], path: Path) -> Iterator[Finding]:
-    """What Kubernetes would not read of a pod template at `path`."""
+    """Findings on fields of a pod template at `path` that Kubernetes would not read."""
     for problem in (*template_problems(template, path), *image_problems(template, path)):
         severity = Severity.ERROR if problem.certain else Severity.WARNING
         value = None if isinstance(found := loaded.document.value(problem.path), dict | list) else found

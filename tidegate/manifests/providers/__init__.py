@@ -1,1 +1,1 @@
-"""What stands under the key of a metric provider in a template, one module for each provider."""
+"""Settings under the key of a metric provider in a template, one module for each provider."""

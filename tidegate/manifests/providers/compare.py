@@ -98,7 +98,7 @@ class CompareEvent(CompareMargin):
 
     @property
     def is_own(self) -> bool:
-        """Whether it is none of those that are counted without being described."""
+        """True when it is none of those that are counted without being described."""
         return self.name not in DEFAULT_EVENTS
 
 
@@ -191,7 +191,7 @@ def seconds(text: str) -> float:
 
 
 def is_open(value: object) -> bool:
-    """Whether an argument decides what a value will be."""
+    """True when an argument decides what a value will be."""
     return isinstance(value, str) and "{{" in value
 
 
@@ -234,22 +234,22 @@ def _margin(times: float, plus: str) -> CompareMargin:
     return CompareMargin.model_validate({"times": times, "plus": plus})
 
 
-def _source_problems(asked: Compare) -> Iterator[Problem]:
-    datadog, prometheus = asked.datadog, asked.prometheus
+def _source_problems(settings: Compare) -> Iterator[Problem]:
+    datadog, prometheus = settings.datadog, settings.prometheus
     if (datadog is None) == (prometheus is None):
         yield (), "needs exactly one of datadog and prometheus", "write the source of the counts"
     if datadog is not None:
         for name in ("service", "operation"):
             if not getattr(datadog, name).strip():
                 yield ("datadog", name), f"{name} is required", "as in trace.<operation>.hits{service:<service>}"
-        yield from _version_tag_problems(datadog, asked.versions)
+        yield from _version_tag_problems(datadog, settings.versions)
     if prometheus is not None:
         for name, example in (("requests", "http_requests_total"), ("errors", 'code=~"5.."')):
             if not getattr(prometheus, name).strip():
                 yield ("prometheus", name), f"{name} is required", f"such as {example}"
         if not prometheus.pod_label.strip():
             yield ("prometheus", "podLabel"), "must not be empty", "pod without it"
-    versions = asked.versions
+    versions = settings.versions
     if bool(versions.canary) != bool(versions.stable):
         yield ("versions",), "canary and stable belong together", "leave both out, or give both"
     if versions.canary and versions.canary == versions.stable and not is_open(versions.canary):
@@ -267,20 +267,25 @@ def _version_tag_problems(datadog: CompareDatadog, versions: VersionTags) -> Ite
         yield at, "the pod templates do not say the values of this tag", "write versions: {canary: ..., stable: ...}"
 
 
-def _number_problems(asked: Compare) -> Iterator[Problem]:
-    for name, value in (("falsePromotion", asked.false_promotion), ("falseAbort", asked.false_abort)):
+def _number_problems(settings: Compare) -> Iterator[Problem]:
+    for name, value in (("falsePromotion", settings.false_promotion), ("falseAbort", settings.false_abort)):
         yield from _level(name, value)
-    for name, text in _durations(asked).items():
+    for name, text in _durations(settings).items():
         yield from _duration(name, text)
-    if asked.on_unfair not in ("hold", "ignore") and not is_open(asked.on_unfair):
+    if settings.on_unfair not in ("hold", "ignore") and not is_open(settings.on_unfair):
         yield ("onUnfair",), "must be hold or ignore", "hold without it"
-    if (guard := asked.wanted_guard()) is not None:
+    if (guard := settings.wanted_guard()) is not None:
         yield from _margin_problems(guard, ("guard",), auto=False)
 
 
-def _durations(asked: Compare) -> dict[str, str]:
-    fields = {"bucket": asked.bucket, "settle": asked.settle, "minBake": asked.min_bake, "maxWait": asked.max_wait}
-    return fields if asked.warm_up == AUTO else {**fields, "warmUp": asked.warm_up}
+def _durations(settings: Compare) -> dict[str, str]:
+    fields = {
+        "bucket": settings.bucket,
+        "settle": settings.settle,
+        "minBake": settings.min_bake,
+        "maxWait": settings.max_wait,
+    }
+    return fields if settings.warm_up == AUTO else {**fields, "warmUp": settings.warm_up}
 
 
 def _duration(name: str, text: str) -> Iterator[Problem]:
@@ -311,7 +316,7 @@ def _level(name: str, value: float | int | str) -> Iterator[Problem]:
         yield (name,), "must be above 0 and below 50%", "such as 5%"
 
 
-def _event_problems(asked: Compare, event: CompareEvent, at: Path, *, twice: bool) -> Iterator[Problem]:
+def _event_problems(settings: Compare, event: CompareEvent, at: Path, *, twice: bool) -> Iterator[Problem]:
     if not event.name:
         yield (*at, "name"), "an event needs a name", f"{', '.join(DEFAULT_EVENTS)}, or one of your own with bad and of"
     if twice:
@@ -321,7 +326,7 @@ def _event_problems(asked: Compare, event: CompareEvent, at: Path, *, twice: boo
         yield at, f"{event.name} needs bad and of", "two queries: bad ones, and all of which they are"
     if not own and (event.bad or event.of):
         yield at, f"{event.name} is counted without bad and of", "leave them out, or give the event another name"
-    if event.name in LATENCY_EVENTS and asked.prometheus is not None and not asked.prometheus.latency:
+    if event.name in LATENCY_EVENTS and settings.prometheus is not None and not settings.prometheus.latency:
         yield (*at, "name"), f"{event.name} needs prometheus.latency", "name a classic histogram"
     yield from _margin_problems(event, at, auto=True)
     for index, margin in enumerate(event.early or ()):

@@ -47,7 +47,7 @@ class Datadog(Model):
         return self.api_version or DEFAULT_API_VERSION
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """What cannot be measured with, in the order in which Argo looks; the texts are Argo's where it does."""
+        """Contradictions that exclude a measurement, in Argo's order; the texts are Argo's where it has one."""
         version = self.version
         if not self.query and not self.queries:
             yield Contradiction("query", f"Must have either a query or queries.{_REVIEW}", "write one of them")

@@ -1,4 +1,4 @@
-"""What kinds of result a metric can have: its conditions are put to nothing else."""
+"""Kinds of result that a metric can have: its conditions are put to nothing else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tidegate.manifests.analysis_template import MetricProvider
 
 
 class ResultKind(StrEnum):
-    """What a condition finds in `result`."""
+    """Kind of `result` in a condition."""
 
     NUMBER = "a number"
     NUMBERS = "a list of numbers"

@@ -9,7 +9,17 @@ from itertools import product
 
 import pytest
 
-from tidegate.analysis.compare.bets import Bet, Edge, Mixture, Sample, begun, grow, log_factors, mixture, nearest
+from tidegate.analysis.compare.bets import (
+    Bet,
+    Edge,
+    Mixture,
+    Sample,
+    grow,
+    initial_wealth,
+    log_factors,
+    mixture,
+    nearest,
+)
 
 Chance = Callable[[float, float], list[float]]
 
@@ -68,7 +78,7 @@ class Factors(dict[tuple[int, int], float]):
     def __missing__(self, bad: tuple[int, int]) -> float:
         requests, edge, bets, prior, phi = self._given
         sample = requests._replace(canary_bad=bad[0], stable_bad=bad[1])
-        self[bad] = math.exp(grow(begun(prior), log_factors(sample, edge, bets, phi), prior).log)
+        self[bad] = math.exp(grow(initial_wealth(prior), log_factors(sample, edge, bets, phi), prior).log)
         return self[bad]
 
 
@@ -128,13 +138,13 @@ def test_a_bet_on_the_edge_or_inside_pays_nothing_and_costs_nothing(
 
 def test_no_bucket_pays_more_than_the_cap() -> None:
     prior = mixture((1,), (1,), cash=0.1, cap=30)
-    found = grow(begun(prior), [1e6], prior)
+    found = grow(initial_wealth(prior), [1e6], prior)
     assert math.exp(found.log) == pytest.approx(0.9 * 30 + 0.1)
 
 
 def test_wealth_does_not_overflow_and_weights_add_up_to_one() -> None:
     prior = mixture((0.5, 0.5), (0.2, 0.8), cash=0.02)
-    wealth = begun(prior)
+    wealth = initial_wealth(prior)
     for _ in range(50):
         wealth = grow(wealth, [-5000, 2000, 0, -1], prior)
     assert wealth.log > 90_000
