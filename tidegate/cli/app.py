@@ -14,7 +14,7 @@ from typing import NoReturn
 import structlog
 import typer
 
-from tidegate.cli import analyse, backtest, codec, explain, listing, plan, release, schema, show, undo
+from tidegate.cli import analyse, backtest, codec, doctor, explain, listing, plan, release, schema, show, undo
 from tidegate.cli.exits import ExitCode, error_block, exit_code
 from tidegate.cli.options import Output, OutputOption
 from tidegate.cli.output import SCHEMA_VERSION, print_json, stderr, stdout
@@ -43,6 +43,7 @@ app.command()(release.start)
 app.command()(release.lint)
 app.command()(plan.plan)
 app.command()(backtest.backtest)
+app.command()(doctor.doctor)
 app.add_typer(show.get, name="get")
 app.command()(show.status)
 app.command("list")(listing.list_objects)

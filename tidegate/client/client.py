@@ -15,6 +15,7 @@ from temporalio.client import (
 from tidegate.client.analyses import AnalysisRuns
 from tidegate.client.backtests import Backtests
 from tidegate.client.claims import Claims
+from tidegate.client.doctor import Doctors
 from tidegate.client.errors import (
     CompensationError,
     HeldError,
@@ -66,7 +67,7 @@ log = structlog.get_logger(__name__)
 RESTORED_POLL_SECONDS = 0.2
 
 
-class TidegateClient(Starts, AnalysisRuns, Backtests, Claims, Forecasts, Rollbacks, StuckRuns):
+class TidegateClient(Starts, AnalysisRuns, Backtests, Claims, Doctors, Forecasts, Rollbacks, StuckRuns):
     """Client of the releases in one Temporal namespace. Every method may raise the errors of `tidegate.client`."""
 
     # -------------------------------------------------------------------------------------------------------- messages

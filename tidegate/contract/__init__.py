@@ -39,6 +39,7 @@ from tidegate.contract.compare import (
     ReleaseForecast,
     WeightsChanged,
 )
+from tidegate.contract.doctor import Check, Checks, CheckState, CheckSystems, DoctorRequest
 from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
 from tidegate.contract.failing import Failing, is_known
 from tidegate.contract.field_managers import WORKER_AGENT, writers_of, written_at
@@ -69,6 +70,7 @@ from tidegate.contract.names import (
     ANALYSIS_WORKFLOW,
     BACKGROUND_PRIORITY,
     BACKTEST_WORKFLOW,
+    DOCTOR_WORKFLOW,
     FOLLOW_UP_QUEUE,
     FOLLOW_UP_WORKFLOW,
     FORECAST_WORKFLOW,
@@ -96,6 +98,7 @@ from tidegate.contract.names import (
     check_name,
     check_namespace,
     cluster_queue,
+    doctor_id,
     fair,
     follow_up_id,
     follow_ups_of,
@@ -159,6 +162,7 @@ __all__ = [
     "ANALYSIS_WORKFLOW",
     "BACKGROUND_PRIORITY",
     "BACKTEST_WORKFLOW",
+    "DOCTOR_WORKFLOW",
     "FLAGS",
     "FOLLOW_UP_QUEUE",
     "FOLLOW_UP_WORKFLOW",
@@ -196,6 +200,10 @@ __all__ = [
     "BeginComparison",
     "ChangeRef",
     "Chart",
+    "Check",
+    "CheckState",
+    "CheckSystems",
+    "Checks",
     "CloseChange",
     "ClusterName",
     "Column",
@@ -213,6 +221,7 @@ __all__ = [
     "CountReading",
     "Curve",
     "DesiredState",
+    "DoctorRequest",
     "Document",
     "Effect",
     "EffectName",
@@ -308,6 +317,7 @@ __all__ = [
     "check_name",
     "check_namespace",
     "cluster_queue",
+    "doctor_id",
     "fair",
     "follow_up_id",
     "follow_ups_of",
