@@ -26,7 +26,7 @@ import workflows
 from tidegate.analysis.status import AnalysisStatus
 from tidegate.cli.output import SCHEMA_VERSION
 from tidegate.client import errors, gateway
-from tidegate.client.refs import AnalysisSummary, ReleaseSummary
+from tidegate.client.refs import AnalysisSummary, PastRelease, ReleaseSummary
 from tidegate.contract import (
     ANALYSIS_WORKFLOW,
     BACKTEST_WORKFLOW,
@@ -115,6 +115,7 @@ PRINTED = (
     Checks,
     Explanation,
     Finding,
+    PastRelease,
     ReleaseForecast,
     ReleaseResult,
     ReleaseStatus,

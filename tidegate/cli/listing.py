@@ -29,7 +29,7 @@ from tidegate.client import (
     TidegateError,
 )
 from tidegate.contract import ReleaseStatus
-from tidegate.manifests.images import tag_of
+from tidegate.manifests.images import short_image
 
 _TITLES = (
     "NAME",
@@ -50,7 +50,6 @@ _ROLLOUTS, _RUNS = ("rollouts", "rollout", "ro"), ("analysisruns", "analysisrun"
 # Temporal's word for a run's end, where the release itself cannot be asked.
 _PHASES = {"Running": "Progressing", "Completed": "Healthy"}
 _QUESTIONS_AT_ONCE = 8
-_DIGEST_SHOWN = len("sha256:") + 12
 
 Summary = TypeVar("Summary")
 Status = TypeVar("Status")
@@ -117,14 +116,8 @@ def _full(status: ReleaseStatus) -> Sequence[str | Text]:
         str(counts.desired),
         str(counts.updated),
         str(counts.available),
-        ",".join(map(_short, status.images.values())) or "-",
+        ",".join(map(short_image, status.images.values())) or "-",
     )
-
-
-def _short(image: str) -> str:
-    """Tag of an image, or the beginning of its digest; its name where it has neither."""
-    name, _, digest = image.partition("@")
-    return tag_of(image) or digest[:_DIGEST_SHOWN] or name.rpartition("/")[2]
 
 
 def _known(summary: ReleaseSummary) -> Sequence[str | Text]:

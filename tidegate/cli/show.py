@@ -11,6 +11,7 @@ import typer
 from rich.text import Text
 
 from tidegate.cli.analysis import analysis_view
+from tidegate.cli.commands import examples, plain_group
 from tidegate.cli.exits import ExitCode, status_code
 from tidegate.cli.formatting import WARNING, marked
 from tidegate.cli.options import (
@@ -42,7 +43,7 @@ from tidegate.cli.watch import (
 from tidegate.client import RolloutRef, StillRunningError, TidegateClient
 from tidegate.contract import ReleaseStatus
 
-get = typer.Typer(no_args_is_help=True, help="Show one object.")
+get = plain_group("Show one object.")
 
 INTERRUPTED = 130  # as a shell says it of a command that Ctrl-C ended
 
@@ -50,7 +51,12 @@ Status = TypeVar("Status")
 Drawing = Callable[[Frame[Status]], list[Text]]
 
 
-@get.command("rollout")
+@get.command("ro", hidden=True)
+@get.command("rollouts", hidden=True)
+@get.command(
+    "rollout",
+    epilog=examples("get rollout checkout -n payments", "get rollout checkout -n payments --watch"),
+)
 def get_rollout(
     name: Name,
     namespace: Namespace = "default",
@@ -94,7 +100,9 @@ def _watched(rollout: RolloutRef, output: Output, *, pods: bool) -> int:
     return INTERRUPTED
 
 
-@get.command("analysisrun")
+@get.command("analysisruns", hidden=True)
+@get.command("ar", hidden=True)
+@get.command("analysisrun", epilog=examples("get analysisrun checkout-7d9c-3-2 -n payments"))
 def get_analysisrun(
     name: RunName,
     namespace: Namespace = "default",

@@ -18,6 +18,9 @@ _TEMPLATE: Path = ("spec", "template")
 _CONTAINERS: Path = (*_TEMPLATE, "spec", "containers")
 
 
+_DIGEST_SHOWN = len("sha256:") + 12
+
+
 def apply_images(manifests: Manifests, images: Mapping[str, str]) -> Manifests:
     """The manifests with other images in their one Rollout: container name to image, `*` meaning every container.
 
@@ -55,6 +58,12 @@ def version_changes(before: Manifests, after: Manifests) -> list[str]:
 def tag_of(image: str) -> str:
     """Tag of an image, empty without one: `1.1.0` of `registry:5000/checkout:1.1.0@sha256:...`."""
     return image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+
+
+def short_image(image: str) -> str:
+    """Tag of an image, or the beginning of its digest; its name where it has neither."""
+    name, _, digest = image.partition("@")
+    return tag_of(image) or digest[:_DIGEST_SHOWN] or name.rpartition("/")[2]
 
 
 def _retagged(document: Document, tags: Mapping[str, str]) -> Document:
