@@ -14,7 +14,7 @@ from typer._click.exceptions import NoArgsIsHelpError
 from typer._completion_classes import completion_init
 
 from tidegate.cli.completion import COMPLETE
-from tidegate.cli.lazy import Commands
+from tidegate.cli.lazy import LazyGroup
 
 EPILOG = (
     "The connection to Temporal is configured as for the `temporal` command: TEMPORAL_PROFILE, TEMPORAL_ADDRESS, "
@@ -26,7 +26,7 @@ EPILOG = (
 
 
 app = typer.Typer(
-    cls=Commands,
+    cls=LazyGroup,
     help="Progressive delivery on evidence: releases as durable workflows.",
     epilog=EPILOG,
     no_args_is_help=True,
@@ -66,14 +66,14 @@ def run(arguments: Sequence[str], program: str = "tidegate") -> int:
         typer.echo(error.format_message())
         return os.EX_USAGE
     except typer.TyperException as error:
-        from tidegate.cli.failures import tell_usage
+        from tidegate.cli.failures import print_usage
 
-        tell_usage(error.format_message(), program)
+        print_usage(error.format_message(), program)
         return os.EX_USAGE
     except Exception as error:
-        from tidegate.cli.failures import tell
+        from tidegate.cli.failures import print_error
 
-        code = tell(error)
+        code = print_error(error)
         if code is None:
             raise
         return code

@@ -14,7 +14,7 @@ from tidegate.manifests.findings import ManifestError, errors
 from tidegate.manifests.plain_text import harmless_values
 
 
-def tell(error: Exception) -> ExitCode | None:
+def print_error(error: Exception) -> ExitCode | None:
     """Write an error that was expected, and return its exit code; None for any other."""
     if isinstance(error, ManifestError):
         for finding in error.findings:
@@ -29,7 +29,7 @@ def tell(error: Exception) -> ExitCode | None:
     return None
 
 
-def tell_usage(message: str, program: str) -> None:
+def print_usage(message: str, program: str) -> None:
     """Write what is wrong with the words of a command."""
     stderr().print(error_block(message, f"see `{program} --help`"))
 

@@ -14,7 +14,7 @@ from tidegate.cli.commands import COMMANDS, OF_A_NAMESPACE, Command, examples
 from tidegate.cli.context_namespace import context_namespace
 
 
-class Commands(TyperGroup):
+class LazyGroup(TyperGroup):
     """The commands of `COMMANDS`; each stands in for itself until it is named."""
 
     def __init__(self, **attributes: Any) -> None:

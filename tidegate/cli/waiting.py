@@ -1,4 +1,4 @@
-"""`wait`: until a release that somebody else started has ended."""
+"""`wait`: until a release, started by anybody, has ended."""
 
 from __future__ import annotations
 

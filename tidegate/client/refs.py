@@ -135,7 +135,7 @@ _OUTCOMES = {"Running": "under way", "Completed": "promoted", "Failed": "aborted
 
 
 def outcome_of(state: str, status: ReleaseStatus | None = None) -> str:
-    """What became of a release, by Temporal's status of its run and its own account."""
+    """Outcome of a release, by Temporal's status of its run and its own account."""
     if status is not None and status.is_refused:
         return "refused"
     return _OUTCOMES.get(state, state.lower())
