@@ -64,8 +64,9 @@ judge: $(STAMP)  ## N simulated rollouts of each kind against the goals of the c
 	$(BIN)/python -m benchmarks.judge --check --reps $(or $(N),20) --procs 2
 	$(BIN)/python -m benchmarks.judge --check --rough --reps $(or $(N),20) --procs 2
 
-pictures: $(STAMP)  ## the pictures of docs/terminal.md and their snapshots, of the screens as they are drawn now
+pictures: $(STAMP)  ## the pictures of docs/terminal.md and docs/proof.md and their snapshots, as they are drawn now
 	$(BIN)/python -m tests.unit.cli.screens
+	$(BIN)/python -m benchmarks.judge.pictures
 
 lint: types  ## format, rules, walls between rooms, types
 	$(BIN)/ruff check .

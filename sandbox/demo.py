@@ -20,7 +20,7 @@ from temporalio.client import Client
 from sandbox.account import account
 from sandbox.machine import patience, slowness
 from sandbox.processes import Program, until
-from sandbox.starting import started_world
+from sandbox.starting import WORKER_SECONDS, started_world
 from sandbox.world import SLACK_CHANNEL, World
 from tidegate.cli.paint import has_screen
 from tidegate.cli.watch import Frame, follow, watch_release
@@ -231,6 +231,7 @@ async def run_demo(scenarios: Sequence[Scenario], *, keep: bool, report: Path, c
         _write(report, document)
         print_account(console, document, report)
         if keep:
+            await world.start_watcher(WORKER_SECONDS)  # from here on a person writes to the cluster
             _print_doors(console, world)
             await asyncio.Event().wait()
     return all(release["outcome"] == release["expected"] for release in releases)

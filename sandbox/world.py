@@ -30,7 +30,7 @@ from sandbox.servicenow.server import ServiceNowApi
 from sandbox.slack.server import SlackApi
 from sandbox.telemetry import Telemetry
 from sandbox.temporal import NAMESPACE, TemporalServer
-from sandbox.tidegate_process import READY_SECONDS, TidegateProcess
+from sandbox.tidegate_process import READY_SECONDS, WATCHER, TidegateProcess
 from sandbox.vault import Vault
 
 DATADOG_SECRET = "argo-rollouts/datadog"  # noqa: S105  # a path
@@ -104,6 +104,7 @@ class World:
         )
         self._programs = [self.temporal.program, self.vault.program, self.envoy.program]
         self.worker: TidegateProcess | None = None
+        self.watcher: TidegateProcess | None = None
         self.mesh: MeshAgent | None = None
         self._stack = AsyncExitStack()
 
@@ -192,6 +193,15 @@ class World:
             self._stack.push_async_callback(self.worker.program.stop)
         await self.worker.start(timeout)
         return self.worker.program
+
+    async def start_watcher(self, timeout: float = READY_SECONDS) -> Program:
+        """The watcher, which releases what is written into the cluster. Raises ProgramError as `start_worker` does."""
+        if self.watcher is None:
+            self.watcher = TidegateProcess("watcher", self.state, self._worker_settings(), module=WATCHER)
+            self._programs.append(self.watcher.program)
+            self._stack.push_async_callback(self.watcher.program.stop)
+        await self.watcher.start(timeout)
+        return self.watcher.program
 
     async def start_load(self, rate: float, host: str = "checkout") -> Program:
         """Requests at a constant rate through Envoy until the world ends."""

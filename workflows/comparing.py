@@ -248,7 +248,7 @@ class Comparisons:
         reading: dict[str, Any] = {
             "value": judgement.sentence,
             "notes": (*one.notes, *answered.notes),
-            "metadata": metadata_of(judgement, weight, wanted.false_promotion),
+            "metadata": metadata_of(judgement, weight, wanted),
         }
         if decides:
             reading["verdict"] = Verdict(phase=_PHASES[ruling], message=judgement.sentence, reason=judgement.sentence)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -95,8 +96,8 @@ def _sum(counts: tuple[VersionCounts | None, ...]) -> VersionCounts:
     return VersionCounts(sum(one.requests for one in known), sum(one.bad for one in known))
 
 
-def run(fleet: Fleet) -> Outcome:
-    """Play one rollout to its end, at most an hour."""
+def run(fleet: Fleet, watch: Callable[[int, Session], None] = lambda seconds, session: None) -> Outcome:
+    """Play one rollout to its end, at most an hour. `watch` is called after each judgement, with its time."""
     session, backend = opened(fleet), Backend(fleet, random.Random(f"{fleet.seed} metrics"))
     index = since = 0
     harm = 0.0
@@ -105,6 +106,7 @@ def run(fleet: Fleet) -> Outcome:
         backend.happened(tick - 1, truth)
         harm += _sent(fleet, tick - 1, SHARES[index]) * fleet.harm(tick - 1, index)
         action = session.step(tick * BUCKET, index, since * BUCKET, backend.read(tick))
+        watch(tick * BUCKET, session)
         if action == "advance" and index < len(SHARES) - 1:
             index, since = index + 1, tick
         elif action != "hold":

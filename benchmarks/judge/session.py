@@ -60,19 +60,19 @@ class Session:
         shares: Sequence[float],
         pods: int = 0,
     ) -> None:
-        self._wanted, self._shares, self._pods = wanted, shares, pods
+        self.wanted, self._shares, self._pods = wanted, shares, pods
         self._state = open_state(wanted, hour, groups, 0)
-        self._weights: list[Weight] = []
+        self.weights: list[Weight] = []
         self.judgement: Judgement | None = None
 
     def step(self, now: int, index: int, since: int, rows: Sequence[CountRow]) -> str:
         """Judge what has become visible by `now`, at the weight `index` which began at `since`."""
-        if not self._weights or self._weights[-1].index != index:
-            self._weights.append(self._weight(index, since))
-        self._state, evidence = read(self._wanted, self._state, rows, self._weights, now)
+        if not self.weights or self.weights[-1].index != index:
+            self.weights.append(self._weight(index, since))
+        self._state, evidence = read(self.wanted, self._state, rows, self.weights, now)
         settle = self._state.table.settle
-        point = DecisionPoint(now=now, first_traffic=0, weight=self._weights[-1], settle=settle)
-        self.judgement = judge(self._wanted, evidence, point)
+        point = DecisionPoint(now=now, first_traffic=0, weight=self.weights[-1], settle=settle)
+        self.judgement = judge(self.wanted, evidence, point)
         return ACTIONS[self.judgement.ruling]
 
     def _weight(self, index: int, since: int) -> Weight:

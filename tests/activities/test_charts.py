@@ -12,7 +12,7 @@ from PIL import Image
 
 from activities.charts import MAX_CURVES, draw
 from tidegate.analysis.status import Phase
-from tidegate.contract import Chart, Curve, Limit, LimitKind, Point
+from tidegate.contract import Chart, ComparedCurves, ComparedEvent, ComparedPoint, Curve, Limit, LimitKind, Point
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RED, GREEN = (214, 39, 40), (44, 160, 44)  # matplotlib's tab:red and tab:green
@@ -61,6 +61,15 @@ def test_a_release_with_very_many_metrics_is_still_one_page() -> None:
 @pytest.mark.parametrize("name", ["a$b_{c", "\\frac", "x" * 5000, "naïve\x00\n☃", "$"])
 def test_no_name_is_a_formula(name: str) -> None:
     assert drawn(curve(0.1, name=name)).height
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.lists(st.floats(min_value=-1e9, max_value=1e9), min_size=0, max_size=4), st.none() | st.floats(0, 100))
+def test_any_evidence_can_be_drawn(logs: list[float], rate: float | None) -> None:
+    points = tuple(ComparedPoint(at=START, canary=rate, stable=rate, harm=log, proof=-log) for log in logs)
+    event = ComparedEvent(name="err$rs", points=points, times=1.25, plus=0.1, harm_limit=4.6, proof_limit=3.0)
+    chart = Chart(title="a", comparisons=(ComparedCurves(gate="g", metric="m", events=(event,) * 9),))
+    assert Image.open(io.BytesIO(draw(chart))).height
 
 
 @settings(max_examples=8, deadline=None)

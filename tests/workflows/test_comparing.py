@@ -144,7 +144,7 @@ async def test_versions_that_cannot_be_told_apart_are_inconclusive(world: World)
 
 async def test_a_threshold_beside_it_is_measured_in_its_own_time_and_ends_it(world: World) -> None:
     world.provider.script = {"m": [0.1, 0.1, 2]}
-    threshold = metric(interval="10s", failureLimit=0, failureCondition="result >= 1")
+    threshold = metric(interval="1s", failureLimit=0, failureCondition="result >= 1")
     status = await world.status(asked(threshold, compare(minBake="24h"), kind=AnalysisKind.BACKGROUND))
     assert status.phase is Phase.FAILED
     assert [each.phase for each in status.metrics] == [Phase.FAILED, Phase.INCONCLUSIVE]

@@ -6,6 +6,7 @@ import os
 from typing import Final
 
 INTERRUPTED: Final = 130
+"""Exit code of a command that Ctrl-C ended, as a shell says it."""
 
 
 def main() -> None:

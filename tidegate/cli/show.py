@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 import typer
 from rich.text import Text
 
+from tidegate.cli import INTERRUPTED
 from tidegate.cli.analysis import analysis_view
 from tidegate.cli.commands import examples, plain_group
 from tidegate.cli.exits import ExitCode, status_code
@@ -45,7 +46,6 @@ from tidegate.contract import ReleaseStatus
 
 get = plain_group("Show one object.")
 
-INTERRUPTED = 130  # as a shell says it of a command that Ctrl-C ended
 
 Status = TypeVar("Status")
 Drawing = Callable[[Frame[Status]], list[Text]]

@@ -14,6 +14,7 @@ from temporalio.service import TLSConfig
 
 from tidegate.client.codec import data_converter_from_environment
 from tidegate.client.errors import ConfigurationError, UnreachableError
+from tidegate.manifests.plain_text import one_line
 
 DEFAULT_ADDRESS = "localhost:7233"
 CONNECT_TIMEOUT = timedelta(seconds=5)
@@ -48,6 +49,11 @@ async def connect_temporal(
             connect_timeout=CONNECT_TIMEOUT,
             **settings,
         )
+    except ValueError as error:
+        raise ConfigurationError(
+            f"Temporal at {one_line(address)!r}: no address can be read there: {error}",
+            "set TEMPORAL_ADDRESS (or the profile's address) to a host and a port, such as temporal.internal:7233",
+        ) from error
     except RuntimeError as error:
         raise UnreachableError(
             f"Temporal at {address} does not answer{_why(error)}",

@@ -45,6 +45,9 @@ from tidegate.contract.failing import Failing, is_known
 from tidegate.contract.field_managers import WORKER_AGENT, writers_of, written_at
 from tidegate.contract.follow_up import (
     Chart,
+    ComparedCurves,
+    ComparedEvent,
+    ComparedPoint,
     Curve,
     Effect,
     EffectName,
@@ -210,6 +213,9 @@ __all__ = [
     "CompareReadings",
     "CompareRequest",
     "CompareTarget",
+    "ComparedCurves",
+    "ComparedEvent",
+    "ComparedPoint",
     "ComparedVersions",
     "ComparisonBacktest",
     "ComparisonBegun",

@@ -55,11 +55,47 @@ class Curve(Payload):
     limits: tuple[Limit, ...] = ()
 
 
+class ComparedPoint(Payload):
+    """One reading of one event of a comparison. Rates are percent of the requests since the reading before it.
+
+    `harm` and `proof` are ln E of all readings until then.
+    """
+
+    at: datetime
+    canary: float | None  # None where there were no requests
+    stable: float | None
+    harm: float
+    proof: float
+
+
+class ComparedEvent(Payload):
+    """Readings of one event of a comparison, the oldest first, with what would decide.
+
+    The canary is tolerated up to `times` x stable + `plus` percent. The limits are values of ln E.
+    """
+
+    name: str
+    points: tuple[ComparedPoint, ...]
+    times: float
+    plus: float
+    harm_limit: float
+    proof_limit: float
+
+
+class ComparedCurves(Payload):
+    """A comparison of a gate over time; the first event is the one that its sentence is about."""
+
+    gate: str
+    metric: str
+    events: tuple[ComparedEvent, ...]
+
+
 class Chart(Payload):
     """Data of the chart of a release."""
 
     title: str
-    curves: tuple[Curve, ...]
+    curves: tuple[Curve, ...] = ()
+    comparisons: tuple[ComparedCurves, ...] = ()
     weights: tuple[tuple[datetime, int], ...] = ()  # from that time on, percent of the traffic on the canary
 
 

@@ -10,19 +10,21 @@ from tidegate.analysis.compare.measurement import comparison_of
 from tidegate.analysis.status import Measurement, MetricStatus
 from tidegate.contract import AnalysisRef, Chart, Curve, Limit, LimitKind, Point, ReleaseStatus
 from tidegate.manifests.lint.traps import comparison
+from tidegate.report.compared_chart import compared_curves
 
 
 def chart_of(status: ReleaseStatus) -> Chart | None:
     """Chart of a release; None when nothing was measured. The sentence of a comparison is no number to draw."""
-    curves = tuple(
-        _curve(run, metric) for run in status.analyses for metric in run.status.metrics if comparison_of(metric) is None
-    )
+    metrics = [(run, metric) for run in status.analyses for metric in run.status.metrics]
+    curves = [_curve(run, metric) for run, metric in metrics if comparison_of(metric) is None]
     drawn = tuple(curve for curve in curves if curve.points)
-    if not drawn:
+    comparisons = tuple(found for run, metric in metrics if (found := compared_curves(run.name, metric)) is not None)
+    if not (drawn or comparisons):
         return None
     return Chart(
         title=f"{status.namespace}/{status.name}, revision {status.revision}",
         curves=drawn,
+        comparisons=comparisons,
         weights=tuple((row.at, row.canary) for row in status.weights),
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from sandbox.processes import free_port
 
 TIDEGATE = Path(sysconfig.get_path("scripts"), "tidegate")
-AT_ONCE = 8  # each by itself would end well more often than not
+AT_ONCE = 4  # each by itself would end well more often than not
 
 
 async def test_a_command_that_reaches_nobody_ends_with_its_code() -> None:

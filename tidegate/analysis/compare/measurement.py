@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from tidegate.analysis.compare.models import ERRORS, EventNumbers, Judgement, Ruling, Weight
+from pydantic import ValidationError
+
+from tidegate.analysis.compare.judge import event_shares
+from tidegate.analysis.compare.models import (
+    ERRORS,
+    CompareModel,
+    Comparison,
+    EventNumbers,
+    Judgement,
+    Margin,
+    Ruling,
+    Weight,
+)
 from tidegate.analysis.compare.phrases import percent
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
 
@@ -26,13 +39,31 @@ REQUESTS: Final = "requests"
 """Requests of the canary that were counted."""
 FAILED_REQUESTS: Final = "failedRequests"
 """Those of them that failed."""
+EVIDENCE: Final = "evidence"
+"""JSON list of `EventEvidence`."""
+DIGITS: Final = 6
 
 
-def metadata_of(judgement: Judgement, weight: Weight | None, false_promotion: float) -> dict[str, str]:
-    """Metadata of a judgement at a weight, None where the canary has no traffic. Unknown numbers are left out.
+class EventEvidence(CompareModel):
+    """Counts of one event since the first traffic, and ln E of harm and proof beside the ln E that decide.
 
-    `false_promotion` is the chance of a false promotion that is allowed: 1/`false_promotion` is the E asked for.
+    `margin` is the one of the whole release.
     """
+
+    name: str
+    canary: float
+    canary_bad: float
+    stable: float
+    stable_bad: float
+    harm: float
+    harm_limit: float
+    proof: float
+    proof_limit: float
+    margin: Margin
+
+
+def metadata_of(judgement: Judgement, weight: Weight | None, wanted: Comparison) -> dict[str, str]:
+    """Metadata of a judgement at a weight, None where the canary has no traffic. Unknown numbers are left out."""
     found = {RULING: str(judgement.ruling), SINCE: "" if weight is None else f"{weight.since:.3f}"}
     if weight is not None:
         found[WEIGHT] = f"{weight.share:.4g}"
@@ -40,11 +71,40 @@ def metadata_of(judgement: Judgement, weight: Weight | None, false_promotion: fl
             found[SEEN] = f"{judgement.share * weight.share:.4g}"
         if judgement.events:
             name, log = min(((each.name, _proven(each, weight)) for each in judgement.events), key=lambda each: each[1])
-            found |= {EVENT: name, PROOF: f"{min(max(log / math.log(1 / false_promotion), 0.0), 1.0):.3g}"}
+            found |= {EVENT: name, PROOF: f"{min(max(log / _proof_limit(wanted), 0.0), 1.0):.3g}"}
+            found[EVIDENCE] = json.dumps([each.model_dump() for each in _evidence(judgement, weight, wanted)])
     for each in judgement.events:
         if each.name == ERRORS:
             found |= {REQUESTS: f"{each.canary:.0f}", FAILED_REQUESTS: f"{each.canary_bad:.0f}"}
     return found
+
+
+def _proof_limit(wanted: Comparison) -> float:
+    return math.log(1 / wanted.false_promotion)
+
+
+def _evidence(judgement: Judgement, weight: Weight, wanted: Comparison) -> Iterator[EventEvidence]:
+    for numbers, event, share in zip(judgement.events, wanted.events, event_shares(wanted), strict=True):
+        yield EventEvidence(
+            name=numbers.name,
+            canary=round(numbers.canary, DIGITS),
+            canary_bad=round(numbers.canary_bad, DIGITS),
+            stable=round(numbers.stable, DIGITS),
+            stable_bad=round(numbers.stable_bad, DIGITS),
+            harm=round(numbers.harm, DIGITS),
+            harm_limit=round(math.log(1 / wanted.false_abort) - math.log(share), DIGITS) if share > 0 else math.inf,
+            proof=round(_proven(numbers, weight), DIGITS),
+            proof_limit=round(_proof_limit(wanted), DIGITS),
+            margin=event.margin,
+        )
+
+
+def evidence_of(measurement: Measurement) -> tuple[EventEvidence, ...]:
+    """Read the evidence of a judgement; nothing where it has none, or none that can be read."""
+    try:
+        return tuple(map(EventEvidence.model_validate, json.loads(measurement.metadata.get(EVIDENCE, "[]"))))
+    except (ValueError, TypeError, ValidationError):
+        return ()
 
 
 def _proven(event: EventNumbers, weight: Weight) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.cli.tree import replica_sets
 from tidegate.contract import Observation, ReleaseStatus
+from tidegate.manifests.images import tag_of
 from tidegate.manifests.plain_text import one_line
 
 
@@ -21,10 +22,7 @@ def versions(status: ReleaseStatus, observation: Observation | None) -> tuple[st
 def tag(image: str) -> str:
     """Tag of an image, the first characters of its digest without a tag, or its name."""
     name, _, digest = one_line(image).partition("@")
-    head, colon, found = name.rpartition(":")
-    if colon and head and "/" not in found:
-        return found
-    return digest.removeprefix("sha256:")[:12] or name.rpartition("/")[2]
+    return tag_of(name) or digest.removeprefix("sha256:")[:12] or name.rpartition("/")[2]
 
 
 def _before(status: ReleaseStatus, sets: tuple[ReplicaSetState, ...]) -> ReplicaSetState | None:
