@@ -86,3 +86,18 @@ async def test_a_shell_completes_names_of_rollouts(server: TemporalServer, handl
         subprocess.run, argv, capture_output=True, text=True, timeout=60, env=os.environ | asked
     )
     assert name in done.stdout.split(), done.stderr
+
+
+async def test_get_and_list_have_the_forms_of_kubectl(tidegate: Terminal, handle: ReleaseHandle) -> None:
+    name = handle.rollout.name
+    assert await tidegate("get", "ro", name, "-o", "jsonpath={.namespace}") == 0
+    assert tidegate.out() == "payments\n"
+    assert await tidegate("get", "rollout", name, "-o", "name") == 0
+    assert tidegate.out() == f"rollout.argoproj.io/{name}\n"
+    assert await tidegate("get", "rollout", name) == 0
+    assert f"Name:            {name}" in tidegate.out()
+    assert await tidegate("list", "-o", "name") == 0
+    assert f"rollout.argoproj.io/{name}" in tidegate.out().split()
+    assert await tidegate("list", "-o", "wide") == 0
+    assert "UP-TO-DATE" in tidegate.out()
+    assert await tidegate("list", "-o", "xml") == 64
