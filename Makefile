@@ -87,7 +87,7 @@ COMPILE = .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --
 lock: $(STAMP)  ## write the locks again, with the versions that they have; UPGRADE=1 takes the newest
 	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras pyproject.toml -o requirements.lock
-	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements.lock --extra worker pyproject.toml -o requirements.runtime.lock
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements.lock --extra worker --extra otel pyproject.toml -o requirements.runtime.lock
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements.lock pyproject.toml -o requirements.client.lock
 	printf '%s\n' cyclonedx-bom hatchling pip | $(COMPILE) --constraint requirements.lock - -o requirements.build.lock
 	rm -rf .venv-lock

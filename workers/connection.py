@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import structlog
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 
@@ -44,8 +44,15 @@ class Connection:
     A client keeps the certificates of its connect, in the SDK as in gRPC; only its token can be set anew.
     """
 
-    def __init__(self, settings: Settings, health: Health, keys: KeySource | None, runtime: Runtime) -> None:
-        """`keys` encrypt payloads; `runtime` is that of every client and worker of the process."""
+    def __init__(
+        self,
+        settings: Settings,
+        health: Health,
+        keys: KeySource | None,
+        runtime: Runtime,
+        interceptors: Sequence[Interceptor] = (),
+    ) -> None:
+        """`keys` encrypt payloads; `runtime` and `interceptors` are those of every client and worker of the process."""
         self.client: Client  # once it is open; the one that was made last
         self.health = health
         self.meter = runtime.metric_meter
@@ -53,6 +60,7 @@ class Connection:
         self._longest_wait = settings.reconnect_at_most.total_seconds()
         self._keys = keys
         self._runtime = runtime
+        self._interceptors = interceptors
         self._followers: list[Callable[[Client], None]] = []
 
     async def open(self) -> Client:
@@ -110,6 +118,7 @@ class Connection:
             identity=f"{os.getpid()}@{socket.gethostname()}",
             converter=data_converter(self._keys),
             runtime=self._runtime,
+            interceptors=self._interceptors,
             api_key=token,
         )
 

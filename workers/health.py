@@ -11,6 +11,8 @@ from http import HTTPStatus
 import structlog
 from temporalio.common import MetricMeter
 
+from tidegate.contract.metrics import READY
+
 log = structlog.get_logger(__name__)
 
 REQUEST_TIMEOUT_SECONDS = 2.0
@@ -23,8 +25,8 @@ class Health:
     def __init__(self, meter: MetricMeter = MetricMeter.noop) -> None:
         """`meter` shows it as well, as the gauge `tidegate_ready`."""
         self._trouble = "starting"
-        self._gauge = meter.create_gauge("tidegate_ready", "1 while the process can take work, else 0")
-        self._gauge.set(0)
+        self._meter = meter
+        READY.set(meter, 0)
 
     @property
     def ready(self) -> bool:
@@ -36,14 +38,14 @@ class Health:
         if self._trouble:
             log.info("ready")
         self._trouble = ""
-        self._gauge.set(1)
+        READY.set(self._meter, 1)
 
     def set_not_ready(self, reason: str) -> None:
         """Set it not ready, with a reason of one line."""
         if self._trouble != reason:
             log.warning("not ready", reason=reason)
         self._trouble = reason
-        self._gauge.set(0)
+        READY.set(self._meter, 0)
 
     def answer(self, path: str) -> tuple[HTTPStatus, dict[str, object]]:
         """Status and body of a GET."""

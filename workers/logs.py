@@ -12,7 +12,8 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 from temporalio import activity, workflow
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, TelemetryFilter
-from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from workers.log_context import add_trace_fields, add_workflow_fields
 
 MASK = "*****"
 # The name of a value that must never be read; `secret_path` and the like only say where one is.
@@ -32,6 +33,7 @@ def configure_logs(level: str = "INFO", stream: TextIO | None = None) -> None:
     stream = stream or sys.stderr
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_trace_fields,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -44,7 +46,7 @@ def configure_logs(level: str = "INFO", stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _flatten_sdk_context],
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _flatten_sdk_context, add_workflow_fields],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact, *final],
         )
     )
@@ -94,24 +96,3 @@ def _flatten_sdk_context(_logger: WrappedLogger, _method: str, event: EventDict)
             event.update({key: context[key] for key in _SDK_FIELDS if key in context})
     event.pop("temporal_log", None)  # the core's own record, whose text is the message already
     return event
-
-
-class LogContext(Interceptor):
-    """Binds the ids of the running activity to every log line that is written during it."""
-
-    def intercept_activity(self, inner: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        """Wrap the next interceptor."""
-        return _ActivityLogContext(inner)
-
-
-class _ActivityLogContext(ActivityInboundInterceptor):
-    async def execute_activity(self, call: ExecuteActivityInput) -> Any:
-        info = activity.info()
-        with structlog.contextvars.bound_contextvars(
-            workflow_id=info.workflow_id,
-            run_id=info.workflow_run_id,
-            activity_type=info.activity_type,
-            activity_id=info.activity_id,
-            attempt=info.attempt,
-        ):
-            return await super().execute_activity(call)

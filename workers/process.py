@@ -15,11 +15,13 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from tidegate.client import TidegateError
 from tidegate.client.process_end import exit_process
+from tidegate.contract.metrics import bucket_overrides
 from workers.codec import open_keys
 from workers.connection import Connection
 from workers.health import Health, serve_health
 from workers.logs import configure_logs, core_logging
 from workers.settings import Role, Settings, SettingsError, load_settings
+from workers.tracing import open_tracing
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +37,11 @@ def open_runtime(settings: Settings) -> Runtime:
     metrics = None
     if settings.telemetry:
         metrics = PrometheusConfig(
-            bind_address=settings.telemetry, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+            bind_address=settings.telemetry,
+            counters_total_suffix=True,
+            unit_suffix=True,
+            durations_as_seconds=True,
+            histogram_bucket_overrides=bucket_overrides(),
         )
     # Which process a metric is of, its pod's labels say.
     return Runtime(telemetry=TelemetryConfig(logging=core_logging(), metrics=metrics, attach_service_name=False))
@@ -52,9 +58,10 @@ async def connected(settings: Settings, stop: asyncio.Event) -> AsyncIterator[Co
     async with (
         serve_health(health, settings.health.host, settings.health.port) as port,
         open_keys(settings) as keys,
+        open_tracing() as interceptors,
     ):
         log.info("health", host=settings.health.host, port=port)
-        connection = Connection(settings, health, keys, runtime)
+        connection = Connection(settings, health, keys, runtime, interceptors)
         yield connection if await unless_stopped(stop, connection.open()) is not None else None
     log.info("stopped")
 

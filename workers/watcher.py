@@ -34,7 +34,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 async def _watch(to: Connection, settings: Settings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
-        cluster = await open_cluster(settings, WATCHER_AGENT)
+        cluster = await open_cluster(settings, WATCHER_AGENT, to.meter)
         stack.push_async_callback(cluster.close)
         client = TidegateClient(to.client)
         to.follow(client.use)

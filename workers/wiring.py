@@ -19,10 +19,13 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, WORKER_AGENT, cluster_queue, metrics_queue
 from tidegate.manifests.grammar import Grammar
+from tidegate.manifests.providers.datadog import KEY as DATADOG
+from tidegate.manifests.providers.prometheus import KEY as PROMETHEUS
+from tidegate.manifests.providers.web import KEY as WEB
 from workers.activations import OneByOneRunner
 from workers.follow_up import follow_up_activities, follow_up_checks
 from workers.heartbeats import Heartbeats
-from workers.logs import LogContext
+from workers.log_context import LogContext
 from workers.memory import cached_workflows, memory_limit
 from workers.outside_settings import VaultVariables
 from workers.settings import PREFIX, Role, Settings
@@ -48,7 +51,16 @@ FEW_POLLS = PollerBehaviorAutoscaling(minimum=1, maximum=10, initial=1)
 # open poll takes one, too: with two there was one task at a time for all the releases in the cache.
 CONCURRENT_WORKFLOW_TASKS = 4
 # Free of side effects at import: our rules and payloads, and what they stand on.
-_PASSED_THROUGH = ("tidegate", "pydantic", "pydantic_core", "annotated_types", "lark", "yaml", "structlog")
+_PASSED_THROUGH = (
+    "tidegate",
+    "pydantic",
+    "pydantic_core",
+    "annotated_types",
+    "lark",
+    "yaml",
+    "structlog",
+    "opentelemetry",
+)
 _ROLES = {
     Role.ALL: frozenset({Role.WORKFLOWS, Role.CLUSTER, Role.METRICS, Role.FOLLOW_UP}),
     Role.ACTIVITIES: frozenset({Role.CLUSTER, Role.METRICS, Role.FOLLOW_UP}),
@@ -61,7 +73,7 @@ async def open_workers(
 ) -> AsyncIterator[list[Worker]]:
     """The workers of the process's role, not yet running; what their activities hold is closed at the end.
 
-    `meter` counts what fails outside activities.
+    `meter` counts what happens outside activities.
     """
     roles = _ROLES.get(settings.role, frozenset({settings.role}))
     async with AsyncExitStack() as stack:
@@ -116,6 +128,7 @@ def _workflow_worker(client: Client, settings: Settings) -> Worker:
         task_queue=RELEASES_QUEUE,
         workflows=[Rollout, AnalysisRun, Backtest, Doctor, FollowUp, Forecast, Rollback, LetGoOfObjects],
         workflow_runner=workflow_runner(),
+        interceptors=[LogContext()],
         deployment_config=_version(settings),
         max_cached_workflows=_cached_workflows(settings),
         max_concurrent_workflow_tasks=CONCURRENT_WORKFLOW_TASKS,
@@ -161,13 +174,13 @@ def _activity_worker(
     )
 
 
-async def open_cluster(settings: Settings, agent: str) -> Cluster:
-    """Client of the API server that the settings name; `agent` is whom its audit log names."""
+async def open_cluster(settings: Settings, agent: str, meter: MetricMeter = MetricMeter.noop) -> Cluster:
+    """Client of the API server that the settings name; `agent` is whom its audit log names, `meter` counts requests."""
     from activities.kubernetes.client import Cluster
 
     reached = settings.kubernetes
     return await Cluster.connect(
-        url=reached.api_url, kubeconfig=reached.kubeconfig, context=reached.context, agent=agent
+        url=reached.api_url, kubeconfig=reached.kubeconfig, context=reached.context, agent=agent, meter=meter
     )
 
 
@@ -186,7 +199,7 @@ async def _cluster_activities(
     from activities.reconcile.rollout_objects import Kubernetes
     from activities.reconcile.waits import Waits
 
-    cluster = await open_cluster(settings, WORKER_AGENT)
+    cluster = await open_cluster(settings, WORKER_AGENT, meter)
     stack.push_async_callback(cluster.close)
     cache = Cache(cluster, cluster_wide=settings.kubernetes.cluster_wide, meter=meter)
     stack.push_async_callback(cache.close)
@@ -241,7 +254,7 @@ def _metric_activities(settings: Settings, http: Outgoing, store: Secrets, store
     queries = prometheus.PrometheusProvider(secrets, http, prometheus_settings)
     counters = PrometheusComparison(secrets, http, prometheus_settings)
     return {
-        datadog.KEY: _Measured(
+        DATADOG: _Measured(
             [
                 datadog.DatadogProvider(secrets, http, datadog_settings).measure,
                 keys.checks().check,
@@ -253,7 +266,7 @@ def _metric_activities(settings: Settings, http: Outgoing, store: Secrets, store
             ],
             settings.datadog.measurements_per_second,
         ),
-        prometheus.KEY: _Measured(
+        PROMETHEUS: _Measured(
             [
                 queries.measure,
                 queries.checks().check,
@@ -265,7 +278,7 @@ def _metric_activities(settings: Settings, http: Outgoing, store: Secrets, store
             ],
             settings.prometheus.measurements_per_second,
         ),
-        web.KEY: _Measured([web.WebProvider(secrets, http).measure], settings.web.measurements_per_second),
+        WEB: _Measured([web.WebProvider(secrets, http).measure], settings.web.measurements_per_second),
     }
 
 

@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.failures import cause_of
     from workflows.follow_ups import FollowUps
     from workflows.interruptions import race
+    from workflows.metrics import observe_way_back
     from workflows.plan import Plan
     from workflows.reconciler import Reconciler
     from workflows.release_status import ReleaseState
@@ -158,3 +159,5 @@ class AbortHandler:
             self._state.event("CompensationFailed", f"{name}: {cause_of(error)}", warning=True)
         else:
             self._state.compensation(name, CompensationState.DONE)
+            if name is Compensation.TRAFFIC:
+                observe_way_back(self._state.status())

@@ -33,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.failures import cause_of
     from workflows.inputs import read_input
     from workflows.interruptions import sent
+    from workflows.metrics import count_follow_up
 
 GIVE_UP = timedelta(days=7)
 # Not found is retried, too: proxies answer so for servers that are away, and forges for repositories that a credential
@@ -66,10 +67,12 @@ class FollowUp:
 
     async def _run_effect(self, effect: Effect) -> FollowedUp:
         ended = await self._carry_out(effect)
+        count_follow_up(effect, ended)
         if self._request.release:
             await self._report(ended)
         if effect.note is not None and ended.state is EffectState.DONE:
-            await self._carry_out(_with_note(effect.note, ended.message))
+            note = _with_note(effect.note, ended.message)
+            count_follow_up(note, await self._carry_out(note))
         return ended
 
     async def _report(self, ended: FollowedUp) -> None:

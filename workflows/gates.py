@@ -42,6 +42,7 @@ with workflow.unsafe.imports_passed_through():
         analysis_id,
     )
     from workflows.interruptions import let_go, sent
+    from workflows.metrics import count_verdict
     from workflows.plan import Plan
     from workflows.release_status import ReleaseState
 
@@ -180,6 +181,7 @@ class Gate:
                 let_go(feeding)
         self.reference = self.reference.model_copy(update={"status": status})
         self._state.analysis(self.reference)
+        count_verdict(self.reference)
         self._state.event(
             f"AnalysisRun{status.phase}",
             f"{self.reference.kind} Analysis Run '{self.reference.name}' Status New: '{status.phase}' "

@@ -33,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from tidegate.manifests.decode import nearest
     from workflows.admission import check_rollout, parse_request, read_manifest
+    from workflows.log_fields import release_fields
     from workflows.release_status import ReleaseState
 
 
@@ -225,6 +226,10 @@ class MessageHandlers:
     def status(self, *arguments: Any) -> ReleaseStatus:
         """The status of the release, for operators and tools."""
         return self.state.status()
+
+    def log_fields(self) -> dict[str, str]:
+        """Fields of log lines: Rollout, revision and step as they are now."""
+        return release_fields(self.state.status())
 
     # --------------------------------------------------------------------------------------------------------- notes
 

@@ -51,7 +51,7 @@ with workflow.unsafe.imports_passed_through():
         raise_if_cancelled,
         shielded,
     )
-    from workflows.metrics import count_end
+    from workflows.metrics import count_end, count_start, timed_step
     from workflows.notifier import Notifier
     from workflows.observation import observe_cluster
     from workflows.plan import Plan
@@ -147,6 +147,7 @@ class Rollout(MessageHandlers):
             self._pause(Message(by=release.by, reason=ObjectField.PAUSED, field=ObjectField.PAUSED))
         self._promote_if_requested(release)
         self.state.publication.show()
+        count_start()
         return active
 
     async def _refuse(
@@ -231,7 +232,7 @@ class Rollout(MessageHandlers):
             if index == plan.background_from:
                 active.background.start()
             await self._move_to(active, index)
-            with self.state.step(index):
+            with self.state.step(index), timed_step(plan.steps[index]):
                 promotes = self.inbox.promotes
                 await race(self._run_step(active, index), lambda: self.inbox.promotes > promotes)  # noqa: B023
                 await active.holds.over()

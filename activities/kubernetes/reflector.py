@@ -15,6 +15,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.kubernetes.client import Cluster, Listing, Object, Resource
 from tidegate.contract import ErrorType
+from tidegate.contract.metrics import WATCH_FAILURES
 
 log = structlog.get_logger(__name__)
 
@@ -64,13 +65,11 @@ class Failures:
     """Counts what broke watches off, by kind of object and type of the failure."""
 
     def __init__(self, meter: MetricMeter = MetricMeter.noop) -> None:
-        self._counter = meter.create_counter(
-            "tidegate_watch_failures", "Lists and watches of objects that failed or were broken off"
-        )
+        self._meter = meter
 
     def note(self, kind: str, failure: str) -> None:
         """One more."""
-        self._counter.add(1, {"kind": kind, "failure": failure})
+        WATCH_FAILURES.add(self._meter, kind=kind, failure=failure)
 
 
 class Reflector:

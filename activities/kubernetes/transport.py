@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -13,9 +13,11 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio import client, config
+from temporalio.common import MetricMeter
 
 from activities.kubernetes.answers import decode, failure, failures
 from activities.kubernetes.turns import Turns
+from tidegate.contract.metrics import KUBERNETES_REQUESTS, NO_RESPONSE
 
 REQUEST_TIMEOUT_SECONDS = 10.0
 LARGE_BYTES = 64 * 1024
@@ -28,8 +30,15 @@ _NAMESPACE = re.compile(r"/namespaces/([^/]+)/")
 class Transport:
     """The connections to one API server; failures are typed."""
 
-    def __init__(self, api: client.ApiClient, timeout: float = REQUEST_TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        api: client.ApiClient,
+        timeout: float = REQUEST_TIMEOUT_SECONDS,
+        meter: MetricMeter = MetricMeter.noop,
+    ) -> None:
+        """`timeout` is how many seconds a request may take; `meter` counts requests."""
         self._api = api
+        self._meter = meter
         self._timeout = timeout
         self._sizes: OrderedDict[str, int] = OrderedDict()
         self._large = Turns(LARGE_AT_ONCE)
@@ -43,10 +52,12 @@ class Transport:
         context: str = "",
         timeout: float = REQUEST_TIMEOUT_SECONDS,
         agent: str = "tidegate",
+        meter: MetricMeter = MetricMeter.noop,
     ) -> Self:
         """Reach a server by plain URL, by a kubeconfig file, or by the pod's service account when neither is given.
 
-        `timeout` is how many seconds a request may take, `agent` whom the server's audit log names.
+        `timeout` is how many seconds a request may take, `agent` whom the server's audit log names; `meter` counts
+        requests.
         """
         settings = client.Configuration()
         if url:
@@ -62,7 +73,7 @@ class Transport:
         settings.retries = None  # False would be read as the number 0, which the client counts up to for ever
         api = client.ApiClient(settings)
         api.user_agent = agent
-        return cls(api, timeout)
+        return cls(api, timeout, meter)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -102,8 +113,18 @@ class Transport:
         prepared = await self._api.param_serialize(
             method, path, query_params=query, header_params=headers, body=body, auth_settings=["BearerToken"]
         )
-        response = await self._api.call_api(*prepared, _request_timeout=self._timeout)
+        response = await self._counted(method, self._api.call_api(*prepared, _request_timeout=self._timeout))
         return response.status, await response.read(), response.headers
+
+    async def _counted(self, method: str, sent: Awaitable[Any]) -> Any:
+        """The client's response to a request, which is counted by its status."""
+        try:
+            response = await sent
+        except Exception:
+            KUBERNETES_REQUESTS.add(self._meter, method=method, code=NO_RESPONSE)
+            raise
+        KUBERNETES_REQUESTS.add(self._meter, method=method, code=str(response.status))
+        return response
 
     async def stream(
         self, path: str, query: list[tuple[str, str]], silence: float, opened: Callable[[], None]
@@ -123,7 +144,8 @@ class Transport:
                 auth_settings=["BearerToken"],
             )
             patience = aiohttp.ClientTimeout(total=None, connect=self._timeout, sock_read=silence)
-            response = (await self._api.call_api(*prepared, _request_timeout=patience)).response
+            answer = await self._counted("WATCH", self._api.call_api(*prepared, _request_timeout=patience))
+            response = answer.response
             async with response:
                 if response.status != 200:
                     decode("WATCH", path, response.status, await response.read(), response.headers)

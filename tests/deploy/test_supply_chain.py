@@ -22,7 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 # A lock, and the extras that it has beside what a client needs.
 CLIENT, RUNTIME = "requirements.client.lock", "requirements.runtime.lock"
-INSTALLED = {CLIENT: (), RUNTIME: ("worker",), "requirements.lock": ("worker", "sandbox", "dev")}
+INSTALLED = {CLIENT: (), RUNTIME: ("worker", "otel"), "requirements.lock": ("worker", "otel", "sandbox", "dev")}
 LOCKS = (*INSTALLED, "requirements.build.lock")
 # By the words of a licence expression or of a classifier; anything else is for a person to look at.
 TAKEN = re.compile(

@@ -30,7 +30,7 @@ CHANGES = 30
 PARTS = ("Context", "Decision", "Consequences", "What would change our mind")
 # Words that this project used for many things at once, and words about how it came to be.
 UNCLEAR = re.compile(r"\b(doors?|tells?|told|stands?|standing|whoever|somebody's word|seed|spine)\b", re.IGNORECASE)
-LINKING = sorted({*PAGES, *ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "deploy" / "README.md"})
+LINKING = sorted({*PAGES, *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "deploy" / "README.md"})
 
 
 def name(file: Path) -> str:

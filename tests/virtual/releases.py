@@ -13,13 +13,14 @@ from typing import Any
 from temporalio import activity
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.runtime import Runtime
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Interceptor, Worker
+from temporalio.worker import Interceptor, Worker, WorkflowRunner
 
 from tests.virtual.cluster import NAMESPACE, VirtualCluster
 from tests.virtual.lingering import Lingering
 from tests.virtual.people import GitDouble, NoticesDouble, ServiceNowDouble
-from tests.virtual.time_skipping import release_runner, served, time_skipping
+from tests.virtual.time_skipping import QUIET, release_runner, served, time_skipping
 from tests.workflows.counting_double import Counting
 from tidegate.analysis.reading import Reading
 from tidegate.client import KeySource
@@ -168,16 +169,20 @@ async def release_world(
     ends: Sequence[Interceptor] = (Lingering(),),
     bake: timedelta | None = None,
     keys: KeySource | None = None,
+    runtime: Runtime = QUIET,
+    runner: WorkflowRunner | None = None,
 ) -> AsyncIterator[World]:
     """The same with these activities for what follows a decision, instead of doubles.
 
-    `interceptors` see every activity that touches the cluster or follows a decision; the worker of the releases keeps
-    `cached` of them from one task to the next, and `ends` see how they end; `bake` is the cluster's default.
+    `interceptors` see every activity; the worker of the releases keeps
+    `cached` of them from one task to the next, and `ends` see how they end; `bake` is the cluster's default;
+    `runtime` is that of the client and of all workers, `runner` that of
+    the workflows.
     """
     manifests = load([EXAMPLES / name for name in ("rollout.yaml", "analysis-template.yaml")])
     network = load([EXAMPLES / "services-and-virtualservice.yaml"])
     async with AsyncExitStack() as stack:
-        env = await stack.enter_async_context(await time_skipping(keys))
+        env = await stack.enter_async_context(await time_skipping(keys, runtime))
         await env.client.operator_service.add_search_attributes(search_attributes())
         cluster, datadog = VirtualCluster(await env.get_current_time(), bake=bake), DatadogDouble()
         servicenow, git, told = ServiceNowDouble(), GitDouble(), NoticesDouble()
@@ -189,7 +194,7 @@ async def release_world(
                 env.client,
                 task_queue=RELEASES_QUEUE,
                 workflows=[Rollout, AnalysisRun, Backtest, Doctor, FollowUp, Forecast, Rollback, LetGoOfObjects],
-                workflow_runner=release_runner(),
+                workflow_runner=runner or release_runner(),
                 max_cached_workflows=cached,
                 interceptors=ends,
             ),
@@ -203,6 +208,7 @@ async def release_world(
                 env.client,
                 task_queue=metrics_queue("datadog"),
                 activities=[datadog.measure, datadog.counting.begin, datadog.counting.compare],
+                interceptors=interceptors,
             ),
             Worker(
                 env.client,

@@ -34,7 +34,7 @@ SERVER = "temporal-test-server"
 GOODBYE_SECONDS = 15.0
 
 # The server lacks a capability that the SDK warns of for each worker.
-_QUIET = Runtime(
+QUIET = Runtime(
     telemetry=TelemetryConfig(logging=LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR")))
 )
 _pids: weakref.WeakKeyDictionary[WorkflowEnvironment, int] = weakref.WeakKeyDictionary()
@@ -42,13 +42,13 @@ _pids: weakref.WeakKeyDictionary[WorkflowEnvironment, int] = weakref.WeakKeyDict
 Work = TypeVar("Work")
 
 
-async def time_skipping(keys: KeySource | None = None) -> WorkflowEnvironment:
+async def time_skipping(keys: KeySource | None = None, runtime: Runtime = QUIET) -> WorkflowEnvironment:
     """A server from the wheel, with the data converter of the workers; with `keys`, its codec is on."""
     before = set(_servers())
     env = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=_launched(),
         data_converter=data_converter(keys),
-        runtime=_QUIET,
+        runtime=runtime,
     )
     _pids.update((env, pid) for pid in set(_servers()) - before)
     return env

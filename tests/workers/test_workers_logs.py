@@ -16,7 +16,8 @@ from temporalio import activity
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
-from workers.logs import MASK, LogContext, configure_logs, redact
+from workers.log_context import LogContext
+from workers.logs import MASK, configure_logs, redact
 
 
 @pytest.fixture

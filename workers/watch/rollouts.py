@@ -16,9 +16,11 @@ from activities.kubernetes.client import DEPLOYMENTS, ROLLOUTS, Cluster, Listing
 from activities.kubernetes.reflector import DELETED, Failures, Reflector, WatchEvent
 from activities.kubernetes.turns import Turns
 from tidegate.client import TidegateClient, TidegateError
+from tidegate.contract.metrics import WATCHED_ROLLOUTS
 from tidegate.manifests.workload import needs_template, reference_of
 from workers.settings import WatcherSettings
 from workers.watch.dispatch import ObservedRollout, RolloutDispatcher
+from workers.watch.gauges import RolloutGauges
 from workers.watch.stuck import StuckReleases
 
 log = structlog.get_logger(__name__)
@@ -53,7 +55,8 @@ class Watch:
         self._workers: dict[Key, _ObjectWorker] = {}
         self._turns = Turns(AT_ONCE)
         self._failures = Failures(meter)
-        self._followed = meter.create_gauge("tidegate_watched_rollouts", "Rollout objects when all were last looked at")
+        self._meter = meter
+        self._gauges = RolloutGauges(meter)
         self._rollouts: dict[str, _Followed] = {}  # by namespace, as wanted
         self._with_workloads: set[str] = set()  # namespaces, as wanted, whose Deployments are followed
 
@@ -81,9 +84,9 @@ class Watch:
 
         def changed(change: WatchEvent) -> None:
             if change.object is not None:
-                self._enqueue(
-                    tasks, _key(change.object), ObservedRollout(change.object, deleted=change.kind == DELETED)
-                )
+                key, deleted = _key(change.object), change.kind == DELETED
+                self._gauges.show(key, None if deleted else change.object)
+                self._enqueue(tasks, key, ObservedRollout(change.object, deleted=deleted))
 
         self._rollouts[namespace] = self._follow(ROLLOUTS, namespace, _Followed(listed, changed), tasks)
 
@@ -119,7 +122,8 @@ class Watch:
 
         At the `first` list, releases that have ended count, too: their objects may have been deleted without a watcher.
         """
-        self._followed.set(len(objects), {"watched": namespace or "all"})
+        WATCHED_ROLLOUTS.set(self._meter, len(objects), watched=namespace or "all")
+        self._gauges.show_all(namespace, {_key(found): found for found in objects})
         for found in objects:
             self._enqueue(tasks, _key(found), ObservedRollout(found, recheck=True))
         listed = {_key(found) for found in objects}

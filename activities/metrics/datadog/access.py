@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from activities.metrics.counted_requests import counted, note_budget
 from activities.metrics.datadog.client import DatadogClient
-from activities.metrics.datadog.credentials import CredentialsFinder
+from activities.metrics.datadog.credentials import Credentials, CredentialsFinder
 from activities.metrics.provider import RateLimitedError
 from activities.transport.errors import retry_delay
 from activities.transport.http import HttpResponse
 from activities.transport.outgoing import Outgoing
-from tidegate.manifests.providers.datadog import SecretRef
+from tidegate.manifests.providers.datadog import KEY, SecretRef
 
 Ask = Callable[[DatadogClient], Awaitable[HttpResponse]]
 
@@ -31,11 +32,16 @@ class DatadogAccess:
         Raises CredentialsError, RateLimitedError and TransportError.
         """
         credentials = await self.finder.find(ref, namespace)
-        answer = await ask(DatadogClient(self.http, credentials, timeout))
+        answer = await self._send(ask, credentials, timeout)
         if answer.status in (401, 403):
             renewed = await self.finder.find(ref, namespace, fresh=True)
             if renewed != credentials:
-                answer = await ask(DatadogClient(self.http, renewed, timeout))
+                answer = await self._send(ask, renewed, timeout)
         if answer.status == 429:
             raise RateLimitedError(retry_delay(answer.headers, datetime.fromtimestamp(self.clock(), UTC)))
+        return answer
+
+    async def _send(self, ask: Ask, credentials: Credentials, timeout: timedelta) -> HttpResponse:
+        answer = await counted(KEY, ask(DatadogClient(self.http, credentials, timeout)))
+        note_budget(KEY, answer.headers)
         return answer

@@ -42,7 +42,7 @@ from activities.metrics.datadog.count_queries import (
     timeseries_body,
 )
 from activities.metrics.datadog.credentials import CredentialsError, CredentialsFinder
-from activities.metrics.datadog.provider import KEY, DatadogSettings
+from activities.metrics.datadog.provider import DatadogSettings
 from activities.metrics.datadog.response import check_status, read_table
 from activities.metrics.past import PAST_BUCKET
 from activities.metrics.provider import ConfigError, ResponseError
@@ -65,6 +65,7 @@ from tidegate.contract import (
     VersionHistory,
 )
 from tidegate.manifests.providers.compare import ERRORS, LATENCY_EVENTS
+from tidegate.manifests.providers.datadog import KEY
 
 TIMEOUT: Final = timedelta(seconds=30)
 # Answers that condemn a whole request for what a single query of it may have done.

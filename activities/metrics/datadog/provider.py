@@ -21,9 +21,8 @@ from activities.secrets.store import NamedSecrets
 from activities.transport.outgoing import Outgoing
 from tidegate.analysis.reading import Reading
 from tidegate.contract import Activity, MeasureRequest
+from tidegate.manifests.providers.datadog import KEY
 from tidegate.manifests.providers.datadog import Datadog as Provider
-
-KEY = "datadog"
 
 
 class DatadogSettings(BaseModel):

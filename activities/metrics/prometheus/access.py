@@ -7,11 +7,13 @@ from urllib.parse import urlencode
 import httpx
 
 from activities.metrics.authentication import Authorizer
+from activities.metrics.counted_requests import counted
 from activities.metrics.prometheus.request import PrometheusQuery
 from activities.metrics.provider import ResponseError
 from activities.transport.http import MAX_ANSWER_BYTES, HttpResponse, exchange
 from activities.transport.outgoing import Outgoing
 from activities.transport.tls import TrustError, trusting
+from tidegate.manifests.providers.prometheus import KEY
 
 # What servers and proxies say that know GET only; Prometheus' own client asks again then, too.
 _GET_ONLY = (403, 405, 501)
@@ -42,7 +44,7 @@ async def _send(http: httpx.AsyncClient, question: PrometheusQuery, authorizatio
     """Ask in a form, which has room for long queries, and in the address where a server takes no form."""
     # What the manifest writes into `headers` comes before its `authentication`.
     headers = ({"Authorization": authorization} if authorization else {}) | dict(question.headers)
-    answer = await exchange(
+    asking = exchange(
         http,
         "POST",
         str(question.url),
@@ -51,7 +53,9 @@ async def _send(http: httpx.AsyncClient, question: PrometheusQuery, authorizatio
         headers={"Content-Type": "application/x-www-form-urlencoded"} | headers,
         content=urlencode(question.form),
     )
+    answer = await counted(KEY, asking)
     if answer.status in _GET_ONLY:
         url = question.url.copy_merge_params(question.form)
-        answer = await exchange(http, "GET", str(url), timeout=question.timeout, limit=limit, headers=headers)
+        asking = exchange(http, "GET", str(url), timeout=question.timeout, limit=limit, headers=headers)
+        answer = await counted(KEY, asking)
     return answer

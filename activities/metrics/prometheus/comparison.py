@@ -27,7 +27,7 @@ from activities.metrics.prometheus.count_queries import (
     versions_query,
 )
 from activities.metrics.prometheus.counters import LOOKBACK, PodCounters, increases, version_counts
-from activities.metrics.prometheus.provider import KEY, PrometheusSettings
+from activities.metrics.prometheus.provider import PrometheusSettings
 from activities.metrics.prometheus.request import ADDRESS_VARIABLE, PrometheusQuery, over_range, read_query
 from activities.metrics.prometheus.response import LabelledSeries, read_labels, read_matrix
 from activities.metrics.provider import ConfigError
@@ -49,6 +49,7 @@ from tidegate.contract import (
     VersionHistory,
 )
 from tidegate.manifests.providers.compare import LATENCY_EVENTS, SLOW90, SLOW99, STUCK
+from tidegate.manifests.providers.prometheus import KEY
 from tidegate.manifests.providers.prometheus import Prometheus as Provider
 
 LARGEST_ANSWER: Final = 16 * 1024 * 1024

@@ -20,9 +20,8 @@ from activities.secrets.store import NamedSecrets
 from activities.transport.outgoing import Outgoing
 from tidegate.analysis.reading import Reading
 from tidegate.contract import Activity, MeasureRequest
+from tidegate.manifests.providers.prometheus import KEY
 from tidegate.manifests.providers.prometheus import Prometheus as Provider
-
-KEY = "prometheus"
 
 
 class PrometheusSettings(BaseModel):

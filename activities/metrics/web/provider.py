@@ -9,6 +9,7 @@ import httpx
 from temporalio import activity
 
 from activities.metrics.authentication import Authorizer
+from activities.metrics.counted_requests import counted
 from activities.metrics.http_provider import outcome
 from activities.metrics.provider import MetricQuery, MetricValue, Outcome, ProviderRunner, answer_each
 from activities.metrics.web.request import WebQuery, read_query
@@ -19,9 +20,8 @@ from activities.transport.outgoing import Outgoing
 from activities.transport.tls import trusting
 from tidegate.analysis.reading import Reading
 from tidegate.contract import Activity, MeasureRequest
+from tidegate.manifests.providers.web import KEY
 from tidegate.manifests.providers.web import Web as Provider
-
-KEY = "web"
 
 
 class WebProvider:
@@ -64,7 +64,7 @@ class WebProvider:
 async def _send(http: httpx.AsyncClient, query: WebQuery, authorization: str) -> HttpResponse:
     # What the manifest writes into `headers` comes before its `authentication`.
     headers = ({"Authorization": authorization} if authorization else {}) | dict(query.headers)
-    return await exchange(
+    asking = exchange(
         http,
         query.method,
         str(query.url),
@@ -72,3 +72,4 @@ async def _send(http: httpx.AsyncClient, query: WebQuery, authorization: str) ->
         headers=headers,
         content=query.content,
     )
+    return await counted(KEY, asking)

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from tidegate.manifests.model import Model
 
+KEY: Final = "datadog"
 DEFAULT_API_VERSION: Final = "v1"
 _API_VERSIONS: Final = ("v1", "v2")
 _AGGREGATORS: Final = ("avg", "min", "max", "sum", "last", "percentile", "mean", "l2norm", "area")

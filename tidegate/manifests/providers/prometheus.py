@@ -8,6 +8,7 @@ from tidegate.manifests.model import Int64, Items, Model
 from tidegate.manifests.providers.authentication import Authentication, Header
 from tidegate.manifests.providers.limits import LONGEST_TIMEOUT
 
+KEY: Final = "prometheus"
 DEFAULT_TIMEOUT: Final = 30
 
 

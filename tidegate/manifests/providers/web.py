@@ -10,6 +10,7 @@ from tidegate.manifests.model import Int64, Items, Model
 from tidegate.manifests.providers.authentication import Authentication, Header
 from tidegate.manifests.providers.limits import LONGEST_TIMEOUT
 
+KEY: Final = "web"
 DEFAULT_TIMEOUT: Final = 10
 METHODS: Final = ("GET", "POST", "PUT")
 
