@@ -23,7 +23,7 @@ from tidegate.manifests.providers.datadog import KEY as DATADOG
 from tidegate.manifests.providers.prometheus import KEY as PROMETHEUS
 from tidegate.manifests.providers.web import KEY as WEB
 from workers.activations import OneByOneRunner
-from workers.follow_up import follow_up_activities
+from workers.follow_up import follow_up_activities, follow_up_checks
 from workers.heartbeats import Heartbeats
 from workers.log_context import LogContext
 from workers.memory import cached_workflows, memory_limit
@@ -89,9 +89,10 @@ async def open_workers(
             workers.append(_activity_worker(client, settings, cluster_queue(settings.cluster), activities))
         if roles & {Role.METRICS, Role.FOLLOW_UP}:
             secrets = open_secrets(settings, stack)
+            stored = open_secrets(settings, stack, used_while_away=False)  # checks are of the store as it is now
             if Role.METRICS in roles:
                 asking = await stack.enter_async_context(_outgoing(settings))
-                for provider, measured in _metric_activities(settings, asking, secrets).items():
+                for provider, measured in _metric_activities(settings, asking, secrets, stored).items():
                     queue = metrics_queue(provider)
                     workers.append(_activity_worker(client, settings, queue, measured.activities, measured.per_second))
             if Role.FOLLOW_UP in roles:
@@ -99,7 +100,8 @@ async def open_workers(
 
                 # Whom it asks, the settings alone say.
                 http = await stack.enter_async_context(httpx.AsyncClient(trust_env=True))
-                activities = follow_up_activities(settings, http, secrets)
+                checks = follow_up_checks(settings, http, stored)
+                activities = [*follow_up_activities(settings, http, secrets), checks.check]
                 workers.append(_activity_worker(client, settings, FOLLOW_UP_QUEUE, activities))
         yield workers
 
@@ -113,6 +115,7 @@ def workflow_runner() -> WorkflowRunner:
 def _workflow_worker(client: Client, settings: Settings) -> Worker:
     from workflows.analysis_run import AnalysisRun
     from workflows.backtest import Backtest
+    from workflows.doctor import Doctor
     from workflows.follow_up import FollowUp
     from workflows.forecast import Forecast
     from workflows.let_go import LetGoOfObjects
@@ -123,7 +126,7 @@ def _workflow_worker(client: Client, settings: Settings) -> Worker:
     return Worker(
         client,
         task_queue=RELEASES_QUEUE,
-        workflows=[Rollout, AnalysisRun, Backtest, FollowUp, Forecast, Rollback, LetGoOfObjects],
+        workflows=[Rollout, AnalysisRun, Backtest, Doctor, FollowUp, Forecast, Rollback, LetGoOfObjects],
         workflow_runner=workflow_runner(),
         interceptors=[LogContext()],
         deployment_config=_version(settings),
@@ -185,6 +188,7 @@ async def _cluster_activities(
     settings: Settings, stack: AsyncExitStack, client: Callable[[], Client], meter: MetricMeter
 ) -> Activities:
     from activities.istio.traffic import IstioTraffic
+    from activities.kubernetes.checks import ClusterChecks
     from activities.kubernetes.informers import Cache
     from activities.metrics.job.provider import Jobs
     from activities.reconcile.leaving import LeavingActivities
@@ -210,6 +214,7 @@ async def _cluster_activities(
         *LeavingActivities(cluster).activities(),
         *RollbackActivities(cluster).activities(),
         *Jobs(cluster).activities(),
+        ClusterChecks(cluster).check,
     ]
 
 
@@ -230,8 +235,8 @@ def _outgoing(settings: Settings) -> Outgoing:
     return Outgoing(Egress.of(settings.metrics.listed(), trusted=(*named, *by_variable)))
 
 
-def _metric_activities(settings: Settings, http: Outgoing, store: Secrets) -> dict[str, _Measured]:
-    """Metric activities by the provider's key in manifests."""
+def _metric_activities(settings: Settings, http: Outgoing, store: Secrets, stored: Secrets) -> dict[str, _Measured]:
+    """Metric activities by the provider's key in manifests; checks use `stored`, which hides no outage of the store."""
     from activities.metrics.datadog import provider as datadog
     from activities.metrics.datadog.comparison import DatadogComparison
     from activities.metrics.prometheus import provider as prometheus
@@ -243,13 +248,16 @@ def _metric_activities(settings: Settings, http: Outgoing, store: Secrets) -> di
     datadog_settings = datadog.DatadogSettings(
         **settings.datadog.model_dump(exclude={"measurements_per_second", "graph_url"})
     )
+    keys = datadog.DatadogProvider(NamedSecrets(stored, settings.secrets.namespaces), http, datadog_settings)
     counts = DatadogComparison(secrets, http, datadog_settings)
     prometheus_settings = prometheus.PrometheusSettings(address=settings.prometheus.address)
+    queries = prometheus.PrometheusProvider(secrets, http, prometheus_settings)
     counters = PrometheusComparison(secrets, http, prometheus_settings)
     return {
         DATADOG: _Measured(
             [
                 datadog.DatadogProvider(secrets, http, datadog_settings).measure,
+                keys.checks().check,
                 counts.begin,
                 counts.compare,
                 counts.find_changes,
@@ -260,7 +268,8 @@ def _metric_activities(settings: Settings, http: Outgoing, store: Secrets) -> di
         ),
         PROMETHEUS: _Measured(
             [
-                prometheus.PrometheusProvider(secrets, http, prometheus_settings).measure,
+                queries.measure,
+                queries.checks().check,
                 counters.begin,
                 counters.compare,
                 counters.find_changes,

@@ -68,7 +68,7 @@ class Forecast:
         """Ask each source of counts once. Fails where the release would be refused, with the same reasons."""
         parsed = parse_request(request)
         manifest = read_manifest(parsed)
-        plan, _ = check(parsed, manifest, await _observe(parsed))
+        plan, _ = check(parsed, manifest, await observe(parsed))
         found = await asyncio.gather(*(_forecast(plan, each) for each in _compared(plan)))
         pauses = [step.pause.seconds() or 0 for step in plan.steps if step.pause is not None]
         return ReleaseForecast(
@@ -81,7 +81,7 @@ class Forecast:
         )
 
 
-async def _observe(request: ReleaseRequest) -> Observation:
+async def observe(request: ReleaseRequest) -> Observation:
     """Read what the release would find. Raises ApplicationError `Unavailable` or `Rejected`."""
     target = Target(namespace=request.namespace, name=request.name)
     try:
@@ -117,7 +117,7 @@ def _cause(error: ActivityError, of: str) -> str:
 def _compared(plan: Plan) -> list[_Compared]:
     """Metrics that compare, each once, however many gates measure it. Raises `InvalidSpec`."""
     found: dict[str, _Compared] = {}
-    for gate, analysis in _analyses(plan):
+    for gate, analysis in analyses_of(plan):
         try:
             rules = RunRules.of(plan.analysis_spec(analysis))
         except (SpecError, ManifestError) as error:
@@ -129,7 +129,7 @@ def _compared(plan: Plan) -> list[_Compared]:
     return list(found.values())
 
 
-def _analyses(plan: Plan) -> Iterator[tuple[str, Document]]:
+def analyses_of(plan: Plan) -> Iterator[tuple[str, Document]]:
     """The analysis blocks of a release below 100 %, by what people call them."""
     if plan.background is not None:
         yield "background analysis", plan.background

@@ -76,6 +76,22 @@ class GitOps:
         log.info("git revert", repository=request.repository, commit=result.commit, created=result.created)
         return result
 
+    async def probe(self, repository: str) -> str:
+        """List the branches of a repository; without one, read the credentials. Raises ApplicationError."""
+        if not repository:
+            await self._login("https:", renew=True)
+            return "credentials are there; -f with a Rollout that names a repository reads it, too"
+        self._check_repository(repository)
+        login, settings = await self._login(repository, renew=True), self._settings
+        try:
+            async with open_git(self._author, login, ca_file=settings.ca_file, timeout=settings.timeout_seconds) as git:
+                await git.run("ls-remote", "--heads", "--", repository)
+        except GitTimeoutError as error:
+            raise unavailable(SYSTEM, f"{repository}: {error}") from error
+        except GitError as error:
+            raise _failure(repository, error) from error
+        return f"{repository} is readable"
+
     async def _revert(self, request: RevertRequest, mode: RevertMode, *, renew: bool = False) -> RevertResult:
         settings, login = self._settings, await self._login(request.repository, renew=renew)
         for _ in range(TRIES):
@@ -92,7 +108,7 @@ class GitOps:
             except GitTimeoutError as error:
                 raise unavailable(SYSTEM, f"{request.repository}: {error}") from error
             except GitError as error:
-                raise _failure(request, error) from error
+                raise _failure(f"{request.repository} {request.branch}", error) from error
         raise unavailable(SYSTEM, f"{request.repository} {request.branch} moved on during each of {TRIES} tries")
 
     async def _login(self, repository: str, *, renew: bool) -> Login:
@@ -146,9 +162,9 @@ def _match(pattern: re.Pattern[str], what: str, value: str, meant: str) -> None:
         raise rejected(SYSTEM, f"{what} {value[:100]!r}: cannot be used as {meant}")
 
 
-def _failure(request: RevertRequest, error: GitError) -> ApplicationError:
+def _failure(location: str, error: GitError) -> ApplicationError:
     """The error for git's complaint, which has the HTTP status in words, or not at all."""
-    where = f"{request.repository} {request.branch}: {error}"
+    where = f"{location}: {error}"
     if found := _STATUS.search(error.complaint):
         return failure(SYSTEM, int(found[1]), where, {}, datetime.now(UTC))
     if "Remote branch" in error.complaint:

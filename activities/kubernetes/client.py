@@ -80,6 +80,7 @@ ANALYSIS_TEMPLATES = Resource("argoproj.io", "v1alpha1", "analysistemplates", "A
 ANALYSIS_RUNS = Resource("argoproj.io", "v1alpha1", "analysisruns", "AnalysisRun")
 CLUSTER_ANALYSIS_TEMPLATES = Resource("argoproj.io", "v1alpha1", "clusteranalysistemplates", "ClusterAnalysisTemplate")
 VIRTUAL_SERVICES = Resource("networking.istio.io", "v1beta1", "virtualservices", "VirtualService")
+ACCESS_REVIEWS = Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview")
 DESTINATION_RULES = Resource("networking.istio.io", "v1beta1", "destinationrules", "DestinationRule")
 
 
@@ -182,6 +183,25 @@ class Cluster(Transport):
             pages.append(await self._request("GET", resource.path(namespace), query=parameters, accept=accept))
             token = str((pages[-1].get("metadata") or {}).get("continue") or "")
         return pages
+
+    async def document(self, path: str) -> Object:
+        """Read a document that belongs to no object, such as `/version` or the discovery of a group."""
+        return await self._request("GET", path)
+
+    async def may(self, verb: str, group: str, resource: str, namespace: str) -> bool:
+        """True when this client may do so, by a SelfSubjectAccessReview, which changes nothing.
+
+        `resource` may have a subresource behind a slash. Every account may ask (ClusterRole system:basic-user).
+        """
+        named, _, subresource = resource.partition("/")
+        asked = {"verb": verb, "group": group, "resource": named, "subresource": subresource, "namespace": namespace}
+        body = {
+            "apiVersion": ACCESS_REVIEWS.api_version,
+            "kind": ACCESS_REVIEWS.kind,
+            "spec": {"resourceAttributes": asked},
+        }
+        answer = await self._request("POST", ACCESS_REVIEWS.path(""), body=body)
+        return (answer.get("status") or {}).get("allowed") is True
 
     async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
         """Create an object, or read the one of that name when it stands already.

@@ -113,6 +113,14 @@ class Slack:
                 raise
         return await self._send(await self._access(renew=True), notification, repeated=repeated)
 
+    async def probe(self) -> str:
+        """Whose token it is, by `auth.test`, which posts nothing. Raises ApplicationError as `send`."""
+        access = await self._access(renew=True)
+        if not access.token:
+            return "an incoming webhook is set; only a message would try it"
+        found = await self._call(access, "auth.test", body={})
+        return f"token of {str(found.get('user', ''))[:_MAX_DETAIL]} in {str(found.get('team', ''))[:_MAX_DETAIL]}"
+
     async def _access(self, *, renew: bool = False) -> _Access:
         path = self._settings.secret_path
         secret = await (self._secrets.refresh(path) if renew else self._secrets.read(path))

@@ -91,6 +91,11 @@ class ServiceNow:
         """Activities that a worker registers."""
         return [self.open_incident, self.note_incident, self.resolve_incidents, *self._changes.activities()]
 
+    async def probe(self) -> str:
+        """Read one incident as a proof of address and credentials. Raises ApplicationError as `open_incident`."""
+        await self._session.call("GET", "/api/now/table/incident", {"sysparm_limit": "1", "sysparm_fields": "sys_id"})
+        return f"incidents of {await self._session.address()} are readable"
+
     @activity.defn(name=Activity.OPEN_INCIDENT)
     async def open_incident(self, request: IncidentRequest) -> IncidentRef:
         """Open the incident of `request.correlation_id` with its attachments, or complete the one that is there.

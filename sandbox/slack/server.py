@@ -99,6 +99,7 @@ class SlackApi:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.add_routes(
             [
+                web.post("/api/auth.test", self._api(self._test)),
                 web.post("/api/chat.postMessage", self._api(self._post)),
                 web.get("/api/conversations.history", self._api(self._history)),
                 web.get("/api/conversations.list", self._api(self._list)),
@@ -138,6 +139,9 @@ class SlackApi:
             return await handler(request)
 
         return guarded
+
+    async def _test(self, request: web.Request) -> web.Response:
+        return web.json_response({"ok": True, "team": "sandbox", "user": "tidegate", "bot_id": "B00000001"})
 
     async def _post(self, request: web.Request) -> web.Response:
         body = await _body(request)

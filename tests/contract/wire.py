@@ -26,10 +26,11 @@ import workflows
 from tidegate.analysis.status import AnalysisStatus
 from tidegate.cli.output import SCHEMA_VERSION
 from tidegate.client import errors, gateway
-from tidegate.client.refs import AnalysisSummary, ReleaseSummary
+from tidegate.client.refs import AnalysisSummary, PastRelease, ReleaseSummary
 from tidegate.contract import (
     ANALYSIS_WORKFLOW,
     BACKTEST_WORKFLOW,
+    DOCTOR_WORKFLOW,
     FOLLOW_UP_QUEUE,
     FOLLOW_UP_WORKFLOW,
     FORECAST_WORKFLOW,
@@ -41,7 +42,9 @@ from tidegate.contract import (
     AnalysisRequest,
     BacktestReport,
     BacktestRequest,
+    Checks,
     ComparisonsSaved,
+    DoctorRequest,
     ErrorType,
     FollowedUp,
     FollowUpRequest,
@@ -58,6 +61,7 @@ from tidegate.contract import (
     analysis_id,
     backtest_id,
     cluster_queue,
+    doctor_id,
     follow_up_id,
     forecast_id,
     let_go_id,
@@ -99,6 +103,7 @@ READERS: dict[tuple[str, str, str], tuple[Callable[..., Any], ...]] = {
     (ROLLBACK_WORKFLOW, "run", ""): (RollbackRequest,),
     (FORECAST_WORKFLOW, "run", ""): (parse_request,),
     (BACKTEST_WORKFLOW, "run", ""): (BacktestRequest,),
+    (DOCTOR_WORKFLOW, "run", ""): (DoctorRequest,),
 }
 
 # What commands print with `-o json`. Its `kind` is the name of the class.
@@ -107,8 +112,10 @@ PRINTED = (
     AnalysisStatus,
     AnalysisSummary,
     BacktestReport,
+    Checks,
     Explanation,
     Finding,
+    PastRelease,
     ReleaseForecast,
     ReleaseResult,
     ReleaseStatus,
@@ -183,6 +190,7 @@ def document() -> dict[str, Any]:
             "follow_up": follow_up_id("rollout/<cluster>/<namespace>/<name>", 1, "<run id>", "<decision>"),
             "roll_back": rollback_id("<cluster>", "<namespace>", "<name>"),
             "backtest": backtest_id("<namespace>", "<name>", "<number>"),
+            "doctor": doctor_id("<cluster>", "<namespace>", "<number>"),
             "forecast": forecast_id("<cluster>", "<namespace>", "<name>", "<number>"),
             "let_go": let_go_id("<cluster>", "<namespace>", "<name>", "<uid>"),
         },

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from activities.kubernetes.rights import rights
 from tests.deploy.manifests import DEPLOY, Object, of_kind, render
 
 OVERLAY = render(DEPLOY / "kustomize" / "overlays" / "single-cluster")
@@ -45,6 +46,11 @@ def test_a_grant_is_harmless(grant: tuple[str, str, str, str]) -> None:
         assert resource in CREATES
     if role == "tidegate-watcher":
         assert verb in ("get", "list", "watch") or (resource, verb) == ("events", "create")
+
+
+def test_doctor_asks_for_what_the_roles_grant() -> None:
+    granted = {grant[1:] for grant in grants() if grant[0] != "tidegate-watcher"}
+    assert {(each.group, each.resource, each.verb) for each in rights("payments")} == granted
 
 
 def bound() -> list[Object]:

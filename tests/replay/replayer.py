@@ -8,13 +8,14 @@ from tidegate.client import data_converter
 from workers.wiring import workflow_runner
 from workflows.analysis_run import AnalysisRun
 from workflows.backtest import Backtest
+from workflows.doctor import Doctor
 from workflows.follow_up import FollowUp
 from workflows.forecast import Forecast
 from workflows.let_go import LetGoOfObjects
 from workflows.rollback import Rollback
 from workflows.rollout import Rollout
 
-WORKFLOWS = (Rollout, AnalysisRun, Backtest, FollowUp, Forecast, LetGoOfObjects, Rollback)
+WORKFLOWS = (Rollout, AnalysisRun, Backtest, Doctor, FollowUp, Forecast, LetGoOfObjects, Rollback)
 
 
 def replayer() -> Replayer:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tidegate.analysis.status import AnalysisStatus, Phase
+from tidegate.cli.commands import examples
 from tidegate.cli.exits import ExitCode, run_code
 from tidegate.cli.files import Files, GivenNamespace, checked, one_namespace, read
 from tidegate.cli.formatting import marked
@@ -31,10 +32,14 @@ from tidegate.manifests.documents import Manifests
 from tidegate.manifests.plain_text import harmless
 from tidegate.report import explain_run
 
-analysis = typer.Typer(no_args_is_help=True, help="Run analysis templates without a release.")
+analysis = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, add_completion=False, help="Run analysis templates without a release."
+)
 
 
-@analysis.command("run")
+@analysis.command(
+    "run", epilog=examples("analysis run -f examples/checkout/corrected/analysis-template.yaml --timeout 30m")
+)
 def run_templates(
     filename: Files,
     arg: Annotated[
@@ -63,7 +68,7 @@ def run_templates(
     return with_client(lambda client: _carry_out(client, request, output, wait=wait, timeout=timeout))
 
 
-@analysis.command("terminate")
+@analysis.command("terminate", epilog=examples("analysis terminate checkout-7d9c-3-2 -n payments"))
 def terminate(
     name: RunName,
     namespace: Namespace = "default",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tidegate.cli.commands import examples, plain_group
 from tidegate.cli.exits import ExitCode
 from tidegate.cli.output import stdout
 from tidegate.client import ConfigurationError, KeySource, keys_from_environment
@@ -17,7 +18,7 @@ from tidegate.client import ConfigurationError, KeySource, keys_from_environment
 if TYPE_CHECKING:
     from tidegate.client.codec_server import CodecServer
 
-codec = typer.Typer(no_args_is_help=True, help="Read what Temporal stores encrypted.")
+codec = plain_group("Read what Temporal stores encrypted.")
 
 _ORIGIN = re.compile(r"https?://[^/\s*]+")
 
@@ -27,7 +28,7 @@ def _group() -> None:
     """Read what Temporal stores encrypted."""
 
 
-@codec.command()
+@codec.command(epilog=examples("codec serve --help"))
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; beyond this machine only with a token.")] = (
         "127.0.0.1"

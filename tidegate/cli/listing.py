@@ -14,8 +14,9 @@ from rich.text import Text
 from tidegate.analysis.status import AnalysisStatus
 from tidegate.cli.exits import ExitCode
 from tidegate.cli.formatting import fitted, marked, since
-from tidegate.cli.options import Namespace, Output, OutputOption, Watch, with_client
-from tidegate.cli.output import documents, print_json, print_lines, stderr, stdout, terminal_width
+from tidegate.cli.forms import TEXT, FormOption, print_form
+from tidegate.cli.options import Namespace, Watch, with_client
+from tidegate.cli.output import documents, print_lines, stderr, stdout, terminal_width
 from tidegate.cli.overview import current_step
 from tidegate.cli.tree import counts
 from tidegate.cli.watch import FRAME_SECONDS, draw
@@ -62,6 +63,12 @@ class Selection:
     namespace: str | None
     cluster: str | None
     limit: int
+    wide: bool = False  # all columns, however narrow the terminal is
+
+    @property
+    def width(self) -> int | None:
+        """Characters that a line may have."""
+        return None if self.wide else terminal_width()
 
 
 def list_objects(
@@ -71,20 +78,20 @@ def list_objects(
     cluster: Annotated[str | None, typer.Option(envvar="TIDEGATE_CLUSTER", help="Of this cluster only.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many: those that were started last.")] = 500,
     watch: Watch = False,
-    output: OutputOption = Output.TEXT,
+    output: FormOption = TEXT,
 ) -> int:
     """List the newest release of every Rollout, or the analysis runs, the newest last."""
     if kind not in (*_ROLLOUTS, *_RUNS):
         raise typer.BadParameter(f"cannot list {kind!r}; known: {_ROLLOUTS[0]}, {_RUNS[0]}", param_hint="KIND")
-    selection = Selection(None if all_namespaces else namespace, cluster, limit)
+    selection = Selection(None if all_namespaces else namespace, cluster, limit, output.name == "wide")
     lines, items = (_releases, _release_items) if kind in _ROLLOUTS else (_runs, _run_items)
-    if watch and output is Output.TEXT:
+    if watch and output.is_drawn:
         with_client(lambda client: draw(stdout(), _repeated(lambda: lines(client, selection))))
         return ExitCode.OK
-    if output is Output.JSON:
+    if not output.is_drawn:
         found = with_client(lambda client: items(client, selection))
-        count = len(found)
-        print_json(documents(found))
+        count, group = len(found), "rollout" if kind in _ROLLOUTS else "analysisrun"
+        print_form(output, documents(found), [f"{group}.argoproj.io/{each.name}" for each in found])
     else:
         text = with_client(lambda client: lines(client, selection))
         count = len(text) - 1
@@ -150,7 +157,7 @@ async def _releases(client: TidegateClient, selection: Selection) -> list[Text]:
         return client.status(rollout, run_id=release.run_id)
 
     rows = await _with_status(await _release_items(client, selection), query)
-    return table(rows, namespaces=selection.namespace is None, width=terminal_width())
+    return table(rows, namespaces=selection.namespace is None, width=selection.width)
 
 
 async def _release_items(client: TidegateClient, selection: Selection) -> Sequence[ReleaseSummary]:
@@ -159,7 +166,7 @@ async def _release_items(client: TidegateClient, selection: Selection) -> Sequen
 
 async def _runs(client: TidegateClient, selection: Selection) -> list[Text]:
     rows, namespaces = await _run_rows(client, selection), selection.namespace is None
-    return run_table(rows, datetime.now(UTC), namespaces=namespaces, width=terminal_width())
+    return run_table(rows, datetime.now(UTC), namespaces=namespaces, width=selection.width)
 
 
 async def _run_items(client: TidegateClient, selection: Selection) -> Sequence[AnalysisSummary]:

@@ -11,11 +11,13 @@ from typing import Annotated, TypeVar
 import typer
 
 from tidegate.cli.actor import actor
-from tidegate.client import AnalysisRunRef, RolloutRef, TidegateClient
+from tidegate.client import AnalysisRunRef, RolloutRef, TidegateClient, TidegateError
 from tidegate.contract import check_cluster, check_name, check_namespace
 from tidegate.manifests.durations import DURATION_HINT, parse_duration
 
 Result = TypeVar("Result")
+
+COMPLETION_SECONDS = 2.0  # a person waits at a prompt
 
 
 class Output(StrEnum):
@@ -41,7 +43,22 @@ def cluster(text: str) -> str:
         raise typer.BadParameter(f"{text!r}: {error}") from error
 
 
-Name = Annotated[str, typer.Argument(help="Name of the Rollout.")]
+def rollout_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of Rollouts with a release, for the completion of a shell; none where Temporal does not answer at once."""
+    namespace = str(ctx.params.get("namespace") or "default")
+
+    async def names(client: TidegateClient) -> list[str]:
+        async with asyncio.timeout(COMPLETION_SECONDS):
+            return [each.name for each in await client.list(namespace)]
+
+    try:
+        found = with_client(names)
+    except (TidegateError, TimeoutError):
+        return []
+    return [name for name in found if name.startswith(incomplete)]
+
+
+Name = Annotated[str, typer.Argument(help="Name of the Rollout.", autocompletion=rollout_names)]
 Images = Annotated[
     list[str] | None, typer.Option(metavar="CONTAINER=IMAGE", help="Image to release; * means every container.")
 ]

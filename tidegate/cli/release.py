@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated
 
@@ -20,7 +21,7 @@ from tidegate.cli.output import document, documents, print_json, stderr, stdout
 from tidegate.cli.plan import compares, forecast_beside
 from tidegate.cli.requests import images_of, release_request
 from tidegate.cli.watch import follow_release, print_changes
-from tidegate.client import HeldError, ReleaseError, ReleaseHandle, SupersededError, TidegateClient
+from tidegate.client import HeldError, NoWorkerError, ReleaseError, ReleaseHandle, SupersededError, TidegateClient
 from tidegate.client.gateway import Releases, open_gateway
 from tidegate.contract import Accepted, ReleaseRequest, ReleaseResult, Source
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
@@ -119,37 +120,51 @@ def _by_gateway(server: str, act: Callable[[Releases], Awaitable[None]]) -> None
 async def _release(
     client: Releases, request: ReleaseRequest, output: Output, *, wait: bool, timeout: timedelta | None
 ) -> None:
-    handle = await client.start(request)
+    await follow_to_end(client, await client.start(request), request.name, output, wait=wait, timeout=timeout)
+
+
+async def follow_to_end(
+    client: Releases,
+    handle: ReleaseHandle,
+    name: str,
+    output: Output,
+    *,
+    wait: bool,
+    timeout: timedelta | None,
+    until_held: bool = True,
+) -> None:
+    """Say that a release was accepted, or with `wait` what became of it. Raises the errors of its end."""
     if not wait:
         accepted = Accepted(message=handle.message, run_id=handle.run_id)
         if output is Output.JSON:
             print_json(document(accepted))
         else:
-            stdout().print(f"rollout '{request.name}' release accepted: {handle.message}")
+            stdout().print(f"rollout '{name}' release accepted: {handle.message}")
             stdout().print(f"workflow {handle.rollout.workflow_id} run {handle.run_id}")
         return
     try:
-        result = await _end(client, handle, timeout)
+        result = await _end(client, handle, timeout, until_held)
     except (ReleaseError, HeldError) as error:
         ended = error.result if isinstance(error, ReleaseError) else None
         if ended is not None and output is Output.JSON:
             print_json(document(ended))
         status = ended.status if ended is not None else None
         if isinstance(error, HeldError):
-            status = await client.status(handle.rollout, run_id=handle.run_id)
+            with suppress(NoWorkerError):  # the hold is known, whoever cannot say more of it now
+                status = await client.status(handle.rollout, run_id=handle.run_id)
         if status is not None and not isinstance(error, SupersededError):
             error.message, error.remedy = outcome_line(status, os.environ.get("TIDEGATE_TEMPORAL_UI", "")), ""
         raise
     if output is Output.JSON:
         print_json(document(result))
     else:
-        stdout().print(f"rollout '{request.name}' {result.outcome}: {result.message} (revision {result.revision})")
+        stdout().print(f"rollout '{name}' {result.outcome}: {result.message} (revision {result.revision})")
 
 
-async def _end(client: Releases, handle: ReleaseHandle, timeout: timedelta | None) -> ReleaseResult:
+async def _end(client: Releases, handle: ReleaseHandle, timeout: timedelta | None, until_held: bool) -> ReleaseResult:
     printing = asyncio.create_task(print_changes(stderr(), follow_release(client, handle)))
     try:
-        return await client.wait(handle, timeout=timeout, until_held=True)
+        return await client.wait(handle, timeout=timeout, until_held=until_held)
     finally:
         # What was told on the way is for people; that it could not be told is no reason to fail.
         printing.cancel()

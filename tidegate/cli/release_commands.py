@@ -86,7 +86,7 @@ def abort(
     return _run(rollout, "aborted" if not no_wait else "aborting", output, send)
 
 
-def command(verb: str, send: ReleaseCommand) -> Callable[..., int]:
+def _command(verb: str, doc: str, send: ReleaseCommand) -> Callable[..., int]:
     """The command of a message without options of its own; `verb` is its past tense."""
 
     def run(
@@ -100,6 +100,7 @@ def command(verb: str, send: ReleaseCommand) -> Callable[..., int]:
         rollout = rollout_ref(name, namespace, cluster)
         return _run(rollout, verb, output, lambda client: send(client, rollout, by=by or actor(), reason=reason))
 
+    run.__doc__ = doc
     return run
 
 
@@ -112,3 +113,7 @@ def _run(rollout: RolloutRef, verb: str, output: Output, send: Callable[[Tidegat
     else:
         stdout().print(f"rollout '{rollout.name}': {accepted.message}")
     return ExitCode.OK if accepted.taken else ExitCode.STILL_RUNNING
+
+
+pause = _command("paused", "Take no further step until `resume`.", TidegateClient.pause)
+resume = _command("resumed", "Go on after `pause`.", TidegateClient.resume)

@@ -12,8 +12,10 @@ from rich.text import Text
 
 from tidegate.cli import INTERRUPTED
 from tidegate.cli.analysis import analysis_view
+from tidegate.cli.commands import examples, plain_group
 from tidegate.cli.exits import ExitCode, status_code
 from tidegate.cli.formatting import WARNING, marked
+from tidegate.cli.forms import TEXT, FormOption, print_form
 from tidegate.cli.options import (
     Cluster,
     Name,
@@ -43,14 +45,19 @@ from tidegate.cli.watch import (
 from tidegate.client import RolloutRef, StillRunningError, TidegateClient
 from tidegate.contract import ReleaseStatus
 
-get = typer.Typer(no_args_is_help=True, help="Show one object.")
+get = plain_group("Show one object.")
 
 
 Status = TypeVar("Status")
 Drawing = Callable[[Frame[Status]], list[Text]]
 
 
-@get.command("rollout")
+@get.command("ro", hidden=True)
+@get.command("rollouts", hidden=True)
+@get.command(
+    "rollout",
+    epilog=examples("get rollout checkout -n payments", "get rollout checkout -n payments --watch"),
+)
 def get_rollout(
     name: Name,
     namespace: Namespace = "default",
@@ -60,7 +67,7 @@ def get_rollout(
         typer.Option("--watch", "-w", help="One screen, for this release and those after it, until Ctrl-C."),
     ] = False,
     pods: Annotated[bool, typer.Option("--pods", help="With --watch: each pod, in place of their counts.")] = False,
-    output: OutputOption = Output.TEXT,
+    output: FormOption = TEXT,
 ) -> int:
     """Show a Rollout's release as a tree: phase, step, weights, ReplicaSets, pods, analysis runs, events.
 
@@ -68,20 +75,20 @@ def get_rollout(
     """
     rollout = rollout_ref(name, namespace, cluster)
     if watch:
-        return _watched(rollout, output, pods=pods)
-    status, observation = with_client(lambda client: observe(client, rollout, pods=output is Output.TEXT))
-    if output is Output.JSON:
-        print_json(document(status))
+        return _watched(rollout, lines=not output.is_drawn, pods=pods)
+    status, observation = with_client(lambda client: observe(client, rollout, pods=output.is_drawn))
+    if not output.is_drawn:
+        print_form(output, document(status), [f"rollout.argoproj.io/{status.name}"])
     else:
-        print_lines(overview(status, observation, _now(), terminal_width()))
+        print_lines(overview(status, observation, _now(), None if output.name == "wide" else terminal_width()))
     return ExitCode.OK
 
 
-def _watched(rollout: RolloutRef, output: Output, *, pods: bool) -> int:
-    """Follow a Rollout over its releases, until interrupted."""
+def _watched(rollout: RolloutRef, *, lines: bool, pods: bool) -> int:
+    """Follow a Rollout over its releases, until interrupted; `lines` is each status as a line of JSON."""
 
     async def act(client: TidegateClient) -> None:
-        if output is Output.JSON:
+        if lines:
             await print_json_lines(follow(client, rollout, stay=True))
         else:
             console = stdout()
@@ -94,7 +101,9 @@ def _watched(rollout: RolloutRef, output: Output, *, pods: bool) -> int:
     return INTERRUPTED
 
 
-@get.command("analysisrun")
+@get.command("analysisruns", hidden=True)
+@get.command("ar", hidden=True)
+@get.command("analysisrun", epilog=examples("get analysisrun checkout-7d9c-3-2 -n payments"))
 def get_analysisrun(
     name: RunName,
     namespace: Namespace = "default",

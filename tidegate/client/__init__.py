@@ -57,7 +57,7 @@ from tidegate.client.keyring import (
     file_keys,
     keys_from_environment,
 )
-from tidegate.client.refs import AnalysisRunRef, AnalysisSummary, ReleaseHandle, ReleaseSummary, RolloutRef
+from tidegate.client.refs import AnalysisRunRef, AnalysisSummary, PastRelease, ReleaseHandle, ReleaseSummary, RolloutRef
 from tidegate.client.standalone import analysis_request
 from tidegate.client.stuck import StuckRun
 
@@ -77,6 +77,7 @@ __all__ = [
     "NoSuchReleaseError",
     "NoWorkerError",
     "NotFoundError",
+    "PastRelease",
     "RefusedError",
     "ReleaseError",
     "ReleaseHandle",

@@ -15,6 +15,7 @@ from temporalio.client import (
 from tidegate.client.analyses import AnalysisRuns
 from tidegate.client.backtests import Backtests
 from tidegate.client.claims import Claims
+from tidegate.client.doctor import Doctors
 from tidegate.client.errors import (
     CompensationError,
     HeldError,
@@ -33,6 +34,7 @@ from tidegate.client.errors import (
 from tidegate.client.forecasts import Forecasts
 from tidegate.client.queries import POLL_SECONDS
 from tidegate.client.refs import AnalysisRunRef, ReleaseHandle, ReleaseSummary, RolloutRef, expected_result
+from tidegate.client.repeats import Repeats
 from tidegate.client.rollbacks import Rollbacks
 from tidegate.client.runs import (
     is_paused,
@@ -44,7 +46,7 @@ from tidegate.client.runs import (
     stopped_releases,
     was_stopped,
 )
-from tidegate.client.starts import UPDATE_TIMEOUT, Starts
+from tidegate.client.starts import UPDATE_TIMEOUT
 from tidegate.client.stuck import StuckRuns, silent
 from tidegate.contract import (
     Accepted,
@@ -66,7 +68,7 @@ log = structlog.get_logger(__name__)
 RESTORED_POLL_SECONDS = 0.2
 
 
-class TidegateClient(Starts, AnalysisRuns, Backtests, Claims, Forecasts, Rollbacks, StuckRuns):
+class TidegateClient(Repeats, AnalysisRuns, Backtests, Claims, Doctors, Forecasts, Rollbacks, StuckRuns):
     """Client of the releases in one Temporal namespace. Every method may raise the errors of `tidegate.client`."""
 
     # -------------------------------------------------------------------------------------------------------- messages
@@ -274,6 +276,13 @@ class TidegateClient(Starts, AnalysisRuns, Backtests, Claims, Forecasts, Rollbac
         finally:
             ending.cancel()
         return expected_result(handle, result)
+
+    async def newest_handle(self, rollout: RolloutRef) -> ReleaseHandle:
+        """Handle of the newest release, whatever its version. Raises `NotFoundError`."""
+        run = await newest_run(self._temporal, rollout.workflow_id)
+        if run is None:
+            raise not_found(rollout.workflow_id)
+        return ReleaseHandle(rollout, run.execution.run_id, "")
 
     async def until_restored(
         self, rollout: RolloutRef, run_id: str, *, timeout: timedelta | None = None

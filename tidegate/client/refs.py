@@ -9,8 +9,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from pydantic import Field
+
 from tidegate.client.errors import SupersededError
-from tidegate.contract import AnalysisRequest, Payload, ReleaseRequest, ReleaseResult, analysis_id, rollout_id
+from tidegate.contract import (
+    AnalysisRequest,
+    Payload,
+    ReleaseRequest,
+    ReleaseResult,
+    ReleaseStatus,
+    analysis_id,
+    rollout_id,
+)
 
 
 @dataclass(frozen=True)
@@ -114,6 +124,25 @@ class ReleaseSummary(RunSummary):
     by: str = ""  # the person or system that asked for the version
     waiting_for: str = ""
     outcome: str = ""
+
+
+class PastRelease(ReleaseSummary):
+    """One release of a Rollout; what only the release itself knows is empty where no worker answered for it."""
+
+    outcome: str
+    images: dict[str, str] = Field(default_factory=dict)
+    by: str = ""
+    message: str = ""
+
+
+_OUTCOMES = {"Running": "under way", "Completed": "promoted", "Failed": "aborted"}
+
+
+def outcome_of(state: str, status: ReleaseStatus | None = None) -> str:
+    """Outcome of a release, by Temporal's status of its run and its own account."""
+    if status is not None and status.is_refused:
+        return "refused"
+    return _OUTCOMES.get(state, state.lower())
 
 
 class AnalysisSummary(RunSummary):

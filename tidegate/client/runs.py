@@ -135,6 +135,19 @@ async def newest_releases(
     return sorted(found, key=lambda each: (each.cluster, each.namespace, each.name))
 
 
+async def past_releases(temporal: Client, rollout: RolloutRef, limit: int) -> list[ReleaseSummary]:
+    """The last releases of a Rollout, the newest first. A run that went on as another one is none by itself."""
+    query = f'WorkflowType = "{ROLLOUT_WORKFLOW}" AND WorkflowId = "{rollout.workflow_id}"'
+    query += ' AND ExecutionStatus != "ContinuedAsNew"'
+    found: list[ReleaseSummary] = []
+    async with aclosing(pages(temporal, query)) as listed:
+        async for page in listed:
+            found += filter(None, map(_release, page))
+            if len(found) >= limit:
+                break
+    return sorted(found, key=lambda each: each.started_at, reverse=True)[:limit]
+
+
 async def stopped_releases(temporal: Client, cluster: str, since: datetime) -> list[ReleaseSummary]:
     """Releases of a cluster that ended after `since` and may have restored nothing, also where others followed.
 

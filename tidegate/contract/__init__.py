@@ -39,6 +39,7 @@ from tidegate.contract.compare import (
     ReleaseForecast,
     WeightsChanged,
 )
+from tidegate.contract.doctor import Check, Checks, CheckState, CheckSystems, DoctorRequest
 from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
 from tidegate.contract.failing import Failing, is_known
 from tidegate.contract.field_managers import WORKER_AGENT, writers_of, written_at
@@ -72,6 +73,7 @@ from tidegate.contract.names import (
     ANALYSIS_WORKFLOW,
     BACKGROUND_PRIORITY,
     BACKTEST_WORKFLOW,
+    DOCTOR_WORKFLOW,
     FOLLOW_UP_QUEUE,
     FOLLOW_UP_WORKFLOW,
     FOR_AN_OPERATOR,
@@ -105,6 +107,7 @@ from tidegate.contract.names import (
     check_name,
     check_namespace,
     cluster_queue,
+    doctor_id,
     fair,
     follow_up_id,
     follow_ups_of,
@@ -168,6 +171,7 @@ __all__ = [
     "ANALYSIS_WORKFLOW",
     "BACKGROUND_PRIORITY",
     "BACKTEST_WORKFLOW",
+    "DOCTOR_WORKFLOW",
     "FLAGS",
     "FOLLOW_UP_QUEUE",
     "FOLLOW_UP_WORKFLOW",
@@ -211,6 +215,10 @@ __all__ = [
     "BeginComparison",
     "ChangeRef",
     "Chart",
+    "Check",
+    "CheckState",
+    "CheckSystems",
+    "Checks",
     "CloseChange",
     "ClusterName",
     "Column",
@@ -231,6 +239,7 @@ __all__ = [
     "CountReading",
     "Curve",
     "DesiredState",
+    "DoctorRequest",
     "Document",
     "Effect",
     "EffectName",
@@ -326,6 +335,7 @@ __all__ = [
     "check_name",
     "check_namespace",
     "cluster_queue",
+    "doctor_id",
     "fair",
     "follow_up_id",
     "follow_ups_of",

@@ -17,6 +17,7 @@ ROLLBACK_WORKFLOW = "Rollback"
 LET_GO_WORKFLOW = "LetGo"
 FORECAST_WORKFLOW = "Forecast"
 BACKTEST_WORKFLOW = "Backtest"
+DOCTOR_WORKFLOW = "Doctor"
 
 RELEASES_QUEUE = "tidegate"  # workflows
 FOLLOW_UP_QUEUE = "tidegate.follow-up"  # ServiceNow, Git and notifications
@@ -128,6 +129,11 @@ def backtest_id(namespace: str, name: str, number: str) -> str:
     return f"backtest/{namespace}/{name}/{number}"
 
 
+def doctor_id(cluster: str, namespace: str, number: str) -> str:
+    """Workflow id of a check of the outside systems; `number` tells it from the others, as it changes nothing."""
+    return f"doctor/{cluster}/{namespace}/{number}"
+
+
 def follow_up_id(release: str, revision: int, run_id: str, decision: str) -> str:
     """Workflow id of the follow-up of a decision of a run of a release, whose workflow id is `release`."""
     return f"{follow_ups_of(release)}{revision}/{run_id}/{decision}"
@@ -205,6 +211,11 @@ class Activity(StrEnum):
     OPEN_CHANGE = "open_change"  # OpenChange -> ChangeRef
     CLOSE_CHANGE = "close_change"  # CloseChange -> ChangeRef
     REVERT_COMMIT = "revert_commit"  # RevertRequest -> RevertResult
+    # CheckSystems -> Checks, each on the task queue of the workers that reach those systems
+    CHECK_CLUSTER = "check_cluster"
+    CHECK_DATADOG = "check_datadog"
+    CHECK_PROMETHEUS = "check_prometheus"
+    CHECK_FOLLOW_UP = "check_follow_up"
     SEND_NOTIFICATION = "send_notification"  # Notification -> NotificationSent
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from datadog_api_client.api_client import AsyncApiClient
 from datadog_api_client.configuration import Configuration
+from datadog_api_client.v1.api.authentication_api import AuthenticationApi
 from datadog_api_client.v1.api.metrics_api import MetricsApi as MetricsApiV1
 from datadog_api_client.v2.api.metrics_api import MetricsApi as MetricsApiV2
 
@@ -19,6 +20,7 @@ from activities.transport.http import HttpResponse, exchange
 
 # The constructors of the official client are not annotated.
 _configuration: Callable[..., Configuration] = Configuration
+_authentication_v1: Callable[..., Any] = AuthenticationApi
 _metrics_v1: Callable[..., Any] = MetricsApiV1
 _metrics_v2: Callable[..., Any] = MetricsApiV2
 
@@ -40,8 +42,14 @@ class DatadogClient:
             check_input_type=False,
         )
         client = _Client(configuration, http, (credentials.api_key, credentials.app_key))
+        self._authentication = _authentication_v1(client)
         self._v1 = _metrics_v1(client)
         self._v2 = _metrics_v2(client)
+
+    async def validate(self) -> HttpResponse:
+        """`GET /api/v1/validate`, which judges the API key alone. Raises TransportError."""
+        answer: HttpResponse = await self._authentication.validate()
+        return answer
 
     async def query(self, query: str, window: Window) -> HttpResponse:
         """`GET /api/v1/query`. Raises TransportError."""

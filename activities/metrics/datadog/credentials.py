@@ -12,7 +12,7 @@ from tidegate.contract import ErrorType
 from tidegate.manifests.providers.datadog import SecretRef
 
 NOT_FOUND = "failed to find the credentials for datadog metrics provider"
-_DEFAULT_SECRET = "datadog"  # noqa: S105  the name of a secret, not one
+DEFAULT_SECRET = "datadog"  # noqa: S105  the name of a secret, not one
 
 
 class CredentialsError(Exception):
@@ -54,7 +54,7 @@ class CredentialsFinder:
             if ref is not None and ref.namespaced:
                 secret = await self.secrets.read(namespace, named, fresh=fresh)
             else:
-                secret = await self._read_own(named or _DEFAULT_SECRET, fresh=fresh)
+                secret = await self._read_own(named or DEFAULT_SECRET, fresh=fresh)
         except ApplicationError as error:
             raise CredentialsError(NOT_FOUND if error.type == ErrorType.NOT_FOUND else error.message) from error
         return self._from_secret(secret)

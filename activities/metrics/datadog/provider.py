@@ -13,7 +13,8 @@ from temporalio import activity
 
 from activities.metrics.datadog.access import DatadogAccess
 from activities.metrics.datadog.batch import PendingQuery, batches, measure_batch
-from activities.metrics.datadog.credentials import CredentialsError, CredentialsFinder
+from activities.metrics.datadog.checks import DatadogChecks
+from activities.metrics.datadog.credentials import DEFAULT_SECRET, CredentialsError, CredentialsFinder
 from activities.metrics.datadog.request import read_query
 from activities.metrics.provider import ConfigError, Failed, MetricQuery, Outcome, ProviderRunner
 from activities.secrets.store import NamedSecrets
@@ -50,6 +51,10 @@ class DatadogProvider:
         self._measuring = ProviderRunner(KEY, secrets, clock)
         self._finder = CredentialsFinder(secrets, settings.credentials_path, settings.address, environment)
         self._access = DatadogAccess(http, self._finder, clock)
+
+    def checks(self) -> DatadogChecks:
+        """Check of the keys that this provider uses."""
+        return DatadogChecks(self._access, f"{self._finder.own}/{DEFAULT_SECRET}")
 
     @activity.defn(name=Activity.MEASURE_DATADOG)
     async def measure(self, request: MeasureRequest) -> list[Reading]:

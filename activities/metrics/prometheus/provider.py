@@ -12,6 +12,7 @@ from temporalio import activity
 from activities.metrics.authentication import Authorizer
 from activities.metrics.http_provider import outcome
 from activities.metrics.prometheus.access import PrometheusAccess
+from activities.metrics.prometheus.checks import PrometheusChecks
 from activities.metrics.prometheus.request import ADDRESS_VARIABLE, PrometheusQuery, read_query
 from activities.metrics.prometheus.response import read_value
 from activities.metrics.provider import MetricQuery, MetricValue, Outcome, ProviderRunner, answer_each
@@ -50,8 +51,13 @@ class PrometheusProvider:
         """`clock` gives unix seconds; `environment` may hold ARGO_ROLLOUTS_PROMETHEUS_ADDRESS, as for Argo."""
         settings = settings or PrometheusSettings()
         self._access = PrometheusAccess(http, Authorizer(clock))
+        self._clock = clock
         self._measuring = ProviderRunner(KEY, secrets, clock)
         self._address = environment.get(ADDRESS_VARIABLE) or settings.address
+
+    def checks(self) -> PrometheusChecks:
+        """Check of the server that this provider asks where a metric names none."""
+        return PrometheusChecks(self._access, self._address, self._clock)
 
     @activity.defn(name=Activity.MEASURE_PROMETHEUS)
     async def measure(self, request: MeasureRequest) -> list[Reading]:

@@ -32,7 +32,6 @@ from tidegate.cli.screen import Terminal, screen
 from tidegate.cli.screen.gates import limit_text, readable
 from tidegate.cli.screen.progress import time_left
 from tidegate.cli.screen.sparkline import sparkline
-from tidegate.cli.screen.versions import tag
 from tidegate.contract import (
     AnalysisRef,
     CompensationStatus,
@@ -44,6 +43,7 @@ from tidegate.contract import (
     StepStatus,
     Waiting,
 )
+from tidegate.manifests.images import short_version
 
 
 @pytest.mark.parametrize(("file", "content"), [pytest.param(*each, id=each[0].name) for each in files()])
@@ -192,7 +192,7 @@ def test_a_limit_is_written_as_what_is_good(success: str, failure: str, text: st
     ],
 )
 def test_a_version_is_named_by_its_tag(image: str, name: str) -> None:
-    assert tag(image) == name
+    assert short_version(image) == name
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

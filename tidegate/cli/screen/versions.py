@@ -19,11 +19,6 @@ def versions(status: ReleaseStatus, observation: Observation | None) -> tuple[st
     )
 
 
-def tag(image: str) -> str:
-    """Tag of an image, the first characters of its digest without a tag, or its name."""
-    return short_version(one_line(image))
-
-
 def _before(status: ReleaseStatus, sets: tuple[ReplicaSetState, ...]) -> ReplicaSetState | None:
     """The stable ReplicaSet; after a promotion the one that was promoted before."""
     if status.stable_hash != status.desired_hash:
@@ -34,5 +29,5 @@ def _before(status: ReleaseStatus, sets: tuple[ReplicaSetState, ...]) -> Replica
 
 def _text(images: dict[str, str]) -> str:
     if len(images) == 1:
-        return tag(next(iter(images.values())))
-    return ", ".join(f"{one_line(name)} {tag(image)}" for name, image in images.items())
+        return short_version(one_line(next(iter(images.values()))))
+    return ", ".join(f"{one_line(name)} {short_version(one_line(image))}" for name, image in images.items())

@@ -1,0 +1,122 @@
+"""Checks of a cluster: is it reached, are the kinds there, and may this worker do what releases need."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.kubernetes.client import (
+    ANALYSIS_RUNS,
+    ANALYSIS_TEMPLATES,
+    CLUSTER_ANALYSIS_TEMPLATES,
+    DESTINATION_RULES,
+    ROLLOUTS,
+    VIRTUAL_SERVICES,
+    Cluster,
+    Resource,
+)
+from activities.kubernetes.rights import Right, rights
+from activities.transport.checks import DEFAULT, check, wrong
+from tidegate.contract import Activity, Check, Checks, CheckSystems, ErrorType
+
+AT_ONCE: Final = 8  # reviews of access under way
+_MOST_NAMED: Final = 5
+_OWN: Final = (ROLLOUTS, ANALYSIS_TEMPLATES, CLUSTER_ANALYSIS_TEMPLATES, ANALYSIS_RUNS)
+_ISTIO: Final = (VIRTUAL_SERVICES, DESTINATION_RULES)
+REACH: Final = {
+    ErrorType.UNAUTHORIZED: "kubectl -n tidegate rollout restart deployment/tidegate-cluster",
+    DEFAULT: "kubectl cluster-info; then set TIDEGATE_KUBERNETES__KUBECONFIG or TIDEGATE_KUBERNETES__API_URL",
+}
+APPLY_CRDS: Final = "kubectl apply -f deploy/crds"
+APPLY_ISTIO: Final = "istioctl install --set profile=minimal"
+APPLY_ROLES: Final = "kubectl apply -k deploy/kustomize/overlays/single-cluster"
+BIND_CLUSTER: Final = (
+    "kubectl create clusterrolebinding tidegate-cluster-templates --clusterrole=tidegate-cluster-templates "
+    "--serviceaccount=tidegate:tidegate-cluster"
+)
+
+
+class ClusterChecks:
+    """The activity that checks the cluster of a worker."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    @activity.defn(name=Activity.CHECK_CLUSTER)
+    async def check(self, request: CheckSystems) -> Checks:
+        """Check reach, kinds and rights; without reach, that alone. It writes nothing."""
+        reached = await check("Kubernetes", self._version, REACH)
+        if reached.remedy:
+            return Checks(checks=(reached,))
+        return Checks(
+            checks=(
+                reached,
+                await self._kinds("CRDs of Argo", _OWN, APPLY_CRDS),
+                await self._kinds("CRDs of Istio", _ISTIO, APPLY_ISTIO),
+                *await self._rights(request.namespace),
+            )
+        )
+
+    async def _version(self) -> str:
+        found = await self._cluster.document("/version")
+        return f"reached, {found.get('gitVersion') or 'no version told'}"
+
+    async def _kinds(self, name: str, resources: Iterable[Resource], remedy: str) -> Check:
+        try:
+            missing = [each async for each in self._missing(resources)]
+        except ApplicationError as error:
+            return wrong(name, error.message, REACH[DEFAULT])
+        if missing:
+            return wrong(name, f"missing: {', '.join(missing)}", remedy)
+        return Check(name=name, detail=", ".join(each.plural for each in resources))
+
+    async def _missing(self, resources: Iterable[Resource]) -> Any:
+        """Yield the resources that discovery does not list. Raises ApplicationError."""
+        for each in resources:
+            try:
+                found = await self._cluster.document(f"/apis/{each.api_version}")
+            except ApplicationError as error:
+                if error.type != ErrorType.NOT_FOUND:
+                    raise
+                found = {}
+            if each.plural not in {kind.get("name") for kind in found.get("resources") or ()}:
+                yield f"{each.plural}.{each.group}/{each.version}"
+
+    async def _rights(self, namespace: str) -> list[Check]:
+        wanted, turns = list(rights(namespace)), asyncio.Semaphore(AT_ONCE)
+
+        async def allowed(right: Right) -> bool:
+            async with turns:
+                return await self._cluster.may(right.verb, right.group, right.resource, right.namespace)
+
+        try:
+            answers = await asyncio.gather(*map(allowed, wanted))
+        except ApplicationError as error:
+            return [wrong(f"rights in {namespace}", error.message, REACH[DEFAULT])]
+        return list(_right_lines(namespace, wanted, answers))
+
+
+def _right_lines(namespace: str, wanted: list[Right], answers: list[bool]) -> Iterator[Check]:
+    for scope, name in ((namespace, f"rights in {namespace}"), ("", "rights in the cluster")):
+        asked = [right for right in wanted if right.namespace == scope]
+        denied = [right for right, may in zip(wanted, answers, strict=True) if right.namespace == scope and not may]
+        if not denied:
+            yield Check(name=name, detail=f"all {len(asked)} that releases use")
+            continue
+        named = ", ".join(map(str, denied[:_MOST_NAMED]))
+        rest = f" and {len(denied) - _MOST_NAMED} more" if len(denied) > _MOST_NAMED else ""
+        yield wrong(name, f"may not {named}{rest}", _binding(scope) if denied == asked else APPLY_ROLES)
+
+
+def _binding(namespace: str) -> str:
+    """The command that binds the role; a team does so in its namespace (`deploy/kustomize/teams`)."""
+    if not namespace:
+        return BIND_CLUSTER
+    return (
+        f"kubectl create rolebinding tidegate-cluster -n {namespace} --clusterrole=tidegate-cluster "
+        "--serviceaccount=tidegate:tidegate-cluster"
+    )
