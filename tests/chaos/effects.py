@@ -53,7 +53,12 @@ class Heard:
         return cls(
             Counter(str(each.fields["correlation_id"]) for each in incidents),
             Counter(_runs(plane.git)),
-            Counter(str((each.metadata or {}).get("event_payload", {}).get("id", each.text)) for each in messages),
+            # A chart is an answer without an id of its own, to the message that has one. It is tried once.
+            Counter(
+                str((each.metadata or {}).get("event_payload", {}).get("id", each.text))
+                for each in messages
+                if not each.files
+            ),
         )
 
 
