@@ -102,14 +102,14 @@ class ClusterChecks:
 
 def _right_lines(namespace: str, wanted: list[Right], answers: list[bool]) -> Iterator[Check]:
     for scope, name in ((namespace, f"rights in {namespace}"), ("", "rights in the cluster")):
-        asked = [right for right in wanted if right.namespace == scope]
+        requested = [right for right in wanted if right.namespace == scope]
         denied = [right for right, may in zip(wanted, answers, strict=True) if right.namespace == scope and not may]
         if not denied:
-            yield Check(name=name, detail=f"all {len(asked)} that releases use")
+            yield Check(name=name, detail=f"all {len(requested)} that releases use")
             continue
         named = ", ".join(map(str, denied[:_MOST_NAMED]))
         rest = f" and {len(denied) - _MOST_NAMED} more" if len(denied) > _MOST_NAMED else ""
-        yield wrong(name, f"may not {named}{rest}", _binding(scope) if denied == asked else APPLY_ROLES)
+        yield wrong(name, f"may not {named}{rest}", _binding(scope) if denied == requested else APPLY_ROLES)
 
 
 def _binding(namespace: str) -> str:

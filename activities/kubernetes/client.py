@@ -194,11 +194,11 @@ class Cluster(Transport):
         `resource` may have a subresource behind a slash. Every account may ask (ClusterRole system:basic-user).
         """
         named, _, subresource = resource.partition("/")
-        asked = {"verb": verb, "group": group, "resource": named, "subresource": subresource, "namespace": namespace}
+        attributes = {"verb": verb, "group": group, "resource": named, "subresource": subresource, "namespace": namespace}
         body = {
             "apiVersion": ACCESS_REVIEWS.api_version,
             "kind": ACCESS_REVIEWS.kind,
-            "spec": {"resourceAttributes": asked},
+            "spec": {"resourceAttributes": attributes},
         }
         answer = await self._request("POST", ACCESS_REVIEWS.path(""), body=body)
         return (answer.get("status") or {}).get("allowed") is True

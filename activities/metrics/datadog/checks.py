@@ -40,8 +40,8 @@ class DatadogChecks:
             first = self._judged(API_KEY, validated)
             if first.remedy:
                 return Checks(checks=(first,))
-            asked = await self._access.send(self._minute, None, request.namespace, TIMEOUT)
-            return Checks(checks=(first, self._judged(APP_KEY, asked)))
+            answer = await self._access.send(self._minute, None, request.namespace, TIMEOUT)
+            return Checks(checks=(first, self._judged(APP_KEY, answer)))
         except CredentialsError as error:
             return Checks(checks=(wrong(API_KEY, str(error), self._put("api-key")),))
         except TransportError as error:
