@@ -32,7 +32,10 @@ LONGEST_MESSAGE: Final = 500  # characters; Temporal warns at 2 KB of a memo
 
 
 class Visibility:
-    """Search attributes and memo of one release. It writes only what has changed, as each write is an event of the history."""
+    """Search attributes and memo of one release.
+
+    It writes only what has changed, as each write is an event of the history.
+    """
 
     def __init__(self, record: StatusRecord) -> None:
         self._record = record

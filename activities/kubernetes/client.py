@@ -194,7 +194,13 @@ class Cluster(Transport):
         `resource` may have a subresource behind a slash. Every account may ask (ClusterRole system:basic-user).
         """
         named, _, subresource = resource.partition("/")
-        attributes = {"verb": verb, "group": group, "resource": named, "subresource": subresource, "namespace": namespace}
+        attributes = {
+            "verb": verb,
+            "group": group,
+            "resource": named,
+            "subresource": subresource,
+            "namespace": namespace,
+        }
         body = {
             "apiVersion": ACCESS_REVIEWS.api_version,
             "kind": ACCESS_REVIEWS.kind,
