@@ -22,7 +22,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(os.environ.get("TIDEGATE_PICTURES") or tmp_path_factory.mktemp("pictures"))
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def releases() -> AsyncIterator[Releases]:
     if not executable():
         pytest.skip("no Chromium is installed: the Temporal UI can only be looked at in a browser")
@@ -33,7 +33,7 @@ async def releases() -> AsyncIterator[Releases]:
         yield found
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def page(releases: Releases) -> AsyncIterator[Page]:
     async with opened(WIDTH, HEIGHT) as page:
         yield page

@@ -83,14 +83,14 @@ def tolerant(condition: Callable[[], Awaitable[bool]]) -> Callable[[], Awaitable
     return tolerant
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def world() -> AsyncIterator[World]:
     async with open_world() as world:
         await world.start_worker()
         yield world
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def releases(world: World) -> Releases:
     found = Releases(world, await connected(world), "checkout")
     await found.prepare()

@@ -20,7 +20,7 @@ KNOWN_SECONDS = 30.0  # of traffic, until a stable version can be compared with
 MOST_EVENTS = 300
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def carts(world: World) -> Releases:
     found = Releases(world, await connected(world), "cart")
     await found.prepare(RATE / slowness())
