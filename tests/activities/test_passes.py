@@ -310,7 +310,7 @@ async def test_a_wait_in_which_nothing_happens_asks_to_be_repeated(stage: Stage)
     desired = DesiredState(hash=first, stable_hash=first, index=2)
     done = await stage.once(version(1), desired)
     stage.waits = Waits(stage.cluster, stage.cache, between_looks=give_up)
-    with pytest.raises(ApplicationError, match="nothing changed") as waiting:
+    with pytest.raises(ApplicationError, match="nothing has changed in the cluster so far") as waiting:
         await stage.changed(version(1), done.state_digest)
     assert waiting.value.type == ErrorType.NOT_CHANGED
     assert not waiting.value.non_retryable

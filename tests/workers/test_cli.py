@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import sysconfig
+from pathlib import Path
 
 import pytest
 
@@ -47,16 +51,27 @@ async def test_a_watched_release_is_told_line_by_line_where_there_is_no_terminal
     tidegate: Terminal, client: TidegateClient, handle: ReleaseHandle
 ) -> None:
     name = handle.rollout.name
-    watching = asyncio.create_task(tidegate("get", "rollout", name, "-w"))
-    waiting = asyncio.create_task(tidegate("status", name, "-w", "--timeout", "30s"))
-    told = ""
-    while "Progressing" not in told:
-        await asyncio.sleep(0.01)
-        told += tidegate.out()
-    await client.abort(handle.rollout, reason="error-rate failed")
-    assert await watching == 0
-    assert await waiting == 2
-    assert "✖ Degraded - error-rate failed" in told + tidegate.out()
+    watching = await asyncio.create_subprocess_exec(
+        Path(sysconfig.get_path("scripts"), "tidegate"),
+        *("get", "rollout", name, "-w"),
+        stdout=asyncio.subprocess.PIPE,
+        env=dict(os.environ),
+    )
+    try:
+        assert watching.stdout is not None
+        waiting = asyncio.create_task(tidegate("status", name, "-w", "--timeout", "30s"))
+        while "Progressing" not in (await watching.stdout.readline()).decode():
+            pass
+        await client.abort(handle.rollout, reason="error-rate failed")
+        assert await waiting == 2
+        while "✖ Degraded - error-rate failed" not in (line := (await watching.stdout.readline()).decode()):
+            assert line, "it goes on with the next release, until somebody ends it"
+        watching.send_signal(signal.SIGINT)
+        assert await watching.wait() == 130
+    finally:
+        if watching.returncode is None:
+            watching.kill()
+            await watching.wait()
 
 
 async def test_a_wait_that_is_over_says_so(tidegate: Terminal, handle: ReleaseHandle) -> None:

@@ -48,7 +48,7 @@ def history_table(releases: Sequence[PastRelease], now: datetime, width: int | N
         lines.append(
             (
                 str(each.revision or "-"),
-                short_versions(each.images) or "-",
+                short_versions(each.images) or each.version or "-",
                 marked(each.outcome, _MARKS.get(each.outcome, NEUTRAL)),
                 f"{each.started_at:%Y-%m-%d %H:%M}",
                 took,

@@ -129,9 +129,7 @@ class ReleaseSummary(RunSummary):
 class PastRelease(ReleaseSummary):
     """One release of a Rollout; what only the release itself knows is empty where no worker answered for it."""
 
-    outcome: str
     images: dict[str, str] = Field(default_factory=dict)
-    by: str = ""
     message: str = ""
 
 

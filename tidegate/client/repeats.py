@@ -80,14 +80,8 @@ class Repeats(Starts):
 
 
 def _past(run: ReleaseSummary, status: ReleaseStatus | None) -> PastRelease:
-    known = run.model_dump()
-    if status is None:
-        return PastRelease(**known, outcome=outcome_of(run.state))
-    known |= {"revision": status.revision, "phase": status.phase, "weight": status.set_weight}
-    return PastRelease(
-        **known,
-        outcome=outcome_of(run.state, status),
-        images=status.images,
-        by=status.by,
-        message=status.message,
-    )
+    known = {**run.model_dump(), "outcome": outcome_of(run.state, status)}
+    if status is not None:
+        known |= {"revision": status.revision, "phase": status.phase, "weight": status.set_weight, "by": status.by}
+        known |= {"images": status.images, "message": status.message}
+    return PastRelease.model_validate(known)
