@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
-from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.compare.history import StableHour, VersionChange
@@ -39,8 +38,8 @@ with workflow.unsafe.imports_passed_through():
     )
     from tidegate.contract.payload import Payload
     from tidegate.manifests.findings import ManifestError
-    from workflows.failures import cause_of
     from workflows.inputs import invalid, read_input
+    from workflows.operator_calls import cause_of_call
 
 TIMEOUT = timedelta(minutes=10)  # of all attempts at one call, rate limits included
 ATTEMPT_TIMEOUT = timedelta(minutes=5)
@@ -51,7 +50,7 @@ Answered = TypeVar("Answered", bound=Payload)
 
 @dataclass
 class _Compared:
-    """A metric that compares, and what its activities are request for."""
+    """A metric that compares, and the input that its activities share."""
 
     rule: MetricRules
     target: PastTarget
@@ -111,7 +110,7 @@ async def _backtest(request: BacktestRequest, compared: _Compared, end: float) -
         history = await _call(rule, "find_changes", finding, VersionHistory)
     except ActivityError as error:
         refused = isinstance(error.cause, ApplicationError) and error.cause.type == ErrorType.REJECTED
-        return none.model_copy(update={"error": _cause(error, rule.source), "refused": refused})
+        return none.model_copy(update={"error": cause_of_call(error, rule.source), "refused": refused})
     changes: list[PastChange] = [await _judge_change(request, compared, change) for change in history.changes]
     hours = [await _judge_stable(request, compared, hour, len(history.stable)) for hour in history.stable]
     judged = [each for each in hours if not each.error]
@@ -134,7 +133,7 @@ async def _judge_change(request: BacktestRequest, compared: _Compared, change: V
     try:
         return await _call(compared.rule, "judge_change", judging, PastChange)
     except ActivityError as error:
-        return PastChange(change=change, error=_cause(error, compared.rule.source))
+        return PastChange(change=change, error=cause_of_call(error, compared.rule.source))
 
 
 async def _judge_stable(request: BacktestRequest, compared: _Compared, hour: StableHour, hours: int) -> StableJudged:
@@ -148,7 +147,7 @@ async def _judge_stable(request: BacktestRequest, compared: _Compared, hour: Sta
     try:
         return await _call(compared.rule, "judge_stable", judging, StableJudged)
     except ActivityError as error:
-        return StableJudged(error=_cause(error, compared.rule.source))
+        return StableJudged(error=cause_of_call(error, compared.rule.source))
 
 
 def _summed(hours: Iterable[StableJudged]) -> tuple[SplitCounts, ...]:
@@ -173,10 +172,3 @@ async def _call(rule: MetricRules, what: str, request: Payload, answer: type[Ans
         summary=f"past versions for comparison {rule.name}",
     )
     return answered
-
-
-def _cause(error: ActivityError, source: str) -> str:
-    """Cause of a failed call; a timeout says nothing of it."""
-    if isinstance(error.cause, ActivityTimeoutError):
-        return f"no worker of {source} answered in time"
-    return cause_of(error)

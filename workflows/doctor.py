@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator
-from datetime import timedelta
 from typing import Any, Final
 
 from temporalio import workflow
@@ -30,17 +29,15 @@ with workflow.unsafe.imports_passed_through():
         metrics_queue,
     )
     from tidegate.manifests.findings import ManifestError
-    from workflows.activity_calls import HEARTBEAT_TIMEOUT
     from workflows.admission import check, parse_request, read_manifest
     from workflows.failures import cause_of
-    from workflows.forecast import RETRY, analyses_of, observe
+    from workflows.forecast import analyses_of, observe
     from workflows.inputs import read_input
     from workflows.measuring import measure
+    from workflows.operator_calls import TIMEOUT, read
     from workflows.plan import Plan
     from workflows.reverts import REPOSITORY
 
-TIMEOUT: Final = timedelta(seconds=40)  # of all attempts at one call: a person waits
-ATTEMPT_TIMEOUT: Final = timedelta(seconds=30)
 MEASURED: Final = ("datadog", "prometheus", "web")
 MEND_QUERY: Final = "tidegate analysis run -f TEMPLATE, with the query mended"
 NO_ANSWER: Final = "tidegate doctor; if it stays so, look into the log of the worker of this task queue"
@@ -88,20 +85,10 @@ def _wanted(request: DoctorRequest) -> Iterator[tuple[str, Activity]]:
 async def _request(queue: str, activity: Activity, namespace: str, repository: str) -> tuple[Check, ...]:
     """The lines of one worker; one of its own where it gives none."""
     try:
-        answered: Checks = await workflow.execute_activity(
-            activity,
-            CheckSystems(namespace=namespace, repository=repository),
-            result_type=Checks,
-            task_queue=queue,
-            start_to_close_timeout=ATTEMPT_TIMEOUT,
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            schedule_to_close_timeout=TIMEOUT,
-            retry_policy=RETRY,
-            summary=f"check the systems of {queue}",
-        )
+        systems = CheckSystems(namespace=namespace, repository=repository)
+        return (await read(activity, systems, Checks, queue, f"check the systems of {queue}")).checks
     except ActivityError as error:
         return (_wrong(f"worker of {queue}", cause_of(error), NO_ANSWER),)
-    return answered.checks
 
 
 def _repository(request: DoctorRequest) -> str:
@@ -163,16 +150,16 @@ async def _query(plan: Plan, rules: RunRules, rule: MetricRules) -> Check:
         [reading] = await measure(plan.request.cluster, rule.provider, request, TIMEOUT)
     except ActivityError as error:
         return _wrong(name, cause_of(error), NO_ANSWER)
-    return _read(name, plan.seen.stable_hash, reading, NO_SERIES[rule.provider])
+    return _result(name, plan.seen.stable_hash, reading, NO_SERIES[rule.provider])
 
 
-def _read(name: str, version: str, reading: Reading, remedy: str) -> Check:
+def _result(name: str, version: str, reading: Reading, remedy: str) -> Check:
     query = " ".join(reading.query.split())
     if reading.error:
         return _wrong(
             name,
             f"{reading.error}: {query}" if query else reading.error,
-            "tidegate analysis run -f TEMPLATE, with the query mended",
+            MEND_QUERY,
         )
     if reading.no_data:
         detail = f"no series for the stable version {version} in the canary's place: {query}"

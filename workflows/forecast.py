@@ -6,13 +6,10 @@ import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
-from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.compare.pace import PACE
@@ -37,15 +34,11 @@ with workflow.unsafe.imports_passed_through():
         metrics_queue,
     )
     from tidegate.manifests.findings import ManifestError
-    from workflows.activity_calls import HEARTBEAT_TIMEOUT
     from workflows.admission import check, parse_request, read_manifest
-    from workflows.failures import cause_of
     from workflows.inputs import invalid
+    from workflows.operator_calls import cause_of_call, read
     from workflows.plan import Plan
 
-TIMEOUT = timedelta(seconds=40)  # of all attempts at one call: a person waits
-ATTEMPT_TIMEOUT = timedelta(seconds=30)
-RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3)
 ANOTHER = "another"  # in the place of the canary's version where the manifest has the stable one
 
 
@@ -85,19 +78,15 @@ async def observe(request: ReleaseRequest) -> Observation:
     """Read what the release would find. Raises ApplicationError `Unavailable` or `Rejected`."""
     target = Target(namespace=request.namespace, name=request.name)
     try:
-        seen: Observation = await workflow.execute_activity(
+        seen = await read(
             Activity.OBSERVE,
             ObserveRequest(target=target, rollout=request.resolved().rollout),
-            result_type=Observation,
-            task_queue=cluster_queue(request.cluster),
-            start_to_close_timeout=ATTEMPT_TIMEOUT,
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            schedule_to_close_timeout=TIMEOUT,
-            retry_policy=RETRY,
-            summary="read the cluster",
+            Observation,
+            cluster_queue(request.cluster),
+            "read the cluster",
         )
     except ActivityError as error:
-        raise _failed(_cause(error, f"cluster {request.cluster}"), ErrorType.UNAVAILABLE) from error
+        raise _failed(cause_of_call(error, f"cluster {request.cluster}"), ErrorType.UNAVAILABLE) from error
     if seen.failing:
         raise _failed(seen.failing, ErrorType.REJECTED)
     return seen
@@ -105,13 +94,6 @@ async def observe(request: ReleaseRequest) -> Observation:
 
 def _failed(message: str, kind: ErrorType) -> ApplicationError:
     return ApplicationError(message, type=kind, non_retryable=True)
-
-
-def _cause(error: ActivityError, of: str) -> str:
-    """Cause of a failed call; a timeout says nothing of it."""
-    if isinstance(error.cause, ActivityTimeoutError):
-        return f"no worker of {of} answered in time"
-    return cause_of(error)
 
 
 def _compared(plan: Plan) -> list[_Compared]:
@@ -146,7 +128,7 @@ async def _forecast(plan: Plan, compared: _Compared) -> ComparisonForecast:
         started = await _begin(plan, compared)
     except ActivityError as error:
         refused = isinstance(error.cause, ApplicationError) and error.cause.type == ErrorType.REJECTED
-        return none.model_copy(update={"error": _cause(error, rule.source), "refused": refused})
+        return none.model_copy(update={"error": cause_of_call(error, rule.source), "refused": refused})
     seconds = min(started.forecast.seconds or started.wanted.max_wait, started.wanted.max_wait)
     numbers = {
         "wanted": started.wanted,
@@ -173,18 +155,9 @@ async def _begin(plan: Plan, compared: _Compared) -> ComparisonBegun:
     request = BeginComparison(
         target=target, at=now, first_traffic=now, weights=plan.planned_weights, metrics=compared.number
     )
-    started: ComparisonBegun = await workflow.execute_activity(
-        Activity(f"begin_comparison_{compared.rule.source}"),
-        request,
-        result_type=ComparisonBegun,
-        task_queue=metrics_queue(compared.rule.source),
-        start_to_close_timeout=ATTEMPT_TIMEOUT,
-        heartbeat_timeout=HEARTBEAT_TIMEOUT,
-        schedule_to_close_timeout=TIMEOUT,
-        retry_policy=RETRY,
-        summary=f"read the traffic for comparison {compared.rule.name}",
-    )
-    return started
+    source = compared.rule.source
+    summary = f"read the traffic for comparison {compared.rule.name}"
+    return await read(Activity(f"begin_comparison_{source}"), request, ComparisonBegun, metrics_queue(source), summary)
 
 
 def _notes(plan: Plan) -> Iterator[str]:

@@ -63,7 +63,7 @@ class ClusterChecks:
 
     async def _version(self) -> str:
         found = await self._cluster.document("/version")
-        return f"reached, {found.get('gitVersion') or 'no version told'}"
+        return f"reached, {found.get('gitVersion') or 'its version is not known'}"
 
     async def _kinds(self, name: str, resources: Iterable[Resource], remedy: str) -> Check:
         try:
