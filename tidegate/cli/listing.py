@@ -23,12 +23,11 @@ from tidegate.cli.watch import FRAME_SECONDS, draw
 from tidegate.client import (
     AnalysisRunRef,
     AnalysisSummary,
-    NoWorkerError,
     ReleaseSummary,
     RolloutRef,
     TidegateClient,
-    TidegateError,
 )
+from tidegate.client.queries import with_status
 from tidegate.contract import ReleaseStatus
 from tidegate.manifests.images import short_versions
 
@@ -50,7 +49,7 @@ _SPARE = ("STRATEGY", "UP-TO-DATE", "AVAILABLE", "DESIRED")
 _ROLLOUTS, _RUNS = ("rollouts", "rollout", "ro"), ("analysisruns", "analysisrun", "ar")
 # Temporal's word for a run's end, where the release itself cannot be asked.
 _PHASES = {"Running": "Progressing", "Completed": "Healthy"}
-_QUESTIONS_AT_ONCE = 8
+_QUERIES_AT_ONCE = 8
 
 Summary = TypeVar("Summary")
 Status = TypeVar("Status")
@@ -156,7 +155,7 @@ async def _releases(client: TidegateClient, selection: Selection) -> list[Text]:
         rollout = RolloutRef(release.namespace, release.name, release.cluster)
         return client.status(rollout, run_id=release.run_id)
 
-    rows = await _with_status(await _release_items(client, selection), query)
+    rows = await with_status(await _release_items(client, selection), query, _QUERIES_AT_ONCE)
     return table(rows, namespaces=selection.namespace is None, width=selection.width)
 
 
@@ -183,25 +182,7 @@ async def _run_rows(
         return client.analysis_status(AnalysisRunRef(run.namespace, run.name, run.cluster))
 
     found = await client.list_analyses(selection.namespace, cluster=selection.cluster, limit=selection.limit)
-    return await _with_status(found, query)
-
-
-async def _with_status(
-    summaries: Sequence[Summary], query: Callable[[Summary], Awaitable[Status]]
-) -> list[tuple[Summary, Status | None]]:
-    """Each with its own account; None where it gave none, and for all that follow once no worker answers."""
-    limit, unanswered = asyncio.Semaphore(_QUESTIONS_AT_ONCE), False
-
-    async def row(summary: Summary) -> tuple[Summary, Status | None]:
-        nonlocal unanswered
-        async with limit:
-            try:
-                return summary, None if unanswered else await query(summary)
-            except TidegateError as error:  # what Temporal itself knows stands in the row then
-                unanswered = unanswered or isinstance(error, NoWorkerError)
-                return summary, None
-
-    return await asyncio.gather(*map(row, summaries))
+    return await with_status(found, query, _QUERIES_AT_ONCE)
 
 
 async def _repeated(lines: Callable[[], Awaitable[list[Text]]]) -> AsyncIterator[list[Text]]:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client
 
 from tidegate.analysis.compare.models import planned_weights
 from tidegate.analysis.compare.pace import hour_series, series_of
@@ -19,21 +19,18 @@ from tidegate.analysis.compare.warming import SERIES
 from tidegate.analysis.rules import RunRules
 from tidegate.analysis.spec import SpecError, build_run_spec
 from tidegate.canary.weights import planned_shares
-from tidegate.client.errors import RefusedError, malformed, translated
-from tidegate.client.forecasts import unanswered
+from tidegate.client.errors import RefusedError, malformed
+from tidegate.client.operator_workflows import answer_of
 from tidegate.client.standalone import analysis_request
 from tidegate.contract import (
-    BACKGROUND_PRIORITY,
     BACKTEST_WORKFLOW,
     MOST_CHANGES,
     MOST_HOURS,
-    RELEASES_QUEUE,
     BacktestReport,
     BacktestRequest,
     Document,
     ErrorType,
     backtest_id,
-    fair,
 )
 from tidegate.manifests.analysis_template import Metric
 from tidegate.manifests.decode import decode_object
@@ -153,20 +150,13 @@ class Backtests:
         answered within `timeout`. A source of counts that does not answer is part of the report.
         """
         name = request.rollout or "templates"
-        workflow_id = backtest_id(request.namespace, name, uuid.uuid4().hex)
-        try:
-            with translated(workflow_id):
-                handle = await self._temporal.start_workflow(
-                    BACKTEST_WORKFLOW,
-                    request,
-                    id=workflow_id,
-                    task_queue=RELEASES_QUEUE,
-                    result_type=BacktestReport,
-                    execution_timeout=timeout,
-                    priority=fair(BACKGROUND_PRIORITY, request.namespace),
-                    static_summary=f"backtest for {request.namespace}/{name}",
-                )
-                found: BacktestReport = await handle.result()
-        except WorkflowFailureError as error:
-            raise unanswered(workflow_id, error) from error
-        return found
+        return await answer_of(
+            self._temporal,
+            BACKTEST_WORKFLOW,
+            request,
+            BacktestReport,
+            workflow_id=backtest_id(request.namespace, name, uuid.uuid4().hex),
+            namespace=request.namespace,
+            timeout=timeout,
+            summary=f"backtest for {request.namespace}/{name}",
+        )

@@ -12,14 +12,13 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client
 from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.service import RPCError, RPCStatusCode
 
 from tidegate.client.errors import translated
-from tidegate.client.forecasts import unanswered
+from tidegate.client.operator_workflows import answer_of
 from tidegate.contract import (
-    BACKGROUND_PRIORITY,
     DOCTOR_WORKFLOW,
     FOLLOW_UP_QUEUE,
     RELEASES_QUEUE,
@@ -30,7 +29,6 @@ from tidegate.contract import (
     DoctorRequest,
     cluster_queue,
     doctor_id,
-    fair,
     metrics_queue,
 )
 
@@ -120,23 +118,16 @@ class Doctors:
         return len({each.identity for each in found.pollers if each.last_access_time.ToDatetime(UTC) > since})
 
     async def _systems(self, request: DoctorRequest, timeout: timedelta) -> Checks:
-        workflow_id = doctor_id(request.cluster, request.namespace, uuid.uuid4().hex)
-        try:
-            with translated(workflow_id):
-                handle = await self._temporal.start_workflow(
-                    DOCTOR_WORKFLOW,
-                    request,
-                    id=workflow_id,
-                    task_queue=RELEASES_QUEUE,
-                    result_type=Checks,
-                    execution_timeout=timeout,
-                    priority=fair(BACKGROUND_PRIORITY, request.namespace),
-                    static_summary=f"checks of the outside systems for {request.namespace}",
-                )
-                found: Checks = await handle.result()
-        except WorkflowFailureError as error:
-            raise unanswered(workflow_id, error) from error
-        return found
+        return await answer_of(
+            self._temporal,
+            DOCTOR_WORKFLOW,
+            request,
+            Checks,
+            workflow_id=doctor_id(request.cluster, request.namespace, uuid.uuid4().hex),
+            namespace=request.namespace,
+            timeout=timeout,
+            summary=f"checks of the outside systems for {request.namespace}",
+        )
 
 
 def _queue_line(queue: str, cluster: str, pollers: int) -> Check:

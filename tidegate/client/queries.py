@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Self, TypeVar
 
@@ -13,7 +13,7 @@ from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRej
 from temporalio.service import RPCError, RPCStatusCode
 
 from tidegate.client.connection import connect_temporal
-from tidegate.client.errors import UnusableAnswerError, translated
+from tidegate.client.errors import NoWorkerError, TidegateError, UnusableAnswerError, translated
 from tidegate.contract import Query
 
 log = structlog.get_logger(__name__)
@@ -22,6 +22,8 @@ ANSWER_TIMEOUT = timedelta(seconds=3)  # a query, which a worker answers in mill
 POLL_SECONDS = 1.0
 
 Result = TypeVar("Result")
+Summary = TypeVar("Summary")
+Status = TypeVar("Status")
 
 
 async def first_answer(
@@ -44,6 +46,28 @@ async def first_answer(
         for each in queries:
             each.cancel()
         await asyncio.gather(*queries, return_exceptions=True)
+
+
+async def with_status(
+    summaries: Sequence[Summary], query: Callable[[Summary], Awaitable[Status]], at_once: int
+) -> list[tuple[Summary, Status | None]]:
+    """Each summary with its own status, so many queries at once.
+
+    The status is None where there is no answer, and for all that follow once no worker answers: what Temporal itself
+    knows is left.
+    """
+    turns, unanswered = asyncio.Semaphore(at_once), False
+
+    async def row(summary: Summary) -> tuple[Summary, Status | None]:
+        nonlocal unanswered
+        async with turns:
+            try:
+                return summary, None if unanswered else await query(summary)
+            except TidegateError as error:
+                unanswered = unanswered or isinstance(error, NoWorkerError)
+                return summary, None
+
+    return await asyncio.gather(*map(row, summaries))
 
 
 class Queries:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final
 
 from tidegate.canary.version import version_of
-from tidegate.client.errors import NoWorkerError, RefusedError, TidegateError, not_found
+from tidegate.client.errors import RefusedError, not_found
+from tidegate.client.queries import with_status
 from tidegate.client.refs import PastRelease, ReleaseHandle, ReleaseSummary, RolloutRef, images_of, outcome_of
 from tidegate.client.runs import ended_badly, first_request, is_running, newest_run, past_releases
 from tidegate.client.starts import Starts
@@ -30,18 +30,11 @@ class Repeats(Starts):
         found = await past_releases(self._temporal, rollout, limit)
         if not found:
             raise not_found(rollout.workflow_id)
-        turns, unanswered = asyncio.Semaphore(AT_ONCE), False
 
-        async def account(run: ReleaseSummary) -> PastRelease:
-            nonlocal unanswered
-            async with turns:
-                try:
-                    status = None if unanswered else await self._query(run.workflow_id, run.run_id, ReleaseStatus)
-                except TidegateError as error:
-                    unanswered, status = unanswered or isinstance(error, NoWorkerError), None
-            return _past(run, status)
+        def query(run: ReleaseSummary) -> Awaitable[ReleaseStatus]:
+            return self._query(run.workflow_id, run.run_id, ReleaseStatus)
 
-        return await asyncio.gather(*map(account, found))
+        return [_past(run, status) for run, status in await with_status(found, query, AT_ONCE)]
 
     async def retry(self, rollout: RolloutRef, *, by: str = "", reason: str = "") -> ReleaseHandle:
         """Release the version again whose newest release ended badly. Raises `RefusedError` after any other."""
