@@ -27,8 +27,8 @@ def release_fields(status: ReleaseStatus) -> dict[str, str]:
     fields = {"rollout": f"{status.namespace}/{status.name}"}
     if status.revision:
         fields["revision"] = str(status.revision)
-    if status.step_index is not None:
-        fields["step"] = f"{min(status.step_index + 1, len(status.steps))}/{len(status.steps)}"
+    if status.step_number is not None:
+        fields["step"] = f"{status.step_number}/{len(status.steps)}"
     return fields
 
 

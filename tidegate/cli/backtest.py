@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.exits import ExitCode
 from tidegate.cli.files import Files, GivenNamespace, checked, one_namespace, read
 from tidegate.cli.options import Output, OutputOption, assignments, duration, with_client
-from tidegate.cli.output import document, print_json, stderr, stdout, terminal_width
-from tidegate.cli.plan import WIDTH, wrapped
+from tidegate.cli.output import stderr
+from tidegate.cli.plan import code_of, print_report, wrapped
 from tidegate.client import backtest_request, most_series
 from tidegate.contract import BacktestReport, BacktestRequest
 from tidegate.manifests.documents import Manifests
@@ -56,12 +55,8 @@ def backtest(
     request = _request(checked(read(filename)), namespace, arguments, since or MONTH, settings)
     stderr().print(f"reads at most {most_series(request):,} series; nothing is changed")
     report = with_client(lambda client: client.backtest(request))
-    if output is Output.JSON:
-        print_json(document(report))
-    else:
-        for line in backtest_lines(report, min(terminal_width() or WIDTH, WIDTH)):
-            stdout().print(line)
-    return backtest_code(report)
+    print_report(report, output, backtest_lines)
+    return code_of(report.comparisons)
 
 
 def _request(
@@ -93,11 +88,3 @@ def backtest_lines(report: BacktestReport, width: int) -> Iterator[str]:
     """Yield the report in lines of at most so many characters."""
     for indent, text in backtest_view(report):
         yield from wrapped(text, width, indent)
-
-
-def backtest_code(report: BacktestReport) -> ExitCode:
-    """Exit code of a report, as that of a forecast; changes that could not be judged are said in it."""
-    failed = [each for each in report.comparisons if each.error]
-    if any(each.refused for each in failed):
-        return ExitCode.REFUSED
-    return ExitCode.INTERNAL if failed else ExitCode.OK

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from tidegate.cli.actor import actor
 from tidegate.cli.exits import ExitCode
@@ -13,13 +14,15 @@ from tidegate.cli.options import Cluster, Images, Output, OutputOption, with_cli
 from tidegate.cli.output import document, print_json, stdout, terminal_width
 from tidegate.cli.requests import images_of, release_request
 from tidegate.client import TidegateClient, TidegateError
-from tidegate.contract import ReleaseForecast, ReleaseRequest
+from tidegate.contract import ComparisonBacktest, ComparisonForecast, Payload, ReleaseForecast, ReleaseRequest
 from tidegate.manifests.documents import Manifests
 from tidegate.manifests.images import apply_images
 from tidegate.report import forecast_sentences, forecast_view
 
 WIDTH = 80
 BESIDE_START = 10.0  # seconds; a release does not wait for it, a person who reads along would not much longer
+
+Report = TypeVar("Report", bound=Payload)
 
 
 def plan(
@@ -38,12 +41,17 @@ def plan(
     manifests = checked(apply_images(manifests, images) if images else manifests)
     request = release_request(manifests, namespace, cluster=cluster, by=actor())
     forecast = with_client(lambda client: client.forecast(request))
+    print_report(forecast, output, forecast_lines)
+    return code_of(forecast.comparisons)
+
+
+def print_report(report: Report, output: Output, lines: Callable[[Report, int], Iterator[str]]) -> None:
+    """Print what an operator asked for, in `lines` of at most 80 characters or as JSON."""
     if output is Output.JSON:
-        print_json(document(forecast))
-    else:
-        for line in forecast_lines(forecast, min(terminal_width() or WIDTH, WIDTH)):
-            stdout().print(line)
-    return forecast_code(forecast)
+        print_json(document(report))
+        return
+    for line in lines(report, min(terminal_width() or WIDTH, WIDTH)):
+        stdout().print(line)
 
 
 def forecast_lines(forecast: ReleaseForecast, width: int) -> Iterator[str]:
@@ -60,9 +68,12 @@ def wrapped(text: str, width: int, indent: int) -> list[str]:
     )
 
 
-def forecast_code(forecast: ReleaseForecast) -> ExitCode:
-    """Exit code of a forecast: a comparison that is not provable is a warning."""
-    failed = [each for each in forecast.comparisons if each.error]
+def code_of(comparisons: Sequence[ComparisonForecast | ComparisonBacktest]) -> ExitCode:
+    """Exit code of a report, by the sources that refused it or gave no answer.
+
+    A comparison that is not provable, or a change that could not be judged, is a line of the report.
+    """
+    failed = [each for each in comparisons if each.error]
     if any(each.refused for each in failed):
         return ExitCode.REFUSED
     return ExitCode.INTERNAL if failed else ExitCode.OK

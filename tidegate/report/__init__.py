@@ -3,7 +3,7 @@
 from tidegate.report.analysis_run_object import analysis_run_object, analysis_run_spec, analysis_run_status
 from tidegate.report.backtest import backtest_view
 from tidegate.report.comparisons import comparisons, traffic_seen
-from tidegate.report.explain import explain, explain_run, reason_of
+from tidegate.report.explain import decisive_metric, explain, explain_run, reason_of
 from tidegate.report.explanation_models import Explanation, GateExplanation, MetricExplanation, TimelineEntry
 from tidegate.report.forecast import forecast_sentences, forecast_view
 from tidegate.report.kubernetes_events import joined, kubernetes_event
@@ -24,6 +24,7 @@ __all__ = [
     "backtest_view",
     "command_for",
     "comparisons",
+    "decisive_metric",
     "details",
     "explain",
     "explain_run",

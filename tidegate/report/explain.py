@@ -168,9 +168,15 @@ def _metric(metric: MetricStatus, run: AnalysisStatus) -> MetricExplanation:
 
 def reason_of(run: AnalysisStatus) -> str:
     """Sentence of the metric that gave a run its phase, else what the run says of itself."""
-    decisive = [metric for metric in run.metrics if metric.phase is run.phase and not metric.dry_run]
-    explains = run.phase.completed and run.phase is not Phase.SUCCESSFUL and decisive
-    return _sentence(decisive[0], run) if explains else run.message
+    metric = decisive_metric(run)
+    return _sentence(metric, run) if metric is not None else run.message
+
+
+def decisive_metric(run: AnalysisStatus) -> MetricStatus | None:
+    """The metric that gave a run its phase, if that is a bad one; None where none did."""
+    if not run.phase.completed or run.phase is Phase.SUCCESSFUL:
+        return None
+    return next((metric for metric in run.metrics if metric.phase is run.phase and not metric.dry_run), None)
 
 
 def _sentence(metric: MetricStatus, run: AnalysisStatus) -> str:

@@ -11,9 +11,9 @@ import typer
 from tidegate.analysis.compare.backtest import Outcome, PastJudgement
 from tidegate.analysis.compare.history import VersionChange
 from tidegate.analysis.compare.models import planned_weights
-from tidegate.cli.backtest import backtest_code, backtest_lines, past, swept
+from tidegate.cli.backtest import backtest_lines, past, swept
 from tidegate.cli.exits import ExitCode
-from tidegate.cli.plan import WIDTH
+from tidegate.cli.plan import WIDTH, code_of
 from tidegate.contract import BacktestReport, ComparisonBacktest, PastChange, SplitCounts
 
 END = 1_764_500_000
@@ -117,9 +117,9 @@ as-good-as-stable (Datadog): 3 changes of version since 2025-11-01, where its
 def test_a_source_without_history_is_refused_and_one_without_an_answer_is_no_success() -> None:
     none = compared(error="datadog: there is no history: no request of any version in the last 30 days", refused=True)
     assert "no backtest: datadog: there is no history" in " ".join(said(report(none)).split())
-    assert backtest_code(report(none)) is ExitCode.REFUSED
-    assert backtest_code(report(compared(error="datadog: 503"))) is ExitCode.INTERNAL
-    assert backtest_code(FULL) is ExitCode.OK
+    assert code_of(report(none).comparisons) is ExitCode.REFUSED
+    assert code_of(report(compared(error="datadog: 503")).comparisons) is ExitCode.INTERNAL
+    assert code_of(FULL.comparisons) is ExitCode.OK
 
 
 def test_how_far_back_the_counts_go_is_said_where_that_is_shorter() -> None:

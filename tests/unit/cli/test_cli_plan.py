@@ -10,7 +10,7 @@ from tests.unit.analysis.compare.test_provable import EVENTS, WEIGHTS, hour
 from tidegate.analysis.compare.models import Comparison
 from tidegate.analysis.compare.provable import provable
 from tidegate.cli.exits import ExitCode
-from tidegate.cli.plan import WIDTH, forecast_code, forecast_lines
+from tidegate.cli.plan import WIDTH, code_of, forecast_lines
 from tidegate.contract import ComparisonForecast, ReleaseForecast
 from tidegate.report import forecast_sentences
 
@@ -63,7 +63,7 @@ def test_what_is_not_provable_is_a_warning_with_what_would_help() -> None:
     assert "maxWait is 60 min: then a person decides" in text
     assert "plus: 0.752% for errors takes 30 min; maxWait: 114m is enough for half of them" in text
     assert text.count("[not-provable]") == 1
-    assert forecast_code(release(compared(5))) is ExitCode.OK
+    assert code_of(release(compared(5)).comparisons) is ExitCode.OK
 
 
 def test_beside_a_start_the_same_is_said_in_short() -> None:
@@ -101,16 +101,19 @@ def test_a_source_that_refuses_is_cited_and_is_a_refusal() -> None:
     error = "Datadog refuses (400) slow90: count(v: v>0.3):trace.http.request{...}: unknown function"
     text = " ".join(said(compared(), failed(error, refused=True)).split())
     assert f"other (background analysis, step 4): no forecast: {error}" in text
-    assert forecast_code(release(compared(), failed(error, refused=True))) is ExitCode.REFUSED
+    assert code_of(release(compared(), failed(error, refused=True)).comparisons) is ExitCode.REFUSED
 
 
 def test_a_source_without_an_answer_is_an_error() -> None:
-    assert forecast_code(release(failed("no worker of datadog answered in time", refused=False))) is ExitCode.INTERNAL
+    assert (
+        code_of(release(failed("no worker of datadog answered in time", refused=False)).comparisons)
+        is ExitCode.INTERNAL
+    )
 
 
 def test_a_release_that_compares_nothing_is_said_to() -> None:
     assert "no metric of its analyses compares the canary with stable" in " ".join(said().split())
-    assert forecast_code(release()) is ExitCode.OK
+    assert code_of(release().comparisons) is ExitCode.OK
 
 
 def test_notes_reach_the_person() -> None:

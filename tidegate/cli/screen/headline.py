@@ -10,7 +10,6 @@ from rich.style import Style
 from rich.text import Text
 
 from tidegate.analysis.compare.measurement import FAILED_REQUESTS, REQUESTS, comparison_of
-from tidegate.analysis.status import MetricStatus, Phase
 from tidegate.canary.phase import RolloutPhase
 from tidegate.cli.formatting import BAD, OK, PROGRESSING, WAITING, WARNING, age, clock, mark, marked, since
 from tidegate.cli.screen.canvas import Terminal, both_ends, labelled, paragraph
@@ -18,7 +17,6 @@ from tidegate.cli.screen.gates import limit_text, newest_value, scope
 from tidegate.cli.screen.progress import time_left
 from tidegate.cli.screen.versions import versions
 from tidegate.contract import (
-    AnalysisRef,
     CompensationState,
     Event,
     IncidentRef,
@@ -26,7 +24,7 @@ from tidegate.contract import (
     ReleaseStatus,
 )
 from tidegate.manifests.plain_text import one_line
-from tidegate.report import comparisons, traffic_seen
+from tidegate.report import comparisons, decisive_metric, traffic_seen
 from tidegate.report.timeline import abort_of, weight_at
 
 _STATES: Final = {
@@ -136,20 +134,13 @@ def abort_lines(status: ReleaseStatus, abort: Event, observation: Observation | 
 def abort_reason(status: ReleaseStatus, abort: Event) -> str:
     """Cause of an abort in one sentence, with the value against the limit where a gate caused it."""
     gate = next((each for each in status.analyses if abort.analysis and each.name == abort.analysis), None)
-    metric = decisive(gate) if gate is not None else None
+    metric = decisive_metric(gate.status) if gate is not None else None
     if gate is None or metric is None:
         return status.cause or abort.message
     if (judged := comparison_of(metric)) is not None:
         return f"{metric.name}: {judged.value}"
     exceeded = f": {metric.exceeded}" if metric.exceeded else ""
     return f"{metric.name} of {scope(gate)} is {newest_value(metric)}, it has to be {limit_text(metric)}{exceeded}"
-
-
-def decisive(gate: AnalysisRef) -> MetricStatus | None:
-    """The metric that gave a gate its phase; None where none did."""
-    ended = gate.status.phase.completed and gate.status.phase is not Phase.SUCCESSFUL
-    found = [each for each in gate.status.metrics if each.phase is gate.status.phase and not each.dry_run]
-    return found[0] if ended and found else None
 
 
 def _cost(status: ReleaseStatus) -> str:
