@@ -30,7 +30,7 @@ from sandbox.servicenow.server import ServiceNowApi
 from sandbox.slack.server import SlackApi
 from sandbox.telemetry import Telemetry
 from sandbox.temporal import NAMESPACE, TemporalServer
-from sandbox.tidegate_process import READY_SECONDS, WATCHER, TidegateProcess
+from sandbox.tidegate_process import READY_SECONDS, WATCHER, WORKER, TidegateProcess
 from sandbox.vault import Vault
 
 DATADOG_SECRET = "argo-rollouts/datadog"  # noqa: S105  # a path
@@ -188,20 +188,22 @@ class World:
         It has `timeout` seconds to become ready, and more on a slow machine. Raises ProgramError after that.
         """
         if self.worker is None:
-            self.worker = TidegateProcess("worker", self.state, self._worker_settings())
-            self._programs.append(self.worker.program)
-            self._stack.push_async_callback(self.worker.program.stop)
+            self.worker = self._process("worker", WORKER)
         await self.worker.start(timeout)
         return self.worker.program
 
     async def start_watcher(self, timeout: float = READY_SECONDS) -> Program:
         """The watcher, which releases what is written into the cluster. Raises ProgramError as `start_worker` does."""
         if self.watcher is None:
-            self.watcher = TidegateProcess("watcher", self.state, self._worker_settings(), module=WATCHER)
-            self._programs.append(self.watcher.program)
-            self._stack.push_async_callback(self.watcher.program.stop)
+            self.watcher = self._process("watcher", WATCHER)
         await self.watcher.start(timeout)
         return self.watcher.program
+
+    def _process(self, name: str, module: str) -> TidegateProcess:
+        process = TidegateProcess(name, self.state, self._worker_settings(), module=module)
+        self._programs.append(process.program)
+        self._stack.push_async_callback(process.program.stop)
+        return process
 
     async def start_load(self, rate: float, host: str = "checkout") -> Program:
         """Requests at a constant rate through Envoy until the world ends."""

@@ -47,8 +47,10 @@ def _chart(version: Version) -> Chart:
     def watch(seconds: int, session: Session) -> None:
         weights.update((_at(each.since), round(100 * each.share)) for each in session.weights)
         judgement = session.judgement
-        if judgement is not None and (seconds % SECONDS == 0 or judgement.ruling is not Ruling.WAIT):
-            measurements.pop(seconds - seconds % SECONDS if seconds % SECONDS < SECONDS / 2 else 0, None)
+        spent = seconds % SECONDS
+        if judgement is not None and (spent == 0 or judgement.ruling is not Ruling.WAIT):
+            if spent < SECONDS / 2:  # a rate of a few seconds would be a spike
+                measurements.pop(seconds - spent, None)
             measurements[seconds] = Measurement(
                 phase=Phase.RUNNING,
                 value=judgement.sentence,

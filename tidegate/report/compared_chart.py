@@ -14,11 +14,17 @@ PERCENT = 100
 
 def compared_curves(gate: str, metric: MetricStatus) -> ComparedCurves | None:
     """Return the curves of a metric of the gate of that name; None for one without evidence, as it compares nothing."""
-    judged = comparison_of(metric)
-    if judged is None or not (newest := evidence_of(judged)):
+    if comparison_of(metric) is None:
         return None
-    events = tuple(_event(each, metric.measurements) for each in newest)
-    first = _foremost(newest, judged.metadata.get(EVENT, ""))
+    read = [(each, {found.name: found for found in evidence_of(each)}) for each in metric.measurements]
+    judged, newest = read[-1]
+    if not newest:
+        return None
+    first = _foremost(list(newest.values()), judged.metadata.get(EVENT, ""))
+    events = [
+        _event(evidence, [(each, found[name]) for each, found in read if name in found])
+        for name, evidence in newest.items()
+    ]
     return ComparedCurves(
         gate=gate, metric=metric.name, events=tuple(sorted(events, key=lambda event: event.name != first))
     )
@@ -30,8 +36,7 @@ def _foremost(evidence: Sequence[EventEvidence], weakest: str) -> str:
     return worst.name if worst.harm >= worst.harm_limit else weakest
 
 
-def _event(newest: EventEvidence, measurements: Sequence[Measurement]) -> ComparedEvent:
-    read = [(each, found) for each in measurements for found in evidence_of(each) if found.name == newest.name]
+def _event(newest: EventEvidence, read: Sequence[tuple[Measurement, EventEvidence]]) -> ComparedEvent:
     points = [_point(*each, None) for each in read[:1]]  # the oldest that is kept: since the first traffic
     points += [_point(at, found, before) for (_, before), (at, found) in pairwise(read)]
     return ComparedEvent(
