@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,10 +24,10 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
+from tests.log_lines import log_stream
 from tests.virtual.lingering import Lingering
 from tests.virtual.releases import release_world
 from workers.log_context import LogContext
-from workers.logs import configure_logs
 from workflows.log_fields import FIELDS, HEADER, LONGEST, read_fields
 
 
@@ -60,12 +59,8 @@ class _InWorkflow(WorkflowInboundInterceptor):
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    before = logging.getLogger().handlers, logging.getLogger().level
-    stream = io.StringIO()
-    configure_logs("INFO", stream)
-    yield stream
-    logging.getLogger().handlers, logging.getLogger().level = before[0], before[1]
-    structlog.reset_defaults()
+    with log_stream() as stream:
+        yield stream
 
 
 async def test_each_line_names_rollout_revision_step_workflow_and_run(stream: io.StringIO) -> None:

@@ -16,18 +16,15 @@ from temporalio import activity
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
+from tests.log_lines import log_stream
 from workers.log_context import LogContext
 from workers.logs import MASK, configure_logs, redact
 
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    before = logging.getLogger().handlers, logging.getLogger().level
-    stream = io.StringIO()
-    configure_logs("INFO", stream)
-    yield stream
-    logging.getLogger().handlers, logging.getLogger().level = before[0], before[1]
-    structlog.reset_defaults()
+    with log_stream() as stream:
+        yield stream
 
 
 def written(stream: io.StringIO) -> list[dict[str, Any]]:
