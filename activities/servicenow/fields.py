@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tidegate.contract import Column, Facts, Graph, Template, check_column, render
 from tidegate.manifests.plain_text import harmless
+from tidegate.report.links import run_url
 
 _CODE = re.compile(r"\[\s*(/?)\s*code\s*\]", re.IGNORECASE)
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
@@ -95,8 +96,7 @@ def links(facts: Facts, graphs: Iterable[Graph], temporal_ui: str, graph_url: st
     """Lines with the addresses of the run in the Temporal UI and of the graphs, as far as settings say where."""
     lines = []
     if temporal_ui and facts.workflow:
-        path = f"{quote(facts.workflow, safe='')}/{quote(facts.run, safe='')}"
-        lines.append(f"Temporal: {temporal_ui.rstrip('/')}/workflows/{path}/history")
+        lines.append(f"Temporal: {run_url(temporal_ui, facts.workflow, facts.run)}")
     if graph_url:
         lines += [f"Graph of {graph.metric}: {_graph(graph, graph_url)}" for graph in graphs]
     return lines

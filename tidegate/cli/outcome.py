@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import quote
 
-from tidegate.client import RolloutRef
 from tidegate.contract import CompensationState, ReleaseStatus
 from tidegate.report import command_for, explain
+from tidegate.report.links import run_url
 
 
 def outcome_line(status: ReleaseStatus, temporal_ui: str = "") -> str:
@@ -36,12 +35,5 @@ def _failed(status: ReleaseStatus) -> Iterator[str]:
 def _links(status: ReleaseStatus, temporal_ui: str) -> Iterator[str]:
     if status.incident is not None:
         yield f"incident {status.incident.number} {status.incident.url}".rstrip()
-    yield f"run {run_url(status, temporal_ui)}"
-
-
-def run_url(status: ReleaseStatus, temporal_ui: str) -> str:
-    """Address of the run in the Temporal UI, or its workflow id and run id."""
-    if not temporal_ui:
-        return f"{status.workflow_id} {status.run_id}"
-    workflow = quote(RolloutRef(status.namespace, status.name, status.cluster).workflow_id, safe="")
-    return f"{temporal_ui.rstrip('/')}/workflows/{workflow}/{status.run_id}/history"
+    run = (status.workflow_id, status.run_id)
+    yield f"run {run_url(temporal_ui, *run) if temporal_ui else ' '.join(run)}"
