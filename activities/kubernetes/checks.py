@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, Final
 
 from temporalio import activity
@@ -74,17 +74,24 @@ class ClusterChecks:
             return wrong(name, f"missing: {', '.join(missing)}", remedy)
         return Check(name=name, detail=", ".join(each.plural for each in resources))
 
-    async def _missing(self, resources: Iterable[Resource]) -> Any:
-        """Yield the resources that discovery does not list. Raises ApplicationError."""
+    async def _missing(self, resources: Iterable[Resource]) -> AsyncIterator[str]:
+        """Yield the resources that discovery does not list; each version is read once. Raises ApplicationError."""
+        listed: dict[str, set[Any]] = {}
         for each in resources:
-            try:
-                found = await self._cluster.document(f"/apis/{each.api_version}")
-            except ApplicationError as error:
-                if error.type != ErrorType.NOT_FOUND:
-                    raise
-                found = {}
-            if each.plural not in {kind.get("name") for kind in found.get("resources") or ()}:
+            if each.api_version not in listed:
+                listed[each.api_version] = await self._listed(each.api_version)
+            if each.plural not in listed[each.api_version]:
                 yield f"{each.plural}.{each.group}/{each.version}"
+
+    async def _listed(self, api_version: str) -> set[Any]:
+        """Names in a version of an API; none where the cluster has no such version. Raises ApplicationError."""
+        try:
+            found = await self._cluster.document(f"/apis/{api_version}")
+        except ApplicationError as error:
+            if error.type != ErrorType.NOT_FOUND:
+                raise
+            return set()
+        return {kind.get("name") for kind in found.get("resources") or ()}
 
     async def _rights(self, namespace: str) -> list[Check]:
         wanted, turns = list(rights(namespace)), asyncio.Semaphore(AT_ONCE)
