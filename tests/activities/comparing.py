@@ -10,8 +10,8 @@ from typing import Any
 from activities.metrics.datadog.comparison import DatadogComparison
 from activities.metrics.datadog.provider import DatadogSettings
 from activities.secrets.store import NamedSecrets
-from sandbox.datadog.server import DatadogApi
 from sandbox.datadog.series import Telemetry
+from sandbox.datadog.server import DatadogApi
 from sandbox.datadog.traffic import Traffic, VersionTraffic
 from tests.activities.outside import MemorySecrets, http_client, run_activity
 from tidegate.analysis.compare.judge import ALARM, judge

@@ -151,7 +151,7 @@ async def test_pods_that_come_and_go_are_counted_as_they_were() -> None:
 
 
 def beside(traffic: Traffic, seconds: int) -> dict[str, Series]:
-    """Counters with those of two templates of an experiment, which the canary's ReplicaSet is a part of the names of."""
+    """Counters with those of two templates of an experiment, whose pods' names begin like those of the canary."""
     found = counters(traffic, FIRST, round(START) + seconds)
     trial = counters(Traffic("checkout", [STABLE, CANARY], seed=2), FIRST, round(START) + seconds, before=0.0)
     for metric, series in trial.items():

@@ -15,6 +15,7 @@ from tests.virtual.comparing import RoutedTraffic, compare_in
 from tests.virtual.stage import Stage, in_virtual_time, opened
 from tidegate.analysis.reading import Reading
 from tidegate.contract import Document, ReleaseStatus
+from tidegate.report import explain
 
 LOAD = 100.0
 LONGEST_SECONDS = 3600
@@ -66,9 +67,9 @@ def measured(run: str, metric: Mapping[str, Any], at: datetime) -> Reading:
     return Reading(metric=str(metric["name"]), result=0.01, value="0.01", query="errors", started_at=at, finished_at=at)
 
 
-async def released(stage: Stage, canary: VersionTraffic) -> ReleaseStatus:
-    """Bring out version 1, then 2 with this behaviour, and let time pass until that has ended."""
-    compare_in(stage.life, RoutedTraffic(stage.life, LOAD, STABLE, canary))
+async def released(stage: Stage, canary: VersionTraffic, alone: VersionTraffic | None = None) -> ReleaseStatus:
+    """Bring out version 1, then 2 with this behaviour, at 100 % as `alone`, and let time pass until that has ended."""
+    compare_in(stage.life, RoutedTraffic(stage.life, LOAD, STABLE, canary, alone))
     await stage.simulation.play([], 60)
     new = pods("2")
     stage.cluster.change(ROLLOUTS, "demo", lambda found: found | {"spec": {**found["spec"], "template": new}})
@@ -109,6 +110,34 @@ async def test_a_worse_version_is_aborted(canary: VersionTraffic, sentence: str)
         await asyncio.sleep(600)  # until what follows has been done
         [incident] = stage.life.servicenow.incidents
         assert sentence in incident.description
+
+
+def baked(version: str) -> Document:
+    found = rollout(version)
+    annotations = {"tidegate.io/bake": "10m", "tidegate.io/bake-templates": "gate"}
+    return {**found, "metadata": {**found["metadata"], "annotations": annotations}}
+
+
+@in_virtual_time
+async def test_a_bake_watches_the_errors_of_a_version_that_has_all_of_the_traffic() -> None:
+    async with opened(CASE | {"rollout": baked("1")}, measured) as stage:
+        status = await released(stage, VersionTraffic("2", LOAD))
+        assert status.phase == "Healthy", status.message
+        [bake] = [run.status for run in status.analyses if run.kind == "Bake"]
+        sentence = bake.metrics[0].measurements[-1].value
+        assert (bake.phase, sentence[:16]) == ("Successful", "Watched, errors:")
+        assert "of stable in the hour before" in sentence
+        assert sentence in str(explain(status, "Completed"))
+
+
+@in_virtual_time
+async def test_harm_that_begins_at_full_traffic_takes_stable_back() -> None:
+    async with opened(CASE | {"rollout": baked("1")}, measured) as stage:
+        status = await released(stage, VersionTraffic("2", LOAD), VersionTraffic("2", LOAD, errors=0.05))
+        assert [row.canary for row in status.weights] == [10, 25, 50, 100, 0]
+        assert "In the bake at 100 %: analysis phase error/failed: " in status.message
+        assert "of stable in the hour before; a version within 2 x stable + 1 %" in status.message
+        assert (status.weights[-1].at - status.weights[-2].at).total_seconds() < 300
 
 
 def test_in_the_shadow_a_release_ends_as_without_a_comparison() -> None:

@@ -12,7 +12,6 @@ from tests.virtual.releases import World
 from tests.workflows.edits import with_steps
 from tests.workflows.watched import failure
 from tidegate.contract import Document, ReleaseRequest
-from tidegate.report import explain
 
 PAUSE: Document = {"pause": {"duration": "10h"}}
 TEMPLATE: Document = {
@@ -73,28 +72,6 @@ async def test_a_version_with_more_errors_is_aborted_with_the_sentence(world: Wo
     error, result = await failure(handle)
     assert "Harm, errors:" in error.message
     assert (result.status.actual_weight, result.status.phase) == (0, "Degraded")
-
-
-async def test_a_bake_watches_the_errors_of_a_version_that_has_all_of_the_traffic(world: World) -> None:
-    await world.deploy_stable()
-    result = await (await world.start(compared(world, "1.1.0", advance="when-proven", bake="30m"))).result()
-    assert result.outcome == "Healthy"
-    [bake] = [run.status for run in result.status.analyses if run.kind == "Bake"]
-    [metric] = bake.metrics
-    assert (bake.phase, metric.measurements[-1].value[:16]) == ("Successful", "Watched, errors:")
-    assert "Watched, errors:" in str(explain(result.status, "Completed"))
-
-
-async def test_harm_that_begins_at_full_traffic_takes_stable_back(world: World) -> None:
-    await world.deploy_stable()
-    stable = world.cluster.stable_hash
-    handle = await world.start(compared(world, "1.1.0", advance="when-proven", bake="24h"))
-    await world.until(handle, lambda status: status.message.startswith("baking at 100 %"))
-    world.datadog.counting.times = 12.0
-    error, result = await failure(handle)
-    assert "In the bake at 100 %: analysis phase error/failed: " in error.message
-    assert "of stable in the hour before; a version within 2 x stable + 1 %" in error.message
-    assert (result.status.actual_weight, world.cluster.stable_hash) == (0, stable)
 
 
 @pytest.mark.parametrize(

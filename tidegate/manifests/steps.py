@@ -73,7 +73,6 @@ class ExperimentStep(Model):
     dry_run: Items[DryRun] = ()
     analysis_run_metadata: RunMetadata | None = None
 
-
     def compared(self) -> tuple[ExperimentTemplate, ExperimentTemplate] | None:
         """The templates of stable and of the canary that a comparison is about, None where there are none.
 

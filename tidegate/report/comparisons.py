@@ -19,7 +19,7 @@ def comparisons(status: ReleaseStatus) -> Iterator[tuple[MetricStatus, Measureme
 
 
 def traffic_seen(status: ReleaseStatus) -> str:
-    """Percent of the requests that the canary is seen to answer at its weight; empty where no comparison has seen it."""
+    """Percent of the requests that the canary is seen to answer at its weight; empty where none has seen it."""
     weight = f"{status.actual_weight / 100:.4g}"
     judged = [each.metadata for _, each in comparisons(status) if each.metadata.get(WEIGHT) == weight]
     seen = [metadata[SEEN] for metadata in judged if metadata.get(SEEN)]

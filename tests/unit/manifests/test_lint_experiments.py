@@ -84,7 +84,7 @@ COMPARE = {"plugin": {"tidegate/compare": {"datadog": {"service": "checkout", "o
         ([template(weight=20)], ["analyses[0].templateName"]),
         ([*SOUND["templates"][:1], template(weight=10)], ["analyses[0].templateName"]),
         ([{"name": "baseline", "specRef": "stable"}, template()], ["analyses[0].templateName"]),
-        ([*SOUND["templates"], template(name="another", weight=1)], ["analyses[0].templateName"]),
+        ([*SOUND["templates"], template(name="another")], ["analyses[0].templateName"]),
     ],
 )
 def test_a_comparison_needs_two_templates_with_the_same_share(templates: list[Any], paths: list[str]) -> None:

@@ -27,9 +27,7 @@ def begin_alone(known: EventEvidence, bad: float, requests: float) -> Evidence:
     """Evidence before the first bucket, with stable's counts of the hour in the place of those of the same seconds."""
     counts = (0.0, 0.0, requests, bad)
     event = known.model_copy(update={"harm": initial_wealth(WATCH), "counts": counts})
-    return Evidence(
-        events=(event,), guard=initial_wealth(GUARD), lost=initial_wealth(LOST), guard_counts=counts
-    )
+    return Evidence(events=(event,), guard=initial_wealth(GUARD), lost=initial_wealth(LOST), guard_counts=counts)
 
 
 def largest_rate(bad: float, requests: float, phi: float, chance: float) -> float:
@@ -95,7 +93,5 @@ def _logs(known: EventEvidence, requests: float, bad: float, least: float, rates
     ]
 
 
-def _added(
-    counts: tuple[float, float, float, float], requests: float, bad: float
-) -> tuple[float, float, float, float]:
+def _added(counts: tuple[float, float, float, float], requests: float, bad: float) -> tuple[float, float, float, float]:
     return counts[0] + requests, counts[1] + bad, counts[2], counts[3]

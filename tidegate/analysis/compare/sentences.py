@@ -23,8 +23,8 @@ def harm_sentence(wanted: Comparison, evidence: Evidence, point: DecisionPoint, 
     event, known = wanted.events[at], evidence.events[at]
     limit = event.margin if wanted.alone else tolerated(event.margin, known.spread, point.weight)
     return (
-        f"Harm, {event.name}: {counted(event, known.counts)}{_reference(wanted)}; a version within {margin_text(limit)} "
-        f"would look this bad in {rollouts(known.harm.log)} rollouts."
+        f"Harm, {event.name}: {counted(event, known.counts)}{_reference(wanted)}; "
+        f"a version within {margin_text(limit)} would look this bad in {rollouts(known.harm.log)} rollouts."
     )
 
 
@@ -136,7 +136,8 @@ def suspicion(alarms: Sequence[float]) -> tuple[str, str]:
 def no_data(wanted: Comparison, evidence: Evidence, point: DecisionPoint) -> str:
     """Say that nothing came that could be compared."""
     seconds = point.now - max(point.first_traffic, evidence.usable_until or 0)
-    return f"No data: for {time(seconds)} there was no bucket with requests{'' if wanted.alone else ' of both versions'}."
+    whose = "" if wanted.alone else " of both versions"
+    return f"No data: for {time(seconds)} there was no bucket with requests{whose}."
 
 
 def given_up(wanted: Comparison, evidence: Evidence, point: DecisionPoint) -> tuple[str, str]:

@@ -63,8 +63,8 @@ def test_a_version_without_harm_is_watched_and_nothing_is_proven() -> None:
     requests, bad = (sum(int(each[at] or 0) for each in counted) for at in (0, 1))
     assert (found.ruling, found.event) == (Ruling.CLEAR, "errors")
     assert found.sentence == (
-        f"Watched, errors: {bad:,} of {requests:,} canary requests against 900 of 180,000 of stable in the hour before; "
-        "no sign that they are more than 2 x stable + 1 %. It is no proof."
+        f"Watched, errors: {bad:,} of {requests:,} canary requests against 900 of 180,000 of stable in the hour "
+        "before; no sign that they are more than 2 x stable + 1 %. It is no proof."
     )
     assert (found.events[0].promise, found.events[0].here) == (0, 0)
 
@@ -95,10 +95,10 @@ def test_without_requests_an_operator_decides() -> None:
 def test_signs_of_harm_are_waited_for_until_max_wait() -> None:
     state = open_state(WANTED, hour(), None, 0)
     [known] = state.checkpoint.events
-    alarmed = known.model_copy(update={"harm": known.harm.model_copy(update={"log": math.log(8)})})
+    alarmed = known.model_copy(update={"harm": known.harm.model_copy(update={"log": math.log(12)})})
     checkpoint = state.checkpoint.model_copy(update={"events": (alarmed,)})
     state = state.model_copy(update={"checkpoint": checkpoint})
-    buckets = rows(3, 14, 2.2 * RATE + 0.01)
+    buckets = [row(10 * at, (500, 10, None, None)) for at in range(14)]
     assert judged(buckets, 140, state).ruling is Ruling.WAIT
     assert judged(buckets, 140, state, max_wait=100).ruling is Ruling.UNDECIDED
     assert "signs of harm" in judged(buckets, 140, state).sentence
