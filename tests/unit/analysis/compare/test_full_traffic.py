@@ -14,7 +14,7 @@ from tests.unit.analysis.compare.traffic import poisson as arrivals
 from tidegate.analysis.compare.evidence import Evidence
 from tidegate.analysis.compare.fold import begin, fold, glance
 from tidegate.analysis.compare.full_traffic import TOLERATED, largest_rate
-from tidegate.analysis.compare.judge import judge_reading
+from tidegate.analysis.compare.judge import alarms_of, judge_reading
 from tidegate.analysis.compare.models import (
     Comparison,
     CountRow,
@@ -98,7 +98,7 @@ def test_signs_of_harm_are_waited_for_until_max_wait() -> None:
     alarmed = known.model_copy(update={"harm": known.harm.model_copy(update={"log": math.log(12)})})
     checkpoint = state.checkpoint.model_copy(update={"events": (alarmed,)})
     state = state.model_copy(update={"checkpoint": checkpoint})
-    buckets = [row(10 * at, (500, 10, None, None)) for at in range(14)]
+    buckets = [row(10 * at, (500, 13, None, None)) for at in range(14)]
     assert judged(buckets, 140, state).ruling is Ruling.WAIT
     assert judged(buckets, 140, state, max_wait=100).ruling is Ruling.UNDECIDED
     assert "signs of harm" in judged(buckets, 140, state).sentence
@@ -144,7 +144,7 @@ def test_no_bet_gains_on_average_while_errors_are_tolerated(chance: Chance) -> N
         base = largest_rate(known.counts[3], known.counts[2], known.phi, 0.0005)
         rate = (2 * base + 0.01) * draw.choice([1, 1, 0.9, 0.5])
         largest = max(largest, *mean_growth(before, draw.randint(5, 40), min(rate, 1.0), chance))
-    assert 0.99 < largest <= 1 + 1e-9
+    assert 0.95 < largest <= 1 + 1e-9
 
 
 @pytest.mark.parametrize("chance", [poisson, binomial])
@@ -162,14 +162,11 @@ def test_the_hour_rarely_comes_of_a_larger_rate(chance: Chance, level: float) ->
 def test_a_version_on_the_edge_is_taken_for_harm_in_at_most_one_of_a_hundred_bakes() -> None:
     aborted, runs = 0, 200
     for seed in range(runs):
-        draw = random.Random(seed)
-        before = [HourRow(start=-10, counts=(VersionCounts(180_000, arrivals(draw, 900)),))]
-        state = open_state(WANTED, before, None, 0)
-        buckets = rows(seed, 100, 2 * RATE + 0.01)
-        for now in range(100, 1100, 100):
-            new = [one for one in buckets if now - 110 <= one.start < now]
-            state, found = judge_reading(WANTED, state, new, [ALL], now, first_traffic=0)
-            if found.ruling is Ruling.ABORT:
+        hour_before = [HourRow(start=-10, counts=(VersionCounts(180_000, arrivals(random.Random(seed), 900)),))]
+        evidence = begin(WANTED, hour_before)
+        for bucket in rows(seed, 100, 2 * RATE + 0.01):
+            evidence = glance(WANTED, fold(WANTED, evidence, bucket, ALL), bucket)
+            if max(alarms_of(WANTED, evidence)) >= math.log(1 / WANTED.false_abort):
                 aborted += 1
                 break
     assert aborted <= 0.01 * runs
