@@ -162,7 +162,10 @@ async def test_a_slow_version_is_aborted_for_what_is_slow() -> None:
 
 async def test_at_full_traffic_errors_are_held_against_the_hour_before() -> None:
     stable = VersionTraffic("1.0.0", rate=50, pods=2, until=START)
-    for errors, ruling, opening in ((0.005, Ruling.CLEAR, "Watched, errors:"), (0.06, Ruling.ABORT, "Harm, errors:")):
+    for errors, ruling, opening in (
+        (0.005, Ruling.CLEAR, "Watched, errors:"),
+        (0.3, Ruling.ABORT, "Harm, errors, cold"),
+    ):
         canary = VersionTraffic("2.0.0", rate=50, errors=errors, pods=2, since=START)
         async with datadog(stable, canary) as (api, lived):
             lived.weights = [Weight(since=START, share=1)]

@@ -160,7 +160,7 @@ def test_the_hour_rarely_comes_of_a_larger_rate(chance: Chance, level: float) ->
 
 
 def test_a_version_on_the_edge_is_taken_for_harm_in_at_most_one_of_a_hundred_bakes() -> None:
-    aborted, runs = 0, 200
+    aborted, runs = 0, 100
     for seed in range(runs):
         hour_before = [HourRow(start=-10, counts=(VersionCounts(180_000, arrivals(random.Random(seed), 900)),))]
         evidence = begin(WANTED, hour_before)
