@@ -86,6 +86,7 @@ async def ends(name: str, seeds: Sequence[int]) -> Counter[str]:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", VERSIONS)
 async def test_good_versions_get_through_and_no_other(name: str) -> None:
     found = await ends(name, range(SEEDS))
