@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -15,8 +14,8 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from tidegate.contract import Activity
 from workflows.activity_calls import HEARTBEAT_TIMEOUT
 
-# A lost worker is noticed at the next heartbeat that is missed. Here it is noticed later, when the release has long gone
-# on with what it asks for anew each second: this server writes the result of an activity into the middle of a workflow
+# A lost worker is noticed at the next heartbeat that is missed. Here it is noticed later, when the release has gone on
+# with what it asks for anew each second: this server writes the result of an activity into the middle of a workflow
 # task that is under way, where a real one waits for its end, and the history can never be replayed.
 NOTICED = 3 * HEARTBEAT_TIMEOUT
 
