@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.contract import Document, ErrorType, ExperimentSetState
     from tidegate.manifests.durations import parse_duration
     from tidegate.manifests.steps import ExperimentStep
-    from workflows.gates import Compared, Gate, GateFailed
+    from workflows.gates import ComparedSides, Gate, GateFailed
     from workflows.interruptions import Aborted
     from workflows.plan import Plan
     from workflows.reconciler import Reconciler
@@ -131,7 +131,7 @@ class Experiment:
         self._state.event(f"Experiment{phase}", text)
         return self._undecided if phase is Phase.INCONCLUSIVE else ""
 
-    def _compared(self) -> Compared | None:
+    def _compared(self) -> ComparedSides | None:
         """The templates that are compared, from now on: their pods and their shares of the traffic are all there."""
         versions = self._plan.experiment_versions(self._index, self._reconciler.experiment)
         if versions is None:
@@ -139,9 +139,9 @@ class Experiment:
         pods = {each.replica_set: each.available for each in self._reconciler.experiment}
         canary, stable = (pods.get(f"{versions.rollout}-{each}", 0) for each in (versions.canary, versions.stable))
         share = Weight(since=workflow.now().timestamp(), share=0.5, canary_pods=canary, stable_pods=stable, last=True)
-        return Compared(versions, (share,), (share,))
+        return ComparedSides(versions, (share,), (share,))
 
-    async def _verdict(self, name: str, analysis: Document, compared: Compared | None) -> Phase:
+    async def _verdict(self, name: str, analysis: Document, compared: ComparedSides | None) -> Phase:
         gate = await Gate.of_experiment(
             self._plan, self._state, analysis, name=name, step=self._index, compared=compared
         )

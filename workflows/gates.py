@@ -52,7 +52,7 @@ _PREFIXES = {AnalysisKind.STEP: "Step-based", AnalysisKind.BAKE: "In the bake at
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedSides:
     """Versions that a run compares, the weights at which it does, and those that are to come."""
 
     versions: ComparedVersions
@@ -67,7 +67,7 @@ class _Asked:
     analysis: Document
     kind: AnalysisKind
     step: int | None
-    compared: Compared | None
+    compared: ComparedSides | None
 
 
 @dataclass
@@ -120,7 +120,14 @@ class Gate:
 
     @classmethod
     async def of_experiment(
-        cls, plan: Plan, state: ReleaseState, analysis: Document, *, name: str, step: int, compared: Compared | None
+        cls,
+        plan: Plan,
+        state: ReleaseState,
+        analysis: Document,
+        *,
+        name: str,
+        step: int,
+        compared: ComparedSides | None,
     ) -> Gate:
         """Start a run of the experiment of a step; `name` is what the experiment calls the analysis."""
         asked = _Asked(analysis, AnalysisKind.EXPERIMENT, step, compared)
@@ -225,9 +232,9 @@ class Gate:
         await _send(self.reference.name, sent(_by_id(self.reference).signal(Signal.SETTLE)))
 
 
-def _of_release(plan: Plan, state: ReleaseState) -> Compared:
+def _of_release(plan: Plan, state: ReleaseState) -> ComparedSides:
     """The versions of a release, at its own weights."""
-    return Compared(plan.versions, state.weights.all, plan.planned_weights)
+    return ComparedSides(plan.versions, state.weights.all, plan.planned_weights)
 
 
 def _request(name: str, plan: Plan, asked: _Asked) -> AnalysisRequest:
