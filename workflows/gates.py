@@ -61,7 +61,7 @@ class ComparedSides:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Opening:
     """An analysis block, and what it is run for: the index of its step, and what it can compare."""
 
     analysis: Document
@@ -109,14 +109,14 @@ class Gate:
     async def open(cls, plan: Plan, state: ReleaseState, analysis: Document, *, step: int | None) -> Gate:
         """Start the run of a step (`step` its index) or of the background (None)."""
         kind = AnalysisKind.BACKGROUND if step is None else AnalysisKind.STEP
-        asked = _Asked(analysis, kind, step, _of_release(plan, state))
-        return await cls._start(plan, state, asked, plan.analysis_names(step))
+        opening = _Opening(analysis, kind, step, _of_release(plan, state))
+        return await cls._start(plan, state, opening, plan.analysis_names(step))
 
     @classmethod
     async def of_bake(cls, plan: Plan, state: ReleaseState, analysis: Document) -> Gate:
         """Start the run of the bake."""
-        asked = _Asked(analysis, AnalysisKind.BAKE, None, _of_release(plan, state))
-        return await cls._start(plan, state, asked, plan.analysis_names("bake"))
+        opening = _Opening(analysis, AnalysisKind.BAKE, None, _of_release(plan, state))
+        return await cls._start(plan, state, opening, plan.analysis_names("bake"))
 
     @classmethod
     async def of_experiment(
@@ -130,11 +130,11 @@ class Gate:
         compared: ComparedSides | None,
     ) -> Gate:
         """Start a run of the experiment of a step; `name` is what the experiment calls the analysis."""
-        asked = _Asked(analysis, AnalysisKind.EXPERIMENT, step, compared)
-        return await cls._start(plan, state, asked, plan.analysis_names(f"{step}-{name}"))
+        opening = _Opening(analysis, AnalysisKind.EXPERIMENT, step, compared)
+        return await cls._start(plan, state, opening, plan.analysis_names(f"{step}-{name}"))
 
     @classmethod
-    async def _start(cls, plan: Plan, state: ReleaseState, asked: _Asked, names: Iterator[str]) -> Gate:
+    async def _start(cls, plan: Plan, state: ReleaseState, opening: _Opening, names: Iterator[str]) -> Gate:
         """Start the run under the first free name: a name is one run, whatever else was measured under it.
 
         The cluster need not have the run of a name: its release may have had no object, or was terminated early.
@@ -143,27 +143,29 @@ class Gate:
         known = {each.name for each in state.status().analyses}
         for name in (each for each in names if each not in known):
             with suppress(WorkflowAlreadyStartedError):
-                return await cls._start_as(name, plan, state, asked)
+                return await cls._start_as(name, plan, state, opening)
         raise RuntimeError("names of analysis runs have no end")
 
     @classmethod
-    async def _start_as(cls, name: str, plan: Plan, state: ReleaseState, asked: _Asked) -> Gate:
-        kind = asked.kind
+    async def _start_as(cls, name: str, plan: Plan, state: ReleaseState, opening: _Opening) -> Gate:
+        kind = opening.kind
         workflow_id = analysis_id(plan.request.cluster, plan.request.namespace, name)
         reference = AnalysisRef(
             workflow_id=workflow_id,
             name=name,
             kind=kind,
-            step=asked.step,
+            step=opening.step,
             revision=plan.revision,
             status=AnalysisStatus(name=name, phase=Phase.RUNNING),
         )
-        request = _request(name, plan, asked)
+        request = _request(name, plan, opening)
         state.analysis(reference)
         text = f"{kind} Analysis Run '{name}' Status New: 'Running' Previous: ''"
         state.event("AnalysisRunRunning", text, analysis=name)
         if plan.owner_uid:
-            state.publication.pending.started(reference, request.spec, asked.analysis.get("analysisRunMetadata") or {})
+            state.publication.pending.started(
+                reference, request.spec, opening.analysis.get("analysisRunMetadata") or {}
+            )
         starting: asyncio.Task[Run] = asyncio.create_task(
             _started(request, workflow_id, f"{kind} analysis of {plan.request.name} revision {plan.revision}")
         )
@@ -237,9 +239,9 @@ def _of_release(plan: Plan, state: ReleaseState) -> ComparedSides:
     return ComparedSides(plan.versions, state.weights.all, plan.planned_weights)
 
 
-def _request(name: str, plan: Plan, asked: _Asked) -> AnalysisRequest:
+def _request(name: str, plan: Plan, opening: _Opening) -> AnalysisRequest:
     """The request of a run; what is compared goes with it where one of its metrics does so."""
-    analysis, kind, compared = asked.analysis, asked.kind, asked.compared
+    analysis, kind, compared = opening.analysis, opening.kind, opening.compared
     request = AnalysisRequest(
         cluster=plan.request.cluster,
         namespace=plan.request.namespace,
