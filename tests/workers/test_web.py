@@ -94,7 +94,7 @@ async def test_an_operator_acts_with_a_reason_and_reads_what_came_of_it(
     said = (await operator.get(sent.headers["Location"])).text
     assert '<p class="outcome" role="status">pause by ana</p>' in said
     assert [event.reason for event in (await client.status(handle.rollout)).events] == ["release", "pause"]
-    assert "Waits for an operator" in (await operator.get("/")).text
+    assert "Waiting for an operator" in (await operator.get("/")).text
     forged = sent.headers["Location"].replace("ana", "the+director")
     assert "the director" not in (await operator.get(forged)).text
 

@@ -109,4 +109,4 @@ def readings_summary(metric: MetricStatus) -> Iterator[str]:
     if metric.inconclusive:
         yield f"{metric.inconclusive} inconclusive"
     if metric.error:
-        yield f"{metric.error} errors"
+        yield f"{metric.error} error{'s' if metric.error > 1 else ''}"

@@ -50,7 +50,7 @@ def fleet_page(fleet: Fleet, now: datetime, frame: Frame) -> str:
         _ended(groups[Group.ENDED], now),
         None if fleet.rows else tag("p", "No release is known to Temporal.", class_="dim"),
     ]
-    return _document(f"{waiting} wait - Tidegate" if waiting else "Tidegate", body, frame)
+    return _document(f"{waiting} waiting - Tidegate" if waiting else "Tidegate", body, frame)
 
 
 def release_page(row: FleetRow, fleet: Fleet, now: datetime, frame: Frame, outcome: str = "") -> str:
@@ -169,8 +169,7 @@ def _of_status(row: FleetRow, now: datetime, frame: Frame, *, whole: bool) -> li
         parts.steps_part(status, now),
         parts.wait_part(status, now) if abort is None else None,
         _buttons(row, frame),
-        parts.gates_part(status, whole=whole),
-        parts.weights_over_time(status, now) if whole else None,
+        parts.gates_part(status, now, whole=whole),
         parts.pods_part(status) if whole else None,
         parts.events_part(status, now, most=None if whole else parts.EVENTS),
         parts.origin_part(status, history) if whole else None,

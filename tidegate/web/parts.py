@@ -166,12 +166,16 @@ def _abort(status: ReleaseStatus, abort: Event) -> Iterator[tuple[str, Child]]:
     yield "next", (tag("code", command("explain", status)), ", then release a fix")
 
 
-def gates_part(status: ReleaseStatus, *, whole: bool = False) -> Html | None:
-    """Each metric of the gates that count now, with its readings against its limit; larger ones in a `whole` view."""
-    shown = shown_gates(status)
-    if not shown:
-        return None
-    return tag("ul", (_gate(gate, metric, whole=whole) for gate, metric in shown), class_="gates")
+def gates_part(status: ReleaseStatus, now: datetime, *, whole: bool = False) -> Html | None:
+    """Each metric of the gates that count now, with its readings against its limit.
+
+    A `whole` view has larger drawings, and one of the weight over time.
+    """
+    drawn = [_gate(gate, metric, whole=whole) for gate, metric in shown_gates(status)]
+    if whole and status.weights:
+        name = tag("p", tag("b", "weight"), tag("span", " on the canary", class_="dim"), class_="name")
+        drawn.append(tag("li", name, weights_plot(status.weights, status.finished_at or now), class_="gate large"))
+    return tag("ul", drawn, class_="gates whole" if whole else "gates") if drawn else None
 
 
 def _gate(gate: AnalysisRef, metric: MetricStatus, *, whole: bool) -> Html:
@@ -179,7 +183,7 @@ def _gate(gate: AnalysisRef, metric: MetricStatus, *, whole: bool) -> Html:
     words = [scope(gate), *(["dry run"] if metric.dry_run else [])]
     name = tag(
         "p",
-        tag("span", mark(metric.phase), class_=TONES.get(metric.phase, ""), aria_hidden="true"),
+        tag("span", f"{mark(metric.phase)} ", class_=TONES.get(metric.phase, ""), aria_hidden="true"),
         tag("span", f"{metric.phase}: ", class_="unseen"),
         tag("b", one_line(metric.name)),
         tag("span", f" {', '.join(words)}", class_="dim"),
@@ -258,11 +262,3 @@ def origin_part(status: ReleaseStatus, history: str) -> Html | None:
     run = join((tag("code", status.workflow_id), f" run {status.run_id}"))
     rows.append(("workflow", link(history, run) if history else run))
     return facts(iter(rows))
-
-
-def weights_over_time(status: ReleaseStatus, now: datetime) -> Html | None:
-    """The weight of the canary as a line; nothing before the first one."""
-    if not status.weights:
-        return None
-    end = status.finished_at or now
-    return tag("div", tag("h4", "Weight"), weights_plot(status.weights, end))

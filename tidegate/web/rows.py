@@ -19,7 +19,7 @@ RECENT: Final = timedelta(days=1)
 class Group(StrEnum):
     """Part of the page that a release is in, by what it asks of people."""
 
-    OPERATOR = "Waits for an operator"
+    OPERATOR = "Waiting for an operator"
     UNDER_WAY = "Under way"
     TAKEN_BACK = "Taken back"
     ENDED = "Ended"

@@ -191,7 +191,7 @@ class WebPage:
         try:
             return await handler(request)
         except web.HTTPSeeOther as found:
-            return web.Response(status=found.status, headers={"Location": found.location})
+            return web.Response(status=found.status, headers={"Location": str(found.location)})
         except web.HTTPException as error:
             return _html(message_page(HTTPStatus(error.status).phrase, error.reason, frame), HTTPStatus(error.status))
         except TidegateError as error:

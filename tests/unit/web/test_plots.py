@@ -39,7 +39,7 @@ def test_a_bad_reading_has_a_mark_of_its_own_and_the_limit_is_drawn() -> None:
     svg = readings_plot(metric("error-rate", 0.01, 0.004, 0.031, "no data"))
     assert [svg.count(f'class="mark {kind}"') for kind in ("good", "bad", "error")] == [1, 1, 1]
     assert svg.count('class="limit"') == 1
-    assert "<title>error-rate: newest no data, limit &lt; 0.01, 1 good, 1 bad, 1 errors</title>" in svg
+    assert "<title>error-rate: newest no data, limit &lt; 0.01, 1 good, 1 bad, 1 error</title>" in svg
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
