@@ -9,7 +9,7 @@ import structlog
 
 from tidegate.client import TidegateClient
 from tidegate.client.http_server import serve_http
-from tidegate.web.access import Access
+from tidegate.web.access import PageAccess
 from tidegate.web.server import WebPage
 from workers.connection import Connection
 from workers.outside_settings import PageSettings
@@ -42,9 +42,9 @@ async def _answer(to: Connection, settings: PageSettings, temporal_ui: str, stop
             to.health.set_not_ready("stopping")
 
 
-def access_of(settings: PageSettings) -> Access:
+def access_of(settings: PageSettings) -> PageAccess:
     """Rules of the page, as the settings have them."""
-    return Access(
+    return PageAccess(
         origin=settings.origin,
         user_header=settings.user_header,
         groups_header=settings.groups_header,

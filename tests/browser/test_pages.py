@@ -17,11 +17,11 @@ from tests.unit.web.fleets import NOW, fleet, moved, row
 from tests.world.conftest import Releases
 from tidegate.contract import ReleaseStatus
 from tidegate.manifests.documents import from_objects
-from tidegate.web.page import Frame, fleet_page, form_page, release_page
+from tidegate.web.page import PageContext, fleet_page, form_page, release_page
 from tidegate.web.verbs import Verb
 
 pytestmark = [pytest.mark.world, pytest.mark.asyncio(loop_scope="session")]
-OPERATOR = Frame(viewer="ana", may_act=True, acts=True)
+OPERATOR = PageContext(viewer="ana", may_act=True, acts=True)
 
 
 def measured(status: ReleaseStatus) -> bool:

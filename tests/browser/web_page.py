@@ -13,7 +13,7 @@ from sandbox.processes import LOOPBACK
 from tests.browser.chromium import Box, Page
 from tests.world.conftest import Releases
 from tidegate.client.http_server import serve_http
-from tidegate.web.access import Access
+from tidegate.web.access import PageAccess
 from tidegate.web.server import WebPage, static_file
 
 SMALLEST, LARGEST = 5_000, 250_000  # bytes of a picture
@@ -25,7 +25,7 @@ KEYS = {"Tab": 9, "Enter": 13}
 @asynccontextmanager
 async def live(releases: Releases) -> AsyncIterator[str]:
     """Serve the page of the world's releases."""
-    page = WebPage(releases.client, Access(operators=frozenset({"sre"})))
+    page = WebPage(releases.client, PageAccess(operators=frozenset({"sre"})))
     async with serve_http(page.app(), LOOPBACK, 0) as port:
         yield f"http://{LOOPBACK}:{port}"
 

@@ -11,7 +11,7 @@ from regopy import Interpreter
 
 from tests.deploy import policies
 from tests.deploy.manifests import DEPLOY, Object, documents, of_kind, problems, render, workloads
-from tidegate.web.access import Access
+from tidegate.web.access import PageAccess
 
 SECURITY = DEPLOY / "security"
 OBJECTS = documents(SECURITY / "image-policy.yaml")
@@ -311,7 +311,7 @@ def test_people_are_led_to_the_page_and_name_themselves_by_no_header() -> None:
     sign_in, page = route["spec"]["http"]
     assert [each["uri"] for each in sign_in["match"]] == [{"prefix": "/oauth2/"}]
     assert [next(iter(each["uri"].values())) for each in page["match"]] == ["/", "/static/", "/releases/"]
-    defaults = Access()
+    defaults = PageAccess()
     removed = {defaults.user_header.lower(), defaults.groups_header.lower()}
     assert set(page["headers"]["request"]["remove"]) == removed
     target = page["route"][0]["destination"]

@@ -19,7 +19,7 @@ from sandbox.processes import until
 from tests.workers.scripted_release import Answering, request
 from tidegate.client import ReleaseHandle, RolledBackError, RolloutRef, TidegateClient
 from tidegate.client.http_server import serve_http
-from tidegate.web.access import Access, networks
+from tidegate.web.access import PageAccess, networks
 from tidegate.web.server import HEADERS, WebPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 ORIGIN = "http://releases.test"
 OPERATOR = {"X-Auth-Request-User": "ana", "X-Auth-Request-Groups": "payments,sre"}
 READER = {"X-Auth-Request-User": "bob", "X-Auth-Request-Groups": "payments"}
-ACCESS = Access(origin=ORIGIN, operators=frozenset({"sre", "platform"}))
+ACCESS = PageAccess(origin=ORIGIN, operators=frozenset({"sre", "platform"}))
 
 
 class Browser:
@@ -149,7 +149,7 @@ async def test_who_may_not_act_sees_no_button_and_opens_no_form(
 
 
 async def test_headers_count_from_the_proxy_alone(client: TidegateClient, handle: ReleaseHandle) -> None:
-    elsewhere = Access(origin=ORIGIN, operators=ACCESS.operators, proxies=networks(["10.0.0.0/8"]))
+    elsewhere = PageAccess(origin=ORIGIN, operators=ACCESS.operators, proxies=networks(["10.0.0.0/8"]))
     async with browsing(WebPage(client, elsewhere, lasts=timedelta()), OPERATOR) as browser:
         assert "ana" not in (await browser.get("/")).text
         assert (await browser.get(f"{path_of(handle.rollout)}/abort")).status_code == 403

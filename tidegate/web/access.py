@@ -36,7 +36,7 @@ class Viewer(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Access:
+class PageAccess:
     """Rules of the page. `origin` is its address as browsers have it; without one it is read on this machine alone.
 
     Only a connection from one of the `proxies` is believed what its headers say. A viewer of one of the groups

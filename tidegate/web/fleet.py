@@ -36,7 +36,7 @@ def utc_now() -> datetime:
 
 
 class FleetReader:
-    """The releases of a Temporal namespace, read at most once in `lasts`, and only while somebody looks.
+    """The releases of a Temporal namespace, read at most once in `lasts`, and only for a request.
 
     Of each release under way, of the `QUERIED` that began last, the status is queried. That of an ended one is queried
     once, where it ended badly within a day or where its own page is opened.

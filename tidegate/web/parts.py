@@ -61,7 +61,7 @@ EVENTS: Final = 4
 """Events of a card in the list."""
 
 
-def moment(at: datetime, now: datetime, text: str = "") -> Html:
+def time_tag(at: datetime, now: datetime, text: str = "") -> Html:
     """A time with its ISO form: of the day, with its date where that is another one than today."""
     at = at.astimezone(UTC)
     shown = text or (clock(at) if at.date() == now.astimezone(UTC).date() else f"{at:%Y-%m-%d %H:%M:%S}")
@@ -112,8 +112,8 @@ def steps_part(status: ReleaseStatus, now: datetime) -> Html:
     """The bar with the current step, and all steps in a row."""
     current = current_step(status)
     share = round(100 * share_done(status, now))
-    words = f"{current.opening}{current.step}{current.weight}"
-    bar = tag("progress", f"{share} %", max=100, value=share, aria_label=words) if status.steps else None
+    text = f"{current.opening}{current.step}{current.weight}"
+    bar = tag("progress", f"{share} %", max=100, value=share, aria_label=text) if status.steps else None
     row = tag("ol", (_step(each, status) for each in status.steps), class_="steps") if status.steps else None
     tone = "bad" if status.aborting else "good"
     return tag(
@@ -123,9 +123,9 @@ def steps_part(status: ReleaseStatus, now: datetime) -> Html:
 
 def _step(step: StepStatus, status: ReleaseStatus) -> Html:
     state = state_of_step(step, status)
-    icon, words = _STEP_MARKS[state]
+    icon, text = _STEP_MARKS[state]
     here = "step" if state is StepState.RUNNING else None
-    hidden = tag("span", f", {words}", class_="unseen")
+    hidden = tag("span", f", {text}", class_="unseen")
     return tag("li", f"{icon} " if icon else None, short(step), hidden, class_=str(state), aria_current=here)
 
 
@@ -180,13 +180,13 @@ def gates_part(status: ReleaseStatus, now: datetime, *, whole: bool = False) -> 
 
 def _gate(gate: AnalysisRef, metric: MetricStatus, *, whole: bool) -> Html:
     judged = comparison_of(metric)
-    words = [scope(gate), *(["dry run"] if metric.dry_run else [])]
+    notes = [scope(gate), *(["dry run"] if metric.dry_run else [])]
     name = tag(
         "p",
         tag("span", f"{mark(metric.phase)} ", class_=TONES.get(metric.phase, ""), aria_hidden="true"),
         tag("span", f"{metric.phase}: ", class_="unseen"),
         tag("b", one_line(metric.name)),
-        tag("span", f" {', '.join(words)}", class_="dim"),
+        tag("span", f" {', '.join(notes)}", class_="dim"),
         class_="name",
     )
     rest = _readings(metric, whole=whole) if judged is None else _comparison(gate, metric, judged, whole=whole)
@@ -208,9 +208,9 @@ def _comparison(gate: AnalysisRef, metric: MetricStatus, judged: Measurement, *,
         yield tag("p", tag("b", "harm is shown", class_="bad"), class_="value")
     elif proof:
         share = float(proof)
-        words = f"proof {percent(share)} of what is asked for ({one_line(judged.metadata.get(EVENT, ''))})"
-        yield tag("p", words, class_="value")
-        yield tag("meter", percent(share), min=0, max=1, value=share, aria_label=words)
+        text = f"proof {percent(share)} of what is asked for ({one_line(judged.metadata.get(EVENT, ''))})"
+        yield tag("p", text, class_="value")
+        yield tag("meter", percent(share), min=0, max=1, value=share, aria_label=text)
     curves = compared_curves(gate.name, metric) if whole else None
     if curves is not None:
         yield (compared_plot(event) for event in curves.events[:1])
@@ -245,7 +245,7 @@ def _event(event: Event, status: ReleaseStatus, now: datetime) -> Html:
     text = event_text(event, status)
     return tag(
         "li",
-        moment(event.at, now),
+        time_tag(event.at, now),
         " ",
         "⚠ " if event.warning else None,
         text,

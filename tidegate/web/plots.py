@@ -24,7 +24,7 @@ _MARK: Final = 3.5  # half of a mark's width
 
 
 @dataclass(frozen=True)
-class Frame:
+class PlotSize:
     """Size of a drawing in pixels, and its margins; `labelled` adds values and times at its edges."""
 
     width: int
@@ -60,8 +60,8 @@ class Frame:
         return round(self.bottom - share * (self.bottom - self.top), 1)
 
 
-SMALL: Final = Frame(220, 44)
-LARGE: Final = Frame(560, 150, labelled=True)
+SMALL: Final = PlotSize(220, 44)
+LARGE: Final = PlotSize(560, 150, labelled=True)
 
 
 class _Dot(NamedTuple):
@@ -71,63 +71,61 @@ class _Dot(NamedTuple):
     known: bool
 
 
-def readings_plot(metric: MetricStatus, frame: Frame = SMALL) -> Html:
+def readings_plot(metric: MetricStatus, size: PlotSize = SMALL) -> Html:
     """The kept readings of a metric over time, with its limit; an empty drawing before the first one."""
     values = [number_of(each.value) for each in metric.measurements]
     known = [each for each in values if each is not None]
     low, high = scale_of(metric, known) if known else (0.0, 1.0)
     times = [each.started_at for each in metric.measurements]
     dots = [
-        _Dot(frame.x(_at(each.started_at, times)), frame.y(share_of(value or low, low, high)), each, value is not None)
+        _Dot(size.x(_at(each.started_at, times)), size.y(share_of(value or low, low, high)), each, value is not None)
         for each, value in zip(metric.measurements, values, strict=True)
     ]
     return _svg(
-        frame,
+        size,
         _label(metric),
-        _limit(metric, low, high, frame) if known else None,
+        _limit(metric, low, high, size) if known else None,
         _line([(dot.x, dot.y) for dot in dots if dot.known], "line"),
         map(_mark, dots),
-        _edges(frame, low, high, times) if known and frame.labelled else None,
+        _edges(size, low, high, times) if known and size.labelled else None,
     )
 
 
-def compared_plot(event: ComparedEvent, frame: Frame = LARGE) -> Html:
+def compared_plot(event: ComparedEvent, size: PlotSize = LARGE) -> Html:
     """Rates of canary and stable from reading to reading, in percent of their requests."""
     rates = [rate for point in event.points for rate in (point.canary, point.stable) if rate is not None]
     high, times = max([*rates, 1e-9]) * 1.2, [point.at for point in event.points]
 
     def line(kind: str) -> Html | None:
         found = [(_at(point.at, times), getattr(point, kind)) for point in event.points]
-        return _line(
-            [(frame.x(at), frame.y(share_of(rate, 0.0, high))) for at, rate in found if rate is not None], kind
-        )
+        return _line([(size.x(at), size.y(share_of(rate, 0.0, high))) for at, rate in found if rate is not None], kind)
 
     newest = event.points[-1] if event.points else None
     now = "" if newest is None else f": canary {_percent(newest.canary)}, stable {_percent(newest.stable)}"
-    edges = _edges(frame, 0.0, high, times, unit=" %") if frame.labelled and times else None
+    edges = _edges(size, 0.0, high, times, unit=" %") if size.labelled and times else None
     return _svg(
-        frame, f"{event.name}, percent of the requests of canary and stable{now}", line("stable"), line("canary"), edges
+        size, f"{event.name}, percent of the requests of canary and stable{now}", line("stable"), line("canary"), edges
     )
 
 
-def weights_plot(weights: Sequence[WeightStatus], now: datetime, frame: Frame = LARGE) -> Html:
+def weights_plot(weights: Sequence[WeightStatus], now: datetime, size: PlotSize = LARGE) -> Html:
     """Weight on the canary over time, as it was set and read back."""
     times = [*(each.at for each in weights), now]
-    points: list[tuple[float, float]] = [(frame.left, frame.y(0.0))]
+    points: list[tuple[float, float]] = [(size.left, size.y(0.0))]
     for each in weights:
-        at = frame.x(_at(each.at, times))
-        points += [(at, points[-1][1]), (at, frame.y(each.canary / 100))]
-    points.append((frame.right, points[-1][1]))
+        at = size.x(_at(each.at, times))
+        points += [(at, points[-1][1]), (at, size.y(each.canary / 100))]
+    points.append((size.right, points[-1][1]))
     label = "weight on the canary: " + ", ".join(f"{each.canary} % at {clock(each.at)} UTC" for each in weights)
     return _svg(
-        frame, label, _line(points, "line"), _edges(frame, 0.0, 100.0, times, unit=" %") if frame.labelled else None
+        size, label, _line(points, "line"), _edges(size, 0.0, 100.0, times, unit=" %") if size.labelled else None
     )
 
 
-def _svg(frame: Frame, label: str, *children: Child) -> Html:
-    size: dict[str, int] = {"width": frame.width, "height": frame.height}
-    shape = f"0 0 {frame.width} {frame.height}"
-    return tag("svg", tag("title", label), *children, class_="plot", viewBox=shape, role="img", **size)
+def _svg(size: PlotSize, label: str, *children: Child) -> Html:
+    sides: dict[str, int] = {"width": size.width, "height": size.height}
+    shape = f"0 0 {size.width} {size.height}"
+    return tag("svg", tag("title", label), *children, class_="plot", viewBox=shape, role="img", **sides)
 
 
 def _label(metric: MetricStatus) -> str:
@@ -143,18 +141,18 @@ def _at(at: datetime, times: Sequence[datetime]) -> float:
     return min(max((at - times[0]).total_seconds() / whole, 0.0), 1.0) if whole > 0 else 0.5
 
 
-def _limit(metric: MetricStatus, low: float, high: float, frame: Frame) -> Iterator[Html]:
+def _limit(metric: MetricStatus, low: float, high: float, size: PlotSize) -> Iterator[Html]:
     """Yield the limit, and the part of the drawing that is beyond it."""
     found = limit_of(metric)
     if found is None:
         return
-    y = frame.y(share_of(found[0], low, high))
-    top, bottom = (frame.top, y) if found[1] else (y, frame.bottom)
-    width = frame.right - frame.left
-    yield tag("rect", class_="beyond", x=frame.left, y=top, width=width, height=max(bottom - top, 0.0))
-    yield tag("line", class_="limit", x1=frame.left, y1=y, x2=frame.right, y2=y)
-    if frame.labelled:
-        yield tag("text", limit_text(metric), class_="limit-text", x=frame.right, y=y - 4, text_anchor="end")
+    y = size.y(share_of(found[0], low, high))
+    top, bottom = (size.top, y) if found[1] else (y, size.bottom)
+    width = size.right - size.left
+    yield tag("rect", class_="beyond", x=size.left, y=top, width=width, height=max(bottom - top, 0.0))
+    yield tag("line", class_="limit", x1=size.left, y1=y, x2=size.right, y2=y)
+    if size.labelled:
+        yield tag("text", limit_text(metric), class_="limit-text", x=size.right, y=y - 4, text_anchor="end")
 
 
 def _line(points: Sequence[tuple[float, float]], kind: str) -> Html | None:
@@ -172,12 +170,12 @@ def _mark(dot: _Dot) -> Html:
     return tag("circle", class_=f"mark {kind}", cx=dot.x, cy=dot.y, r=2.5 if kind == "good" else 3.0)
 
 
-def _edges(frame: Frame, low: float, high: float, times: Sequence[datetime], unit: str = "") -> Iterator[Html]:
+def _edges(size: PlotSize, low: float, high: float, times: Sequence[datetime], unit: str = "") -> Iterator[Html]:
     """Yield the ends of both scales as text."""
-    for value, y in ((high, frame.top + 4), (low, frame.bottom)):
-        yield tag("text", f"{value:.3g}{unit}", class_="scale", x=frame.left - 6, y=y, text_anchor="end")
-    for at, x, anchor in ((times[0], frame.left, "start"), (times[-1], frame.right, "end")):
-        yield tag("text", clock(at), class_="scale", x=x, y=frame.height - 4.0, text_anchor=anchor)
+    for value, y in ((high, size.top + 4), (low, size.bottom)):
+        yield tag("text", f"{value:.3g}{unit}", class_="scale", x=size.left - 6, y=y, text_anchor="end")
+    for at, x, anchor in ((times[0], size.left, "start"), (times[-1], size.right, "end")):
+        yield tag("text", clock(at), class_="scale", x=x, y=size.height - 4.0, text_anchor=anchor)
 
 
 def _percent(rate: float | None) -> str:

@@ -16,7 +16,7 @@ RECENT: Final = timedelta(days=1)
 """Time for which an aborted release is shown in full."""
 
 
-class Group(StrEnum):
+class FleetPart(StrEnum):
     """Part of the page that a release is in, by what it asks of people."""
 
     OPERATOR = "Waiting for an operator"
@@ -44,27 +44,27 @@ class FleetRow:
         """True while it may change."""
         return self.summary.finished_at is None
 
-    def group(self, now: datetime) -> Group:
+    def group(self, now: datetime) -> FleetPart:
         """Part of the page for it."""
         return self._known_group(now) if self.status is None else self._group(self.status, now)
 
-    def _group(self, status: ReleaseStatus, now: datetime) -> Group:
+    def _group(self, status: ReleaseStatus, now: datetime) -> FleetPart:
         waits = status.waiting is not None and status.waiting.only_operator and status.finished_at is None
         if operator_tasks(status) or waits or status.manual_pause is not None:
-            return Group.OPERATOR
+            return FleetPart.OPERATOR
         if status.aborting:
-            return Group.TAKEN_BACK
-        return Group.UNDER_WAY if status.finished_at is None and self.is_under_way else self._ended(now)
+            return FleetPart.TAKEN_BACK
+        return FleetPart.UNDER_WAY if status.finished_at is None and self.is_under_way else self._ended(now)
 
-    def _known_group(self, now: datetime) -> Group:
+    def _known_group(self, now: datetime) -> FleetPart:
         """Part of the page by Temporal's own records."""
         if self.is_under_way:
             waits = self.summary.waiting_for == FOR_AN_OPERATOR or self.summary.state == "Paused"
-            return Group.OPERATOR if waits else Group.UNDER_WAY
+            return FleetPart.OPERATOR if waits else FleetPart.UNDER_WAY
         return self._ended(now)
 
-    def _ended(self, now: datetime) -> Group:
-        return Group.TAKEN_BACK if self.ended_badly_since(now - RECENT) else Group.ENDED
+    def _ended(self, now: datetime) -> FleetPart:
+        return FleetPart.TAKEN_BACK if self.ended_badly_since(now - RECENT) else FleetPart.ENDED
 
     def ended_badly_since(self, since: datetime) -> bool:
         """True for a release that ended after that time, and not well."""

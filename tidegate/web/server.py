@@ -22,9 +22,9 @@ from tidegate.client import (
     UnreachableError,
 )
 from tidegate.manifests.plain_text import one_line
-from tidegate.web.access import TOKEN, Access, Viewer
+from tidegate.web.access import TOKEN, PageAccess, Viewer
 from tidegate.web.fleet import LASTS, FleetReader, utc_now
-from tidegate.web.page import MAX_REASON, Frame, fleet_page, form_page, message_page, release_page, release_path
+from tidegate.web.page import MAX_REASON, PageContext, fleet_page, form_page, message_page, release_page, release_path
 from tidegate.web.rows import FleetRow
 from tidegate.web.verbs import Verb, verbs_for
 
@@ -34,7 +34,7 @@ MAX_FORM_BYTES: Final = 16 * 1024
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "form-action 'self'; base-uri 'none'; context-ancestors 'none'"
     ),
     # Not `no-referrer`: a browser then sends forms with `Origin: null` (Fetch, "serializing a request origin").
     "Referrer-Policy": "same-origin",
@@ -64,7 +64,7 @@ class WebPage:
     def __init__(
         self,
         client: TidegateClient,
-        access: Access | None = None,
+        access: PageAccess | None = None,
         *,
         temporal_ui: str = "",
         refresh: timedelta = timedelta(seconds=5),
@@ -72,7 +72,7 @@ class WebPage:
     ) -> None:
         """`refresh` is the time after which a browser reads anew, `lasts` that for which all viewers share a read."""
         self._client = client
-        self._access = access or Access()
+        self._access = access or PageAccess()
         self._reader = FleetReader(client, lasts=lasts)
         self._temporal_ui = temporal_ui
         self._refresh = max(int(refresh.total_seconds()), 1)
@@ -91,15 +91,15 @@ class WebPage:
     async def _fleet(self, request: web.Request) -> web.Response:
         fleet = await self._reader.fleet()
         wanted = fleet.of(request.query.get("namespace", ""), request.query.get("cluster", ""))
-        return _html(fleet_page(wanted, utc_now(), self._frame(request, refreshed=True)))
+        return _html(fleet_page(wanted, utc_now(), self._context(request, refreshed=True)))
 
     async def _release(self, request: web.Request) -> web.Response:
         fleet, row = await self._reader.release(_rollout(request))
         if row is None:
             raise NotFoundError("this Rollout has no release among the newest", "look at the list of all releases")
-        said = request.query.get("done", "")
-        outcome = said if self._access.is_sealed(request, said, request.query.get("seal", "")) else ""
-        return _html(release_page(row, fleet, utc_now(), self._frame(request, refreshed=True), outcome))
+        done = request.query.get("done", "")
+        outcome = done if self._access.is_sealed(request, done, request.query.get("seal", "")) else ""
+        return _html(release_page(row, fleet, utc_now(), self._context(request, refreshed=True), outcome))
 
     async def _form(self, request: web.Request) -> web.Response:
         self._operator(request)
@@ -110,7 +110,7 @@ class WebPage:
         token = self._access.token(request)
         hidden = [(TOKEN, token), *_seen(row).items()]
         status = HTTPStatus.BAD_REQUEST if complaint else HTTPStatus.OK
-        response = _html(form_page(row, verb, self._frame(request), hidden, complaint), status)
+        response = _html(form_page(row, verb, self._context(request), hidden, complaint), status)
         self._access.give(response, token)
         return response
 
@@ -165,9 +165,9 @@ class WebPage:
             raise web.HTTPForbidden(reason=f"{viewer.name or 'a viewer without a name'} may look and not act")
         return viewer
 
-    def _frame(self, request: web.Request, *, refreshed: bool = False) -> Frame:
+    def _context(self, request: web.Request, *, refreshed: bool = False) -> PageContext:
         viewer = self._access.viewer(request)
-        return Frame(
+        return PageContext(
             viewer=viewer.name,
             may_act=viewer.may_act,
             acts=self._access.acts,
@@ -187,17 +187,17 @@ class WebPage:
     @web.middleware
     async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Show errors as pages; a redirect is an answer like any other."""
-        frame = self._frame(request)
+        context = self._context(request)
         try:
             return await handler(request)
         except web.HTTPSeeOther as found:
             return web.Response(status=found.status, headers={"Location": str(found.location)})
         except web.HTTPException as error:
-            return _html(message_page(HTTPStatus(error.status).phrase, error.reason, frame), HTTPStatus(error.status))
+            return _html(message_page(HTTPStatus(error.status).phrase, error.reason, context), HTTPStatus(error.status))
         except TidegateError as error:
             status = next((code for kind, code in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
             title = "Nothing was done" if request.method == "POST" else "Not shown"
-            return _html(message_page(title, error.message, frame, error.remedy, _back(request)), status)
+            return _html(message_page(title, error.message, context, error.remedy, _back(request)), status)
 
 
 def _back(request: web.Request) -> str:

@@ -39,7 +39,7 @@ def effect(verb: Verb, row: FleetRow) -> str:
     return {
         Verb.PROMOTE: f"Ends the current wait of {after} and goes on with the next step. Gates of later steps stay.",
         Verb.ABORT: f"Puts all traffic back on {before}, then removes the pods of {after}. The release fails.",
-        Verb.PAUSE: f"Stops {after} before its next step, until somebody resumes it. Its weight stays as it is.",
+        Verb.PAUSE: f"Stops {after} before its next step, until it is resumed. Its weight stays as it is.",
         Verb.RESUME: f"Ends the pause of {after}: it goes on where it was.",
         Verb.RETRY: f"Releases {after} again from its first step, with the manifests of its last start.",
     }[verb]

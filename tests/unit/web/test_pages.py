@@ -17,13 +17,13 @@ from tests.unit.cli.screens import EXAMPLES, at, plain
 from tests.unit.web.fleets import NOW, fleet, moved, row, summary, text
 from tidegate.contract import Event, Message
 from tidegate.web.html import tag
-from tidegate.web.page import Frame, card, fleet_page, form_page, release_page
-from tidegate.web.rows import Fleet, FleetRow, Group
+from tidegate.web.page import PageContext, card, fleet_page, form_page, release_page
+from tidegate.web.rows import Fleet, FleetRow, FleetPart
 from tidegate.web.verbs import Verb, verbs_for
 
 SNAPSHOTS = Path(__file__).parents[2] / "data" / "web"
 WRITE = "TIDEGATE_WRITE_SNAPSHOTS"
-OPERATOR = Frame(viewer="ana", may_act=True, acts=True, refresh=5)
+OPERATOR = PageContext(viewer="ana", may_act=True, acts=True, refresh=5)
 
 
 class Elements(HTMLParser):
@@ -55,7 +55,7 @@ class Elements(HTMLParser):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_release_reads_as_it_did(name: str) -> None:
     example = EXAMPLES[name]()
-    said = text(release_page(row(example), Fleet([], example.now), example.now, Frame()))
+    said = text(release_page(row(example), Fleet([], example.now), example.now, PageContext()))
     file = SNAPSHOTS / f"{name}.txt"
     if os.environ.get(WRITE):
         file.parent.mkdir(exist_ok=True)
@@ -66,7 +66,7 @@ def test_a_release_reads_as_it_did(name: str) -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_page_has_the_words_of_the_terminal(name: str) -> None:
     example = EXAMPLES[name]()
-    said = " ".join(text(card(row(example), example.now, Frame())).split())
+    said = " ".join(text(card(row(example), example.now, PageContext())).split())
     for line in plain(example.lines(200, 60)).splitlines():
         label, _, value = line.partition("  ")
         if label in ("paused by", "waiting for", "ended by", "why", "traffic", "taken back"):
@@ -74,9 +74,9 @@ def test_the_page_has_the_words_of_the_terminal(name: str) -> None:
 
 
 def test_the_fleet_begins_with_what_waits_for_an_operator() -> None:
-    elements = Elements(fleet_page(fleet(), NOW, Frame()))
+    elements = Elements(fleet_page(fleet(), NOW, PageContext()))
     sections = [attributes["aria-label"] for name, attributes in elements.found if name == "section"]
-    assert sections == [Group.OPERATOR, Group.UNDER_WAY, Group.TAKEN_BACK, Group.ENDED]
+    assert sections == [FleetPart.OPERATOR, FleetPart.UNDER_WAY, FleetPart.TAKEN_BACK, FleetPart.ENDED]
     assert elements.open == []
     cards = [attributes["aria-label"] for name, attributes in elements.found if name == "article"]
     assert [each.split(": ")[1] for each in cards if each] == [
@@ -102,8 +102,8 @@ def test_buttons_are_what_works_now_and_only_for_operators(name: str, buttons: l
     example = EXAMPLES[name]()
     found = [each for each in Elements(card(row(example), example.now, OPERATOR)).found if each[0] == "a"]
     assert [str(a["href"]).rpartition("/")[2] for _, a in found if "button" in (a.get("class") or "")] == buttons
-    for frame in (Frame(), Frame(viewer="bob", acts=True)):
-        assert "button" not in card(row(example), example.now, frame)
+    for context in (PageContext(), PageContext(viewer="bob", acts=True)):
+        assert "button" not in card(row(example), example.now, context)
 
 
 def test_an_aborted_release_that_has_ended_can_be_tried_again() -> None:
@@ -114,13 +114,13 @@ def test_an_aborted_release_that_has_ended_can_be_tried_again() -> None:
 def test_without_a_worker_it_shows_what_temporal_keeps_and_how_old_a_state_is() -> None:
     example = EXAMPLES["paused"]()
     kept = summary(example.status, waiting_for="an operator")
-    said = text(card(FleetRow(kept, trouble="no worker answers"), NOW, Frame()))
+    said = text(card(FleetRow(kept, trouble="no worker answers"), NOW, PageContext()))
     assert "no worker answers: this is what Temporal itself keeps" in said
     for words in ("version 1.2.0", "weight 25 %", "waiting for an operator", "began 5m30s ago"):
         assert words in " ".join(said.split())
     old = FleetRow(kept, example.status, at(300), "no worker answers")
-    assert "state of 03:25:38 UTC, 30s old: no worker answers" in text(card(old, NOW, Frame()))
-    assert FleetRow(kept).group(NOW) is Group.OPERATOR
+    assert "state of 03:25:38 UTC, 30s old: no worker answers" in text(card(old, NOW, PageContext()))
+    assert FleetRow(kept).group(NOW) is FleetPart.OPERATOR
 
 
 def test_a_form_names_the_effect_and_keeps_what_its_operator_saw() -> None:
