@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sysconfig
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,15 +17,19 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client, Interceptor, OutboundInterceptor, QueryWorkflowInput
 
-from sandbox.processes import until
+from sandbox.processes import Program, free_port, until
+from sandbox.temporal import TemporalServer
+from sandbox.tidegate_process import TidegateProcess
 from tests.workers.scripted_release import Answering, request
-from tidegate.client import ReleaseHandle, RolledBackError, RolloutRef, TidegateClient
+from tidegate.client import ReleaseHandle, RolledBackError, RolloutRef, TidegateClient, data_converter
 from tidegate.client.http_server import serve_http
+from tidegate.contract import RELEASES_QUEUE, ROLLOUT_WORKFLOW
 from tidegate.web.access import PageAccess, networks
 from tidegate.web.server import HEADERS, WebPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+BIN = Path(sysconfig.get_path("scripts"))
 ORIGIN = "http://releases.test"
 OPERATOR = {"X-Auth-Request-User": "ana", "X-Auth-Request-Groups": "payments,sre"}
 READER = {"X-Auth-Request-User": "bob", "X-Auth-Request-Groups": "payments"}
@@ -258,3 +264,70 @@ async def test_a_wall_of_screens_costs_temporal_what_one_costs(temporal: Client,
         alone = counting.queries
         assert alone == (await browser.get("/")).text.count("<article")
         assert counting.queries == alone
+
+
+async def test_without_temporal_the_page_keeps_the_last_state_and_says_so(tmp_path: Path) -> None:
+    brief = TemporalServer(tmp_path)
+    await brief.start()
+    try:
+        temporal = await Client.connect(brief.address, data_converter=data_converter())
+        rollout = RolloutRef("payments", "checkout")
+        await temporal.start_workflow(
+            ROLLOUT_WORKFLOW, request(name="checkout"), id=rollout.workflow_id, task_queue=RELEASES_QUEUE
+        )
+        client = TidegateClient(temporal, answer_timeout=timedelta(milliseconds=200))
+        async with browsing(WebPage(client, ACCESS, lasts=timedelta()), READER) as browser:
+            await listed(browser, rollout)
+            await brief.stop()
+            said = (await browser.get("/")).text
+    finally:
+        await brief.stop()
+    assert re.search(r"state of <time[^>]*>.{8} UTC</time>, \d+s old: .*does not answer", said)
+    assert 'href="/releases/default/payments/checkout"' in said
+
+
+async def test_the_process_serves_the_page_by_its_settings(
+    server: TemporalServer, handle: ReleaseHandle, tmp_path: Path
+) -> None:
+    port = free_port()
+    settings = {
+        "TEMPORAL_ADDRESS": server.address,
+        "TIDEGATE_PAGE__ORIGIN": ORIGIN,
+        "TIDEGATE_PAGE__OPERATORS": "platform, sre",
+        "TIDEGATE_PAGE__PORT": str(port),
+    }
+    process = TidegateProcess("web", tmp_path, settings, module="workers.web")
+    await process.start()
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+            browser = Browser(http, OPERATOR)
+            await listed(browser, handle.rollout)
+            said = (await browser.get(path_of(handle.rollout))).text
+            assert "ana, may act" in said
+            assert f'href="{path_of(handle.rollout)}/abort"' in said
+    finally:
+        await process.stop()
+
+
+async def test_the_command_shows_them_on_this_machine_and_lets_nobody_act(
+    server: TemporalServer, handle: ReleaseHandle, tmp_path: Path
+) -> None:
+    port = free_port()
+    argv = [str(BIN / "tidegate"), "web", "--port", str(port)]
+    environment = {"HOME": str(tmp_path), "TEMPORAL_ADDRESS": server.address}
+    command = Program("tidegate-web-command", argv, log_file=tmp_path / "web.log", env=environment)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+
+        async def answers() -> bool:
+            try:
+                return handle.rollout.name in (await http.get("/")).text
+            except httpx.ConnectError:
+                return False
+
+        await command.start(answers, timeout=30)
+        try:
+            assert "read only" in (await http.get("/")).text
+            assert (await http.get(f"{path_of(handle.rollout)}/abort", headers=OPERATOR)).status_code == 404
+        finally:
+            await command.stop()
+    assert f"releases: http://127.0.0.1:{port}" in (tmp_path / "web.log").read_text()

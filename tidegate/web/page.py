@@ -17,7 +17,7 @@ from tidegate.report.current_state import effective_phase, times
 from tidegate.report.links import run_url
 from tidegate.web import parts
 from tidegate.web.html import Child, Html, tag
-from tidegate.web.rows import Fleet, FleetRow, FleetPart
+from tidegate.web.rows import Fleet, FleetPart, FleetRow
 from tidegate.web.verbs import Verb, effect, verbs_for
 
 MAX_REASON: Final = 500

@@ -18,7 +18,7 @@ from tests.unit.web.fleets import NOW, fleet, moved, row, summary, text
 from tidegate.contract import Event, Message
 from tidegate.web.html import tag
 from tidegate.web.page import PageContext, card, fleet_page, form_page, release_page
-from tidegate.web.rows import Fleet, FleetRow, FleetPart
+from tidegate.web.rows import Fleet, FleetPart, FleetRow
 from tidegate.web.verbs import Verb, verbs_for
 
 SNAPSHOTS = Path(__file__).parents[2] / "data" / "web"
