@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 from rich.text import Text
@@ -86,6 +87,25 @@ def status_code(status: ReleaseStatus) -> ExitCode:
 def run_code(status: AnalysisStatus) -> ExitCode:
     """Exit code for the current state of an analysis run."""
     return _VERDICTS.get(status.phase, ExitCode.STILL_RUNNING)
+
+
+_WORST_FIRST = (
+    ExitCode.COMPENSATION_FAILED,
+    ExitCode.INTERNAL,
+    ExitCode.UNREACHABLE,
+    ExitCode.ROLLED_BACK,
+    ExitCode.REFUSED,
+    ExitCode.NOT_FOUND,
+    ExitCode.STILL_RUNNING,
+    ExitCode.HELD,
+    ExitCode.USAGE,
+    ExitCode.OK,
+)
+
+
+def worst(codes: Iterable[ExitCode]) -> ExitCode:
+    """The exit code of several Rollouts: that of the one that needs an operator most."""
+    return min(codes, key=_WORST_FIRST.index, default=ExitCode.OK)
 
 
 def error_block(message: str, remedy: str = "") -> Text:

@@ -18,6 +18,7 @@ from tidegate.cli.forms import TEXT, FormOption, print_form
 from tidegate.cli.options import Namespace, Watch, with_client
 from tidegate.cli.output import documents, print_lines, stderr, stdout, terminal_width
 from tidegate.cli.overview import current_step
+from tidegate.cli.several import Selector
 from tidegate.cli.tree import counts
 from tidegate.cli.watch import FRAME_SECONDS, draw
 from tidegate.client import (
@@ -30,6 +31,7 @@ from tidegate.client import (
 from tidegate.client.queries import with_status
 from tidegate.contract import ReleaseStatus
 from tidegate.manifests.images import short_versions
+from tidegate.manifests.selector import LabelSelector
 
 _TITLES = (
     "NAME",
@@ -56,12 +58,13 @@ Status = TypeVar("Status")
 
 
 @dataclass(frozen=True)
-class Selection:
+class Wanted:
     """Rows to list; None means every namespace or cluster."""
 
     namespace: str | None
     cluster: str | None
     limit: int
+    selector: LabelSelector | None = None
     wide: bool = False  # all columns, however narrow the terminal is
 
     @property
@@ -75,6 +78,7 @@ def list_objects(
     namespace: Namespace = "default",
     all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of every namespace.")] = False,
     cluster: Annotated[str | None, typer.Option(envvar="TIDEGATE_CLUSTER", help="Of this cluster only.")] = None,
+    selector: Selector = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many: those that were started last.")] = 500,
     watch: Watch = False,
     output: FormOption = TEXT,
@@ -82,17 +86,19 @@ def list_objects(
     """List the newest release of every Rollout, or the analysis runs, the newest last."""
     if kind not in (*_ROLLOUTS, *_RUNS):
         raise typer.BadParameter(f"cannot list {kind!r}; known: {_ROLLOUTS[0]}, {_RUNS[0]}", param_hint="KIND")
-    selection = Selection(None if all_namespaces else namespace, cluster, limit, output.name == "wide")
+    if selector is not None and kind in _RUNS:
+        raise typer.BadParameter("an analysis run has no labels of a Rollout", param_hint="--selector")
+    wanted = Wanted(None if all_namespaces else namespace, cluster, limit, selector, output.name == "wide")
     lines, items = (_releases, _release_items) if kind in _ROLLOUTS else (_runs, _run_items)
     if watch and output.is_drawn:
-        with_client(lambda client: draw(stdout(), _repeated(lambda: lines(client, selection))))
+        with_client(lambda client: draw(stdout(), _repeated(lambda: lines(client, wanted))))
         return ExitCode.OK
     if not output.is_drawn:
-        found = with_client(lambda client: items(client, selection))
+        found = with_client(lambda client: items(client, wanted))
         count, group = len(found), "rollout" if kind in _ROLLOUTS else "analysisrun"
         print_form(output, documents(found), [f"{group}.argoproj.io/{each.name}" for each in found])
     else:
-        text = with_client(lambda client: lines(client, selection))
+        text = with_client(lambda client: lines(client, wanted))
         count = len(text) - 1
         print_lines(text)
     if count == limit:
@@ -150,38 +156,36 @@ def run_table(
     return fitted(lines, width, spare=("RELEASE",))  # whose name the run's begins with
 
 
-async def _releases(client: TidegateClient, selection: Selection) -> list[Text]:
+async def _releases(client: TidegateClient, wanted: Wanted) -> list[Text]:
     def query(release: ReleaseSummary) -> Awaitable[ReleaseStatus]:
         rollout = RolloutRef(release.namespace, release.name, release.cluster)
         return client.status(rollout, run_id=release.run_id)
 
-    rows = await with_status(await _release_items(client, selection), query, _QUERIES_AT_ONCE)
-    return table(rows, namespaces=selection.namespace is None, width=selection.width)
+    rows = await with_status(await _release_items(client, wanted), query, _QUERIES_AT_ONCE)
+    return table(rows, namespaces=wanted.namespace is None, width=wanted.width)
 
 
-async def _release_items(client: TidegateClient, selection: Selection) -> Sequence[ReleaseSummary]:
-    return await client.list(selection.namespace, cluster=selection.cluster, limit=selection.limit)
+async def _release_items(client: TidegateClient, wanted: Wanted) -> Sequence[ReleaseSummary]:
+    return await client.list(wanted.namespace, cluster=wanted.cluster, limit=wanted.limit, selector=wanted.selector)
 
 
-async def _runs(client: TidegateClient, selection: Selection) -> list[Text]:
-    rows, namespaces = await _run_rows(client, selection), selection.namespace is None
-    return run_table(rows, datetime.now(UTC), namespaces=namespaces, width=selection.width)
+async def _runs(client: TidegateClient, wanted: Wanted) -> list[Text]:
+    rows, namespaces = await _run_rows(client, wanted), wanted.namespace is None
+    return run_table(rows, datetime.now(UTC), namespaces=namespaces, width=wanted.width)
 
 
-async def _run_items(client: TidegateClient, selection: Selection) -> Sequence[AnalysisSummary]:
+async def _run_items(client: TidegateClient, wanted: Wanted) -> Sequence[AnalysisSummary]:
     return [
         summary.model_copy(update={"phase": status.phase}) if status is not None else summary
-        for summary, status in await _run_rows(client, selection)
+        for summary, status in await _run_rows(client, wanted)
     ]
 
 
-async def _run_rows(
-    client: TidegateClient, selection: Selection
-) -> list[tuple[AnalysisSummary, AnalysisStatus | None]]:
+async def _run_rows(client: TidegateClient, wanted: Wanted) -> list[tuple[AnalysisSummary, AnalysisStatus | None]]:
     def query(run: AnalysisSummary) -> Awaitable[AnalysisStatus]:
         return client.analysis_status(AnalysisRunRef(run.namespace, run.name, run.cluster))
 
-    found = await client.list_analyses(selection.namespace, cluster=selection.cluster, limit=selection.limit)
+    found = await client.list_analyses(wanted.namespace, cluster=wanted.cluster, limit=wanted.limit)
     return await with_status(found, query, _QUERIES_AT_ONCE)
 
 

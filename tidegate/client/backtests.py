@@ -19,9 +19,10 @@ from tidegate.analysis.compare.warming import SERIES
 from tidegate.analysis.rules import RunRules
 from tidegate.analysis.spec import SpecError, build_run_spec
 from tidegate.canary.weights import planned_shares
-from tidegate.client.errors import RefusedError, malformed
+from tidegate.client.errors import RefusedError
 from tidegate.client.operator_workflows import answer_of
 from tidegate.client.standalone import analysis_request
+from tidegate.client.translation import malformed
 from tidegate.contract import (
     BACKTEST_WORKFLOW,
     MOST_CHANGES,

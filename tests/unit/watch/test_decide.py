@@ -179,7 +179,9 @@ def moment_of(release: Release) -> str:
 
 
 def told(asks: tuple[Command, ...]) -> list[tuple[str, bool]]:
-    return [(str(ask.update), ask.message.full) for ask in asks if isinstance(ask, SendUpdate)]
+    """Each message, and whether it asks for more than the end of a wait."""
+    sent = [ask for ask in asks if isinstance(ask, SendUpdate)]
+    return [(str(ask.update), ask.message.full or ask.message.all_steps) for ask in sent]
 
 
 @pytest.mark.parametrize(
