@@ -7,6 +7,7 @@ from temporalio.client import WorkflowUpdateFailedError
 
 from tests.virtual.releases import World
 from tests.workflows.edits import canary_of, with_steps
+from tests.workflows.test_bake import baked, baking
 from tests.workflows.watched import failure, paused
 from tidegate.contract import Accepted, AnalysisKind, Document, ErrorType, StepState, Update
 
@@ -65,13 +66,9 @@ async def test_a_last_step_at_100_percent_that_is_skipped_is_reached_with_all_po
 
 
 async def test_there_is_nothing_to_skip_after_the_last_step(world: World) -> None:
-    def baked(rollout: Document) -> None:
-        with_steps({"setWeight": 50})(rollout)
-        rollout["metadata"].setdefault("annotations", {})["tidegate.io/bake"] = "10m"
-
     await world.deploy_stable()
-    handle = await world.start(world.request("1.1.0", baked))
-    await world.until(handle, lambda status: status.waiting is not None and "bake" in status.waiting.what)
+    handle = await world.start(world.request("1.1.0", baked("10m")))
+    await world.until(handle, baking)
     with pytest.raises(WorkflowUpdateFailedError) as refused:
         await handle.execute_update(Update.PROMOTE, ALL_STEPS, result_type=Accepted)
     assert "no step is left to skip" in str(refused.value.cause)

@@ -21,7 +21,7 @@ from tidegate.cli.plan import compares, forecast_beside
 from tidegate.cli.requests import images_of, release_request
 from tidegate.cli.watch import follow_release, print_changes
 from tidegate.client import HeldError, NoWorkerError, ReleaseError, ReleaseHandle, SupersededError, TidegateClient
-from tidegate.client.gateway import Releases, open_gateway
+from tidegate.client.releases import Releases
 from tidegate.contract import Accepted, ReleaseRequest, ReleaseResult, Source
 from tidegate.manifests.images import apply_images, version_changes
 
@@ -92,6 +92,12 @@ async def _say_forecast(client: TidegateClient, request: ReleaseRequest) -> None
 
 
 def _by_gateway(server: str, act: Callable[[Releases], Awaitable[None]]) -> None:
+    # Here, as it loads a client of HTTP.
+    from tidegate.cli.failures import configure_logs
+    from tidegate.client.gateway import open_gateway
+
+    configure_logs()
+
     async def connected() -> None:
         async with open_gateway(server, os.environ) as client:
             await act(client)

@@ -13,7 +13,7 @@ from rich.text import Text
 from tidegate.cli import INTERRUPTED
 from tidegate.cli.analysis import analysis_view
 from tidegate.cli.commands import examples, plain_group
-from tidegate.cli.exits import ExitCode, status_code
+from tidegate.cli.exits import ExitCode
 from tidegate.cli.formatting import WARNING, marked
 from tidegate.cli.forms import TEXT, FormOption, print_form
 from tidegate.cli.options import (
@@ -32,6 +32,7 @@ from tidegate.cli.output import document, documents, print_json, print_lines, st
 from tidegate.cli.overview import overview
 from tidegate.cli.paint import has_screen
 from tidegate.cli.several import Answer, Names, Selection, Selector, for_each, read_each
+from tidegate.cli.verdicts import status_code
 from tidegate.cli.watch import (
     Frame,
     draw,

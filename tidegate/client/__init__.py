@@ -28,11 +28,12 @@ A name is imported with its module when it is first used: Temporal's SDK takes m
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
+
+from tidegate.deferred import deferred
 
 if TYPE_CHECKING:
-    from tidegate.client.backtests import backtest_request, most_series
+    from tidegate.client.backtest_request import backtest_request, most_series
     from tidegate.client.client import TidegateClient
     from tidegate.client.codec import UnreadablePayloadError, data_converter, data_converter_from_environment
     from tidegate.client.connection import connect_temporal, temporal_tls
@@ -120,50 +121,4 @@ __all__ = [
     "temporal_tls",
 ]
 
-_MODULES: Final = {
-    "backtests": ("backtest_request", "most_series"),
-    "client": ("TidegateClient",),
-    "codec": ("UnreadablePayloadError", "data_converter", "data_converter_from_environment"),
-    "connection": ("connect_temporal", "temporal_tls"),
-    "errors": (
-        "CompensationError",
-        "ConfigurationError",
-        "HeldError",
-        "InconclusiveError",
-        "InvalidSpecError",
-        "NoSuchAnalysisRunError",
-        "NoSuchReleaseError",
-        "NotFoundError",
-        "NoWorkerError",
-        "RefusedError",
-        "ReleaseError",
-        "RolledBackError",
-        "StillRunningError",
-        "StoppedError",
-        "SupersededError",
-        "TidegateError",
-        "UnreachableError",
-        "UnusableAnswerError",
-    ),
-    "keyring": (
-        "FixedKeys",
-        "Keyring",
-        "KeySource",
-        "KeysUnavailableError",
-        "StoredKeys",
-        "file_keys",
-        "keys_from_environment",
-    ),
-    "refs": ("AnalysisRunRef", "AnalysisSummary", "PastRelease", "ReleaseHandle", "ReleaseSummary", "RolloutRef"),
-    "standalone": ("analysis_request",),
-    "stuck": ("StuckRun",),
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import the module of a name (PEP 562). Raises AttributeError for one that is not in `__all__`."""
-    module = next((module for module, names in _MODULES.items() if name in names), "")
-    if not module:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
-    return found
+__getattr__ = deferred(__name__)

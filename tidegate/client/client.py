@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import structlog
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
@@ -58,8 +59,10 @@ from tidegate.contract import (
     Update,
 )
 from tidegate.manifests.selector import LabelSelector
-from tidegate.report import Explanation, explain, explain_run
-from tidegate.watch import Release, RunState, SendUpdate
+from tidegate.watch.commands import Release, RunState, SendUpdate
+
+if TYPE_CHECKING:
+    from tidegate.report import Explanation
 
 log = structlog.get_logger(__name__)
 
@@ -226,6 +229,8 @@ class TidegateClient(Repeats, AnalysisRuns, Backtests, Claims, Doctors, Forecast
         run = await newest_run(self._temporal, analysis.workflow_id)
         if run is None:
             raise not_found(analysis.workflow_id, await retention(self._temporal))
+        from tidegate.report import explain_run
+
         status, release = await self.analysis_status(analysis), None
         if run.parent_execution.workflow_id:
             parent = await newest_run(self._temporal, run.parent_execution.workflow_id, run.parent_execution.run_id)
@@ -233,6 +238,9 @@ class TidegateClient(Repeats, AnalysisRuns, Backtests, Claims, Doctors, Forecast
         return explain_run(status, analysis.workflow_id, release)
 
     async def _explained(self, release: WorkflowExecutionInfo) -> Explanation:
+        # Here, as no other method needs it.
+        from tidegate.report import explain
+
         status = await self._last_status(release)
         gates = [await self._with_latest_status(gate) for gate in status.analyses]
         return explain(status.model_copy(update={"analyses": tuple(gates)}), state_of(release))

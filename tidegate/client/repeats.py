@@ -14,8 +14,6 @@ from tidegate.client.runs import ended_badly, first_request, is_running, newest_
 from tidegate.client.starts import Starts
 from tidegate.client.translation import not_found
 from tidegate.contract import Document, ErrorType, ReleaseRequest, ReleaseStatus
-from tidegate.manifests.documents import from_objects
-from tidegate.manifests.images import apply_images
 
 AT_ONCE: Final = 4  # queries to releases that have ended, each of which a worker replays
 _ANEW: Final = "start it with its manifests: tidegate start -f FILE"
@@ -89,6 +87,10 @@ class Repeats(Starts):
 
 
 def _with_images(manifest: Document, images: Mapping[str, str]) -> Document:
+    # Here, as no other command of them reads manifests.
+    from tidegate.manifests.documents import from_objects
+    from tidegate.manifests.images import apply_images
+
     return apply_images(from_objects([manifest]), dict(images)).rollout().raw
 
 

@@ -69,9 +69,8 @@ def parse_message(value: Any) -> Message:
     """Read the argument of a signal, whatever it is (law 8): an object, a string taken as the reason, or nothing.
 
     Never raises. Unknown fields are ignored, fields of a wrong type are taken as their text. `full` and `all_steps` are
-    true only for true, "true", "yes" and 1. Of an argument that cannot be decoded only the reason is taken, as far as it
-    can be read.
-    Names and reasons are made harmless, as they go to terminals, incidents and commits.
+    true only for true, "true", "yes" and 1. Of an argument that cannot be decoded only the reason is taken, as far as
+    it can be read. Names and reasons are made harmless, as they go to terminals, incidents and commits.
     """
     if isinstance(value, Message):
         return value.model_copy(update={"by": _text(value.by), "reason": _text(value.reason)})
