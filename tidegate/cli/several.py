@@ -31,7 +31,7 @@ def selector(text: str) -> LabelSelector:
 
 Names = Annotated[
     list[str] | None,
-    typer.Argument(metavar="NAME...", help="Names of Rollouts.", autocompletion=rollout_names, show_default=False),
+    typer.Argument(metavar="NAME", help="Names of Rollouts.", autocompletion=rollout_names, show_default=False),
 ]
 Selector = Annotated[
     LabelSelector | None,

@@ -1,22 +1,15 @@
 """A release's status in other forms: live Markdown, Argo's objects, and why it did what it did. Pure."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from tidegate.deferred import deferred
-
-if TYPE_CHECKING:
-    from tidegate.report.analysis_run_object import analysis_run_object, analysis_run_spec, analysis_run_status
-    from tidegate.report.backtest import backtest_view
-    from tidegate.report.comparisons import comparisons, traffic_seen
-    from tidegate.report.explain import decisive_metric, explain, explain_run, reason_of
-    from tidegate.report.explanation_models import Explanation, GateExplanation, MetricExplanation, TimelineEntry
-    from tidegate.report.forecast import forecast_sentences, forecast_view
-    from tidegate.report.kubernetes_events import joined, kubernetes_event
-    from tidegate.report.markdown import analysis_details, details
-    from tidegate.report.notifications import Subscriptions, command_for, notifications_for, read_subscriptions
-    from tidegate.report.rollout_status import pause_conditions, rollout_status
+from tidegate.report.analysis_run_object import analysis_run_object, analysis_run_spec, analysis_run_status
+from tidegate.report.backtest import backtest_view
+from tidegate.report.comparisons import comparisons, traffic_seen
+from tidegate.report.explain import decisive_metric, explain, explain_run, reason_of
+from tidegate.report.explanation_models import Explanation, GateExplanation, MetricExplanation, TimelineEntry
+from tidegate.report.forecast import forecast_sentences, forecast_view
+from tidegate.report.kubernetes_events import joined, kubernetes_event
+from tidegate.report.markdown import analysis_details, details
+from tidegate.report.notifications import Subscriptions, command_for, notifications_for, read_subscriptions
+from tidegate.report.rollout_status import pause_conditions, rollout_status
 
 __all__ = [
     "Explanation",
@@ -46,5 +39,3 @@ __all__ = [
     "rollout_status",
     "traffic_seen",
 ]
-
-__getattr__ = deferred(__name__)
