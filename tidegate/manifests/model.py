@@ -69,6 +69,16 @@ class Model(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
+def build_models(*bases: type[BaseModel]) -> None:
+    """Build the validators of these models and of all that derive from them, so far as they are imported.
+
+    Each is otherwise built when it is first used: a command uses few of them, and a workflow may not take the time.
+    """
+    for base in bases:
+        base.model_rebuild()
+        build_models(*base.__subclasses__())
+
+
 class OpenModel(Model):
     """Part of an object that is only partly Tidegate's business: other fields are kept as they are."""
 
