@@ -260,12 +260,10 @@ class ReleaseState:
             self._record.set(restarting=value)
 
     def _restart_again(self, at: datetime | None, request: ReleaseRequest) -> None:
-        """Note another `spec.restartAt`, with the person or system that asks for it; None changes nothing."""
-        if at is None or at == self._restart_at:
-            return
-        self._restart_at = at
-        why = ": ".join(filter(None, (request.by or "somebody", request.reason)))
-        self.event("RestartRequested", f"new pods for those created before {at.isoformat()}, asked for by {why}")
+        """Note another `spec.restartAt`, and who asks for it; None changes nothing."""
+        if at is not None and at != self._restart_at:
+            self._restart_at, why = at, ": ".join(filter(None, (request.by or "somebody", request.reason)))
+            self.event("RestartRequested", f"new pods for those created before {at.isoformat()}, asked for by {why}")
 
     def restarted(self, at: datetime) -> None:
         """Note that no pod from before that time is left."""

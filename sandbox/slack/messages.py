@@ -18,7 +18,8 @@ class Message:
     attachments: tuple[Mapping[str, Any], ...] = ()
     thread_ts: str = ""  # of the message that it answers, empty for one of the channel
     broadcast: bool = False  # an answer that the channel shows as well
-    files: tuple[tuple[str, bytes], ...] = ()  # names and contents
+    files: tuple[str, ...] = ()  # names
+    contents: tuple[bytes, ...] = ()  # of the files
 
     @property
     def at(self) -> datetime:

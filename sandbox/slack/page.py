@@ -54,7 +54,7 @@ def _message(message: Message) -> str:
         f"<strong>Tidegate</strong> <small>{message.at:%Y-%m-%d %H:%M:%S} UTC{shared}</small>",
         f"<p>{_text(message.text)}</p>" if message.text else "",
         *map(_attachment, message.attachments),
-        *(_file(name, content) for name, content in message.files),
+        *map(_file, message.files, message.contents),
     ]
     return f"<article>{''.join(parts)}</article>"
 

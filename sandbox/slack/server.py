@@ -200,7 +200,8 @@ class SlackApi:
             return _error("file_not_found")
         message = self._add(channel, "", None)
         message.thread_ts = str(body.get("thread_ts", ""))
-        message.files = tuple(self.uploads[each["id"]] for each in files)
+        message.files = tuple(self.uploads[each["id"]][0] for each in files)
+        message.contents = tuple(self.uploads[each["id"]][1] for each in files)
         return web.json_response({"ok": True, "files": files})
 
     def _by_id(self, channel: str) -> Channel | None:
@@ -272,7 +273,7 @@ def _is_metadata(metadata: object) -> bool:
 def _row(message: Message, shown: bool) -> dict[str, Any]:
     metadata = {"metadata": message.metadata} if shown and message.metadata is not None else {}
     thread = {"thread_ts": message.thread_ts} if message.thread_ts else {}
-    files = {"files": [{"name": name} for name, _ in message.files]} if message.files else {}
+    files = {"files": [{"name": name} for name in message.files]} if message.files else {}
     return {"type": "message", "ts": message.ts, "text": message.text, **metadata, **thread, **files}
 
 

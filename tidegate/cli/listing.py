@@ -58,7 +58,7 @@ Status = TypeVar("Status")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Selection:
     """Rows to list; None means every namespace or cluster."""
 
     namespace: str | None
@@ -88,17 +88,17 @@ def list_objects(
         raise typer.BadParameter(f"cannot list {kind!r}; known: {_ROLLOUTS[0]}, {_RUNS[0]}", param_hint="KIND")
     if selector is not None and kind in _RUNS:
         raise typer.BadParameter("an analysis run has no labels of a Rollout", param_hint="--selector")
-    wanted = Wanted(None if all_namespaces else namespace, cluster, limit, selector, output.name == "wide")
+    selection = Selection(None if all_namespaces else namespace, cluster, limit, selector, output.name == "wide")
     lines, items = (_releases, _release_items) if kind in _ROLLOUTS else (_runs, _run_items)
     if watch and output.is_drawn:
-        with_client(lambda client: draw(stdout(), _repeated(lambda: lines(client, wanted))))
+        with_client(lambda client: draw(stdout(), _repeated(lambda: lines(client, selection))))
         return ExitCode.OK
     if not output.is_drawn:
-        found = with_client(lambda client: items(client, wanted))
+        found = with_client(lambda client: items(client, selection))
         count, group = len(found), "rollout" if kind in _ROLLOUTS else "analysisrun"
         print_form(output, documents(found), [f"{group}.argoproj.io/{each.name}" for each in found])
     else:
-        text = with_client(lambda client: lines(client, wanted))
+        text = with_client(lambda client: lines(client, selection))
         count = len(text) - 1
         print_lines(text)
     if count == limit:
@@ -156,36 +156,40 @@ def run_table(
     return fitted(lines, width, spare=("RELEASE",))  # whose name the run's begins with
 
 
-async def _releases(client: TidegateClient, wanted: Wanted) -> list[Text]:
+async def _releases(client: TidegateClient, selection: Selection) -> list[Text]:
     def query(release: ReleaseSummary) -> Awaitable[ReleaseStatus]:
         rollout = RolloutRef(release.namespace, release.name, release.cluster)
         return client.status(rollout, run_id=release.run_id)
 
-    rows = await with_status(await _release_items(client, wanted), query, _QUERIES_AT_ONCE)
-    return table(rows, namespaces=wanted.namespace is None, width=wanted.width)
+    rows = await with_status(await _release_items(client, selection), query, _QUERIES_AT_ONCE)
+    return table(rows, namespaces=selection.namespace is None, width=selection.width)
 
 
-async def _release_items(client: TidegateClient, wanted: Wanted) -> Sequence[ReleaseSummary]:
-    return await client.list(wanted.namespace, cluster=wanted.cluster, limit=wanted.limit, selector=wanted.selector)
+async def _release_items(client: TidegateClient, selection: Selection) -> Sequence[ReleaseSummary]:
+    return await client.list(
+        selection.namespace, cluster=selection.cluster, limit=selection.limit, selector=selection.selector
+    )
 
 
-async def _runs(client: TidegateClient, wanted: Wanted) -> list[Text]:
-    rows, namespaces = await _run_rows(client, wanted), wanted.namespace is None
-    return run_table(rows, datetime.now(UTC), namespaces=namespaces, width=wanted.width)
+async def _runs(client: TidegateClient, selection: Selection) -> list[Text]:
+    rows, namespaces = await _run_rows(client, selection), selection.namespace is None
+    return run_table(rows, datetime.now(UTC), namespaces=namespaces, width=selection.width)
 
 
-async def _run_items(client: TidegateClient, wanted: Wanted) -> Sequence[AnalysisSummary]:
+async def _run_items(client: TidegateClient, selection: Selection) -> Sequence[AnalysisSummary]:
     return [
         summary.model_copy(update={"phase": status.phase}) if status is not None else summary
-        for summary, status in await _run_rows(client, wanted)
+        for summary, status in await _run_rows(client, selection)
     ]
 
 
-async def _run_rows(client: TidegateClient, wanted: Wanted) -> list[tuple[AnalysisSummary, AnalysisStatus | None]]:
+async def _run_rows(
+    client: TidegateClient, selection: Selection
+) -> list[tuple[AnalysisSummary, AnalysisStatus | None]]:
     def query(run: AnalysisSummary) -> Awaitable[AnalysisStatus]:
         return client.analysis_status(AnalysisRunRef(run.namespace, run.name, run.cluster))
 
-    found = await client.list_analyses(wanted.namespace, cluster=wanted.cluster, limit=wanted.limit)
+    found = await client.list_analyses(selection.namespace, cluster=selection.cluster, limit=selection.limit)
     return await with_status(found, query, _QUERIES_AT_ONCE)
 
 

@@ -11,7 +11,7 @@ import typer
 from tidegate.cli.actor import actor
 from tidegate.cli.exits import ExitCode
 from tidegate.cli.options import By, Cluster, Namespace, Output, OutputOption, Reason, Timeout
-from tidegate.cli.several import Answer, Names, Selection, Selector, for_each
+from tidegate.cli.several import Answer, Names, RolloutSelection, Selector, for_each
 from tidegate.client import RolloutRef, TidegateClient
 from tidegate.contract import Accepted
 
@@ -48,7 +48,7 @@ def promote(
     """Go on now instead of waiting. A version that comes meanwhile is not promoted."""
     if skip_current_step + skip_all_steps + full > 1:
         raise typer.BadParameter("give one of them", param_hint="--skip-current-step, --skip-all-steps, --full")
-    selection = Selection(name or (), selector, namespace, cluster)
+    selection = RolloutSelection(name or (), selector, namespace, cluster)
     if revision is not None and not selection.is_one:
         raise typer.BadParameter("a revision is that of one Rollout", param_hint="--revision")
 
@@ -89,7 +89,7 @@ def abort(
         text = f"{accepted.message}; {status.actual_weight} % of the traffic is on the canary"
         return accepted.model_copy(update={"message": text})
 
-    selection = Selection(name or (), selector, namespace, cluster)
+    selection = RolloutSelection(name or (), selector, namespace, cluster)
     return _run(selection, "aborted" if not no_wait else "aborting", "abort", output, send)
 
 
@@ -112,7 +112,7 @@ def restart(
         accepted = Accepted(message=f"new pods were asked for; {handle.message}", run_id=handle.run_id)
         return Answer(accepted, f"rollout '{rollout.name}' restarting: {accepted.message}")
 
-    return for_each(Selection(name or (), selector, namespace, cluster), restarted, output, announced="restart")
+    return for_each(RolloutSelection(name or (), selector, namespace, cluster), restarted, output, announced="restart")
 
 
 def _command(verb: str, announced: str, doc: str, send: ReleaseCommand) -> Callable[..., int]:
@@ -128,7 +128,7 @@ def _command(verb: str, announced: str, doc: str, send: ReleaseCommand) -> Calla
         output: OutputOption = Output.TEXT,
     ) -> int:
         return _run(
-            Selection(name or (), selector, namespace, cluster),
+            RolloutSelection(name or (), selector, namespace, cluster),
             verb,
             announced,
             output,
@@ -140,7 +140,7 @@ def _command(verb: str, announced: str, doc: str, send: ReleaseCommand) -> Calla
 
 
 def _run(
-    selection: Selection,
+    selection: RolloutSelection,
     verb: str,
     announced: str,
     output: Output,

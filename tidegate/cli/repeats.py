@@ -14,7 +14,7 @@ from tidegate.cli.options import By, Cluster, Name, Namespace, Output, OutputOpt
 from tidegate.cli.options import rollout_ref as ref
 from tidegate.cli.release import follow_to_end
 from tidegate.cli.requests import images_of
-from tidegate.cli.several import Answer, Names, Selection, Selector, for_each
+from tidegate.cli.several import Answer, Names, RolloutSelection, Selector, for_each
 from tidegate.client import ReleaseHandle, RolloutRef, TidegateClient
 from tidegate.contract import Accepted
 
@@ -38,7 +38,7 @@ def retry(
 
     It is refused while a release is under way, and after one that was promoted. One that is waited for is named alone.
     """
-    selection = Selection(name or (), selector, namespace, cluster)
+    selection = RolloutSelection(name or (), selector, namespace, cluster)
     if wait and not selection.is_one:
         raise typer.BadParameter("it follows one release", param_hint="--wait")
 

@@ -48,7 +48,7 @@ Selector = Annotated[
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command found of one Rollout, or did to it: as a payload, as a line, and as an exit code."""
+    """Outcome of a command for one Rollout: as a payload, as a line, and as an exit code."""
 
     payload: BaseModel
     line: str
@@ -56,7 +56,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Selection:
+class RolloutSelection:
     """Rollouts of a namespace of a cluster: those of the names, or those that the selector matches."""
 
     names: Sequence[str]
@@ -103,7 +103,7 @@ def _known(release: ReleaseSummary) -> str:
 
 
 def read_each(
-    selection: Selection, query: Callable[[TidegateClient, RolloutRef], Awaitable[Result]]
+    selection: RolloutSelection, query: Callable[[TidegateClient, RolloutRef], Awaitable[Result]]
 ) -> tuple[list[Result], ExitCode]:
     """Query each Rollout at the same time: the answers in the order of the names, and the worst exit code.
 
@@ -119,7 +119,7 @@ def read_each(
 
 
 def for_each(
-    selection: Selection,
+    selection: RolloutSelection,
     act: Callable[[TidegateClient, RolloutRef], Awaitable[Answer]],
     output: Output,
     *,
@@ -154,7 +154,7 @@ def for_each(
 
 
 async def _one(work: Awaitable[Result]) -> tuple[Result | None, ExitCode]:
-    """What came of one Rollout; an expected error is written to stderr, and has an exit code."""
+    """Outcome for one Rollout; an expected error is written to stderr, and has an exit code."""
     try:
         return await work, ExitCode.OK
     except (TidegateError, ManifestError) as error:

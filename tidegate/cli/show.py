@@ -31,7 +31,7 @@ from tidegate.cli.options import (
 from tidegate.cli.output import document, documents, print_json, print_lines, stderr, stdout, terminal_width
 from tidegate.cli.overview import overview
 from tidegate.cli.paint import has_screen
-from tidegate.cli.several import Answer, Names, Selection, Selector, for_each, read_each
+from tidegate.cli.several import Answer, Names, RolloutSelection, Selector, for_each, read_each
 from tidegate.cli.verdicts import status_code
 from tidegate.cli.watch import (
     Frame,
@@ -75,7 +75,7 @@ def get_rollout(
 
     With --watch it is one screen that follows it. In a pipe each change is a line.
     """
-    selection = Selection(name or (), selector, namespace, cluster)
+    selection = RolloutSelection(name or (), selector, namespace, cluster)
     if watch:
         return _watched(_the_one(selection), lines=not output.is_drawn, pods=pods)
     found, code = read_each(selection, lambda client, rollout: observe(client, rollout, pods=output.is_drawn))
@@ -91,7 +91,7 @@ def get_rollout(
     return code
 
 
-def _the_one(selection: Selection) -> RolloutRef:
+def _the_one(selection: RolloutSelection) -> RolloutRef:
     if not selection.is_one:
         raise typer.BadParameter("it follows one Rollout", param_hint="--watch")
     return rollout_ref(selection.names[0], selection.namespace, selection.cluster)
@@ -158,7 +158,7 @@ def status(
 
     With --watch it waits until the release has ended or only an operator can end its wait. Of several the worst counts.
     """
-    selection = Selection(name or (), selector, namespace, cluster)
+    selection = RolloutSelection(name or (), selector, namespace, cluster)
     if not watch:
         return for_each(selection, lambda client, rollout: _state(client, rollout, alone=selection.is_one), output)
     rollout = _the_one(selection)

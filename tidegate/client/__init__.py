@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 from tidegate.deferred import deferred
 
 if TYPE_CHECKING:
-    from tidegate.client.backtest_request import backtest_request, most_series
+    from tidegate.client.backtest_inputs import backtest_request, most_series
     from tidegate.client.client import TidegateClient
     from tidegate.client.codec import UnreadablePayloadError, data_converter, data_converter_from_environment
     from tidegate.client.connection import connect_temporal, temporal_tls

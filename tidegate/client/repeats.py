@@ -82,8 +82,8 @@ class Repeats(Starts):
             message = f"{rollout.workflow_id}: its version came after the start, and only the first manifests are kept"
             raise RefusedError(message, _ANEW, ErrorType.REJECTED)
         # What the first request asked for beside its version was for that time alone (law 4).
-        asked = {"full": False, "field": None, "aborted": False, "requested_at": None, "by": by, "reason": reason}
-        return await self.start(request.model_copy(update=asked | {"rollout": change(request.rollout)}))
+        reset = {"full": False, "field": None, "aborted": False, "requested_at": None, "by": by, "reason": reason}
+        return await self.start(request.model_copy(update=reset | {"rollout": change(request.rollout)}))
 
 
 def _with_images(manifest: Document, images: Mapping[str, str]) -> Document:

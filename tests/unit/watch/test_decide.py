@@ -29,7 +29,7 @@ from tidegate.contract import (
 from tidegate.manifests.pod_template.defaults import with_defaults
 from tidegate.report import rollout_status
 from tidegate.watch import Command, EmitWarning, Release, RunState, SendUpdate, StartRelease, decide, release_request
-from tidegate.watch.decide import ABORTED
+from tidegate.watch.decisions import ABORTED
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 STEPS = [{"setWeight": 20}, {"pause": {}}, {"setWeight": 60}]
