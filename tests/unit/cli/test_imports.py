@@ -42,13 +42,7 @@ NO_SERVER = {
     ("version",): {*SDK, *PARSERS, *NEVER, "yaml", "tidegate.contract", "tidegate.client.client"},
     ("completion", "bash"): {*SDK, *PARSERS, *NEVER, "yaml", "rich", "tidegate.contract", "tidegate.client"},
     ("schema", "release"): {*PARSERS, *NEVER, *JUDGES, "yaml", "temporalio.client", "tidegate.client.client"},
-    ("lint", "-f", MANIFESTS): {
-        *SDK,
-        *NEVER,
-        *JUDGES - {"tidegate.analysis.rules"},
-        "tidegate.contract",
-        "tidegate.client.client",
-    },
+    ("lint", "-f", MANIFESTS): {*SDK, *NEVER, "tidegate.analysis.compare.judge", "tidegate.contract"},
 }
 CONNECTING = {
     ("get", "rollout", "checkout"): {*NEVER, *PARSERS},
