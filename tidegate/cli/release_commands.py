@@ -11,7 +11,7 @@ import typer
 from tidegate.cli.actor import actor
 from tidegate.cli.exits import ExitCode
 from tidegate.cli.options import By, Cluster, Namespace, Output, OutputOption, Reason, Timeout
-from tidegate.cli.several import Answer, Names, RolloutSelection, Selector, for_each
+from tidegate.cli.several import CommandResult, Names, RolloutSelection, Selector, for_each
 from tidegate.client import RolloutRef, TidegateClient
 from tidegate.contract import Accepted
 
@@ -107,10 +107,10 @@ def restart(
     It goes through a release, as `spec.restartAt` does: the one under way, or one of the stable version.
     """
 
-    async def restarted(client: TidegateClient, rollout: RolloutRef) -> Answer:
+    async def restarted(client: TidegateClient, rollout: RolloutRef) -> CommandResult:
         handle = await client.restart(rollout, by=by or actor(), reason=reason)
         accepted = Accepted(message=f"new pods were asked for; {handle.message}", run_id=handle.run_id)
-        return Answer(accepted, f"rollout '{rollout.name}' restarting: {accepted.message}")
+        return CommandResult(accepted, f"rollout '{rollout.name}' restarting: {accepted.message}")
 
     return for_each(RolloutSelection(name or (), selector, namespace, cluster), restarted, output, announced="restart")
 
@@ -146,11 +146,11 @@ def _run(
     output: Output,
     send: Callable[[TidegateClient, RolloutRef], Awaitable[Accepted]],
 ) -> int:
-    async def answer(client: TidegateClient, rollout: RolloutRef) -> Answer:
+    async def answer(client: TidegateClient, rollout: RolloutRef) -> CommandResult:
         accepted = await send(client, rollout)
         if accepted.taken:
-            return Answer(accepted, f"rollout '{rollout.name}' {verb}: {accepted.message}")
-        return Answer(accepted, f"rollout '{rollout.name}': {accepted.message}", ExitCode.STILL_RUNNING)
+            return CommandResult(accepted, f"rollout '{rollout.name}' {verb}: {accepted.message}")
+        return CommandResult(accepted, f"rollout '{rollout.name}': {accepted.message}", ExitCode.STILL_RUNNING)
 
     return for_each(selection, answer, output, announced=announced, under_way=True)
 

@@ -14,7 +14,7 @@ from tidegate.cli.options import By, Cluster, Name, Namespace, Output, OutputOpt
 from tidegate.cli.options import rollout_ref as ref
 from tidegate.cli.release import follow_to_end
 from tidegate.cli.requests import images_of
-from tidegate.cli.several import Answer, Names, RolloutSelection, Selector, for_each
+from tidegate.cli.several import CommandResult, Names, RolloutSelection, Selector, for_each
 from tidegate.client import ReleaseHandle, RolloutRef, TidegateClient
 from tidegate.contract import Accepted
 
@@ -42,10 +42,10 @@ def retry(
     if wait and not selection.is_one:
         raise typer.BadParameter("it follows one release", param_hint="--wait")
 
-    async def retried(client: TidegateClient, rollout: RolloutRef) -> Answer:
+    async def retried(client: TidegateClient, rollout: RolloutRef) -> CommandResult:
         handle = await client.retry(rollout, by=by or actor(), reason=reason)
         accepted = Accepted(message=handle.message, run_id=handle.run_id)
-        return Answer(accepted, f"rollout '{rollout.name}' retried: {handle.message}")
+        return CommandResult(accepted, f"rollout '{rollout.name}' retried: {handle.message}")
 
     if not wait:
         return for_each(selection, retried, output, announced="retry")

@@ -47,8 +47,8 @@ Selector = Annotated[
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Outcome of a command for one Rollout: as a payload, as a line, and as an exit code."""
+class CommandResult:
+    """Result of a command for one Rollout: as a payload, as a line, and as an exit code."""
 
     payload: BaseModel
     line: str
@@ -120,7 +120,7 @@ def read_each(
 
 def for_each(
     selection: RolloutSelection,
-    act: Callable[[TidegateClient, RolloutRef], Awaitable[Answer]],
+    act: Callable[[TidegateClient, RolloutRef], Awaitable[CommandResult]],
     output: Output,
     *,
     announced: str = "",
@@ -131,13 +131,13 @@ def for_each(
     `announced` is what is done to them: it is printed with their names before, where they are several or selected.
     """
 
-    async def one(client: TidegateClient, rollout: RolloutRef) -> Answer:
+    async def one(client: TidegateClient, rollout: RolloutRef) -> CommandResult:
         answer = await act(client, rollout)
         if output is Output.TEXT:
             stdout().print(answer.line)
         return answer
 
-    async def all_of_them(client: TidegateClient) -> list[tuple[Answer | None, ExitCode]]:
+    async def all_of_them(client: TidegateClient) -> list[tuple[CommandResult | None, ExitCode]]:
         rollouts = await selection.rollouts(client, under_way=under_way)
         if announced and (len(rollouts) > 1 or selection.selector is not None):
             stderr().print(f"{announced}: {', '.join(f'{each.name} {known}'.rstrip() for each, known in rollouts)}")
@@ -154,7 +154,7 @@ def for_each(
 
 
 async def _one(work: Awaitable[Result]) -> tuple[Result | None, ExitCode]:
-    """Outcome for one Rollout; an expected error is written to stderr, and has an exit code."""
+    """Result for one Rollout; an expected error is written to stderr, and has an exit code."""
     try:
         return await work, ExitCode.OK
     except (TidegateError, ManifestError) as error:

@@ -31,7 +31,7 @@ from tidegate.cli.options import (
 from tidegate.cli.output import document, documents, print_json, print_lines, stderr, stdout, terminal_width
 from tidegate.cli.overview import overview
 from tidegate.cli.paint import has_screen
-from tidegate.cli.several import Answer, Names, RolloutSelection, Selector, for_each, read_each
+from tidegate.cli.several import CommandResult, Names, RolloutSelection, Selector, for_each, read_each
 from tidegate.cli.verdicts import status_code
 from tidegate.cli.watch import (
     Frame,
@@ -165,10 +165,10 @@ def status(
     return status_code(with_client(lambda client: _outcome(client, rollout, timeout, output)))
 
 
-async def _state(client: TidegateClient, rollout: RolloutRef, *, alone: bool) -> Answer:
+async def _state(client: TidegateClient, rollout: RolloutRef, *, alone: bool) -> CommandResult:
     status = await client.status(rollout)
     line = _state_line(status) if alone else f"{rollout.name}: {_state_line(status)}"
-    return Answer(status, line, status_code(status))
+    return CommandResult(status, line, status_code(status))
 
 
 async def _outcome(
