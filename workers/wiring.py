@@ -17,8 +17,9 @@ from temporalio.common import MetricMeter, VersioningBehavior, WorkerDeploymentV
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, WORKER_AGENT, cluster_queue, metrics_queue
+from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, WORKER_AGENT, Payload, cluster_queue, metrics_queue
 from tidegate.manifests.grammar import Grammar
+from tidegate.manifests.model import Model, build_models
 from tidegate.manifests.providers.datadog import KEY as DATADOG
 from tidegate.manifests.providers.prometheus import KEY as PROMETHEUS
 from tidegate.manifests.providers.web import KEY as WEB
@@ -122,7 +123,9 @@ def _workflow_worker(client: Client, settings: Settings) -> Worker:
     from workflows.rollback import Rollback
     from workflows.rollout import Rollout
 
-    Grammar.build_all()  # now, so that no task of a workflow takes longer for being the first
+    # Now, so that no task of a workflow takes longer for being the first.
+    Grammar.build_all()
+    build_models(Model, Payload)
     return Worker(
         client,
         task_queue=RELEASES_QUEUE,

@@ -159,21 +159,22 @@ class Plan:
         sets, stable = self.seen.replica_sets, self.seen.stable_hash
         return window is not None and within_window(sets, self.hash, stable, window.revisions)
 
-    def promotion_reason(self, *, in_full: bool) -> str:
-        """The reason why this version becomes stable; `in_full` says that a full promotion was requested."""
+    def promotion_reason(self, *, in_full: bool, skipped: bool) -> str:
+        """The reason why this version becomes stable; `in_full` and `skipped` say what an operator left out."""
         return promotion_reason(
             steps=len(self.steps),
             is_first=self.is_first,
             is_stable=self.is_stable,
             in_full=in_full,
+            skipped=skipped,
             in_window=self.is_rollback,
         )
 
-    def exposes_fully(self, index: int) -> bool:
-        """True when a step gives this version all of the traffic, and the step before did not."""
+    def exposes_fully(self, index: int, before: int) -> bool:
+        """True when a step gives this version all of the traffic, and the one taken before it did not."""
         if self.is_first or self.is_stable:
             return False
-        return self.weight_at(index) >= FULL and (index == 0 or self.weight_at(index - 1) < FULL)
+        return self.weight_at(index) >= FULL and self.weight_at(before) < FULL
 
     def is_last_weight(self, index: int) -> bool:
         """True when all of the traffic follows the weight at a step."""

@@ -39,6 +39,7 @@ with workflow.unsafe.imports_passed_through():
         TrafficState,
         WeightStatus,
     )
+    from tidegate.manifests.labels import labels_of
     from tidegate.manifests.plain_text import harmless
     from workflows.effective_weights import EffectiveWeights
     from workflows.follow_up_events import report_of
@@ -116,6 +117,7 @@ class ReleaseState:
         self._current, version = request, version_of(request.rollout)
         self.weights = EffectiveWeights()
         self._restart_at = parse_timestamp(request.rollout["spec"].get("restartAt"))
+        self._record.labels = labels_of(request.rollout)
         if live is not None:
             self._record.set(restarted_at=parse_timestamp((live.get("status") or {}).get("restartedAt")))
             requested = (self.publication.written.object or RolloutObject()).has_requested(live, request.rollout)
@@ -178,7 +180,7 @@ class ReleaseState:
             self.publication.written.object = known.requested_again(rollout)
         spec, current = request.rollout.get("spec"), self._current.rollout.get("spec") if self._current else None
         if isinstance(spec, dict) and isinstance(current, dict) and spec != current:
-            self._restart_at = parse_timestamp(spec.get("restartAt")) or self._restart_at
+            self._restart_again(parse_timestamp(spec.get("restartAt")), request)
             names = {*spec, *current} - {"restartAt", "template"}
             if changed := sorted(name for name in names if spec.get(name) != current.get(name)):
                 fields = ", ".join(f"spec.{name}" for name in changed)
@@ -223,14 +225,14 @@ class ReleaseState:
         total = len(self._status.steps)
         self.event("RolloutResumed", f"Rollout goes on at step {index + 1}/{total}, where its last controller left it")
 
-    def skip_steps(self) -> None:
-        """Mark the remaining steps as skipped."""
+    def skip_steps(self, *, full: bool) -> None:
+        """Mark the remaining steps as skipped, `full` with all gates."""
         unfinished = (StepState.PENDING, StepState.RUNNING, StepState.FAILED)
         steps = tuple(
             step.model_copy(update={"state": StepState.SKIPPED}) if step.state in unfinished else step
             for step in self._status.steps
         )
-        self._record.set(steps=steps, step_index=len(steps) or None, promoted_full=True)
+        self._record.set(steps=steps, step_index=len(steps) or None, promoted_full=full)
 
     def _mark(self, index: int, **changes: object) -> None:
         steps = list(self._status.steps)
@@ -256,6 +258,12 @@ class ReleaseState:
     def restarting(self, value: bool) -> None:
         if value != self._status.restarting:
             self._record.set(restarting=value)
+
+    def _restart_again(self, at: datetime | None, request: ReleaseRequest) -> None:
+        """Note another `spec.restartAt`, and who asks for it; None changes nothing."""
+        if at is not None and at != self._restart_at:
+            self._restart_at, why = at, ": ".join(filter(None, (request.by or "somebody", request.reason)))
+            self.event("RestartRequested", f"new pods for those created before {at.isoformat()}, asked for by {why}")
 
     def restarted(self, at: datetime) -> None:
         """Note that no pod from before that time is left."""

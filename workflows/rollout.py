@@ -229,33 +229,48 @@ class Rollout(MessageHandlers):
         await active.holds.over()
         await self._records.open_change(plan)
         active.reconciler.move(aborted=False)
-        for index in range(plan.first_step, len(plan.steps)):
-            if index == plan.background_from:
-                active.background.start()
-            await self._move_to(active, index)
-            with self.state.step(index), timed_step(plan.steps[index]):
-                promotes = self.inbox.promotes
-                await race(self._run_step(active, index), lambda: self.inbox.promotes > promotes)  # noqa: B023
-                await active.holds.over()
+        last = await self._take_steps(active)
         await active.holds.over()
-        has_everything = plan.gives_everything and active.reconciler.is_there
-        await self._move_to(active, len(plan.steps))
+        has_everything = plan.gives_everything and last == len(plan.steps) - 1 and active.reconciler.is_there
+        await self._move_to(active, len(plan.steps), last)
         if not has_everything:
             await active.reconciler.reached()
         if (bake := plan.bake) is not None:
             await Bake(self.inbox, self.state, active.reconciler, active.background, active.holds).carry_out(bake)
 
-    async def _move_to(self, active: ActiveRelease, index: int) -> None:
-        """Move to a step. Nothing gets 100 % before the background analysis gave its verdict (law 4)."""
+    async def _take_steps(self, active: ActiveRelease) -> int:
+        """Take the steps in order, and return the index of the last one that was taken: an operator may skip the rest.
+
+        A background analysis that would have begun in a skipped step begins then: it is a gate and no step (law 4).
+        """
+        plan = active.plan
+        for index in range(plan.first_step, len(plan.steps)):
+            if self.inbox.skips:
+                if index <= plan.background_from < len(plan.steps):
+                    active.background.start()
+                self.state.skip_steps(full=False)
+                return index - 1
+            if index == plan.background_from:
+                active.background.start()
+            await self._move_to(active, index, index - 1)
+            with self.state.step(index), timed_step(plan.steps[index]):
+                promotes = self.inbox.promotes
+                await race(self._run_step(active, index), lambda: self.inbox.promotes > promotes)  # noqa: B023
+                await active.holds.over()
+        return len(plan.steps) - 1
+
+    async def _move_to(self, active: ActiveRelease, index: int, before: int) -> None:
+        """Move from one step to another. Nothing gets 100 % before the background analysis gave its verdict (law 4)."""
         plan = active.plan
         await active.holds.over()
-        if plan.exposes_fully(index):
+        exposes = plan.exposes_fully(index, before)
+        if exposes:
             with self.state.waits.on("the background analysis", until=None, who="its verdict; " + AN_OPERATOR):
                 await active.background.settle()
             await active.holds.over()
         active.reconciler.move(index=index if plan.manifest.canary.steps else None)
         self.state.set_desired_weight(plan.weight_at(index), last=plan.is_last_weight(index))
-        if plan.exposes_fully(index) and index < len(plan.steps) - 1:
+        if exposes and index < len(plan.steps) - 1:
             active.background.start()
 
     async def _run_step(self, active: ActiveRelease, index: int) -> None:
@@ -323,7 +338,7 @@ class Rollout(MessageHandlers):
         plan = active.plan
         await active.background.discard()
         self.inbox.full = None
-        self.state.skip_steps()
+        self.state.skip_steps(full=True)
         active.reconciler.move(index=plan.last_step, full=True, aborted=False)
         self.state.set_desired_weight(plan.weight_at(len(plan.steps)))
         try:
@@ -333,7 +348,7 @@ class Rollout(MessageHandlers):
 
     async def _supersede(self, active: ActiveRelease, newer: ReleaseRequest) -> ReleaseRequest:
         """Stop this version. The newer one takes over its state, starting with a weight of 0."""
-        self.inbox.newer = self.inbox.full = None
+        self.inbox.newer, self.inbox.full, self.inbox.skips = None, None, False
         await active.background.cancel()
         await active.restarts.stop()
         await active.reconciler.stop()

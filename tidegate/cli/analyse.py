@@ -10,7 +10,7 @@ import typer
 
 from tidegate.analysis.status import AnalysisStatus, Phase
 from tidegate.cli.commands import examples
-from tidegate.cli.exits import ExitCode, run_code
+from tidegate.cli.exits import ExitCode
 from tidegate.cli.files import Files, GivenNamespace, checked, one_namespace, read
 from tidegate.cli.formatting import marked
 from tidegate.cli.options import (
@@ -25,6 +25,7 @@ from tidegate.cli.options import (
     with_client,
 )
 from tidegate.cli.output import SCHEMA_VERSION, document, print_json, stderr, stdout
+from tidegate.cli.verdicts import run_code
 from tidegate.cli.watch import follow_run, publish_run
 from tidegate.client import AnalysisRunRef, StillRunningError, TidegateClient, analysis_request
 from tidegate.contract import AnalysisRequest

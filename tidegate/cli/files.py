@@ -11,7 +11,7 @@ import typer
 from tidegate.analysis.conditions import compile_condition
 from tidegate.analysis.rules import is_meant
 from tidegate.cli.output import stderr
-from tidegate.client import RefusedError
+from tidegate.client.errors import RefusedError
 from tidegate.manifests.documents import Manifests, in_one_round, load
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
 from tidegate.manifests.lint import lint

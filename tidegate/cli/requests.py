@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tidegate.cli.files import one_namespace
 from tidegate.cli.options import assignments
-from tidegate.client.errors import malformed
+from tidegate.client.translation import malformed
 from tidegate.contract import ReleaseRequest, Source
 from tidegate.manifests.documents import Manifests
 

@@ -21,7 +21,7 @@ from tidegate.cli.paint import Painter, has_screen
 from tidegate.cli.screen import Terminal, screen
 from tidegate.cli.tree import counts
 from tidegate.client import AnalysisRunRef, NoWorkerError, ReleaseHandle, RolloutRef, TidegateClient, UnreachableError
-from tidegate.client.gateway import Releases
+from tidegate.client.releases import Releases
 from tidegate.contract import Event, Observation, ReleaseStatus
 from tidegate.report.marks import WARNING
 

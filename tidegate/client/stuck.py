@@ -24,10 +24,11 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 
 from tidegate.canary.phase import RolloutPhase
-from tidegate.client.errors import NotFoundError, RefusedError, translated
+from tidegate.client.errors import NotFoundError, RefusedError
 from tidegate.client.queries import Queries
 from tidegate.client.refs import AnalysisRunRef, RolloutRef
 from tidegate.client.runs import PAGE_SIZE, RECORDS_TIMEOUT, checked, pages
+from tidegate.client.translation import translated
 from tidegate.contract import ANALYSIS_WORKFLOW, ROLLOUT_WORKFLOW, ReleaseStatus
 
 # A worker that dies, or is too slow once, makes a second try.

@@ -12,8 +12,10 @@ from rich.console import Console, ConsoleDimensions
 from rich.text import Text
 
 from tidegate.cli.actor import actor, source
-from tidegate.cli.exits import ExitCode, error_block, exit_code, status_code
+from tidegate.cli.exits import ExitCode, exit_code
+from tidegate.cli.failures import error_block
 from tidegate.cli.screen import Terminal
+from tidegate.cli.verdicts import status_code
 from tidegate.cli.watch import Frame, Pace, answers, changes, draw, drawn, print_changes, terminal_of, watch_release
 from tidegate.client import (
     CompensationError,
