@@ -10,8 +10,8 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from tidegate.cli.actor import actor
 from tidegate.client import AnalysisRunRef, RolloutRef, TidegateClient, TidegateError
+from tidegate.client.actor import actor
 from tidegate.contract import check_cluster, check_name, check_namespace
 from tidegate.manifests.durations import DURATION_HINT, parse_duration
 

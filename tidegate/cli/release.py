@@ -12,17 +12,18 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.actor import actor, source
 from tidegate.cli.exits import ExitCode
-from tidegate.cli.files import Files, GivenNamespace, checked, findings_of, read
+from tidegate.cli.files import Files, GivenNamespace, checked
 from tidegate.cli.options import By, Cluster, Images, Output, OutputOption, Reason, Timeout, with_client
 from tidegate.cli.outcome import outcome_line
 from tidegate.cli.output import document, documents, print_json, stderr, stdout
 from tidegate.cli.plan import compares, forecast_beside
-from tidegate.cli.requests import images_of, release_request
+from tidegate.cli.requests import images_of
 from tidegate.cli.watch import follow_release, print_changes
 from tidegate.client import HeldError, NoWorkerError, ReleaseError, ReleaseHandle, SupersededError, TidegateClient
+from tidegate.client.actor import actor, source
 from tidegate.client.gateway import Releases, open_gateway
+from tidegate.client.manifest_files import findings_of, read, release_request
 from tidegate.contract import Accepted, ReleaseRequest, ReleaseResult, Source
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
 from tidegate.manifests.images import apply_images, version_changes

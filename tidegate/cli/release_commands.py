@@ -8,7 +8,6 @@ from typing import Annotated, Protocol
 
 import typer
 
-from tidegate.cli.actor import actor
 from tidegate.cli.exits import ExitCode
 from tidegate.cli.options import (
     By,
@@ -24,6 +23,7 @@ from tidegate.cli.options import (
 )
 from tidegate.cli.output import document, print_json, stdout
 from tidegate.client import RolloutRef, TidegateClient
+from tidegate.client.actor import actor
 from tidegate.contract import Accepted
 
 RESTORE_TIMEOUT = timedelta(minutes=2)  # after that the command tells what is in the way; the abort goes on

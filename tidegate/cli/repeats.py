@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.actor import actor
 from tidegate.cli.commands import examples, plain_group
 from tidegate.cli.exits import ExitCode
 from tidegate.cli.options import By, Cluster, Name, Namespace, Output, OutputOption, Reason, Timeout, with_client
@@ -15,6 +14,7 @@ from tidegate.cli.options import rollout_ref as ref
 from tidegate.cli.release import follow_to_end
 from tidegate.cli.requests import images_of
 from tidegate.client import ReleaseHandle, TidegateClient
+from tidegate.client.actor import actor
 
 set_group = plain_group("Change what is released.")
 
