@@ -1,5 +1,7 @@
 """Client of releases and analysis runs, over Temporal: start, message, read. A CI job imports this package.
 
+`release` and `release_async` do what `tidegate start --wait` does. `TidegateClient` has everything else.
+
 Errors, each with a `remedy` that says what to do:
 
 * `TidegateError`
@@ -58,6 +60,8 @@ from tidegate.client.keyring import (
     keys_from_environment,
 )
 from tidegate.client.refs import AnalysisRunRef, AnalysisSummary, PastRelease, ReleaseHandle, ReleaseSummary, RolloutRef
+from tidegate.client.released import GateReading, Outcome, Released, ReleaseLinks
+from tidegate.client.releasing import release, release_async
 from tidegate.client.standalone import analysis_request
 from tidegate.client.stuck import StuckRun
 
@@ -67,6 +71,7 @@ __all__ = [
     "CompensationError",
     "ConfigurationError",
     "FixedKeys",
+    "GateReading",
     "HeldError",
     "InconclusiveError",
     "InvalidSpecError",
@@ -77,11 +82,14 @@ __all__ = [
     "NoSuchReleaseError",
     "NoWorkerError",
     "NotFoundError",
+    "Outcome",
     "PastRelease",
     "RefusedError",
     "ReleaseError",
     "ReleaseHandle",
+    "ReleaseLinks",
     "ReleaseSummary",
+    "Released",
     "RolledBackError",
     "RolloutRef",
     "StillRunningError",
@@ -102,5 +110,7 @@ __all__ = [
     "file_keys",
     "keys_from_environment",
     "most_series",
+    "release",
+    "release_async",
     "temporal_tls",
 ]
