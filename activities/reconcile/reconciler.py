@@ -183,7 +183,7 @@ class Passes:
 
     def _check_instance(self, snapshot: ClusterSnapshot) -> None:
         """Raise a `Conflict`, which is tried again, for an object that was handed to another controller."""
-        if snapshot.live is not None and (why := self._instance.refusal(snapshot.live)):
+        if snapshot.live is not None and (why := self._instance.rejection(snapshot.live)):
             raise ApplicationError(why, type=ErrorType.CONFLICT)
 
     async def _refused(self, request: Reconcile, error: ApplicationError, done: ReconcileResult) -> Reconciled:

@@ -125,7 +125,7 @@ class Kubernetes:
                 type=ErrorType.NOT_FOUND,
                 non_retryable=True,
             )
-        if live is not None and (why := self._instance.refusal(live)):
+        if live is not None and (why := self._instance.rejection(live)):
             raise ApplicationError(why, type=ErrorType.INVALID_SPEC, non_retryable=True)
         workload = await self._workloads.template(namespace, rollout)
         rollout = with_template(rollout, workload)

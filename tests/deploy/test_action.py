@@ -17,7 +17,7 @@ import yaml
 from tests.deploy.manifests import DEPLOY
 from tests.unit.cli.screens import aborting
 from tidegate.cli.app import run as tidegate
-from tidegate.client import Outcome, Released
+from tidegate.client import Released, ReleaseOutcome
 from tidegate.client.released import released
 
 BIN = Path(sysconfig.get_path("scripts"))
@@ -50,7 +50,9 @@ def outputs(environment: dict[str, str]) -> dict[str, str]:
 
 
 def aborted() -> Released:
-    return released(Outcome.ROLLED_BACK, aborting().status, temporal_ui="https://temporal.internal/namespaces/rollouts")
+    return released(
+        ReleaseOutcome.ROLLED_BACK, aborting().status, temporal_ui="https://temporal.internal/namespaces/rollouts"
+    )
 
 
 def test_the_summary_has_outcome_links_and_a_row_for_each_reading(step: Any) -> None:

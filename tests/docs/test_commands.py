@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +19,7 @@ def commands(text: str) -> Iterator[list[str]]:
     for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
         for line in block.replace("\\\n", " ").splitlines():
             for part in re.split(r"\s[|>]\s|\s#\s", line):
-                words = shlex.split(re.sub(r"^.*\|", "", part).strip() or ":", comments=True)
+                words = part.rpartition("|")[2].split()
                 if words and words[0] == "tidegate":
                     yield words[1:]
 

@@ -16,8 +16,8 @@ import pytest
 from sandbox.processes import until
 from tests.workers.conftest import Answering
 from tidegate.client import (
-    Outcome,
     Released,
+    ReleaseOutcome,
     RolloutRef,
     StillRunningError,
     TidegateClient,
@@ -81,7 +81,7 @@ async def test_the_example_of_the_page_runs(
 async def test_an_abort_is_a_result_and_no_error(client: TidegateClient, answering: Answering, manifests: Path) -> None:
     async with answering():
         found: Released = await while_running(client, lambda: release([manifests], IMAGE), "abort")
-    assert (found.outcome, found.promoted) == (Outcome.ROLLED_BACK, False)
+    assert (found.outcome, found.promoted) == (ReleaseOutcome.ROLLED_BACK, False)
     assert found.images == IMAGE
     assert found.status is not None
 
@@ -91,7 +91,7 @@ async def test_what_only_a_person_can_end_is_a_result(
 ) -> None:
     async with answering():
         found = await while_running(client, lambda: release([manifests], IMAGE), "pause")
-        assert (found.outcome, found.revision) == (Outcome.HELD, 0)
+        assert (found.outcome, found.revision) == (ReleaseOutcome.HELD, 0)
         assert "a person" in found.reason
         await client.abort(CHECKOUT)
 

@@ -162,7 +162,7 @@ def test_a_lease_that_says_nothing_is_nobodys(spec: Any) -> None:
 def test_the_rule_is_argos(instance: str, labels: dict[str, str] | None, acts: bool) -> None:
     found = {"metadata": {"labels": labels}}
     assert ControllerInstance(instance).acts_on(found) is acts
-    assert (ControllerInstance(instance).refusal(found) == "") is acts
+    assert (ControllerInstance(instance).rejection(found) == "") is acts
 
 
 def test_each_instance_has_a_lease_of_its_own() -> None:

@@ -20,13 +20,13 @@ from tidegate.client import NotFoundError
 from tidegate.client.manifest_files import findings_of
 from tidegate.manifests.documents import from_objects
 from tidegate.manifests.findings import Finding
-from tidegate.manifests.migration import Assessment, Verdict, assess, with_errors
+from tidegate.manifests.migration import Assessment, MigrationVerdict, assess, with_errors
 from tidegate.manifests.plain_text import harmless
 
-_SAID: Final = {
-    Verdict.AS_IT_IS: ("goes as it is", OK),
-    Verdict.DIFFERS: ("differs here", WARNING),
-    Verdict.REFUSED: ("is refused", BAD),
+_TEXTS: Final = {
+    MigrationVerdict.AS_IT_IS: ("goes as it is", OK),
+    MigrationVerdict.DIFFERS: ("differs here", WARNING),
+    MigrationVerdict.REFUSED: ("is refused", BAD),
 }
 
 
@@ -59,7 +59,7 @@ def migrate(
         print_json(_document(rollouts, unread))
     else:
         print_lines(list(lines(rollouts, unread)))
-    refused = bool(unread) or any(each.verdict is Verdict.REFUSED for each in rollouts)
+    refused = bool(unread) or any(each.verdict is MigrationVerdict.REFUSED for each in rollouts)
     return ExitCode.REFUSED if refused else ExitCode.OK
 
 
@@ -83,7 +83,7 @@ def _document(rollouts: Sequence[Assessment], unread: Sequence[Finding]) -> dict
 def counts(rollouts: Sequence[Assessment]) -> dict[str, int]:
     """Number of Rollouts of each verdict."""
     counted = Counter(each.verdict for each in rollouts)
-    return {verdict.value: counted[verdict] for verdict in Verdict}
+    return {verdict.value: counted[verdict] for verdict in MigrationVerdict}
 
 
 def lines(rollouts: Sequence[Assessment], unread: Sequence[Finding]) -> Iterator[Text]:
@@ -91,14 +91,14 @@ def lines(rollouts: Sequence[Assessment], unread: Sequence[Finding]) -> Iterator
     names = [f"{each.namespace}/{each.name}".lstrip("/") for each in rollouts]
     width = max(map(len, names), default=0)
     for each, name in zip(rollouts, names, strict=True):
-        said, icon = _SAID[each.verdict]
+        text, icon = _TEXTS[each.verdict]
         where = f"{each.file}:{each.line}" if each.file else each.state
-        yield marked(f"{name:<{width}}  {said:<13}  {where}".rstrip(), icon)
+        yield marked(f"{name:<{width}}  {text:<13}  {where}".rstrip(), icon)
         yield from _details(each)
     for finding in unread:
         yield marked(f"not read: {finding}", BAD)
     tally = counts(rollouts)
-    text = ", ".join(f"{tally[verdict]} {verdict}" for verdict in Verdict)
+    text = ", ".join(f"{tally[verdict]} {verdict}" for verdict in MigrationVerdict)
     yield Text(f"Rollouts: {len(rollouts)} ({text})")
 
 
@@ -106,7 +106,7 @@ def _details(each: Assessment) -> Iterator[Text]:
     for reason in each.reasons:
         yield Text(f"    {harmless(str(reason))}")
     for difference in each.differences:
-        yield Text(f"    {', '.join(difference.places)}")
+        yield Text(f"    {', '.join(difference.locations)}")
         yield Text(f"        Argo Rollouts: {difference.argo}")
         yield Text(f"        Tidegate:      {difference.tidegate}")
     for warning in each.warnings:

@@ -60,7 +60,7 @@ from tidegate.client.keyring import (
     keys_from_environment,
 )
 from tidegate.client.refs import AnalysisRunRef, AnalysisSummary, PastRelease, ReleaseHandle, ReleaseSummary, RolloutRef
-from tidegate.client.released import GateReading, Outcome, Released, ReleaseLinks
+from tidegate.client.released import GateReading, Released, ReleaseLinks, ReleaseOutcome
 from tidegate.client.releasing import release, release_async
 from tidegate.client.standalone import analysis_request
 from tidegate.client.stuck import StuckRun
@@ -82,12 +82,12 @@ __all__ = [
     "NoSuchReleaseError",
     "NoWorkerError",
     "NotFoundError",
-    "Outcome",
     "PastRelease",
     "RefusedError",
     "ReleaseError",
     "ReleaseHandle",
     "ReleaseLinks",
+    "ReleaseOutcome",
     "ReleaseSummary",
     "Released",
     "RolledBackError",

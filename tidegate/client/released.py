@@ -23,7 +23,7 @@ from tidegate.report import explain
 from tidegate.report.links import run_url
 
 
-class Outcome(StrEnum):
+class ReleaseOutcome(StrEnum):
     """End of a release, or the state in which only an operator can end its wait."""
 
     PROMOTED = "promoted"
@@ -36,14 +36,14 @@ class Outcome(StrEnum):
     COMPENSATION_FAILED = "compensation failed"
 
 
-_OUTCOMES: Final[tuple[tuple[type[ReleaseError], Outcome], ...]] = (
-    (CompensationError, Outcome.COMPENSATION_FAILED),
-    (StoppedError, Outcome.STOPPED),
-    (InvalidSpecError, Outcome.REFUSED),
-    (SupersededError, Outcome.SUPERSEDED),
-    (InconclusiveError, Outcome.INCONCLUSIVE),
-    (RolledBackError, Outcome.ROLLED_BACK),
-    (ReleaseError, Outcome.ROLLED_BACK),
+_OUTCOMES: Final[tuple[tuple[type[ReleaseError], ReleaseOutcome], ...]] = (
+    (CompensationError, ReleaseOutcome.COMPENSATION_FAILED),
+    (StoppedError, ReleaseOutcome.STOPPED),
+    (InvalidSpecError, ReleaseOutcome.REFUSED),
+    (SupersededError, ReleaseOutcome.SUPERSEDED),
+    (InconclusiveError, ReleaseOutcome.INCONCLUSIVE),
+    (RolledBackError, ReleaseOutcome.ROLLED_BACK),
+    (ReleaseError, ReleaseOutcome.ROLLED_BACK),
 )
 
 
@@ -68,7 +68,7 @@ class ReleaseLinks(Payload):
 class Released(Payload):
     """Result of `release`; `status` is None where nothing more than the reason is known."""
 
-    outcome: Outcome
+    outcome: ReleaseOutcome
     reason: str
     remedy: str = ""
     images: dict[str, str] = Field(default_factory=dict)
@@ -82,16 +82,16 @@ class Released(Payload):
     @property
     def promoted(self) -> bool:
         """True when the version has all of the traffic."""
-        return self.outcome is Outcome.PROMOTED
+        return self.outcome is ReleaseOutcome.PROMOTED
 
 
-def outcome_of(error: ReleaseError) -> Outcome:
-    """Outcome of a release that ended with an error."""
+def outcome_of(error: ReleaseError) -> ReleaseOutcome:
+    """ReleaseOutcome of a release that ended with an error."""
     return next(outcome for kind, outcome in _OUTCOMES if isinstance(error, kind))
 
 
 def released(
-    outcome: Outcome, status: ReleaseStatus | None, reason: str = "", *, remedy: str = "", temporal_ui: str = ""
+    outcome: ReleaseOutcome, status: ReleaseStatus | None, reason: str = "", *, remedy: str = "", temporal_ui: str = ""
 ) -> Released:
     """Result of a release with that status; `temporal_ui` is the address of the Temporal UI with its namespace."""
     if status is None:

@@ -14,7 +14,7 @@ from tidegate.client.client import TidegateClient
 from tidegate.client.errors import HeldError, NoWorkerError, RefusedError, ReleaseError
 from tidegate.client.gateway import Releases, open_gateway
 from tidegate.client.manifest_files import findings_of, read, release_request
-from tidegate.client.released import Outcome, Released, outcome_of, released
+from tidegate.client.released import Released, ReleaseOutcome, outcome_of, released
 from tidegate.contract import ErrorType, ReleaseRequest, ReleaseStatus, Source
 from tidegate.manifests.findings import ManifestError, errors
 from tidegate.manifests.images import apply_images
@@ -113,8 +113,8 @@ async def carry_out(client: Releases, request: ReleaseRequest, timeout: timedelt
         held: ReleaseStatus | None = None
         with suppress(NoWorkerError):  # the hold is known, although nobody can say more of it now
             held = await client.status(handle.rollout, run_id=handle.run_id)
-        return released(Outcome.HELD, held, error.message, remedy=error.remedy, temporal_ui=temporal_ui)
-    return released(Outcome.PROMOTED, result.status, temporal_ui=temporal_ui)
+        return released(ReleaseOutcome.HELD, held, error.message, remedy=error.remedy, temporal_ui=temporal_ui)
+    return released(ReleaseOutcome.PROMOTED, result.status, temporal_ui=temporal_ui)
 
 
 @asynccontextmanager

@@ -30,7 +30,7 @@ class ControllerInstance:
         """True for a Rollout object of this instance."""
         return _label_of(rollout) == (self.id or None)
 
-    def refusal(self, rollout: Mapping[str, Any]) -> str:
+    def rejection(self, rollout: Mapping[str, Any]) -> str:
         """Text that says why this instance leaves a Rollout alone; empty for one of its own."""
         if self.acts_on(rollout):
             return ""

@@ -37,7 +37,7 @@ class ArgoLock:
 
 
 def live_holder(lease: Mapping[str, Any], now: datetime) -> str:
-    """Identity of the holder of a Lease, empty when nobody holds it any more."""
+    """Identity of the holder of a Lease, empty when it is over."""
     spec = lease.get("spec") or {}
     try:
         renewed = datetime.fromisoformat(str(spec.get("renewTime")))

@@ -78,7 +78,7 @@ class RolloutDispatcher:
         found = observed.object
         if found is None:
             found = await self._cluster.find(ROLLOUTS, namespace, name)
-        if found is not None and (why := self._instance.refusal(found)):
+        if found is not None and (why := self._instance.rejection(found)):
             await self._hand_over(rollout, why)
             return False
         release = await self._client.newest(rollout)
@@ -95,6 +95,8 @@ class RolloutDispatcher:
                 decision = decide_services(found, release, await self._services(namespace, found))
         again = decision.requeue
         for command in decision.commands:
+            if isinstance(command, StartRelease) and await self._is_held(found or {}):
+                return True
             again |= await self._carry_out(rollout, found or {}, workload, command)
         return again
 
@@ -115,9 +117,6 @@ class RolloutDispatcher:
         try:
             match command:
                 case StartRelease():
-                    if holder := await self._lock.holder():
-                        await self._refuse(found, HELD_BY_ARGO, holder, _held_by(holder))
-                        return True
                     request = release_request(found, cluster=self._name, start=command, workload=workload)
                     handle = await self._client.start(request, key=command.key)
                     log.info(
@@ -160,6 +159,12 @@ class RolloutDispatcher:
             else:
                 raise
         return False
+
+    async def _is_held(self, found: Object) -> bool:
+        """True while a controller of Argo's acts on the object as well, which an Event says."""
+        if holder := await self._lock.holder():
+            await self._refuse(found, HELD_BY_ARGO, holder, _held_by(holder))
+        return bool(holder)
 
     async def _refuse(self, found: Object, reason: str, about: str, message: str) -> None:
         """Write a warning Event once, and a log line when it is new."""

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tidegate.cli.exits import ExitCode, exit_code
-from tidegate.client import Outcome, Released, TidegateError, release
+from tidegate.client import Released, ReleaseOutcome, TidegateError, release
 from tidegate.manifests.durations import parse_duration
 
 CODES = {
-    Outcome.PROMOTED: ExitCode.OK,
-    Outcome.HELD: ExitCode.HELD,
-    Outcome.REFUSED: ExitCode.REFUSED,
-    Outcome.SUPERSEDED: ExitCode.REFUSED,
-    Outcome.STOPPED: ExitCode.COMPENSATION_FAILED,
-    Outcome.COMPENSATION_FAILED: ExitCode.COMPENSATION_FAILED,
+    ReleaseOutcome.PROMOTED: ExitCode.OK,
+    ReleaseOutcome.HELD: ExitCode.HELD,
+    ReleaseOutcome.REFUSED: ExitCode.REFUSED,
+    ReleaseOutcome.SUPERSEDED: ExitCode.REFUSED,
+    ReleaseOutcome.STOPPED: ExitCode.COMPENSATION_FAILED,
+    ReleaseOutcome.COMPENSATION_FAILED: ExitCode.COMPENSATION_FAILED,
 }
 BARS = "▁▂▃▄▅▆▇█"
 

@@ -75,7 +75,7 @@ def test_what_goes_is_0_and_json_has_all_of_it(folder: Path, capsys: pytest.Capt
     assert (document["schema_version"], document["kind"]) == (1, "Migration")
     assert document["counts"] == {"as it is": 1, "differs": 1, "refused": 0}
     assert [each["name"] for each in document["items"]] == ["cart", "web"]
-    assert document["items"][0]["differences"][0]["places"] == ["spec.strategy.canary.maxSurge"]
+    assert document["items"][0]["differences"][0]["locations"] == ["spec.strategy.canary.maxSurge"]
 
 
 def test_the_same_name_in_two_files_of_a_folder_is_two_rollouts(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from tidegate.client import (
     CompensationError,
     InconclusiveError,
     InvalidSpecError,
-    Outcome,
     RefusedError,
     ReleaseError,
+    ReleaseOutcome,
     RolledBackError,
     StoppedError,
     SupersededError,
@@ -36,7 +36,7 @@ def request(**changes: Any) -> Any:
 
 def test_an_aborted_release_has_its_readings_incident_and_links() -> None:
     status = aborting().status
-    found = released(Outcome.ROLLED_BACK, status, temporal_ui=UI)
+    found = released(ReleaseOutcome.ROLLED_BACK, status, temporal_ui=UI)
     assert not found.promoted
     assert "was" in found.reason or "is being rolled back" in found.reason
     bad = [each for each in found.readings if each.phase is Phase.FAILED]
@@ -49,30 +49,30 @@ def test_an_aborted_release_has_its_readings_incident_and_links() -> None:
 
 
 def test_a_release_without_an_incident_or_an_address_has_empty_links() -> None:
-    found = released(Outcome.PROMOTED, running().status)
+    found = released(ReleaseOutcome.PROMOTED, running().status)
     assert found.promoted
     assert (found.incident, found.links.incident, found.links.run) == (None, "", "")
     assert found.images == running().status.images
 
 
 def test_what_is_known_of_a_release_without_a_status_is_its_reason() -> None:
-    found = released(Outcome.STOPPED, None, "terminated", remedy="look at the weights")
+    found = released(ReleaseOutcome.STOPPED, None, "terminated", remedy="look at the weights")
     assert (found.reason, found.remedy, found.readings, found.status) == ("terminated", "look at the weights", (), None)
 
 
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
-        (RolledBackError, Outcome.ROLLED_BACK),
-        (InconclusiveError, Outcome.INCONCLUSIVE),
-        (InvalidSpecError, Outcome.REFUSED),
-        (SupersededError, Outcome.SUPERSEDED),
-        (StoppedError, Outcome.STOPPED),
-        (CompensationError, Outcome.COMPENSATION_FAILED),
-        (ReleaseError, Outcome.ROLLED_BACK),
+        (RolledBackError, ReleaseOutcome.ROLLED_BACK),
+        (InconclusiveError, ReleaseOutcome.INCONCLUSIVE),
+        (InvalidSpecError, ReleaseOutcome.REFUSED),
+        (SupersededError, ReleaseOutcome.SUPERSEDED),
+        (StoppedError, ReleaseOutcome.STOPPED),
+        (CompensationError, ReleaseOutcome.COMPENSATION_FAILED),
+        (ReleaseError, ReleaseOutcome.ROLLED_BACK),
     ],
 )
-def test_each_end_has_an_outcome(error: type[ReleaseError], outcome: Outcome) -> None:
+def test_each_end_has_an_outcome(error: type[ReleaseError], outcome: ReleaseOutcome) -> None:
     assert outcome_of(error("why")) is outcome
 
 

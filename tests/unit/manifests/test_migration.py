@@ -11,7 +11,7 @@ import yaml
 
 from tidegate.client.manifest_files import findings_of
 from tidegate.manifests.documents import loads
-from tidegate.manifests.migration import DIFFERENCES, Assessment, Verdict, assess, with_errors
+from tidegate.manifests.migration import DIFFERENCES, Assessment, MigrationVerdict, assess, with_errors
 from tidegate.manifests.migration.assessment import Assessed
 
 QUIRKS = Path(__file__).parents[3] / "docs" / "quirks.md"
@@ -57,7 +57,7 @@ def only(*objects: dict[str, Any]) -> Assessment:
 
 
 def shown(found: Assessment) -> dict[str, tuple[str, ...]]:
-    return {each.argo: each.places for each in found.differences}
+    return {each.argo: each.locations for each in found.differences}
 
 
 def test_each_difference_is_a_row_of_the_page_word_for_word() -> None:
@@ -68,7 +68,7 @@ def test_each_difference_is_a_row_of_the_page_word_for_word() -> None:
 def test_a_plain_canary_goes_as_it_is() -> None:
     found = only(rollout())
     assert (found.verdict, found.namespace, found.name, found.file, found.line) == (
-        Verdict.AS_IT_IS,
+        MigrationVerdict.AS_IT_IS,
         "payments",
         "web",
         "web.yaml",
@@ -109,9 +109,9 @@ BOTH = {"successCondition": "default(result, 0) < 1", "failureCondition": "defau
 )
 def test_a_difference_is_named_with_its_place(changes: dict[str, Any], begins: str, place: str) -> None:
     found = only(rollout(**changes))
-    assert found.verdict is Verdict.DIFFERS, found
-    [(_, places)] = [each for each in shown(found).items() if each[0].startswith(begins)]
-    assert place in places[0]
+    assert found.verdict is MigrationVerdict.DIFFERS, found
+    [(_, locations)] = [each for each in shown(found).items() if each[0].startswith(begins)]
+    assert place in locations[0]
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,8 @@ def test_a_difference_of_a_metric_is_found_in_the_template_that_is_used(
     steps = [{"setWeight": 20}, {"analysis": {"templates": [{"templateName": "errors"}]}}]
     used = template("errors", provider, count=1, **metric)
     found = only(rollout(steps=steps), used, template("unused", provider, count=1, **metric))
-    places = next(places for argo, places in shown(found).items() if argo.startswith(begins))
-    assert places == ("AnalysisTemplate/errors, metric errors",)
+    locations = next(locations for argo, locations in shown(found).items() if argo.startswith(begins))
+    assert locations == ("AnalysisTemplate/errors, metric errors",)
     patient = template("errors", provider, count=1, inconclusiveLimit=0, **metric)
     assert (
         not any(argo.startswith(begins) for argo in shown(only(rollout(steps=steps), patient))) or provider is DATADOG
@@ -148,7 +148,7 @@ def test_a_template_of_another_namespace_is_another_one() -> None:
 
 def test_what_is_refused_says_why_and_where() -> None:
     found = only(rollout(trafficRouting={"smi": {}}, stableService="a", canaryService="b"))
-    assert found.verdict is Verdict.REFUSED
+    assert found.verdict is MigrationVerdict.REFUSED
     assert found.differences == ()
     assert any(each.path == "spec.strategy.canary.trafficRouting.smi" and each.line for each in found.reasons)
 
@@ -158,12 +158,12 @@ def test_a_template_that_cannot_be_read_refuses_the_rollout_that_uses_it_and_no_
     broken = template("errors", PROMETHEUS, count=1, sucessCondition="result < 1")
     other = rollout(metadata={"name": "other"})
     verdicts = {each.name: each.verdict for each in assessed(rollout(steps=steps), other, broken).rollouts}
-    assert verdicts == {"web": Verdict.REFUSED, "other": Verdict.AS_IT_IS}
+    assert verdicts == {"web": MigrationVerdict.REFUSED, "other": MigrationVerdict.AS_IT_IS}
 
 
 def test_a_rollout_of_which_nothing_can_be_read_is_refused_and_not_passed_over() -> None:
     found = only({**rollout(), "spec": "none"})
-    assert (found.verdict, found.name) == (Verdict.REFUSED, "web")
+    assert (found.verdict, found.name) == (MigrationVerdict.REFUSED, "web")
 
 
 def test_a_text_that_is_no_manifest_is_left_to_the_reader() -> None:

@@ -14,13 +14,13 @@ from tidegate.manifests.documents import Loaded, Manifests
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
 from tidegate.manifests.lint.check import with_used_templates
 from tidegate.manifests.migration.differences import DIFFERENCES
-from tidegate.manifests.migration.subject import Subject
+from tidegate.manifests.migration.subject import MigrationSubject
 from tidegate.manifests.rollout import Rollout
 
 Judge = Callable[[Manifests], list[Finding]]
 
 
-class Verdict(StrEnum):
+class MigrationVerdict(StrEnum):
     """Result of an assessment."""
 
     AS_IT_IS = "as it is"
@@ -37,16 +37,16 @@ class Noted(_Frozen):
 
     argo: str
     tidegate: str
-    places: tuple[str, ...]
+    locations: tuple[str, ...]
 
 
 class Assessment(_Frozen):
-    """What becomes of one Rollout; `reasons` refuse it, `warnings` and `differences` do not.
+    """Assessment of one Rollout; `reasons` refuse it, `warnings` and `differences` do not.
 
     `state` is what Argo's controller wrote into its status last, empty for a manifest without one.
     """
 
-    verdict: Verdict
+    verdict: MigrationVerdict
     namespace: str = ""
     name: str
     file: str = ""
@@ -114,7 +114,11 @@ def _assessment(rollout: Loaded[Rollout], own: Manifests, findings: Sequence[Fin
     differences = () if reasons else tuple(_differences(rollout.model, models))
     location = rollout.document.location()
     return Assessment(
-        verdict=Verdict.REFUSED if reasons else Verdict.DIFFERS if differences else Verdict.AS_IT_IS,
+        verdict=MigrationVerdict.REFUSED
+        if reasons
+        else MigrationVerdict.DIFFERS
+        if differences
+        else MigrationVerdict.AS_IT_IS,
         namespace=rollout.metadata.namespace,
         name=rollout.metadata.name,
         file=location.file,
@@ -127,10 +131,10 @@ def _assessment(rollout: Loaded[Rollout], own: Manifests, findings: Sequence[Fin
 
 
 def _differences(rollout: Rollout, templates: tuple[AnalysisTemplate, ...]) -> Iterator[Noted]:
-    subject = Subject(rollout, templates)
+    subject = MigrationSubject(rollout, templates)
     for each in DIFFERENCES:
-        if places := tuple(dict.fromkeys(each.places(subject))):
-            yield Noted(argo=each.argo, tidegate=each.tidegate, places=places)
+        if locations := tuple(dict.fromkeys(each.locations(subject))):
+            yield Noted(argo=each.argo, tidegate=each.tidegate, locations=locations)
 
 
 def _unreadable(findings: Sequence[Finding]) -> Iterator[Assessment]:
@@ -138,7 +142,7 @@ def _unreadable(findings: Sequence[Finding]) -> Iterator[Assessment]:
     for file, label in dict.fromkeys((each.file, each.object) for each in findings):
         reasons = tuple(each for each in findings if (each.file, each.object) == (file, label))
         name = label.removeprefix("Rollout/")
-        yield Assessment(verdict=Verdict.REFUSED, name=name, file=file, line=reasons[0].line, reasons=reasons)
+        yield Assessment(verdict=MigrationVerdict.REFUSED, name=name, file=file, line=reasons[0].line, reasons=reasons)
 
 
 def _state(rollout: Rollout) -> str:

@@ -10,11 +10,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from tidegate.manifests.analysis_template import MAX_RETENTION, Metric
-from tidegate.manifests.migration.subject import STEPS, Subject
+from tidegate.manifests.migration.subject import STEPS, MigrationSubject
 from tidegate.manifests.network import HASH_LABEL
 from tidegate.manifests.steps import CanaryStep
 
-FindPlaces = Callable[[Subject], Iterator[str]]
+FindLocations = Callable[[MigrationSubject], Iterator[str]]
 
 
 class Difference(NamedTuple):
@@ -22,14 +22,14 @@ class Difference(NamedTuple):
 
     argo: str
     tidegate: str
-    places: FindPlaces
+    locations: FindLocations
 
 
-def _of_metrics(applies: Callable[[Metric], bool]) -> FindPlaces:
+def _of_metrics(applies: Callable[[Metric], bool]) -> FindLocations:
     return lambda subject: subject.metrics(applies)
 
 
-def _of_steps(applies: Callable[[CanaryStep], bool]) -> FindPlaces:
+def _of_steps(applies: Callable[[CanaryStep], bool]) -> FindLocations:
     return lambda subject: subject.steps(applies)
 
 
@@ -78,48 +78,48 @@ def _runs_job(metric: Metric) -> bool:
     return metric.provider.job is not None
 
 
-def _keeps_too_much(subject: Subject) -> Iterator[str]:
+def _keeps_too_much(subject: MigrationSubject) -> Iterator[str]:
     for template in subject.templates:
         if any(each.limit > MAX_RETENTION for each in template.spec.measurement_retention):
             yield f"{template.kind}/{template.metadata.name}, measurementRetention"
 
 
-def _hash_by_label(subject: Subject) -> Iterator[str]:
+def _hash_by_label(subject: MigrationSubject) -> Iterator[str]:
     for path, argument in subject.arguments():
         field = argument.value_from.field_ref if argument.value_from else None
         if field is not None and HASH_LABEL in field.field_path:
             yield path
 
 
-def _several_virtual_services(subject: Subject) -> Iterator[str]:
+def _several_virtual_services(subject: MigrationSubject) -> Iterator[str]:
     istio = subject.canary.istio
     if istio is not None and len(istio.all_virtual_services()) > 1:
         yield "spec.strategy.canary.trafficRouting.istio.virtualServices"
 
 
-def _subsets(subject: Subject) -> Iterator[str]:
+def _subsets(subject: MigrationSubject) -> Iterator[str]:
     istio = subject.canary.istio
     if istio is not None and istio.destination_rule is not None:
         yield "spec.strategy.canary.trafficRouting.istio.destinationRule"
 
 
-def _weights(subject: Subject) -> list[tuple[int, int]]:
+def _weights(subject: MigrationSubject) -> list[tuple[int, int]]:
     return [(index, step.set_weight) for index, step in enumerate(subject.canary.steps) if step.set_weight is not None]
 
 
-def _goes_down(subject: Subject) -> Iterator[str]:
+def _goes_down(subject: MigrationSubject) -> Iterator[str]:
     for (_, before), (index, after) in pairwise(_weights(subject)):
         if after < before:
             yield f"{STEPS}[{index}]"
 
 
-def _weight_after_mirror(subject: Subject) -> Iterator[str]:
+def _weight_after_mirror(subject: MigrationSubject) -> Iterator[str]:
     mirrors = [index for index, step in enumerate(subject.canary.steps) if step.set_mirror_route is not None]
     if mirrors:
         yield from (f"{STEPS}[{index}]" for index, _ in _weights(subject) if index > mirrors[0])
 
 
-def _route_before_pods(subject: Subject) -> Iterator[str]:
+def _route_before_pods(subject: MigrationSubject) -> Iterator[str]:
     for index, step in enumerate(subject.canary.steps):
         if step.set_weight or step.set_canary_scale is not None:
             return
@@ -127,28 +127,28 @@ def _route_before_pods(subject: Subject) -> Iterator[str]:
             yield f"{STEPS}[{index}]"
 
 
-def _no_delay(subject: Subject) -> Iterator[str]:
+def _no_delay(subject: MigrationSubject) -> Iterator[str]:
     if subject.canary.scale_down_delay_seconds == 0:
         yield "spec.strategy.canary.scaleDownDelaySeconds"
 
 
-def _dynamic(subject: Subject) -> Iterator[str]:
+def _dynamic(subject: MigrationSubject) -> Iterator[str]:
     if subject.canary.dynamic_stable_scale:
         yield "spec.strategy.canary.dynamicStableScale"
 
 
-def _window(subject: Subject) -> Iterator[str]:
+def _window(subject: MigrationSubject) -> Iterator[str]:
     if subject.rollout.spec.rollback_window is not None:
         yield "spec.rollbackWindow"
 
 
-def _metadata(subject: Subject) -> Iterator[str]:
+def _metadata(subject: MigrationSubject) -> Iterator[str]:
     for name in ("canaryMetadata", "stableMetadata"):
         if subject.canary.to_wire().get(name):
             yield f"spec.strategy.canary.{name}"
 
 
-def _no_surge(subject: Subject) -> Iterator[str]:
+def _no_surge(subject: MigrationSubject) -> Iterator[str]:
     if subject.canary.traffic_routing is None and subject.canary.max_surge in (0, "0", "0%"):
         yield "spec.strategy.canary.maxSurge"
 

@@ -12,7 +12,7 @@ from tidegate.manifests.steps import CanaryStep
 STEPS = "spec.strategy.canary.steps"
 
 
-class Subject(NamedTuple):
+class MigrationSubject(NamedTuple):
     """A Rollout, and the templates that its analyses lead to."""
 
     rollout: Rollout
@@ -24,7 +24,7 @@ class Subject(NamedTuple):
         return self.rollout.spec.strategy.canary or Canary()
 
     def metrics(self, applies: Callable[[Metric], bool]) -> Iterator[str]:
-        """Yield the place of each metric of its templates to which something applies."""
+        """Yield the location of each metric of its templates to which something applies."""
         for template in self.templates:
             for metric in template.spec.metrics:
                 if applies(metric):
