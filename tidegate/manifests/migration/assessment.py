@@ -130,6 +130,12 @@ def _assessment(rollout: Loaded[Rollout], own: Manifests, findings: Sequence[Fin
     )
 
 
+def _verdict(reasons: Sequence[Finding], differences: Sequence[Noted]) -> MigrationVerdict:
+    if reasons:
+        return MigrationVerdict.REFUSED
+    return MigrationVerdict.DIFFERS if differences else MigrationVerdict.AS_IT_IS
+
+
 def _differences(rollout: Rollout, templates: tuple[AnalysisTemplate, ...]) -> Iterator[Noted]:
     subject = MigrationSubject(rollout, templates)
     for each in DIFFERENCES:
