@@ -24,6 +24,7 @@ VARIANTS: Final = {
     "single-cluster-injected": "$.Values.codec.injector",
     "single-cluster-without-vault": "not $.Values.vault.enabled",
     "single-cluster-beside-argo": "$.Values.besideArgo.enabled",
+    "single-cluster-web": "$.Values.page.enabled",
 }
 ELSEWHERE: Final = "$.Values.temporal.cidr"  # of the overlay for a cluster without Temporal
 PARTS: Final = {"release-plane": "$.Values.releasePlane.enabled", "per-cluster-worker": "$.Values.cluster.enabled"}
@@ -43,6 +44,7 @@ VALUES: Final = (
     ("temporal-frontend.temporal.svc", "{{ $.Values.temporal.serverName }}"),
     (".svc,vault.internal", ".svc,{{ $.Values.vault.host }}"),
     ("https://vault.internal:8200", "{{ $.Values.vault.address }}"),
+    ("https://releases.internal", "{{ $.Values.page.origin }}"),
     ("https://temporal.internal", "{{ $.Values.temporal.ui }}"),
     ("https://git.internal/", "{{ $.Values.git.repositories }}"),
     ("10.20.0.20/32", "{{ $.Values.temporal.cidr }}"),

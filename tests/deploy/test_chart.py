@@ -29,6 +29,7 @@ CHOICES: dict[str, dict[str, str]] = {
     "single-cluster-injected": {"codec.injector": "true"},
     "single-cluster-without-vault": {"vault.enabled": "false"},
     "single-cluster-beside-argo": {"besideArgo.enabled": "true"},
+    "single-cluster-web": {"page.enabled": "true"},
     "release-plane": {"cluster.enabled": "false"},
     "per-cluster-worker": ELSEWHERE,
 }

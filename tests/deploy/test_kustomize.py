@@ -16,11 +16,13 @@ ENCRYPTED = "single-cluster-encrypted"
 INJECTED = "single-cluster-injected"
 FILES = "single-cluster-without-vault"
 BESIDE_ARGO = "single-cluster-beside-argo"
-OVERLAYS = ("single-cluster", "release-plane", "per-cluster-worker", ENCRYPTED, INJECTED, FILES, BESIDE_ARGO)
+PAGE = "single-cluster-web"
+OVERLAYS = ("single-cluster", "release-plane", "per-cluster-worker", ENCRYPTED, INJECTED, FILES, BESIDE_ARGO, PAGE)
 PLANE = {"workflows", "metrics", "follow-up", "gateway", "codec"}
 CLUSTER = {"cluster", "watcher"}
 HELD = {
     **dict.fromkeys(("single-cluster", ENCRYPTED, INJECTED, FILES, BESIDE_ARGO), PLANE | CLUSTER),
+    PAGE: PLANE | CLUSTER | {"web"},
     "release-plane": PLANE,
     "per-cluster-worker": CLUSTER,
 }

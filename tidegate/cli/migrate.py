@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tidegate.cli.cluster_objects import objects_of_cluster
 from tidegate.cli.exits import ExitCode
-from tidegate.cli.formatting import BAD, OK, WARNING, marked
+from tidegate.cli.formatting import marked
 from tidegate.cli.manifest_tree import Part, parts
 from tidegate.cli.options import Output, OutputOption
 from tidegate.cli.output import SCHEMA_VERSION, document, print_json, print_lines
@@ -22,6 +22,7 @@ from tidegate.manifests.documents import from_objects
 from tidegate.manifests.findings import Finding
 from tidegate.manifests.migration import Assessment, MigrationVerdict, assess, with_errors
 from tidegate.manifests.plain_text import harmless
+from tidegate.report.marks import BAD, OK, WARNING
 
 _TEXTS: Final = {
     MigrationVerdict.AS_IT_IS: ("goes as it is", OK),
