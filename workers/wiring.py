@@ -18,6 +18,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymen
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, WORKER_AGENT, Payload, cluster_queue, metrics_queue
+from tidegate.contract.instances import ControllerInstance
 from tidegate.manifests.grammar import Grammar
 from tidegate.manifests.model import Model, build_models
 from tidegate.manifests.providers.datadog import KEY as DATADOG
@@ -208,10 +209,12 @@ async def _cluster_activities(
     stack.push_async_callback(cache.close)
     waits = PendingWaits(Waits(cluster, cache), client)
     stack.push_async_callback(waits.close)
+    instance = ControllerInstance(settings.kubernetes.instance_id)
+    at_most = max(1, settings.max_concurrent_activities // 3)
     return [
-        *Kubernetes(cluster, cache, bake=settings.bake.duration or None).activities(),
+        *Kubernetes(cluster, cache, bake=settings.bake.duration or None, instance=instance).activities(),
         *IstioTraffic(cluster).activities(),
-        *Passes(cluster, cache, at_most=max(1, settings.max_concurrent_activities // 3)).activities(),
+        *Passes(cluster, cache, at_most=at_most, instance=instance).activities(),
         *waits.activities(),
         *Restarts(cluster).activities(),
         *LeavingActivities(cluster).activities(),

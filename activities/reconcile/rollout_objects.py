@@ -53,6 +53,7 @@ from tidegate.contract import (
     Target,
     TrafficState,
 )
+from tidegate.contract.instances import DEFAULT_INSTANCE, ControllerInstance
 from tidegate.manifests.analysis_template import TemplateRef
 from tidegate.manifests.bake import bake_templates
 from tidegate.manifests.kinds import REVISION
@@ -63,11 +64,22 @@ from tidegate.manifests.rollout import Canary
 class Kubernetes:
     """Operations on a cluster's objects, each idempotent: an object's name or a fence is the effect's id (law 6)."""
 
-    def __init__(self, cluster: Cluster, cache: Cache, *, bake: timedelta | None = None) -> None:
-        """`bake` is how long versions are watched at 100 % whose Rollouts do not say it; None: not at all."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        cache: Cache,
+        *,
+        bake: timedelta | None = None,
+        instance: ControllerInstance = DEFAULT_INSTANCE,
+    ) -> None:
+        """`bake` is how long versions are watched at 100 % whose Rollouts do not say it; None: not at all.
+
+        A Rollout object of another `instance` is not released.
+        """
         self._cluster = cluster
         self._cache = cache
         self._bake = bake
+        self._instance = instance
         self._workloads = Workloads(cluster)
         self._versions = Versions(cluster)
         self._publisher = Publisher(cluster)
@@ -113,6 +125,8 @@ class Kubernetes:
                 type=ErrorType.NOT_FOUND,
                 non_retryable=True,
             )
+        if live is not None and (why := self._instance.rejection(live)):
+            raise ApplicationError(why, type=ErrorType.INVALID_SPEC, non_retryable=True)
         workload = await self._workloads.template(namespace, rollout)
         rollout = with_template(rollout, workload)
         found = await Versions(reader).sets(request.target, uid_of(live))

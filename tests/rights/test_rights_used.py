@@ -18,7 +18,7 @@ Right = tuple[str, str, str]
 # By the client in the audit log: the roles that its service account is bound to.
 ROLES = {
     "tidegate-worker": {"tidegate-cluster", "tidegate-cluster-templates"},
-    "tidegate-watcher": {"tidegate-watcher"},
+    "tidegate-watcher": {"tidegate-watcher", "tidegate-watcher-argo-lease"},
 }
 # Asked for by an admission plugin of API servers, OwnerReferencesPermissionEnforcement, of whoever creates what blocks
 # the deletion of its owner; no request of its own names it.
@@ -43,7 +43,7 @@ def used(client: str) -> set[Right]:
 
 
 def granted(client: str) -> set[Right]:
-    roles = of_kind(render(DEPLOY / "kustomize" / "overlays" / "single-cluster"), "ClusterRole", "Role")
+    roles = of_kind(render(DEPLOY / "kustomize" / "overlays" / "single-cluster-beside-argo"), "ClusterRole", "Role")
     return {
         (group, resource, verb)
         for role in roles

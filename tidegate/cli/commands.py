@@ -97,6 +97,15 @@ COMMANDS = {
         ("undo checkout -n payments", "undo checkout -n payments --to-revision 3"),
     ),
     "lint": Command("lint:lint", "Check manifests without a server.", ("lint -f examples/checkout",)),
+    "migrate": Command(
+        "migrate:migrate",
+        "Say what becomes of the Rollouts of Argo's controller.",
+        (
+            "migrate -f manifests/",
+            "migrate -A --context prod",
+            "kubectl get rollouts -A -o yaml | tidegate migrate -f -",
+        ),
+    ),
     "plan": Command("plan:plan", "Say what a release can prove, and when.", ("plan -f examples/checkout",)),
     "backtest": Command(
         "backtest:backtest",

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tidegate.cli.exits import ExitCode
-from tidegate.cli.files import Files, findings_of, read
+from tidegate.cli.files import Files
 from tidegate.cli.options import Output, OutputOption
 from tidegate.cli.output import documents, print_json, stdout
+from tidegate.client.manifest_files import findings_of, read
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
 
 

@@ -134,9 +134,9 @@ def with_client(action: Callable[[TidegateClient], Awaitable[Result]]) -> Result
     """Connect, act, and return what came of it; what the server records of the caller is the actor."""
     import asyncio
 
-    from tidegate.cli.actor import actor
     from tidegate.cli.failures import configure_logs
     from tidegate.client import TidegateClient
+    from tidegate.client.actor import actor
 
     configure_logs()
 

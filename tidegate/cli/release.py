@@ -11,16 +11,18 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.actor import actor, source
 from tidegate.cli.exits import ExitCode
-from tidegate.cli.files import Files, GivenNamespace, checked, read
+from tidegate.cli.files import Files, GivenNamespace, checked
 from tidegate.cli.options import By, Cluster, Images, Output, OutputOption, Reason, Timeout, with_client
 from tidegate.cli.outcome import outcome_line
 from tidegate.cli.output import document, print_json, stderr, stdout
 from tidegate.cli.plan import compares, forecast_beside
-from tidegate.cli.requests import images_of, release_request
+from tidegate.cli.requests import images_of
 from tidegate.cli.watch import follow_release, print_changes
 from tidegate.client import HeldError, NoWorkerError, ReleaseError, ReleaseHandle, SupersededError, TidegateClient
+from tidegate.client.actor import actor, source
+from tidegate.client.manifest_files import read
+from tidegate.client.release_requests import release_request
 from tidegate.client.releases import Releases
 from tidegate.contract import Accepted, ReleaseRequest, ReleaseResult, Source
 from tidegate.manifests.images import apply_images, version_changes

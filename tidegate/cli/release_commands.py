@@ -8,11 +8,11 @@ from typing import Annotated, Protocol
 
 import typer
 
-from tidegate.cli.actor import actor
 from tidegate.cli.exits import ExitCode
 from tidegate.cli.options import By, Cluster, Namespace, Output, OutputOption, Reason, Timeout
 from tidegate.cli.several import CommandResult, Names, RolloutSelection, Selector, for_each
 from tidegate.client import RolloutRef, TidegateClient
+from tidegate.client.actor import actor
 from tidegate.contract import Accepted
 
 RESTORE_TIMEOUT = timedelta(minutes=2)  # after that the command tells what is in the way; the abort goes on

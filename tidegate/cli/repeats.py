@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.actor import actor
 from tidegate.cli.commands import examples, plain_group
 from tidegate.cli.exits import ExitCode
 from tidegate.cli.options import By, Cluster, Name, Namespace, Output, OutputOption, Reason, Timeout, with_client
@@ -16,6 +15,7 @@ from tidegate.cli.release import follow_to_end
 from tidegate.cli.requests import images_of
 from tidegate.cli.several import CommandResult, Names, RolloutSelection, Selector, for_each
 from tidegate.client import ReleaseHandle, RolloutRef, TidegateClient
+from tidegate.client.actor import actor
 from tidegate.contract import Accepted
 
 set_group = plain_group("Change what is released.")

@@ -1,5 +1,7 @@
 """Client of releases and analysis runs, over Temporal: start, message, read. A CI job imports this package.
 
+`release` and `release_async` do what `tidegate start --wait` does. `TidegateClient` has everything else.
+
 Errors, each with a `remedy` that says what to do:
 
 * `TidegateError`
@@ -74,6 +76,8 @@ if TYPE_CHECKING:
         ReleaseSummary,
         RolloutRef,
     )
+    from tidegate.client.released import GateReading, Released, ReleaseLinks, ReleaseOutcome
+    from tidegate.client.releasing import release, release_async
     from tidegate.client.standalone import analysis_request
     from tidegate.client.stuck import StuckRun
 
@@ -83,6 +87,7 @@ __all__ = [
     "CompensationError",
     "ConfigurationError",
     "FixedKeys",
+    "GateReading",
     "HeldError",
     "InconclusiveError",
     "InvalidSpecError",
@@ -97,7 +102,10 @@ __all__ = [
     "RefusedError",
     "ReleaseError",
     "ReleaseHandle",
+    "ReleaseLinks",
+    "ReleaseOutcome",
     "ReleaseSummary",
+    "Released",
     "RolledBackError",
     "RolloutRef",
     "StillRunningError",
@@ -118,6 +126,8 @@ __all__ = [
     "file_keys",
     "keys_from_environment",
     "most_series",
+    "release",
+    "release_async",
     "temporal_tls",
 ]
 

@@ -25,7 +25,7 @@ from tidegate.manifests.source import Document, read_documents, read_file, read_
 
 M = TypeVar("M", bound=BaseModel)
 
-_SUFFIXES = (".yaml", ".yml", ".json")
+SUFFIXES = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _read(path: FilePath, within: tuple[FilePath, ...] = ()) -> list[Document]:
     if is_overlay(path):
         return read_overlay(path, _read, within)
     if path.is_dir():
-        files = [file for file in sorted(path.iterdir()) if file.suffix in _SUFFIXES]
+        files = [file for file in sorted(path.iterdir()) if file.suffix in SUFFIXES]
         return in_all(files, read_file)
     return in_all([path], read_file)
 

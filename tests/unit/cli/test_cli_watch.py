@@ -11,7 +11,6 @@ import pytest
 from rich.console import Console, ConsoleDimensions
 from rich.text import Text
 
-from tidegate.cli.actor import actor, source
 from tidegate.cli.exits import ExitCode, exit_code
 from tidegate.cli.failures import error_block
 from tidegate.cli.screen import Terminal
@@ -33,6 +32,7 @@ from tidegate.client import (
     TidegateError,
     UnreachableError,
 )
+from tidegate.client.actor import actor, source
 from tidegate.contract import CompensationStatus, Event, Message, ReleaseStatus, Waiting
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

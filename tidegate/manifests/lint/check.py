@@ -94,7 +94,7 @@ def check_release(
     manifests = from_objects([rollout, *templates, *([workload] if workload is not None else [])])
     written = manifests.rollout()
     loaded = with_lent_template(written, lender_of(written, manifests.deployments))
-    used = _with_used_templates(manifests, written)
+    used = with_used_templates(manifests, written)
     findings = lint(used, compile_condition=compile_condition)
     by_key = {template_key(template.model): template for template in used.templates}
     findings += comparison_findings(loaded, by_key, standing or {})
@@ -106,7 +106,8 @@ def check_release(
     return list(dict.fromkeys(each for each in findings if each.code not in _ANSWERED_BY_THE_CLUSTER))
 
 
-def _with_used_templates(manifests: Manifests, rollout: Loaded[Rollout]) -> Manifests:
+def with_used_templates(manifests: Manifests, rollout: Loaded[Rollout]) -> Manifests:
+    """The manifests, of the templates only those that a Rollout's analyses lead to."""
     known = {template_key(template.model): template.model for template in manifests.templates}
     canary = rollout.model.spec.strategy.canary
     references = canary.template_refs() if canary else []
