@@ -19,11 +19,11 @@ from tidegate.contract import (
     ComparedVersions,
     DesiredState,
     Document,
-    IstioRouting,
     Observation,
     Owner,
     ParsedRollout,
     ReleaseRequest,
+    Routing,
 )
 from tidegate.manifests.bake import through_the_bake
 from tidegate.manifests.kinds import ARGO_VERSION
@@ -216,8 +216,8 @@ class Plan:
         return self.manifest.spec.wanted_replicas()
 
     @property
-    def routing(self) -> IstioRouting | None:
-        """Istio routing of the Rollout, None without one."""
+    def routing(self) -> Routing | None:
+        """Routing of the Rollout, None without a router."""
         return self.manifest.routing
 
     @property

@@ -273,7 +273,7 @@ class ReleaseState:
         for edit in seen.external_changes:
             who = f" by {edit.manager}" if edit.manager else ""
             self.external_editor = edit.manager or "somebody"
-            self.event("ForeignWeights", f"{edit.virtual_service} {edit.route}: {edit.what}{who}", warning=True)
+            self.event("ForeignWeights", f"{edit.name} {edit.route}: {edit.what}{who}", warning=True)
         if seen.traffic is not None:
             self.routed(seen.traffic, f"step {self._status.step_number}")
         self.publication.published(seen, report, self._version)

@@ -6,10 +6,10 @@ from functools import partial
 
 from temporalio.exceptions import ApplicationError
 
-from activities.istio.subsets import claimed_subsets, leave_subset
 from activities.kubernetes.client import DESTINATION_RULES, SERVICES, Cluster, Object, Reader
 from activities.kubernetes.ownership import is_claimed, leave
 from activities.kubernetes.replica_sets import HASH_LABEL
+from activities.routers.istio.subsets import claimed_subsets, leave_subset
 from tidegate.canary.reconcile import SUBSET
 from tidegate.contract import ErrorType, Fence, Target
 

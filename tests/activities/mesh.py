@@ -9,7 +9,6 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from activities.istio.traffic import IstioTraffic
 from activities.kubernetes.client import (
     DESTINATION_RULES,
     JSON_PATCH,
@@ -20,6 +19,7 @@ from activities.kubernetes.client import (
     Object,
     Resource,
 )
+from activities.routers.traffic import Traffic
 from sandbox.kubernetes_api import KubernetesApi
 from sandbox.kubernetes_api.kinds import KINDS
 from tidegate.contract import WORKER_AGENT, Fence, Target
@@ -34,7 +34,7 @@ class Mesh:
     def __init__(self, api: KubernetesApi, cluster: Cluster, worker: Cluster) -> None:
         self.api = api
         self.cluster = cluster
-        self.traffic = IstioTraffic(worker)
+        self.traffic = Traffic(worker)
         self._writes = 0
 
     def fence(self, epoch: int = 1) -> Fence:
@@ -118,7 +118,7 @@ class Meddler:
         self.after: list[Callable[[], Awaitable[None]]] = []
 
     @asynccontextmanager
-    async def between(self) -> AsyncIterator[IstioTraffic]:
+    async def between(self) -> AsyncIterator[Traffic]:
         """Activities whose every request passes here."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._pass)
@@ -127,7 +127,7 @@ class Meddler:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         cluster = await Cluster.connect(url=f"http://127.0.0.1:{runner.addresses[0][1]}")
         try:
-            yield IstioTraffic(cluster)
+            yield Traffic(cluster)
         finally:
             await cluster.close()
             await runner.cleanup()

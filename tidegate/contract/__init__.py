@@ -156,11 +156,11 @@ from tidegate.contract.rollback import PutBack, RollbackRequest, RollbackResult
 from tidegate.contract.rollout_object import FLAGS, REQUEST_FIELDS, RolloutObject
 from tidegate.contract.traffic import (
     ExternalChange,
-    IstioRouting,
     ManagedRouteState,
     RemovedDestination,
     RestoreStable,
     RouteState,
+    Routing,
     TrafficState,
 )
 from tidegate.contract.unreadable import Unreadable, read_leniently
@@ -260,7 +260,6 @@ __all__ = [
     "IncidentNote",
     "IncidentRef",
     "IncidentRequest",
-    "IstioRouting",
     "JudgeChange",
     "JudgeStable",
     "LeftAlone",
@@ -310,6 +309,7 @@ __all__ = [
     "RollbackResult",
     "RolloutObject",
     "RouteState",
+    "Routing",
     "Signal",
     "Source",
     "SplitCounts",

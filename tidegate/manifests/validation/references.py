@@ -62,6 +62,11 @@ def reference_errors(
     return found
 
 
+def of_kind(routed: Observed, kind: str) -> Observed:
+    """Objects of one kind by `name.namespace`, out of objects by `Kind/name.namespace`."""
+    return {key.partition("/")[2]: found for key, found in routed.items() if key.partition("/")[0] == kind}
+
+
 def _service_errors(rollout: Rollout, services: Observed) -> Iterator[FieldError]:
     for field, name in rollout.canary.services().items():
         if name in services:
