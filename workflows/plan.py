@@ -27,6 +27,7 @@ from tidegate.contract import (
 )
 from tidegate.manifests.bake import through_the_bake
 from tidegate.manifests.kinds import ARGO_VERSION
+from tidegate.manifests.shares import percent_of
 from tidegate.manifests.steps import CanaryStep, ExperimentStep, step_text
 from tidegate.manifests.version_tag import version_of as version_tag
 from workflows.handover import Handover, handover_of
@@ -182,7 +183,7 @@ class Plan:
     @property
     def planned_weights(self) -> tuple[Weight, ...]:
         """The weights above 0 and below 100 % that the steps take, in their order."""
-        return planned_weights(planned_shares(self.steps))
+        return planned_weights(planned_shares(self.steps, self.manifest.canary.max_weight()))
 
     @property
     def versions(self) -> ComparedVersions:
@@ -203,7 +204,8 @@ class Plan:
 
     def weight_at(self, index: int) -> int:
         """Percent of the traffic at a step."""
-        return FULL if index >= len(self.steps) else weight_at(self.steps, index)
+        whole = self.manifest.canary.max_weight()
+        return FULL if index >= len(self.steps) else percent_of(weight_at(self.steps, index), whole)
 
     @property
     def replica_set(self) -> str:

@@ -290,10 +290,14 @@ class ReleaseState:
         Once the version is stable, both sides are its pods: a weight says nothing of it any more.
         """
         self.traffic = traffic
-        if self._status.stable_hash != self._status.desired_hash and traffic.canary != self._status.actual_weight:
-            row = WeightStatus(at=workflow.now(), canary=traffic.canary, reason=reason)
-            self._record.set(actual_weight=traffic.canary, weights=(*self._status.weights, row))
-            self.weights.add(traffic.canary, self._status)
+        if self._status.stable_hash == self._status.desired_hash:
+            return
+        if traffic.verified != self._status.weight_verified:
+            self._record.set(weight_verified=traffic.verified)
+        if traffic.percent != self._status.actual_weight:
+            row = WeightStatus(at=workflow.now(), canary=traffic.percent, reason=reason)
+            self._record.set(actual_weight=traffic.percent, weights=(*self._status.weights, row))
+            self.weights.add(traffic.percent, self._status)
 
     def progressing(self) -> None:
         """Note progress: a progress deadline that had passed no longer counts."""

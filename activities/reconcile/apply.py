@@ -189,7 +189,7 @@ class ActionExecutor:
         steps, gone = request.manifest.canary.steps, _left_over(snapshot.traffic, wanted)
         canary = RequiredPods(by_hash.get(request.desired.hash, ""), 1)
         for step in [SetHeaderRoute(name=gone)] if gone else _managed(steps[index] for index in wanted.values()):
-            write = RouteWrite(request.target, routing, request.fence, done.traffic)
+            write = RouteWrite(request.target, routing, request.fence, done.traffic, request.owner_uid)
             traffic = await self._traffic.set_managed_route(write, step, canary)
             if traffic.updated:
                 done.traffic = traffic
@@ -214,7 +214,7 @@ class ActionExecutor:
         name = by_hash.get(desired.hash) or by_hash.get(selected_hash, "")
         stable_name = by_hash.get(desired.stable_hash)
         traffic = await self._traffic.set_weight(
-            RouteWrite(request.target, routing, request.fence, done.traffic),
+            RouteWrite(request.target, routing, request.fence, done.traffic, request.owner_uid),
             action.weight,
             canary=RequiredPods(name, action.canary_pods),
             stable=RequiredPods(stable_name, action.stable_pods) if stable_name and action.stable_pods else None,
@@ -222,6 +222,8 @@ class ActionExecutor:
         )
         done.traffic = traffic
         done.external_changes += traffic.external_changes
+        for reason, text in traffic.told:
+            done.event(reason, text)
         done.event("TrafficWeightUpdated", f"Traffic weight updated from {snapshot.traffic.canary} to {traffic.canary}")
 
 

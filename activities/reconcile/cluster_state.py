@@ -67,7 +67,10 @@ class ClusterSnapshot:
         ]
         workload = self.cluster_state.workload.replicas if self.cluster_state.workload else None
         selectors = sorted(self.cluster_state.selectors.items())
-        text = json.dumps([self.owner, self.replicas, sets, no_pods, selectors, routes, managed, experiments, workload])
+        said = (self.traffic.settled, self.traffic.verified) if self.traffic else ()
+        text = json.dumps(
+            [self.owner, self.replicas, sets, no_pods, selectors, routes, managed, said, experiments, workload]
+        )
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 from temporalio.exceptions import ApplicationError
 
 from activities.kubernetes.client import Reader
+from activities.routers.gateway_api import GatewayRouter
 from activities.routers.istio.router import IstioRouter
+from activities.routers.nginx import NginxRouter
 from activities.routers.router import Router, traffic_state
 from tidegate.contract import ErrorType, Routing, Target, TrafficState
 
 
-def router_of(routing: Routing, target: Target) -> Router:
-    """Router of a Rollout."""
+def router_of(routing: Routing, target: Target, owner_uid: str = "") -> Router:
+    """Router of a Rollout, which has one: several are refused before a release."""
+    if routing.gateway_api is not None:
+        return GatewayRouter(routing, routing.gateway_api, target.namespace)
+    if routing.nginx is not None:
+        return NginxRouter(routing, routing.nginx, target, owner_uid)
     return IstioRouter(routing, target.namespace)
 
 

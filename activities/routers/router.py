@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from pydantic import JsonValue
 from temporalio.exceptions import ApplicationError
 
 from activities.kubernetes.client import Object, Reader, Resource
@@ -36,6 +37,7 @@ class ExperimentWeight:
     service: str
     weight: int
     pods: RequiredPods | None = None  # that must be available when it is written; None: nobody counts
+    ports: tuple[Mapping[str, JsonValue], ...] = ()  # of its Service, where the router asks for them
 
 
 class RouteChange(NamedTuple):
@@ -98,6 +100,9 @@ class RoutedObject(Protocol):
     def body(self, weight: int) -> Object | None:
         """The object to create where there is none; None where a release never creates it."""
 
+    def told(self, weight: int, *, created: bool) -> tuple[str, str] | None:
+        """Reason and text of the Event for a write of a weight, as Argo's router tells it; None where it tells none."""
+
 
 class Router(Protocol):
     """A router of one Rollout's traffic."""
@@ -110,6 +115,9 @@ class Router(Protocol):
 
     async def canary_host(self, reader: Reader) -> str:
         """Host to which a managed route sends requests; empty: as the route that is split writes it."""
+
+    async def with_ports(self, reader: Reader, experiments: Sequence[ExperimentWeight]) -> Sequence[ExperimentWeight]:
+        """Experiments with the ports of their Services, where the router needs them."""
 
     async def observe(self, reader: Reader) -> Mapping[str, Document | None]:
         """Objects that the Rollout names, by `Kind/name.namespace`; None for what does not exist."""

@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.kubernetes.client import FENCE_ANNOTATION, SERVICES, Cluster, Object
-from activities.kubernetes.json_patch import Operation
+from activities.kubernetes.json_patch import Operation, put
 from activities.kubernetes.rejections import again, is_definite, is_rejection, message_of, to_report
 from activities.kubernetes.services import select_hash
 from activities.routers.choice import router_of
@@ -22,6 +22,7 @@ from activities.routers.router import (
     ManagedStep,
     RouteChange,
     RoutedObject,
+    Router,
     SplitState,
     traffic_state,
 )
@@ -48,6 +49,12 @@ class RouteWrite:
     routing: Routing
     fence: Fence
     last: TrafficState | None = None  # result of the release's write before this one
+    owner_uid: str = ""  # UID of the Rollout object, which owns what is created; empty where there is none
+
+    @property
+    def router(self) -> Router:
+        """The router of the Rollout."""
+        return router_of(self.routing, self.target, self.owner_uid)
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class _Written:
     routed: RoutedObject
     state: SplitState
     updated: bool
+    told: tuple[tuple[str, str], ...] = ()
     removed: tuple[RemovedDestination, ...] = ()
     external_changes: tuple[ExternalChange, ...] = ()
 
@@ -101,7 +109,8 @@ class Traffic:
             if each.pods is not None:
                 share = f"share {each.weight} of {each.service}"
                 await require_available(self._cluster, namespace, each.pods, share)
-        return await self._write(write, _Edit(lambda routed, found: routed.shift(found, weight, experiments), weight))
+        named = await write.router.with_ports(self._cluster, experiments)
+        return await self._write(write, _Edit(lambda routed, found: routed.shift(found, weight, named), weight))
 
     async def set_managed_route(self, write: RouteWrite, step: ManagedStep, canary: RequiredPods) -> TrafficState:
         """Add, replace or remove the header or mirror route of a step; one without `match` is removed.
@@ -111,7 +120,7 @@ class Traffic:
         host = ""
         if step.match:
             await require_available(self._cluster, write.target.namespace, canary, f"route {step.name}")
-            host = await router_of(write.routing, write.target).canary_host(self._cluster)
+            host = await write.router.canary_host(self._cluster)
         return await self._write(write, _Edit(lambda routed, found: routed.set_route(found, step, host)))
 
     @activity.defn(name=Activity.RESTORE_STABLE)
@@ -196,14 +205,14 @@ class Traffic:
 
     async def _write(self, write: RouteWrite, edit: _Edit) -> TrafficState:
         """Change all objects; none is touched while one of several is missing or cannot be understood."""
-        objects = await router_of(write.routing, write.target).objects(self._cluster)
+        objects = await write.router.objects(self._cluster)
         if len(objects) > 1:
             for each in objects:
                 found = await self._cluster.find(each.resource, each.namespace, each.name)
-                if found is None:
-                    each.read(None)
-                else:
+                if found is not None:
                     edit.of(each, found)
+                elif each.body(edit.weight or 0) is None:
+                    each.read(None)
         return _state([await self._settle(write, each, edit) for each in objects], write.routing)
 
     async def _settle(self, write: RouteWrite, routed: RoutedObject, edit: _Edit) -> _Written:
@@ -213,12 +222,15 @@ class Traffic:
         """
         removed: list[RemovedDestination] = []
         external_changes: list[ExternalChange] = []
+        told: list[tuple[str, str]] = []
         updated = False
         last = write.last
         for _ in range(ROUNDS):
             before, change, stored = await self._change(write, routed, edit)
             updated = updated or bool(change.operations)
             removed += change.removed
+            if change.operations and edit.weight is not None:
+                told += filter(None, [routed.told(edit.weight, created=before is None)])
             if last is not None and before is not None:
                 external_changes += find_external_changes(routed, before, last, change.converged)
             current = await self._cluster.find(routed.resource, routed.namespace, routed.name)
@@ -226,7 +238,7 @@ class Traffic:
                 return _Written(routed, routed.read(None), updated)
             if current is not None and not edit.of(routed, current).operations:
                 state = routed.read(current)
-                return _Written(routed, state, updated, tuple(removed), tuple(external_changes))
+                return _Written(routed, state, updated, tuple(told), tuple(removed), tuple(external_changes))
             last = traffic_state([routed.read(stored)], write.routing.max_weight)
         who = last_editor(current, routed.fields) if current is not None else ""
         raise ApplicationError(
@@ -249,17 +261,18 @@ class Traffic:
             return read[-1][1].operations
 
         try:
-            stored = await self._cluster.change(routed.resource, routed.namespace, routed.name, write.fence, operations)
+            stored = await self._cluster.change(
+                routed.resource, routed.namespace, routed.name, write.fence, operations
+            )
         except ApplicationError as error:
-            if error.type != ErrorType.NOT_FOUND or (body := routed.body(edit.weight or 0)) is None:
+            if error.type != ErrorType.NOT_FOUND:
                 raise
             if edit.weight is None:
+                routed.read(None)  # which raises where it has to be there
                 return None, RouteChange([]), None
-            return (
-                None,
-                RouteChange([{"op": "add", "path": "", "value": body}]),
-                await self._create(write, routed, body),
-            )
+            if (body := routed.body(edit.weight)) is None:
+                raise
+            return None, RouteChange([put("", body)]), await self._create(write, routed, body)
         before, change = read[-1]
         return before, change, stored
 
@@ -275,6 +288,7 @@ def _state(written: Iterable[_Written], routing: Routing) -> TrafficState:
     return traffic_state([each.state for each in done], routing.max_weight).model_copy(
         update={
             "updated": tuple(f"{each.routed.name}.{each.routed.namespace}" for each in done if each.updated),
+            "told": tuple(event for each in done for event in each.told),
             "removed": tuple(removed for each in done for removed in each.removed),
             "external_changes": tuple(edit for each in done for edit in each.external_changes),
         }

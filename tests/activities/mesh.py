@@ -90,7 +90,11 @@ class Mesh:
 
     async def edit(self, name: str, *operations: Object, manager: str = "kubectl-edit") -> None:
         """What a person does to a VirtualService."""
-        url = f"{self.api.url}{VIRTUAL_SERVICES.path(NAMESPACE, name)}?fieldManager={manager}"
+        await self.patch(VIRTUAL_SERVICES, name, *operations, manager=manager)
+
+    async def patch(self, resource: Resource, name: str, *operations: Object, manager: str = "kubectl-edit") -> None:
+        """What a person does to an object."""
+        url = f"{self.api.url}{resource.path(NAMESPACE, name)}?fieldManager={manager}"
         async with aiohttp.ClientSession(raise_for_status=True) as session:
             await session.patch(url, json=list(operations), headers={"Content-Type": JSON_PATCH})
 

@@ -23,6 +23,7 @@ from tidegate.cli.tree import counts
 from tidegate.client import AnalysisRunRef, NoWorkerError, ReleaseHandle, RolloutRef, TidegateClient, UnreachableError
 from tidegate.client.gateway import Releases
 from tidegate.contract import Event, Observation, ReleaseStatus
+from tidegate.report import actual_weight
 
 FRAME_SECONDS = 1.0
 OBSERVE_EVERY = 5  # frames, since each look at the cluster is an activity
@@ -175,7 +176,7 @@ def _progress_lines(status: ReleaseStatus) -> list[Text]:
 def _state(status: ReleaseStatus) -> Text:
     message = f" - {status.message}" if status.message else ""
     step = f"  step {current_step(status)}" if current_step(status) else ""
-    weights = f"  weight {status.set_weight} (actual {status.actual_weight})"
+    weights = f"  weight {status.set_weight} (actual {actual_weight(status).replace(" %", "", 1)})"
     return Text.assemble(marked(status.phase), message, step, weights)
 
 

@@ -8,9 +8,12 @@ from pydantic import Field, PlainSerializer
 
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.writes import Fence, Target
+from tidegate.manifests.gateway_api import GatewayApi
 from tidegate.manifests.model import Model
-from tidegate.manifests.rollout import MAX_WEIGHT, Canary, IstioDestinationRule, IstioVirtualService
+from tidegate.manifests.rollout import MAX_WEIGHT, Canary, IstioDestinationRule, IstioVirtualService, Nginx
 from tidegate.manifests.routes import Sides
+from tidegate.manifests.shares import percent_of
+from tidegate.manifests.steps import SetHeaderRoute
 
 
 def _as_written(part: Model) -> Document:
@@ -27,23 +30,37 @@ class Routing(Payload):
     canary_service: str
     virtual_services: tuple[Annotated[IstioVirtualService, PlainSerializer(_as_written)], ...] = ()
     destination_rule: Annotated[IstioDestinationRule, PlainSerializer(_as_written)] | None = None
+    gateway_api: Annotated[GatewayApi, PlainSerializer(_as_written)] | None = None
+    nginx: Annotated[Nginx, PlainSerializer(_as_written)] | None = None
     managed_routes: tuple[str, ...] = ()  # names of the routes that releases add and remove, first in precedence first
-    max_weight: int = MAX_WEIGHT  # all of the traffic, in the units of a weight
+    header_routes: tuple[Annotated[SetHeaderRoute, PlainSerializer(_as_written)], ...] = ()  # as the steps ask for them
+    max_traffic_weight: int | None = None  # all of the traffic, in the units of a weight; None: 100
 
     @classmethod
     def of(cls, canary: Canary) -> Routing | None:
-        """The routing of a canary strategy, or None when no router routes its traffic."""
-        istio = canary.istio
-        if istio is None or not istio.all_virtual_services():
+        """The routing of a canary strategy, or None when no router routes its traffic. Raises as `Canary.gateway_api`."""
+        istio, gateway_api, nginx = canary.istio, canary.gateway_api, canary.nginx
+        virtual_services = istio.all_virtual_services() if istio is not None else ()
+        if not virtual_services and gateway_api is None and nginx is None:
             return None
         return cls(
             stable_service=canary.stable_service,
             canary_service=canary.canary_service,
-            virtual_services=istio.all_virtual_services(),
-            destination_rule=istio.destination_rule,
+            virtual_services=virtual_services,
+            destination_rule=istio.destination_rule if istio is not None else None,
+            gateway_api=gateway_api,
+            nginx=nginx,
             managed_routes=_managed_routes(canary),
-            max_weight=canary.max_weight(),
+            header_routes=tuple(
+                route for step in canary.steps if (route := step.set_header_route) is not None and route.match
+            ),
+            max_traffic_weight=canary.traffic_routing.max_traffic_weight if canary.traffic_routing else None,
         )
+
+    @property
+    def max_weight(self) -> int:
+        """All of the traffic, in the units of a weight."""
+        return MAX_WEIGHT if self.max_traffic_weight is None else self.max_traffic_weight
 
     @property
     def sides(self) -> Sides:
@@ -105,8 +122,14 @@ class TrafficState(Payload):
     external_changes: tuple[ExternalChange, ...] = ()
     missing: tuple[str, ...] = ()  # objects that do not exist, as `name.namespace`; only after an abort
     refused: str = ""  # the rejection of the way back; the routes are then as they were read
+    told: tuple[tuple[str, str], ...] = ()  # reason and text of each Event that Argo's router tells of a write
     settled: bool = True  # a write of the weights in force would change nothing
     verified: bool = True  # False where the router cannot say that what was asked is in force
+
+    @property
+    def percent(self) -> int:
+        """The canary's share in percent; 0 and 100 only where it is nothing and all."""
+        return percent_of(self.canary, self.maximum)
 
 
 class RestoreStable(Payload):

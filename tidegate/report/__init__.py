@@ -2,7 +2,7 @@
 
 from tidegate.report.analysis_run_object import analysis_run_object, analysis_run_spec, analysis_run_status
 from tidegate.report.backtest import backtest_view
-from tidegate.report.comparisons import comparisons, traffic_seen
+from tidegate.report.comparisons import actual_weight, comparisons, traffic_seen
 from tidegate.report.explain import decisive_metric, explain, explain_run, reason_of
 from tidegate.report.explanation_models import Explanation, GateExplanation, MetricExplanation, TimelineEntry
 from tidegate.report.forecast import forecast_sentences, forecast_view
@@ -12,6 +12,7 @@ from tidegate.report.notifications import Subscriptions, command_for, notificati
 from tidegate.report.rollout_status import pause_conditions, rollout_status
 
 __all__ = [
+    "actual_weight",
     "Explanation",
     "GateExplanation",
     "MetricExplanation",

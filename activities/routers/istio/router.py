@@ -65,6 +65,9 @@ class RoutedVirtualService:
     def body(self, weight: int) -> None:
         """A release creates no VirtualService."""
 
+    def told(self, weight: int, *, created: bool) -> None:
+        """Nothing: Argo's Event is one of its own object."""
+
 
 @dataclass(frozen=True)
 class IstioRouter:
@@ -85,6 +88,10 @@ class IstioRouter:
         if found is None:
             raise missing(DESTINATION_RULES, rule.name)
         return str(found["spec"].get("host", ""))
+
+    async def with_ports(self, reader: Reader, experiments: Sequence[ExperimentWeight]) -> Sequence[ExperimentWeight]:
+        """As they are: a route names the host alone."""
+        return experiments
 
     async def observe(self, reader: Reader) -> Mapping[str, Document | None]:
         """The VirtualServices, and the DestinationRule."""

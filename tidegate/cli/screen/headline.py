@@ -24,7 +24,7 @@ from tidegate.contract import (
     ReleaseStatus,
 )
 from tidegate.manifests.plain_text import one_line
-from tidegate.report import comparisons, decisive_metric, traffic_seen
+from tidegate.report import actual_weight, comparisons, decisive_metric, traffic_seen
 from tidegate.report.timeline import abort_of, weight_at
 
 _STATES: Final = {
@@ -84,13 +84,13 @@ def version_line(status: ReleaseStatus, observation: Observation | None, termina
 
 def _weights(status: ReleaseStatus) -> Text:
     if status.finished_at is not None and not status.aborting:
-        return Text.assemble("weight ", (f"{status.actual_weight} %", "bold"))
+        return Text.assemble("weight ", (actual_weight(status), "bold"))
     seen = traffic_seen(status)
     return Text.assemble(
         "weight asked ",
         (f"{status.set_weight} %", "bold"),
         "  set ",
-        (f"{status.actual_weight} %", "bold"),
+        (actual_weight(status), "bold"),
         *(("  seen ", (seen, "bold")) if seen else ()),
     )
 

@@ -22,6 +22,7 @@ from tidegate.manifests.lint.rollouts import (
     reference_findings,
     rollout_findings,
 )
+from tidegate.manifests.lint.routers import router_findings, routing_findings
 from tidegate.manifests.lint.scope import bindings
 from tidegate.manifests.lint.selectors import changed_selector_findings, left_behind_findings
 from tidegate.manifests.lint.templates import template_findings
@@ -55,6 +56,7 @@ def lint(
         findings += rollout_findings(written)
         findings += changed_selector_findings(written)
         findings += unsupported(written)
+        findings += routing_findings(written)
         lender = lender_of(written, manifests.deployments)
         rollout = with_lent_template(written, lender)
         findings += lent_template_findings(rollout, lender, complete=complete)
@@ -101,9 +103,10 @@ def check_release(
     if loaded.model.spec.strategy.canary is not None:
         virtual_services = of_kind(routed, "VirtualService")
         rules = {key.rpartition(".")[0]: rule for key, rule in of_kind(routed, "DestinationRule").items()}
-        errors = reference_errors(loaded.model, services, virtual_services, templates, rules)
+        errors = reference_errors(loaded.model, services, virtual_services, templates, rules, routed)
         findings += field_findings(loaded, errors, "reference")
         findings += mesh_findings(loaded, virtual_services)
+        findings += router_findings(loaded, routed)
     return list(dict.fromkeys(each for each in findings if each.code not in _ANSWERED_BY_THE_CLUSTER))
 
 
