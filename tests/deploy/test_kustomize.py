@@ -15,11 +15,12 @@ from workers.settings import Settings, load_settings
 ENCRYPTED = "single-cluster-encrypted"
 INJECTED = "single-cluster-injected"
 FILES = "single-cluster-without-vault"
-OVERLAYS = ("single-cluster", "release-plane", "per-cluster-worker", ENCRYPTED, INJECTED, FILES)
+ROUTERS = "single-cluster-all-routers"
+OVERLAYS = ("single-cluster", "release-plane", "per-cluster-worker", ENCRYPTED, INJECTED, FILES, ROUTERS)
 PLANE = {"workflows", "metrics", "follow-up", "gateway", "codec"}
 CLUSTER = {"cluster", "watcher"}
 HELD = {
-    **dict.fromkeys(("single-cluster", ENCRYPTED, INJECTED, FILES), PLANE | CLUSTER),
+    **dict.fromkeys(("single-cluster", ENCRYPTED, INJECTED, FILES, ROUTERS), PLANE | CLUSTER),
     "release-plane": PLANE,
     "per-cluster-worker": CLUSTER,
 }

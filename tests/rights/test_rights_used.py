@@ -43,7 +43,7 @@ def used(client: str) -> set[Right]:
 
 
 def granted(client: str) -> set[Right]:
-    roles = of_kind(render(DEPLOY / "kustomize" / "overlays" / "single-cluster"), "ClusterRole", "Role")
+    roles = of_kind(render(DEPLOY / "kustomize" / "overlays" / "single-cluster-all-routers"), "ClusterRole", "Role")
     return {
         (group, resource, verb)
         for role in roles
