@@ -58,9 +58,7 @@ def _list_difference(before: list[Any], after: list[Any], path: str) -> list[Ope
         return [{"op": "remove", "path": f"{path}/{index}"} for index in reversed(gone)]
     shared = min(len(before), len(after))
     changes = [
-        operation
-        for index in range(shared)
-        for operation in difference(before[index], after[index], f"{path}/{index}")
+        operation for index in range(shared) for operation in difference(before[index], after[index], f"{path}/{index}")
     ]
     removals = [{"op": "remove", "path": f"{path}/{index}"} for index in reversed(range(shared, len(before)))]
     return [*changes, *removals, *(put(f"{path}/-", value) for value in after[shared:])]

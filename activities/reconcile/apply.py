@@ -222,7 +222,7 @@ class ActionExecutor:
         )
         done.traffic = traffic
         done.external_changes += traffic.external_changes
-        for reason, text in traffic.told:
+        for reason, text in traffic.events:
             done.event(reason, text)
         done.event("TrafficWeightUpdated", f"Traffic weight updated from {snapshot.traffic.canary} to {traffic.canary}")
 

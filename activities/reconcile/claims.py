@@ -46,7 +46,7 @@ async def claimed(reader: Reader, target: Target) -> dict[str, str]:
 
 
 async def _rules(reader: Reader, target: Target) -> list[Object]:
-    """The DestinationRules; none in a cluster that does not know the kind, or whose worker has nothing to do with it."""
+    """The DestinationRules; none in a cluster without the kind, or where the worker has no right to them."""
     try:
         return await reader.select(DESTINATION_RULES, target.namespace, {}, rollout=target.name, lagging=True)
     except ApplicationError as error:

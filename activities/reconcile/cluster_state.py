@@ -67,7 +67,7 @@ class ClusterSnapshot:
         ]
         workload = self.cluster_state.workload.replicas if self.cluster_state.workload else None
         selectors = sorted(self.cluster_state.selectors.items())
-        said = (self.traffic.settled, self.traffic.verified) if self.traffic else ()
+        said = (self.traffic.converged, self.traffic.verified) if self.traffic else ()
         text = json.dumps(
             [self.owner, self.replicas, sets, no_pods, selectors, routes, managed, said, experiments, workload]
         )
@@ -100,7 +100,7 @@ class Snapshots:
             share = traffic.canary if traffic else 0
             selected_hash = next((selectors.get(name, "") for name in rules.canary), "")
             weights = Weights(
-                share, routing.max_weight - share, selected_hash, settled=traffic is None or traffic.settled
+                share, routing.max_weight - share, selected_hash, converged=traffic is None or traffic.converged
             )
         experiment = await experiments.standing(self._reader, target, uid_of(live))
         shares = experiments.shares_of(traffic, experiment)

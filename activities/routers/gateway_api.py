@@ -20,7 +20,7 @@ from activities.kubernetes.client import (
     Resource,
 )
 from activities.kubernetes.json_patch import annotate, difference
-from activities.routers.router import ExperimentWeight, ManagedStep, RouteChange, SplitState, invalid, missing
+from activities.routers.router import ExperimentWeight, ManagedStep, RouteChange, RoutedState, invalid, missing
 from tidegate.contract import Document, ManagedRouteState, RouteState, Routing
 from tidegate.manifests.gateway_api import KINDS, GatewayApi, NamedRoute
 from tidegate.manifests.rollout import MAX_WEIGHT
@@ -67,7 +67,7 @@ class RoutedRoute:
         return Backends(self.routing.stable_service, self.routing.canary_service, self.own)
 
     def shift(self, found: Object, weight: int, experiments: Sequence[ExperimentWeight]) -> RouteChange:
-        """Weights of every rule that leads to both sides; shares of experiments in an HTTPRoute alone, as the plugin."""
+        """Weights of every rule that leads to both sides, and shares of experiments, in an HTTPRoute alone."""
         return self._understood(lambda: self._shift(found, weight, experiments))
 
     def _shift(self, found: Object, weight: int, experiments: Sequence[ExperimentWeight]) -> RouteChange:
@@ -106,29 +106,29 @@ class RoutedRoute:
         change = self._change(found, gateway_api.labelled(changed, self.settings.label, 0), [])
         return change._replace(converged=frozenset(self.routing.managed_routes))
 
-    def read(self, found: Object | None) -> SplitState:
+    def read(self, found: Object | None) -> RoutedState:
         """Rows of the rules that are split, and the header routes that stand."""
         if found is None:
             raise missing(self.resource, self.name)
         rows = tuple(self._rows(found))
         owners = dict.fromkeys(each for each in self._owners(found) if each)
-        return SplitState(
+        return RoutedState(
             rows=rows,
             managed=tuple(
                 ManagedRouteState(kind=self.route.kind, name=self.name, namespace=self.namespace, route=each)
                 for each in owners
             ),
-            settled=not rows or self._is_settled(found, rows),
+            converged=not rows or self._is_converged(found, rows),
             verified=_is_accepted(found),
         )
 
     def body(self, weight: int) -> None:
         """A release creates no route."""
 
-    def told(self, weight: int, *, created: bool) -> None:
+    def event(self, weight: int, *, created: bool) -> None:
         """The plugin tells no Event."""
 
-    def _is_settled(self, found: Object, rows: Sequence[RouteState]) -> bool:
+    def _is_converged(self, found: Object, rows: Sequence[RouteState]) -> bool:
         experiments = [ExperimentWeight(name, share) for name, share in rows[0].others.items()]
         return not self.shift(found, max(row.canary for row in rows), experiments).operations
 
@@ -192,9 +192,7 @@ class GatewayRouter:
                 routes[each.kind, each.name] = each
         if not routes and not back:
             raise invalid(NO_ROUTES)
-        return [
-            RoutedRoute(each, self.routing, self.settings, self.namespace, self.own) for each in routes.values()
-        ]
+        return [RoutedRoute(each, self.routing, self.settings, self.namespace, self.own) for each in routes.values()]
 
     async def canary_host(self, reader: Reader) -> str:
         """The canary Service; a rule names it as the rule beside it does."""

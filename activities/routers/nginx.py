@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 from activities.kubernetes.client import INGRESSES, ROLLOUTS, Object, Reader, Resource
 from activities.kubernetes.json_patch import Operation, annotate, difference
 from activities.kubernetes.ownership import is_of
-from activities.routers.router import ExperimentWeight, ManagedStep, RouteChange, SplitState, invalid
+from activities.routers.router import ExperimentWeight, ManagedStep, RouteChange, RoutedState, invalid
 from tidegate.contract import Document, ErrorType, RouteState, Routing, Target
 from tidegate.manifests.network import MANAGED_BY
 from tidegate.manifests.rollout import Nginx
@@ -79,7 +79,7 @@ class RoutedIngress:
         wanted = weight_annotations(self.nginx, 0, self.routing.max_traffic_weight)
         return RouteChange(annotate(found, _differing(found, wanted)))
 
-    def read(self, found: Object | None) -> SplitState:
+    def read(self, found: Object | None) -> RoutedState:
         """The weight that is asked for; without a canary Ingress everything goes to stable."""
         weight = weight_in_force(found, self.nginx) if found is not None else 0
         row = RouteState(
@@ -90,7 +90,7 @@ class RoutedIngress:
             stable=self.routing.max_weight - weight,
             canary=weight,
         )
-        return SplitState(rows=(row,), settled=self._is_settled(found, weight), verified=False)
+        return RoutedState(rows=(row,), converged=self._is_converged(found, weight), verified=False)
 
     def body(self, weight: int) -> Object:
         """The canary Ingress. Raises as `shift`."""
@@ -111,13 +111,13 @@ class RoutedIngress:
         body = {"apiVersion": INGRESSES.api_version, "kind": INGRESSES.kind, "metadata": metadata}
         return {**body, "spec": self._spec()}
 
-    def told(self, weight: int, *, created: bool) -> tuple[str, str]:
+    def event(self, weight: int, *, created: bool) -> tuple[str, str]:
         """Argo's Events."""
         if created:
             return "CreatingCanaryIngress", f"Creating canary ingress `{self.name}` with weight `{weight}`"
         return "PatchingCanaryIngress", f"Updating Ingress `{self.name}` to desiredWeight '{weight}'"
 
-    def _is_settled(self, found: Object | None, weight: int) -> bool:
+    def _is_converged(self, found: Object | None, weight: int) -> bool:
         """True when nothing else would be written, or nothing can be as it is."""
         if self.stable is None:
             return True

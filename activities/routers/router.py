@@ -49,17 +49,17 @@ class RouteChange(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SplitState:
+class RoutedState:
     """Weights and managed routes by one object, as it was read.
 
     Attributes:
-        settled: a write of the weights that are in force would change nothing.
+        converged: a write of the weights that are in force would change nothing.
         verified: the data plane has acknowledged them, as far as the object can say.
     """
 
     rows: tuple[RouteState, ...]
     managed: tuple[ManagedRouteState, ...] = ()
-    settled: bool = True
+    converged: bool = True
     verified: bool = True
 
 
@@ -94,13 +94,13 @@ class RoutedObject(Protocol):
     def restore(self, found: Object) -> RouteChange:
         """Change that leads everything to stable, without a managed route."""
 
-    def read(self, found: Object | None) -> SplitState:
+    def read(self, found: Object | None) -> RoutedState:
         """Weights and managed routes that are in force. Raises `NotFound` where the object has to be there."""
 
     def body(self, weight: int) -> Object | None:
         """The object to create where there is none; None where a release never creates it."""
 
-    def told(self, weight: int, *, created: bool) -> tuple[str, str] | None:
+    def event(self, weight: int, *, created: bool) -> tuple[str, str] | None:
         """Reason and text of the Event for a write of a weight, as Argo's router tells it; None where it tells none."""
 
 
@@ -123,7 +123,7 @@ class Router(Protocol):
         """Objects that the Rollout names, by `Kind/name.namespace`; None for what does not exist."""
 
 
-def traffic_state(states: Sequence[SplitState], maximum: int) -> TrafficState:
+def traffic_state(states: Sequence[RoutedState], maximum: int) -> TrafficState:
     """Traffic by the states of all objects; the canary's share is the largest where they differ."""
     rows = tuple(row for each in states for row in each.rows)
     return TrafficState(
@@ -131,7 +131,7 @@ def traffic_state(states: Sequence[SplitState], maximum: int) -> TrafficState:
         maximum=maximum,
         routes=rows,
         managed=tuple(managed for each in states for managed in each.managed),
-        settled=all(each.settled for each in states),
+        converged=all(each.converged for each in states),
         verified=all(each.verified for each in states),
     )
 

@@ -22,8 +22,8 @@ from activities.routers.router import (
     ManagedStep,
     RouteChange,
     RoutedObject,
+    RoutedState,
     Router,
-    SplitState,
     traffic_state,
 )
 from tidegate.contract import (
@@ -70,9 +70,9 @@ class _Written:
     """One object after a write, as it was read back."""
 
     routed: RoutedObject
-    state: SplitState
+    state: RoutedState
     updated: bool
-    told: tuple[tuple[str, str], ...] = ()
+    events: tuple[tuple[str, str], ...] = ()
     removed: tuple[RemovedDestination, ...] = ()
     external_changes: tuple[ExternalChange, ...] = ()
 
@@ -185,7 +185,7 @@ class Traffic:
         self, request: RestoreStable, objects: Sequence[RoutedObject]
     ) -> tuple[TrafficState, bool]:
         """The routes, and whether all of them lead to stable alone."""
-        read: list[SplitState] = []
+        read: list[RoutedState] = []
         back = True
         for routed in objects:
             if (found := await self._cluster.find(routed.resource, routed.namespace, routed.name)) is not None:
@@ -222,7 +222,7 @@ class Traffic:
         """
         removed: list[RemovedDestination] = []
         external_changes: list[ExternalChange] = []
-        told: list[tuple[str, str]] = []
+        events: list[tuple[str, str]] = []
         updated = False
         last = write.last
         for _ in range(ROUNDS):
@@ -230,7 +230,7 @@ class Traffic:
             updated = updated or bool(change.operations)
             removed += change.removed
             if change.operations and edit.weight is not None:
-                told += filter(None, [routed.told(edit.weight, created=before is None)])
+                events += filter(None, [routed.event(edit.weight, created=before is None)])
             if last is not None and before is not None:
                 external_changes += find_external_changes(routed, before, last, change.converged)
             current = await self._cluster.find(routed.resource, routed.namespace, routed.name)
@@ -238,7 +238,7 @@ class Traffic:
                 return _Written(routed, routed.read(None), updated)
             if current is not None and not edit.of(routed, current).operations:
                 state = routed.read(current)
-                return _Written(routed, state, updated, tuple(told), tuple(removed), tuple(external_changes))
+                return _Written(routed, state, updated, tuple(events), tuple(removed), tuple(external_changes))
             last = traffic_state([routed.read(stored)], write.routing.max_weight)
         who = last_editor(current, routed.fields) if current is not None else ""
         raise ApplicationError(
@@ -261,9 +261,7 @@ class Traffic:
             return read[-1][1].operations
 
         try:
-            stored = await self._cluster.change(
-                routed.resource, routed.namespace, routed.name, write.fence, operations
-            )
+            stored = await self._cluster.change(routed.resource, routed.namespace, routed.name, write.fence, operations)
         except ApplicationError as error:
             if error.type != ErrorType.NOT_FOUND:
                 raise
@@ -288,7 +286,7 @@ def _state(written: Iterable[_Written], routing: Routing) -> TrafficState:
     return traffic_state([each.state for each in done], routing.max_weight).model_copy(
         update={
             "updated": tuple(f"{each.routed.name}.{each.routed.namespace}" for each in done if each.updated),
-            "told": tuple(event for each in done for event in each.told),
+            "events": tuple(event for each in done for event in each.events),
             "removed": tuple(removed for each in done for removed in each.removed),
             "external_changes": tuple(edit for each in done for edit in each.external_changes),
         }

@@ -190,7 +190,7 @@ def _without_nulls(value: Any, kept: str) -> Any:
 
 
 def with_defaults(kind: Kind, old: Object | None, obj: Object) -> Object:
-    """`obj` with what it leaves open filled in, as for the real server's typed resources; other custom ones stay as they are.
+    """`obj` with what it leaves open filled in, as for typed resources and routes; other custom ones stay as they are.
 
     It has to bear objects of the right outline that validation has yet to refuse. `old` is what it replaces.
     """

@@ -133,9 +133,7 @@ ROLLOUTS = Kind(
     scale=Scale(("status", "HPAReplicas"), ("status", "selector")),
     generation=True,
 )
-INGRESSES = Kind(
-    "networking.k8s.io", _V1, "Ingress", "ingresses", True, ("ing",), status=True, generation=True
-)
+INGRESSES = Kind("networking.k8s.io", _V1, "Ingress", "ingresses", True, ("ing",), status=True, generation=True)
 
 
 def _route(kind: str, *versions: str) -> Kind:

@@ -13,7 +13,9 @@ from tidegate.manifests.shares import percent_of
 
 values = st.recursive(
     st.integers(0, 3) | st.sampled_from(["a", "b"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["a/b", "c~d", "e"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["a/b", "c~d", "e"]), inner, max_size=3)
+    ),
     max_leaves=12,
 )
 documents = st.dictionaries(st.sampled_from(["spec", "x/y"]), values, min_size=1, max_size=2)

@@ -58,7 +58,13 @@ def test_doctor_asks_for_what_the_roles_grant() -> None:
 @pytest.mark.parametrize("router", sorted(OF_ROUTERS))
 def test_a_router_is_granted_by_its_component_alone(router: str) -> None:
     base = of_kind(documents(DEPLOY / "kustomize" / "base"), "Role", "ClusterRole")
-    held = {(group, resource) for role in base for rule in role["rules"] for group in rule["apiGroups"] for resource in rule["resources"]}
+    held = {
+        (group, resource)
+        for role in base
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
     own = {(group, resource) for group, resource, _ in OF_ROUTERS[router]}
     assert not held & own
     component = yaml.safe_load((DEPLOY / "kustomize" / "components" / router / "kustomization.yaml").read_text())

@@ -19,13 +19,13 @@ from tidegate.manifests.steps import CanaryStep, SetCanaryScale
 class Weights:
     """Shares of the traffic as they were read back from the router; `canary_hash` is the version that gets `canary`.
 
-    Not `settled` is what a write of the same shares would change: an object that is not there yet, or was edited.
+    Not `converged` is what a write of the same shares would change: an object that is not there yet, or was edited.
     """
 
     canary: int
     stable: int
     canary_hash: str = ""
-    settled: bool = True
+    converged: bool = True
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,8 @@ def _progress_lines(status: ReleaseStatus) -> list[Text]:
 def _state(status: ReleaseStatus) -> Text:
     message = f" - {status.message}" if status.message else ""
     step = f"  step {current_step(status)}" if current_step(status) else ""
-    weights = f"  weight {status.set_weight} (actual {actual_weight(status).replace(" %", "", 1)})"
+    actual = actual_weight(status).replace(" %", "", 1)
+    weights = f"  weight {status.set_weight} (actual {actual})"
     return Text.assemble(marked(status.phase), message, step, weights)
 
 

@@ -38,7 +38,7 @@ class Routing(Payload):
 
     @classmethod
     def of(cls, canary: Canary) -> Routing | None:
-        """The routing of a canary strategy, or None when no router routes its traffic. Raises as `Canary.gateway_api`."""
+        """The routing of a canary strategy, None when no router has its traffic. Raises as `Canary.gateway_api`."""
         istio, gateway_api, nginx = canary.istio, canary.gateway_api, canary.nginx
         virtual_services = istio.all_virtual_services() if istio is not None else ()
         if not virtual_services and gateway_api is None and nginx is None:
@@ -122,8 +122,8 @@ class TrafficState(Payload):
     external_changes: tuple[ExternalChange, ...] = ()
     missing: tuple[str, ...] = ()  # objects that do not exist, as `name.namespace`; only after an abort
     refused: str = ""  # the rejection of the way back; the routes are then as they were read
-    told: tuple[tuple[str, str], ...] = ()  # reason and text of each Event that Argo's router tells of a write
-    settled: bool = True  # a write of the weights in force would change nothing
+    events: tuple[tuple[str, str], ...] = ()  # reason and text of each Event of Argo's router for a write
+    converged: bool = True  # a write of the weights in force would change nothing
     verified: bool = True  # False where the router cannot say that what was asked is in force
 
     @property

@@ -1,7 +1,7 @@
 """Settings of Argo's plugin for the Gateway API, `trafficRouting.plugins["argoproj-labs/gatewayAPI"]`.
 
-Source: rollouts-plugin-trafficrouter-gatewayapi, pkg/plugin. A single route counts as an entry with header routes, after
-the list of its kind; a route found by label never gets one.
+Source: rollouts-plugin-trafficrouter-gatewayapi, pkg/plugin. A single route counts as an entry with header routes,
+after the list of its kind; a route found by label never gets one.
 """
 
 from __future__ import annotations

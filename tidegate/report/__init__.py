@@ -12,12 +12,12 @@ from tidegate.report.notifications import Subscriptions, command_for, notificati
 from tidegate.report.rollout_status import pause_conditions, rollout_status
 
 __all__ = [
-    "actual_weight",
     "Explanation",
     "GateExplanation",
     "MetricExplanation",
     "Subscriptions",
     "TimelineEntry",
+    "actual_weight",
     "analysis_details",
     "analysis_run_object",
     "analysis_run_spec",

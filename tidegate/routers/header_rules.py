@@ -103,7 +103,11 @@ def _header(match: HeaderMatch) -> Object:
     if value is not None and value.exact:
         return {"name": match.header_name, "type": "Exact", "value": value.exact}
     if value is not None and value.prefix:
-        return {"name": match.header_name, "type": "RegularExpression", "value": f"{_META.sub(_ESCAPED, value.prefix)}.*"}
+        return {
+            "name": match.header_name,
+            "type": "RegularExpression",
+            "value": f"{_META.sub(_ESCAPED, value.prefix)}.*",
+        }
     return {"name": match.header_name, "type": "RegularExpression", "value": value.regex if value is not None else ".*"}
 
 

@@ -46,9 +46,7 @@ def canary_spec(stable: Mapping[str, Any], stable_service: str, canary_service: 
     return {**{key: spec[key] for key in ("ingressClassName", "tls") if spec.get(key)}, "rules": rules}
 
 
-def canary_annotations(
-    stable: Mapping[str, Any], nginx: Nginx, weight: int, max_weight: int | None
-) -> dict[str, str]:
+def canary_annotations(stable: Mapping[str, Any], nginx: Nginx, weight: int, max_weight: int | None) -> dict[str, str]:
     """Annotations of the canary Ingress; those that say its weight count in any case.
 
     A key without a domain gets the prefix.
@@ -57,7 +55,10 @@ def canary_annotations(
     found = (stable.get("metadata") or {}).get("annotations") or {}
     return {
         **({CLASS: str(found[CLASS])} if CLASS in found else {}),
-        **{(key if "/" in key else f"{prefix}/{key}"): value for key, value in nginx.additional_ingress_annotations.items()},
+        **{
+            (key if "/" in key else f"{prefix}/{key}"): value
+            for key, value in nginx.additional_ingress_annotations.items()
+        },
         **nginx.canary_ingress_annotations,
         **weight_annotations(nginx, weight, max_weight),
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from activities.kubernetes.client import DESTINATION_RULES, VIRTUAL_SERVICES, Object, Reader, Resource
 from activities.routers.istio import managed_routes, weights
 from activities.routers.istio.routes import Routes
-from activities.routers.router import ExperimentWeight, ManagedStep, RouteChange, SplitState, missing
+from activities.routers.router import ExperimentWeight, ManagedStep, RouteChange, RoutedState, missing
 from tidegate.contract import Document, Routing
 from tidegate.manifests.rollout import IstioVirtualService
 from tidegate.manifests.routes import PROTOCOLS
@@ -55,17 +55,17 @@ class RoutedVirtualService:
         """As `weights.restore`."""
         return weights.restore(found, self.setting, self.routing)
 
-    def read(self, found: Object | None) -> SplitState:
+    def read(self, found: Object | None) -> RoutedState:
         """Rows of the routes that are split. Raises as `Routes.weighted`."""
         if found is None:
             raise missing(VIRTUAL_SERVICES, self.name)
         routes = Routes.read(found, self.setting, self.routing)
-        return SplitState(tuple(routes.rows()), tuple(routes.standing()))
+        return RoutedState(tuple(routes.rows()), tuple(routes.standing()))
 
     def body(self, weight: int) -> None:
         """A release creates no VirtualService."""
 
-    def told(self, weight: int, *, created: bool) -> None:
+    def event(self, weight: int, *, created: bool) -> None:
         """Nothing: Argo's Event is one of its own object."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from itertools import pairwise
 from typing import Any, Final
 
 from structlog.testing import capture_logs
@@ -13,8 +14,8 @@ from activities.routers.gateway_api import RESOURCES
 from sandbox.kubernetes_api import Change
 from sandbox.kubernetes_api.gateway_routes import fill_route
 from tests.activities.mesh import serving
-from tests.cases.families.routed import Stage
 from tests.cases.family import Answer, Family, Input, equal
+from tests.cases.routed import Stage
 from tidegate.manifests.gateway_api import PLUGIN
 
 KINDS: Final = {resource.plural: kind for kind, resource in RESOURCES.items()}
@@ -45,7 +46,10 @@ class Routes(Stage):
 
 
 def _told(route: Object) -> Answer:
-    return {"labels": (route.get("metadata") or {}).get("labels"), "spec": route.get("spec")}
+    """Labels and spec, with what the API fills in at any write."""
+    stored = copy.deepcopy(route)
+    fill_route(stored)
+    return {"labels": (stored.get("metadata") or {}).get("labels"), "spec": stored.get("spec")}
 
 
 def gateway_api(given: Input) -> Answer:
@@ -78,9 +82,7 @@ def quirk(given: Input) -> str:
     canary = given["rollout"]["spec"]["strategy"]["canary"]
     settings = canary["trafficRouting"]["plugins"][PLUGIN]
     kinds = [next(key for key in each if key not in ("additional", "status")) for each in given["ops"]]
-    rules = [
-        rule for plural in KINDS for route in given.get(plural) or [] for rule in route["spec"].get("rules") or []
-    ]
+    rules = [rule for plural in KINDS for route in given.get(plural) or [] for rule in route["spec"].get("rules") or []]
     if any(each.get("additional") or each.get("status") for each in given["ops"]) or _has_experiment(rules):
         return "an experiment's share follows what is asked for, and comes out of stable's"
     if any(each.get("setWeight", 0) > 100 for each in given["ops"]):
@@ -101,6 +103,8 @@ def _quirk_of_rules(
     asked = {each["setHeaderRoute"]["name"] for each in given["ops"] if "setHeaderRoute" in each}
     if asked - names:
         return "a header route that is not among managedRoutes is refused"
+    if "removeManagedRoutes" in kinds and len(asked) > 1:
+        return "managed routes are removed one by one"
     if "setHeaderRoute" in kinds and any({"timeouts", "retry", "sessionPersistence"} & rule.keys() for rule in rules):
         return "a header route keeps timeouts, retries and session persistence of the rule that it is made of"
     if len([each for key in settings for each in _listed(settings[key])]) > 1 and _fails(given):
@@ -134,7 +138,7 @@ def _is_foreign(reference: Object, own: str) -> bool:
 
 
 def _repeats(ops: list[dict[str, Any]]) -> bool:
-    return any(one == other for one, other in zip(ops, ops[1:], strict=False))
+    return any(one == other for one, other in pairwise(ops))
 
 
 FAMILIES = (Family("gateway_api", gateway_api, same, quirk),)

@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 from activities.kubernetes.client import INGRESSES, Object
 from sandbox.kubernetes_api import Change
 from tests.activities.mesh import serving
-from tests.cases.families.routed import Stage, without_fence
 from tests.cases.family import Answer, Family, Input, equal
+from tests.cases.routed import Stage, without_fence
 
 ABOUT_CACHE = " from cache"
 TEXTS = ("setAnnotation", "setRules")  # what somebody else does
@@ -80,7 +80,7 @@ def nginx(given: Input) -> Answer:
             stage = Ingresses(given, mesh, {"ingresses": "Ingress"})
             await stage.place()
             ops = await stage.play()
-            return {"ops": ops, "events": stage.told, "ingresses": await stage.stands()}
+            return {"ops": ops, "events": stage.events, "ingresses": await stage.stands()}
 
     with capture_logs():
         return asyncio.run(play())

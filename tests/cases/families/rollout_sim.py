@@ -7,7 +7,17 @@ from tests.cases.family import Answer, Family, Input, pruned
 from tests.cases.results import rules_of
 from tests.virtual.stage import simulate
 
-EXACT = ("step", "phase", "stable", "desired", "vs_weights", "canary_ingress_weights", "services", "pods", "analysisruns")
+EXACT = (
+    "step",
+    "phase",
+    "stable",
+    "desired",
+    "vs_weights",
+    "canary_ingress_weights",
+    "services",
+    "pods",
+    "analysisruns",
+)
 LATE_SECONDS = 2
 
 

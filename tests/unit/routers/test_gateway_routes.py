@@ -54,7 +54,10 @@ references = st.fixed_dictionaries(
 )
 rules = st.fixed_dictionaries(
     {"backendRefs": st.lists(references, max_size=4, unique_by=lambda each: each["name"])},
-    optional={"name": st.sampled_from(["testers", "testers-1", "mine", "mine-1"]), "timeouts": st.just({"request": "1s"})},
+    optional={
+        "name": st.sampled_from(["testers", "testers-1", "mine", "mine-1"]),
+        "timeouts": st.just({"request": "1s"}),
+    },
 )
 routes = st.lists(rules, min_size=1, max_size=4).map(lambda each: route(*each))
 
@@ -160,7 +163,9 @@ def test_a_label_says_that_a_canary_has_traffic() -> None:
 
 
 def placed(found: Object, step: SetHeaderRoute = STEP) -> Object:
-    return with_header_rules(found, "HTTPRoute", BACKENDS, step, owners_of(found, BACKENDS, [STEP], ["testers", "more"]))
+    return with_header_rules(
+        found, "HTTPRoute", BACKENDS, step, owners_of(found, BACKENDS, [STEP], ["testers", "more"])
+    )
 
 
 def test_a_header_route_says_what_its_rule_says() -> None:
@@ -192,7 +197,9 @@ def test_a_header_route_is_one_rule_for_each_that_is_split_and_written_once() ->
 
 
 def test_a_header_route_of_another_name_stays() -> None:
-    more = SetHeaderRoute.model_validate({"name": "more", "match": [{"headerName": "a", "headerValue": {"regex": "b"}}]})
+    more = SetHeaderRoute.model_validate(
+        {"name": "more", "match": [{"headerName": "a", "headerValue": {"regex": "b"}}]}
+    )
     both = placed(placed(route(to("stable", "canary"))), more)
     gone = placed(both, SetHeaderRoute(name="testers"))
     assert [rule.get("name") for rule in gone["spec"]["rules"]] == [None, "more"]

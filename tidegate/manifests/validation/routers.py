@@ -55,9 +55,7 @@ def _nginx_errors(rollout: Rollout, nginx: Nginx, routed: Observed) -> Iterator[
             yield from ingress_errors(rollout, name, routed[key], path)
 
 
-def ingress_errors(
-    rollout: Rollout, name: str, ingress: Mapping[str, Any] | None, path: Path
-) -> Iterator[FieldError]:
+def ingress_errors(rollout: Rollout, name: str, ingress: Mapping[str, Any] | None, path: Path) -> Iterator[FieldError]:
     """Errors of a stable Ingress that the field at `path` names; None: it is missing."""
     if ingress is None:
         detail, remedy = f'ingress.networking.k8s.io "{name}" not found', "create it beside the Rollout"

@@ -37,12 +37,16 @@ class Stage:
         routing = Routing.of(Rollout.model_validate(given["rollout"]).canary)
         assert routing is not None
         self.routing = routing
-        self.told: list[str] = []
+        self.events: list[str] = []
         self._written: list[Change] = []
 
     async def place(self) -> None:
+        self.mesh.put("Rollout", self.given["rollout"], self.target.namespace)
         for key, kind in self._kinds.items():
             for found in self.given.get(key) or []:
+                for owner in found["metadata"].get("ownerReferences") or []:  # what nobody owns any more is deleted
+                    metadata = {"name": owner["name"], "uid": owner["uid"]}
+                    self.mesh.put("Rollout", {"metadata": metadata}, self.target.namespace)
                 self.mesh.put(kind, found, self.target.namespace)
         await self.mesh.replica_set(
             CANARY_SET, wanted=1, available=1, hash_="experiment", namespace=self.target.namespace
@@ -77,7 +81,7 @@ class Stage:
                 for each in operation.get("additional") or []
             ]
             traffic = await self.mesh.traffic.set_weight(write, value, canary=pods, experiments=shares)
-            self.told += [f"{reason}: {text}" for reason, text in traffic.told]
+            self.events += [f"{reason}: {text}" for reason, text in traffic.events]
         elif what == "removeManagedRoutes":
             for each in (await self.traffic()).managed:
                 await self.mesh.traffic.set_managed_route(write, SetHeaderRoute(name=each.route), pods)
@@ -86,7 +90,7 @@ class Stage:
             given = value if isinstance(value, dict) else {"name": "m", "match": [{}]}
             await self.mesh.traffic.set_managed_route(write, step.model_validate(given), pods)
         elif what == "verifyWeight":
-            return {"verified": (await self.traffic()).verified}
+            return {"verified": True} if (await self.traffic()).verified else None
         return None
 
     async def traffic(self) -> TrafficState:
