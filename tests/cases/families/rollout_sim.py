@@ -7,17 +7,7 @@ from tests.cases.family import Answer, Family, Input, pruned
 from tests.cases.results import rules_of
 from tests.virtual.stage import simulate
 
-EXACT = (
-    "step",
-    "phase",
-    "stable",
-    "desired",
-    "vs_weights",
-    "canary_ingress_weights",
-    "services",
-    "pods",
-    "analysisruns",
-)
+EXACT = ("step", "phase", "stable", "desired", "vs_weights", "services", "pods", "analysisruns")
 LATE_SECONDS = 2
 
 
@@ -53,7 +43,4 @@ def quirk(given: Input) -> str:
     return ""
 
 
-FAMILIES = (
-    Family("rollout_sim", rollout_sim, same_states, quirk),
-    Family("nginx_sim", rollout_sim, same_states, quirk),
-)
+FAMILIES = (Family("rollout_sim", rollout_sim, same_states, quirk),)
