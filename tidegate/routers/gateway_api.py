@@ -144,14 +144,13 @@ def _weighted(
             yield each | {"weight": stable}
         elif name in wanted and backends.names(each, name):
             yield each | {"weight": wanted[name].weight}
-        elif name not in known:
+        elif name not in known or not backends.names(each, name):
             yield each
 
 
 def _added(found: Sequence[Object], backends: Backends, wanted: Any) -> Iterator[Object]:
-    there = {str(each.get("name", "")) for each in found}
     for each in wanted:
-        if each.service not in there:
+        if not any(backends.names(reference, each.service) for reference in found):
             port = {"port": each.port} if each.port else {}
             yield {"name": each.service, "namespace": backends.namespace, **port, "weight": each.weight}
 
@@ -179,9 +178,14 @@ def shares(route: Mapping[str, Any], backends: Backends, known: Sequence[str] = 
     """
     for index in rules_of_both(route, backends):
         rule = route["spec"]["rules"][index]
-        weights = {str(each.get("name", "")): _weight(each) for each in references(rule)}
-        counted = {name: weights[name] for name in (backends.stable, backends.canary, *known) if name in weights}
-        percents = _percents(counted)
+        percents = _percents(
+            {
+                name: _weight(each)
+                for name in (backends.stable, backends.canary, *known)
+                for each in references(rule)
+                if backends.names(each, name)
+            }
+        )
         yield RuleShares(
             rule=label(rule, index),
             stable=percents[backends.stable],
