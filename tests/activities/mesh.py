@@ -19,9 +19,11 @@ from activities.kubernetes.client import (
     Object,
     Resource,
 )
+from activities.kubernetes.informers import Cache
 from activities.routers.traffic import Traffic
 from sandbox.kubernetes_api import KubernetesApi
 from sandbox.kubernetes_api.kinds import KINDS
+from sandbox.processes import until
 from tidegate.contract import WORKER_AGENT, Fence, Target
 
 NAMESPACE = "default"
@@ -34,6 +36,7 @@ class Mesh:
     def __init__(self, api: KubernetesApi, cluster: Cluster, worker: Cluster) -> None:
         self.api = api
         self.cluster = cluster
+        self.worker = worker
         self.traffic = Traffic(worker)
         self._writes = 0
 
@@ -111,6 +114,16 @@ async def serving() -> AsyncIterator[Mesh]:
         await cluster.close()
         await worker.close()
         await api.stop()
+
+
+async def listed(cache: Cache, resource: Resource, namespace: str) -> None:
+    """Wait until a cache has the objects of a kind."""
+    informer = cache.informer(resource, namespace)
+
+    async def synced() -> bool:
+        return informer.synced
+
+    await until(synced, 10.0, f"the cache has the {resource.plural}")
 
 
 class Meddler:
