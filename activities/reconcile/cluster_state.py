@@ -67,9 +67,9 @@ class ClusterSnapshot:
         ]
         workload = self.cluster_state.workload.replicas if self.cluster_state.workload else None
         selectors = sorted(self.cluster_state.selectors.items())
-        said = (self.traffic.converged, self.traffic.verified) if self.traffic else ()
+        confirmed = (self.traffic.converged, self.traffic.verified) if self.traffic else ()
         text = json.dumps(
-            [self.owner, self.replicas, sets, no_pods, selectors, routes, managed, said, experiments, workload]
+            [self.owner, self.replicas, sets, no_pods, selectors, routes, managed, confirmed, experiments, workload]
         )
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

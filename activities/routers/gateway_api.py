@@ -27,7 +27,7 @@ from tidegate.manifests.rollout import MAX_WEIGHT
 from tidegate.manifests.steps import SetMirrorRoute
 from tidegate.manifests.validation.routers import NO_ROUTES
 from tidegate.routers import gateway_api, header_rules
-from tidegate.routers.gateway_api import Backends, RouteError, Share
+from tidegate.routers.gateway_api import Backends, Share, SplitError
 
 RESOURCES: Final[Mapping[str, Resource]] = {
     each.kind: each for each in (HTTP_ROUTES, GRPC_ROUTES, TCP_ROUTES, TLS_ROUTES)
@@ -72,7 +72,7 @@ class RoutedRoute:
 
     def _shift(self, found: Object, weight: int, experiments: Sequence[ExperimentWeight]) -> RouteChange:
         if weight > MAX_WEIGHT:
-            raise RouteError(f"weight {weight} is beyond {MAX_WEIGHT}: weights are percent")
+            raise SplitError(f"weight {weight} is beyond {MAX_WEIGHT}: weights are percent")
         port = gateway_api.stable_port(found, self.route.kind, self.backends)
         shares = [
             Share(each.service, each.weight, gateway_api.experiment_port(each.ports, port))
@@ -98,8 +98,8 @@ class RoutedRoute:
     def restore(self, found: Object) -> RouteChange:
         """All weight to stable, experiments and header rules away.
 
-        A rule without the canary needs no weight. One that leads to the canary alone is nobody's but its author's: the
-        canary Service leads to stable then.
+        A rule without the canary needs no weight. One that leads to the canary alone is its author's: the canary Service
+        leads to stable then.
         """
         cleared = header_rules.without_header_rules(found, self._owners(found))
         changed = gateway_api.shifted(cleared, self.backends, 0, known=_experiments(found))
@@ -165,7 +165,7 @@ class RoutedRoute:
     def _understood(self, work: Callable[[], _Result]) -> _Result:
         try:
             return work()
-        except RouteError as error:
+        except SplitError as error:
             raise invalid(f"{self.route.kind} {self.name}: {error}") from error
 
 
@@ -236,7 +236,7 @@ def _labels(route: Object) -> Object:
 
 
 def _is_accepted(found: Object) -> bool:
-    """True when each Gateway that reports the route has accepted it as it is now; without a report nobody has."""
+    """True when each Gateway that reports the route has accepted it as it is now; without a report none has."""
     generation = found["metadata"].get("generation") or 0
     parents = (found.get("status") or {}).get("parents") or []
     accepted = [

@@ -63,7 +63,7 @@ class RoutedIngress:
     def shift(self, found: Object, weight: int, experiments: Sequence[ExperimentWeight]) -> RouteChange:
         """The weight, and what else the stable Ingress and the Rollout say; others' annotations are kept.
 
-        Raises `InvalidSpec` for an Ingress of somebody else, `NotFound` without the stable Ingress.
+        Raises `InvalidSpec` for an Ingress of another owner, `NotFound` without the stable Ingress.
         """
         self._require_own(found)
         operations = annotate(found, _differing(found, self._annotations(weight)))
@@ -74,7 +74,7 @@ class RoutedIngress:
         return RouteChange([])
 
     def restore(self, found: Object) -> RouteChange:
-        """The weight 0, whatever became of the stable Ingress. Raises `InvalidSpec` for an Ingress of somebody else."""
+        """The weight 0, whatever became of the stable Ingress. Raises `InvalidSpec` for an Ingress of another owner."""
         self._require_own(found)
         wanted = weight_annotations(self.nginx, 0, self.routing.max_traffic_weight)
         return RouteChange(annotate(found, _differing(found, wanted)))

@@ -22,6 +22,8 @@ from tidegate.manifests.gateway_api import IN_PROGRESS_KEY, KINDS, PLUGIN
 from tidegate.manifests.rollout import Canary
 from tidegate.manifests.steps import SetHeaderRoute
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 NAME = "routed"
 PODS = RequiredPods(NAME, 1)
 HEADER = SetHeaderRoute.model_validate({"name": "hdr", "match": [{"headerName": "a", "headerValue": {"exact": "x"}}]})

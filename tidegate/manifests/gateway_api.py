@@ -14,7 +14,7 @@ from tidegate.manifests.selector import LabelSelector
 PLUGIN: Final = "argoproj-labs/gatewayAPI"
 IN_PROGRESS_KEY: Final = "rollouts.argoproj.io/gatewayapi-canary"
 IN_PROGRESS_VALUE: Final = "in-progress"
-# Kinds of route in the order in which they are written, each with the first word of its settings.
+# Kinds of route in the order in which they are written, each with the prefix of its settings.
 KINDS: Final = {"HTTPRoute": "http", "GRPCRoute": "grpc", "TCPRoute": "tcp", "TLSRoute": "tls"}
 WITH_HEADERS: Final = ("HTTPRoute", "GRPCRoute")  # kinds that can have header routes
 
@@ -60,9 +60,9 @@ class GatewayApi(OpenModel):
 
     def named_of(self, kind: str) -> tuple[NamedRoute, ...]:
         """Routes of one kind by their names."""
-        word = KINDS[kind]
-        single: str = getattr(self, f"{word}_route")
-        listed: tuple[GatewayRoute, ...] = getattr(self, f"{word}_routes")
+        prefix = KINDS[kind]
+        single: str = getattr(self, f"{prefix}_route")
+        listed: tuple[GatewayRoute, ...] = getattr(self, f"{prefix}_routes")
         entries = [*((each.name, each.use_header_routes) for each in listed), *([(single, True)] if single else [])]
         return tuple(NamedRoute(kind, name, flag and kind in WITH_HEADERS) for name, flag in entries)
 

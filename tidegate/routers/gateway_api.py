@@ -26,7 +26,7 @@ _NOT_FOUND: Final = {
 }
 
 
-class RouteError(ValueError):
+class SplitError(ValueError):
     """A route that a release cannot split; the text is the plugin's where the plugin has one."""
 
 
@@ -86,15 +86,15 @@ def rules_of_both(route: Mapping[str, Any], backends: Backends) -> list[int]:
 def split_rules(route: Mapping[str, Any], kind: str, backends: Backends) -> list[int]:
     """Positions of the rules that are split.
 
-    Raises RouteError where there is none, and for one that leads to a side twice: its share would not be its weight.
+    Raises SplitError where there is none, and for one that leads to a side twice: its share would not be its weight.
     """
     rules, found = route["spec"].get("rules") or [], rules_of_both(route, backends)
     if not found:
-        raise RouteError(_NOT_FOUND[kind])
+        raise SplitError(_NOT_FOUND[kind])
     for index in found:
         for side in (backends.stable, backends.canary):
             if sum(backends.names(each, side) for each in references(rules[index])) > 1:
-                raise RouteError(f"{label(rules[index], index)} leads to {side} more than once")
+                raise SplitError(f"{label(rules[index], index)} leads to {side} more than once")
     return found
 
 

@@ -26,7 +26,7 @@ def with_header_rules(
 ) -> Object:
     """The route with exactly the rules of a step, or without them where it has no match.
 
-    `owners` are those of its rules. A rule that stands as wanted stays where it is. Raises RouteError as `split_rules`
+    `owners` are those of its rules. A rule that stands as wanted stays where it is. Raises SplitError as `split_rules`
     where a rule is wanted.
     """
     if step.match:
@@ -112,7 +112,7 @@ def _header(match: HeaderMatch) -> Object:
 
 
 def _normal(rule: Mapping[str, Any]) -> Object:
-    """What a rule says beside its name, with the defaults of a server that has stored it."""
+    """Content of a rule beside its name, with the defaults of a server that has stored it."""
     rest = {key: value for key, value in rule.items() if key not in ("name", "matches", "backendRefs")}
     return {
         **rest,

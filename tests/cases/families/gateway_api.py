@@ -112,7 +112,7 @@ def _quirk_of_rules(
     if any({each.get("name") for each in _references([rule])} == {canary.get("stableService")} for rule in rules):
         return "a rule with the stable Service alone is left alone: a weight of 0 would answer with errors"
     if _repeats(given["ops"]):
-        return "a route that stands as wanted is not written again"
+        return "a route that is as wanted is not written again"
     return ""
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tidegate.manifests.steps import SetHeaderRoute
 from tidegate.routers.gateway_api import (
     Backends,
-    RouteError,
     Share,
+    SplitError,
     experiment_port,
     labelled,
     shares,
@@ -116,7 +116,7 @@ def test_a_rule_with_one_side_is_left_alone() -> None:
     ],
 )
 def test_a_route_that_cannot_be_split_is_refused(kind: str, found: Object, why: str) -> None:
-    with pytest.raises(RouteError, match=why):
+    with pytest.raises(SplitError, match=why):
         split_rules(found, kind, BACKENDS)
 
 

@@ -49,7 +49,7 @@ def router_findings(rollout: Loaded[Rollout], routed: Observed) -> Iterator[Find
 
 
 def _choice(rollout: Loaded[Rollout], routing: TrafficRouting) -> Iterator[Finding]:
-    """One router, and no plugin that nobody knows."""
+    """Findings on a choice of several routers, and on an unknown plugin."""
     for name in routing.plugins:
         if name != PLUGIN:
             message = f"not supported by Tidegate: traffic routing by plugin {name}"
