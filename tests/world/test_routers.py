@@ -15,7 +15,7 @@ from tidegate.client import ReleaseHandle, RolloutRef, TidegateClient
 from tidegate.contract import ErrorType, ReleaseRequest
 from tidegate.manifests.gateway_api import PLUGIN
 
-pytestmark = [pytest.mark.world, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.world, pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 NAMESPACE = "payments"
 ROUTERS: dict[str, dict[str, Any]] = {
     "gateway": {"plugins": {PLUGIN: {"httpRoute": "gateway"}}},
@@ -32,7 +32,7 @@ def rollout(name: str, tag: str) -> dict[str, Any]:
         "trafficRouting": ROUTERS[name],
         "steps": steps,
     }
-    container = {"name": name, "image": f"{REGISTRY}/{name}:{tag}", "ports": [{"containerPort": 8080}]}
+    container = {"name": name, "image": f"{REGISTRY}/checkout:{tag}", "ports": [{"containerPort": 8080}]}
     template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}
     selector = {"matchLabels": {"app": name}}
     spec = {"replicas": 2, "selector": selector, "template": template, "strategy": {"canary": canary}}
@@ -88,7 +88,7 @@ async def test_envoy_gives_each_version_the_share_that_its_router_says(world: Wo
         await world.telemetry.flushed()
         for row in counted_weights(world.telemetry, result.status, time.time()):
             assert row["counted"] is None or abs(row["counted"] - row["set"]) <= 8, row
-        handle = await releases.start("1.2.0")
+        handle = await releases.start("1.4.0")
         await releases.until(lambda status: status.actual_weight == 25 and status.finished_at is None)
         await releases.client.abort(releases.rollout, reason="a test", by="a test")
         aborted = await releases.ended(handle)
