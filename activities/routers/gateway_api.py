@@ -98,8 +98,8 @@ class RoutedRoute:
     def restore(self, found: Object) -> RouteChange:
         """All weight to stable, experiments and header rules away.
 
-        A rule without the canary needs no weight. One that leads to the canary alone is its author's: the canary Service
-        leads to stable then.
+        A rule without the canary needs no weight. One that leads to the canary alone is its author's: by then the
+        canary Service leads to stable.
         """
         cleared = header_rules.without_header_rules(found, self._owners(found))
         changed = gateway_api.shifted(cleared, self.backends, 0, known=_experiments(found))

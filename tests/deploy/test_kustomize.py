@@ -15,12 +15,14 @@ from workers.settings import Settings, load_settings
 ENCRYPTED = "single-cluster-encrypted"
 INJECTED = "single-cluster-injected"
 FILES = "single-cluster-without-vault"
+PAGE = "single-cluster-web"
 ROUTERS = "single-cluster-all-routers"
-OVERLAYS = ("single-cluster", "release-plane", "per-cluster-worker", ENCRYPTED, INJECTED, FILES, ROUTERS)
+OVERLAYS = ("single-cluster", "release-plane", "per-cluster-worker", ENCRYPTED, INJECTED, FILES, PAGE, ROUTERS)
 PLANE = {"workflows", "metrics", "follow-up", "gateway", "codec"}
 CLUSTER = {"cluster", "watcher"}
 HELD = {
     **dict.fromkeys(("single-cluster", ENCRYPTED, INJECTED, FILES, ROUTERS), PLANE | CLUSTER),
+    PAGE: PLANE | CLUSTER | {"web"},
     "release-plane": PLANE,
     "per-cluster-worker": CLUSTER,
 }

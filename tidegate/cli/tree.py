@@ -10,8 +10,11 @@ from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, MetricStatus
 from tidegate.canary.replica_sets import PodState, ReplicaSetState
-from tidegate.cli.formatting import BAD, NEUTRAL, OK, PROGRESSING, UNKNOWN, WARNING, age, fitted, marked, since
+from tidegate.cli.formatting import fitted, marked
 from tidegate.contract import AnalysisRef, Observation, ReleaseStatus
+from tidegate.report.ages import age, since
+from tidegate.report.marks import BAD, NEUTRAL, OK, PROGRESSING, UNKNOWN, WARNING
+from tidegate.report.versions import replica_sets, role
 
 _TITLES = ("NAME", "KIND", "STATUS", "AGE", "INFO")
 _POD_MARKS = {
@@ -49,18 +52,6 @@ def tree(status: ReleaseStatus, observation: Observation | None, now: datetime, 
         children=tuple(_revision(number, sets, status, now) for number in sorted(revisions, reverse=True)),
     )
     return fitted([_TITLES, *_rows(root, "", "")], width)
-
-
-def replica_sets(status: ReleaseStatus, observation: Observation | None) -> tuple[ReplicaSetState, ...]:
-    """The latest ReplicaSets: from the read of the cluster when it found any, else from the release's status."""
-    return (observation.replica_sets if observation is not None else ()) or status.replica_sets
-
-
-def role(replica_set: ReplicaSetState, status: ReleaseStatus) -> str:
-    """Part that a ReplicaSet plays in this release: `stable`, `canary` or none."""
-    if replica_set.hash == status.stable_hash:
-        return "stable"
-    return "canary" if replica_set.hash == status.desired_hash else ""
 
 
 def counts(status: AnalysisStatus) -> str:

@@ -29,8 +29,6 @@ from tests.unit.cli.screens import (
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
 from tidegate.canary.replica_sets import PodState, ReplicaSetState
 from tidegate.cli.screen import Terminal, screen
-from tidegate.cli.screen.gates import limit_text, readable
-from tidegate.cli.screen.progress import time_left
 from tidegate.cli.screen.sparkline import sparkline
 from tidegate.contract import (
     AnalysisRef,
@@ -44,6 +42,8 @@ from tidegate.contract import (
     Waiting,
 )
 from tidegate.manifests.images import short_version
+from tidegate.report.gates import limit_text, readable
+from tidegate.report.progress import time_left
 
 
 @pytest.mark.parametrize(("file", "content"), [pytest.param(*each, id=each[0].name) for each in files()])
