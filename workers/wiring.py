@@ -191,7 +191,6 @@ async def open_cluster(settings: Settings, agent: str, meter: MetricMeter = Metr
 async def _cluster_activities(
     settings: Settings, stack: AsyncExitStack, client: Callable[[], Client], meter: MetricMeter
 ) -> Activities:
-    from activities.istio.traffic import IstioTraffic
     from activities.kubernetes.checks import ClusterChecks
     from activities.kubernetes.informers import Cache
     from activities.metrics.job.provider import Jobs
@@ -202,6 +201,7 @@ async def _cluster_activities(
     from activities.reconcile.rollbacks import RollbackActivities
     from activities.reconcile.rollout_objects import Kubernetes
     from activities.reconcile.waits import Waits
+    from activities.routers.traffic import Traffic
 
     cluster = await open_cluster(settings, WORKER_AGENT, meter)
     stack.push_async_callback(cluster.close)
@@ -213,7 +213,7 @@ async def _cluster_activities(
     at_most = max(1, settings.max_concurrent_activities // 3)
     return [
         *Kubernetes(cluster, cache, bake=settings.bake.duration or None, instance=instance).activities(),
-        *IstioTraffic(cluster).activities(),
+        *Traffic(cluster).activities(),
         *Passes(cluster, cache, at_most=at_most, instance=instance).activities(),
         *waits.activities(),
         *Restarts(cluster).activities(),

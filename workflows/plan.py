@@ -20,14 +20,15 @@ from tidegate.contract import (
     DesiredState,
     Document,
     ExperimentSetState,
-    IstioRouting,
     Observation,
     Owner,
     ParsedRollout,
     ReleaseRequest,
+    Routing,
 )
 from tidegate.manifests.bake import through_the_bake
 from tidegate.manifests.kinds import ARGO_VERSION
+from tidegate.manifests.shares import percent_of
 from tidegate.manifests.steps import CanaryStep, ExperimentStep, step_text
 from tidegate.manifests.version_tag import VERSION_LABEL
 from tidegate.manifests.version_tag import version_of as version_tag
@@ -185,7 +186,7 @@ class Plan:
     @property
     def planned_weights(self) -> tuple[Weight, ...]:
         """The weights above 0 and below 100 % that the steps take, in their order."""
-        return planned_weights(planned_shares(self.steps))
+        return planned_weights(planned_shares(self.steps, self.manifest.canary.max_weight()))
 
     @property
     def versions(self) -> ComparedVersions:
@@ -206,7 +207,8 @@ class Plan:
 
     def weight_at(self, index: int) -> int:
         """Percent of the traffic at a step."""
-        return FULL if index >= len(self.steps) else weight_at(self.steps, index)
+        whole = self.manifest.canary.max_weight()
+        return FULL if index >= len(self.steps) else percent_of(weight_at(self.steps, index), whole)
 
     @property
     def replica_set(self) -> str:
@@ -219,8 +221,8 @@ class Plan:
         return self.manifest.spec.wanted_replicas()
 
     @property
-    def routing(self) -> IstioRouting | None:
-        """Istio routing of the Rollout, None without one."""
+    def routing(self) -> Routing | None:
+        """Routing of the Rollout, None without a router."""
         return self.manifest.routing
 
     @property

@@ -281,7 +281,7 @@ class ReleaseState:
         for edit in seen.external_changes:
             who = f" by {edit.manager}" if edit.manager else ""
             self.external_editor = edit.manager or "somebody"
-            self.event("ForeignWeights", f"{edit.virtual_service} {edit.route}: {edit.what}{who}", warning=True)
+            self.event("ForeignWeights", f"{edit.name} {edit.route}: {edit.what}{who}", warning=True)
         if seen.traffic is not None:
             self.routed(seen.traffic, f"step {self._status.step_number}")
         self.publication.published(seen, report, self._version)
@@ -298,10 +298,14 @@ class ReleaseState:
         Once the version is stable, both sides are its pods: a weight says nothing of it any more.
         """
         self.traffic = traffic
-        if self._status.stable_hash != self._status.desired_hash and traffic.canary != self._status.actual_weight:
-            row = WeightStatus(at=workflow.now(), canary=traffic.canary, reason=reason)
-            self._record.set(actual_weight=traffic.canary, weights=(*self._status.weights, row))
-            self.weights.add(traffic.canary, self._status)
+        if self._status.stable_hash == self._status.desired_hash:
+            return
+        if traffic.verified != self._status.weight_verified:
+            self._record.set(weight_verified=traffic.verified)
+        if traffic.percent != self._status.actual_weight:
+            row = WeightStatus(at=workflow.now(), canary=traffic.percent, reason=reason)
+            self._record.set(actual_weight=traffic.percent, weights=(*self._status.weights, row))
+            self.weights.add(traffic.percent, self._status)
 
     def progressing(self) -> None:
         """Note progress: a progress deadline that had passed no longer counts."""

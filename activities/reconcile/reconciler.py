@@ -15,7 +15,6 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.istio.traffic import IstioTraffic
 from activities.kubernetes.client import Cluster
 from activities.kubernetes.fresh import FreshReader
 from activities.kubernetes.informers import Cache, Lister
@@ -27,6 +26,7 @@ from activities.reconcile.experiments import Experiments, states
 from activities.reconcile.kubernetes_events import Publisher
 from activities.reconcile.rollout_objects import Kubernetes
 from activities.reconcile.rollout_status import StatusWriter
+from activities.routers.traffic import Traffic
 from tidegate.canary import experiments
 from tidegate.canary.conditions import Reason
 from tidegate.canary.managed_routes import wanted_routes
@@ -88,7 +88,7 @@ class Passes:
         self._cache = cache
         self._kubernetes = Kubernetes(cluster, cache)
         experiments = Experiments(cluster, self._kubernetes)
-        self._moves = ActionExecutor(cluster, self._kubernetes, IstioTraffic(cluster), experiments)
+        self._moves = ActionExecutor(cluster, self._kubernetes, Traffic(cluster), experiments)
         self._statuses = StatusWriter(cluster)
         self._publisher = Publisher(cluster)
         self._for_pods = for_pods

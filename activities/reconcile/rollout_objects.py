@@ -10,18 +10,15 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.istio import routes
 from activities.kubernetes import replica_sets
 from activities.kubernetes.client import (
     ANALYSIS_RUNS,
     ANALYSIS_TEMPLATES,
     CLUSTER_ANALYSIS_TEMPLATES,
-    DESTINATION_RULES,
     FENCE_ANNOTATION,
     REPLICA_SETS,
     ROLLOUTS,
     SERVICES,
-    VIRTUAL_SERVICES,
     Cluster,
     Object,
     Reader,
@@ -38,6 +35,7 @@ from activities.kubernetes.versions import Versions, adopted, pods_of
 from activities.kubernetes.workloads import Workloads, with_template
 from activities.reconcile.kubernetes_events import Publisher
 from activities.reconcile.rollout_status import StatusWriter
+from activities.routers.choice import read_traffic, router_of
 from activities.transport.errors import rejected
 from tidegate.analysis.history import StoredRun
 from tidegate.canary.replica_sets import ReplicaSetState
@@ -46,12 +44,10 @@ from tidegate.contract import (
     Document,
     ErrorType,
     Fence,
-    IstioRouting,
     Observation,
     ObserveRequest,
     ParsedRollout,
     Target,
-    TrafficState,
 )
 from tidegate.contract.instances import DEFAULT_INSTANCE, ControllerInstance
 from tidegate.manifests.analysis_template import TemplateRef
@@ -140,8 +136,6 @@ class Kubernetes:
             for service in (canary.stable_service, canary.canary_service)
             if service
         }
-        virtual = await _virtual_services(reader, namespace, routing)
-        rule = routing.destination_rule.name if routing and routing.destination_rule else ""
         runs = await self._analysis_runs(live) if live is not None else []
         return Observation(
             at=datetime.now(UTC),
@@ -153,10 +147,9 @@ class Kubernetes:
             replica_sets=tuple(sets),
             standing={each["metadata"]["name"]: _pod_labels(each) for each in found if _has_pods(each)},
             services=services,
-            virtual_services={f"{found}.{where}": document for (found, where), document in virtual.items()},
-            destination_rules={rule: await reader.find(DESTINATION_RULES, namespace, rule)} if rule else {},
+            routed=dict(await router_of(routing, request.target).observe(reader)) if routing else {},
             templates=tuple(await self._templates(namespace, [*canary.template_refs(), *_bake_templates(parsed)])),
-            traffic=routes.read_traffic(virtual, routing, namespace) if routing else None,
+            traffic=await read_traffic(reader, routing, request.target) if routing else None,
             bake=self._bake,
             analysis_runs=tuple(run.name for run in runs),
             analyses_left=tuple(run.name for run in runs if not (run.phase and run.phase.completed)),
@@ -277,18 +270,6 @@ class Kubernetes:
         if waiting:
             return f"pod {waiting[0].name}: {waiting[0].phase} {waiting[0].message}".rstrip()
         return replica_sets.cannot_create(found)
-
-
-async def traffic(reader: Reader, namespace: str, istio: IstioRouting) -> TrafficState | None:
-    """Traffic state by the VirtualServices of a Rollout; None where one is missing or cannot be understood."""
-    return routes.read_traffic(await _virtual_services(reader, namespace, istio), istio, namespace)
-
-
-async def _virtual_services(
-    reader: Reader, namespace: str, istio: IstioRouting | None
-) -> dict[tuple[str, str], Object | None]:
-    locations = [setting.located(namespace) for setting in istio.virtual_services] if istio else []
-    return {(name, where): await reader.find(VIRTUAL_SERVICES, where, name) for name, where in locations}
 
 
 def _parsed(rollout: Document) -> ParsedRollout | None:

@@ -22,7 +22,6 @@ from tidegate.canary.status import Condition, RolloutStatus
 from tidegate.canary.template_hash import template_hash
 from tidegate.contract import (
     FLAGS,
-    DesiredState,
     Document,
     Meanwhile,
     Reconcile,
@@ -187,7 +186,7 @@ def _fields(live: Object, request: Reconcile, snapshot: ClusterSnapshot) -> Docu
         "availableReplicas": counts.available,
         "HPAReplicas": counts.current,
     }
-    canary = {**(own.get("canary") or {}), "weights": _weights(desired, snapshot)}
+    canary = {**(own.get("canary") or {}), "weights": _weights(request, snapshot)}
     fields = {**own, **pods, "canary": canary}
     phase = own.get("phase") or (live.get("status") or {}).get("phase")
     if phase == RolloutPhase.PROGRESSING:
@@ -233,15 +232,20 @@ def _lends(workload: WorkloadTemplate, request: Reconcile) -> bool:
     return template_hash(workload.template) == template_hash(request.manifest.spec.template)
 
 
-def _weights(desired: DesiredState, snapshot: ClusterSnapshot) -> Document | None:
-    """As the router has them; None where nothing splits the traffic."""
+def _weights(request: Reconcile, snapshot: ClusterSnapshot) -> Document | None:
+    """As the router has them; None where nothing splits the traffic.
+
+    `verified` is there for a router that can say it, as in Argo.
+    """
     if snapshot.traffic is None:
         return None
     beside = max((sum(row.others.values()) for row in snapshot.traffic.routes), default=0)
-    canary, stable = snapshot.traffic.canary, 100 - snapshot.traffic.canary - beside
+    traffic, desired, routing = snapshot.traffic, request.desired, request.manifest.routing
+    canary, stable = traffic.canary, traffic.maximum - traffic.canary - beside
     return {
         "canary": {"weight": canary, "podTemplateHash": desired.hash},
         "stable": {"weight": stable, "podTemplateHash": desired.stable_hash or desired.hash},
+        **({"verified": traffic.verified} if routing is not None and routing.gateway_api is not None else {}),
     }
 
 

@@ -17,11 +17,22 @@ INJECTED = "single-cluster-injected"
 FILES = "single-cluster-without-vault"
 BESIDE_ARGO = "single-cluster-beside-argo"
 PAGE = "single-cluster-web"
-OVERLAYS = ("single-cluster", "release-plane", "per-cluster-worker", ENCRYPTED, INJECTED, FILES, BESIDE_ARGO, PAGE)
+ROUTERS = "single-cluster-all-routers"
+OVERLAYS = (
+    "single-cluster",
+    "release-plane",
+    "per-cluster-worker",
+    ENCRYPTED,
+    INJECTED,
+    FILES,
+    BESIDE_ARGO,
+    PAGE,
+    ROUTERS,
+)
 PLANE = {"workflows", "metrics", "follow-up", "gateway", "codec"}
 CLUSTER = {"cluster", "watcher"}
 HELD = {
-    **dict.fromkeys(("single-cluster", ENCRYPTED, INJECTED, FILES, BESIDE_ARGO), PLANE | CLUSTER),
+    **dict.fromkeys(("single-cluster", ENCRYPTED, INJECTED, FILES, BESIDE_ARGO, ROUTERS), PLANE | CLUSTER),
     PAGE: PLANE | CLUSTER | {"web"},
     "release-plane": PLANE,
     "per-cluster-worker": CLUSTER,

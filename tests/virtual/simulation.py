@@ -15,7 +15,7 @@ from typing import Any
 
 from activities.kubernetes.replica_sets import SCALE_DOWN_DEADLINE, hash_of
 from sandbox.kubernetes_api import Change
-from sandbox.kubernetes_api.kinds import ROLLOUTS, SERVICES, VIRTUAL_SERVICES
+from sandbox.kubernetes_api.kinds import INGRESSES, ROLLOUTS, SERVICES, VIRTUAL_SERVICES
 from sandbox.kubernetes_api.objects import Object, lookup, meta
 from tests.virtual.cluster import NAMESPACE, VirtualCluster, tag_of
 from tests.virtual.life import Life
@@ -24,6 +24,7 @@ from tidegate.contract import Document
 
 APART = timedelta(seconds=1.5)  # what follows on one cause follows sooner
 
+WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
 PATCHES: dict[str, Document] = {
     "abort": {"abort": True},
     "retry": {"abort": False},
@@ -102,6 +103,8 @@ class Trace:
         return {meta(each)["name"]: version.get(self._cluster.selector(meta(each)["name"]), "") for each in found}
 
     def _routes(self) -> dict[str, Any]:
+        if canaries := [each for each in self._cluster.api.store.select(INGRESSES, NAMESPACE) if WEIGHT in notes(each)]:
+            return {"canary_ingress_weights": {meta(each)["name"]: notes(each)[WEIGHT] for each in canaries}}
         rule = self._cluster.find(VIRTUAL_SERVICES, "vs")
         if rule is None:
             return {}
@@ -196,6 +199,11 @@ def _image_of(spec: Document, tag: str) -> Document:
 def _with_steps(spec: Document, steps: list[Document]) -> Document:
     spec["strategy"]["canary"]["steps"] = steps
     return spec
+
+
+def notes(found: Object) -> dict[str, str]:
+    """Annotations of an object."""
+    return dict(meta(found).get("annotations") or {})
 
 
 def _worded(what: str, value: Any) -> str:

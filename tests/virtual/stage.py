@@ -64,7 +64,7 @@ async def opened(given: Mapping[str, Any], measure: Measure) -> AsyncIterator[St
         _complete(given["rollout"]),
     )
     life.cluster.never_ready.update(f"img:{tag}" for tag in given.get("never_ready") or [])
-    life.cluster.apply(*_surroundings(rollout), *map(_template, given.get("templates") or []))
+    life.cluster.apply(*_surroundings(rollout, given.get("ingresses")), *map(_template, given.get("templates") or []))
     try:
         yield Stage(life, Simulation(life, rollout))
     finally:
@@ -76,7 +76,7 @@ def _complete(rollout: Document) -> Document:
     return {**rollout, "metadata": {"namespace": NAMESPACE, **rollout["metadata"]}}
 
 
-def _surroundings(rollout: Document) -> list[Document]:
+def _surroundings(rollout: Document, ingresses: list[Document] | None) -> list[Document]:
     canary = rollout["spec"]["strategy"]["canary"]
     named = [canary[role] for role in ("stableService", "canaryService") if canary.get(role)]
     labels = rollout["spec"]["selector"]["matchLabels"]
@@ -89,7 +89,9 @@ def _surroundings(rollout: Document) -> list[Document]:
         }
         for name in named
     ]
-    if canary.get("trafficRouting"):
+    if ingresses:
+        return [*objects, *(_placed(each) for each in ingresses)]
+    if canary.get("trafficRouting") and ingresses is None:
         shares = zip(named, (100, 0), strict=True)
         route = [{"destination": {"host": name}, "weight": weight} for name, weight in shares]
         objects.append(
@@ -101,6 +103,10 @@ def _surroundings(rollout: Document) -> list[Document]:
             }
         )
     return objects
+
+
+def _placed(found: Document) -> Document:
+    return {**found, "metadata": {**found["metadata"], "namespace": NAMESPACE}}
 
 
 def _template(template: Document) -> Document:

@@ -58,7 +58,7 @@ def backtest_request(
             namespace=namespace,
             rollout=str((rollout or {}).get("metadata", {}).get("name", "")),
             specs=specs,
-            weights=() if rollout is None else planned_weights(planned_shares(_steps(rollout))),
+            weights=() if rollout is None else planned_weights(_shares(rollout)),
             since=since.total_seconds(),
             settings=tuple(settings),
         )
@@ -70,9 +70,9 @@ def backtest_request(
     return request
 
 
-def _steps(rollout: Mapping[str, Any]) -> Sequence[Any]:
+def _shares(rollout: Mapping[str, Any]) -> list[float]:
     canary = from_objects([rollout]).rollout().model.spec.strategy.canary
-    return canary.steps if canary is not None else ()
+    return planned_shares(canary.steps, canary.max_weight()) if canary is not None else []
 
 
 def _specs(

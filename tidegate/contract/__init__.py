@@ -164,11 +164,11 @@ if TYPE_CHECKING:
     from tidegate.contract.rollout_object import FLAGS, REQUEST_FIELDS, RolloutObject
     from tidegate.contract.traffic import (
         ExternalChange,
-        IstioRouting,
         ManagedRouteState,
         RemovedDestination,
         RestoreStable,
         RouteState,
+        Routing,
         TrafficState,
     )
     from tidegate.contract.unreadable import Unreadable, read_leniently
@@ -269,7 +269,6 @@ __all__ = [
     "IncidentNote",
     "IncidentRef",
     "IncidentRequest",
-    "IstioRouting",
     "JudgeChange",
     "JudgeStable",
     "LeftAlone",
@@ -319,6 +318,7 @@ __all__ = [
     "RollbackResult",
     "RolloutObject",
     "RouteState",
+    "Routing",
     "Signal",
     "Source",
     "SplitCounts",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tidegate.canary.reconcile import SUBSET, Rules
 from tidegate.contract.payload import Document
-from tidegate.contract.traffic import IstioRouting
+from tidegate.contract.traffic import Routing
 from tidegate.manifests.rollout import Canary, Rollout, RolloutSpec
 
 RAMP = "tidegate.io/ramp"  # annotation: "true" lets a canary grow by no more than maxSurge at a time
@@ -22,13 +22,13 @@ class ParsedRollout:
 
     model: Rollout
     canary: Canary
-    routing: IstioRouting | None  # None where Istio does not split its traffic
+    routing: Routing | None  # None where no router splits its traffic
     rules: Rules
 
     @classmethod
     def of(cls, model: Rollout) -> ParsedRollout:
         """Derive routing and rules from a model. Raises ValueError where it has no canary strategy."""
-        return cls(model, model.canary, IstioRouting.of(model.canary), _rules(model))
+        return cls(model, model.canary, Routing.of(model.canary), _rules(model))
 
     @classmethod
     def read(cls, document: Document) -> ParsedRollout:

@@ -18,7 +18,7 @@ from tidegate.manifests.kinds import model_for
 from tidegate.manifests.limits import excesses
 from tidegate.manifests.lists import in_all, unpacked
 from tidegate.manifests.model import ObjectMeta
-from tidegate.manifests.network import DestinationRule, Service, VirtualService
+from tidegate.manifests.network import DestinationRule, RouterObject, Service, VirtualService
 from tidegate.manifests.overlay import is_overlay, read_overlay
 from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.source import Document, read_documents, read_file, read_stdin
@@ -64,6 +64,7 @@ class Manifests:
     services: tuple[Loaded[Service], ...] = ()
     virtual_services: tuple[Loaded[VirtualService], ...] = ()
     destination_rules: tuple[Loaded[DestinationRule], ...] = ()
+    routed: tuple[Loaded[RouterObject], ...] = ()
     deployments: tuple[Loaded[Deployment], ...] = ()
     notes: tuple[Finding, ...] = ()
 
@@ -198,6 +199,7 @@ def _sorted(loaded: Sequence[Loaded[Any]], notes: Sequence[Finding]) -> Manifest
         services=of(Service),
         virtual_services=of(VirtualService),
         destination_rules=of(DestinationRule),
+        routed=of(RouterObject),
         deployments=of(Deployment),
         notes=tuple(notes),
     )

@@ -77,6 +77,18 @@ def reference_validation(given: Input) -> Answer:
     return {"accepted": not errors, "errors": in_argos_form(errors)}
 
 
+def router_validation(given: Input) -> Answer:
+    """The spec, and the Ingresses that are given: these are looked at where the spec itself is fine."""
+    answer = rollout_validation(given)
+    if not answer["accepted"] or "ingresses" not in given:
+        return answer
+    rollout = Rollout.model_validate(given["rollout"])
+    namespace = rollout.metadata.namespace
+    found = {f"Ingress/{each['metadata']['name']}.{namespace}": each for each in given["ingresses"]}
+    errors = in_argos_form(reference_errors(rollout, {}, {}, routed=found))
+    return {"accepted": not errors, "errors": errors}
+
+
 def analysis_of(rollout: Rollout, step: int | None, args: Any) -> RolloutAnalysis:
     """The analysis at a step of the Rollout, or its background analysis, with these arguments."""
     found = rollout.canary.analysis if step is None else rollout.canary.steps[step].analysis
@@ -96,6 +108,7 @@ def pause_duration(given: Input) -> Answer:
 FAMILIES = (
     Family("rollout_validation", rollout_validation, same_verdict),
     Family("reference_validation", reference_validation),
+    Family("router_validation", router_validation, same_verdict),
     Family("step_string", step_string),
     Family("pause_duration", pause_duration),
 )

@@ -12,11 +12,13 @@ from tidegate.manifests.durations import int_or_zero, is_percentage
 from tidegate.manifests.field_error import FieldError
 from tidegate.manifests.findings import Finding, Path, Severity
 from tidegate.manifests.lint.mesh import mesh_findings
+from tidegate.manifests.lint.routers import router_findings
 from tidegate.manifests.network import HASH_LABEL
 from tidegate.manifests.pod_template.check import image_problems, template_problems
 from tidegate.manifests.rollout import MAX_WEIGHT, Canary, Rollout
 from tidegate.manifests.validation.references import destination_rule_errors, reference_errors
 from tidegate.manifests.validation.rollout import validate_rollout
+from tidegate.manifests.validation.routers import gateway_api_of
 from tidegate.manifests.workload import workload_findings
 
 M = TypeVar("M", bound=BaseModel)
@@ -45,13 +47,15 @@ def reference_findings(rollout: Loaded[Rollout], manifests: Manifests, *, comple
         return
     services = _observed(_service_names(canary), rollout, manifests.services, complete=complete)
     virtual_services = _observed(_virtual_services(rollout), rollout, manifests.virtual_services, complete=complete)
-    errors = reference_errors(rollout.model, services, virtual_services)
+    routed = _observed(_routed(rollout, canary), rollout, manifests.routed, complete=complete)
+    errors = reference_errors(rollout.model, services, virtual_services, routed=routed)
     rule = canary.istio.destination_rule if canary.istio else None
     if rule is not None and (found := beside(rollout, manifests.destination_rules, rule.name)):
         errors += destination_rule_errors(rollout.model, found.raw)
     yield from field_findings(rollout, errors, "reference")
     yield from _selector_notes(canary, rollout, manifests)
     yield from mesh_findings(rollout, virtual_services)
+    yield from router_findings(rollout, routed)
 
 
 def _threshold_findings(rollout: Loaded[Rollout], canary: Canary) -> Iterator[Finding]:
@@ -108,6 +112,15 @@ def _service_names(canary: Canary) -> dict[str, tuple[str, str | None]]:
     return {name: (name, None) for name in canary.services().values()}
 
 
+def _routed(rollout: Loaded[Rollout], canary: Canary) -> dict[str, tuple[str, str | None]]:
+    """Ingresses and routes of the Gateway API that a Rollout names, by `Kind/name.namespace`."""
+    own, gateway_api = rollout.metadata.namespace, gateway_api_of(canary)
+    named = [("Ingress", name, own) for name in (canary.nginx.all_ingresses() if canary.nginx else ())]
+    if gateway_api is not None:
+        named += [(each.kind, each.name, gateway_api.namespace or own) for each in gateway_api.named()]
+    return {f"{kind}/{name}.{namespace}": (name, namespace) for kind, name, namespace in named}
+
+
 def _virtual_services(rollout: Loaded[Rollout]) -> dict[str, tuple[str, str | None]]:
     istio = rollout.model.canary.istio
     located = [each.located(rollout.metadata.namespace) for each in (istio.all_virtual_services() if istio else ())]
@@ -124,7 +137,8 @@ def _observed(
     """Objects beside the Rollout under the keys they were asked for; what is absent counts only in a complete set."""
     observed: dict[str, Mapping[str, Any] | None] = {}
     for key, (name, namespace) in wanted.items():
-        loaded = beside(rollout, found, name, namespace)
+        kind = key.partition("/")[0] if "/" in key else ""
+        loaded = beside(rollout, [each for each in found if kind in ("", each.kind)], name, namespace)
         if loaded is not None or complete:
             observed[key] = None if loaded is None else loaded.raw
     return observed

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from activities.istio.routes import RouteChange, Routes, invalid
 from activities.kubernetes.client import Object
 from activities.kubernetes.json_patch import Operation, put
-from tidegate.contract import IstioRouting
+from activities.routers.istio.routes import Routes
+from activities.routers.router import ManagedStep, RouteChange, invalid
+from tidegate.contract import Routing
 from tidegate.manifests.network import Destination
 from tidegate.manifests.rollout import MAX_WEIGHT, IstioVirtualService
 from tidegate.manifests.routes import RouteRole
-from tidegate.manifests.steps import HeaderMatch, RouteMatch, SetHeaderRoute, SetMirrorRoute, StringMatch
-
-ManagedStep = SetHeaderRoute | SetMirrorRoute
+from tidegate.manifests.steps import HeaderMatch, RouteMatch, SetHeaderRoute, StringMatch
 
 
 def set_route(
-    found: Object, setting: IstioVirtualService, istio: IstioRouting, *, step: ManagedStep, canary_host: str = ""
+    found: Object, setting: IstioVirtualService, istio: Routing, *, step: ManagedStep, canary_host: str = ""
 ) -> RouteChange:
     """The route of a step in its place, or gone where the step has no match.
 

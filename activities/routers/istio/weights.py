@@ -7,32 +7,22 @@ additional subsets, whose weights are left alone; a destination that is none of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from activities.istio.managed_routes import removals
-from activities.istio.required_pods import RequiredPods
-from activities.istio.routes import RouteChange, Routes, invalid
-from activities.kubernetes.client import Object
+from activities.kubernetes.client import VIRTUAL_SERVICES, Object
 from activities.kubernetes.json_patch import Operation, put
-from tidegate.contract import IstioRouting, RemovedDestination
+from activities.routers.istio.managed_routes import removals
+from activities.routers.istio.routes import Routes
+from activities.routers.router import ExperimentWeight, RouteChange, invalid
+from tidegate.contract import RemovedDestination, Routing
 from tidegate.manifests.network import RouteDestination
 from tidegate.manifests.rollout import MAX_WEIGHT, IstioVirtualService
 from tidegate.manifests.routes import EditedRoute, RouteRole, short_host
 
 
-@dataclass(frozen=True)
-class ExperimentWeight:
-    """Share of the traffic, in percent, that an experiment's Service gets from stable's share."""
-
-    service: str
-    weight: int
-    pods: RequiredPods | None = None  # that must be available when it is written; None: nobody counts
-
-
 def shift(
     found: Object,
     setting: IstioVirtualService,
-    istio: IstioRouting,
+    istio: Routing,
     *,
     weight: int,
     experiments: Sequence[ExperimentWeight] = (),
@@ -46,7 +36,7 @@ def shift(
     return _joined([_split(routes, route, weight, experiments) for route in routes.split()])
 
 
-def restore(found: Object, setting: IstioVirtualService, istio: IstioRouting) -> RouteChange:
+def restore(found: Object, setting: IstioVirtualService, istio: Routing) -> RouteChange:
     """All weight to stable and every managed route away, in one write.
 
     A route that lost its canary side needs no weight there, so that only a missing stable side is `InvalidSpec`.
@@ -117,7 +107,8 @@ def _roles(routes: Routes, route: EditedRoute) -> list[RouteRole]:
 def _removed(routes: Routes, route: EditedRoute, each: RouteDestination) -> RemovedDestination:
     subset = f" subset {each.destination.subset}" if each.destination.subset else ""
     return RemovedDestination(
-        virtual_service=routes.name,
+        kind=VIRTUAL_SERVICES.kind,
+        name=routes.name,
         namespace=routes.namespace,
         route=route.label,
         destination=f"{each.destination.host}{subset}",

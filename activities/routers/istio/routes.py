@@ -5,15 +5,11 @@ Rules: argo-rollouts, traffic routing with Istio. What is not read here is never
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from temporalio.exceptions import ApplicationError
-
-from activities.kubernetes.client import Object
-from activities.kubernetes.json_patch import Operation
-from tidegate.contract import ErrorType, IstioRouting, ManagedRouteState, RemovedDestination, RouteState, TrafficState
+from activities.kubernetes.client import VIRTUAL_SERVICES, Object
+from activities.routers.router import invalid
+from tidegate.contract import ManagedRouteState, RouteState, Routing
 from tidegate.manifests.network import VirtualServiceSpec
 from tidegate.manifests.rollout import IstioVirtualService
 from tidegate.manifests.routes import (
@@ -29,14 +25,6 @@ from tidegate.manifests.routes import (
 )
 
 
-class RouteChange(NamedTuple):
-    """Change of one VirtualService, and fields that must not be taken for an external change."""
-
-    operations: list[Operation]
-    removed: tuple[RemovedDestination, ...] = ()
-    converged: frozenset[str] = frozenset()  # routes that stand as wanted, or that this change adds or removes itself
-
-
 @dataclass(frozen=True)
 class Routes:
     """A VirtualService that was read, with the Rollout's setting for it."""
@@ -48,7 +36,7 @@ class Routes:
     managed: tuple[str, ...]  # names of managed routes, first in precedence first
 
     @classmethod
-    def read(cls, found: Object, setting: IstioVirtualService, istio: IstioRouting) -> Routes:
+    def read(cls, found: Object, setting: IstioVirtualService, istio: Routing) -> Routes:
         """Raises `InvalidSpec` for an object that cannot be understood."""
         try:
             spec = VirtualServiceSpec.model_validate(found["spec"])
@@ -111,7 +99,7 @@ class Routes:
     def standing(self) -> list[ManagedRouteState]:
         """Managed routes that stand now, in order of precedence."""
         return [
-            ManagedRouteState(virtual_service=self.name, namespace=self.namespace, name=route.name)
+            ManagedRouteState(kind=VIRTUAL_SERVICES.kind, name=self.name, namespace=self.namespace, route=route.name)
             for route in self.spec.http
             if route.name in self.managed
         ]
@@ -126,44 +114,11 @@ class Routes:
             else:
                 others[each.destination.subset or each.destination.host] = each.weight
         return RouteState(
-            virtual_service=self.name,
+            kind=VIRTUAL_SERVICES.kind,
+            name=self.name,
             namespace=self.namespace,
             route=route.label,
             stable=sums[RouteRole.STABLE],
             canary=sums[RouteRole.CANARY],
             others=others,
         )
-
-
-def read_traffic(
-    virtual_services: Mapping[tuple[str, str], Object | None], istio: IstioRouting, namespace: str
-) -> TrafficState | None:
-    """The canary's share over all routes, the largest where they differ; None when it cannot be read."""
-    routes: list[Routes] = []
-    for setting in istio.virtual_services:
-        found = virtual_services.get(setting.located(namespace))
-        if found is None:
-            return None
-        try:
-            routes.append(Routes.read(found, setting, istio))
-        except ApplicationError:
-            return None
-    try:
-        return traffic_state(routes)
-    except ApplicationError:
-        return None
-
-
-def traffic_state(routes: list[Routes]) -> TrafficState:
-    """Traffic state that VirtualServices hold. Raises as `Routes.weighted`."""
-    rows = tuple(row for each in routes for row in each.rows())
-    return TrafficState(
-        canary=max((row.canary for row in rows), default=0),
-        routes=rows,
-        managed=tuple(managed for each in routes for managed in each.standing()),
-    )
-
-
-def invalid(message: str) -> ApplicationError:
-    """The error for a manifest that has to change before a retry can help."""
-    return ApplicationError(message, type=ErrorType.INVALID_SPEC, non_retryable=True)

@@ -1,14 +1,31 @@
-"""The JSON Patch that labels the subsets of a DestinationRule with pod-template hashes. Pure.
+"""The subsets of a DestinationRule: which pods they select, and the JSON Patch that labels them with hashes.
 
 Rules: argo-rollouts, traffic routing with Istio, subset level. A subset's other labels and fields are kept.
 """
 
 from __future__ import annotations
 
-from activities.kubernetes.client import Object
+from temporalio.exceptions import ApplicationError
+
+from activities.kubernetes.client import DESTINATION_RULES, Cluster, Object
 from activities.kubernetes.json_patch import Operation, annotate, escape, put
 from activities.kubernetes.ownership import claim
+from tidegate.contract import ErrorType, Fence, Target
 from tidegate.manifests.network import HASH_LABEL, MANAGED_BY
+
+
+async def point_subset(cluster: Cluster, target: Target, rule: str, subset: str, hash_: str, fence: Fence) -> None:
+    """Label a subset of a DestinationRule with the hash of the pods that it stands for, and read it back."""
+
+    def edit(found: Object) -> list[Operation]:
+        return label_subset(found, target.name, subset=subset, hash_=hash_)
+
+    await cluster.change(DESTINATION_RULES, target.namespace, rule, fence, edit)
+    if edit(await cluster.get(DESTINATION_RULES, target.namespace, rule)):
+        raise ApplicationError(
+            f"DestinationRule {target.namespace}/{rule} was changed while its subset {subset} was labelled",
+            type=ErrorType.CONFLICT,
+        )
 
 
 def label_subset(found: Object, rollout: str, *, subset: str, hash_: str) -> list[Operation]:
