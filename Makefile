@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-fast world kubernetes unit wire chaos schedules judge pictures lint types format lock client-lock audit clean
+.PHONY: help demo test test-fast long world kubernetes unit wire chaos schedules judge pictures lint types format lock client-lock audit clean
 .DEFAULT_GOAL := test
 
 # Installed again only when the lock or the project's own metadata changes.
@@ -21,14 +21,14 @@ help:  ## this list
 demo: $(STAMP)  ## four releases in the embedded world; KEEP=1 leaves it up
 	@$(BIN)/tidegate-sandbox demo $(if $(KEEP),--keep)
 
-# Two processes: most tests wait for a server and not for a processor. What was asked of the embedded API servers is
+# Three processes: many tests wait for a server and not for a processor. What was asked of the embedded API servers is
 # written down, and compared at the end with what the deployed roles grant. A process that something hangs in is ended,
 # and what it was at is tried twice more.
 AUDIT := $(CURDIR)/.tidegate/kubernetes-audit.jsonl
 
 test: lint  ## everything that CI runs
 	@mkdir -p $(dir $(AUDIT)) && rm -f $(AUDIT)
-	SANDBOX_KUBERNETES_AUDIT_LOG=$(AUDIT) $(BIN)/pytest --numprocesses 2 --dist loadfile --max-worker-restart 2 --no-loadscope-reorder \
+	SANDBOX_KUBERNETES_AUDIT_LOG=$(AUDIT) $(BIN)/pytest --numprocesses 3 --dist loadfile --max-worker-restart 2 --no-loadscope-reorder \
 	  -m 'not long' --ignore tests/rights
 	SANDBOX_KUBERNETES_AUDIT_LOG=$(AUDIT) $(BIN)/pytest tests/rights
 
@@ -38,6 +38,9 @@ FAST := tests/unit tests/contract tests/docs tests/structure \
 
 test-fast: lint  ## lint, types, pure rules, the wire, the documents, one release: under a minute
 	$(BIN)/pytest $(FAST)
+
+long: $(STAMP)  ## what `make test` leaves out: comparisons in real time, each page in a browser, frozen servers
+	$(BIN)/pytest -m long
 
 world: $(STAMP)  ## releases in the embedded world, also those of minutes: a comparison of good, bad and silent versions
 	$(BIN)/pytest tests/world

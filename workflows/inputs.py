@@ -6,12 +6,14 @@ its id locked. So every input is taken as it comes and rejected here.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from tidegate.contract import ErrorType, Unreadable
+from tidegate.contract import ErrorType, ReleaseRequest, Unreadable
 from tidegate.manifests.plain_text import harmless
 
 M = TypeVar("M", bound=BaseModel)
@@ -42,6 +44,12 @@ def read_input(model: type[M], value: Any, what: str) -> M:
 def invalid(message: str) -> ApplicationError:
     """The error for a request that can never be carried out."""
     return ApplicationError(message, type=ErrorType.INVALID_SPEC, non_retryable=True)
+
+
+def requested_at(request: ReleaseRequest) -> datetime:
+    """Time of the first attempt at a request that is accepted now."""
+    now = workflow.now()
+    return now if request.requested_at is None else min(request.requested_at, now)
 
 
 def _shown(value: Any) -> str:

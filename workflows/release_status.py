@@ -43,6 +43,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.manifests.plain_text import harmless
     from workflows.effective_weights import EffectiveWeights
     from workflows.follow_up_events import report_of
+    from workflows.inputs import requested_at
     from workflows.publication import Publication
     from workflows.status_record import StatusRecord
     from workflows.waits import NamedWaits
@@ -97,7 +98,7 @@ class ReleaseState:
         rollout = RolloutObject.of(request.resolved().rollout)
         self._version = rollout.version
         if self._status.requested_at is None:
-            self._record.set(requested_at=_requested_at(request))
+            self._record.set(requested_at=requested_at(request))
         self._record.set(versions=self._status.versions + 1, requests=(self._next,) if self._next else ())
         self._next = ""
         if rollout.uid:
@@ -165,7 +166,7 @@ class ReleaseState:
     def note_newer_request(self, request: ReleaseRequest, update: str) -> None:
         """Note the request for a newer version, by the id of its update."""
         self._next = update
-        self._record.set(requested_at=_requested_at(request))
+        self._record.set(requested_at=requested_at(request))
 
     def note_repeated_request(self, request: ReleaseRequest, update: str) -> None:
         """Note another request for the version under way. Other changes of the spec count later: they are an event."""
@@ -173,7 +174,7 @@ class ReleaseState:
         before = self._status.requested_at
         self._record.set(
             requests=(*others, update)[-MAX_REQUESTS:],
-            requested_at=max(before, _requested_at(request)) if before is not None else _requested_at(request),
+            requested_at=max(before, requested_at(request)) if before is not None else requested_at(request),
         )
         rollout, known = RolloutObject.of(request.rollout), self.publication.written.object
         if known is not None and known.uid == rollout.uid:
@@ -391,14 +392,7 @@ class ReleaseState:
 
 def _steps(texts: list[str], first: int) -> tuple[StepStatus, ...]:
     """The steps of a version at its start; those before the first one are skipped."""
-    states = (StepState.SKIPPED if index < first else StepState.PENDING for index in range(len(texts)))
     return tuple(
-        StepStatus(index=index, text=text, state=state)
-        for index, (text, state) in enumerate(zip(texts, states, strict=True))
+        StepStatus(index=index, text=text, state=StepState.SKIPPED if index < first else StepState.PENDING)
+        for index, text in enumerate(texts)
     )
-
-
-def _requested_at(request: ReleaseRequest) -> datetime:
-    """Time of the first attempt at a request that is accepted now."""
-    now = workflow.now()
-    return now if request.requested_at is None else min(request.requested_at, now)

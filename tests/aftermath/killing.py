@@ -28,10 +28,10 @@ class Side(StrEnum):
 
 
 class Point(NamedTuple):
-    """Where a worker may go: at the attempt of that number of an activity, counted from 0."""
+    """Where a worker may go: before an attempt of an activity or after a completion, counted from 0."""
 
     activity: str
-    attempt: int
+    number: int
     side: Side
 
 
@@ -44,23 +44,22 @@ class Killing(Interceptor):
         self._begins = set(begins)
         self._begun = False
         self._at = at
-        self._attempts: Counter[str] = Counter()
+        self._counted: Counter[tuple[str, Side]] = Counter()
 
     def intercept_activity(self, inner: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         """Of every attempt."""
         return _Killed(inner, self)
 
-    def attempt(self) -> tuple[str, int] | None:
-        """The one that begins; None where it does not follow what is watched for."""
-        name = activity.info().activity_type
-        self._begun = self._begun or name in self._begins
-        if not self._begun:
-            return None
-        self._attempts[name] += 1
-        return name, self._attempts[name] - 1
+    def is_watched(self) -> bool:
+        """True for an activity that follows what is watched for."""
+        self._begun = self._begun or activity.info().activity_type in self._begins
+        return self._begun
 
-    def meet(self, point: Point) -> None:
-        """A boundary; raises where the worker goes."""
+    def meet(self, side: Side) -> None:
+        """A boundary; raises where the worker goes. An attempt that fails by itself has none behind it."""
+        name = activity.info().activity_type
+        point = Point(name, self._counted[name, side], side)
+        self._counted[name, side] += 1
         self.met.append(point)
         if point == self._at:
             self.happened = True
@@ -73,10 +72,9 @@ class _Killed(ActivityInboundInterceptor):
         self._killing = killing
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
-        attempt = self._killing.attempt()
-        if attempt is None:
+        if not self._killing.is_watched():
             return await super().execute_activity(input)
-        self._killing.meet(Point(*attempt, Side.BEFORE))
+        self._killing.meet(Side.BEFORE)
         result = await super().execute_activity(input)
-        self._killing.meet(Point(*attempt, Side.AFTER))
+        self._killing.meet(Side.AFTER)
         return result

@@ -11,7 +11,7 @@ from sandbox.world import SLACK_CHANNEL
 from tests.browser.chromium import Box, Page
 from tests.world.conftest import Releases
 
-pytestmark = [pytest.mark.world, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.world, pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 WIDTH = 1000
 SMALLEST, LARGEST = 20_000, 400_000  # bytes of a picture
 HEIGHT = "Math.ceil(document.documentElement.getBoundingClientRect().height)"

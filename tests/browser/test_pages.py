@@ -51,6 +51,7 @@ def holding(releases: Releases) -> Releases:
     return held
 
 
+@pytest.mark.long
 async def test_a_release_that_is_held_goes_on_by_the_web_page_and_is_paused(
     releases: Releases, page: Page, pictures: Path
 ) -> None:

@@ -35,6 +35,7 @@ class Waits:
         await workflow.execute_activity("works", start_to_close_timeout=timedelta(minutes=5))
 
 
+@pytest.mark.long
 async def test_a_worker_ends_although_its_server_is_frozen() -> None:
     begun, go_on = asyncio.Event(), asyncio.Event()
 
@@ -73,6 +74,7 @@ def suite(folder: Path, test: str) -> tuple[int, str, float]:
     return done.returncode, done.stdout + done.stderr, time.monotonic() - began
 
 
+@pytest.mark.long
 def test_a_release_whose_server_is_frozen_ends_with_its_test(tmp_path: Path) -> None:
     code, said, _ = suite(
         tmp_path,

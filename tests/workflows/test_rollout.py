@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -159,25 +160,27 @@ async def test_going_back_to_stable_takes_no_steps(world: World) -> None:
     assert world.cluster.wanted() == [0, 8], "stable is the newest revision now"
 
 
-async def aborted_during(world: World, verb: str, plural: str) -> tuple[ApplicationError, ReleaseResult]:
-    """A release that is aborted while one of its writes is under way, which then completes all the same."""
+async def aborted_during(
+    world: World, verb: str, plural: str, seen: Callable[[ReleaseStatus], bool]
+) -> tuple[ApplicationError, ReleaseResult]:
+    """A release that is aborted while one of its writes is under way, which completes once that much of it is seen."""
     await world.deploy_stable()
     hold = world.cluster.hold(verb, plural)
     handle = await world.start(world.request("1.1.0"))
     await hold.begun.wait()
     await handle.signal("abort")
-    await world.until(handle, lambda s: s.phase == "Degraded", between_passes=False)
+    await world.until(handle, seen, between_passes=False)
     hold.go_on.set()
     return await failure(handle)
 
 
 async def test_no_forward_write_lands_after_the_abort(world: World) -> None:
-    await aborted_during(world, "patch", "virtualservices")
+    await aborted_during(world, "patch", "virtualservices", lambda status: status.phase == "Degraded")
     assert world.cluster.weights() == [10, 0], "the write that was under way came first, then the way back"
 
 
 async def test_an_abort_while_a_command_completes_is_not_lost(world: World) -> None:
-    error, result = await aborted_during(world, "create", "replicasets")
+    error, result = await aborted_during(world, "create", "replicasets", _has_restored_traffic)
     assert error.type == ErrorType.ROLLOUT_ABORTED
     assert world.cluster.weights() == [], "what the pass would have written next was turned away"
     assert StepState.DONE not in {step.state for step in result.status.steps}
