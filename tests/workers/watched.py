@@ -210,7 +210,8 @@ async def open_place(
         servicenow, git = ServiceNowDouble(), GitDouble()
         effects = [*servicenow.activities(), git.revert]
         await stack.enter_async_context(Worker(temporal, task_queue=FOLLOW_UP_QUEUE, activities=effects))
-        client, kubectl = TidegateClient(temporal), Kubectl(api.url, home)
+        answers_within = timedelta(seconds=patience(10.0))
+        client, kubectl = TidegateClient(temporal, answer_timeout=answers_within), Kubectl(api.url, home)
         place = Place(name, kube, cluster, temporal, client, kubectl, servicenow, git, holds, work)
         yield place
         await place.end()
