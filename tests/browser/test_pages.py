@@ -57,8 +57,8 @@ async def test_a_release_that_is_held_goes_on_by_the_web_page_and_is_paused(
 ) -> None:
     handle = await holding(releases).start("1.1.0")
     status = await releases.until(waits_for_an_operator)
-    told = (page, releases, status.workflow_id, handle.run_id)
-    text = await temporal_ui.details(*told, "until an operator acts", "tidegate promote")
+    where = (page, releases, status.workflow_id, handle.run_id)
+    text = await temporal_ui.details(*where, "until an operator acts", "tidegate promote")
     assert "registry.internal/payments/checkout:1.1.0" in text
     await temporal_ui.columns_are_apart(page)
     await temporal_ui.picture(page, pictures / "temporal-ui-held.png", 990)
@@ -67,14 +67,14 @@ async def test_a_release_that_is_held_goes_on_by_the_web_page_and_is_paused(
         status = await releases.until(in_step_analysis)
         events = [event.message for event in status.events]
         assert any("alice: looks well" in each for each in events), events
-        await temporal_ui.details(*told, "revision 2", "Weight on the canary", "Step analysis", "setWeight: 25")
+        await temporal_ui.details(*where, "revision 2", "Weight on the canary", "Step analysis", "setWeight: 25")
         await temporal_ui.picture(page, pictures / "temporal-ui-running.png", 1050)
         gate = next(each for each in status.analyses if each.step is not None)
         run = await run_of(releases, gate.workflow_id)
         await temporal_ui.details(page, releases, gate.workflow_id, run, "Latest readings", "verdict")
         await temporal_ui.picture(page, pictures / "temporal-ui-analysis.png", 720)
         await paused_before_its_eyes(releases, page, url)
-    text = await temporal_ui.details(*told, "Paused by alice")
+    text = await temporal_ui.details(*where, "Paused by alice")
     assert "a customer calls" in text
     assert "tidegate resume" in text
     await temporal_ui.picture(page, pictures / "temporal-ui-paused.png", 1050)
