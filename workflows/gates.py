@@ -47,7 +47,12 @@ with workflow.unsafe.imports_passed_through():
     from workflows.release_status import ReleaseState
 
 Run = ChildWorkflowHandle[object, AnalysisResult]
-_PREFIXES = {AnalysisKind.STEP: "Step-based", AnalysisKind.BAKE: "In the bake at 100 %:"}
+_PREFIXES = {
+    AnalysisKind.STEP: "Step-based",
+    AnalysisKind.BAKE: "In the bake at 100 %:",
+    AnalysisKind.PRE_PROMOTION: "Blue/green pre-promotion",
+    AnalysisKind.POST_PROMOTION: "Blue/green post-promotion",
+}
 
 
 @dataclass
@@ -95,6 +100,12 @@ class Gate:
     async def of_bake(cls, plan: Plan, state: ReleaseState, analysis: Document) -> Gate:
         """Start the run of the bake."""
         return await cls._start(plan, state, analysis, plan.analysis_names("bake"), AnalysisKind.BAKE, None)
+
+    @classmethod
+    async def of_promotion(cls, plan: Plan, state: ReleaseState, analysis: Document, kind: AnalysisKind) -> Gate:
+        """Start the run before or after a blue-green promotion."""
+        names = plan.analysis_names("pre" if kind is AnalysisKind.PRE_PROMOTION else "post")
+        return await cls._start(plan, state, analysis, names, kind, None)
 
     @classmethod
     async def of_experiment(cls, plan: Plan, state: ReleaseState, analysis: Document, *, name: str, step: int) -> Gate:

@@ -56,6 +56,7 @@ class Inbox:
     admitted: Accepted | None = None
     refused: str = ""
     closing: str = ""  # why a promote, abort or pause comes too late
+    nothing_to_promote: str = ""  # why a promote ends no wait now
     gives_way: bool = False  # whether a newer version was taken that has not begun
     ended: bool = False  # whether a newer version has to be a release of its own
     awaited: bool = False  # whether such a release was requested
@@ -239,6 +240,8 @@ class MessageHandlers:
             return self.inbox.closing or GIVES_WAY
         if self.inbox.abort is not None:
             return OVERRULED
+        if self.inbox.nothing_to_promote and self.inbox.paused is None and not message.full:
+            return self.inbox.nothing_to_promote
         # A version is counted when it is looked at: the first one, and a newer one that has been taken.
         under_way = max(1, self.state.status().versions) + self.inbox.gives_way
         return ANOTHER if message.versions is not None and max(1, message.versions) != under_way else ""

@@ -7,7 +7,7 @@ attributes and the Rollout's `.status` in step with that.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -15,16 +15,13 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import AnalysisStatus
-    from tidegate.canary.phase import RolloutPhase
-    from tidegate.canary.replica_sets import ReplicaSetState
-    from tidegate.canary.restarts import parse_timestamp
-    from tidegate.canary.version import Version, version_of
     from tidegate.contract import (
         AnalysisRef,
         Compensation,
         CompensationState,
         CompensationStatus,
         DesiredState,
+        Document,
         ErrorType,
         FollowedUp,
         Observation,
@@ -36,10 +33,15 @@ with workflow.unsafe.imports_passed_through():
         StatusReport,
         StepState,
         StepStatus,
+        StrategyName,
         TrafficState,
         WeightStatus,
     )
     from tidegate.manifests.plain_text import harmless
+    from tidegate.rollouts.phase import RolloutPhase
+    from tidegate.rollouts.replica_sets import ReplicaSetState
+    from tidegate.rollouts.restarts import parse_timestamp
+    from tidegate.rollouts.version import Version, version_of
     from workflows.effective_weights import EffectiveWeights
     from workflows.follow_up_events import report_of
     from workflows.publication import Publication
@@ -58,6 +60,8 @@ class ReleaseState:
         self.publication = Publication(self._record)
         self.waits = NamedWaits(self._record, self.publication)
         self._current: ReleaseRequest | None = None
+        self.latest_rollout: Document | None = None  # of the latest request of the version under way
+        self._active_service = ""  # of blue-green: what it selects gets all of the traffic
         self._restart_at: datetime | None = None
         self.traffic: TrafficState | None = None
         self.weights = EffectiveWeights()
@@ -114,6 +118,8 @@ class ReleaseState:
         """Note an admitted version, the first of this run or a newer one: its steps start over."""
         live = seen.rollout
         self._current, version = request, version_of(request.rollout)
+        self.latest_rollout, strategy = request.rollout, StrategyName.of(request.rollout)
+        self._active_service = str((request.rollout["spec"]["strategy"].get(strategy) or {}).get("activeService") or "")
         self.weights = EffectiveWeights()
         self._restart_at = parse_timestamp(request.rollout["spec"].get("restartAt"))
         if live is not None:
@@ -132,6 +138,7 @@ class ReleaseState:
             template_hash=version.template_hash,
             collision_count=seen.collision_count,
             step_hash=version.step_hash,
+            strategy=strategy,
             step_index=desired.index,
             promoted_full=False,
             promotion_reason="",
@@ -173,6 +180,7 @@ class ReleaseState:
             requests=(*others, update)[-MAX_REQUESTS:],
             requested_at=max(before, _requested_at(request)) if before is not None else _requested_at(request),
         )
+        self.latest_rollout = request.rollout
         rollout, known = RolloutObject.of(request.rollout), self.publication.written.object
         if known is not None and known.uid == rollout.uid:
             self.publication.written.object = known.requested_again(rollout)
@@ -201,7 +209,24 @@ class ReleaseState:
 
     @contextmanager
     def step(self, index: int) -> Iterator[None]:
-        """Mark a step as running within the block, then as done or failed."""
+        """Mark a step as running within the block, then as done or failed, and record an event when it is done."""
+        with self._running(index):
+            yield
+        completed, total = index + 1, len(self._status.steps)
+        self.event(
+            "RolloutStepCompleted", f"Rollout step {completed}/{total} completed ({self._status.steps[index].text})"
+        )
+        self._record.set(step_index=completed)
+
+    @contextmanager
+    def stage(self, index: int) -> Iterator[None]:
+        """Mark a stage as running within the block, then as done or failed; Argo has no event for it."""
+        with self._running(index):
+            yield
+        self._record.set(step_index=index + 1)
+
+    @contextmanager
+    def _running(self, index: int) -> Iterator[None]:
         self._mark(index, state=StepState.RUNNING, started_at=workflow.now())
         self._record.set(step_index=index)
         try:
@@ -210,11 +235,6 @@ class ReleaseState:
             self._mark(index, state=StepState.FAILED, finished_at=workflow.now())
             raise
         self._mark(index, state=StepState.DONE, finished_at=workflow.now())
-        completed, total = index + 1, len(self._status.steps)
-        self.event(
-            "RolloutStepCompleted", f"Rollout step {completed}/{total} completed ({self._status.steps[index].text})"
-        )
-        self._record.set(step_index=completed)
 
     def handed_over(self, index: int) -> None:
         """Mark the steps before this one, which another controller ran."""
@@ -223,14 +243,14 @@ class ReleaseState:
         total = len(self._status.steps)
         self.event("RolloutResumed", f"Rollout goes on at step {index + 1}/{total}, where its last controller left it")
 
-    def skip_steps(self) -> None:
-        """Mark the remaining steps as skipped."""
+    def skip_steps(self, *, in_full: bool = True) -> None:
+        """Mark the remaining steps as skipped; `in_full`: by a full promotion."""
         unfinished = (StepState.PENDING, StepState.RUNNING, StepState.FAILED)
         steps = tuple(
             step.model_copy(update={"state": StepState.SKIPPED}) if step.state in unfinished else step
             for step in self._status.steps
         )
-        self._record.set(steps=steps, step_index=len(steps) or None, promoted_full=True)
+        self._record.set(steps=steps, step_index=len(steps) or None, promoted_full=in_full)
 
     def _mark(self, index: int, **changes: object) -> None:
         steps = list(self._status.steps)
@@ -276,6 +296,8 @@ class ReleaseState:
             self.event("ForeignWeights", f"{edit.virtual_service} {edit.route}: {edit.what}{who}", warning=True)
         if seen.traffic is not None:
             self.routed(seen.traffic, f"step {self._status.step_number}")
+        if seen.state_digest and self._active_service:
+            self._switched(seen.selectors)
         self.publication.published(seen, report, self._version)
 
     def replica_sets(self, sets: tuple[ReplicaSetState, ...], replicas: int) -> None:
@@ -290,10 +312,21 @@ class ReleaseState:
         Once the version is stable, both sides are its pods: a weight says nothing of it any more.
         """
         self.traffic = traffic
-        if self._status.stable_hash != self._status.desired_hash and traffic.canary != self._status.actual_weight:
-            row = WeightStatus(at=workflow.now(), canary=traffic.canary, reason=reason)
-            self._record.set(actual_weight=traffic.canary, weights=(*self._status.weights, row))
+        if self._note_share(traffic.canary, reason):
             self.weights.add(traffic.canary, self._status)
+
+    def _switched(self, selectors: Mapping[str, str]) -> None:
+        """Take what `activeService` selects, as it was read back: all of the traffic, or nothing."""
+        is_active = selectors.get(self._active_service) == self._status.desired_hash
+        self._note_share(100 if is_active else 0, f"Service {self._active_service} was switched")
+
+    def _note_share(self, percent: int, reason: str) -> bool:
+        """Note the version's share of the traffic; returns True where it is another one."""
+        if self._status.stable_hash == self._status.desired_hash or percent == self._status.actual_weight:
+            return False
+        row = WeightStatus(at=workflow.now(), canary=percent, reason=reason)
+        self._record.set(actual_weight=percent, weights=(*self._status.weights, row))
+        return True
 
     def progressing(self) -> None:
         """Note progress: a progress deadline that had passed no longer counts."""

@@ -40,7 +40,6 @@ from activities.reconcile.kubernetes_events import Publisher
 from activities.reconcile.rollout_status import StatusWriter
 from activities.transport.errors import rejected
 from tidegate.analysis.history import StoredRun
-from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.contract import (
     Activity,
     Document,
@@ -58,6 +57,7 @@ from tidegate.manifests.bake import bake_templates
 from tidegate.manifests.kinds import REVISION
 from tidegate.manifests.limits import excess_text, excesses
 from tidegate.manifests.rollout import Canary
+from tidegate.rollouts.replica_sets import ReplicaSetState
 
 
 class Kubernetes:
@@ -120,11 +120,9 @@ class Kubernetes:
         sets = [replica_sets.state(each, pods_of(each, pods)) for each in found]
         version = adopted(rollout, found, live)
         parsed = _parsed(rollout)
-        canary, routing = (parsed.canary, parsed.routing) if parsed is not None else (Canary(), None)
+        strategy, routing = (parsed.strategy, parsed.routing) if parsed is not None else (Canary(), None)
         services = {
-            service: await reader.find(SERVICES, namespace, service)
-            for service in (canary.stable_service, canary.canary_service)
-            if service
+            service: await reader.find(SERVICES, namespace, service) for service in strategy.services().values()
         }
         virtual = await _virtual_services(reader, namespace, routing)
         rule = routing.destination_rule.name if routing and routing.destination_rule else ""
@@ -141,7 +139,7 @@ class Kubernetes:
             services=services,
             virtual_services={f"{found}.{where}": document for (found, where), document in virtual.items()},
             destination_rules={rule: await reader.find(DESTINATION_RULES, namespace, rule)} if rule else {},
-            templates=tuple(await self._templates(namespace, [*canary.template_refs(), *_bake_templates(parsed)])),
+            templates=tuple(await self._templates(namespace, [*strategy.template_refs(), *_bake_templates(parsed)])),
             traffic=routes.read_traffic(virtual, routing, namespace) if routing else None,
             bake=self._bake,
             analysis_runs=tuple(run.name for run in runs),

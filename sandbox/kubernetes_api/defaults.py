@@ -11,8 +11,8 @@ from typing import Any, cast
 
 from sandbox.kubernetes_api.kinds import NAMESPACES, Kind
 from sandbox.kubernetes_api.objects import Object, clone, labels, lookup
-from tidegate.canary.template_hash import as_go_writes
 from tidegate.manifests.pod_template.defaults import with_defaults as template_defaults
+from tidegate.rollouts.template_hash import as_go_writes
 
 _TOLERATIONS = [
     {"effect": "NoExecute", "key": f"node.kubernetes.io/{state}", "operator": "Exists", "tolerationSeconds": 300}

@@ -10,7 +10,6 @@ from temporalio import activity, workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from tidegate.canary.replica_sets import PodState, ReplicaSetState
 from tidegate.client.refs import images_of
 from tidegate.contract import (
     ROLLOUT_WORKFLOW,
@@ -30,6 +29,7 @@ from tidegate.contract import (
     parse_message,
     rollout_id,
 )
+from tidegate.rollouts.replica_sets import PodState, ReplicaSetState
 
 Answering = Callable[[], AbstractAsyncContextManager[object]]  # a worker for these releases, while its context lasts
 

@@ -1,4 +1,4 @@
-"""Weights and the pods that they need; numbers of revisions. Pure arithmetic."""
+"""Weights and the pods that they need. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -37,9 +37,3 @@ def planned_shares(steps: Sequence[CanaryStep]) -> list[int]:
         if 0 < (weight := weight_at(steps, index)) < MAX_WEIGHT and shares[-1:] != [weight]:
             shares.append(weight)
     return shares
-
-
-def next_revision(revisions: Sequence[int], existing: int | None) -> int:
-    """Number of a release: that of its ReplicaSet when it is the newest already, else one more than the highest."""
-    highest = max(revisions, default=0)
-    return existing if existing is not None and existing == highest and existing > 0 else highest + 1

@@ -7,7 +7,6 @@ from enum import IntEnum
 from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, Phase
-from tidegate.canary.phase import RolloutPhase
 from tidegate.client import (
     CompensationError,
     ConfigurationError,
@@ -24,6 +23,7 @@ from tidegate.client import (
     UnreachableError,
 )
 from tidegate.contract import CompensationState, ReleaseStatus
+from tidegate.rollouts.phase import RolloutPhase
 
 
 class ExitCode(IntEnum):

@@ -7,11 +7,11 @@ from datetime import datetime
 
 from rich.text import Text
 
-from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.cli.formatting import BAD, OK, PROGRESSING, WAITING, WARNING, age, columns, labelled, marked, since
 from tidegate.cli.tree import replica_sets, role, tree
 from tidegate.contract import Observation, ReleaseStatus, ReplicaCounts, Waiting
 from tidegate.report import comparisons, traffic_seen
+from tidegate.rollouts.replica_sets import ReplicaSetState
 
 _EVENTS_SHOWN = 8
 _COMPENSATION_MARKS = {"pending": WAITING, "running": PROGRESSING, "done": OK, "skipped": WARNING, "failed": BAD}

@@ -9,9 +9,9 @@ from datetime import datetime
 from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, MetricStatus
-from tidegate.canary.replica_sets import PodState, ReplicaSetState
 from tidegate.cli.formatting import BAD, NEUTRAL, OK, PROGRESSING, UNKNOWN, WARNING, age, fitted, marked, since
-from tidegate.contract import AnalysisRef, Observation, ReleaseStatus
+from tidegate.contract import AnalysisRef, Observation, ReleaseStatus, StrategyName
+from tidegate.rollouts.replica_sets import PodState, ReplicaSetState
 
 _TITLES = ("NAME", "KIND", "STATUS", "AGE", "INFO")
 _POD_MARKS = {
@@ -57,10 +57,14 @@ def replica_sets(status: ReleaseStatus, observation: Observation | None) -> tupl
 
 
 def role(replica_set: ReplicaSetState, status: ReleaseStatus) -> str:
-    """Part that a ReplicaSet plays in this release: `stable`, `canary` or none."""
+    """Part that a ReplicaSet plays in this release: `stable`, `canary`, `preview`, `active` or none."""
     if replica_set.hash == status.stable_hash:
         return "stable"
-    return "canary" if replica_set.hash == status.desired_hash else ""
+    if replica_set.hash != status.desired_hash:
+        return ""
+    if status.strategy is StrategyName.CANARY:
+        return "canary"
+    return "active" if status.actual_weight else "preview"
 
 
 def counts(status: AnalysisStatus) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final
 
-from tidegate.canary.version import version_of
 from tidegate.client.errors import RefusedError, not_found
 from tidegate.client.queries import with_status
 from tidegate.client.refs import PastRelease, ReleaseHandle, ReleaseSummary, RolloutRef, images_of, outcome_of
@@ -14,6 +13,7 @@ from tidegate.client.starts import Starts
 from tidegate.contract import ErrorType, ReleaseRequest, ReleaseStatus
 from tidegate.manifests.documents import from_objects
 from tidegate.manifests.images import apply_images
+from tidegate.rollouts.version import version_of
 
 AT_ONCE: Final = 4  # queries to releases that have ended, each of which a worker replays
 _ANEW: Final = "start it with its manifests: tidegate start -f FILE"

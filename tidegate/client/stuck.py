@@ -23,12 +23,12 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.client import Client
 
-from tidegate.canary.phase import RolloutPhase
 from tidegate.client.errors import NotFoundError, RefusedError, translated
 from tidegate.client.queries import Queries
 from tidegate.client.refs import AnalysisRunRef, RolloutRef
 from tidegate.client.runs import PAGE_SIZE, RECORDS_TIMEOUT, checked, pages
 from tidegate.contract import ANALYSIS_WORKFLOW, ROLLOUT_WORKFLOW, ReleaseStatus
+from tidegate.rollouts.phase import RolloutPhase
 
 # A worker that dies, or is too slow once, makes a second try.
 TRIES_IN_VAIN: Final = 3

@@ -33,7 +33,7 @@ _STEP = f"{_CANARY}.steps.*"
 _ISTIO_ONLY = "Istio is the one traffic router that is supported"
 
 REFUSED: tuple[SupportLimit, ...] = (
-    SupportLimit("spec.strategy.blueGreen", "blue-green", "use spec.strategy.canary"),
+    SupportLimit("spec.strategy.blueGreen.antiAffinity", "antiAffinity", "write the affinity into the pod template"),
     SupportLimit(f"{_CANARY}.pingPong", "ping-pong", "use canaryService and stableService"),
     SupportLimit(f"{_CANARY}.antiAffinity", "antiAffinity", "write the affinity into the pod template"),
     SupportLimit(f"{_ROUTING}.nginx", "traffic routing by NGINX", _ISTIO_ONLY),

@@ -22,11 +22,13 @@ from activities.reconcile.experiments import Experiments
 from activities.reconcile.rollout_objects import Kubernetes
 from tests.activities.mesh import Mesh, serving
 from tests.cases.family import Answer, Family, Input, equal
-from tidegate.canary.position import CanaryState, Weights
-from tidegate.canary.reconcile import SetSelector, next_action
+from tidegate.canary.position import CanaryState
+from tidegate.canary.reconcile import next_action
 from tidegate.contract import DesiredState, ErrorType, IstioRouting, Reconcile, Target, TrafficState
 from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.steps import SetHeaderRoute, SetMirrorRoute
+from tidegate.rollouts.actions import SetSelector
+from tidegate.rollouts.cluster_state import Weights
 
 CANARY_SET: Final = "canary-with-pods"
 NOT_CREATED: Final = "new"  # hash of a canary without pods, of which a case says nothing

@@ -8,8 +8,6 @@ from typing import Final
 
 from rich.text import Text
 
-from tidegate.canary.phase import RolloutPhase
-from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.cli.formatting import WARNING, age, clock, marked
 from tidegate.cli.screen.canvas import Terminal, labelled, paragraph
 from tidegate.cli.screen.gates import scope
@@ -18,6 +16,8 @@ from tidegate.cli.screen.progress import running
 from tidegate.cli.tree import is_healthy, replica_sets, role, tree
 from tidegate.contract import Event, Observation, ReleaseStatus
 from tidegate.manifests.plain_text import one_line
+from tidegate.rollouts.phase import RolloutPhase
+from tidegate.rollouts.replica_sets import ReplicaSetState
 
 # The bar and the line of pods show these.
 _SHOWN_ELSEWHERE: Final = ("RolloutStepCompleted", "SwitchService", "NewReplicaSetCreated")

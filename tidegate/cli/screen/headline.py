@@ -10,7 +10,6 @@ from rich.style import Style
 from rich.text import Text
 
 from tidegate.analysis.compare.measurement import FAILED_REQUESTS, REQUESTS, comparison_of
-from tidegate.canary.phase import RolloutPhase
 from tidegate.cli.formatting import BAD, OK, PROGRESSING, WAITING, WARNING, age, clock, mark, marked, since
 from tidegate.cli.screen.canvas import Terminal, both_ends, labelled, paragraph
 from tidegate.cli.screen.gates import limit_text, newest_value, scope
@@ -26,6 +25,7 @@ from tidegate.contract import (
 from tidegate.manifests.plain_text import one_line
 from tidegate.report import comparisons, decisive_metric, traffic_seen
 from tidegate.report.timeline import abort_of, weight_at
+from tidegate.rollouts.phase import RolloutPhase
 
 _STATES: Final = {
     CompensationState.PENDING: WAITING,

@@ -18,6 +18,7 @@ BAR: Final = 32
 """Columns of the bar where there is room for 80."""
 _PAUSE: Final = "pause: "
 _WEIGHT: Final = "setWeight: "
+_GATES: Final = ("prePromotionAnalysis", "postPromotionAnalysis")
 _MARKS: Final = {
     StepState.DONE: ("✔ ", "green"),
     StepState.SKIPPED: ("✔ ", "dim"),
@@ -82,7 +83,7 @@ def _seconds(step: StepStatus, status: ReleaseStatus, now: datetime) -> float | 
     if step.text == "analysis":
         whole = _analysis_seconds(status, step)
         return None if whole is None else max(whole - spent, 0.0)
-    return None if step.text in ("pause", "experiment") else 0.0
+    return None if step.text in ("pause", "experiment") or step.text.startswith(_GATES) else 0.0
 
 
 def _duration(step: StepStatus) -> float:

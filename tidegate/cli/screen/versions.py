@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.cli.tree import replica_sets
 from tidegate.contract import Observation, ReleaseStatus
 from tidegate.manifests.images import short_version
 from tidegate.manifests.plain_text import one_line
+from tidegate.rollouts.replica_sets import ReplicaSetState
 
 
 def versions(status: ReleaseStatus, observation: Observation | None) -> tuple[str, str]:
