@@ -12,9 +12,9 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import Phase
     from tidegate.bluegreen.stages import Stage
-    from tidegate.contract import AnalysisKind, Document, PauseReason
+    from tidegate.contract import AnalysisKind, Document, ParsedRollout, PauseReason
     from tidegate.manifests.durations import format_duration
-    from tidegate.manifests.rollout import BlueGreen, Rollout
+    from tidegate.manifests.rollout import BlueGreen
     from workflows.active_release import ActiveRelease
     from workflows.gates import Gate
     from workflows.handlers import Inbox
@@ -54,13 +54,13 @@ class BlueGreenStages:
         """Run the stages. Raises `GateFailed`, and the failure of the reconciler."""
         self._reconciler.move(aborted=False, held=False)
         if self._plan.is_known_good:
-            self._state.skip_steps(in_full=False)
+            self._state.steps.skip(in_full=False)
             await self._activate()
             return
         self._inbox.nothing_to_promote = NOT_PAUSED
         try:
             for index, stage in enumerate(self._plan.stages):
-                with self._state.stage(index), timed_step(stage):
+                with self._state.steps.stage(index), timed_step(stage):
                     await self._run(stage)
         finally:
             self._inbox.nothing_to_promote = ""
@@ -131,10 +131,11 @@ class BlueGreenStages:
     def _settings(self) -> BlueGreen:
         """The strategy as the latest request of this version has it; one that cannot be read changes nothing."""
         document = self._state.latest_rollout
-        if document is not self._read_from:
+        if document is not None and document is not self._read_from:
             self._read_from = document
             with suppress(ValueError):
-                self._read = Rollout.model_validate(document).spec.strategy.blue_green or self._read
+                strategy = ParsedRollout.read(document).strategy
+                self._read = strategy if isinstance(strategy, BlueGreen) else self._read
         return self._read
 
     @contextmanager

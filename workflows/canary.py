@@ -48,7 +48,7 @@ class CanarySteps:
             if index == plan.background_from:
                 active.background.start()
             await self._move_to(index)
-            with self._state.step(index), timed_step(next(iter(plan.steps[index].kinds()), "")):
+            with self._state.steps.step(index), timed_step(next(iter(plan.steps[index].kinds()), "")):
                 promotes = self._inbox.promotes
                 await race(self._run_step(index), lambda: self._inbox.promotes > promotes)  # noqa: B023
                 await active.holds.over()

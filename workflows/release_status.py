@@ -6,9 +6,7 @@ attributes and the Rollout's `.status` in step with that.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 
 from temporalio import workflow
@@ -31,8 +29,6 @@ with workflow.unsafe.imports_passed_through():
         ReplicaCounts,
         RolloutObject,
         StatusReport,
-        StepState,
-        StepStatus,
         StrategyName,
         TrafficState,
         WeightStatus,
@@ -46,6 +42,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.follow_up_events import report_of
     from workflows.publication import Publication
     from workflows.status_record import StatusRecord
+    from workflows.step_record import StepRecord, steps_of
     from workflows.waits import NamedWaits
 
 MAX_REQUESTS = 20
@@ -53,12 +50,13 @@ MAX_WARNINGS = 50
 
 
 class ReleaseState:
-    """Facts of one release. `waits` names its waits, `publication` publishes its state."""
+    """Facts of one release. `waits` names its waits, `steps` follows its steps, `publication` publishes its state."""
 
     def __init__(self) -> None:
         self._record = StatusRecord()
         self.publication = Publication(self._record)
         self.waits = NamedWaits(self._record, self.publication)
+        self.steps = StepRecord(self._record, self.publication)
         self._current: ReleaseRequest | None = None
         self.latest_rollout: Document | None = None  # of the latest request of the version under way
         self._active_service = ""  # of blue-green: what it selects gets all of the traffic
@@ -134,7 +132,7 @@ class ReleaseState:
             phase=RolloutPhase.PROGRESSING,
             message="",
             desired_hash=desired.hash,
-            steps=_steps(steps, desired.index or 0),
+            steps=steps_of(steps, desired.index or 0),
             template_hash=version.template_hash,
             collision_count=seen.collision_count,
             step_hash=version.step_hash,
@@ -204,58 +202,6 @@ class ReleaseState:
     def promoted(self, hash_: str, reason: str) -> None:
         """Take note that a revision was fully promoted, and why."""
         self._record.set(stable_hash=hash_, promotion_reason=reason)
-
-    # ---------------------------------------------------------------------------------------------------------- steps
-
-    @contextmanager
-    def step(self, index: int) -> Iterator[None]:
-        """Mark a step as running within the block, then as done or failed, and record an event when it is done."""
-        with self._running(index):
-            yield
-        completed, total = index + 1, len(self._status.steps)
-        self.event(
-            "RolloutStepCompleted", f"Rollout step {completed}/{total} completed ({self._status.steps[index].text})"
-        )
-        self._record.set(step_index=completed)
-
-    @contextmanager
-    def stage(self, index: int) -> Iterator[None]:
-        """Mark a stage as running within the block, then as done or failed; Argo has no event for it."""
-        with self._running(index):
-            yield
-        self._record.set(step_index=index + 1)
-
-    @contextmanager
-    def _running(self, index: int) -> Iterator[None]:
-        self._mark(index, state=StepState.RUNNING, started_at=workflow.now())
-        self._record.set(step_index=index)
-        try:
-            yield
-        except (Exception, asyncio.CancelledError):  # not the end of a worker, which is none of the step
-            self._mark(index, state=StepState.FAILED, finished_at=workflow.now())
-            raise
-        self._mark(index, state=StepState.DONE, finished_at=workflow.now())
-
-    def handed_over(self, index: int) -> None:
-        """Mark the steps before this one, which another controller ran."""
-        for number in range(index):
-            self._mark(number, state=StepState.DONE)
-        total = len(self._status.steps)
-        self.event("RolloutResumed", f"Rollout goes on at step {index + 1}/{total}, where its last controller left it")
-
-    def skip_steps(self, *, in_full: bool = True) -> None:
-        """Mark the remaining steps as skipped; `in_full`: by a full promotion."""
-        unfinished = (StepState.PENDING, StepState.RUNNING, StepState.FAILED)
-        steps = tuple(
-            step.model_copy(update={"state": StepState.SKIPPED}) if step.state in unfinished else step
-            for step in self._status.steps
-        )
-        self._record.set(steps=steps, step_index=len(steps) or None, promoted_full=in_full)
-
-    def _mark(self, index: int, **changes: object) -> None:
-        steps = list(self._status.steps)
-        steps[index] = steps[index].model_copy(update=changes)
-        self._record.set(steps=tuple(steps))
 
     # ------------------------------------------------------------------------------------------------------- restarts
 
@@ -408,15 +354,6 @@ class ReleaseState:
     def phase(self, phase: RolloutPhase, message: str, *, finished: bool = False) -> None:
         """Set the phase of the release and its message."""
         self._record.set(phase=phase, message=harmless(message), finished_at=workflow.now() if finished else None)
-
-
-def _steps(texts: list[str], first: int) -> tuple[StepStatus, ...]:
-    """The steps of a version at its start; those before the first one are skipped."""
-    states = (StepState.SKIPPED if index < first else StepState.PENDING for index in range(len(texts)))
-    return tuple(
-        StepStatus(index=index, text=text, state=state)
-        for index, (text, state) in enumerate(zip(texts, states, strict=True))
-    )
 
 
 def _requested_at(request: ReleaseRequest) -> datetime:

@@ -137,7 +137,7 @@ class Rollout(MessageHandlers):
         self.state.replica_sets(seen.replica_sets, plan.replicas)
         self.state.event("RolloutUpdated", f"Rollout updated to revision {plan.revision}")
         if plan.handover is not None:
-            self.state.handed_over(plan.handover.step)
+            self.state.steps.handed_over(plan.handover.step)
         self.inbox.admitted = Accepted(
             message=f"revision {plan.revision} ({plan.hash}) is under way", run_id=workflow.info().run_id
         )
@@ -242,7 +242,7 @@ class Rollout(MessageHandlers):
         """Promote fully: no step and no gate, only the pods are awaited (law 1)."""
         await active.background.discard()
         self.inbox.full = None
-        self.state.skip_steps()
+        self.state.steps.skip()
         self._strategy(active).skip_to_the_end()
         try:
             await self._attempt(active, active.reconciler.reached())

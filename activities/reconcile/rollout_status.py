@@ -69,9 +69,9 @@ class StatusWriter:
             notes[WORKLOAD_GENERATION] = str(workload.generation)
         live = await self._annotate(snapshot.live, notes, request)
         whole, stored = with_template(live, workload), live.get("status") or {}
-        told = strategy.status()
-        fields = _heeding(stored, _fields(whole, request, snapshot, told)) | lent
-        fields |= _derived(whole, fields, request, snapshot, strategy, told.selector, created=created)
+        part = strategy.status()
+        fields = _heeding(stored, _fields(whole, request, snapshot, part)) | lent
+        fields |= _derived(whole, fields, request, snapshot, strategy, part.selector, created=created)
         changed = _changed(stored, fields)
         if not changed and not request.report.status:
             return None

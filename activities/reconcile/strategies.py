@@ -202,7 +202,7 @@ class BlueGreenPass:
         return self._snapshot.cluster_state.selectors.get(self._rules.active, "")
 
     def _selectors(self) -> Document:
-        """What the Services select, as it was read back; None removes a field."""
+        """Hashes that the Services select, as they were read back; None removes a field."""
         grows = self._at.promoting and not self._at.fully_promoted and not self._at.aborted
         return {
             "activeSelector": self._active or None,

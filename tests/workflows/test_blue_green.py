@@ -12,7 +12,11 @@ GATE = {"templates": [{"templateName": "t"}]}
 MANUAL = {"autoPromotionEnabled": False}
 TEMPLATE = {
     "metadata": {"name": "t"},
-    "spec": {"metrics": [{"name": "m", "provider": {"web": {"url": "http://x", "jsonPath": "{$.a}"}}}]},
+    "spec": {
+        "metrics": [
+            {"name": "m", "inconclusiveLimit": 0, "provider": {"web": {"url": "http://x", "jsonPath": "{$.a}"}}}
+        ]
+    },
 }
 Action = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""What a blue-green Rollout that is under way waits for, in Argo's words.
+"""Waits of a blue-green Rollout that is under way, in Argo's words.
 
 Source: argo-rollouts, utils/rollout.
 """
@@ -18,7 +18,7 @@ VERIFICATION: Final = "waiting for post-promotion verification to complete"
 def pending(
     *, updated: int, available: int, wanted: int, is_active: bool, is_stable: bool, has_post_analysis: bool
 ) -> Iterator[str]:
-    """What is missing, the first thing first; nothing for a version that is stable and complete.
+    """Everything that is missing, the first thing first; nothing for a version that is stable and complete.
 
     `updated` are the pods of the version, `available` those of the version that gets the traffic, `wanted` is
     spec.replicas. `is_active` says that the version gets it, `has_post_analysis` that it is judged after that.

@@ -116,7 +116,7 @@ def _target(at: BlueGreenState, cluster_state: ClusterState, active: str) -> str
 
     On the way back one available pod of the stable version is enough: each of the new one may be bad. Before the
     promotion the Service stays where it is, on an earlier version that was not yet found good, too (argo-rollouts). It
-    goes back to the stable version where somebody took its hash away, or where it selects the new one too early.
+    goes back to the stable version where its hash was taken away, or where it selects the new one too early.
     """
     stable = cluster_state.of(at.stable_hash)
     if at.gets_traffic:

@@ -15,7 +15,7 @@ from tidegate.rollouts.cluster_state import ClusterState
 from tidegate.rollouts.replica_sets import ReplicaSetState
 
 
-class Wanted(NamedTuple):
+class TargetSize(NamedTuple):
     """Number of pods that a ReplicaSet is to have, and when they may go; None: they are needed."""
 
     replica_set: ReplicaSetState
@@ -32,20 +32,22 @@ def preview_size(at: BlueGreenState, active_hash: str) -> int:
     return at.replicas if count is None or not at.previews or active_hash == at.desired_hash else max(0, count)
 
 
-def wanted_sizes(at: BlueGreenState, cluster_state: ClusterState, active_hash: str, now: datetime) -> Iterator[Wanted]:
+def wanted_sizes(
+    at: BlueGreenState, cluster_state: ClusterState, active_hash: str, now: datetime
+) -> Iterator[TargetSize]:
     """The pods of every ReplicaSet: those of the new version, of the stable one, and of the others, newest first."""
     new, stable = cluster_state.of(at.desired_hash), cluster_state.of(at.stable_hash)
     if new is not None:
         given_up = _given_up(new, at, cluster_state, active_hash, now)
-        yield given_up if at.given_up else Wanted(new, preview_size(at, active_hash), None)
+        yield given_up if at.given_up else TargetSize(new, preview_size(at, active_hash), None)
     if stable is not None and stable is not new:
-        yield Wanted(stable, at.replicas, None)
+        yield TargetSize(stable, at.replicas, None)
     yield from _others(at, cluster_state, now)
 
 
 def _given_up(
     new: ReplicaSetState, at: BlueGreenState, cluster_state: ClusterState, active_hash: str, now: datetime
-) -> Wanted:
+) -> TargetSize:
     """An aborted version: its pods stay until the stable one is complete, and for abortScaleDownDelaySeconds after it.
 
     Its deadline stays when the pods are gone, as in Argo.
@@ -53,14 +55,14 @@ def _given_up(
     stable, delay = cluster_state.of(at.stable_hash), at.strategy.abort_scale_down_delay()
     serves = active_hash == new.hash or stable is None or stable.available < at.replicas
     if serves and new.desired:
-        return Wanted(new, new.desired, None)
+        return TargetSize(new, new.desired, None)
     if new.desired == 0:
-        return Wanted(new, 0, new.scale_down_at)
+        return TargetSize(new, 0, new.scale_down_at)
     deadline = new.scale_down_at or (now + delay if delay > timedelta() else None)
-    return Wanted(new, 0 if deadline is not None and deadline <= now else new.desired, deadline)
+    return TargetSize(new, 0 if deadline is not None and deadline <= now else new.desired, deadline)
 
 
-def _others(at: BlueGreenState, cluster_state: ClusterState, now: datetime) -> Iterator[Wanted]:
+def _others(at: BlueGreenState, cluster_state: ClusterState, now: datetime) -> Iterator[TargetSize]:
     """Versions that are neither new nor stable: those that still have pods wait for their end.
 
     At most `scaleDownDelayRevisionLimit` of them wait, the newest; the others go at once. What a Service selects stays.
@@ -70,19 +72,19 @@ def _others(at: BlueGreenState, cluster_state: ClusterState, now: datetime) -> I
         if one.hash in (at.desired_hash, at.stable_hash) or not one.desired:
             continue
         if cluster_state.selected(one.hash):
-            yield Wanted(one, one.desired, None)
+            yield TargetSize(one, one.desired, None)
         elif at.keeps_old_sets:
-            yield Wanted(one, one.desired, one.scale_down_at)
+            yield TargetSize(one, one.desired, one.scale_down_at)
         elif limit is not None and waiting >= limit:
-            yield Wanted(one, 0, None)
+            yield TargetSize(one, 0, None)
         else:
             waiting += 1
             yield _waiting(one, at, now)
 
 
-def _waiting(one: ReplicaSetState, at: BlueGreenState, now: datetime) -> Wanted:
-    """A replaced version. It follows a change of `spec.replicas` while it waits; without a delay it stays for ever."""
+def _waiting(one: ReplicaSetState, at: BlueGreenState, now: datetime) -> TargetSize:
+    """A replaced version. It follows a change of `spec.replicas` while it waits; without a delay it stays."""
     delay = at.strategy.scale_down_delay()
     if one.scale_down_at is None:
-        return Wanted(one, one.desired, now + delay if delay > timedelta() else None)
-    return Wanted(one, at.replicas if one.scale_down_at > now else 0, one.scale_down_at)
+        return TargetSize(one, one.desired, now + delay if delay > timedelta() else None)
+    return TargetSize(one, at.replicas if one.scale_down_at > now else 0, one.scale_down_at)

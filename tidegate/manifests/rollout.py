@@ -22,7 +22,7 @@ DEFAULT_MAX_UNAVAILABLE = "25%"
 MAX_WEIGHT = 100
 
 
-AnalysisPlace = int | str | None
+AnalysisLocation = int | str | None
 """Where a Rollout has an analysis: the index of a step, a field of blueGreen, or None for the background analysis."""
 
 
@@ -196,9 +196,9 @@ class Canary(Model):
         """Time for which the canary's pods stay after an abort with traffic routing."""
         return _delay(self.abort_scale_down_delay_seconds)
 
-    def analyses(self) -> list[tuple[AnalysisPlace, RolloutAnalysis]]:
+    def analyses(self) -> list[tuple[AnalysisLocation, RolloutAnalysis]]:
         """Analyses with the index of their step; None is the background analysis, which comes first."""
-        background: list[tuple[AnalysisPlace, RolloutAnalysis]] = [(None, self.analysis)] if self.analysis else []
+        background: list[tuple[AnalysisLocation, RolloutAnalysis]] = [(None, self.analysis)] if self.analysis else []
         return background + [(index, step.analysis) for index, step in enumerate(self.steps) if step.analysis]
 
     def template_refs(self) -> list[TemplateRef]:
@@ -238,14 +238,14 @@ class BlueGreen(Model):
         return {path: name for path, name in given.items() if name}
 
     def scale_down_delay(self) -> timedelta:
-        """Time for which replaced pods stay; zero: for ever, as in Argo."""
+        """Time for which replaced pods stay; zero: without end, as in Argo."""
         return _delay(self.scale_down_delay_seconds)
 
     def abort_scale_down_delay(self) -> timedelta:
-        """Time for which the pods of an aborted version stay; zero: for ever, as in Argo."""
+        """Time for which the pods of an aborted version stay; zero: without end, as in Argo."""
         return _delay(self.abort_scale_down_delay_seconds)
 
-    def analyses(self) -> list[tuple[AnalysisPlace, RolloutAnalysis]]:
+    def analyses(self) -> list[tuple[AnalysisLocation, RolloutAnalysis]]:
         """Analyses with the field that gives them, in the order in which they run."""
         given = (
             ("prePromotionAnalysis", self.pre_promotion_analysis),

@@ -14,11 +14,11 @@ from tidegate.rollouts.actions import (
     SetMetadata,
 )
 from tidegate.rollouts.cluster_state import ClusterState
-from tidegate.rollouts.position import Position
+from tidegate.rollouts.strategy_state import StrategyState
 from tidegate.rollouts.workload import workload_size
 
 
-def is_to_create(at: Position, cluster_state: ClusterState) -> bool:
+def is_to_create(at: StrategyState, cluster_state: ClusterState) -> bool:
     """True when the version's ReplicaSet is missing, or has the number of an earlier release.
 
     Nothing is made for a version that is given up.
@@ -29,7 +29,7 @@ def is_to_create(at: Position, cluster_state: ClusterState) -> bool:
     return version.revision < at.revision and not at.aborted
 
 
-def metadata_actions(at: Position, cluster_state: ClusterState) -> Iterator[Action]:
+def metadata_actions(at: StrategyState, cluster_state: ClusterState) -> Iterator[Action]:
     """Actions that set the metadata of pods in their role: before they are there, where they are new."""
     for each in cluster_state.sets:
         wanted = at.metadata.of(each.hash, at.desired_hash, at.stable_hash)
@@ -37,14 +37,14 @@ def metadata_actions(at: Position, cluster_state: ClusterState) -> Iterator[Acti
             yield SetMetadata(each.name, wanted)
 
 
-def promotion_mark(at: Position, cluster_state: ClusterState, *, has_pods: bool) -> Iterator[Action]:
+def promotion_mark(at: StrategyState, cluster_state: ClusterState, *, has_pods: bool) -> Iterator[Action]:
     """The action that marks a stable version as promoted, once it `has_pods`."""
     version = cluster_state.of(at.desired_hash)
     if version is not None and at.fully_promoted and not cluster_state.is_promoted_last(version) and has_pods:
         yield MarkPromoted(version.name)
 
 
-def released_selectors(at: Position, cluster_state: ClusterState) -> Iterator[Action]:
+def released_selectors(at: StrategyState, cluster_state: ClusterState) -> Iterator[Action]:
     """Actions that let go of selectors that the Rollout names no more.
 
     This is before the pods go that they lead to; until the version is stable these are all of the stable version.
@@ -53,14 +53,14 @@ def released_selectors(at: Position, cluster_state: ClusterState) -> Iterator[Ac
         yield from map(ClearSelector, cluster_state.left)
 
 
-def workload_actions(at: Position, cluster_state: ClusterState) -> Iterator[Action]:
+def workload_actions(at: StrategyState, cluster_state: ClusterState) -> Iterator[Action]:
     """The action that gives the Deployment another number of pods, whose place the Rollout takes."""
     workload = cluster_state.workload
     if workload is not None and (size := workload_size(at, cluster_state, workload)) != workload.replicas:
         yield ScaleWorkload(workload.name, size)
 
 
-def surplus(at: Position, cluster_state: ClusterState, history: int) -> Iterator[Action]:
+def surplus(at: StrategyState, cluster_state: ClusterState, history: int) -> Iterator[Action]:
     """Deletions of old ReplicaSets without pods that are more than `history` holds, the oldest first."""
     old = [each for each in cluster_state.sets if each.hash not in (at.desired_hash, at.stable_hash)]
     for each in reversed(old[history:]):

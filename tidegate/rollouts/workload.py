@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from tidegate.manifests.workload import ON_SUCCESS, PROGRESSIVELY
 from tidegate.rollouts.cluster_state import ClusterState, Workload
-from tidegate.rollouts.position import Position
+from tidegate.rollouts.strategy_state import StrategyState
 
 
-def workload_size(at: Position, cluster_state: ClusterState, workload: Workload) -> int:
+def workload_size(at: StrategyState, cluster_state: ClusterState, workload: Workload) -> int:
     """Pods of the Deployment now: `progressively` one goes for each that is available here, `onsuccess` all at the end.
 
     Its pods never come back but for a first version that was given up: nothing else is left then.

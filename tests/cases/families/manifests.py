@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from tests.cases.family import Answer, Family, Input, equal
 from tidegate.manifests.analysis_template import AnalysisTemplate, RolloutAnalysis
 from tidegate.manifests.field_error import FieldError
-from tidegate.manifests.rollout import AnalysisPlace, Istio, Rollout
+from tidegate.manifests.rollout import AnalysisLocation, Istio, Rollout
 from tidegate.manifests.steps import CanaryStep, PauseStep, step_text
 from tidegate.manifests.validation.analyses import analysis_errors
 from tidegate.manifests.validation.references import (
@@ -89,7 +89,7 @@ def blue_green_validation(given: Input) -> Answer:
     return reference_validation(given) if answer["accepted"] else answer
 
 
-def analysis_of(rollout: Rollout, step: AnalysisPlace, args: Any) -> RolloutAnalysis:
+def analysis_of(rollout: Rollout, step: AnalysisLocation, args: Any) -> RolloutAnalysis:
     """The analysis at a place of the Rollout, with these arguments."""
     found = dict(rollout.strategy.analyses()).get(step)
     given = found.to_wire() if found is not None else {}

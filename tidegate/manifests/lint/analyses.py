@@ -11,7 +11,7 @@ from tidegate.manifests.lint.arguments import argument_value_findings
 from tidegate.manifests.lint.named_metrics import Matches, rule_findings
 from tidegate.manifests.lint.rollouts import field_findings
 from tidegate.manifests.network import HASH_LABEL
-from tidegate.manifests.rollout import AnalysisPlace, BlueGreen, Canary, Rollout
+from tidegate.manifests.rollout import AnalysisLocation, BlueGreen, Canary, Rollout
 from tidegate.manifests.templates import TemplateKey, used_templates
 from tidegate.manifests.validation.analyses import analysis_errors, analysis_path, run_problems
 
@@ -67,7 +67,7 @@ def missing_template(rollout: Loaded[Rollout], key: TemplateKey, path: Path, *, 
     )
 
 
-def _arguments(rollout: Loaded[Rollout], step: AnalysisPlace, analysis: RolloutAnalysis) -> Iterator[Finding]:
+def _arguments(rollout: Loaded[Rollout], step: AnalysisLocation, analysis: RolloutAnalysis) -> Iterator[Finding]:
     for index, argument in enumerate(analysis.args):
         path: Path = (*analysis_path(step)[:-1], "args", index)
         yield from argument_value_findings(rollout, argument.value, (*path, "value"))
@@ -108,7 +108,7 @@ def _takes_absent_hash(field_path: str, rollout: Loaded[Rollout]) -> bool:
 
 
 def _unused_arguments(
-    rollout: Loaded[Rollout], step: AnalysisPlace, analysis: RolloutAnalysis, templates: list[AnalysisTemplate]
+    rollout: Loaded[Rollout], step: AnalysisLocation, analysis: RolloutAnalysis, templates: list[AnalysisTemplate]
 ) -> Iterator[Finding]:
     declared = {argument.name for template in templates for argument in template.spec.args}
     for index, argument in enumerate(analysis.args):

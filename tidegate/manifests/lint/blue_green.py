@@ -51,7 +51,7 @@ def _numbers(rollout: Loaded[Rollout]) -> Iterator[Finding]:
 
 
 def _endless(rollout: Loaded[Rollout], strategy: BlueGreen) -> Iterator[Finding]:
-    """Delays that are no delays: with 0, pods stay for ever, as in Argo."""
+    """Delays that are no delays: with 0, pods stay, as in Argo."""
     remedies = {
         "scaleDownDelaySeconds": (
             strategy.scale_down_delay_seconds,

@@ -10,7 +10,7 @@ from tidegate.manifests.documents import Loaded
 from tidegate.manifests.findings import Finding, Path, Severity
 from tidegate.manifests.lint.over_http import Problem, access_findings, is_open, is_url, located
 from tidegate.manifests.providers.compare import KEY, LATENCY_EVENTS, Compare
-from tidegate.manifests.rollout import MAX_WEIGHT, AnalysisPlace, Canary, Rollout
+from tidegate.manifests.rollout import MAX_WEIGHT, AnalysisLocation, Canary, Rollout
 from tidegate.manifests.templates import TemplateKey, used_templates
 from tidegate.manifests.validation.metrics import ENDS_BY_ITSELF, without_say
 from tidegate.manifests.version_tag import VERSION_LABEL, VERSION_VARIABLE, is_hash_tag, version_of
@@ -91,7 +91,7 @@ def comparisons_of(analysis: RolloutAnalysis, templates: Templates) -> list[Comp
     return [metric.provider.compare for metric in metrics if metric.provider.compare is not None]
 
 
-def _unproven(rollout: Loaded[Rollout], canary: Canary, compared: set[AnalysisPlace]) -> Iterator[Finding]:
+def _unproven(rollout: Loaded[Rollout], canary: Canary, compared: set[AnalysisLocation]) -> Iterator[Finding]:
     """Full traffic for a version that was compared at smaller weights only, or before any."""
     if None in compared:
         return

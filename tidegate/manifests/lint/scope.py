@@ -11,7 +11,7 @@ from tidegate.manifests.analysis_template import AnalysisTemplate, RolloutAnalys
 from tidegate.manifests.documents import Loaded
 from tidegate.manifests.findings import Finding, Path, Severity
 from tidegate.manifests.network import HASH_LABEL
-from tidegate.manifests.rollout import AnalysisPlace, Rollout
+from tidegate.manifests.rollout import AnalysisLocation, Rollout
 from tidegate.manifests.templates import TemplateKey, used_templates
 
 # Fields of a Rollout that differ between versions.
@@ -27,7 +27,7 @@ class Binding(NamedTuple):
     """One analysis of a Rollout that uses a template, and its place."""
 
     rollout: Loaded[Rollout]
-    step: AnalysisPlace
+    step: AnalysisLocation
     analysis: RolloutAnalysis
 
     def __str__(self) -> str:

@@ -13,7 +13,7 @@ from tidegate.manifests.durations import int_or_zero
 from tidegate.manifests.field_error import FieldError
 from tidegate.manifests.findings import Path
 from tidegate.manifests.placeholders import PlaceholderError, fill_object
-from tidegate.manifests.rollout import AnalysisPlace, Rollout
+from tidegate.manifests.rollout import AnalysisLocation, Rollout
 from tidegate.manifests.templates import TemplateKey, template_key, used_templates
 
 _STRATEGY: Path = ("spec", "strategy")
@@ -42,20 +42,20 @@ def analysis_reference_errors(rollout: Rollout, templates: Sequence[Mapping[str,
     return errors
 
 
-def analysis_path(place: AnalysisPlace) -> Path:
+def analysis_path(location: AnalysisLocation) -> Path:
     """Path of the templates of an analysis."""
-    match place:
+    match location:
         case None:
             found: Path = ("canary", "analysis")
         case int():
-            found = ("canary", "steps", place, "analysis")
+            found = ("canary", "steps", location, "analysis")
         case str():
-            found = ("blueGreen", place)
+            found = ("blueGreen", location)
     return (*_STRATEGY, *found, "templates")
 
 
 def analysis_errors(
-    templates: Sequence[AnalysisTemplate], analysis: RolloutAnalysis, step: AnalysisPlace
+    templates: Sequence[AnalysisTemplate], analysis: RolloutAnalysis, step: AnalysisLocation
 ) -> list[FieldError]:
     """Argo's errors for the templates of one analysis, as far as they are given.
 

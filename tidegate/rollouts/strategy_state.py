@@ -7,7 +7,7 @@ from typing import Protocol
 from tidegate.rollouts.ephemeral import RoleMetadata
 
 
-class Position(Protocol):
+class StrategyState(Protocol):
     """One version of a Rollout on its way; each strategy adds what it decides by."""
 
     @property
