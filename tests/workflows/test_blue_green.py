@@ -125,3 +125,23 @@ def test_a_version_that_comes_to_a_paused_rollout_gets_its_pods_and_no_service()
     assert at(states, 110)["pods"]["v3"] == "2/2"
     assert at(states, 110)["services"] == {"active": "v2", "preview": "v2"}
     assert (states[-1]["phase"], states[-1]["stable"]) == ("Healthy", "v3")
+
+
+@pytest.mark.parametrize("change", [{"autoPromotionEnabled": None}, {"autoPromotionEnabled": True}])
+def test_other_settings_of_the_pause_count_at_once(change: dict[str, Any]) -> None:
+    states = lived(MANUAL, {"at": 100, "set_bluegreen": change})
+    assert at(states, 99)["pause"] == ["BlueGreenPause"]
+    assert (at(states, 102)["phase"], at(states, 102)["stable"]) == ("Healthy", "v2")
+
+
+def test_a_timed_pause_becomes_one_that_an_operator_ends() -> None:
+    states = lived({"autoPromotionSeconds": 60}, {"at": 80, "set_bluegreen": MANUAL}, {"at": 200, "promote": True})
+    assert at(states, 199)["pause"] == ["BlueGreenPause"]
+    assert at(states, 202)["stable"] == "v2"
+
+
+def test_a_rollback_leaves_out_what_a_role_had_put_on() -> None:
+    roles = {"activeMetadata": {"labels": {"role": "a"}}, "previewMetadata": {"labels": {"role": "p"}}}
+    states = lived({**roles, "scaleDownDelaySeconds": 100}, {"at": 100, "undo": True})
+    assert (states[-1]["phase"], states[-1]["stable"]) == ("Healthy", "v1")
+    assert at(states, 103)["services"] == {"active": "v1", "preview": "v1"}, "without a third version"
