@@ -12,6 +12,12 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from tidegate.contract import Activity
+from workflows.activity_calls import HEARTBEAT_TIMEOUT
+
+# A lost worker is noticed at the next heartbeat that is missed. Here it is noticed later, when the release has gone on
+# with what it asks for anew each second: this server writes the result of an activity into the middle of a workflow
+# task that is under way, where a real one waits for its end, and the history can never be replayed.
+NOTICED = 3 * HEARTBEAT_TIMEOUT
 
 
 class Side(StrEnum):
@@ -58,7 +64,7 @@ class Killing(Interceptor):
         self.met.append(point)
         if point == self._at:
             self.happened = True
-            raise ApplicationError("the worker went")
+            raise ApplicationError("the worker went", next_retry_delay=NOTICED)
 
 
 class _Killed(ActivityInboundInterceptor):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from pathlib import Path
 
@@ -49,9 +50,17 @@ def _folder(parent: Path) -> Path:
     return Path(tempfile.mkdtemp(dir=parent))
 
 
+@pytest.fixture(scope="module")
+def boundaries(tmp_path_factory: pytest.TempPathFactory, vault: Vault) -> list[Point]:
+    """All of an abort whose worker never goes."""
+    return asyncio.run(killed(tmp_path_factory.mktemp("alive"), vault, None)).met
+
+
 @pytest.mark.parametrize("effect", EFFECTS)
-async def test_at_each_boundary_of_each_effect(tmp_path: Path, vault: Vault, effect: Activity) -> None:
-    points = [point for point in (await killed(_folder(tmp_path), vault, None)).met if point.activity == effect]
+async def test_at_each_boundary_of_each_effect(
+    tmp_path: Path, vault: Vault, boundaries: list[Point], effect: Activity
+) -> None:
+    points = [point for point in boundaries if point.activity == effect]
     assert points
     happened = 0
     for point in points:

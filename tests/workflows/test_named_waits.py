@@ -47,7 +47,7 @@ async def test_a_verdict_ends_the_wait_for_an_analysis_and_no_operator_has_to(wo
         handle, lambda each: each.waiting is not None and each.waiting.what.startswith("analysis ")
     )
     assert status.waiting is not None
-    assert (status.waiting.only_operator, status.waiting.end) == (False, "that has come about")
+    assert (status.waiting.only_operator, status.waiting.end) == (False, "it is there")
     assert status.waiting.who.startswith("its verdict; ")
     assert (status.held, status.step_number) == (False, 3)
     await handle.signal("abort")

@@ -14,7 +14,7 @@ from tests.world.conftest import Releases, connected
 from tidegate.analysis.status import Phase
 from tidegate.contract import ErrorType, ReleaseResult, ReleaseStatus
 
-pytestmark = [pytest.mark.world, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.world, pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 RATE = 400.0  # of which a slow machine sends, and answers, less
 KNOWN_SECONDS = 30.0  # of traffic, until a stable version can be compared with
 MOST_EVENTS = 300
@@ -27,7 +27,6 @@ async def carts(world: World) -> Releases:
     return found
 
 
-@pytest.mark.long
 async def test_a_good_version_is_proven_and_promoted(carts: Releases) -> None:
     result = await _released(carts, "1.1.0")
     assert result.outcome == "Healthy", result.message
@@ -48,7 +47,6 @@ async def test_a_version_with_twice_the_errors_is_aborted_by_the_comparison_alon
     await _in_the_incident(carts, result.status, "Harm, errors: ")
 
 
-@pytest.mark.long
 async def test_a_version_that_answers_nothing_is_aborted_for_lost_requests(carts: Releases) -> None:
     result = await _released(carts, "1.3.0-silent")
     assert result.outcome == ErrorType.ROLLOUT_ABORTED

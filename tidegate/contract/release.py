@@ -93,7 +93,7 @@ class Waiting(Payload):
         """The end of the wait in words; empty with a time."""
         if self.until is not None:
             return ""
-        return "an operator acts" if self.only_operator else "that has come about"
+        return "an operator acts" if self.only_operator else "it is there"
 
 
 class StepState(StrEnum):
