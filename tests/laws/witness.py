@@ -88,6 +88,8 @@ class Witness:
 
     def shares(self) -> dict[str, int]:
         """Percent of the traffic by the hash of the pods that get it, as routes, Services and subsets stand."""
+        if self._shape.routing == "active":
+            return {self._cluster.selector("active"): 100}
         rule = self._cluster.find(VIRTUAL_SERVICES, "vs")
         shares: dict[str, int] = {}
         routes = [route for route in (rule["spec"]["http"] if rule else ()) if not route.get("match")]
