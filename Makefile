@@ -60,11 +60,12 @@ chaos: $(STAMP)  ## releases among killed and frozen processes and failing links
 schedules: $(STAMP)  ## N random lives of a Rollout that nobody has played before, or from SEED=... on
 	TIDEGATE_SCHEDULES=$(or $(N),1000) $(if $(SEED),TIDEGATE_SEED=$(SEED)) $(BIN)/pytest tests/laws/test_releases.py -k new
 
-judge: $(STAMP)  ## N simulated rollouts of each kind against the goals of the comparison, good metrics and bad ones
+judge: $(STAMP)  ## N simulated rollouts of each kind against the goals of the comparison, and 20 through Datadog's API
 	$(BIN)/python -m benchmarks.judge --check --reps $(or $(N),20) --procs 2
 	$(BIN)/python -m benchmarks.judge --check --rough --reps $(or $(N),20) --procs 2
+	$(BIN)/pytest tests/activities/test_datadog_rollouts.py
 
-pictures: $(STAMP)  ## the pictures of the documents and their snapshots; those of docs/temporal-ui.md need a Chromium
+pictures: $(STAMP)  ## the pictures of the documents and their snapshots; those of docs/temporal-ui.md and docs/web.md need a Chromium
 	$(BIN)/python -m tests.unit.cli.screens
 	$(BIN)/python -m benchmarks.judge.pictures
 	TIDEGATE_PICTURES=$(CURDIR)/docs/pictures $(BIN)/pytest tests/browser

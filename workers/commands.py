@@ -26,3 +26,10 @@ def gateway() -> None:
     with needs_extra(_EXTRA):
         from workers.gateway import main
     main()
+
+
+def web() -> None:
+    """Entry point of `tidegate-web`."""
+    with needs_extra(_EXTRA):
+        from workers.web import main
+    main()

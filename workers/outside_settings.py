@@ -12,6 +12,7 @@ from activities.secrets.store import own_path, users_tree
 from activities.transport.egress import Egress
 from tidegate.contract import Column, RevertMode, Template, check_column
 from tidegate.manifests.bake import read_duration
+from tidegate.web.access import Network, networks
 
 Url = Annotated[str, Field(pattern="^https?://[^/]+")]
 
@@ -252,3 +253,42 @@ class GatewaySettings(Group):
     callers_file: Path = Field(description="rules: which claims may start which Rollouts; read at each request")
     host: str = Field("127.0.0.1", description="0.0.0.0 where a gateway with TLS has to reach it")
     port: int = Field(8083, ge=0, le=65535, description="0 for any free port, which the log names")
+
+
+def _listed_networks(text: str) -> str:
+    networks(text.split(","))
+    return text
+
+
+class PageSettings(Group):
+    """Page of all releases that `tidegate-web` serves behind a proxy that signs people in; required to start it."""
+
+    origin: str = Field(
+        pattern=r"^https?://[^/\s]+$", description="its address as browsers have it, such as https://releases.internal"
+    )
+    operators: str = Field(
+        "", description="groups whose members may act, commas between; without any the page has no buttons"
+    )
+    user_header: str = Field(
+        "X-Auth-Request-User", min_length=1, description="header in which the proxy names a viewer"
+    )
+    groups_header: str = Field(
+        "X-Auth-Request-Groups", min_length=1, description="header with the groups of a viewer, commas between"
+    )
+    proxies: Annotated[str, AfterValidator(_listed_networks)] = Field(
+        "127.0.0.0/8,::1/128",
+        description="addresses that the proxy connects from, commas between; headers from elsewhere count for nothing",
+    )
+    refresh: Length = Field(
+        timedelta(seconds=5), ge=timedelta(seconds=1), description="how often a browser reads the page anew"
+    )
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8084, ge=0, le=65535, description="0 for any free port, which the log names")
+
+    def operator_groups(self) -> list[str]:
+        """The groups whose members may act."""
+        return [each.strip() for each in self.operators.split(",") if each.strip()]
+
+    def proxy_networks(self) -> tuple[Network, ...]:
+        """The networks that the proxy connects from."""
+        return networks(self.proxies.split(","))

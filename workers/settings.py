@@ -32,6 +32,7 @@ from workers.outside_settings import (
     Length,
     MetricsSettings,
     NotificationsSettings,
+    PageSettings,
     PrometheusVariables,
     SecretsSettings,
     ServiceNowVariables,
@@ -147,6 +148,7 @@ class Settings(BaseSettings):
     watcher: WatcherSettings = WatcherSettings()
     detections: DetectionsSettings | None = None
     gateway: GatewaySettings | None = None
+    page: PageSettings | None = None
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()
     temporal_ui: Url | Literal[""] = Field(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -46,6 +47,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.interruptions import let_go
     from workflows.measuring import ATTEMPT_TIMEOUT, ONCE, MeasureRetries
 
+NO_TRAFFIC = "the canary never got a weight that was read back: there is nothing to compare"
+WITHOUT_TRAFFIC = timedelta(minutes=5)  # in which a step's weight is known, also of a release that was taken over
+_WATCHES = (AnalysisKind.BACKGROUND, AnalysisKind.BAKE)
 AFTER_ERROR = timedelta(seconds=10)  # as every metric (argo-rollouts, DefaultErrorRetryInterval)
 _PHASES = {Ruling.ABORT: Phase.FAILED, Ruling.CLEAR: Phase.SUCCESSFUL, Ruling.UNDECIDED: Phase.INCONCLUSIVE}
 
@@ -173,7 +177,8 @@ class Comparisons:
         if one.rule.initial_delay and one.baseline is None:
             await workflow.sleep(one.rule.initial_delay, summary=f"initialDelay of {one.rule.name}")
         while True:
-            await workflow.wait_condition(lambda: any(weight.share > 0 for weight in self._guidance.weights))
+            if not await self._has_traffic():
+                await self._give_up(one, workflow.now(), NO_TRAFFIC)
             started = workflow.now()
             try:
                 await self._read_once(one, started)
@@ -182,6 +187,26 @@ class Comparisons:
                     raise
                 self._found(one, started, {"error": cause_of(error)})
                 await workflow.sleep(AFTER_ERROR, summary=f"until {one.rule.source} is asked again")
+
+    async def _has_traffic(self) -> bool:
+        """Wait for a weight above 0. False once none can come: the verdict is asked for, or it is that of a step."""
+        if self._begun > 0:
+            return True
+        gate = self._request.kind not in _WATCHES
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._begun > 0 or self._guidance.concludes,
+                timeout=WITHOUT_TRAFFIC if gate else None,
+                timeout_summary="until the canary has traffic",
+            )
+        return self._begun > 0
+
+    async def _give_up(self, one: _OneComparison, started: datetime, why: str) -> None:
+        """Hand over that nothing can be compared, and wait until the run ends this: asking again cannot help."""
+        verdict = Verdict(phase=Phase.INCONCLUSIVE, message=why, reason=why)
+        metadata = {RULING: str(Ruling.UNDECIDED)}
+        self._found(one, started, {"value": why, "verdict": verdict, "metadata": metadata})
+        await workflow.wait_condition(lambda: False)
 
     async def _read_once(self, one: _OneComparison, started: datetime) -> None:
         """Read for a minute, and fold reading by reading as the activity did."""
@@ -203,10 +228,11 @@ class Comparisons:
         """Read the hour before. Versions that cannot be compared are Inconclusive: asking again cannot help."""
         request = BeginComparison(
             target=self._target(one),
-            at=self._first_traffic,
+            at=self._begun,
             first_traffic=self._first_traffic,
             weights=self._request.planned_weights,
             metrics=len(self._ones),
+            kind=self._request.kind,
         )
         activity = Activity(f"begin_comparison_{one.rule.source}")
         try:
@@ -214,10 +240,7 @@ class Comparisons:
         except ActivityError as error:
             if not (isinstance(error.cause, ApplicationError) and error.cause.type == ErrorType.REJECTED):
                 raise
-            verdict = Verdict(phase=Phase.INCONCLUSIVE, message=cause_of(error), reason=cause_of(error))
-            metadata = {RULING: str(Ruling.UNDECIDED)}
-            self._found(one, started, {"value": cause_of(error), "verdict": verdict, "metadata": metadata})
-            await workflow.wait_condition(lambda: False)  # until the run ends it
+            await self._give_up(one, started, cause_of(error))
             raise
 
     async def _counts(self, one: _OneComparison, baseline: ComparisonBegun, guidance: Guidance) -> CompareReadings:
@@ -258,16 +281,23 @@ class Comparisons:
 
     @property
     def _ends_when_decided(self) -> bool:
-        """A gate ends as soon as it is decided; beside the steps a version is watched until it is to be concluded."""
-        return self._request.kind != AnalysisKind.BACKGROUND or self._guidance.concludes
+        """A gate ends as soon as it is decided; others watch a version until their verdict is asked for."""
+        return self._request.kind not in _WATCHES or self._guidance.concludes
 
     def _found(self, one: _OneComparison, started: datetime, reading: Mapping[str, Any]) -> None:
         times = {"started_at": started, "finished_at": workflow.now()}
         self._readings[one.rule.name] = Reading.model_validate({"metric": one.rule.name, **times, **reading})
 
     @property
-    def _first_traffic(self) -> float:
+    def _begun(self) -> float:
+        """When the release gave its version traffic: the hour before that is stable's own."""
         return next((weight.since for weight in self._guidance.weights if weight.share > 0), 0.0)
+
+    @property
+    def _first_traffic(self) -> float:
+        """Time from which counts are read; in a bake that of all of the traffic, as it was when the run began."""
+        full = [weight.since for weight in self._request.weights if weight.share >= 1]
+        return full[-1] if full and self._request.kind == AnalysisKind.BAKE else self._begun
 
     def _target(self, one: _OneComparison) -> CompareTarget:
         versions = self._request.versions or ComparedVersions(rollout="", canary="", stable="")

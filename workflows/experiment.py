@@ -14,12 +14,13 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from tidegate.analysis.compare.models import Weight
     from tidegate.analysis.experiments import Subject, outcome
     from tidegate.analysis.status import Phase
     from tidegate.contract import Document, ErrorType, ExperimentSetState
     from tidegate.manifests.durations import parse_duration
     from tidegate.manifests.steps import ExperimentStep
-    from workflows.gates import Gate, GateFailed
+    from workflows.gates import ComparedSides, Gate, GateFailed
     from workflows.interruptions import Aborted
     from workflows.plan import Plan
     from workflows.reconciler import Reconciler
@@ -80,8 +81,9 @@ class Experiment:
         ends = workflow.now() + duration if duration is not None else None
         limit = self._limit()
         subjects = {each.template: Subject(each.replica_set, each.hash) for each in self._reconciler.experiment}
+        compared = self._compared()
         for name, analysis in self._plan.experiment_analyses(self._index, subjects).items():
-            self._runs[name] = asyncio.create_task(self._verdict(name, analysis))
+            self._runs[name] = asyncio.create_task(self._verdict(name, analysis, compared))
         with self._state.waits.on(f"experiment {self._name}", until=ends or limit, who="its analyses; " + AN_OPERATOR):
             self._state.publication.show()
             while True:
@@ -129,8 +131,20 @@ class Experiment:
         self._state.event(f"Experiment{phase}", text)
         return self._undecided if phase is Phase.INCONCLUSIVE else ""
 
-    async def _verdict(self, name: str, analysis: Document) -> Phase:
-        gate = await Gate.of_experiment(self._plan, self._state, analysis, name=name, step=self._index)
+    def _compared(self) -> ComparedSides | None:
+        """The templates that are compared, from now on: their pods and their shares of the traffic are all there."""
+        versions = self._plan.experiment_versions(self._index, self._reconciler.experiment)
+        if versions is None:
+            return None
+        pods = {each.replica_set: each.available for each in self._reconciler.experiment}
+        canary, stable = (pods.get(f"{versions.rollout}-{each}", 0) for each in (versions.canary, versions.stable))
+        share = Weight(since=workflow.now().timestamp(), share=0.5, canary_pods=canary, stable_pods=stable, last=True)
+        return ComparedSides(versions, (share,), (share,))
+
+    async def _verdict(self, name: str, analysis: Document, compared: ComparedSides | None) -> Phase:
+        gate = await Gate.of_experiment(
+            self._plan, self._state, analysis, name=name, step=self._index, compared=compared
+        )
         self._gates[name] = gate
         phase = await gate.verdict()
         if phase is Phase.INCONCLUSIVE:

@@ -36,6 +36,7 @@ with workflow.unsafe.imports_passed_through():
         AnalysisRef,
         AnalysisRequest,
         AnalysisResult,
+        ComparedVersions,
         Document,
         Signal,
         WeightsChanged,
@@ -53,6 +54,25 @@ _PREFIXES = {
     AnalysisKind.PRE_PROMOTION: "Blue/green pre-promotion",
     AnalysisKind.POST_PROMOTION: "Blue/green post-promotion",
 }
+
+
+@dataclass(frozen=True)
+class ComparedSides:
+    """Versions that a run compares, the weights at which it does, and those that are to come."""
+
+    versions: ComparedVersions
+    weights: tuple[Weight, ...]
+    planned: tuple[Weight, ...]
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """An analysis block, and what it is run for: the index of its step, and what it can compare."""
+
+    analysis: Document
+    kind: AnalysisKind
+    step: int | None
+    compared: ComparedSides | None
 
 
 @dataclass
@@ -84,7 +104,7 @@ class Gate:
     def __init__(
         self, handle: Run, reference: AnalysisRef, state: ReleaseState, weights: tuple[Weight, ...] | None = None
     ):
-        """`weights` are those that the run was started with, None where it compares nothing."""
+        """`weights` are those that the run was started with, None where it follows none of the release's."""
         self._handle = handle
         self._state = state
         self._weights = weights
@@ -94,35 +114,39 @@ class Gate:
     async def open(cls, plan: Plan, state: ReleaseState, analysis: Document, *, step: int | None) -> Gate:
         """Start the run of a step (`step` its index) or of the background (None)."""
         kind = AnalysisKind.BACKGROUND if step is None else AnalysisKind.STEP
-        return await cls._start(plan, state, analysis, plan.analysis_names(step), kind, step)
+        opening = _Opening(analysis, kind, step, _of_release(plan, state))
+        return await cls._start(plan, state, opening, plan.analysis_names(step))
 
     @classmethod
     async def of_bake(cls, plan: Plan, state: ReleaseState, analysis: Document) -> Gate:
         """Start the run of the bake."""
-        return await cls._start(plan, state, analysis, plan.analysis_names("bake"), AnalysisKind.BAKE, None)
+        opening = _Opening(analysis, AnalysisKind.BAKE, None, _of_release(plan, state))
+        return await cls._start(plan, state, opening, plan.analysis_names("bake"))
 
     @classmethod
     async def of_promotion(cls, plan: Plan, state: ReleaseState, analysis: Document, kind: AnalysisKind) -> Gate:
         """Start the run before or after a blue-green promotion."""
+        opening = _Opening(analysis, kind, None, _of_release(plan, state))
         names = plan.analysis_names("pre" if kind is AnalysisKind.PRE_PROMOTION else "post")
-        return await cls._start(plan, state, analysis, names, kind, None)
+        return await cls._start(plan, state, opening, names)
 
     @classmethod
-    async def of_experiment(cls, plan: Plan, state: ReleaseState, analysis: Document, *, name: str, step: int) -> Gate:
-        """Start a run of the experiment of a step; `name` is what the experiment calls the analysis."""
-        names = plan.analysis_names(f"{step}-{name}")
-        return await cls._start(plan, state, analysis, names, AnalysisKind.EXPERIMENT, step)
-
-    @classmethod
-    async def _start(
+    async def of_experiment(
         cls,
         plan: Plan,
         state: ReleaseState,
         analysis: Document,
-        names: Iterator[str],
-        kind: AnalysisKind,
-        step: int | None,
+        *,
+        name: str,
+        step: int,
+        compared: ComparedSides | None,
     ) -> Gate:
+        """Start a run of the experiment of a step; `name` is what the experiment calls the analysis."""
+        opening = _Opening(analysis, AnalysisKind.EXPERIMENT, step, compared)
+        return await cls._start(plan, state, opening, plan.analysis_names(f"{step}-{name}"))
+
+    @classmethod
+    async def _start(cls, plan: Plan, state: ReleaseState, opening: _Opening, names: Iterator[str]) -> Gate:
         """Start the run under the first free name: a name is one run, whatever else was measured under it.
 
         The cluster need not have the run of a name: its release may have had no object, or was terminated early.
@@ -131,28 +155,29 @@ class Gate:
         known = {each.name for each in state.status().analyses}
         for name in (each for each in names if each not in known):
             with suppress(WorkflowAlreadyStartedError):
-                return await cls._start_as(name, plan, state, analysis, kind, step)
+                return await cls._start_as(name, plan, state, opening)
         raise RuntimeError("names of analysis runs have no end")
 
     @classmethod
-    async def _start_as(
-        cls, name: str, plan: Plan, state: ReleaseState, analysis: Document, kind: AnalysisKind, step: int | None
-    ) -> Gate:
+    async def _start_as(cls, name: str, plan: Plan, state: ReleaseState, opening: _Opening) -> Gate:
+        kind = opening.kind
         workflow_id = analysis_id(plan.request.cluster, plan.request.namespace, name)
         reference = AnalysisRef(
             workflow_id=workflow_id,
             name=name,
             kind=kind,
-            step=step,
+            step=opening.step,
             revision=plan.revision,
             status=AnalysisStatus(name=name, phase=Phase.RUNNING),
         )
-        request = _request(name, plan, state, analysis, kind)
+        request = _request(name, plan, opening)
         state.analysis(reference)
         text = f"{kind} Analysis Run '{name}' Status New: 'Running' Previous: ''"
         state.event("AnalysisRunRunning", text, analysis=name)
         if plan.owner_uid:
-            state.publication.pending.started(reference, request.spec, analysis.get("analysisRunMetadata") or {})
+            state.publication.pending.started(
+                reference, request.spec, opening.analysis.get("analysisRunMetadata") or {}
+            )
         starting: asyncio.Task[Run] = asyncio.create_task(
             _started(request, workflow_id, f"{kind} analysis of {plan.request.name} revision {plan.revision}")
         )
@@ -163,7 +188,8 @@ class Gate:
             _mark_without_verdict(reference, state)
             raise
         try:
-            return cls(starting.result(), reference, state, request.weights if request.versions is not None else None)
+            follows = request.versions is not None and kind is not AnalysisKind.EXPERIMENT
+            return cls(starting.result(), reference, state, request.weights if follows else None)
         except WorkflowAlreadyStartedError:
             state.name_taken(reference)
             # It is an earlier run of this version that is not awaited: of a run before a reset, or not over yet.
@@ -220,8 +246,14 @@ class Gate:
         await _send(self.reference.name, sent(_by_id(self.reference).signal(Signal.SETTLE)))
 
 
-def _request(name: str, plan: Plan, state: ReleaseState, analysis: Document, kind: AnalysisKind) -> AnalysisRequest:
-    """The request of a run; versions and weights go with it where one of its metrics compares them."""
+def _of_release(plan: Plan, state: ReleaseState) -> ComparedSides:
+    """The versions of a release, at its own weights."""
+    return ComparedSides(plan.versions, state.weights.all, plan.planned_weights)
+
+
+def _request(name: str, plan: Plan, opening: _Opening) -> AnalysisRequest:
+    """The request of a run; what is compared goes with it where one of its metrics does so."""
+    analysis, kind, compared = opening.analysis, opening.kind, opening.compared
     request = AnalysisRequest(
         cluster=plan.request.cluster,
         namespace=plan.request.namespace,
@@ -231,10 +263,10 @@ def _request(name: str, plan: Plan, state: ReleaseState, analysis: Document, kin
         release_id=workflow.info().workflow_id,
         owner=plan.owner,
     )
-    if not has_comparison(request.spec):
+    if compared is None or not has_comparison(request.spec):
         return request
-    compared = {"versions": plan.versions, "weights": state.weights.all, "planned_weights": plan.planned_weights}
-    return request.model_copy(update=compared)
+    fields = {"versions": compared.versions, "weights": compared.weights, "planned_weights": compared.planned}
+    return request.model_copy(update=fields)
 
 
 def _by_id(reference: AnalysisRef) -> ExternalWorkflowHandle[object]:

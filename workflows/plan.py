@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 
 from tidegate.analysis.compare.models import Weight, planned_weights
 from tidegate.analysis.experiments import Subject, analysis_block
-from tidegate.analysis.rules import without_comparisons
+from tidegate.analysis.rules import for_full_traffic
 from tidegate.analysis.spec import SpecError, build_run_spec
 from tidegate.bluegreen.rollback import is_fast_rollback
 from tidegate.bluegreen.stages import Stage, stage_text, stages
@@ -18,6 +18,7 @@ from tidegate.contract import (
     ComparedVersions,
     DesiredState,
     Document,
+    ExperimentSetState,
     IstioRouting,
     Observation,
     Owner,
@@ -28,6 +29,7 @@ from tidegate.manifests.bake import through_the_bake
 from tidegate.manifests.kinds import ARGO_VERSION
 from tidegate.manifests.rollout import BlueGreen, Canary
 from tidegate.manifests.steps import CanaryStep, ExperimentStep, step_text
+from tidegate.manifests.version_tag import VERSION_LABEL
 from tidegate.manifests.version_tag import version_of as version_tag
 from tidegate.rollouts.promotion import promotion_reason
 from tidegate.rollouts.revisions import next_revision
@@ -40,8 +42,8 @@ CHANGE = "tidegate.io/servicenow-change"  # annotation: `true` where each releas
 ADVANCE = "tidegate.io/advance"  # annotation: `when-proven` where a comparison may shorten timed pauses
 WHEN_PROVEN = "when-proven"
 NOTHING_TO_BAKE_BY = (
-    "the bake has no metric: at 100 % stable has no traffic to compare with; name templates with thresholds in "
-    "tidegate.io/bake-templates, or set tidegate.io/bake: 0s"
+    "the bake has no metric: at 100 % stable has no traffic, and a comparison without the event errors has nothing to "
+    "look at; name templates with thresholds in tidegate.io/bake-templates, or set tidegate.io/bake: 0s"
 )
 HOLD_LIMIT = "tidegate.io/hold-limit"  # annotation: how long a release waits for an operator before it aborts
 
@@ -322,14 +324,32 @@ class Plan:
         )
 
     def bake_spec(self, analysis: Document) -> Document:
-        """The AnalysisRun spec of the bake, which ends with that. Raises SpecError.
-
-        At 100 % stable has no traffic to compare with, so metrics that compare versions have no part in it.
-        """
-        spec = without_comparisons(self.analysis_spec(analysis))
+        """The AnalysisRun spec of the bake, which ends with that. Raises SpecError without any metric."""
+        spec = for_full_traffic(self.analysis_spec(analysis))
         if not spec["metrics"]:
             raise SpecError(NOTHING_TO_BAKE_BY)
         return through_the_bake(spec)
+
+    def experiment_versions(self, index: int, sets: Iterable[ExperimentSetState]) -> ComparedVersions | None:
+        """How sources of metrics tell the templates of an experiment apart, None where no two can be compared.
+
+        `sets` are the ReplicaSets of its templates. What stable did in the hour before is asked of the version itself.
+        """
+        pair, versions = (self.steps[index].experiment or ExperimentStep()).compared(), self.versions
+        if pair is None:
+            return None
+        prefix = f"{self.request.name}-"
+        names = {each.template: each.replica_set.removeprefix(prefix) for each in sets}
+        stable, canary = pair
+        return ComparedVersions(
+            rollout=versions.rollout,
+            canary=names.get(canary.name, ""),
+            stable=names.get(stable.name, ""),
+            canary_version=canary.metadata.labels.get(VERSION_LABEL) or versions.canary_version,
+            stable_version=stable.metadata.labels.get(VERSION_LABEL) or versions.stable_version,
+            hour=versions.stable,
+            hour_version=versions.stable_version,
+        )
 
     def experiment_analyses(self, index: int, subjects: Mapping[str, Subject]) -> dict[str, Document]:
         """Analysis blocks of an experiment step, by their names in the step. Raises SpecError.

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 from temporalio import activity
 
@@ -33,9 +33,16 @@ from tidegate.analysis.compare.models import (
 )
 from tidegate.analysis.compare.pace import PACE, Pace
 from tidegate.analysis.compare.provable import chosen_plus, provable
-from tidegate.analysis.compare.settings import ComparisonSettingsError, automatic_margins, comparison_of
+from tidegate.analysis.compare.settings import (
+    ComparisonSettingsError,
+    at_full_traffic,
+    automatic_margins,
+    comparison_of,
+    side_by_side,
+)
 from tidegate.analysis.compare.state import ComparisonState, open_state
 from tidegate.contract import (
+    AnalysisKind,
     BeginComparison,
     CompareReadings,
     CompareRequest,
@@ -49,6 +56,7 @@ from tidegate.manifests.decode import decode_object
 from tidegate.manifests.findings import ManifestError
 from tidegate.manifests.plain_text import harmless
 from tidegate.manifests.providers.compare import AUTO, KEY, LATENCY_EVENTS, Compare
+from tidegate.manifests.version_tag import is_hash_tag
 
 HOUR = 3600
 """Seconds, also the longest window of one question."""
@@ -143,7 +151,8 @@ class ComparisonRunner:
         async with self.arguments(target.namespace, target.secret_args) as arguments:
             settings = self.settings(target.metric, arguments)
             wanted = comparison_of(settings, plus=request.plus, metrics=request.metrics)
-            started = await begin_at(_query(target, settings, wanted), source, request)
+            query = _of_the_hour(target, _query(target, settings, _suited(wanted, request.kind)))
+            started = await begin_at(query, source, request)
             return started.model_copy(update={"notes": _notes(arguments, started.notes)})
 
     async def readings(self, request: CompareRequest, source: CountSource) -> CompareReadings:
@@ -227,7 +236,7 @@ async def begin_at(query: CountQuery, source: CountSource, request: BeginCompari
     margins = {
         name: chosen_plus(wanted, hour.rows, request.weights, name)
         for name in automatic_margins(query.settings)
-        if name not in request.plus
+        if name not in request.plus and not wanted.alone
     }
     wanted = _with_margins(wanted, margins)
     notes = tuple(hour.notes)
@@ -261,6 +270,22 @@ def _query(target: CompareTarget, settings: Compare, wanted: Comparison) -> Coun
     given = settings.versions
     versions = (given.canary or target.canary_version, given.stable or target.stable_version)
     return CountQuery(settings, wanted, target.namespace, target.rollout, (target.canary, target.stable), versions)
+
+
+def _of_the_hour(target: CompareTarget, query: CountQuery) -> CountQuery:
+    """The same for the version that stable's hour before is read of."""
+    if not target.hour:
+        return query
+    by_hash = query.settings.datadog is not None and is_hash_tag(query.settings.datadog.version_tag)
+    version = target.hour if by_hash else target.hour_version
+    return replace(query, hashes=(query.hashes[0], target.hour), versions=(query.versions[0], version))
+
+
+def _suited(wanted: Comparison, kind: AnalysisKind | Literal[""]) -> Comparison:
+    """The comparison as a run of this kind can carry it out. Raises ComparisonSettingsError where none can be."""
+    if kind == AnalysisKind.BAKE:
+        return at_full_traffic(wanted)
+    return side_by_side(wanted) if kind == AnalysisKind.EXPERIMENT else wanted
 
 
 def _with_thresholds(wanted: Comparison, thresholds: Mapping[str, float]) -> Comparison:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from activities.metrics.datadog.comparison import DatadogComparison
 from activities.metrics.datadog.provider import DatadogSettings
 from activities.secrets.store import NamedSecrets
+from sandbox.datadog.series import Telemetry
 from sandbox.datadog.server import DatadogApi
 from sandbox.datadog.traffic import Traffic, VersionTraffic
 from tests.activities.outside import MemorySecrets, http_client, run_activity
@@ -120,15 +121,20 @@ class Lived:
         return self.judged
 
 
-@asynccontextmanager
-async def datadog(
+def datadog(
     *versions: VersionTraffic, settings: dict[str, Any] | None = None
-) -> AsyncIterator[tuple[DatadogApi, Lived]]:
+) -> AbstractAsyncContextManager[tuple[DatadogApi, Lived]]:
     """The embedded Datadog with this traffic, and a release whose one weight is 50 % from `START` on."""
+    return serving(Traffic("checkout", versions), settings)
+
+
+@asynccontextmanager
+async def serving(
+    telemetry: Telemetry, settings: dict[str, Any] | None = None
+) -> AsyncIterator[tuple[DatadogApi, Lived]]:
+    """The same with what was counted."""
     clock = FakeClock()
-    api = DatadogApi(
-        Traffic("checkout", versions), api_key="a" * 32, app_key="b" * 40, resolution=10.0, lag=0.0, clock=clock
-    )
+    api = DatadogApi(telemetry, api_key="a" * 32, app_key="b" * 40, resolution=10.0, lag=0.0, clock=clock)
     await api.start()
     try:
         async with http_client() as http:

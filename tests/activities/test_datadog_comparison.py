@@ -21,9 +21,9 @@ from sandbox.datadog.traffic import VersionTraffic
 from sandbox.rate_limit import RateLimit
 from tests.activities.comparing import SECRET, START, TRACE, FakeClock, Lived, datadog, target
 from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
-from tidegate.analysis.compare.models import Comparison, Ruling
+from tidegate.analysis.compare.models import Comparison, Ruling, Weight
 from tidegate.analysis.compare.settings import comparison_of
-from tidegate.contract import BeginComparison, ErrorType
+from tidegate.contract import AnalysisKind, BeginComparison, ErrorType
 from tidegate.manifests.providers.compare import Compare
 
 GOLDEN = Path(__file__).parents[1] / "data" / "compare" / "datadog-queries.txt"
@@ -158,6 +158,31 @@ async def test_a_slow_version_is_aborted_for_what_is_slow() -> None:
         judged = await lived.until_decided()
     assert judged.ruling is Ruling.ABORT
     assert judged.event.startswith("slow")
+
+
+async def test_at_full_traffic_errors_are_held_against_the_hour_before() -> None:
+    stable = VersionTraffic("1.0.0", rate=50, pods=2, until=START)
+    for errors, ruling, opening in (
+        (0.005, Ruling.CLEAR, "Watched, errors:"),
+        (0.3, Ruling.ABORT, "Harm, errors, cold"),
+    ):
+        canary = VersionTraffic("2.0.0", rate=50, errors=errors, pods=2, since=START)
+        async with datadog(stable, canary) as (api, lived):
+            lived.weights = [Weight(since=START, share=1)]
+            begun = await lived.begin(kind=AnalysisKind.BAKE)
+            judged = await lived.until_decided()
+        assert (begun.queries, api.requests["/api/v2/query/scalar"]) == (2, 0), "hits and errors, no percentiles"
+        assert (judged.ruling, judged.sentence.startswith(opening)) == (ruling, True), judged.sentence
+
+
+async def test_templates_of_an_experiment_are_compared_by_the_hour_before_of_stable() -> None:
+    baseline = VersionTraffic("1.0.0-baseline", rate=50, pods=2, since=START)
+    async with datadog(STABLE, baseline, CANARY) as (_, lived):
+        lived.target = target(stable_version="1.0.0-baseline", hour="5bb7bc", hour_version="1.0.0")
+        begun = await lived.begin(kind=AnalysisKind.EXPERIMENT)
+        judged = await lived.until_decided()
+    assert (begun.wanted.lost, begun.wanted.min_bake) == (False, 0)
+    assert judged.ruling is Ruling.CLEAR, judged.sentence
 
 
 async def counted(lived: Lived, seconds: float) -> dict[str, tuple[float, float, float, float]]:

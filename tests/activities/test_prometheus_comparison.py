@@ -24,10 +24,10 @@ from sandbox.datadog.traffic import Traffic, VersionTraffic
 from sandbox.processes import until
 from tests.activities.comparing import START, FakeClock, Lived, target
 from tests.activities.outside import MemorySecrets, Script, http_client
-from tests.activities.prometheus_counts import FIRST, Answering, counters, openmetrics
+from tests.activities.prometheus_counts import FIRST, Answering, Series, counters, openmetrics
 from tidegate.analysis.compare.models import CountRow, Ruling, Weight
 from tidegate.analysis.compare.settings import comparison_of
-from tidegate.contract import ErrorType
+from tidegate.contract import AnalysisKind, ErrorType
 from tidegate.manifests.providers.compare import Compare
 
 GOLDEN = Path(__file__).parents[1] / "data" / "compare" / "prometheus-queries.txt"
@@ -148,6 +148,52 @@ async def test_pods_that_come_and_go_are_counted_as_they_were() -> None:
     async with standing_in(MOVING, 700) as (_, release):
         rows = await rows_after(release, 700)
     check_truth(rows, MOVING, round(START) + 600)
+
+
+def beside(traffic: Traffic, seconds: int) -> dict[str, Series]:
+    """Counters with those of two templates of an experiment, whose pods' names begin like those of the canary."""
+    found = counters(traffic, FIRST, round(START) + seconds)
+    trial = counters(Traffic("checkout", [STABLE, CANARY], seed=2), FIRST, round(START) + seconds, before=0.0)
+    for metric, series in trial.items():
+        for labels, samples in series.items():
+            given = dict(labels)
+            side = "trial" if "c0ffee" in given["pod"] else "baseline"
+            name = f"checkout-c0ffee-2-1-{side}-{given['pod'].rpartition('-')[2]}"
+            later = [(at, value) for at, value in samples if at > START]
+            found[metric][tuple(sorted({**given, "pod": name}.items()))] = later
+    return found
+
+
+async def test_pods_of_an_experiment_are_not_those_of_the_version() -> None:
+    traffic = Traffic("checkout", [STABLE, CANARY])
+    async with Script() as server, http_client() as http:
+        server.then_do(Answering(beside(traffic, 600)))
+        made, _ = lived(server.url)
+        rows = await rows_after(made(http), 600)
+    check_truth(rows, traffic, round(START) + 500)
+
+
+async def test_templates_of_an_experiment_are_compared_by_the_hour_before_of_stable() -> None:
+    sides = {"canary": "c0ffee-2-1-trial", "stable": "c0ffee-2-1-baseline", "hour": "5bb7bc"}
+    async with Script() as server, http_client() as http:
+        server.then_do(Answering(beside(Traffic("checkout", [STABLE, CANARY]), 1200)))
+        made, clock = lived(server.url, **sides)
+        release = made(http)
+        begun = await release.begin(kind=AnalysisKind.EXPERIMENT)
+        judged = await release.until_decided()
+    assert begun.forecast.load == pytest.approx(50, rel=0.03), "of stable's own pods"
+    assert judged.ruling is Ruling.CLEAR, judged.sentence
+    assert clock.now < START + 1200
+
+
+async def test_at_full_traffic_the_errors_of_one_version_are_counted() -> None:
+    before = VersionTraffic("1.0.0", rate=50, pods=2, until=START)
+    async with standing_in(Traffic("checkout", [before, CANARY]), 900) as (answering, release):
+        begun = await release.begin(kind=AnalysisKind.BAKE)
+        judged = await release.until_decided()
+    assert [event.name for event in begun.wanted.events] == ["errors"]
+    assert (judged.ruling, judged.sentence[:8]) == (Ruling.CLEAR, "Watched,")
+    assert not any("bucket" in query for query in answering.queries), "no latencies are read"
 
 
 async def test_a_pod_that_restarts_begins_at_zero() -> None:

@@ -10,6 +10,7 @@ EXTRAS = {
     "tidegate-worker": "worker",
     "tidegate-watcher": "worker",
     "tidegate-gateway": "worker",
+    "tidegate-web": "worker",
     "tidegate-sandbox": "sandbox",
 }
 EVERY_MODULE = """

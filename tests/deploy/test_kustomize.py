@@ -15,11 +15,13 @@ from workers.settings import Settings, load_settings
 ENCRYPTED = "single-cluster-encrypted"
 INJECTED = "single-cluster-injected"
 FILES = "single-cluster-without-vault"
-OVERLAYS = ("single-cluster", "release-plane", "per-cluster-worker", ENCRYPTED, INJECTED, FILES)
+PAGE = "single-cluster-web"
+OVERLAYS = ("single-cluster", "release-plane", "per-cluster-worker", ENCRYPTED, INJECTED, FILES, PAGE)
 PLANE = {"workflows", "metrics", "follow-up", "gateway", "codec"}
 CLUSTER = {"cluster", "watcher"}
 HELD = {
     **dict.fromkeys(("single-cluster", ENCRYPTED, INJECTED, FILES), PLANE | CLUSTER),
+    PAGE: PLANE | CLUSTER | {"web"},
     "release-plane": PLANE,
     "per-cluster-worker": CLUSTER,
 }

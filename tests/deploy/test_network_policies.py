@@ -7,7 +7,7 @@ import pytest
 from tests.deploy.flows import Peer, Pod, allowed
 from tests.deploy.manifests import DEPLOY, render
 
-SINGLE = render(DEPLOY / "kustomize" / "overlays" / "single-cluster")
+SINGLE = render(DEPLOY / "kustomize" / "overlays" / "single-cluster-web")
 REMOTE = render(DEPLOY / "kustomize" / "overlays" / "per-cluster-worker")
 
 
@@ -15,14 +15,15 @@ def ours(component: str) -> Pod:
     return Pod("tidegate", {"app.kubernetes.io/name": "tidegate", "app.kubernetes.io/component": component})
 
 
-WORKFLOWS, METRICS, FOLLOW_UP, PIPELINES, CODEC, CLUSTER, WATCHER = map(
-    ours, ("workflows", "metrics", "follow-up", "gateway", "codec", "cluster", "watcher")
+WORKFLOWS, METRICS, FOLLOW_UP, PIPELINES, CODEC, CLUSTER, WATCHER, PAGE = map(
+    ours, ("workflows", "metrics", "follow-up", "gateway", "codec", "cluster", "watcher", "web")
 )
-EVERYBODY = (WORKFLOWS, METRICS, FOLLOW_UP, PIPELINES, CODEC, CLUSTER, WATCHER)
+EVERYBODY = (WORKFLOWS, METRICS, FOLLOW_UP, PIPELINES, CODEC, CLUSTER, WATCHER, PAGE)
 TEMPORAL = Pod("temporal", {"app.kubernetes.io/name": "temporal", "app.kubernetes.io/component": "frontend"})
 HISTORY = Pod("temporal", {"app.kubernetes.io/name": "temporal", "app.kubernetes.io/component": "history"})
 DNS = Pod("kube-system", {"k8s-app": "kube-dns"})
 PROXY = Pod("egress-proxy", {"app.kubernetes.io/name": "egress-proxy"})
+SIGN_IN = Pod("oauth2-proxy", {"app.kubernetes.io/name": "oauth2-proxy"})
 PROMETHEUS = Pod("monitoring", {"app.kubernetes.io/name": "prometheus"})
 GATEWAY = Pod("istio-ingress", {"istio": "ingressgateway"})
 CHECKOUT = Pod("payments", {"app": "checkout"})
@@ -41,6 +42,8 @@ CLOUD_METADATA, INTERNET = "169.254.169.254", "93.184.216.34"
         (GATEWAY, CODEC, 8234),
         (GATEWAY, WATCHER, 8082),
         (GATEWAY, PIPELINES, 8083),
+        (GATEWAY, PAGE, 8084),
+        (PAGE, SIGN_IN, 4180),
     ],
 )
 def test_what_is_needed_passes(source: Peer, target: Peer, port: int) -> None:
@@ -54,15 +57,16 @@ def test_what_is_needed_passes(source: Peer, target: Peer, port: int) -> None:
         *((each, CHECKOUT, 8080) for each in EVERYBODY),
         *((each, HISTORY, 7234) for each in EVERYBODY),
         *((each, other, 8081) for each in EVERYBODY for other in EVERYBODY),
-        *((each, VAULT, 8200) for each in (WORKFLOWS, CLUSTER, CODEC, PIPELINES)),
-        *((each, API_SERVER, 6443) for each in (WORKFLOWS, METRICS, FOLLOW_UP, CODEC, PIPELINES)),
-        *((each, PROXY, 3128) for each in (WORKFLOWS, CLUSTER, WATCHER, CODEC)),
+        *((each, VAULT, 8200) for each in (WORKFLOWS, CLUSTER, CODEC, PIPELINES, PAGE)),
+        *((each, API_SERVER, 6443) for each in (WORKFLOWS, METRICS, FOLLOW_UP, CODEC, PIPELINES, PAGE)),
+        *((each, PROXY, 3128) for each in (WORKFLOWS, CLUSTER, WATCHER, CODEC, PAGE)),
         (CODEC, TEMPORAL, 7233),
         (CLUSTER, "10.10.0.1", 22),
         (METRICS, "10.20.0.11", 8200),
         (CHECKOUT, CODEC, 8234),
         (CHECKOUT, WATCHER, 8082),
         (CHECKOUT, PIPELINES, 8083),
+        (CHECKOUT, PAGE, 8084),
         (CHECKOUT, METRICS, 9464),
         (PROMETHEUS, CODEC, 8234),
         (GATEWAY, CLUSTER, 8081),

@@ -11,6 +11,7 @@ from regopy import Interpreter
 
 from tests.deploy import policies
 from tests.deploy.manifests import DEPLOY, Object, documents, of_kind, problems, render, workloads
+from tidegate.web.access import PageAccess
 
 SECURITY = DEPLOY / "security"
 OBJECTS = documents(SECURITY / "image-policy.yaml")
@@ -302,6 +303,20 @@ def test_pipelines_are_led_to_start_and_wait_alone() -> None:
     }
     target = http["route"][0]["destination"]
     (service,) = [obj for obj in of_kind(OVERLAY, "Service") if obj["metadata"]["name"] == target["host"]]
+    assert service["spec"]["ports"][0]["port"] == target["port"]["number"]
+
+
+def test_people_are_led_to_the_page_and_name_themselves_by_no_header() -> None:
+    (route,) = of_kind(documents(SECURITY / "web-gateway.yaml"), "VirtualService")
+    sign_in, page = route["spec"]["http"]
+    assert [each["uri"] for each in sign_in["match"]] == [{"prefix": "/oauth2/"}]
+    assert [next(iter(each["uri"].values())) for each in page["match"]] == ["/", "/static/", "/releases/"]
+    defaults = PageAccess()
+    removed = {defaults.user_header.lower(), defaults.groups_header.lower()}
+    assert set(page["headers"]["request"]["remove"]) == removed
+    target = page["route"][0]["destination"]
+    with_page = render(DEPLOY / "kustomize" / "overlays" / "single-cluster-web")
+    (service,) = [obj for obj in of_kind(with_page, "Service") if obj["metadata"]["name"] == target["host"]]
     assert service["spec"]["ports"][0]["port"] == target["port"]["number"]
 
 

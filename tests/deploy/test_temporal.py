@@ -79,10 +79,10 @@ async def test_the_namespace_has_its_retention_and_attributes_and_stays_so(bare:
         }
 
 
-OVERLAY = render(DEPLOY / "kustomize" / "overlays" / "single-cluster")
+OVERLAY = render(DEPLOY / "kustomize" / "overlays" / "single-cluster-web")
 VALUES = yaml.safe_load((TEMPORAL / "values.yaml").read_text())
 SIZES = (50, 500, 5000)
-ROLES = ("workflows", "cluster", "metrics", "follow-up", "watcher", "gateway")
+ROLES = ("workflows", "cluster", "metrics", "follow-up", "watcher", "gateway", "web")
 # Keys of the chart's values that are used here: https://github.com/temporalio/helm-charts, charts/temporal/values.yaml.
 SERVICES = {"frontend", "history", "matching", "worker"}
 

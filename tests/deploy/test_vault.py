@@ -249,7 +249,7 @@ async def test_each_token_that_is_mounted_is_issued_and_kept() -> None:
         written.add((spec["destination"]["name"], login["serviceAccount"]))
     mounted = {
         (volume["secret"]["secretName"], template["spec"]["serviceAccountName"])
-        for _, template in workloads(render(DEPLOY / "kustomize" / "overlays" / "single-cluster"))
+        for _, template in workloads(render(DEPLOY / "kustomize" / "overlays" / "single-cluster-web"))
         for volume in template["spec"]["volumes"]
         if volume.get("secret", {}).get("secretName", "").endswith("-temporal-token")
     }

@@ -32,14 +32,23 @@ SECRETS = {"secret/argo-rollouts/datadog": {"apiKey": "a" * 32, "appKey": "b" * 
 class RoutedTraffic:
     """Requests to the service `demo`, split as the VirtualService said at the time; one pod for each version.
 
-    `behaviours` are versions as they answer, each for `rate` requests a second in all. `stable` has all of the traffic
-    until a weight is written.
+    `stable` and `canary` are versions as they answer, each for `rate` requests a second in all; `alone` is the canary
+    once it has all of the traffic. `stable` has all of it until a weight is written.
     """
 
-    def __init__(self, life: Life, rate: float, *behaviours: VersionTraffic) -> None:
+    def __init__(
+        self,
+        life: Life,
+        rate: float,
+        stable: VersionTraffic,
+        canary: VersionTraffic,
+        alone: VersionTraffic | None = None,
+    ) -> None:
         self._life = life
         self._rate = rate
-        self._behaviours = behaviours
+        self._stable = stable
+        self._canary = canary
+        self._alone = alone or canary
         self._changes = [((START - HOUR).timestamp(), 0)]
         life.cluster.api.store.subscribe(self._note)
 
@@ -56,11 +65,11 @@ class RoutedTraffic:
 
     def _spells(self) -> list[VersionTraffic]:
         """What each version was sent between two weights, from the first whole cell on."""
-        stable, canary = self._behaviours
         starts = [math.ceil(at / CELL) * float(CELL) for at, _ in self._changes]
         spells = []
         for (_, weight), since, until in zip(self._changes, starts, [*starts[1:], math.inf], strict=True):
-            for behaviour, share in ((stable, 1 - weight / 100), (canary, weight / 100)):
+            canary = self._alone if weight == 100 else self._canary
+            for behaviour, share in ((self._stable, 1 - weight / 100), (canary, weight / 100)):
                 spells.append(_spell(behaviour, self._rate * share, since, until))
         return spells
 

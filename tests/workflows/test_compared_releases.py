@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from tests.virtual.comparing import RoutedTraffic, compare_in
 from tests.virtual.stage import Stage, in_virtual_time, opened
 from tidegate.analysis.reading import Reading
 from tidegate.contract import Document, ReleaseStatus
+from tidegate.report import explain
 
 LOAD = 100.0
 LONGEST_SECONDS = 3600
@@ -53,6 +55,15 @@ def rollout(version: str) -> Document:
     }
 
 
+def baked(found: Document, *steps: Document) -> Document:
+    """A Rollout that bakes for some minutes, with other steps where there are any."""
+    changed = copy.deepcopy(found)
+    changed["metadata"]["annotations"] = {"tidegate.io/bake": "5m", "tidegate.io/bake-templates": "gate"}
+    if steps:
+        changed["spec"]["strategy"]["canary"]["steps"] = list(steps)
+    return changed
+
+
 def pods(version: str) -> Document:
     labels = {"app": "demo", "tags.datadoghq.com/version": version}
     return {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "demo", "image": f"img:{version}"}]}}
@@ -66,9 +77,9 @@ def measured(run: str, metric: Mapping[str, Any], at: datetime) -> Reading:
     return Reading(metric=str(metric["name"]), result=0.01, value="0.01", query="errors", started_at=at, finished_at=at)
 
 
-async def released(stage: Stage, canary: VersionTraffic) -> ReleaseStatus:
-    """Bring out version 1, then 2 with this behaviour, and let time pass until that has ended."""
-    compare_in(stage.life, RoutedTraffic(stage.life, LOAD, STABLE, canary))
+async def released(stage: Stage, canary: VersionTraffic, alone: VersionTraffic | None = None) -> ReleaseStatus:
+    """Bring out version 1, then 2 with this behaviour, at 100 % as `alone`, and let time pass until that has ended."""
+    compare_in(stage.life, RoutedTraffic(stage.life, LOAD, STABLE, canary, alone))
     await stage.simulation.play([], 60)
     new = pods("2")
     stage.cluster.change(ROLLOUTS, "demo", lambda found: found | {"spec": {**found["spec"], "template": new}})
@@ -84,13 +95,17 @@ CASE = {"rollout": rollout("1"), "templates": [template("gate", COMPARED), templ
 
 @in_virtual_time
 async def test_a_good_version_is_promoted_within_a_quarter_of_an_hour() -> None:
-    async with opened(CASE, measured) as stage:
+    async with opened(CASE | {"rollout": baked(CASE["rollout"])}, measured) as stage:
         status = await released(stage, VersionTraffic("2", LOAD))
         assert status.phase == "Healthy", status.message
         assert [row.canary for row in status.weights] == [10, 25, 50, 100]
         assert 600 <= (status.weights[-1].at - status.weights[0].at).total_seconds() <= 900
         gates = [run for run in status.analyses if run.kind == "Step"]
         assert [run.status.metrics[0].measurements[-1].value[:7] for run in gates] == ["Proven,"] * 3
+        [bake] = [run.status for run in status.analyses if run.kind == "Bake"]
+        sentence = bake.metrics[0].measurements[-1].value
+        assert (bake.phase, sentence[:16]) == ("Successful", "Watched, errors:")
+        assert sentence in str(explain(status, "Completed"))
 
 
 @pytest.mark.parametrize(
@@ -109,6 +124,17 @@ async def test_a_worse_version_is_aborted(canary: VersionTraffic, sentence: str)
         await asyncio.sleep(600)  # until what follows has been done
         [incident] = stage.life.servicenow.incidents
         assert sentence in incident.description
+
+
+@in_virtual_time
+async def test_harm_that_begins_at_full_traffic_takes_stable_back() -> None:
+    case = CASE | {"rollout": baked(rollout("1"), {"setWeight": 20}, {"pause": {"duration": "60s"}})}
+    async with opened(case, measured) as stage:
+        status = await released(stage, VersionTraffic("2", LOAD), VersionTraffic("2", LOAD, errors=0.05))
+        assert [row.canary for row in status.weights] == [20, 100, 0]
+        assert "In the bake at 100 %: analysis phase error/failed: " in status.message
+        assert "of stable in the hour before; a version within 2 x stable + 1 %" in status.message
+        assert (status.weights[-1].at - status.weights[-2].at).total_seconds() < 300
 
 
 def test_in_the_shadow_a_release_ends_as_without_a_comparison() -> None:

@@ -181,6 +181,55 @@ async def test_a_measurement_has_the_weight_and_the_share_that_is_seen(world: Wo
     assert float(metadata["seen"]) == pytest.approx(0.5, abs=0.02)
 
 
+TENTH = Weight(since=START - 1800, share=0.1, index=0)
+ALL = Weight(since=START, share=1.0, index=1)
+
+
+async def baked(world: World, *, settles: bool = True) -> AnalysisStatus:
+    """A bake that is asked for its verdict once it has read something."""
+    handle = await world.start(asked(compare(), kind=AnalysisKind.BAKE, weights=(TENTH, ALL)))
+    await world.until(handle, lambda status: bool(status.metrics) and bool(only(status).measurements))
+    if settles:
+        await handle.signal(Signal.SETTLE)
+    return (await handle.result()).status
+
+
+async def test_at_full_traffic_errors_are_held_against_the_hour_before_the_release(world: World) -> None:
+    status = await baked(world)
+    assert (status.phase, measured(status)[0]) == (Phase.SUCCESSFUL, "clear")
+    assert measured(status)[1].startswith("Watched, errors: "), measured(status)
+    assert "of stable in the hour before" in measured(status)[1]
+    [begun] = world.provider.counting.begun
+    assert (begun.at, begun.first_traffic, begun.kind) == (TENTH.since, ALL.since, AnalysisKind.BAKE)
+    assert "proof" not in only(status).measurements[-1].metadata, "nothing is proven by it"
+
+
+async def test_harm_at_full_traffic_ends_a_bake_at_once(world: World) -> None:
+    world.provider.counting.times = 12.0
+    status = await baked(world, settles=False)
+    assert status.phase is Phase.FAILED
+    assert "Harm, errors:" in status.message
+    assert world.provider.counting.now - START < 600
+
+
+async def test_a_bake_without_requests_is_inconclusive(world: World) -> None:
+    world.provider.counting.load = 0.0
+    status = await baked(world)
+    assert status.phase is Phase.INCONCLUSIVE
+    assert "No data" in measured(status)[1]
+
+
+@pytest.mark.parametrize("kind", [AnalysisKind.STEP, AnalysisKind.BACKGROUND])
+async def test_a_canary_that_never_had_a_weight_is_inconclusive(world: World, kind: AnalysisKind) -> None:
+    handle = await world.start(asked(compare(), kind=kind, weights=()))
+    if kind is AnalysisKind.BACKGROUND:
+        await handle.signal(Signal.SETTLE)
+    status = (await handle.result()).status
+    assert status.phase is Phase.INCONCLUSIVE
+    assert "never got a weight" in measured(status)[1]
+    assert world.provider.counting.begun == []
+
+
 async def stored(world: World) -> dict[str, Any]:
     """A run's comparisons as it would leave them to the next part of itself."""
     request = asked(compare())

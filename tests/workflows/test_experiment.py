@@ -15,7 +15,8 @@ from sandbox.kubernetes_api.kinds import REPLICA_SETS, SERVICES, VIRTUAL_SERVICE
 from sandbox.kubernetes_api.objects import lookup, meta
 from tests.virtual.cluster import NAMESPACE
 from tests.virtual.releases import IMAGE, World
-from tidegate.contract import Accepted, ErrorType, ReleaseResult, ReleaseStatus
+from tests.workflows.test_proven import TEMPLATE as COMPARISON
+from tidegate.contract import Accepted, ErrorType, ReleaseRequest, ReleaseResult, ReleaseStatus
 
 BAD: dict[str, list[float | None]] = {"error-rate": [0.2]}
 IN_THE_BAND: dict[str, list[float | None]] = {"error-rate": [0.02]}
@@ -110,6 +111,48 @@ async def test_an_analysis_that_is_not_required_does_not_keep_it(world: World) -
     assert run.status.completed_at is not None
     assert run.status.completed_at - run.status.started_at < timedelta(minutes=10)
     assert left(world) == []
+
+
+def comparing(world: World, tag: str, *templates: dict[str, Any]) -> ReleaseRequest:
+    """An experiment that ends with the comparison of its two templates."""
+    analysis = {"name": "compare", "templateName": "as-good-as-stable", "requiredForCompletion": True}
+    request = world.request(tag, experiment(templates=list(templates), analyses=[analysis]))
+    return request.model_copy(update={"templates": (*request.templates, COMPARISON)})
+
+
+SIDES = ({"name": "baseline", "specRef": "stable", "weight": 5}, {"name": "trial", "specRef": "canary", "weight": 5})
+
+
+async def test_two_templates_with_the_same_share_are_compared(world: World) -> None:
+    await world.deploy_stable()
+    stable = world.cluster.stable_hash
+    result = await (await world.start(comparing(world, "1.1.0", *SIDES))).result()
+    assert result.outcome == "Healthy"
+    (run,) = result.status.analyses
+    assert (run.kind, run.status.phase) == ("Experiment", "Successful")
+    assert run.status.metrics[0].measurements[-1].value.startswith("Proven, errors:")
+    (begun,) = world.datadog.counting.begun
+    name = f"{result.hash}-2-1"
+    assert (begun.target.canary, begun.target.stable) == (f"{name}-trial", f"{name}-baseline")
+    assert (begun.target.hour, begun.kind) == (stable, "Experiment")
+    (weight,) = world.datadog.counting.read[-1].weights
+    assert (weight.share, weight.canary_pods, weight.stable_pods, weight.last) == (0.5, 1, 1, True)
+    assert left(world) == []
+
+
+async def test_a_worse_template_ends_the_release_by_its_comparison(world: World) -> None:
+    await world.deploy_stable()
+    world.datadog.counting.times = 5.0
+    error = await ended_badly(await world.start(comparing(world, "1.1.0", *SIDES)))
+    assert (error.type, "Harm, errors:" in error.message) == (ErrorType.ROLLOUT_ABORTED, True), error.message
+    assert left(world) == []
+
+
+async def test_a_comparison_without_two_templates_is_refused(world: World) -> None:
+    await world.deploy_stable()
+    error = await ended_badly(await world.start(comparing(world, "1.1.0", *TEMPLATES)))
+    assert error.type == ErrorType.INVALID_SPEC
+    assert "as-good-as-stable has no two templates to compare" in error.message
 
 
 @pytest.mark.parametrize("answers", [IN_THE_BAND, NOTHING])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -77,11 +78,15 @@ async def test_a_version_with_more_errors_is_aborted_with_the_sentence(world: Wo
     ("annotations", "text"),
     [
         ({"advance": "soon"}, "metadata.annotations['tidegate.io/advance']: 'soon': write when-proven"),
-        ({"bake": "30m"}, "at 100 % stable has no traffic to compare with"),
+        ({"bake": "30m"}, "a comparison without the event errors has nothing to look at"),
     ],
 )
 async def test_what_a_comparison_cannot_do_is_refused(world: World, annotations: dict[str, str], text: str) -> None:
     await world.deploy_stable()
-    handle = await world.start(compared(world, "1.1.0", **annotations))
+    request = compared(world, "1.1.0", **annotations)
+    (metric,) = copy.deepcopy(TEMPLATE)["spec"]["metrics"]
+    metric["provider"]["plugin"]["tidegate/compare"]["events"] = [{"name": "slow90"}]
+    slow = {**TEMPLATE, "spec": {"metrics": [metric]}}
+    handle = await world.start(request.model_copy(update={"templates": (*request.templates[:-1], slow)}))
     with pytest.raises(WorkflowFailureError, check=lambda error: text in str(error.cause)):
         await handle.result()

@@ -22,6 +22,7 @@ from tidegate.manifests.analysis_template import (
 from tidegate.manifests.decode import decode_object
 from tidegate.manifests.limits import excess_text, excesses
 from tidegate.manifests.model import Items, Model
+from tidegate.manifests.providers.compare import ERRORS
 
 _LABEL: Final = "AnalysisRun"
 _MAY_HOLD_SECRETS: Final = frozenset(("provider", "successCondition", "failureCondition"))
@@ -132,10 +133,13 @@ def has_comparison(spec: Mapping[str, Any]) -> bool:
     return any(metric.provider.compare is not None for metric in metrics)
 
 
-def without_comparisons(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an AnalysisRun spec without the metrics that compare versions, and without rules for those alone."""
+def for_full_traffic(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an AnalysisRun spec without comparisons that have nothing to look at at 100 %, and without their rules.
+
+    Stable has no requests any more. Only errors are held against those of the hour before.
+    """
     run = decode_object(RunSpec, spec, _LABEL)
-    kept = [index for index, metric in enumerate(run.metrics) if metric.provider.compare is None]
+    kept = [index for index, metric in enumerate(run.metrics) if _watches_alone(metric)]
     if len(kept) == len(run.metrics):
         return dict(spec)
     names = [run.metrics[index].name for index in kept]
@@ -144,6 +148,11 @@ def without_comparisons(spec: Mapping[str, Any]) -> dict[str, Any]:
         meant = [any(is_meant(rule.metric_name, name) for name in names) for rule in rules]
         changed |= {field: [rule for rule, is_kept in zip(spec.get(field) or (), meant, strict=True) if is_kept]}
     return {**spec, **changed}
+
+
+def _watches_alone(metric: Metric) -> bool:
+    compare = metric.provider.compare
+    return compare is None or any(event.name == ERRORS for event in compare.wanted_events())
 
 
 def is_meant(pattern: str, name: str) -> bool:

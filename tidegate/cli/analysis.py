@@ -9,9 +9,11 @@ from rich.text import Text
 
 from tidegate.analysis.compare.measurement import comparison_of, details_of, is_judgement
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus
-from tidegate.cli.formatting import WARNING, clock, columns, dated, indented, labelled, marked
+from tidegate.cli.formatting import columns, dated, indented, labelled, marked
 from tidegate.cli.tree import counts, tally
 from tidegate.manifests.plain_text import harmless
+from tidegate.report.ages import clock
+from tidegate.report.marks import WARNING
 
 
 def analysis_view(status: AnalysisStatus, now: datetime) -> list[Text]:

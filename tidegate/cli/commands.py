@@ -91,6 +91,7 @@ COMMANDS = {
         ("doctor -n payments", "doctor -f examples/checkout"),
     ),
     "analysis": Command("analyse:analysis", "Run analysis templates without a release."),
+    "web": Command("web:web", "Show all releases as a web page on this machine.", ("web", "web --port 0")),
     "codec": Command("codec:codec", "Read what Temporal stores encrypted."),
     "schema": Command(
         "schema:schema", "Print the JSON schema of a document.", ("schema release", "schema analysisrun")

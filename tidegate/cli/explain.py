@@ -11,12 +11,14 @@ from rich.text import Text
 from tidegate.analysis.compare.measurement import comparison_of
 from tidegate.cli.analysis import comparison_lines, metric_lines
 from tidegate.cli.exits import ExitCode
-from tidegate.cli.formatting import BAD, clock, mark, marked
+from tidegate.cli.formatting import marked
 from tidegate.cli.options import Cluster, Namespace, Output, OutputOption, rollout_ref, run_ref, with_client
 from tidegate.cli.output import document, print_json, print_lines
 from tidegate.contract import AnalysisKind
 from tidegate.manifests.plain_text import harmless
 from tidegate.report import Explanation, GateExplanation, TimelineEntry
+from tidegate.report.ages import clock
+from tidegate.report.marks import BAD, mark
 
 _RUN_PREFIXES = ("analysisrun/", "ar/")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rich.text import Text
 
 from tidegate.manifests.plain_text import harmless
-
-OK, BAD, PROGRESSING, PAUSED, WARNING, UNKNOWN, NEUTRAL, WAITING = "✔", "✖", "◌", "॥", "⚠", "?", "•", "◷"
+from tidegate.report.ages import since
+from tidegate.report.marks import BAD, NEUTRAL, OK, PAUSED, PROGRESSING, UNKNOWN, WAITING, WARNING, mark
 
 SHORTEST_NAME = 16  # of a table's, however narrow the terminal is
 _LABEL_WIDTH = 17
@@ -23,55 +23,6 @@ _STYLES = {
     NEUTRAL: "dim",
     WAITING: "cyan",
 }
-_MARKS = {
-    "Healthy": OK,
-    "Successful": OK,
-    "Running": PROGRESSING,
-    "Progressing": PROGRESSING,
-    "Paused": PAUSED,
-    "Degraded": BAD,
-    "Failed": BAD,
-    "Error": WARNING,
-    "Inconclusive": UNKNOWN,
-    "Pending": WAITING,
-    "ScaledDown": NEUTRAL,
-}
-
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
-_YEAR = 365 * _DAY
-# Under so many seconds an age is written in these units, the second only when it is not 0 (k8s HumanDuration).
-_AGES = (
-    (2 * _MINUTE, (1, "s"), None),
-    (10 * _MINUTE, (_MINUTE, "m"), (1, "s")),
-    (3 * _HOUR, (_MINUTE, "m"), None),
-    (8 * _HOUR, (_HOUR, "h"), (_MINUTE, "m")),
-    (2 * _DAY, (_HOUR, "h"), None),
-    (8 * _DAY, (_DAY, "d"), (_HOUR, "h")),
-    (2 * _YEAR, (_DAY, "d"), None),
-    (8 * _YEAR, (_YEAR, "y"), (_DAY, "d")),
-    (float("inf"), (_YEAR, "y"), None),
-)
-
-
-def age(span: timedelta) -> str:
-    """A length of time as `kubectl` writes it: `48s`, `2m30s`, `5h`; what is not yet is `0s`."""
-    seconds = max(0, int(span.total_seconds()))
-    _, (size, unit), second = next(row for row in _AGES if seconds < row[0])
-    whole, rest = divmod(seconds, size)
-    text = f"{whole}{unit}"
-    if second is not None and rest // second[0]:
-        text += f"{rest // second[0]}{second[1]}"
-    return text
-
-
-def since(start: datetime | None, now: datetime) -> str:
-    """Age of something that started at `start`; empty when it did not."""
-    return age(now - start) if start is not None else ""
-
-
-def mark(state: str) -> str:
-    """Icon of a phase."""
-    return _MARKS.get(state, UNKNOWN)
 
 
 def marked(state: str, icon: str | None = None) -> Text:
@@ -83,11 +34,6 @@ def marked(state: str, icon: str | None = None) -> Text:
 def labelled(label: str, value: str | Text) -> Text:
     """One line of a header block."""
     return Text.assemble(label.ljust(_LABEL_WIDTH), harmless(value) if isinstance(value, str) else value)
-
-
-def clock(at: datetime) -> str:
-    """Time of day, UTC."""
-    return f"{at:%H:%M:%S}"
 
 
 def dated(at: datetime, now: datetime) -> str:

@@ -10,11 +10,13 @@ import typer
 from rich.text import Text
 
 from tidegate.cli.exits import ExitCode
-from tidegate.cli.formatting import BAD, NEUTRAL, OK, PROGRESSING, fitted, marked, since
+from tidegate.cli.formatting import fitted, marked
 from tidegate.cli.options import Cluster, Name, Namespace, Output, OutputOption, rollout_ref, with_client
 from tidegate.cli.output import documents, print_json, print_lines, terminal_width
 from tidegate.client import PastRelease
 from tidegate.manifests.images import short_versions
+from tidegate.report.ages import since
+from tidegate.report.marks import BAD, NEUTRAL, OK, PROGRESSING
 
 _TITLES = ("REVISION", "VERSION", "OUTCOME", "STARTED", "TOOK", "BY", "WHY")
 _MARKS = {"promoted": OK, "aborted": BAD, "refused": BAD, "under way": PROGRESSING}

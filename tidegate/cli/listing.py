@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus
 from tidegate.cli.exits import ExitCode
-from tidegate.cli.formatting import fitted, marked, since
+from tidegate.cli.formatting import fitted, marked
 from tidegate.cli.forms import TEXT, FormOption, print_form
 from tidegate.cli.options import Namespace, Watch, with_client
 from tidegate.cli.output import documents, print_lines, stderr, stdout, terminal_width
@@ -30,6 +30,7 @@ from tidegate.client import (
 from tidegate.client.queries import with_status
 from tidegate.contract import ReleaseStatus
 from tidegate.manifests.images import short_versions
+from tidegate.report.ages import since
 
 _TITLES = (
     "NAME",

@@ -7,10 +7,13 @@ from datetime import datetime
 
 from rich.text import Text
 
-from tidegate.cli.formatting import BAD, OK, PROGRESSING, WAITING, WARNING, age, columns, labelled, marked, since
-from tidegate.cli.tree import replica_sets, role, tree
+from tidegate.cli.formatting import columns, labelled, marked
+from tidegate.cli.tree import tree
 from tidegate.contract import Observation, ReleaseStatus, ReplicaCounts, Waiting
 from tidegate.report import comparisons, traffic_seen
+from tidegate.report.ages import age, since
+from tidegate.report.marks import BAD, OK, PROGRESSING, WAITING, WARNING
+from tidegate.report.versions import replica_sets, role
 from tidegate.rollouts.replica_sets import ReplicaSetState
 
 _EVENTS_SHOWN = 8

@@ -14,7 +14,7 @@ from tidegate.cli import INTERRUPTED
 from tidegate.cli.analysis import analysis_view
 from tidegate.cli.commands import examples, plain_group
 from tidegate.cli.exits import ExitCode, status_code
-from tidegate.cli.formatting import WARNING, marked
+from tidegate.cli.formatting import marked
 from tidegate.cli.forms import TEXT, FormOption, print_form
 from tidegate.cli.options import (
     Cluster,
@@ -44,6 +44,7 @@ from tidegate.cli.watch import (
 )
 from tidegate.client import RolloutRef, StillRunningError, TidegateClient
 from tidegate.contract import ReleaseStatus
+from tidegate.report.marks import WARNING
 
 get = plain_group("Show one object.")
 

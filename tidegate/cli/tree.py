@@ -9,8 +9,11 @@ from datetime import datetime
 from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, MetricStatus
-from tidegate.cli.formatting import BAD, NEUTRAL, OK, PROGRESSING, UNKNOWN, WARNING, age, fitted, marked, since
-from tidegate.contract import AnalysisRef, Observation, ReleaseStatus, StrategyName
+from tidegate.cli.formatting import fitted, marked
+from tidegate.contract import AnalysisRef, Observation, ReleaseStatus
+from tidegate.report.ages import age, since
+from tidegate.report.marks import BAD, NEUTRAL, OK, PROGRESSING, UNKNOWN, WARNING
+from tidegate.report.versions import replica_sets, role
 from tidegate.rollouts.replica_sets import PodState, ReplicaSetState
 
 _TITLES = ("NAME", "KIND", "STATUS", "AGE", "INFO")
@@ -49,22 +52,6 @@ def tree(status: ReleaseStatus, observation: Observation | None, now: datetime, 
         children=tuple(_revision(number, sets, status, now) for number in sorted(revisions, reverse=True)),
     )
     return fitted([_TITLES, *_rows(root, "", "")], width)
-
-
-def replica_sets(status: ReleaseStatus, observation: Observation | None) -> tuple[ReplicaSetState, ...]:
-    """The latest ReplicaSets: from the read of the cluster when it found any, else from the release's status."""
-    return (observation.replica_sets if observation is not None else ()) or status.replica_sets
-
-
-def role(replica_set: ReplicaSetState, status: ReleaseStatus) -> str:
-    """Part that a ReplicaSet plays in this release: `stable`, `canary`, `preview`, `active` or none."""
-    if replica_set.hash == status.stable_hash:
-        return "stable"
-    if replica_set.hash != status.desired_hash:
-        return ""
-    if status.strategy is StrategyName.CANARY:
-        return "canary"
-    return "active" if status.actual_weight else "preview"
 
 
 def counts(status: AnalysisStatus) -> str:

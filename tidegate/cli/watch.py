@@ -14,7 +14,7 @@ from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus
 from tidegate.cli.analysis import measurements_since
-from tidegate.cli.formatting import WARNING, marked
+from tidegate.cli.formatting import marked
 from tidegate.cli.output import document, print_json
 from tidegate.cli.overview import current_step
 from tidegate.cli.paint import Painter, has_screen
@@ -23,6 +23,7 @@ from tidegate.cli.tree import counts
 from tidegate.client import AnalysisRunRef, NoWorkerError, ReleaseHandle, RolloutRef, TidegateClient, UnreachableError
 from tidegate.client.gateway import Releases
 from tidegate.contract import Event, Observation, ReleaseStatus
+from tidegate.report.marks import WARNING
 
 FRAME_SECONDS = 1.0
 OBSERVE_EVERY = 5  # frames, since each look at the cluster is an activity

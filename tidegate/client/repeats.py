@@ -8,7 +8,7 @@ from typing import Any, Final
 from tidegate.client.errors import RefusedError, not_found
 from tidegate.client.queries import with_status
 from tidegate.client.refs import PastRelease, ReleaseHandle, ReleaseSummary, RolloutRef, images_of, outcome_of
-from tidegate.client.runs import ended_badly, first_request, is_running, newest_run, past_releases
+from tidegate.client.runs import ended_badly, first_request, is_running, newest_run, past_releases, with_memo
 from tidegate.client.starts import Starts
 from tidegate.contract import ErrorType, ReleaseRequest, ReleaseStatus
 from tidegate.manifests.documents import from_objects
@@ -35,6 +35,11 @@ class Repeats(Starts):
             return self._query(run.workflow_id, run.run_id, ReleaseStatus)
 
         return [_past(run, status) for run, status in await with_status(found, query, AT_ONCE)]
+
+    async def kept(self, rollout: RolloutRef) -> PastRelease | None:
+        """The newest release as Temporal itself keeps it, which needs no worker; None where there is none."""
+        run = await newest_run(self._temporal, rollout.workflow_id)
+        return await with_memo(self._temporal, run) if run is not None else None
 
     async def retry(self, rollout: RolloutRef, *, by: str = "", reason: str = "") -> ReleaseHandle:
         """Release the version again whose newest release ended badly. Raises `RefusedError` after any other."""

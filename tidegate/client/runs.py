@@ -7,7 +7,7 @@ workflow that was paused on the server.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ from temporalio.client import Client
 from temporalio.converter import decode_typed_search_attributes
 
 from tidegate.client.errors import NotFoundError, RefusedError, translated
-from tidegate.client.refs import AnalysisRunRef, AnalysisSummary, ReleaseSummary, RolloutRef, RunSummary
+from tidegate.client.refs import AnalysisRunRef, AnalysisSummary, PastRelease, ReleaseSummary, RolloutRef, RunSummary
 from tidegate.contract import (
     ANALYSIS_WORKFLOW,
     ROLLOUT_WORKFLOW,
@@ -81,6 +81,25 @@ async def first_request(temporal: Client, workflow_id: str, kind: type[Request])
     ):  # errors of converters for a payload that they cannot read
         return None
     return first if isinstance(first, kind) else None
+
+
+async def with_memo(temporal: Client, run: WorkflowExecutionInfo) -> PastRelease | None:
+    """A release as Temporal itself keeps it, with its memo: images, and after its end the reason. None for another run.
+
+    An entry that cannot be read, as without its key, is left out.
+    """
+    summary, memo = _release(run), dict[str, Any]()
+    for name, payload in run.memo.fields.items():
+        with suppress(ValueError, KeyError, RuntimeError):  # errors of converters for a payload that they cannot read
+            [memo[name]] = await temporal.data_converter.decode([payload])
+    if summary is None:
+        return None
+    images = memo.get("images")
+    return PastRelease(
+        **summary.model_dump(),
+        images=images if isinstance(images, dict) else {},
+        message=str(memo.get("message", "")),
+    )
 
 
 async def retention(temporal: Client) -> timedelta:

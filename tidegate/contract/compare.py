@@ -7,13 +7,14 @@ in turn, with `at` as the time.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from tidegate.analysis.compare.evidence import VERSION
 from tidegate.analysis.compare.models import Comparison, CountRow, Provability, Ruling, Weight
 from tidegate.analysis.compare.state import ComparisonState
+from tidegate.contract.names import AnalysisKind
 from tidegate.contract.payload import Document, Payload
 
 
@@ -21,7 +22,9 @@ class ComparedVersions(Payload):
     """Two versions of a Rollout.
 
     `canary` and `stable` are hashes of pod templates. `canary_version` and `stable_version` are the values of the tag
-    that tells the versions apart where a source has one; `versions` of the metric goes before them.
+    that tells the versions apart where a source has one; `versions` of the metric goes before them. `hour` and
+    `hour_version` are those of the version whose hour before is read, empty where that is stable itself: a template of
+    an experiment has no past.
     """
 
     rollout: str
@@ -29,6 +32,8 @@ class ComparedVersions(Payload):
     stable: str
     canary_version: str = ""
     stable_version: str = ""
+    hour: str = ""
+    hour_version: str = ""
 
 
 class CompareTarget(ComparedVersions):
@@ -45,7 +50,8 @@ class BeginComparison(Payload):
 
     `first_traffic` is when the canary got or gets its first traffic: counts are read from there. `weights` are those of
     the Rollout above 0 and below 100 % (`since` is not read). `plus` are margins that were chosen before for
-    `plus: auto`, `metrics` is how many comparisons the release has.
+    `plus: auto`, `metrics` is how many comparisons the release has. `kind` is that of the analysis run: with all of the
+    traffic and in an experiment other things can be said.
     """
 
     target: CompareTarget
@@ -54,6 +60,7 @@ class BeginComparison(Payload):
     weights: tuple[Weight, ...] = ()
     plus: dict[str, float] = Field(default_factory=dict)
     metrics: int = 1
+    kind: AnalysisKind | Literal[""] = ""
 
 
 class ComparisonBegun(Payload):

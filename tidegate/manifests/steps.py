@@ -73,6 +73,16 @@ class ExperimentStep(Model):
     dry_run: Items[DryRun] = ()
     analysis_run_metadata: RunMetadata | None = None
 
+    def compared(self) -> tuple[ExperimentTemplate, ExperimentTemplate] | None:
+        """The templates of stable and of the canary that a comparison is about, None where there are none.
+
+        There is one of each, and both get the same share of the traffic: only then it is a random one.
+        """
+        stable, canary = ([each for each in self.templates if each.spec_ref == ref] for ref in ("stable", "canary"))
+        if len(stable) != 1 or len(canary) != 1 or not stable[0].weight or stable[0].weight != canary[0].weight:
+            return None
+        return stable[0], canary[0]
+
 
 class SetCanaryScale(Model):
     """Size of the canary apart from its weight: percent of the replicas, a number, or the weight again."""

@@ -50,11 +50,16 @@ def _event(newest: EventEvidence, read: Sequence[tuple[Measurement, EventEvidenc
 
 
 def _point(measurement: Measurement, now: EventEvidence, before: EventEvidence | None) -> ComparedPoint:
+    """Rates since the reading before; stable's over the hour that it is known of, once it has no requests any more."""
     old = before or now.model_copy(update={"canary": 0, "canary_bad": 0, "stable": 0, "stable_bad": 0})
+    canary = _rate(now.canary_bad - old.canary_bad, now.canary - old.canary)
+    stable = _rate(now.stable_bad - old.stable_bad, now.stable - old.stable)
+    if canary is not None and now.stable == old.stable:
+        stable = _rate(now.stable_bad, now.stable)
     return ComparedPoint(
         at=measurement.finished_at or measurement.started_at,
-        canary=_rate(now.canary_bad - old.canary_bad, now.canary - old.canary),
-        stable=_rate(now.stable_bad - old.stable_bad, now.stable - old.stable),
+        canary=canary,
+        stable=stable,
         harm=now.harm,
         proof=now.proof,
     )

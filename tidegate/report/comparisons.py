@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tidegate.analysis.compare.measurement import SEEN, comparison_of
+from tidegate.analysis.compare.measurement import SEEN, WEIGHT, comparison_of
 from tidegate.analysis.compare.phrases import percent
 from tidegate.analysis.status import Measurement, MetricStatus
 from tidegate.contract import ReleaseStatus
@@ -19,6 +19,8 @@ def comparisons(status: ReleaseStatus) -> Iterator[tuple[MetricStatus, Measureme
 
 
 def traffic_seen(status: ReleaseStatus) -> str:
-    """Percent of the requests that the canary is seen to answer; empty where nothing compares, or with no traffic."""
-    seen = [judged.metadata[SEEN] for _, judged in comparisons(status) if judged.metadata.get(SEEN)]
+    """Percent of the requests that the canary is seen to answer at its weight; empty where none has seen it."""
+    weight = f"{status.actual_weight / 100:.4g}"
+    judged = [each.metadata for _, each in comparisons(status) if each.metadata.get(WEIGHT) == weight]
+    seen = [metadata[SEEN] for metadata in judged if metadata.get(SEEN)]
     return percent(float(seen[-1])) if seen and status.actual_weight > 0 else ""

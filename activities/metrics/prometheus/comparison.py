@@ -20,6 +20,7 @@ from activities.metrics.prometheus.count_queries import (
     VERSION_LABEL,
     EventCounters,
     event_counters,
+    is_pod_of,
     known_query,
     latency_query,
     source_of,
@@ -185,7 +186,7 @@ class PrometheusComparison:
         label, prefix = source_of(query).pod_label, version_prefixes(query)[1]
         by_bound: dict[float, float] = {}
         for series in await self._range(query, text, times[0], times[-1], COARSE):
-            if series.labels.get(label, "").startswith(prefix):
+            if is_pod_of(series.labels.get(label, ""), prefix):
                 grown = sum(increases(_whole(series.values), times, counts_first=False).values())
                 bound = float(series.labels.get("le", "nan"))
                 by_bound[bound] = by_bound.get(bound, 0.0) + grown
@@ -283,7 +284,7 @@ def _totals(found: _Counters, window: CountWindow, prefix: str) -> list[dict[int
     """Requests and bad ones of each event, of the pods whose names begin so."""
     return [
         version_counts(
-            {pod: counters for pod, counters in pods.items() if pod.startswith(prefix)},
+            {pod: counters for pod, counters in pods.items() if is_pod_of(pod, prefix)},
             window.times,
             found.known,
             first_of_all=prefix == found.canary,
@@ -298,7 +299,7 @@ def _of(totals: Mapping[int, tuple[float, float]], at: int) -> tuple[float | Non
 
 def _by_pod(found: _Counters, window: CountWindow, prefix: str) -> dict[str, list[HourRow]]:
     """Rows of each pod whose name begins so."""
-    pods = sorted({pod for event in found.events for pod in event if pod.startswith(prefix)})
+    pods = sorted({pod for event in found.events for pod in event if is_pod_of(pod, prefix)})
     return {pod: _hour(found, window, pod) for pod in pods}
 
 

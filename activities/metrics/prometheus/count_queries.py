@@ -13,6 +13,7 @@ from tidegate.manifests.providers.compare import ERRORS, LATENCY_EVENTS, Compare
 ALL: Final = "+Inf"
 """Bound of the bucket that holds all requests."""
 VERSION_LABEL: Final = "tidegate_version"
+_SUFFIX: Final = re.compile(r"[a-z0-9]*([^a-z0-9-].*)?", re.DOTALL)
 _SPECIAL: Final = re.compile(r"([.+])")
 # Of names of Rollouts, and of bounds, which have no other characters that a regular expression reads.
 
@@ -36,6 +37,15 @@ def version_prefixes(query: CountQuery) -> tuple[str, str]:
     """Prefixes of the names of canary's and stable's pods: the names of their ReplicaSets."""
     canary, stable = (f"{query.rollout}-{each}-" for each in query.hashes)
     return canary, stable
+
+
+def is_pod_of(pod: str, prefix: str) -> bool:
+    """True for a pod of the ReplicaSet whose pods' names begin so, and for the pod of that name.
+
+    `checkout-c0ffee-2-1-trial-x7k2p` is one of an experiment, and not of the ReplicaSet `checkout-c0ffee`. What follows
+    a pod's own name, such as a port, may be anything.
+    """
+    return pod.startswith(prefix) and _SUFFIX.fullmatch(pod.removeprefix(prefix)) is not None
 
 
 def event_counters(query: CountQuery) -> list[EventCounters]:

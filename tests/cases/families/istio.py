@@ -123,7 +123,9 @@ class Stage:
         rules = request.manifest.rules
         while True:
             snapshot = await Snapshots(self.mesh.cluster, request).snapshot()
-            state = CanaryState(request.manifest.canary, 1, canary, stable, index=0, weights=Weights(0, 100, canary))
+            state = CanaryState(
+                request.manifest.model.canary, 1, canary, stable, index=0, weights=Weights(0, 100, canary)
+            )
             action = next_action(state, snapshot.cluster_state, rules, NOW)
             if not isinstance(action, SetSelector):
                 break

@@ -272,7 +272,7 @@ def holding() -> Example:
         message="InconclusiveAnalysisRun",
         pause="InconclusiveAnalysisRun",
         paused_at=at(243),
-        waiting=Waiting(what="a verdict on an inconclusive analysis", since=at(243), who=PERSON),
+        waiting=Waiting(what="a verdict on an inconclusive analysis", since=at(243), who=PERSON, only_operator=True),
         replica_sets=replica_sets(1, ready=0),
         analyses=(gate(AnalysisKind.STEP, unclear, step=2, phase=Phase.INCONCLUSIVE),),
         events=(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
-from tidegate.cli.formatting import age, columns
+from tidegate.cli.formatting import columns
 from tidegate.cli.overview import overview
 from tidegate.cli.tree import tree
 from tidegate.contract import (
@@ -25,6 +25,7 @@ from tidegate.contract import (
     StepStatus,
     Waiting,
 )
+from tidegate.report.ages import age
 from tidegate.rollouts.replica_sets import PodState, ReplicaSetState
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

@@ -28,8 +28,6 @@ from tests.unit.cli.screens import (
 )
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
 from tidegate.cli.screen import Terminal, screen
-from tidegate.cli.screen.gates import limit_text, readable
-from tidegate.cli.screen.progress import time_left
 from tidegate.cli.screen.sparkline import sparkline
 from tidegate.contract import (
     AnalysisRef,
@@ -43,6 +41,8 @@ from tidegate.contract import (
     Waiting,
 )
 from tidegate.manifests.images import short_version
+from tidegate.report.gates import limit_text, readable
+from tidegate.report.progress import time_left
 from tidegate.rollouts.replica_sets import PodState, ReplicaSetState
 
 

@@ -74,6 +74,28 @@ def test_an_experiment_without_an_end_is_worth_a_warning() -> None:
     assert found(duration="", analyses=[required]) == []
 
 
+COMPARE = {"plugin": {"tidegate/compare": {"datadog": {"service": "checkout", "operation": "http.request"}}}}
+
+
+@pytest.mark.parametrize(
+    ("templates", "paths"),
+    [
+        (SOUND["templates"], []),
+        ([template(weight=20)], ["analyses[0].templateName"]),
+        ([*SOUND["templates"][:1], template(weight=10)], ["analyses[0].templateName"]),
+        ([{"name": "baseline", "specRef": "stable"}, template()], ["analyses[0].templateName"]),
+        ([*SOUND["templates"], template(name="another")], ["analyses[0].templateName"]),
+    ],
+)
+def test_a_comparison_needs_two_templates_with_the_same_share(templates: list[Any], paths: list[str]) -> None:
+    def steps(objects: dict[str, Any]) -> None:
+        objects["AnalysisTemplate/checkout-canary-datadog"]["spec"]["metrics"] = [{"name": "m", "provider": COMPARE}]
+        canary(objects)["steps"] = [{"setWeight": 60}, {"experiment": {**SOUND, "templates": templates}}]
+
+    found = [each for each in lint(changed(steps), complete=True) if each.path.startswith(STEP)]
+    assert [each.path.removeprefix(f"{STEP}.") for each in found if each.severity is Severity.ERROR] == paths
+
+
 def test_the_templates_of_its_analyses_have_to_be_there() -> None:
     assert found(analyses=[{"name": "compare", "templateName": "nowhere"}]) == [
         (Severity.ERROR, "analyses[0].templateName")

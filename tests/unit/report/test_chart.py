@@ -72,6 +72,14 @@ def test_a_comparison_is_drawn_from_reading_to_reading() -> None:
     assert (slow.points[1].canary, slow.points[1].stable) == (None, None), "no requests since the reading before"
 
 
+def test_once_stable_has_no_requests_its_hour_is_drawn() -> None:
+    readings = (compared(1, ("errors", 100, 1, 900, 9, 0, 0)), compared(2, ("errors", 300, 2, 900, 9, 0, 0)))
+    chart = chart_of(release(gate(Phase.RUNNING, metric(*readings))))
+    assert chart is not None
+    points = chart.comparisons[0].events[0].points
+    assert [(point.canary, point.stable) for point in points] == [(1.0, 1.0), (0.5, 1.0)]
+
+
 def test_an_event_that_is_taken_for_harm_is_shown_first() -> None:
     reading = compared(1, ("errors", 100, 1, 900, 9, 0, 1), ("slow90", 100, 90, 900, 90, 5.0, 0))
     chart = chart_of(release(gate(Phase.FAILED, metric(reading))))

@@ -8,6 +8,7 @@ from typing import Final
 from tidegate.analysis.compare.bets import Sample, grow, initial_wealth, log_factors
 from tidegate.analysis.compare.dispersion import by_groups, by_time
 from tidegate.analysis.compare.evidence import EventEvidence, Evidence
+from tidegate.analysis.compare.full_traffic import begin_alone, fold_alone, glance_alone
 from tidegate.analysis.compare.mixtures import (
     GUARD,
     HARM,
@@ -39,6 +40,8 @@ def begin(
 ) -> Evidence:
     """Evidence before the first bucket: stable's rates and dispersion of the hour before."""
     events = tuple(_begun(at, hour, groups, wanted.bucket) for at in range(len(wanted.events)))
+    if wanted.alone:
+        return begin_alone(events[0], *sums(hour, 0))
     return Evidence(events=events, guard=initial_wealth(GUARD), lost=initial_wealth(LOST))
 
 
@@ -84,6 +87,8 @@ def fold(wanted: Comparison, evidence: Evidence, row: CountRow, weight: Weight |
 
     Each event is folded by itself, where both versions have requests.
     """
+    if wanted.alone:
+        return fold_alone(wanted, evidence, row, weight)
     if weight is not None and evidence.here_since != weight.since:
         evidence = _at_new_weight(evidence, weight)
     samples = [sample_of(counts) for counts in row.counts]
@@ -186,6 +191,8 @@ def _added(counts: Sequence[float], sample: Sample) -> Sample:
 
 def glance(wanted: Comparison, evidence: Evidence, row: CountRow) -> Evidence:
     """Evidence after the guard saw a bucket, cold or half arrived as it may be."""
+    if wanted.alone:
+        return glance_alone(wanted, evidence, row)
     counts = traffic_of(wanted, row)
     if wanted.guard is None or not can_glance(wanted, row):
         return evidence
@@ -199,7 +206,7 @@ def glance(wanted: Comparison, evidence: Evidence, row: CountRow) -> Evidence:
 
 
 def can_glance(wanted: Comparison, row: CountRow) -> bool:
-    """True when there is a guard, and anything of both versions to look at."""
+    """True when there is a guard, and anything to look at: of both versions, or of the one that has all requests."""
     counts = traffic_of(wanted, row)
     watched = wanted.guard is not None and wanted.events[traffic_event(wanted)].name == ERRORS
-    return watched and bool(counts.canary and counts.stable)
+    return watched and bool(counts.canary and (counts.stable or wanted.alone))

@@ -32,6 +32,7 @@ from tidegate.analysis.compare.sentences import (
     proven_sentence,
     suspicion,
     unlike,
+    watched_sentence,
 )
 from tidegate.analysis.compare.state import ComparisonState, read, weight_to_judge
 from tidegate.analysis.compare.traffic import is_fair, share_answered
@@ -140,14 +141,28 @@ def _event_alarms(wanted: Comparison, evidence: Evidence) -> list[float]:
 def _ruled(wanted: Comparison, evidence: Evidence, point: DecisionPoint, alarms: Alarms) -> tuple[Ruling, str, str]:
     if found := _harm(wanted, evidence, point, alarms):
         return Ruling.ABORT, *found
+    if wanted.alone:
+        return _watched(wanted, evidence, point, alarms)
     missing = _missing(wanted, evidence, point, alarms)
     if missing is None:
         return Ruling.CLEAR, *proven_sentence(wanted, evidence, point)
     if point.now - point.first_traffic >= wanted.max_wait:
         return Ruling.UNDECIDED, *given_up(wanted, evidence, point)
     if _silent(evidence, point):
-        return Ruling.UNDECIDED, "data", no_data(evidence, point)
+        return Ruling.UNDECIDED, "data", no_data(wanted, evidence, point)
     return Ruling.WAIT, *missing
+
+
+def _watched(wanted: Comparison, evidence: Evidence, point: DecisionPoint, alarms: Alarms) -> tuple[Ruling, str, str]:
+    """Ruling on a version that has all of the traffic and shows no harm: clear as long as there are no signs of it."""
+    if _silent(evidence, point):
+        return Ruling.UNDECIDED, "data", no_data(wanted, evidence, point)
+    if evidence.here_seconds <= 0:
+        return Ruling.WAIT, "data", "Not yet: no bucket of warm pods at full traffic has been read."
+    if max(alarms) < ALARM:
+        return Ruling.CLEAR, ERRORS, watched_sentence(wanted, evidence)
+    is_over = point.now - point.first_traffic >= wanted.max_wait
+    return Ruling.UNDECIDED if is_over else Ruling.WAIT, *suspicion(alarms)
 
 
 def _harm(wanted: Comparison, evidence: Evidence, point: DecisionPoint, alarms: Alarms) -> tuple[str, str] | None:

@@ -71,7 +71,9 @@ def metadata_of(judgement: Judgement, weight: Weight | None, wanted: Comparison)
             found[SEEN] = f"{judgement.share * weight.share:.4g}"
         if judgement.events:
             name, log = min(((each.name, _proven(each, weight)) for each in judgement.events), key=lambda each: each[1])
-            found |= {EVENT: name, PROOF: f"{min(max(log / _proof_limit(wanted), 0.0), 1.0):.3g}"}
+            found[EVENT] = name
+            if not wanted.alone:
+                found[PROOF] = f"{min(max(log / _proof_limit(wanted), 0.0), 1.0):.3g}"
             found[EVIDENCE] = json.dumps([each.model_dump() for each in _evidence(judgement, weight, wanted)])
     for each in judgement.events:
         if each.name == ERRORS:

@@ -54,7 +54,8 @@ class Comparison(CompareModel):
     """Settings of a comparison. Fractions and seconds.
 
     `false_abort` is the share of this comparison where a release has several. `lost` False: the share of the traffic
-    that the canary answers proves nothing, as in an experiment.
+    that the canary answers proves nothing, as in an experiment. `alone`: the version has all of the traffic, and its
+    errors, the only event, are held against the hour before.
     """
 
     events: tuple[BadEvent, ...]
@@ -68,6 +69,7 @@ class Comparison(CompareModel):
     guard: Margin | None = GUARD
     on_unfair: OnUnfair = OnUnfair.HOLD
     lost: bool = True
+    alone: bool = False
 
 
 class Counts(NamedTuple):

@@ -21,10 +21,10 @@ LARGEST_PLUS: Final = 1.0
 def harm_sentence(wanted: Comparison, evidence: Evidence, point: DecisionPoint, at: int) -> str:
     """Say which event is worse than tolerated."""
     event, known = wanted.events[at], evidence.events[at]
-    limit = tolerated(event.margin, known.spread, point.weight)
+    limit = event.margin if wanted.alone else tolerated(event.margin, known.spread, point.weight)
     return (
-        f"Harm, {event.name}: {counted(event, known.counts)}; a version within {margin_text(limit)} "
-        f"would look this bad in {rollouts(known.harm.log)} rollouts."
+        f"Harm, {event.name}: {counted(event, known.counts)}{_reference(wanted)}; "
+        f"a version within {margin_text(limit)} would look this bad in {rollouts(known.harm.log)} rollouts."
     )
 
 
@@ -33,9 +33,24 @@ def guard_sentence(wanted: Comparison, evidence: Evidence) -> str:
     counts, guard = evidence.guard_counts, wanted.guard or Margin(times=1, plus=0)
     return (
         f"Harm, errors, cold pods included: {amount(counts[1])} of {amount(counts[0])} canary requests against "
-        f"{amount(counts[3])} of {amount(counts[2])} of stable; a version within {margin_text(guard)} "
+        f"{amount(counts[3])} of {amount(counts[2])} of stable{_reference(wanted)}; "
+        f"a version within {margin_text(guard)} "
         f"would look this bad in {rollouts(evidence.guard.log)} rollouts."
     )
+
+
+def watched_sentence(wanted: Comparison, evidence: Evidence) -> str:
+    """Say what a version with all of the traffic was held against, and that this is no proof."""
+    [event], [known] = wanted.events, evidence.events
+    return (
+        f"Watched, {event.name}: {counted(event, known.counts)}{_reference(wanted)}; no sign that they are more than "
+        f"{margin_text(event.margin)}. It is no proof."
+    )
+
+
+def _reference(wanted: Comparison) -> str:
+    """When stable's requests were counted, where that was not in the same seconds."""
+    return " in the hour before" if wanted.alone else ""
 
 
 def lost_sentence(evidence: Evidence, weight: Weight) -> str:
@@ -118,10 +133,11 @@ def suspicion(alarms: Sequence[float]) -> tuple[str, str]:
     )
 
 
-def no_data(evidence: Evidence, point: DecisionPoint) -> str:
+def no_data(wanted: Comparison, evidence: Evidence, point: DecisionPoint) -> str:
     """Say that nothing came that could be compared."""
     seconds = point.now - max(point.first_traffic, evidence.usable_until or 0)
-    return f"No data: for {time(seconds)} there was no bucket with requests of both versions."
+    whose = "" if wanted.alone else " of both versions"
+    return f"No data: for {time(seconds)} there was no bucket with requests{whose}."
 
 
 def given_up(wanted: Comparison, evidence: Evidence, point: DecisionPoint) -> tuple[str, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tidegate.analysis.compare.models import BadEvent, Comparison, Margin, OnUnfair
+from tidegate.analysis.compare.full_traffic import TOLERATED
+from tidegate.analysis.compare.models import ERRORS, BadEvent, Comparison, Margin, OnUnfair
 from tidegate.analysis.compare.warming import SHORTEST
 from tidegate.manifests.findings import path_text
 from tidegate.manifests.providers.compare import (
@@ -48,6 +49,20 @@ def comparison_of(settings: Compare, *, plus: Mapping[str, float] | None = None,
         guard=None if guard is None else _margin(guard),
         on_unfair=OnUnfair(settings.on_unfair),
     )
+
+
+def at_full_traffic(wanted: Comparison) -> Comparison:
+    """The comparison of a bake: errors alone, against the hour before. Raises ComparisonSettingsError without them."""
+    if not any(event.name == ERRORS for event in wanted.events):
+        raise ComparisonSettingsError(f"events: at 100 % only {ERRORS} are looked at, and they are not among them")
+    events = (BadEvent(name=ERRORS, margin=TOLERATED),)
+    changed = {"events": events, "alone": True, "lost": False, "on_unfair": OnUnfair.IGNORE}
+    return wanted.model_copy(update=changed)
+
+
+def side_by_side(wanted: Comparison) -> Comparison:
+    """The comparison of two templates of an experiment: their share of the traffic is no weight, nor leads to 100 %."""
+    return wanted.model_copy(update={"lost": False, "on_unfair": OnUnfair.IGNORE, "min_bake": 0.0})
 
 
 def automatic_margins(settings: Compare) -> tuple[str, ...]:

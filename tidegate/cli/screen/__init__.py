@@ -9,9 +9,10 @@ from rich.text import Text
 from tidegate.cli.screen.canvas import Section, Terminal, arranged
 from tidegate.cli.screen.details import event_lines, opened_pods, origin_lines, pod_lines, waiting_lines
 from tidegate.cli.screen.gates import gate_lines
-from tidegate.cli.screen.headline import abort_event, abort_lines, alert_lines, state_line, version_line
+from tidegate.cli.screen.headline import abort_lines, alert_lines, state_line, version_line
 from tidegate.cli.screen.progress import progress_lines, step_table
 from tidegate.contract import Observation, ReleaseStatus
+from tidegate.report.aborted import abort_event
 
 __all__ = ["Terminal", "screen"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from rich.text import Text
@@ -10,17 +9,15 @@ from rich.text import Text
 from tidegate.analysis.compare.measurement import EVENT, PROOF, comparison_of
 from tidegate.analysis.compare.phrases import percent
 from tidegate.analysis.status import Measurement, MetricStatus, Phase
-from tidegate.cli.formatting import UNKNOWN, WARNING, marked
+from tidegate.cli.formatting import marked
 from tidegate.cli.screen.canvas import Terminal, cells, meter, paragraph
 from tidegate.cli.screen.sparkline import STYLES, sparkline
-from tidegate.contract import AnalysisKind, AnalysisRef, ReleaseStatus
-from tidegate.manifests.lint.traps import comparison
+from tidegate.contract import AnalysisRef, ReleaseStatus
 from tidegate.manifests.plain_text import one_line
-from tidegate.report.chart import number_of
+from tidegate.report.gates import limit_text, limits_text, newest_value, scope, shown_gates
+from tidegate.report.marks import UNKNOWN, WARNING
 
-_ORDER: Final = (Phase.FAILED, Phase.ERROR, Phase.INCONCLUSIVE, Phase.RUNNING, Phase.PENDING, Phase.SUCCESSFUL)
 _SENTENCE_LINES: Final = 3
-_OPPOSITES: Final = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
 
 class _Columns(NamedTuple):
@@ -41,7 +38,7 @@ def gate_lines(status: ReleaseStatus, terminal: Terminal, explained: str = "") -
 
     The sentence of a comparison of the gate named `explained` is left out.
     """
-    shown = list(_shown(status))
+    shown = shown_gates(status)
     if not shown:
         return []
     widths = _Columns.of(terminal.width)
@@ -58,63 +55,13 @@ def gate_lines(status: ReleaseStatus, terminal: Terminal, explained: str = "") -
     return lines
 
 
-def newest_value(metric: MetricStatus) -> str:
-    """Newest value of a metric as a person reads it; its message or a dash where there is none."""
-    newest = metric.measurements[-1] if metric.measurements else None
-    return readable(newest.value or newest.message) if newest is not None else "-"
-
-
-def readable(value: str) -> str:
-    """A value with at most three figures where it is a number, else on one line."""
-    number = number_of(value)
-    if number is None:
-        return one_line(value) or "-"
-    return f"{number:,.0f}" if 1000 <= abs(number) < 1e9 else f"{number:.3g}"
-
-
-def limit_text(metric: MetricStatus) -> str:
-    """Limit of a metric in short: `< 0.01` for what is good, or its condition where that is no comparison."""
-    success, failure = comparison(metric.success_condition), comparison(metric.failure_condition)
-    if success is not None:
-        return f"{success.operator} {success.limit:g}"
-    if metric.success_condition:
-        return one_line(metric.success_condition)
-    if failure is not None:
-        return f"{_OPPOSITES[failure.operator]} {failure.limit:g}"
-    return f"not {one_line(metric.failure_condition)}" if metric.failure_condition else "-"
-
-
-def _limits(metric: MetricStatus, terminal: Terminal) -> str:
-    """Limit of a metric, on a wide screen with that of a bad reading where there is a gap between the two."""
-    failure = comparison(metric.failure_condition)
-    if not terminal.is_wide or failure is None or not metric.success_condition:
-        return limit_text(metric)
-    return f"{limit_text(metric)}, bad {failure.operator} {failure.limit:g}"
-
-
-def scope(gate: AnalysisRef) -> str:
-    """Part of the release that a gate watches."""
-    if gate.kind is AnalysisKind.BACKGROUND:
-        return "all steps"
-    return f"step {gate.step + 1}" if gate.step is not None else str(gate.kind).lower()
-
-
-def _shown(status: ReleaseStatus) -> Iterator[tuple[AnalysisRef, MetricStatus]]:
-    """Yield the metrics of the gates that count now: those under way, those that went wrong, else the newest one."""
-    gates = [gate for gate in status.analyses if gate.revision == status.revision]
-    current = [gate for gate in gates if gate.status.phase is not Phase.SUCCESSFUL] or gates[-1:]
-    background = [gate for gate in gates if gate.kind is AnalysisKind.BACKGROUND and gate not in current]
-    found = [(gate, metric) for gate in [*current, *background] for metric in gate.status.metrics]
-    yield from sorted(found, key=lambda each: (_ORDER.index(each[1].phase), each[1].dry_run))
-
-
 def _reading_row(gate: AnalysisRef, metric: MetricStatus, widths: _Columns, terminal: Terminal) -> Text:
     phase = metric.measurements[-1].phase if metric.measurements else metric.phase
     return _row(
         widths,
         _name(metric),
         Text(newest_value(metric), style=STYLES.get(phase, "")),
-        Text(_limits(metric, terminal)),
+        Text(limits_text(metric) if terminal.is_wide else limit_text(metric)),
         sparkline(metric, widths.readings, colour=terminal.colour),
         Text(str(metric.successful)),
         Text(str(metric.failed), style="red" if metric.failed else ""),

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
 from rich.style import Style
 from rich.text import Text
 
-from tidegate.analysis.compare.measurement import FAILED_REQUESTS, REQUESTS, comparison_of
-from tidegate.cli.formatting import BAD, OK, PROGRESSING, WAITING, WARNING, age, clock, mark, marked, since
+from tidegate.cli.formatting import marked
 from tidegate.cli.screen.canvas import Terminal, both_ends, labelled, paragraph
-from tidegate.cli.screen.gates import limit_text, newest_value, scope
-from tidegate.cli.screen.progress import time_left
-from tidegate.cli.screen.versions import versions
-from tidegate.contract import (
-    CompensationState,
-    Event,
-    IncidentRef,
-    Observation,
-    ReleaseStatus,
-)
+from tidegate.contract import CompensationState, Event, IncidentRef, Observation, ReleaseStatus
 from tidegate.manifests.plain_text import one_line
-from tidegate.report import comparisons, decisive_metric, traffic_seen
-from tidegate.report.timeline import abort_of, weight_at
+from tidegate.report.aborted import abort_cost, abort_reason, operator_tasks, taken_back, way_back
+from tidegate.report.ages import clock, since
+from tidegate.report.current_state import command, effective_phase, origin, times, weights
+from tidegate.report.marks import BAD, OK, PROGRESSING, WAITING, WARNING, phase_mark
+from tidegate.report.versions import versions
 from tidegate.rollouts.phase import RolloutPhase
 
 _STATES: Final = {
@@ -40,9 +32,7 @@ _PHASE_STYLES: Final = {
     RolloutPhase.PAUSED: "bold magenta",
     RolloutPhase.PROGRESSING: "bold cyan",
 }
-_PAUSED: Final = "‖"  # many fonts lack the sign that Argo's tree has for it
 _REASON_LINES: Final = 3
-_COMMIT: Final = 8
 
 
 def state_line(status: ReleaseStatus, now: datetime, terminal: Terminal) -> Text:
@@ -51,48 +41,17 @@ def state_line(status: ReleaseStatus, now: datetime, terminal: Terminal) -> Text
     name = Text.assemble((one_line(status.name), "bold"), (f"  {one_line(status.namespace)}{cluster}", "dim"))
     phase = effective_phase(status)
     style = _PHASE_STYLES.get(phase, "bold")
-    icon = _PAUSED if phase is RolloutPhase.PAUSED else mark(phase)
-    state = Text.assemble((f"{icon} {phase}", style), *(f"  {part}" for part in _times(status, now)))
+    state = Text.assemble((f"{phase_mark(phase)} {phase}", style), *(f"  {part}" for part in times(status, now)))
     return both_ends(name, state, terminal.width)
-
-
-def effective_phase(status: ReleaseStatus) -> RolloutPhase:
-    """Phase of a release; Paused also while an operator's pause holds it between two steps."""
-    held = status.manual_pause is not None and status.phase is RolloutPhase.PROGRESSING
-    return RolloutPhase.PAUSED if held else status.phase
-
-
-def _times(status: ReleaseStatus, now: datetime) -> Iterator[str]:
-    if status.finished_at is not None:
-        yield f"took {age(status.finished_at - status.started_at)}"
-        yield f"ended {since(status.finished_at, now)} ago"
-        return
-    yield since(status.started_at, now)
-    if left := time_left(status, now):
-        yield left
 
 
 def version_line(status: ReleaseStatus, observation: Observation | None, terminal: Terminal) -> Text:
     """Old and new version with the one who released it, and the weight as requested, as set and as seen."""
     before, after = versions(status, observation)
-    by = f"  by {one_line(status.by)}" if status.by else ""
-    commit = f", commit {one_line(status.source.commit)[:_COMMIT]}" if status.source.commit else ""
     arrow = Text.assemble((before, "dim"), " → " if before else "", (after or f"revision {status.revision}", "bold"))
-    left = Text.assemble(arrow, (f"{by}{commit}", "dim"))
-    return both_ends(left, _weights(status), terminal.width)
-
-
-def _weights(status: ReleaseStatus) -> Text:
-    if status.finished_at is not None and not status.aborting:
-        return Text.assemble("weight ", (f"{status.actual_weight} %", "bold"))
-    seen = traffic_seen(status)
-    return Text.assemble(
-        "weight asked ",
-        (f"{status.set_weight} %", "bold"),
-        "  set ",
-        (f"{status.actual_weight} %", "bold"),
-        *(("  seen ", (seen, "bold")) if seen else ()),
-    )
+    left = Text.assemble(arrow, (f"  {origin(status)}", "dim"))
+    shown = Text("  ").join(Text.assemble(f"{name} ", (value, "bold")) for name, value in weights(status))
+    return both_ends(left, shown, terminal.width)
 
 
 def alert_lines(status: ReleaseStatus, trouble: str, read_at: datetime, now: datetime) -> list[Text]:
@@ -113,15 +72,12 @@ def alert_lines(status: ReleaseStatus, trouble: str, read_at: datetime, now: dat
 
 def abort_lines(status: ReleaseStatus, abort: Event, observation: Observation | None, terminal: Terminal) -> list[Text]:
     """Why a version was taken back, its cost, the state of the traffic, the incident, and what to do next."""
-    after = versions(status, observation)[1] or f"revision {status.revision}"
-    weight = weight_at(status, abort.at)
-    lines = paragraph(
-        "taken back", f"{after} at {weight} %, {clock(abort.at)} UTC", terminal.width, 1, style="bold red"
-    )
+    lines = paragraph("taken back", taken_back(status, abort, observation), terminal.width, 1, style="bold red")
     lines += paragraph("why", abort_reason(status, abort), terminal.width, _REASON_LINES)
-    if cost := _cost(status):
+    if cost := abort_cost(status):
         lines += paragraph("cost", cost, terminal.width, 1)
-    lines.append(labelled("traffic", _traffic(status, abort)))
+    traffic = way_back(status, abort)
+    lines.append(labelled("traffic", Text(traffic.text, style="green" if traffic.done else "bold yellow")))
     if status.compensations:
         done = (marked(str(each.name), _STATES[each.state]) for each in status.compensations)
         lines.append(labelled("undoing", Text("  ").join(done)))
@@ -129,39 +85,6 @@ def abort_lines(status: ReleaseStatus, abort: Event, observation: Observation | 
         lines.append(labelled("incident", _link(status.incident)))
     lines += _next(status, terminal)
     return lines
-
-
-def abort_reason(status: ReleaseStatus, abort: Event) -> str:
-    """Cause of an abort in one sentence, with the value against the limit where a gate caused it."""
-    gate = next((each for each in status.analyses if abort.analysis and each.name == abort.analysis), None)
-    metric = decisive_metric(gate.status) if gate is not None else None
-    if gate is None or metric is None:
-        return status.cause or abort.message
-    if (judged := comparison_of(metric)) is not None:
-        return f"{metric.name}: {judged.value}"
-    exceeded = f": {metric.exceeded}" if metric.exceeded else ""
-    return f"{metric.name} of {scope(gate)} is {newest_value(metric)}, it has to be {limit_text(metric)}{exceeded}"
-
-
-def _cost(status: ReleaseStatus) -> str:
-    """Requests that the version failed, where a comparison counted them; empty else."""
-    counted = [
-        judged.metadata for _, judged in comparisons(status) if {REQUESTS, FAILED_REQUESTS} <= judged.metadata.keys()
-    ]
-    if not counted:
-        return ""
-    return f"{int(counted[-1][FAILED_REQUESTS]):,} of its {int(counted[-1][REQUESTS]):,} counted requests failed"
-
-
-def _traffic(status: ReleaseStatus, abort: Event) -> Text:
-    back = next((row for row in status.weights if row.at >= abort.at and row.canary == 0), None)
-    if back is not None:
-        seconds = (back.at - abort.at).total_seconds()
-        text = f"all on stable since {clock(back.at)} UTC, read back {seconds:.1f} s after the verdict"
-        return Text(text, style="green")
-    if status.actual_weight == 0:
-        return Text("all on stable", style="green")
-    return Text(f"{status.actual_weight} % still on the canary, on its way back", style="bold yellow")
 
 
 def _link(incident: IncidentRef) -> Text:
@@ -172,25 +95,8 @@ def _link(incident: IncidentRef) -> Text:
 
 
 def _next(status: ReleaseStatus, terminal: Terminal) -> list[Text]:
-    failed = [each for each in status.compensations if each.state is CompensationState.FAILED]
     lines = [
-        line
-        for each in failed
-        for line in paragraph(
-            "do now", f"an operator is needed: {each.name} failed: {each.detail}", terminal.width, 2, "bold red"
-        )
+        line for text in operator_tasks(status) for line in paragraph("do now", text, terminal.width, 2, "bold red")
     ]
     lines.append(labelled("next", Text.assemble((command("explain", status), "bold cyan"), ", then release a fix")))
     return lines
-
-
-def command(verb: str, status: ReleaseStatus) -> str:
-    """A command about this Rollout, as it can be copied."""
-    namespace = f" -n {one_line(status.namespace)}" if status.namespace != "default" else ""
-    cluster = f" --cluster {one_line(status.cluster)}" if status.cluster != "default" else ""
-    return f"tidegate {verb} {one_line(status.name)}{namespace}{cluster}"
-
-
-def abort_event(status: ReleaseStatus) -> Event | None:
-    """The abort that the status is about; None where its version goes on, or ended well."""
-    return abort_of(status) if status.aborting else None

@@ -42,6 +42,7 @@ def experiment_findings(
             yield from _shares(rollout, step.experiment, path, canary.max_weight() - weight)
             yield from _end(rollout, step.experiment, path)
             yield from _missing(rollout, step.experiment, path, templates, complete=complete)
+            yield from _compared(rollout, step.experiment, path, templates)
 
 
 def _names(rollout: Loaded[Rollout], names: Iterable[str], path: Path) -> Iterator[Finding]:
@@ -113,6 +114,26 @@ def _end(rollout: Loaded[Rollout], step: ExperimentStep, path: Path) -> Iterator
         message = "nothing ends the experiment but a failed analysis or an operator"
         remedy = "give it a duration, or an analysis with requiredForCompletion"
         yield rollout.finding(Severity.WARNING, "endless-experiment", path, message, remedy=remedy)
+
+
+def _compared(
+    rollout: Loaded[Rollout],
+    step: ExperimentStep,
+    path: Path,
+    templates: Mapping[TemplateKey, Loaded[AnalysisTemplate]],
+) -> Iterator[Finding]:
+    """Comparisons in an experiment without two templates between which the traffic is split at random."""
+    if step.compared() is not None:
+        return
+    known = {key: template.model for key, template in templates.items()}
+    for index, analysis in enumerate(step.analyses):
+        found = used_templates([analysis.reference()], known).found
+        names = [metric.name for key in found for metric in known[key].spec.metrics if metric.provider.compare]
+        for name in names:
+            at = (*path, "analyses", index, "templateName")
+            message = f"{name} has no two templates to compare: their requests have to be as many, and chosen at random"
+            remedy = "one template with specRef stable and one with specRef canary, both with the same weight"
+            yield rollout.finding(Severity.ERROR, CODE, at, message, value=analysis.template_name, remedy=remedy)
 
 
 def _missing(

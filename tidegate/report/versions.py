@@ -1,15 +1,30 @@
-"""Names of the versions of a release: the image's tag of the new one, and of the one that it replaces."""
+"""Versions of a release: their ReplicaSets, the image's tag of the new one, and of the one that it replaces."""
 
 from __future__ import annotations
 
-from tidegate.cli.tree import replica_sets
-from tidegate.contract import Observation, ReleaseStatus
+from tidegate.contract import Observation, ReleaseStatus, StrategyName
 from tidegate.manifests.images import short_version
 from tidegate.manifests.plain_text import one_line
 from tidegate.rollouts.replica_sets import ReplicaSetState
 
 
-def versions(status: ReleaseStatus, observation: Observation | None) -> tuple[str, str]:
+def replica_sets(status: ReleaseStatus, observation: Observation | None) -> tuple[ReplicaSetState, ...]:
+    """The latest ReplicaSets: from the read of the cluster when it found any, else from the release's status."""
+    return (observation.replica_sets if observation is not None else ()) or status.replica_sets
+
+
+def role(replica_set: ReplicaSetState, status: ReleaseStatus) -> str:
+    """Part that a ReplicaSet plays in this release: `stable`, `canary`, `preview`, `active` or none."""
+    if replica_set.hash == status.stable_hash:
+        return "stable"
+    if replica_set.hash != status.desired_hash:
+        return ""
+    if status.strategy is StrategyName.CANARY:
+        return "canary"
+    return "active" if status.actual_weight else "preview"
+
+
+def versions(status: ReleaseStatus, observation: Observation | None = None) -> tuple[str, str]:
     """The version before and the new one; the first is empty where there was none or it is not known."""
     before = _before(status, replica_sets(status, observation))
     old = before.images if before is not None else {}
@@ -17,6 +32,11 @@ def versions(status: ReleaseStatus, observation: Observation | None) -> tuple[st
     return _text({name: old[name] for name in changed if name in old}), _text(
         {name: status.images[name] for name in changed}
     )
+
+
+def new_version(status: ReleaseStatus, observation: Observation | None = None) -> str:
+    """Name of the new version, its revision where no image is known."""
+    return versions(status, observation)[1] or f"revision {status.revision}"
 
 
 def _before(status: ReleaseStatus, sets: tuple[ReplicaSetState, ...]) -> ReplicaSetState | None:

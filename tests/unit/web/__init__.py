@@ -1,0 +1,1 @@
+"""The web page, rendered: no server and no browser."""
