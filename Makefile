@@ -65,7 +65,7 @@ judge: $(STAMP)  ## N simulated rollouts of each kind against the goals of the c
 	$(BIN)/python -m benchmarks.judge --check --rough --reps $(or $(N),20) --procs 2
 	$(BIN)/pytest tests/activities/test_datadog_rollouts.py
 
-pictures: $(STAMP)  ## the pictures of the documents and their snapshots; those of docs/temporal-ui.md and docs/web.md need a Chromium
+pictures: $(STAMP)  ## the pictures of the documents and their snapshots; those of web pages need a Chromium
 	$(BIN)/python -m tests.unit.cli.screens
 	$(BIN)/python -m benchmarks.judge.pictures
 	TIDEGATE_PICTURES=$(CURDIR)/docs/pictures $(BIN)/pytest tests/browser

@@ -1,4 +1,4 @@
-"""What an installation costs: packages, MiB on disk, and the time that `import tidegate.client` takes.
+"""What an installation costs: packages, MiB on disk, and the time that the import of `TidegateClient` takes.
 
 `python -m benchmarks.distribution [--source .] [--extra worker ...] [--imports 5]`. Each row is `pip install` of the
 source with one extra (the first row: with none) into an empty environment without pip. Versions are those of
@@ -25,7 +25,7 @@ from rich.table import Table
 from benchmarks.machine import Machine
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-IMPORTED: Final = "tidegate.client"
+IMPORTED: Final = "tidegate.client.client"  # of `TidegateClient`; the package itself imports nothing
 MIB: Final = 1024 * 1024
 BLOCK: Final = 512  # the unit of st_blocks
 

@@ -173,10 +173,11 @@ async def until_end(
 
 
 def network_of(manifests: Manifests) -> list[dict[str, Any]]:
-    """What stands around the Rollout before its first release: Services, VirtualServices, templates."""
+    """Objects around the Rollout before its first release: Services, those of its router, templates."""
     return [
         *(service.raw for service in manifests.services),
         *(virtual_service.raw for virtual_service in manifests.virtual_services),
+        *(found.raw for found in manifests.routed),
         *(template.raw for template in manifests.templates),
     ]
 

@@ -40,6 +40,12 @@ class KubernetesSettings(Group):
     api_url: str = Field("", description="plain URL of an API server that asks for no credentials")
     kubeconfig: str = Field("", description="path of a kubeconfig file")
     context: str = Field("", description="context of the kubeconfig; its current one by default")
+    instance_id: str = Field(
+        "",
+        pattern=r"^$|^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$",
+        description="Rollouts with this value of the label `argo-rollouts.argoproj.io/controller-instance-id` are "
+        "acted on, and no others; by default those without the label",
+    )
     cluster_wide: bool = Field(
         False,
         description="a worker watches all namespaces together, for which it needs rights in all; "

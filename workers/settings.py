@@ -91,9 +91,20 @@ class WatcherSettings(Group):
         description="how long one may fail until it is terminated and its traffic put back; 0s leaves it to operators",
     )
 
+    argo_namespaces: str = Field(
+        "",
+        pattern=r"^$|^[a-z0-9-]+(,[a-z0-9-]+)*$",
+        description="where a controller of Argo Rollouts may run: while one with the same instance id leads there, "
+        "nothing is released through objects",
+    )
+
     def followed_namespaces(self) -> tuple[str, ...]:
         """The namespaces, one that is empty standing for all."""
         return tuple(dict.fromkeys(self.namespaces.split(",")))
+
+    def namespaces_of_argo(self) -> tuple[str, ...]:
+        """The namespaces of Argo's controllers, none by default."""
+        return tuple(dict.fromkeys(filter(None, self.argo_namespaces.split(","))))
 
 
 class BakeSettings(Group):

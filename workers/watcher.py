@@ -14,6 +14,7 @@ import structlog
 from activities.kubernetes.client import WATCHER_AGENT, Cluster
 from tidegate.client import TidegateClient
 from tidegate.client.http_server import serve_http
+from tidegate.contract.instances import ControllerInstance
 from workers.connection import Connection
 from workers.process import connected, run_process, unless_stopped
 from workers.settings import Settings
@@ -38,7 +39,8 @@ async def _watch(to: Connection, settings: Settings, stop: asyncio.Event) -> Non
         stack.push_async_callback(cluster.close)
         client = TidegateClient(to.client)
         to.follow(client.use)
-        watch = Watch(cluster, client, settings.cluster, settings.watcher, to.meter)
+        instance = ControllerInstance(settings.kubernetes.instance_id)
+        watch = Watch(cluster, client, settings.cluster, settings.watcher, to.meter, instance)
         await _receive_detections(settings, cluster, client, stack)
         checking = asyncio.create_task(to.check(watch.trouble))
         try:

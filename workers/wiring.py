@@ -17,8 +17,10 @@ from temporalio.common import MetricMeter, VersioningBehavior, WorkerDeploymentV
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, WORKER_AGENT, cluster_queue, metrics_queue
+from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, WORKER_AGENT, Payload, cluster_queue, metrics_queue
+from tidegate.contract.instances import ControllerInstance
 from tidegate.manifests.grammar import Grammar
+from tidegate.manifests.model import Model, build_models
 from tidegate.manifests.providers.datadog import KEY as DATADOG
 from tidegate.manifests.providers.prometheus import KEY as PROMETHEUS
 from tidegate.manifests.providers.web import KEY as WEB
@@ -122,7 +124,9 @@ def _workflow_worker(client: Client, settings: Settings) -> Worker:
     from workflows.rollback import Rollback
     from workflows.rollout import Rollout
 
-    Grammar.build_all()  # now, so that no task of a workflow takes longer for being the first
+    # Now, so that no task of a workflow takes longer for being the first.
+    Grammar.build_all()
+    build_models(Model, Payload)
     return Worker(
         client,
         task_queue=RELEASES_QUEUE,
@@ -187,7 +191,6 @@ async def open_cluster(settings: Settings, agent: str, meter: MetricMeter = Metr
 async def _cluster_activities(
     settings: Settings, stack: AsyncExitStack, client: Callable[[], Client], meter: MetricMeter
 ) -> Activities:
-    from activities.istio.traffic import IstioTraffic
     from activities.kubernetes.checks import ClusterChecks
     from activities.kubernetes.informers import Cache
     from activities.metrics.job.provider import Jobs
@@ -198,6 +201,7 @@ async def _cluster_activities(
     from activities.reconcile.rollbacks import RollbackActivities
     from activities.reconcile.rollout_objects import Kubernetes
     from activities.reconcile.waits import Waits
+    from activities.routers.traffic import Traffic
 
     cluster = await open_cluster(settings, WORKER_AGENT, meter)
     stack.push_async_callback(cluster.close)
@@ -205,10 +209,12 @@ async def _cluster_activities(
     stack.push_async_callback(cache.close)
     waits = PendingWaits(Waits(cluster, cache), client)
     stack.push_async_callback(waits.close)
+    instance = ControllerInstance(settings.kubernetes.instance_id)
+    at_most = max(1, settings.max_concurrent_activities // 3)
     return [
-        *Kubernetes(cluster, cache, bake=settings.bake.duration or None).activities(),
-        *IstioTraffic(cluster).activities(),
-        *Passes(cluster, cache, at_most=max(1, settings.max_concurrent_activities // 3)).activities(),
+        *Kubernetes(cluster, cache, bake=settings.bake.duration or None, instance=instance).activities(),
+        *Traffic(cluster).activities(),
+        *Passes(cluster, cache, at_most=at_most, instance=instance).activities(),
         *waits.activities(),
         *Restarts(cluster).activities(),
         *LeavingActivities(cluster).activities(),

@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.contract import Compensation, CompensationState, IstioRouting, TrafficState
+    from tidegate.contract import Compensation, CompensationState, Routing, TrafficState
     from tidegate.rollouts.conditions import Reason
     from workflows.activity_calls import ActivityCalls
     from workflows.compensations import abort_effects, restored_effect, scaled_effect
@@ -129,14 +129,14 @@ class AbortHandler:
         """True when the traffic is restored, or never had to be."""
         return self._restoring is None or self._restoring.done()
 
-    async def _go_back(self, routing: IstioRouting) -> None:
+    async def _go_back(self, routing: Routing) -> None:
         stopping = asyncio.create_task(self._reconciler.stop())
         await self._carry_out(Compensation.TRAFFIC, self._put_back(routing, stopping))
         await stopping
         await self._reconciler.stop()  # where it only published
         self._reconciler.start()
 
-    async def _put_back(self, routing: IstioRouting, stopping: asyncio.Task[None] | None = None) -> TrafficState:
+    async def _put_back(self, routing: Routing, stopping: asyncio.Task[None] | None = None) -> TrafficState:
         """Put all weight on stable. While that is rejected, the reconciler publishes the reason once it is stopped."""
         known: tuple[str, ...] = ()
         while True:

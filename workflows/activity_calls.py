@@ -26,7 +26,6 @@ with workflow.unsafe.imports_passed_through():
         DesiredState,
         Document,
         Fence,
-        IstioRouting,
         Meanwhile,
         Observation,
         ObserveRequest,
@@ -38,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
         RestartPods,
         RestoreStable,
         RolloutObject,
+        Routing,
         StatusReport,
         Target,
         TrafficState,
@@ -216,16 +216,14 @@ class ActivityCalls:
         )
         return restarted
 
-    async def restore_stable(
-        self, routing: IstioRouting, stable_hash: str, failing: tuple[str, ...] = ()
-    ) -> TrafficState:
+    async def restore_stable(self, routing: Routing, stable_hash: str, failing: tuple[str, ...] = ()) -> TrafficState:
         """Put all traffic on stable, until it succeeds (law 3). Returns a rejection that `failing` does not name.
 
         A call without an answer may be with a worker that is dead or frozen. A second call starts beside it, long
         before the heartbeat timeout. All write the same with the same fence, and the first answer counts.
         """
         request = RestoreStable(
-            target=self.target, istio=routing, stable_hash=stable_hash, fence=self._fence(), failing=failing
+            target=self.target, routing=routing, stable_hash=stable_hash, fence=self._fence(), failing=failing
         )
         attempts: list[asyncio.Task[TrafficState]] = []
         while len(attempts) < RESTORES:

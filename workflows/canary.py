@@ -44,31 +44,46 @@ class CanarySteps:
         """Run the steps. Raises `GateFailed`, and the failure of the reconciler."""
         plan, active = self._plan, self._active
         active.reconciler.move(aborted=False)
-        for index in range(plan.first_step, len(plan.steps)):
-            if index == plan.background_from:
-                active.background.start()
-            await self._move_to(index)
-            with self._state.steps.step(index), timed_step(next(iter(plan.steps[index].kinds()), "")):
-                promotes = self._inbox.promotes
-                await race(self._run_step(index), lambda: self._inbox.promotes > promotes)  # noqa: B023
-                await active.holds.over()
+        last = await self._take_steps()
         await active.holds.over()
-        has_everything = plan.gives_everything and active.reconciler.is_there
-        await self._move_to(len(plan.steps))
+        has_everything = plan.gives_everything and last == len(plan.steps) - 1 and active.reconciler.is_there
+        await self._move_to(len(plan.steps), last)
         if not has_everything:
             await active.reconciler.reached()
 
-    async def _move_to(self, index: int) -> None:
-        """Move to a step. Nothing gets 100 % before the background analysis gave its verdict (law 4)."""
+    async def _take_steps(self) -> int:
+        """Take the steps in order, and return the index of the last one that was taken: an operator may skip the rest.
+
+        A background analysis that would have begun in a skipped step begins then: it is a gate and no step (law 4).
+        """
+        plan, background = self._plan, self._active.background
+        for index in range(plan.first_step, len(plan.steps)):
+            if self._inbox.skips:
+                if index <= plan.background_from < len(plan.steps):
+                    background.start()
+                self._state.steps.skip(in_full=False)
+                return index - 1
+            if index == plan.background_from:
+                background.start()
+            await self._move_to(index, index - 1)
+            with self._state.steps.step(index), timed_step(next(iter(plan.steps[index].kinds()), "")):
+                promotes = self._inbox.promotes
+                await race(self._run_step(index), lambda: self._inbox.promotes > promotes)  # noqa: B023
+                await self._active.holds.over()
+        return len(plan.steps) - 1
+
+    async def _move_to(self, index: int, before: int) -> None:
+        """Move from one step to another. Nothing gets 100 % before the background analysis gave its verdict (law 4)."""
         plan = self._plan
         await self._active.holds.over()
-        if plan.exposes_fully(index):
+        exposes = plan.exposes_fully(index, before)
+        if exposes:
             with self._state.waits.on("the background analysis", until=None, who="its verdict; " + AN_OPERATOR):
                 await self._active.background.settle()
             await self._active.holds.over()
         self._active.reconciler.move(index=index if plan.manifest.steps else None)
         self._state.set_desired_weight(plan.weight_at(index), last=plan.is_last_weight(index))
-        if plan.exposes_fully(index) and index < len(plan.steps) - 1:
+        if exposes and index < len(plan.steps) - 1:
             self._active.background.start()
 
     async def _run_step(self, index: int) -> None:

@@ -27,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
         ReleaseRequest,
         ReleaseStatus,
         Signal,
+        StrategyName,
         Update,
         parse_message,
         signal_of,
@@ -42,6 +43,8 @@ OPERATOR_SIGNALS = tuple(each.value for each in (Signal.PROMOTE, Signal.ABORT, S
 GIVES_WAY = "a newer version takes over: promote that one"
 ANOTHER = "another version is under way than the one that was to be promoted: look at it, and promote that one"
 OVERRULED = "this release is being aborted, which overrules it"
+NO_STEPS = "blue-green has no steps to skip: tidegate promote ends its pause, and tidegate promote --full every gate"
+NO_STEP_LEFT = "no step is left to skip: tidegate promote ends this wait, and tidegate promote --full every gate"
 
 
 @dataclass
@@ -53,6 +56,7 @@ class Inbox:
     newer: ReleaseRequest | None = None
     paused: Message | None = None
     promotes: int = 0
+    skips: bool = False  # whether the remaining steps are left out
     admitted: Accepted | None = None
     refused: str = ""
     closing: str = ""  # why a promote, abort or pause comes too late
@@ -72,7 +76,8 @@ class MessageHandlers:
     # ------------------------------------------------------------------------------------------------------- signals
 
     @workflow.signal(
-        name=Signal.PROMOTE, description="Skip the wait of this step; {full: true} skips all: {full?, by?, reason?}"
+        name=Signal.PROMOTE,
+        description="Skip this step's wait; {full: true} skips all: {full?, current_step?, all_steps?, by?, reason?}",
     )
     def on_promote(self, *arguments: Any) -> None:
         """End the wait of this step."""
@@ -240,16 +245,27 @@ class MessageHandlers:
             return self.inbox.closing or GIVES_WAY
         if self.inbox.abort is not None:
             return OVERRULED
+        if (message.current_step or message.all_steps) and self.state.status().strategy is StrategyName.BLUE_GREEN:
+            return NO_STEPS
         if self.inbox.nothing_to_promote and self.inbox.paused is None and not message.full:
             return self.inbox.nothing_to_promote
         # A version is counted when it is looked at: the first one, and a newer one that has been taken.
         under_way = max(1, self.state.status().versions) + self.inbox.gives_way
-        return ANOTHER if message.versions is not None and max(1, message.versions) != under_way else ""
+        if message.versions is not None and max(1, message.versions) != under_way:
+            return ANOTHER
+        return NO_STEP_LEFT if message.all_steps and not message.full and not self._has_steps_left else ""
+
+    @property
+    def _has_steps_left(self) -> bool:
+        """True while there are steps that did not begin; also before the version is known."""
+        status = self.state.status()
+        return self.inbox.admitted is None or (status.step_index or 0) < len(status.steps)
 
     def _promote(self, message: Message) -> str:
         if why := self._not_promoted(message):
             return why
-        text = f"promoted{' fully' if message.full else ''}{attribution(message)}"
+        how = " fully" if message.full else " past all steps" if message.all_steps else ""
+        text = f"promoted{how}{attribution(message)}"
         if message.full and (self.inbox.full is not None or self.state.status().promoted_full):
             return text  # the watcher sees the wish in the object until the release has answered to it
         if message.full:
@@ -257,6 +273,7 @@ class MessageHandlers:
             if message.field is ObjectField.PROMOTE_FULL:  # an abort that comes now overrules it (law 4)
                 self.state.publication.written.acknowledge("promoteFull")
         else:
+            self.inbox.skips = self.inbox.skips or message.all_steps
             self.inbox.promotes += 1
         self._set_paused(None)
         self.state.event("RolloutPromoted", text)

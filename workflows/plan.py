@@ -19,15 +19,16 @@ from tidegate.contract import (
     DesiredState,
     Document,
     ExperimentSetState,
-    IstioRouting,
     Observation,
     Owner,
     ParsedRollout,
     ReleaseRequest,
+    Routing,
 )
 from tidegate.manifests.bake import through_the_bake
 from tidegate.manifests.kinds import ARGO_VERSION
 from tidegate.manifests.rollout import BlueGreen, Canary
+from tidegate.manifests.shares import percent_of
 from tidegate.manifests.steps import CanaryStep, ExperimentStep, step_text
 from tidegate.manifests.version_tag import VERSION_LABEL
 from tidegate.manifests.version_tag import version_of as version_tag
@@ -184,28 +185,23 @@ class Plan:
         """True when pods of older versions get traffic for as long as they are there: nothing splits it."""
         return self.routing is None and isinstance(self.manifest.strategy, Canary)
 
-    def promotion_reason(self, *, in_full: bool) -> str:
-        """The reason why this version becomes stable; `in_full` says that a full promotion was requested."""
+    def promotion_reason(self, *, in_full: bool, skipped: bool) -> str:
+        """The reason why this version becomes stable; `in_full` and `skipped` say what an operator left out."""
         return promotion_reason(
-            completed=self._all_of_it,
+            steps=len(self.steps) if isinstance(self.manifest.strategy, Canary) else None,
             is_first=self.is_first,
             is_stable=self.is_stable,
             in_full=in_full,
+            skipped=skipped,
             in_window=self.is_rollback,
             is_fast=self.is_fast_rollback,
         )
 
-    @property
-    def _all_of_it(self) -> str:
-        """Argo's words for all that a version goes through."""
-        is_canary = isinstance(self.manifest.strategy, Canary)
-        return f"all {len(self.steps)} canary steps" if is_canary else "blue-green update"
-
-    def exposes_fully(self, index: int) -> bool:
-        """True when a step gives this version all of the traffic, and the step before did not."""
+    def exposes_fully(self, index: int, before: int) -> bool:
+        """True when a step gives this version all of the traffic, and the one taken before it did not."""
         if self.is_first or self.is_stable:
             return False
-        return self.weight_at(index) >= FULL and (index == 0 or self.weight_at(index - 1) < FULL)
+        return self.weight_at(index) >= FULL and self.weight_at(before) < FULL
 
     def is_last_weight(self, index: int) -> bool:
         """True when all of the traffic follows the weight at a step."""
@@ -216,7 +212,7 @@ class Plan:
     @property
     def planned_weights(self) -> tuple[Weight, ...]:
         """The weights above 0 and below 100 % that the steps take, in their order."""
-        return planned_weights(planned_shares(self.steps))
+        return planned_weights(planned_shares(self.steps, self.manifest.max_weight))
 
     @property
     def versions(self) -> ComparedVersions:
@@ -237,7 +233,8 @@ class Plan:
 
     def weight_at(self, index: int) -> int:
         """Percent of the traffic at a step."""
-        return FULL if index >= len(self.steps) else weight_at(self.steps, index)
+        whole = self.manifest.max_weight
+        return FULL if index >= len(self.steps) else percent_of(weight_at(self.steps, index), whole)
 
     @property
     def replica_set(self) -> str:
@@ -250,8 +247,8 @@ class Plan:
         return self.manifest.spec.wanted_replicas()
 
     @property
-    def routing(self) -> IstioRouting | None:
-        """Istio routing of the Rollout, None without one."""
+    def routing(self) -> Routing | None:
+        """Routing of the Rollout, None without a router."""
         return self.manifest.routing
 
     @property

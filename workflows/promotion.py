@@ -10,7 +10,7 @@ import asyncio
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.contract import ReleaseRequest
+    from tidegate.contract import ReleaseRequest, StepState
     from tidegate.rollouts.phase import OLD_PODS, STILL_COMING, RolloutPhase
     from workflows.active_release import ActiveRelease
     from workflows.change_records import ChangeRecords
@@ -52,7 +52,9 @@ class Promotion:
 
     async def _become_stable(self) -> None:
         plan = self._plan
-        why = plan.promotion_reason(in_full=self._state.status().promoted_full)
+        status = self._state.status()
+        skipped = any(step.state is StepState.SKIPPED for step in status.steps)
+        why = plan.promotion_reason(in_full=status.promoted_full, skipped=skipped)
         self._state.promoted(plan.hash, why)
         self._state.event("RolloutCompleted", f"Rollout completed update to revision {plan.revision}: {why}")
         self._reconciler.move(stable_hash=plan.hash)

@@ -33,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
         TrafficState,
         WeightStatus,
     )
+    from tidegate.manifests.labels import labels_of
     from tidegate.manifests.plain_text import harmless
     from tidegate.rollouts.phase import RolloutPhase
     from tidegate.rollouts.replica_sets import ReplicaSetState
@@ -120,6 +121,7 @@ class ReleaseState:
         self._active_service = str((request.rollout["spec"]["strategy"].get(strategy) or {}).get("activeService") or "")
         self.weights = EffectiveWeights()
         self._restart_at = parse_timestamp(request.rollout["spec"].get("restartAt"))
+        self._record.labels = labels_of(request.rollout)
         if live is not None:
             self._record.set(restarted_at=parse_timestamp((live.get("status") or {}).get("restartedAt")))
             requested = (self.publication.written.object or RolloutObject()).has_requested(live, request.rollout)
@@ -184,7 +186,7 @@ class ReleaseState:
             self.publication.written.object = known.requested_again(rollout)
         spec, current = request.rollout.get("spec"), self._current.rollout.get("spec") if self._current else None
         if isinstance(spec, dict) and isinstance(current, dict) and spec != current:
-            self._restart_at = parse_timestamp(spec.get("restartAt")) or self._restart_at
+            self._restart_again(parse_timestamp(spec.get("restartAt")), request)
             names = {*spec, *current} - {"restartAt", "template"}
             if changed := sorted(name for name in names if spec.get(name) != current.get(name)):
                 fields = ", ".join(f"spec.{name}" for name in changed)
@@ -223,6 +225,12 @@ class ReleaseState:
         if value != self._status.restarting:
             self._record.set(restarting=value)
 
+    def _restart_again(self, at: datetime | None, request: ReleaseRequest) -> None:
+        """Note another `spec.restartAt`, and who asks for it; None changes nothing."""
+        if at is not None and at != self._restart_at:
+            self._restart_at, why = at, ": ".join(filter(None, (request.by or "somebody", request.reason)))
+            self.event("RestartRequested", f"new pods for those created before {at.isoformat()}, asked for by {why}")
+
     def restarted(self, at: datetime) -> None:
         """Note that no pod from before that time is left."""
         self._record.set(restarted_at=at, restarting=False)
@@ -239,7 +247,7 @@ class ReleaseState:
         for edit in seen.external_changes:
             who = f" by {edit.manager}" if edit.manager else ""
             self.external_editor = edit.manager or "somebody"
-            self.event("ForeignWeights", f"{edit.virtual_service} {edit.route}: {edit.what}{who}", warning=True)
+            self.event("ForeignWeights", f"{edit.name} {edit.route}: {edit.what}{who}", warning=True)
         if seen.traffic is not None:
             self.routed(seen.traffic, f"step {self._status.step_number}")
         if seen.state_digest and self._active_service:
@@ -258,8 +266,14 @@ class ReleaseState:
         Once the version is stable, both sides are its pods: a weight says nothing of it any more.
         """
         self.traffic = traffic
-        if self._note_share(traffic.canary, reason):
-            self.weights.add(traffic.canary, self._status)
+        if self._status.stable_hash == self._status.desired_hash:
+            return
+        if traffic.verified != self._status.weight_verified:
+            self._record.set(weight_verified=traffic.verified)
+        if traffic.percent != self._status.actual_weight:
+            row = WeightStatus(at=workflow.now(), canary=traffic.percent, reason=reason)
+            self._record.set(actual_weight=traffic.percent, weights=(*self._status.weights, row))
+            self.weights.add(traffic.percent, self._status)
 
     def _switched(self, selectors: Mapping[str, str]) -> None:
         """Take what `activeService` selects, as it was read back: all of the traffic, or nothing."""

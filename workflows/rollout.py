@@ -242,7 +242,7 @@ class Rollout(MessageHandlers):
         """Promote fully: no step and no gate, only the pods are awaited (law 1)."""
         await active.background.discard()
         self.inbox.full = None
-        self.state.steps.skip()
+        self.state.steps.skip(in_full=True)
         self._strategy(active).skip_to_the_end()
         try:
             await self._attempt(active, active.reconciler.reached())
@@ -251,7 +251,7 @@ class Rollout(MessageHandlers):
 
     async def _supersede(self, active: ActiveRelease, newer: ReleaseRequest) -> ReleaseRequest:
         """Stop this version. The newer one takes over its state, starting with a weight of 0."""
-        self.inbox.newer = self.inbox.full = None
+        self.inbox.newer, self.inbox.full, self.inbox.skips = None, None, False
         await active.background.cancel()
         await active.restarts.stop()
         await active.reconciler.stop()

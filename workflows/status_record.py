@@ -14,12 +14,14 @@ class StatusRecord:
 
     Attributes:
         waiting_for: the kind of the current wait, which no pass changes; empty without a wait.
+        labels: those of the Rollout, by which releases are selected.
     """
 
     def __init__(self) -> None:
         info = workflow.info()
         cluster, namespace, name = [*info.workflow_id.split("/", 3)[1:], "", "", ""][:3]
         self.waiting_for = ""
+        self.labels: dict[str, str] = {}
         self.current = ReleaseStatus(
             workflow_id=info.workflow_id,
             run_id=info.run_id,

@@ -60,8 +60,8 @@ class StepRecord:
         text = f"Rollout goes on at step {index + 1}/{total}, where its last controller left it"
         self._publication.event("RolloutResumed", text)
 
-    def skip(self, *, in_full: bool = True) -> None:
-        """Mark the remaining steps as skipped; `in_full`: by a full promotion."""
+    def skip(self, *, in_full: bool) -> None:
+        """Mark the remaining steps as skipped, `in_full` with all gates."""
         unfinished = (StepState.PENDING, StepState.RUNNING, StepState.FAILED)
         steps = tuple(
             step.model_copy(update={"state": StepState.SKIPPED}) if step.state in unfinished else step

@@ -13,6 +13,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 with workflow.unsafe.imports_passed_through():
     from tidegate.contract import (
         LONGEST_KEYWORD,
+        MEMO_LABELS,
         SEARCH_BY,
         SEARCH_OUTCOME,
         SEARCH_PHASE,
@@ -56,7 +57,12 @@ class Visibility:
             }
         )
         if status.images:
-            self._remember(images=status.images, commit=status.source.commit, ciUrl=status.source.ci_url)
+            self._remember(
+                images=status.images,
+                commit=status.source.commit,
+                ciUrl=status.source.ci_url,
+                **{MEMO_LABELS: self._record.labels},
+            )
 
     def end(self) -> None:
         """Write the outcome, and the sentence on it. A release that was refused has no phase and no weight."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from temporalio import activity
@@ -14,25 +14,38 @@ from activities.kubernetes.client import (
     ANALYSIS_TEMPLATES,
     CLUSTER_ANALYSIS_TEMPLATES,
     DESTINATION_RULES,
+    GRPC_ROUTES,
+    HTTP_ROUTES,
+    INGRESSES,
     ROLLOUTS,
+    TCP_ROUTES,
+    TLS_ROUTES,
     VIRTUAL_SERVICES,
     Cluster,
     Resource,
 )
-from activities.kubernetes.rights import Right, rights
+from activities.kubernetes.rights import Right, rights, router_rights
 from activities.transport.checks import DEFAULT, check, wrong
-from tidegate.contract import Activity, Check, Checks, CheckSystems, ErrorType
+from tidegate.contract import Activity, Check, Checks, CheckState, CheckSystems, ErrorType
 
 AT_ONCE: Final = 8  # reviews of access under way
 _MOST_NAMED: Final = 5
 _OWN: Final = (ROLLOUTS, ANALYSIS_TEMPLATES, CLUSTER_ANALYSIS_TEMPLATES, ANALYSIS_RUNS)
-_ISTIO: Final = (VIRTUAL_SERVICES, DESTINATION_RULES)
+_GATEWAY_API: Final = (HTTP_ROUTES, GRPC_ROUTES, TCP_ROUTES, TLS_ROUTES)
 REACH: Final = {
     ErrorType.UNAUTHORIZED: "kubectl -n tidegate rollout restart deployment/tidegate-cluster",
     DEFAULT: "kubectl cluster-info; then set TIDEGATE_KUBERNETES__KUBECONFIG or TIDEGATE_KUBERNETES__API_URL",
 }
 APPLY_CRDS: Final = "kubectl apply -f deploy/crds"
-APPLY_ISTIO: Final = "istioctl install --set profile=minimal"
+APPLY_GATEWAY_API: Final = (
+    "kubectl apply -f https://github.com/kubernetes-sigs/gateway-api/releases/latest/download/experimental-install.yaml"
+)
+# Kinds of each router by its component in `deploy/kustomize`, and the command that installs them.
+ROUTERS: Final[Mapping[str, tuple[tuple[Resource, ...], str]]] = {
+    "istio": ((VIRTUAL_SERVICES, DESTINATION_RULES), "istioctl install --set profile=minimal"),
+    "gateway-api": (_GATEWAY_API, APPLY_GATEWAY_API),
+    "nginx": ((INGRESSES,), "helm install ingress-nginx ingress-nginx/ingress-nginx"),
+}
 APPLY_ROLES: Final = "kubectl apply -k deploy/kustomize/overlays/single-cluster"
 BIND_CLUSTER: Final = (
     "kubectl create clusterrolebinding tidegate-cluster-templates --clusterrole=tidegate-cluster-templates "
@@ -56,8 +69,8 @@ class ClusterChecks:
             checks=(
                 reached,
                 await self._kinds("CRDs of Argo", _OWN, APPLY_CRDS),
-                await self._kinds("CRDs of Istio", _ISTIO, APPLY_ISTIO),
                 *await self._rights(request.namespace),
+                *[await self._router(router, request.namespace) for router in ROUTERS],
             )
         )
 
@@ -93,18 +106,38 @@ class ClusterChecks:
             return set()
         return {kind.get("name") for kind in found.get("resources") or ()}
 
+    async def _router(self, router: str, namespace: str) -> Check:
+        """One router: nothing is wrong where no component grants it; half of its rights are a fault."""
+        name, (resources, remedy) = f"router {router}", ROUTERS[router]
+        wanted = list(router_rights(router, namespace))
+        try:
+            answers = await self._answers(wanted)
+        except ApplicationError as error:
+            return wrong(name, error.message, REACH[DEFAULT])
+        if not any(answers):
+            detail = f"not granted in {namespace}: deploy/kustomize/components/{router} does so"
+            return Check(name=name, state=CheckState.ABSENT, detail=detail)
+        if not all(answers):
+            denied = [right for right, may in zip(wanted, answers, strict=True) if not may]
+            return wrong(name, _denied_text(denied), APPLY_ROLES)
+        return await self._kinds(name, resources, remedy)
+
     async def _rights(self, namespace: str) -> list[Check]:
-        wanted, turns = list(rights(namespace)), asyncio.Semaphore(AT_ONCE)
+        wanted = list(rights(namespace))
+        try:
+            answers = await self._answers(wanted)
+        except ApplicationError as error:
+            return [wrong(f"rights in {namespace}", error.message, REACH[DEFAULT])]
+        return list(_right_lines(namespace, wanted, answers))
+
+    async def _answers(self, wanted: Iterable[Right]) -> list[bool]:
+        turns = asyncio.Semaphore(AT_ONCE)
 
         async def allowed(right: Right) -> bool:
             async with turns:
                 return await self._cluster.may(right.verb, right.group, right.resource, right.namespace)
 
-        try:
-            answers = await asyncio.gather(*map(allowed, wanted))
-        except ApplicationError as error:
-            return [wrong(f"rights in {namespace}", error.message, REACH[DEFAULT])]
-        return list(_right_lines(namespace, wanted, answers))
+        return await asyncio.gather(*map(allowed, wanted))
 
 
 def _right_lines(namespace: str, wanted: list[Right], answers: list[bool]) -> Iterator[Check]:
@@ -114,9 +147,13 @@ def _right_lines(namespace: str, wanted: list[Right], answers: list[bool]) -> It
         if not denied:
             yield Check(name=name, detail=f"all {len(requested)} that releases use")
             continue
-        named = ", ".join(map(str, denied[:_MOST_NAMED]))
-        rest = f" and {len(denied) - _MOST_NAMED} more" if len(denied) > _MOST_NAMED else ""
-        yield wrong(name, f"may not {named}{rest}", _binding(scope) if denied == requested else APPLY_ROLES)
+        yield wrong(name, _denied_text(denied), _binding(scope) if denied == requested else APPLY_ROLES)
+
+
+def _denied_text(denied: list[Right]) -> str:
+    named = ", ".join(map(str, denied[:_MOST_NAMED]))
+    rest = f" and {len(denied) - _MOST_NAMED} more" if len(denied) > _MOST_NAMED else ""
+    return f"may not {named}{rest}"
 
 
 def _binding(namespace: str) -> str:

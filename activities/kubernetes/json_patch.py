@@ -28,6 +28,53 @@ def set_keys(path: str, present: Mapping[str, str], values: Mapping[str, str | N
     return operations
 
 
+def difference(before: Any, after: Any, path: str = "") -> list[Operation]:
+    """JSON Patch operations that make `after` of `before`, the value at `path`: single fields where these differ.
+
+    A list that lost items loses those alone; a longer one gets its last items at the end.
+    """
+    if before == after:
+        return []
+    if isinstance(before, dict) and isinstance(after, dict):
+        removals = [{"op": "remove", "path": f"{path}/{escape(key)}"} for key in before if key not in after]
+        changes = [
+            operation
+            for key, value in after.items()
+            for operation in (
+                difference(before[key], value, f"{path}/{escape(key)}")
+                if key in before
+                else [put(f"{path}/{escape(key)}", value)]
+            )
+        ]
+        return [*removals, *changes]
+    if isinstance(before, list) and isinstance(after, list):
+        return _list_difference(before, after, path)
+    return [{"op": "replace", "path": path, "value": after}]
+
+
+def _list_difference(before: list[Any], after: list[Any], path: str) -> list[Operation]:
+    gone = _left_out(before, after)
+    if gone is not None:  # from the last to the first: a removal moves what comes after it
+        return [{"op": "remove", "path": f"{path}/{index}"} for index in reversed(gone)]
+    shared = min(len(before), len(after))
+    changes = [
+        operation for index in range(shared) for operation in difference(before[index], after[index], f"{path}/{index}")
+    ]
+    removals = [{"op": "remove", "path": f"{path}/{index}"} for index in reversed(range(shared, len(before)))]
+    return [*changes, *removals, *(put(f"{path}/-", value) for value in after[shared:])]
+
+
+def _left_out(before: list[Any], after: list[Any]) -> list[int] | None:
+    """Positions of the items that were left out; None where something else changed."""
+    left, gone = list(after), []
+    for index, item in enumerate(before):
+        if left and left[0] == item:
+            left.pop(0)
+        else:
+            gone.append(index)
+    return None if left else gone
+
+
 def put(path: str, value: Any) -> Operation:
     """The JSON Patch operation that puts `value` at `path`, whether or not something stands there (RFC 6902 §4.1)."""
     return {"op": "add", "path": path, "value": value}

@@ -6,9 +6,6 @@ from collections.abc import Iterable, Mapping
 
 from temporalio.exceptions import ApplicationError
 
-from activities.istio.managed_routes import ManagedStep
-from activities.istio.required_pods import RequiredPods
-from activities.istio.traffic import IstioTraffic, RouteWrite
 from activities.kubernetes.client import REPLICA_SETS, Cluster
 from activities.kubernetes.ephemeral_metadata import EphemeralMetadata
 from activities.kubernetes.workloads import Workloads
@@ -16,6 +13,10 @@ from activities.reconcile.claims import Claims
 from activities.reconcile.cluster_state import ClusterSnapshot
 from activities.reconcile.experiments import Experiments, experiment_weights
 from activities.reconcile.rollout_objects import Kubernetes
+from activities.routers.istio.subsets import point_subset
+from activities.routers.required_pods import RequiredPods
+from activities.routers.router import ManagedStep
+from activities.routers.traffic import RouteWrite, Traffic
 from tidegate.canary import experiments
 from tidegate.canary.experiments import ExperimentMove
 from tidegate.contract import ErrorType, Event, ExternalChange, Reconcile, RolloutObject, TrafficState
@@ -58,9 +59,7 @@ class ReconcileResult:
 class ActionExecutor:
     """Executor of a pass's actions on the objects of one cluster."""
 
-    def __init__(
-        self, cluster: Cluster, kubernetes: Kubernetes, traffic: IstioTraffic, experiments: Experiments
-    ) -> None:
+    def __init__(self, cluster: Cluster, kubernetes: Kubernetes, traffic: Traffic, experiments: Experiments) -> None:
         self._cluster = cluster
         self._kubernetes = kubernetes
         self._traffic = traffic
@@ -170,7 +169,7 @@ class ActionExecutor:
     ) -> None:
         name, rule, subset = action.selector, *action.selector.partition(SUBSET)[::2]
         if subset:
-            await self._traffic.point_subset(request.target, rule, subset, action.hash, request.fence)
+            await point_subset(self._cluster, request.target, rule, subset, action.hash, request.fence)
         else:
             await self._kubernetes.point_service(request.target, name, action.hash, request.fence)
         before = snapshot.cluster_state.selectors[name]
@@ -191,12 +190,12 @@ class ActionExecutor:
         steps, gone = request.manifest.steps, _left_over(snapshot.traffic, wanted)
         canary = RequiredPods(by_hash.get(request.desired.hash, ""), 1)
         for step in [SetHeaderRoute(name=gone)] if gone else _managed(steps[index] for index in wanted.values()):
-            write = RouteWrite(request.target, routing, request.fence, done.traffic)
+            write = RouteWrite(request.target, routing, request.fence, done.traffic, request.owner_uid)
             traffic = await self._traffic.set_managed_route(write, step, canary)
             if traffic.updated:
                 done.traffic = traffic
                 done.external_changes += traffic.external_changes
-                names = ", ".join(route.name for route in traffic.managed)
+                names = ", ".join(each.route for each in traffic.managed)
                 done.event("ManagedRoutesUpdated", f"Managed routes: {names or 'none'}")
                 return True
         return False
@@ -207,13 +206,16 @@ class ActionExecutor:
         routing, desired = request.manifest.routing, request.desired
         by_hash = {s.hash: s.name for s in snapshot.sets}
         if routing is None or snapshot.traffic is None:
-            raise ApplicationError("a VirtualService that the Rollout names is missing", type=ErrorType.NOT_FOUND)
+            raise ApplicationError(
+                "an object that the Rollout names for its traffic is missing, or cannot be understood",
+                type=ErrorType.NOT_FOUND,
+            )
         # A version that was given up before it had pods leaves the canary's share with the one that has it so far.
         selected_hash = snapshot.cluster_state.weights.canary_hash if snapshot.cluster_state.weights is not None else ""
         name = by_hash.get(desired.hash) or by_hash.get(selected_hash, "")
         stable_name = by_hash.get(desired.stable_hash)
         traffic = await self._traffic.set_weight(
-            RouteWrite(request.target, routing, request.fence, done.traffic),
+            RouteWrite(request.target, routing, request.fence, done.traffic, request.owner_uid),
             action.weight,
             canary=RequiredPods(name, action.canary_pods),
             stable=RequiredPods(stable_name, action.stable_pods) if stable_name and action.stable_pods else None,
@@ -221,6 +223,8 @@ class ActionExecutor:
         )
         done.traffic = traffic
         done.external_changes += traffic.external_changes
+        for reason, text in traffic.events:
+            done.event(reason, text)
         done.event("TrafficWeightUpdated", f"Traffic weight updated from {snapshot.traffic.canary} to {traffic.canary}")
 
 
@@ -236,7 +240,7 @@ def _kind(selector: str) -> str:
 
 
 def _left_over(traffic: TrafficState, wanted: Mapping[str, int]) -> str:
-    return next((route.name for route in traffic.managed if route.name not in wanted), "")
+    return next((each.route for each in traffic.managed if each.route not in wanted), "")
 
 
 def _managed(steps: Iterable[CanaryStep]) -> list[ManagedStep]:

@@ -6,10 +6,10 @@ from functools import partial
 
 from temporalio.exceptions import ApplicationError
 
-from activities.istio.subsets import claimed_subsets, leave_subset
 from activities.kubernetes.client import DESTINATION_RULES, SERVICES, Cluster, Object, Reader
 from activities.kubernetes.ownership import is_claimed, leave
 from activities.kubernetes.replica_sets import HASH_LABEL
+from activities.routers.istio.subsets import claimed_subsets, leave_subset
 from tidegate.contract import ErrorType, Fence, Target
 from tidegate.rollouts.actions import SUBSET
 
@@ -46,10 +46,10 @@ async def claimed(reader: Reader, target: Target) -> dict[str, str]:
 
 
 async def _rules(reader: Reader, target: Target) -> list[Object]:
-    """The DestinationRules; none in a cluster that does not know the kind."""
+    """The DestinationRules; none in a cluster without the kind, or where the worker has no right to them."""
     try:
         return await reader.select(DESTINATION_RULES, target.namespace, {}, rollout=target.name, lagging=True)
     except ApplicationError as error:
-        if error.type != ErrorType.NOT_FOUND:
+        if error.type not in (ErrorType.NOT_FOUND, ErrorType.UNAUTHORIZED):
             raise
         return []

@@ -12,9 +12,10 @@ from activities.kubernetes.client import DESTINATION_RULES, ROLLOUTS, SERVICES, 
 from activities.kubernetes.ownership import uid_of
 from activities.kubernetes.replica_sets import HASH_LABEL
 from activities.kubernetes.versions import Versions
-from activities.reconcile import experiments, rollout_objects
+from activities.reconcile import experiments
 from activities.reconcile.claims import claimed
 from activities.reconcile.live_spec import LiveSpec
+from activities.routers.choice import read_traffic
 from tidegate.bluegreen.reconcile import BlueGreenRules
 from tidegate.canary.experiments import ExperimentSet
 from tidegate.canary.reconcile import Rules
@@ -60,14 +61,17 @@ class ClusterSnapshot:
         ]
         no_pods = [s.name for s in self.sets if s.no_pods]
         rows = self.traffic.routes if self.traffic else ()
-        routes = [(r.virtual_service, r.route, r.stable, r.canary, sorted(r.others.items())) for r in rows]
-        managed = [(route.virtual_service, route.name) for route in (self.traffic.managed if self.traffic else ())]
+        routes = [(r.name, r.route, r.stable, r.canary, sorted(r.others.items())) for r in rows]
+        managed = [(each.name, each.route) for each in (self.traffic.managed if self.traffic else ())]
         experiments = [
             (s.name, s.desired, s.current, s.available, s.service, str(s.scale_down_at)) for s in self.experiment
         ]
         workload = self.cluster_state.workload.replicas if self.cluster_state.workload else None
         selectors = sorted(self.cluster_state.selectors.items())
-        text = json.dumps([self.owner, self.replicas, sets, no_pods, selectors, routes, managed, experiments, workload])
+        confirmed = (self.traffic.converged, self.traffic.verified) if self.traffic else ()
+        text = json.dumps(
+            [self.owner, self.replicas, sets, no_pods, selectors, routes, managed, confirmed, experiments, workload]
+        )
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -90,12 +94,15 @@ class Snapshots:
         live = await self._reader.find(ROLLOUTS, target.namespace, target.name)
         objects = await self._versions.sets(target, uid_of(live), among)
         sets = tuple(replica_sets.state(each) for each in objects)
-        traffic = await rollout_objects.traffic(self._reader, target.namespace, routing) if routing else None
+        traffic = await read_traffic(self._reader, routing, target) if routing else None
         selectors = await self._selectors(target.namespace, rules)
         weights = None
         if routing is not None:
             share = traffic.canary if traffic else 0
-            weights = Weights(share, 100 - share, _canary_hash(rules, selectors))
+            selected = _canary_hash(rules, selectors)
+            weights = Weights(
+                share, routing.max_weight - share, selected, converged=traffic is None or traffic.converged
+            )
         experiment = await experiments.standing(self._reader, target, uid_of(live))
         shares = experiments.shares_of(traffic, experiment)
         workload = await self._workload(live)

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from temporalio.exceptions import ApplicationError
 
-from activities.istio.required_pods import RequiredPods
-from activities.istio.weights import ExperimentWeight
 from activities.kubernetes.client import REPLICA_SETS, SERVICES, Cluster, Object, Reader
 from activities.kubernetes.json_patch import annotate
 from activities.kubernetes.ownership import PART_OF_EXPERIMENT, is_of
 from activities.kubernetes.replica_sets import HASH_LABEL, SCALE_DOWN_DEADLINE
 from activities.reconcile import experiment_objects
 from activities.reconcile.rollout_objects import Kubernetes
+from activities.routers.required_pods import RequiredPods
+from activities.routers.router import ExperimentWeight
 from tidegate.canary.experiments import (
     UNEVEN,
     ExperimentMove,

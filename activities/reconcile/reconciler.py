@@ -14,7 +14,6 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.istio.traffic import IstioTraffic
 from activities.kubernetes.client import Cluster
 from activities.kubernetes.fresh import FreshReader
 from activities.kubernetes.informers import Cache, Lister
@@ -27,6 +26,7 @@ from activities.reconcile.kubernetes_events import Publisher
 from activities.reconcile.rollout_objects import Kubernetes
 from activities.reconcile.rollout_status import StatusWriter
 from activities.reconcile.strategies import pass_of
+from activities.routers.traffic import Traffic
 from tidegate.canary import experiments
 from tidegate.contract import (
     FLAGS,
@@ -38,6 +38,7 @@ from tidegate.contract import (
     RolloutObject,
     is_known,
 )
+from tidegate.contract.instances import DEFAULT_INSTANCE, ControllerInstance
 from tidegate.rollouts.conditions import Reason
 
 log = structlog.get_logger(__name__)
@@ -63,19 +64,27 @@ class Passes:
     """Activities that bring one cluster's objects to where a release stands."""
 
     def __init__(
-        self, cluster: Cluster, cache: Cache, *, for_pods: ForPods = wait_for_pods, at_most: int = LINGERING
+        self,
+        cluster: Cluster,
+        cache: Cache,
+        *,
+        for_pods: ForPods = wait_for_pods,
+        at_most: int = LINGERING,
+        instance: ControllerInstance = DEFAULT_INSTANCE,
     ) -> None:
         """`for_pods` is called when a pass can do no more before pods come; it says whether to look again.
 
         `at_most` is for how many passes it may be called at a time; the others come again when something changed.
+        Nothing is written for a Rollout object of another `instance`.
         """
+        self._instance = instance
         self._at_most = at_most
         self._lingering = 0
         self._cluster = cluster
         self._cache = cache
         self._kubernetes = Kubernetes(cluster, cache)
         experiments = Experiments(cluster, self._kubernetes)
-        self._moves = ActionExecutor(cluster, self._kubernetes, IstioTraffic(cluster), experiments)
+        self._moves = ActionExecutor(cluster, self._kubernetes, Traffic(cluster), experiments)
         self._statuses = StatusWriter(cluster)
         self._publisher = Publisher(cluster)
         self._for_pods = for_pods
@@ -144,6 +153,7 @@ class Passes:
             reader.lister.begin()
             snapshot = await views.snapshot(among, left=left)
             among = snapshot.hashes | {request.desired.hash}
+            self._check_instance(snapshot)
             if request.owner_uid and snapshot.owner != request.owner_uid:
                 target = request.target
                 raise ApplicationError(
@@ -166,6 +176,11 @@ class Passes:
             if not moved and not (waits and await self._wait_for_pods(started, reader.lister)):
                 break
         return snapshot
+
+    def _check_instance(self, snapshot: ClusterSnapshot) -> None:
+        """Raise a `Conflict`, which is tried again, for an object that was handed to another controller."""
+        if snapshot.live is not None and (why := self._instance.rejection(snapshot.live)):
+            raise ApplicationError(why, type=ErrorType.CONFLICT)
 
     async def _refused(self, request: Reconcile, error: ApplicationError, done: ReconcileResult) -> Reconciled:
         """Tell what there is to be told, all the same. Raises the refusal where the release would learn nothing new."""

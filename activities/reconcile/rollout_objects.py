@@ -10,18 +10,15 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.istio import routes
 from activities.kubernetes import replica_sets
 from activities.kubernetes.client import (
     ANALYSIS_RUNS,
     ANALYSIS_TEMPLATES,
     CLUSTER_ANALYSIS_TEMPLATES,
-    DESTINATION_RULES,
     FENCE_ANNOTATION,
     REPLICA_SETS,
     ROLLOUTS,
     SERVICES,
-    VIRTUAL_SERVICES,
     Cluster,
     Object,
     Reader,
@@ -38,6 +35,7 @@ from activities.kubernetes.versions import Versions, adopted, pods_of
 from activities.kubernetes.workloads import Workloads, with_template
 from activities.reconcile.kubernetes_events import Publisher
 from activities.reconcile.rollout_status import StatusWriter
+from activities.routers.choice import read_traffic, router_of
 from activities.transport.errors import rejected
 from tidegate.analysis.history import StoredRun
 from tidegate.contract import (
@@ -45,13 +43,12 @@ from tidegate.contract import (
     Document,
     ErrorType,
     Fence,
-    IstioRouting,
     Observation,
     ObserveRequest,
     ParsedRollout,
     Target,
-    TrafficState,
 )
+from tidegate.contract.instances import DEFAULT_INSTANCE, ControllerInstance
 from tidegate.manifests.analysis_template import TemplateRef
 from tidegate.manifests.bake import bake_templates
 from tidegate.manifests.kinds import REVISION
@@ -63,11 +60,22 @@ from tidegate.rollouts.replica_sets import ReplicaSetState
 class Kubernetes:
     """Operations on a cluster's objects, each idempotent: an object's name or a fence is the effect's id (law 6)."""
 
-    def __init__(self, cluster: Cluster, cache: Cache, *, bake: timedelta | None = None) -> None:
-        """`bake` is how long versions are watched at 100 % whose Rollouts do not say it; None: not at all."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        cache: Cache,
+        *,
+        bake: timedelta | None = None,
+        instance: ControllerInstance = DEFAULT_INSTANCE,
+    ) -> None:
+        """`bake` is how long versions are watched at 100 % whose Rollouts do not say it; None: not at all.
+
+        A Rollout object of another `instance` is not released.
+        """
         self._cluster = cluster
         self._cache = cache
         self._bake = bake
+        self._instance = instance
         self._workloads = Workloads(cluster)
         self._versions = Versions(cluster)
         self._publisher = Publisher(cluster)
@@ -113,6 +121,8 @@ class Kubernetes:
                 type=ErrorType.NOT_FOUND,
                 non_retryable=True,
             )
+        if live is not None and (why := self._instance.rejection(live)):
+            raise ApplicationError(why, type=ErrorType.INVALID_SPEC, non_retryable=True)
         workload = await self._workloads.template(namespace, rollout)
         rollout = with_template(rollout, workload)
         found = await Versions(reader).sets(request.target, uid_of(live))
@@ -124,8 +134,6 @@ class Kubernetes:
         services = {
             service: await reader.find(SERVICES, namespace, service) for service in strategy.services().values()
         }
-        virtual = await _virtual_services(reader, namespace, routing)
-        rule = routing.destination_rule.name if routing and routing.destination_rule else ""
         runs = await self._analysis_runs(live) if live is not None else []
         return Observation(
             at=datetime.now(UTC),
@@ -137,10 +145,9 @@ class Kubernetes:
             replica_sets=tuple(sets),
             standing={each["metadata"]["name"]: _pod_labels(each) for each in found if _has_pods(each)},
             services=services,
-            virtual_services={f"{found}.{where}": document for (found, where), document in virtual.items()},
-            destination_rules={rule: await reader.find(DESTINATION_RULES, namespace, rule)} if rule else {},
+            routed=dict(await router_of(routing, request.target).observe(reader)) if routing else {},
             templates=tuple(await self._templates(namespace, [*strategy.template_refs(), *_bake_templates(parsed)])),
-            traffic=routes.read_traffic(virtual, routing, namespace) if routing else None,
+            traffic=await read_traffic(reader, routing, request.target) if routing else None,
             bake=self._bake,
             analysis_runs=tuple(run.name for run in runs),
             analyses_left=tuple(run.name for run in runs if not (run.phase and run.phase.completed)),
@@ -261,18 +268,6 @@ class Kubernetes:
         if waiting:
             return f"pod {waiting[0].name}: {waiting[0].phase} {waiting[0].message}".rstrip()
         return replica_sets.cannot_create(found)
-
-
-async def traffic(reader: Reader, namespace: str, istio: IstioRouting) -> TrafficState | None:
-    """Traffic state by the VirtualServices of a Rollout; None where one is missing or cannot be understood."""
-    return routes.read_traffic(await _virtual_services(reader, namespace, istio), istio, namespace)
-
-
-async def _virtual_services(
-    reader: Reader, namespace: str, istio: IstioRouting | None
-) -> dict[tuple[str, str], Object | None]:
-    locations = [setting.located(namespace) for setting in istio.virtual_services] if istio else []
-    return {(name, where): await reader.find(VIRTUAL_SERVICES, where, name) for name, where in locations}
 
 
 def _parsed(rollout: Document) -> ParsedRollout | None:

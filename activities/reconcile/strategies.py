@@ -129,17 +129,19 @@ class CanaryPass:
         return canary_health.healthy(rollout, self._strategy, status)
 
     def _weights(self) -> Document | None:
-        """As the router has them; None where nothing splits the traffic."""
-        desired, traffic = self._request.desired, self._snapshot.traffic
+        """As the router has them; None where nothing splits the traffic.
+
+        `verified` is there for a router that can say it, as in Argo.
+        """
+        desired, traffic, routing = self._request.desired, self._snapshot.traffic, self._request.manifest.routing
         if traffic is None:
             return None
         beside = max((sum(row.others.values()) for row in traffic.routes), default=0)
+        stable = traffic.maximum - traffic.canary - beside
         return {
             "canary": {"weight": traffic.canary, "podTemplateHash": desired.hash},
-            "stable": {
-                "weight": 100 - traffic.canary - beside,
-                "podTemplateHash": desired.stable_hash or desired.hash,
-            },
+            "stable": {"weight": stable, "podTemplateHash": desired.stable_hash or desired.hash},
+            **({"verified": traffic.verified} if routing is not None and routing.gateway_api is not None else {}),
         }
 
 

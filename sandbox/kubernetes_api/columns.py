@@ -233,6 +233,12 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "leases": (_path("Holder", "spec", "holderIdentity"), _AGE),
     "virtualservices": (_path("Gateways", "spec", "gateways"), _path("Hosts", "spec", "hosts"), _AGE),
+    "ingresses": (
+        _path("Class", "spec", "ingressClassName", absent="<none>"),
+        _plain("Hosts", lambda obj: ",".join(each.get("host") or "*" for each in lookup(obj, "spec", "rules") or [])),
+        _AGE,
+    ),
+    **{name: (_path("Hostnames", "spec", "hostnames"), _AGE) for name in ("httproutes", "grpcroutes")},
     "destinationrules": (_path("Host", "spec", "host"), _AGE),
     "rollouts": (
         _path("Desired", "spec", "replicas", kind="integer"),

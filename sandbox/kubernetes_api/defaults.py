@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, cast
 
-from sandbox.kubernetes_api.kinds import NAMESPACES, Kind
+from sandbox.kubernetes_api.gateway_routes import fill_route
+from sandbox.kubernetes_api.kinds import NAMESPACES, ROUTES, Kind
 from sandbox.kubernetes_api.objects import Object, clone, labels, lookup
 from tidegate.manifests.pod_template.defaults import with_defaults as template_defaults
 from tidegate.rollouts.template_hash import as_go_writes
@@ -155,6 +156,7 @@ _DEFAULTS: dict[str, Callable[[Object], None]] = {
     "secrets": _secret,
     "namespaces": _namespace,
     "jobs": _job,
+    **{kind.plural: fill_route for kind in ROUTES},  # whose CRDs have defaults, unlike those of Argo and Istio
 }
 
 
@@ -188,11 +190,11 @@ def _without_nulls(value: Any, kept: str) -> Any:
 
 
 def with_defaults(kind: Kind, old: Object | None, obj: Object) -> Object:
-    """`obj` with what it leaves open filled in, as for the real server's typed resources; custom ones stay as they are.
+    """`obj` with what it leaves open filled in, as for typed resources and routes; other custom ones stay as they are.
 
     It has to bear objects of the right outline that validation has yet to refuse. `old` is what it replaces.
     """
-    fill = None if kind.custom else _DEFAULTS.get(kind.plural)
+    fill = None if kind.custom and kind not in ROUTES else _DEFAULTS.get(kind.plural)
     same = old is not None and "spec" in obj and obj["spec"] == old.get("spec") and bool(obj.get("status"))
     if fill is None or (same and kind is not NAMESPACES):
         return obj

@@ -133,6 +133,31 @@ ROLLOUTS = Kind(
     scale=Scale(("status", "HPAReplicas"), ("status", "selector")),
     generation=True,
 )
+INGRESSES = Kind("networking.k8s.io", _V1, "Ingress", "ingresses", True, ("ing",), status=True, generation=True)
+
+
+def _route(kind: str, *versions: str) -> Kind:
+    """A route of the Gateway API, in the versions of its release 1.4."""
+    return Kind(
+        "gateway.networking.k8s.io",
+        versions,
+        kind,
+        f"{kind.lower()}s",
+        True,
+        categories=("gateway-api",),
+        custom=True,
+        status=True,
+        generation=True,
+    )
+
+
+HTTP_ROUTES = _route("HTTPRoute", "v1", "v1beta1")
+ROUTES = (
+    HTTP_ROUTES,
+    _route("GRPCRoute", "v1"),
+    _route("TCPRoute", "v1alpha2"),
+    _route("TLSRoute", "v1alpha2"),
+)
 VIRTUAL_SERVICES = _istio("VirtualService", "virtualservices", "vs")
 TOKEN_REVIEWS = Kind("authentication.k8s.io", _V1, "TokenReview", "tokenreviews", False, virtual=True)
 ACCESS_REVIEWS = Kind(
@@ -168,6 +193,8 @@ KINDS: tuple[Kind, ...] = (
     VIRTUAL_SERVICES,
     _istio("DestinationRule", "destinationrules", "dr"),
     _istio("Gateway", "gateways", "gw"),
+    INGRESSES,
+    *ROUTES,
     ROLLOUTS,
     _argo("AnalysisTemplate", "analysistemplates", "at"),
     _argo("ClusterAnalysisTemplate", "clusteranalysistemplates", "cat", namespaced=False),

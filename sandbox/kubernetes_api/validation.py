@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sandbox.kubernetes_api.kinds import Kind
+from sandbox.kubernetes_api.gateway_routes import route_problems
+from sandbox.kubernetes_api.kinds import ROUTES, Kind
 from sandbox.kubernetes_api.objects import FOREGROUND, ORPHAN, Object, labels, lookup, meta
 from sandbox.kubernetes_api.selectors import label_selector
 from sandbox.kubernetes_api.status import bad_request, invalid
@@ -300,4 +301,5 @@ _CHECKS: dict[str, Callable[[Object], Iterator[Problem]]] = {
     "services": _service,
     "rollouts": _replicas,
     "virtualservices": virtual_service_problems,
+    **{kind.plural: route_problems for kind in ROUTES},
 }

@@ -1,1 +1,1 @@
-"""The service mesh of the embedded world: Envoy does what Services, VirtualServices and DestinationRules say."""
+"""The service mesh of the embedded world: Envoy does what Services and the objects of routers say."""

@@ -65,6 +65,8 @@ class MeshAgent:
             "/api/v1/pods",
             f"{ISTIO}/virtualservices",
             f"{ISTIO}/destinationrules",
+            "/apis/gateway.networking.k8s.io/v1/httproutes",
+            "/apis/networking.k8s.io/v1/ingresses",
         )
         self._reflectors = [Reflector(session, self._api, path, lambda _: self._mark()) for path in paths]
         self._tasks = [asyncio.create_task(reflector.run()) for reflector in self._reflectors]
@@ -129,8 +131,7 @@ class MeshAgent:
         self._problem = ""
 
     def _snapshot(self) -> Snapshot:
-        services, endpoints, pods, virtual_services, destination_rules = (each.objects for each in self._reflectors)
-        return Snapshot(services, endpoints, pods, virtual_services, destination_rules)
+        return Snapshot(*(each.objects for each in self._reflectors))
 
     def _warn(self, config: MeshConfig) -> None:
         for warning in config.warnings:

@@ -22,6 +22,8 @@ class Snapshot:
     pods: Mapping[Key, Document] = field(default_factory=dict)
     virtual_services: Mapping[Key, Document] = field(default_factory=dict)
     destination_rules: Mapping[Key, Document] = field(default_factory=dict)
+    http_routes: Mapping[Key, Document] = field(default_factory=dict)
+    ingresses: Mapping[Key, Document] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Kubernetes and Istio objects as one Envoy configuration: a pure function of the objects."""
+"""Kubernetes objects, and those of routers, as one Envoy configuration: a pure function of the objects."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from math import lcm
 from pydantic import JsonValue
 
 from sandbox.documents import Document, Key, items, mapping, metadata
+from sandbox.mesh.gateway_routes import as_virtual_service
+from sandbox.mesh.ingresses import as_virtual_services
 from sandbox.mesh.matches import ANY, UnsupportedError, route_match
 from sandbox.mesh.names import ClusterName
 from sandbox.mesh.snapshot import (
@@ -69,14 +71,18 @@ class _Translation:
 
     def run(self) -> MeshConfig:
         for key, virtual_service in sorted(self._snapshot.virtual_services.items(), key=_age):
-            self._virtual_service(key, virtual_service)
+            self._virtual_service(key, virtual_service, "VirtualService")
+        for key, route in sorted(self._snapshot.http_routes.items(), key=_age):
+            self._virtual_service(key, as_virtual_service(key, route), "HTTPRoute")
+        for key, ingress in as_virtual_services(self._snapshot.ingresses):
+            self._virtual_service(key, ingress, "Ingress")
         for key in sorted(self._snapshot.services):
             self._service(key)
         return MeshConfig(self._clusters, tuple(self._hosts), tuple(self._warnings))
 
-    def _virtual_service(self, key: Key, document: Document) -> None:
+    def _virtual_service(self, key: Key, document: Document, kind: str) -> None:
         spec = mapping(document.get("spec"))
-        where = f"VirtualService {key[0]}/{key[1]}"
+        where = f"{kind} {key[0]}/{key[1]}"
         self._warn(where, [f"field {name}" for name in ("tcp", "tls") if spec.get(name)])
         hosts = spec.get("hosts")
         names = [host for host in hosts if isinstance(host, str)] if isinstance(hosts, list) else []
@@ -86,7 +92,8 @@ class _Translation:
             for number, http in enumerate(items(spec.get("http")))
             for route in self._http_route(key[0], http, f"{where}, http[{number}]")
         ]
-        self._host(f"{key[0]}/{key[1]}", domains, routes, where)
+        name = f"{key[0]}/{key[1]}" if kind == "VirtualService" else f"{kind}/{key[0]}/{key[1]}/{','.join(names)}"
+        self._host(name, domains, routes, where)
 
     def _service(self, key: Key) -> None:
         """A Service is reachable by its name; where a VirtualService has taken the name, its clusters still stand."""
@@ -102,7 +109,7 @@ class _Translation:
                 self._taken.add(domain)
                 free.append(domain)
             elif where is not None:
-                self._warn(where, [f"host {domain}, which an older VirtualService has"])
+                self._warn(where, [f"host {domain}, which an older object has"])
         if free:
             self._hosts.append({"name": name, "domains": free, "routes": list[JsonValue](routes)})
 

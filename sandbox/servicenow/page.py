@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from sandbox.pictures import picture
 from sandbox.servicenow.records import Attachment, Incident, Note
 
 STATES = {"1": "New", "2": "In progress", "3": "On hold", "6": "Resolved", "7": "Closed", "8": "Canceled"}
@@ -19,7 +20,9 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 header { border-bottom: 3px solid var(--accent); margin-bottom: 1rem; }
 h1 { margin: 0 0 .25rem; font-size: 1.5rem; } h2 { font-size: 1.05rem; margin: 1.75rem 0 .5rem; }
 a { color: var(--accent); } small { opacity: .7; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.5rem; } dt { opacity: .7; } dd { margin: 0; }
+dl { display: grid; grid-template-columns: max-content 1fr max-content 1fr; gap: .25rem 1.5rem; }
+dt { opacity: .7; } dd { margin: 0; overflow-wrap: anywhere; }
+img { max-width: 100%; border: 1px solid var(--line); border-radius: 6px; }
 pre { background: var(--soft); border: 1px solid var(--line); border-radius: 6px; padding: .75rem; overflow: auto;
       white-space: pre-wrap; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .4rem .75rem .4rem 0;
@@ -86,13 +89,18 @@ def _journal(title: str, notes: Sequence[Note]) -> str:
 
 
 def _attachments(files: Sequence[Attachment]) -> str:
-    shown = "".join(
-        f"<details open><summary>{escape(each.fields['file_name'])} "
-        f"<small>{escape(each.fields['content_type'])}, {len(each.content)} bytes</small></summary>"
-        f"<pre>{escape(_readable(each))}</pre></details>"
-        for each in files
-    )
-    return f"<h2>Attachments</h2>{shown}" if shown else ""
+    shown = "".join(map(_attachment, files))
+    return f"<h2>Attachments ({len(files)})</h2>{shown}" if shown else ""
+
+
+def _attachment(file: Attachment) -> str:
+    """A picture as it is, and other files to be opened."""
+    name = escape(file.fields["file_name"], quote=True)
+    about = f"{name} <small>{escape(file.fields['content_type'])}, {len(file.content)} bytes</small>"
+    image = picture(file.fields["file_name"], file.content) if len(file.content) <= MAX_SHOWN_BYTES else ""
+    if image:
+        return f"<p>{about}</p>{image}"
+    return f"<details><summary>{about}</summary><pre>{escape(_readable(file))}</pre></details>"
 
 
 def _readable(attachment: Attachment) -> str:

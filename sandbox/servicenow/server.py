@@ -321,6 +321,6 @@ def _oauth_error(code: str, description: str) -> web.Response:
 
 
 def _html(text: str) -> web.Response:
-    # Nothing on a page may load or run, whatever an incident says.
-    policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    # Nothing on a page may load from elsewhere or run, whatever an incident says.
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": policy})

@@ -7,13 +7,13 @@ import json
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
 from sandbox.processes import LOOPBACK
 from sandbox.rate_limit import RateLimit
+from sandbox.slack.messages import Channel, Message
 from sandbox.slack.page import channel_page
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -22,30 +22,6 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_TEXT = 40_000
 MAX_PAGE = 999
 WEBHOOK_CHANNEL = "incoming-webhook"
-
-
-@dataclass
-class Message:
-    """One message; `ts` is what Slack calls it by within its channel."""
-
-    ts: str
-    text: str
-    metadata: Mapping[str, Any] | None = None
-    attachments: tuple[Mapping[str, Any], ...] = ()
-    thread_ts: str = ""  # of the message that it answers, empty for one of the channel
-    broadcast: bool = False  # an answer that the channel shows as well
-    files: tuple[str, ...] = ()  # names
-
-
-@dataclass
-class Channel:
-    """A channel that the bot may have been invited to, with its messages, the oldest first."""
-
-    id: str
-    name: str
-    invited: bool = True
-    private: bool = False
-    messages: list[Message] = field(default_factory=list)
 
 
 class SlackApi:
@@ -225,6 +201,7 @@ class SlackApi:
         message = self._add(channel, "", None)
         message.thread_ts = str(body.get("thread_ts", ""))
         message.files = tuple(self.uploads[each["id"]][0] for each in files)
+        message.contents = tuple(self.uploads[each["id"]][1] for each in files)
         return web.json_response({"ok": True, "files": files})
 
     def _by_id(self, channel: str) -> Channel | None:
@@ -279,9 +256,9 @@ class SlackApi:
         channel = self.channels.get(request.match_info["channel"])
         if channel is None:
             raise web.HTTPNotFound(text=f"There is no such channel; there are: {', '.join(self.channels)}.")
-        # Nothing on a page may load or run, whatever a message says.
-        policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-        page = channel_page(channel.name, [(float(each.ts), each.text) for each in channel.messages])
+        # Nothing on a page may load from elsewhere or run, whatever a message says.
+        policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+        page = channel_page(channel)
         return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": policy})
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from activities.istio.traffic import IstioTraffic
 from activities.kubernetes.client import (
     DESTINATION_RULES,
     JSON_PATCH,
@@ -20,8 +19,11 @@ from activities.kubernetes.client import (
     Object,
     Resource,
 )
+from activities.kubernetes.informers import Cache
+from activities.routers.traffic import Traffic
 from sandbox.kubernetes_api import KubernetesApi
 from sandbox.kubernetes_api.kinds import KINDS
+from sandbox.processes import until
 from tidegate.contract import WORKER_AGENT, Fence, Target
 
 NAMESPACE = "default"
@@ -34,7 +36,8 @@ class Mesh:
     def __init__(self, api: KubernetesApi, cluster: Cluster, worker: Cluster) -> None:
         self.api = api
         self.cluster = cluster
-        self.traffic = IstioTraffic(worker)
+        self.worker = worker
+        self.traffic = Traffic(worker)
         self._writes = 0
 
     def fence(self, epoch: int = 1) -> Fence:
@@ -90,7 +93,11 @@ class Mesh:
 
     async def edit(self, name: str, *operations: Object, manager: str = "kubectl-edit") -> None:
         """What a person does to a VirtualService."""
-        url = f"{self.api.url}{VIRTUAL_SERVICES.path(NAMESPACE, name)}?fieldManager={manager}"
+        await self.patch(VIRTUAL_SERVICES, name, *operations, manager=manager)
+
+    async def patch(self, resource: Resource, name: str, *operations: Object, manager: str = "kubectl-edit") -> None:
+        """What a person does to an object."""
+        url = f"{self.api.url}{resource.path(NAMESPACE, name)}?fieldManager={manager}"
         async with aiohttp.ClientSession(raise_for_status=True) as session:
             await session.patch(url, json=list(operations), headers={"Content-Type": JSON_PATCH})
 
@@ -109,6 +116,16 @@ async def serving() -> AsyncIterator[Mesh]:
         await api.stop()
 
 
+async def listed(cache: Cache, resource: Resource, namespace: str) -> None:
+    """Wait until a cache has the objects of a kind."""
+    informer = cache.informer(resource, namespace)
+
+    async def synced() -> bool:
+        return informer.synced
+
+    await until(synced, 10.0, f"the cache has the {resource.plural}")
+
+
 class Meddler:
     """Stands on the wire before an API server and does something before or after each patch that passes."""
 
@@ -118,7 +135,7 @@ class Meddler:
         self.after: list[Callable[[], Awaitable[None]]] = []
 
     @asynccontextmanager
-    async def between(self) -> AsyncIterator[IstioTraffic]:
+    async def between(self) -> AsyncIterator[Traffic]:
         """Activities whose every request passes here."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._pass)
@@ -127,7 +144,7 @@ class Meddler:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         cluster = await Cluster.connect(url=f"http://127.0.0.1:{runner.addresses[0][1]}")
         try:
-            yield IstioTraffic(cluster)
+            yield Traffic(cluster)
         finally:
             await cluster.close()
             await runner.cleanup()

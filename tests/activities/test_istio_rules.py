@@ -8,12 +8,12 @@ import jsonpatch
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.istio.drift import last_editor
-from activities.istio.managed_routes import set_route
-from activities.istio.routes import read_traffic
-from activities.istio.weights import restore, shift
 from activities.kubernetes.client import Object
-from tidegate.contract import IstioRouting
+from activities.routers.drift import last_editor
+from activities.routers.istio.managed_routes import set_route
+from activities.routers.istio.router import RoutedVirtualService
+from activities.routers.istio.weights import restore, shift
+from tidegate.contract import ErrorType, Routing
 from tidegate.manifests.rollout import Canary, IstioVirtualService
 from tidegate.manifests.steps import SetHeaderRoute, SetMirrorRoute
 
@@ -23,9 +23,9 @@ HEADER = SetHeaderRoute.model_validate(
 )
 
 
-def istio(**more: Any) -> IstioRouting:
+def istio(**more: Any) -> Routing:
     given = {"stable_service": "stable", "canary_service": "canary", "managed_routes": ("a", "b", "c")} | more
-    return IstioRouting(virtual_services=(SETTING,), **given)
+    return Routing(virtual_services=(SETTING,), **given)
 
 
 def destination(host: str, weight: int = 0, subset: str = "") -> Object:
@@ -89,12 +89,15 @@ class TestWeights:
 
     def test_no_share_can_be_read_where_the_route_is_missing(self) -> None:
         found = virtual_service(primary(70, 30))
-        seen = read_traffic({("vs", "ns"): found}, istio(), "ns")
-        assert seen is not None
-        assert seen.canary == 30
-        assert read_traffic({("vs", "ns"): virtual_service(named("other"))}, istio(), "ns") is None
-        assert read_traffic({("vs", "ns"): {**found, "spec": {"http": 5}}}, istio(), "ns") is None
-        assert read_traffic({("vs", "ns"): None}, istio(), "ns") is None
+        routed = RoutedVirtualService(SETTING, istio(), "ns")
+        assert [row.canary for row in routed.read(found).rows] == [30]
+        unreadable = (virtual_service(named("other")), {**found, "spec": {"http": 5}}, None)
+        for each, kind in zip(
+            unreadable, (ErrorType.INVALID_SPEC, ErrorType.INVALID_SPEC, ErrorType.NOT_FOUND), strict=True
+        ):
+            with pytest.raises(ApplicationError) as caught:
+                routed.read(each)
+            assert caught.value.type == kind
 
 
 STRANGERS = (
@@ -167,14 +170,15 @@ def test_the_last_editor_is_who_wrote_routes_last() -> None:
         entry("x", 9, **{"f:hosts": {}}),
     ]
     found = virtual_service() | {"metadata": {"name": "vs", "managedFields": entries}}
-    assert last_editor(found) == "person"
-    assert last_editor(virtual_service()) == ""
+    fields = RoutedVirtualService(SETTING, istio(), "ns").fields
+    assert last_editor(found, fields) == "person"
+    assert last_editor(virtual_service(), fields) == ""
 
 
 class TestIstioOfARollout:
-    def rollout(self, **canary: Any) -> IstioRouting:
+    def rollout(self, **canary: Any) -> Routing:
         routing = {"istio": {"virtualService": {"name": "vs"}}, "managedRoutes": [{"name": "hdr"}, {"name": "mir"}]}
-        found = IstioRouting.of(Canary.model_validate({"trafficRouting": routing, **canary}))
+        found = Routing.of(Canary.model_validate({"trafficRouting": routing, **canary}))
         assert found is not None
         return found
 

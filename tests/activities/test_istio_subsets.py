@@ -9,6 +9,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.kubernetes.client import DESTINATION_RULES
+from activities.routers.istio.subsets import point_subset
 from tests.activities.mesh import TARGET, Mesh, serving
 from tidegate.contract import ErrorType
 
@@ -26,7 +27,7 @@ async def mesh() -> AsyncIterator[Mesh]:
 
 async def point(mesh: Mesh, **hashes: str) -> None:
     for subset, hash_ in (hashes or {"new": "C", "old": "S"}).items():
-        await mesh.traffic.point_subset(TARGET, "dr", subset, hash_, mesh.fence())
+        await point_subset(mesh.cluster, TARGET, "dr", subset, hash_, mesh.fence())
 
 
 async def subsets(mesh: Mesh) -> Any:

@@ -9,17 +9,16 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.istio.managed_routes import ManagedStep
-from activities.istio.required_pods import RequiredPods
-from activities.istio.traffic import ROUNDS, IstioTraffic, RouteWrite
-from activities.istio.weights import ExperimentWeight
 from activities.kubernetes.client import FENCE_ANNOTATION, SERVICES, VIRTUAL_SERVICES, Object
+from activities.routers.required_pods import RequiredPods
+from activities.routers.router import ExperimentWeight, ManagedStep
+from activities.routers.traffic import ROUNDS, RouteWrite, Traffic
 from tests.activities.mesh import TARGET, Meddler, Mesh, serving
 from tidegate.contract import (
     ErrorType,
     Fence,
-    IstioRouting,
     RestoreStable,
+    Routing,
     TrafficState,
 )
 from tidegate.manifests.rollout import IstioVirtualService
@@ -31,10 +30,10 @@ HEADER = SetHeaderRoute.model_validate(
 MIRROR = SetMirrorRoute.model_validate({"name": "mir", "percentage": 50, "match": [{"method": {"exact": "GET"}}]})
 
 
-def istio(*given: str | dict[str, Any], **more: Any) -> IstioRouting:
+def istio(*given: str | dict[str, Any], **more: Any) -> Routing:
     """Routing by VirtualServices, each given by its name or by its whole setting."""
     settings = [{"name": each} if isinstance(each, str) else each for each in given or ("vs",)]
-    return IstioRouting(
+    return Routing(
         stable_service="stable",
         canary_service="canary",
         virtual_services=tuple(map(IstioVirtualService.model_validate, settings)),
@@ -60,19 +59,19 @@ async def mesh() -> AsyncIterator[Mesh]:
         yield running
 
 
-def shift(mesh: Mesh, weight: int, *, traffic: IstioTraffic | None = None, **more: Any) -> Awaitable[TrafficState]:
+def shift(mesh: Mesh, weight: int, *, traffic: Traffic | None = None, **more: Any) -> Awaitable[TrafficState]:
     write = RouteWrite(
-        TARGET, more.pop("istio", istio()), more.pop("fence", None) or mesh.fence(), more.pop("last", None)
+        TARGET, more.pop("routing", istio()), more.pop("fence", None) or mesh.fence(), more.pop("last", None)
     )
     return (traffic or mesh.traffic).set_weight(write, weight, **{"canary": RequiredPods("new", 1)} | more)
 
 
 def restore(mesh: Mesh, **more: Any) -> Awaitable[TrafficState]:
-    given = {"target": TARGET, "istio": istio(), "stable_hash": ""} | more
+    given = {"target": TARGET, "routing": istio(), "stable_hash": ""} | more
     return mesh.traffic.restore_stable(RestoreStable(fence=mesh.fence(), **given))
 
 
-def managed(mesh: Mesh, step: ManagedStep, where: IstioRouting | None = None) -> Awaitable[TrafficState]:
+def managed(mesh: Mesh, step: ManagedStep, where: Routing | None = None) -> Awaitable[TrafficState]:
     write = RouteWrite(TARGET, where or istio(), mesh.fence())
     return mesh.traffic.set_managed_route(write, step, RequiredPods("new", 1))
 
@@ -147,7 +146,7 @@ class TestWriting:
         other = {"match": [{"port": 443, "sniHosts": ["c"]}], **route()}
         await mesh.virtual_service("l4", tls=[other, tls], tcp=[{"match": [{"port": 9000}], **route()}])
         setting = {"name": "l4", "tlsRoutes": [{"port": 443, "sniHosts": ["a", "b"]}], "tcpRoutes": [{"port": 9000}]}
-        state = await shift(mesh, 30, istio=istio(setting))
+        state = await shift(mesh, 30, routing=istio(setting))
         assert [(row.route, row.canary) for row in state.routes] == [("tls[1]", 30), ("tcp[0]", 30)]
         spec = await mesh.spec("l4")
         assert spec["tls"][0] == other
@@ -171,19 +170,19 @@ class TestWriting:
     async def test_an_experiments_host_is_written_as_stables_is(self, mesh: Mesh) -> None:
         hosts = [{"destination": {"host": f"{side}.shop.svc"}, "weight": 50} for side in ("stable", "canary")]
         await mesh.virtual_service("far", http=[{"route": hosts}])
-        state = await shift(mesh, 20, istio=istio("far"), experiments=[ExperimentWeight(service="exp", weight=15)])
+        state = await shift(mesh, 20, routing=istio("far"), experiments=[ExperimentWeight(service="exp", weight=15)])
         assert state.routes[0].others == {"exp.shop.svc": 15}
 
 
 class TestSeveral:
     async def test_nothing_is_written_while_one_of_several_is_missing(self, mesh: Mesh) -> None:
-        message = await refused(shift(mesh, 10, istio=istio("vs", "gone")), ErrorType.NOT_FOUND)
+        message = await refused(shift(mesh, 10, routing=istio("vs", "gone")), ErrorType.NOT_FOUND)
         assert 'virtualservices.networking.istio.io "gone" not found' in message
         assert await mesh.weights("vs") == [100, 0]
 
     async def test_nothing_is_written_while_one_of_several_has_no_canary(self, mesh: Mesh) -> None:
         await mesh.virtual_service("half", http=[{"route": route()["route"][:1]}])
-        message = await refused(shift(mesh, 10, istio=istio("vs", "half")), ErrorType.INVALID_SPEC)
+        message = await refused(shift(mesh, 10, routing=istio("vs", "half")), ErrorType.INVALID_SPEC)
         assert message == "VirtualService half: Canary Service 'canary' not found in route"
         assert await mesh.weights("vs") == [100, 0]
 
@@ -191,7 +190,7 @@ class TestSeveral:
         both = istio("gone", "vs", "half")
         await mesh.virtual_service("half", http=[{"route": route()["route"][:1]}])
         await shift(mesh, 40)
-        state = await restore(mesh, istio=both)
+        state = await restore(mesh, routing=both)
         assert state.missing == ("gone.default",)
         assert state.updated == ("vs.default",)
         assert await mesh.weights("vs") == [100, 0]
@@ -200,7 +199,7 @@ class TestSeveral:
         await mesh.service("canary")
         await mesh.virtual_service("odd", http=[{"route": route()["route"][1:]}])
         await shift(mesh, 40)
-        work = restore(mesh, istio=istio("odd", "vs"), stable_hash="old")
+        work = restore(mesh, routing=istio("odd", "vs"), stable_hash="old")
         message = await refused(work, ErrorType.INVALID_SPEC)
         assert message == "VirtualService odd: route http[0] has no stable side to go back to"
         assert await mesh.weights("vs") == [100, 0]
@@ -217,16 +216,16 @@ class TestManagedRoutes:
         full = istio({"name": "full", "routes": ["primary"]})
 
         await managed(mesh, MIRROR, full)
-        await shift(mesh, 30, istio=full)
+        await shift(mesh, 30, routing=full)
         state = await managed(mesh, HEADER, full)
-        assert [each.name for each in state.managed] == ["hdr", "mir"]
+        assert [each.route for each in state.managed] == ["hdr", "mir"]
         header, mirror, *theirs = (await mesh.spec("full"))["http"]
         assert header["route"] == [{"destination": {"host": "canary"}, "weight": 100}]
         assert [each["weight"] for each in mirror["route"]] == [70, 30], "a mirror's weights follow"
         assert [each["name"] for each in theirs] == ["other", "primary"]
         assert {row.route: row.canary for row in state.routes} == {"mir": 30, "primary": 30}
 
-        state = await restore(mesh, istio=full, last=state)
+        state = await restore(mesh, routing=full, last=state)
         assert (state.canary, state.managed, state.external_changes) == (0, (), ())
         assert json.dumps(await mesh.spec("full")) == before
 
@@ -277,7 +276,7 @@ class TestOthersEdits:
         named = istio({"name": "vs", "routes": ["primary"]})
         await mesh.edit("vs", {"op": "add", "path": "/spec/http/0/name", "value": "primary"})
         async with external_editor.between() as traffic:
-            await shift(mesh, 10, traffic=traffic, istio=named)
+            await shift(mesh, 10, traffic=traffic, routing=named)
         stands = await mesh.now(VIRTUAL_SERVICES, "vs")
         assert stands["metadata"]["labels"] == {"n": "1"}
         assert stands["spec"]["http"] == [route(name="urgent"), route(90, 10, timeout="5s", name="primary")]
@@ -290,7 +289,7 @@ class TestOthersEdits:
             state = await shift(mesh, 20, traffic=traffic, last=last)
         [external_changes] = state.external_changes
         assert external_changes.what == "stable 50 %, canary 50 % instead of stable 90 %, canary 10 %"
-        assert (external_changes.virtual_service, external_changes.route, external_changes.manager) == (
+        assert (external_changes.name, external_changes.route, external_changes.manager) == (
             "vs",
             "http[0]",
             "kubectl-edit",

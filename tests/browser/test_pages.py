@@ -108,6 +108,7 @@ async def paused_before_its_eyes(releases: Releases, page: Page, url: str) -> No
     await releases.until(waits_for_an_operator)
 
 
+@pytest.mark.long
 async def test_a_version_that_a_gate_took_back(releases: Releases, page: Page, pictures: Path) -> None:
     handle = await releases.start("1.2.0-bad")
     status = (await releases.ended(handle)).status

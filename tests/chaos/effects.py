@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 
 from sandbox.git import GitRepository, git
 from tests.chaos.plane import Plane
-from tidegate.client.errors import release_error
+from tidegate.client.translation import release_error
 from tidegate.contract import ROLLOUT_WORKFLOW, ErrorType, ReleaseResult
 
 RUN_TRAILER = "Tidegate-Run"

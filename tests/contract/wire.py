@@ -135,7 +135,7 @@ def activity_functions() -> dict[str, Callable[..., Any]]:
     found: dict[str, Callable[..., Any]] = {}
     for module in (*modules(activities), workers.follow_up):
         for _, holder in inspect.getmembers(module, inspect.isclass):
-            for function in vars(holder).values():
+            for function in tuple(vars(holder).values()):
                 definition = getattr(function, "__temporal_activity_definition", None)
                 if definition is not None:
                     found[str(definition.name)] = function

@@ -23,7 +23,7 @@ from workers.settings import load_settings
 FILE = ROOT / "docker-compose.yml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("worker", "watcher", "gateway", "codec")
+OURS = ("worker", "watcher", "gateway", "web", "codec")
 ONE_SHOT = {name for name, each in SERVICES.items() if str(each["restart"]).startswith("on-failure")}
 
 

@@ -15,12 +15,24 @@ from workers.settings import Settings, load_settings
 ENCRYPTED = "single-cluster-encrypted"
 INJECTED = "single-cluster-injected"
 FILES = "single-cluster-without-vault"
+BESIDE_ARGO = "single-cluster-beside-argo"
 PAGE = "single-cluster-web"
-OVERLAYS = ("single-cluster", "release-plane", "per-cluster-worker", ENCRYPTED, INJECTED, FILES, PAGE)
+ROUTERS = "single-cluster-all-routers"
+OVERLAYS = (
+    "single-cluster",
+    "release-plane",
+    "per-cluster-worker",
+    ENCRYPTED,
+    INJECTED,
+    FILES,
+    BESIDE_ARGO,
+    PAGE,
+    ROUTERS,
+)
 PLANE = {"workflows", "metrics", "follow-up", "gateway", "codec"}
 CLUSTER = {"cluster", "watcher"}
 HELD = {
-    **dict.fromkeys(("single-cluster", ENCRYPTED, INJECTED, FILES), PLANE | CLUSTER),
+    **dict.fromkeys(("single-cluster", ENCRYPTED, INJECTED, FILES, BESIDE_ARGO, ROUTERS), PLANE | CLUSTER),
     PAGE: PLANE | CLUSTER | {"web"},
     "release-plane": PLANE,
     "per-cluster-worker": CLUSTER,

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
-from activities.kubernetes.rights import rights
-from tests.deploy.manifests import DEPLOY, Object, of_kind, render
+from activities.kubernetes.rights import OF_ROUTERS, rights, router_rights
+from tests.deploy.manifests import DEPLOY, Object, documents, of_kind, render
 
-OVERLAY = render(DEPLOY / "kustomize" / "overlays" / "single-cluster")
+OVERLAYS = DEPLOY / "kustomize" / "overlays"
+OVERLAY = [
+    each for name in ("single-cluster-all-routers", "single-cluster-beside-argo") for each in render(OVERLAYS / name)
+]
 ROLES = of_kind(OVERLAY, "Role", "ClusterRole")
 # With any of these one could become somebody else, or run something on the cluster.
 NEVER = {"secrets", "serviceaccounts", "serviceaccounts/token", "nodes", "pods/exec", "pods/attach", "pods/portforward"}
-CREATES = {"replicasets", "services", "events", "analysisruns", "jobs"}
+CREATES = {"replicasets", "services", "events", "analysisruns", "jobs", "ingresses"}
 
 
 def grants() -> Iterator[tuple[str, str, str, str]]:
@@ -31,6 +35,7 @@ def test_there_are_roles() -> None:
         "tidegate-cluster",
         "tidegate-cluster-templates",
         "tidegate-watcher",
+        "tidegate-watcher-argo-lease",
     }
 
 
@@ -44,13 +49,32 @@ def test_a_grant_is_harmless(grant: tuple[str, str, str, str]) -> None:
         assert verb not in ("escalate", "bind", "impersonate", "deletecollection", "update")
     if verb == "create":
         assert resource in CREATES
-    if role == "tidegate-watcher":
+    if role.startswith("tidegate-watcher"):
         assert verb in ("get", "list", "watch") or (resource, verb) == ("events", "create")
 
 
 def test_doctor_asks_for_what_the_roles_grant() -> None:
-    granted = {grant[1:] for grant in grants() if grant[0] != "tidegate-watcher"}
-    assert {(each.group, each.resource, each.verb) for each in rights("payments")} == granted
+    granted = {grant[1:] for grant in grants() if not grant[0].startswith("tidegate-watcher")}
+    asked = [*rights("payments"), *(each for router in OF_ROUTERS for each in router_rights(router, "payments"))]
+    assert {(each.group, each.resource, each.verb) for each in asked} == granted
+
+
+@pytest.mark.parametrize("router", sorted(OF_ROUTERS))
+def test_a_router_is_granted_by_its_component_alone(router: str) -> None:
+    base = documents(DEPLOY / "kustomize" / "base" / "cluster" / "rbac-worker.yaml")
+    held = {
+        (group, resource)
+        for role in of_kind(base, "ClusterRole")
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    own = {(group, resource) for group, resource, _ in OF_ROUTERS[router]}
+    assert not held & own
+    component = yaml.safe_load((DEPLOY / "kustomize" / "components" / router / "kustomization.yaml").read_text())
+    [rule] = [each["value"] for patch in component["patches"] for each in yaml.safe_load(patch["patch"])]
+    granted = {(group, resource) for group in rule["apiGroups"] for resource in rule["resources"]}
+    assert granted == own
 
 
 def bound() -> list[Object]:

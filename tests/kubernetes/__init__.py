@@ -10,6 +10,7 @@ What more there is, by variables:
     TIDEGATE_TEST_ARGO_PLUGIN       Argo's kubectl plugin, by which all is done a second time
     TIDEGATE_TEST_ARGO_CRDS         a folder with Argo's CRDs, under which all is done a second time
     TIDEGATE_TEST_ARGO_CONTROLLER   Argo's controller, to take over from and to hand back to
+    TIDEGATE_TEST_GATEWAY_CRDS      a folder with the CRDs of the Gateway API, on whose routes weights are written
     TIDEGATE_TEST_AUDIT_LOG         the API server's audit log of JSON lines, to count requests in
     TIDEGATE_TEST_PODS=simulated    where no kubelet is: pods are bound and made Ready by the suite
 

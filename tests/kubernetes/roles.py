@@ -13,7 +13,7 @@ from activities.kubernetes.client import Object
 from tests.deploy.manifests import DEPLOY, of_kind, render
 from tests.kubernetes.plane import Plane
 
-OVERLAY = DEPLOY / "kustomize" / "overlays" / "single-cluster"
+OVERLAY = DEPLOY / "kustomize" / "overlays" / "single-cluster-all-routers"
 RENDERED = "tidegate"  # the namespace of the overlay
 TEAM = "payments"  # the team's namespace in it
 OF_THE_CLUSTER = (

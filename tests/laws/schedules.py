@@ -77,6 +77,13 @@ class Schedule:
         )
         return cls(document["seed"], Shape(**document["shape"]), events, document["weather"], document["watchers"])
 
+    def with_router(self, router: str) -> Schedule | None:
+        """The same life of a Rollout with another router; None for one that has none, or steps that it cannot take."""
+        if self.shape.routing != "host" or (router == "ingress" and self.shape.steps == "managed"):
+            return None
+        events = tuple(each for each in self.events if each[1][0] != "somebody routes")
+        return replace(self, shape=replace(self.shape, routing=router), events=events)
+
     def as_json(self) -> dict[str, Any]:
         """All of it, so that it stays what it is when other lives are drawn from the same number."""
         events = [[wait, what, value] for wait, (what, value) in self.events]

@@ -64,12 +64,18 @@ STEPS = {
 BACKGROUND = {"templates": [{"templateName": "background"}], "startingStep": 1}
 
 
+ROUTERS: dict[str, Document] = {
+    "gateway": {"plugins": {"argoproj-labs/gatewayAPI": {"httpRoute": "route"}}},
+    "ingress": {"nginx": {"stableIngress": "web"}},
+}
+
+
 @dataclass(frozen=True)
 class Shape:
     """A Rollout and what it stands on.
 
-    `routing` is `host`, `subset` or `none`, or `active` for blue-green; `spec` and `canary` are fields of `spec` and of
-    the strategy.
+    `routing` is `host`, `subset`, `none`, `active` for blue-green, or a key of `ROUTERS`; `spec` and `canary` are
+    fields of `spec` and of the strategy.
     """
 
     routing: str = "host"
@@ -155,6 +161,12 @@ class Shape:
         elif self.routing == "subset":
             rule = {"name": "dr", "canarySubsetName": "new", "stableSubsetName": "old"}
             canary["trafficRouting"] = {"istio": {"virtualService": {"name": "vs"}, "destinationRule": rule}}
+        elif self.routing in ROUTERS:
+            canary |= {
+                "canaryService": "canary",
+                "stableService": "stable",
+                "trafficRouting": dict(ROUTERS[self.routing]),
+            }
         else:
             canary |= {"canaryService": "canary", "stableService": "stable"}
         if self.steps == "managed":
@@ -193,7 +205,11 @@ class Shape:
         else:
             objects += [_service("stable"), _service("canary")]
             places = [{"host": "stable"}, {"host": "canary"}]
-        if self.routing in ("host", "subset"):
+        if self.routing == "gateway":
+            objects.append(_http_route())
+        elif self.routing == "ingress":
+            objects.append(_ingress())
+        elif self.routing in ("host", "subset"):
             rows = [{"destination": place, "weight": share} for place, share in zip(places, (100, 0), strict=True)]
             objects.append(_istio("VirtualService", "vs", {"hosts": ["demo"], "http": [{"route": rows}]}))
         if self.workload:
@@ -227,6 +243,28 @@ def _template(name: str, **metric: Any) -> Document:
 def _service(name: str) -> Document:
     spec = {"selector": {"app": "x"}, "ports": [{"port": 80}]}
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec}
+
+
+def _http_route() -> Document:
+    references = [{"name": name, "port": 80, "weight": weight} for name, weight in (("stable", 100), ("canary", 0))]
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": "route", "namespace": NAMESPACE},
+        "spec": {"rules": [{"backendRefs": references}]},
+    }
+
+
+def _ingress() -> Document:
+    backend = {"service": {"name": "stable", "port": {"number": 80}}}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "web", "namespace": NAMESPACE},
+        "spec": {
+            "rules": [{"host": "a", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}]
+        },
+    }
 
 
 def _istio(kind: str, name: str, spec: Document) -> Document:

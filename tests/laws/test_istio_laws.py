@@ -9,16 +9,17 @@ import jsonpatch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.istio.managed_routes import set_route
-from activities.istio.weights import ExperimentWeight, restore, shift
-from tidegate.contract import IstioRouting
+from activities.routers.istio.managed_routes import set_route
+from activities.routers.istio.weights import restore, shift
+from activities.routers.router import ExperimentWeight
+from tidegate.contract import Routing
 from tidegate.manifests.rollout import IstioVirtualService
 from tidegate.manifests.steps import SetHeaderRoute, SetMirrorRoute
 
 Object = dict[str, Any]
 
 SETTING = IstioVirtualService.model_validate({"name": "vs", "routes": ["primary"], "tcpRoutes": [{"port": 1}]})
-ISTIO = IstioRouting(
+ISTIO = Routing(
     stable_service="stable",
     canary_service="canary",
     virtual_services=(SETTING,),

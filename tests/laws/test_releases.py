@@ -22,9 +22,11 @@ from structlog.testing import capture_logs
 from tests.laws.batch import Report, play_all
 from tests.laws.play import play
 from tests.laws.schedules import Schedule
+from tests.laws.shapes import ROUTERS
 
 FIXED, SHARE = range(30_000, 30_120), 20
 BLUE_GREEN = range(31_000, 31_020)
+SOME = 5  # of these lives are played with each router
 MANY = int(os.environ.get("TIDEGATE_SCHEDULES", "0"))
 FOUND = Path(__file__).with_name("found.json")
 
@@ -50,6 +52,16 @@ def test_no_schedule_of_events_breaks_a_law(first: int) -> None:
 @pytest.mark.parametrize("first", BLUE_GREEN[::SHARE])
 def test_no_schedule_of_events_breaks_a_law_with_blue_green(first: int) -> None:
     _judge(range(first, first + SHARE), processes=1, blue_green=True)
+
+
+@pytest.mark.parametrize("router", list(ROUTERS))
+def test_no_schedule_breaks_a_law_whatever_the_router(router: str) -> None:
+    lives = (Schedule.drawn(seed).with_router(router) for seed in FIXED)
+    report = Report()
+    for part in play_all((each for _, each in zip(range(SOME), filter(None, lives), strict=False)), 1):
+        report.add(part)
+    assert report.played == SOME
+    assert not report.failures, "\n\n".join(report.failures.values())
 
 
 @pytest.mark.parametrize("schedule", found())

@@ -13,11 +13,20 @@ from activities.kubernetes.client import FENCE_ANNOTATION
 from activities.kubernetes.replica_sets import HASH_LABEL, PROMOTED_AT, hash_of
 from activities.kubernetes.transport import REQUEST_TIMEOUT_SECONDS
 from sandbox.kubernetes_api import Change
-from sandbox.kubernetes_api.kinds import KINDS, REPLICA_SETS, ROLLOUTS, SERVICES, VIRTUAL_SERVICES
+from sandbox.kubernetes_api.kinds import (
+    HTTP_ROUTES,
+    INGRESSES,
+    KINDS,
+    REPLICA_SETS,
+    ROLLOUTS,
+    SERVICES,
+    VIRTUAL_SERVICES,
+)
 from sandbox.kubernetes_api.objects import Object, lookup, meta
 from sandbox.kubernetes_api.store import ADDED, DELETED
-from tests.laws.shapes import UNPROVEN, Shape
+from tests.laws.shapes import ROUTERS, UNPROVEN, Shape
 from tests.virtual.cluster import VirtualCluster, tag_of
+from tests.virtual.simulation import WEIGHT
 from tidegate.contract import Event, IncidentRequest
 from tidegate.report.kubernetes_events import BETWEEN
 from workers.watch.dispatch import INVALID_SPEC, NOT_NOW
@@ -34,7 +43,7 @@ DEEDS = (
 )
 WISHES = ("RolloutAborted", "RolloutPromoted", "RolloutPaused", "RolloutResumed")
 DESTINATION_RULES = next(kind for kind in KINDS if kind.kind == "DestinationRule")
-TRAFFIC = (VIRTUAL_SERVICES, SERVICES, DESTINATION_RULES)
+TRAFFIC = (VIRTUAL_SERVICES, SERVICES, DESTINATION_RULES, HTTP_ROUTES, INGRESSES)
 # A release may still act on a number of replicas that it read before somebody changed it.
 STALE = timedelta(seconds=60)
 # Pods may fail between the look of a pass and its write, which may be held up on its way.
@@ -90,13 +99,29 @@ class Witness:
         """Percent of the traffic by the hash of the pods that get it, as routes, Services and subsets stand."""
         if self._shape.routing == "active":
             return {self._cluster.selector("active"): 100}
-        rule = self._cluster.find(VIRTUAL_SERVICES, "vs")
         shares: dict[str, int] = {}
+        if self._shape.routing in ROUTERS:
+            for service, share in self._by_service().items():
+                hash_ = self._cluster.selector(service)
+                shares[hash_] = shares.get(hash_, 0) + share
+            return shares
+        rule = self._cluster.find(VIRTUAL_SERVICES, "vs")
         routes = [route for route in (rule["spec"]["http"] if rule else ()) if not route.get("match")]
         for row in routes[-1]["route"] if routes else ():
             hash_ = self._led_to(row["destination"])
             shares[hash_] = shares.get(hash_, 0) + int(row.get("weight", 100 if len(routes[-1]["route"]) == 1 else 0))
         return shares
+
+    def _by_service(self) -> dict[str, int]:
+        """Percent by Service, as a route or a canary Ingress says."""
+        if self._shape.routing == "gateway":
+            route = self._cluster.find(HTTP_ROUTES, "route")
+            return {
+                each["name"]: each["weight"] for each in (route["spec"]["rules"][0]["backendRefs"] if route else ())
+            }
+        canary = self._cluster.find(INGRESSES, "demo-web-canary") or {}
+        weight = int((lookup(canary, "metadata", "annotations") or {}).get(WEIGHT, 0))
+        return {"stable": 100 - weight, "canary": weight}
 
     def _led_to(self, destination: Object) -> str:
         if (subset := destination.get("subset")) is None:

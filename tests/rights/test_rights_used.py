@@ -18,8 +18,10 @@ Right = tuple[str, str, str]
 # By the client in the audit log: the roles that its service account is bound to.
 ROLES = {
     "tidegate-worker": {"tidegate-cluster", "tidegate-cluster-templates"},
-    "tidegate-watcher": {"tidegate-watcher"},
+    "tidegate-watcher": {"tidegate-watcher", "tidegate-watcher-argo-lease"},
 }
+# Those of a worker and of a watcher with all that an overlay can add.
+OVERLAYS = ("single-cluster-all-routers", "single-cluster-beside-argo")
 # Asked for by an admission plugin of API servers, OwnerReferencesPermissionEnforcement, of whoever creates what blocks
 # the deletion of its owner; no request of its own names it.
 IMPLIED = {("argoproj.io", "rollouts/finalizers", "update")}
@@ -43,7 +45,9 @@ def used(client: str) -> set[Right]:
 
 
 def granted(client: str) -> set[Right]:
-    roles = of_kind(render(DEPLOY / "kustomize" / "overlays" / "single-cluster"), "ClusterRole", "Role")
+    overlays = DEPLOY / "kustomize" / "overlays"
+    rendered = [each for name in OVERLAYS for each in render(overlays / name)]
+    roles = of_kind(rendered, "ClusterRole", "Role")
     return {
         (group, resource, verb)
         for role in roles

@@ -8,6 +8,7 @@ IMPORT = """
 import gc
 import tidegate.client
 from lark import Lark
+assert all(getattr(tidegate.client, name) for name in tidegate.client.__all__)
 assert not [built for built in gc.get_objects() if isinstance(built, Lark)], "a grammar was built"
 """
 

@@ -12,7 +12,6 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.istio.traffic import IstioTraffic
 from activities.kubernetes.client import WATCHER_AGENT, Cluster
 from activities.kubernetes.informers import Cache, Lister
 from activities.kubernetes.replica_sets import HASH_LABEL, PROMOTED_AT, REVISION, hash_of
@@ -22,6 +21,7 @@ from activities.reconcile.restarts import Restarts
 from activities.reconcile.rollbacks import RollbackActivities
 from activities.reconcile.rollout_objects import Kubernetes
 from activities.reconcile.waits import Waits, not_changed
+from activities.routers.traffic import Traffic
 from sandbox.controllers.pod_simulator import PodSimulator
 from sandbox.controllers.replica_sets import ReplicaSetController
 from sandbox.controllers.stepped import SteppedClock, SteppedControllers
@@ -144,7 +144,7 @@ class VirtualCluster(Interceptor):
         """The real ones; only what passes between two looks is the time of this cluster."""
         return [
             *Kubernetes(self.client, self.cache, bake=self._bake).activities(),
-            *IstioTraffic(self.client).activities(),
+            *Traffic(self.client).activities(),
             *Passes(self.client, self.cache, for_pods=_never).activities(),
             self._await_change,
             *Restarts(self.client, poll_interval=timedelta()).activities(),

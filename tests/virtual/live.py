@@ -9,7 +9,6 @@ from typing import Any
 
 from temporalio.client import Client
 
-from activities.istio.traffic import IstioTraffic
 from activities.kubernetes.client import WATCHER_AGENT, WORKER_AGENT
 from activities.kubernetes.informers import Cache
 from activities.reconcile.leaving import LeavingActivities
@@ -19,6 +18,7 @@ from activities.reconcile.restarts import Restarts
 from activities.reconcile.rollbacks import RollbackActivities
 from activities.reconcile.rollout_objects import Kubernetes
 from activities.reconcile.waits import Waits
+from activities.routers.traffic import Traffic
 from sandbox.kubernetes_api import Call, Change
 from sandbox.kubernetes_api.objects import Object
 from tests.virtual.cluster import VirtualCluster
@@ -59,7 +59,7 @@ class LiveCluster(VirtualCluster):
         """The real ones."""
         return [
             *Kubernetes(self.worker, self.cache, bake=self._bake).activities(),
-            *IstioTraffic(self.worker).activities(),
+            *Traffic(self.worker).activities(),
             *Passes(self.worker, self.cache).activities(),
             *self._waits.activities(),
             *Restarts(self.worker).activities(),

@@ -16,7 +16,7 @@ from typing import Any
 
 from activities.kubernetes.replica_sets import HASH_LABEL, REVISION, SCALE_DOWN_DEADLINE, hash_of, template_of
 from sandbox.kubernetes_api import Change
-from sandbox.kubernetes_api.kinds import ROLLOUTS, SERVICES, VIRTUAL_SERVICES
+from sandbox.kubernetes_api.kinds import INGRESSES, ROLLOUTS, SERVICES, VIRTUAL_SERVICES
 from sandbox.kubernetes_api.objects import Object, lookup, meta
 from tests.virtual.cluster import NAMESPACE, VirtualCluster, tag_of
 from tests.virtual.life import Life
@@ -27,6 +27,7 @@ from tidegate.rollouts.restarts import parse_timestamp
 
 APART = timedelta(seconds=1.5)  # what follows on one cause follows sooner
 
+WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
 PATCHES: dict[str, Document] = {
     "abort": {"abort": True},
     "retry": {"abort": False},
@@ -128,6 +129,8 @@ class Trace:
         return {meta(each)["name"]: version.get(self._cluster.selector(meta(each)["name"]), "") for each in found}
 
     def _routes(self) -> dict[str, Any]:
+        if canaries := [each for each in self._cluster.api.store.select(INGRESSES, NAMESPACE) if WEIGHT in notes(each)]:
+            return {"canary_ingress_weights": {meta(each)["name"]: notes(each)[WEIGHT] for each in canaries}}
         rule = self._cluster.find(VIRTUAL_SERVICES, "vs")
         if rule is None:
             return {}
@@ -271,6 +274,11 @@ def merged(target: Any, patch: Any) -> Any:
 def _deadline(found: Object) -> datetime | None:
     text = (meta(found).get("annotations") or {}).get(SCALE_DOWN_DEADLINE)
     return parse_timestamp(text)
+
+
+def notes(found: Object) -> dict[str, str]:
+    """Annotations of an object."""
+    return dict(meta(found).get("annotations") or {})
 
 
 def _worded(what: str, value: Any) -> str:

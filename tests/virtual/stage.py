@@ -66,8 +66,8 @@ async def opened(given: Mapping[str, Any], measure: Measure) -> AsyncIterator[St
         _complete(given["rollout"]),
     )
     life.cluster.never_ready.update(f"img:{tag}" for tag in given.get("never_ready") or [])
-    missing = given.get("missing_services") or ()
-    life.cluster.apply(*_surroundings(rollout, missing), *map(_template, given.get("templates") or []))
+    objects = _surroundings(rollout, given.get("missing_services") or (), given.get("ingresses"))
+    life.cluster.apply(*objects, *map(_template, given.get("templates") or []))
     try:
         yield Stage(life, Simulation(life, rollout))
     finally:
@@ -79,13 +79,15 @@ def _complete(rollout: Document) -> Document:
     return {**rollout, "metadata": {"namespace": NAMESPACE, **rollout["metadata"]}}
 
 
-def _surroundings(rollout: Document, missing: Collection[str]) -> list[Document]:
+def _surroundings(rollout: Document, missing: Collection[str], ingresses: list[Document] | None) -> list[Document]:
     given = rollout["spec"]["strategy"]
     strategy = given.get("canary") or given.get("blueGreen") or {}
     roles = ("stableService", "canaryService", "activeService", "previewService")
     named = [strategy[role] for role in roles if strategy.get(role)]
     objects: list[Document] = [service(name, rollout) for name in named if name not in missing]
-    if strategy.get("trafficRouting"):
+    if ingresses:
+        return [*objects, *(_placed(each) for each in ingresses)]
+    if strategy.get("trafficRouting") and ingresses is None:
         shares = zip(named, (100, 0), strict=True)
         route = [{"destination": {"host": name}, "weight": weight} for name, weight in shares]
         objects.append(
@@ -97,6 +99,10 @@ def _surroundings(rollout: Document, missing: Collection[str]) -> list[Document]
             }
         )
     return objects
+
+
+def _placed(found: Document) -> Document:
+    return {**found, "metadata": {**found["metadata"], "namespace": NAMESPACE}}
 
 
 def _template(template: Document) -> Document:

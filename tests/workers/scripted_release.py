@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from tidegate.client.refs import images_of
 from tidegate.contract import (
+    MEMO_LABELS,
     ROLLOUT_WORKFLOW,
     Accepted,
     Activity,
@@ -29,6 +30,7 @@ from tidegate.contract import (
     parse_message,
     rollout_id,
 )
+from tidegate.manifests.labels import labels_of
 from tidegate.rollouts.replica_sets import PodState, ReplicaSetState
 
 Answering = Callable[[], AbstractAsyncContextManager[object]]  # a worker for these releases, while its context lasts
@@ -57,6 +59,7 @@ class ScriptedRelease:
 
     @workflow.run
     async def run(self, request: ReleaseRequest) -> ReleaseResult:
+        workflow.upsert_memo({MEMO_LABELS: labels_of(request.rollout)})
         await workflow.wait_condition(lambda: bool(self.ending))
         await workflow.wait_condition(workflow.all_handlers_finished)
         status = self.status()

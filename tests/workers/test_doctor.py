@@ -232,7 +232,7 @@ async def test_a_role_that_nobody_bound_in_a_namespace_is_found(systems: Systems
     ("path", "name", "remedy"),
     [
         ("/apis/argoproj.io/v1alpha1", "CRDs of Argo", "kubectl apply -f deploy/crds"),
-        ("/apis/networking.istio.io/v1beta1", "CRDs of Istio", "istioctl install"),
+        ("/apis/networking.istio.io/v1beta1", "router istio", "istioctl install"),
     ],
 )
 async def test_crds_that_are_not_installed_are_found(

@@ -8,7 +8,8 @@ import pytest
 
 from tests.virtual.releases import World
 from tests.workflows.watched import failure, paused
-from tidegate.cli.exits import ExitCode, status_code
+from tidegate.cli.exits import ExitCode
+from tidegate.cli.verdicts import status_code
 from tidegate.contract import Accepted, Message, ReleaseStatus
 from tidegate.report import details
 

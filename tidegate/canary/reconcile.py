@@ -216,7 +216,8 @@ def _traffic(at: CanaryState, cluster_state: ClusterState, rules: Rules, sets: R
         return
     weight = weight_to_route(at, sets)
     grows = weight > at.weights.canary
-    same = weight == at.weights.canary and not _shares_differ(at, cluster_state)
+    as_asked = at.weights.converged or not any(each.available for each in cluster_state.sets)
+    same = weight == at.weights.canary and as_asked and not _shares_differ(at, cluster_state)
     if same or (grows and not cluster_state.leads_to(rules.canary, at.desired_hash)):
         return
     if (grows or at.fully_promoted) and not cluster_state.leads_to(rules.stable, at.stable_hash):

@@ -30,10 +30,12 @@ def weight_at(steps: Sequence[CanaryStep], index: int) -> int:
     return weights[-1] if weights else 0
 
 
-def planned_shares(steps: Sequence[CanaryStep]) -> list[int]:
-    """The weights above 0 and below 100 % that steps take, in their order, each once in a row."""
-    shares: list[int] = []
+def planned_shares(steps: Sequence[CanaryStep], maximum: int = MAX_WEIGHT) -> list[float]:
+    """The weights above 0 and below 100 % that steps take, in percent, in their order, each once in a row."""
+    shares: list[float] = []
     for index in range(len(steps)):
-        if 0 < (weight := weight_at(steps, index)) < MAX_WEIGHT and shares[-1:] != [weight]:
-            shares.append(weight)
+        weight = weight_at(steps, index)
+        share = weight * MAX_WEIGHT / maximum
+        if 0 < weight < maximum and shares[-1:] != [share]:
+            shares.append(share)
     return shares

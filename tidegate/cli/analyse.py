@@ -10,8 +10,8 @@ import typer
 
 from tidegate.analysis.status import AnalysisStatus, Phase
 from tidegate.cli.commands import examples
-from tidegate.cli.exits import ExitCode, run_code
-from tidegate.cli.files import Files, GivenNamespace, checked, one_namespace, read
+from tidegate.cli.exits import ExitCode
+from tidegate.cli.files import Files, GivenNamespace, checked
 from tidegate.cli.formatting import marked
 from tidegate.cli.options import (
     Cluster,
@@ -25,8 +25,10 @@ from tidegate.cli.options import (
     with_client,
 )
 from tidegate.cli.output import SCHEMA_VERSION, document, print_json, stderr, stdout
+from tidegate.cli.verdicts import run_code
 from tidegate.cli.watch import follow_run, publish_run
 from tidegate.client import AnalysisRunRef, StillRunningError, TidegateClient, analysis_request
+from tidegate.client.manifest_files import one_namespace, read
 from tidegate.contract import AnalysisRequest
 from tidegate.manifests.documents import Manifests
 from tidegate.manifests.plain_text import harmless

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.files import Files, GivenNamespace, checked, one_namespace, read
+from tidegate.cli.files import Files, GivenNamespace, checked
 from tidegate.cli.options import Output, OutputOption, assignments, duration, with_client
 from tidegate.cli.output import stderr
 from tidegate.cli.plan import code_of, print_report, wrapped
 from tidegate.client import backtest_request, most_series
+from tidegate.client.manifest_files import one_namespace, read
 from tidegate.contract import BacktestReport, BacktestRequest
 from tidegate.manifests.documents import Manifests
 from tidegate.report import backtest_view

@@ -25,7 +25,12 @@ COMMANDS = {
     "list": Command(
         "listing:list_objects",
         "List Rollouts with their newest release, or analysis runs.",
-        ("list -A", "list -n payments -o wide", "list analysisruns -n payments", "list -o jsonpath='{.items[*].name}'"),
+        (
+            "list -A",
+            "list -n payments -l team=payments",
+            "list analysisruns -n payments",
+            "list -o jsonpath='{.items[*].name}'",
+        ),
     ),
     "status": Command(
         "show:status",
@@ -58,27 +63,49 @@ COMMANDS = {
     "retry": Command(
         "repeats:retry",
         "Release the version of an aborted release again.",
-        ("retry checkout -n payments --reason 'the database is back'",),
+        ("retry checkout -n payments --reason 'the database is back'", "retry checkout cart -n payments"),
     ),
     "set": Command("repeats:set_group", "Change what is released."),
     "promote": Command(
         "release_commands:promote",
-        "End this wait, or with --full all steps.",
-        ("promote checkout -n payments", "promote checkout -n payments --full --reason 'hotfix'"),
+        "End this wait, or skip all steps.",
+        (
+            "promote checkout -n payments",
+            "promote checkout -n payments --skip-all-steps",
+            "promote checkout -n payments --full --reason 'hotfix'",
+        ),
+    ),
+    "restart": Command(
+        "release_commands:restart",
+        "Replace the pods by new ones of the same version.",
+        ("restart checkout -n payments --reason 'a leak'", "restart -l team=payments -n payments"),
     ),
     "pause": Command("release_commands:pause", "Take no further step until `resume`.", ("pause checkout -n payments",)),
     "resume": Command("release_commands:resume", "Go on after `pause`.", ("resume checkout -n payments",)),
     "abort": Command(
         "release_commands:abort",
         "Put all traffic back on the stable version.",
-        ("abort checkout -n payments --reason 'smells'", "abort checkout -n payments --no-wait"),
+        (
+            "abort checkout -n payments --reason 'smells'",
+            "abort checkout cart -n payments",
+            "abort -l team=payments -n payments --no-wait",
+        ),
     ),
     "undo": Command(
         "undo:undo",
         "Release an earlier revision again.",
         ("undo checkout -n payments", "undo checkout -n payments --to-revision 3"),
     ),
-    "lint": Command("release:lint", "Check manifests without a server.", ("lint -f examples/checkout",)),
+    "lint": Command("lint:lint", "Check manifests without a server.", ("lint -f examples/checkout",)),
+    "migrate": Command(
+        "migrate:migrate",
+        "Say what becomes of the Rollouts of Argo's controller.",
+        (
+            "migrate -f manifests/",
+            "migrate -A --context prod",
+            "kubectl get rollouts -A -o yaml | tidegate migrate -f -",
+        ),
+    ),
     "plan": Command("plan:plan", "Say what a release can prove, and when.", ("plan -f examples/checkout",)),
     "backtest": Command(
         "backtest:backtest",
@@ -107,7 +134,7 @@ COMMANDS = {
 # Whose option --namespace has the namespace of the kubeconfig's current context as its default.
 OF_A_NAMESPACE = frozenset(
     {"get", "list", "status", "explain", "history", "wait", "retry", "set"}
-    | {"promote", "pause", "resume", "abort", "undo", "doctor"}
+    | {"restart", "promote", "pause", "resume", "abort", "undo", "doctor"}
 )
 
 

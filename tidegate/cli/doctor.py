@@ -9,14 +9,15 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tidegate.cli.actor import actor
 from tidegate.cli.exits import ExitCode
-from tidegate.cli.files import GivenNamespace, checked, read
+from tidegate.cli.files import GivenNamespace, checked
 from tidegate.cli.formatting import marked
 from tidegate.cli.options import Cluster, Output, OutputOption, with_client
 from tidegate.cli.output import document, print_json, print_lines
-from tidegate.cli.requests import release_request
 from tidegate.client import UnreachableError
+from tidegate.client.actor import actor
+from tidegate.client.manifest_files import read
+from tidegate.client.release_requests import release_request
 from tidegate.contract import Check, Checks, CheckState, DoctorRequest
 from tidegate.report.marks import BAD, OK
 

@@ -1,13 +1,11 @@
-"""Exit codes, and the one block on stderr that an expected error becomes."""
+"""Exit codes of the commands."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
-from rich.text import Text
-
-from tidegate.analysis.status import AnalysisStatus, Phase
-from tidegate.client import (
+from tidegate.client.errors import (
     CompensationError,
     ConfigurationError,
     HeldError,
@@ -22,8 +20,6 @@ from tidegate.client import (
     TidegateError,
     UnreachableError,
 )
-from tidegate.contract import CompensationState, ReleaseStatus
-from tidegate.rollouts.phase import RolloutPhase
 
 
 class ExitCode(IntEnum):
@@ -59,38 +55,25 @@ _CODES: tuple[tuple[type[TidegateError], ExitCode], ...] = (
 )
 
 
-_VERDICTS = {
-    Phase.SUCCESSFUL: ExitCode.OK,
-    Phase.FAILED: ExitCode.ROLLED_BACK,
-    Phase.INCONCLUSIVE: ExitCode.HELD,
-    Phase.ERROR: ExitCode.INTERNAL,
-}
-
-
 def exit_code(error: TidegateError) -> ExitCode:
     """Exit code of an error."""
     return next(code for kind, code in _CODES if isinstance(error, kind))
 
 
-def status_code(status: ReleaseStatus) -> ExitCode:
-    """Exit code for the current state of a release."""
-    if any(each.state is CompensationState.FAILED for each in status.compensations):
-        return ExitCode.COMPENSATION_FAILED
-    if status.finished_at is not None:
-        return ExitCode.OK if status.phase is RolloutPhase.HEALTHY else ExitCode.ROLLED_BACK
-    if status.held:
-        return ExitCode.HELD
-    return ExitCode.STILL_RUNNING
+_WORST_FIRST = (
+    ExitCode.COMPENSATION_FAILED,
+    ExitCode.INTERNAL,
+    ExitCode.UNREACHABLE,
+    ExitCode.ROLLED_BACK,
+    ExitCode.REFUSED,
+    ExitCode.NOT_FOUND,
+    ExitCode.STILL_RUNNING,
+    ExitCode.HELD,
+    ExitCode.USAGE,
+    ExitCode.OK,
+)
 
 
-def run_code(status: AnalysisStatus) -> ExitCode:
-    """Exit code for the current state of an analysis run."""
-    return _VERDICTS.get(status.phase, ExitCode.STILL_RUNNING)
-
-
-def error_block(message: str, remedy: str = "") -> Text:
-    """The error, and below it the remedy."""
-    block = Text.assemble(("error: ", "bold red"), message)
-    if remedy:
-        block.append_text(Text.assemble("\n", ("remedy: ", "bold"), remedy))
-    return block
+def worst(codes: Iterable[ExitCode]) -> ExitCode:
+    """The exit code of several Rollouts: that of the one that needs an operator most."""
+    return min(codes, key=_WORST_FIRST.index, default=ExitCode.OK)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
 from tidegate.cli.output import print_json, stdout
-from tidegate.manifests.jsonpath import JsonPath, PathError
+
+if TYPE_CHECKING:
+    from tidegate.manifests.jsonpath import JsonPath
 
 _JSONPATH = "jsonpath="
 _NAMED = ("text", "wide", "name", "json", "yaml")
@@ -38,6 +39,9 @@ def form(text: str | Form) -> Form:
     if isinstance(text, Form):
         return text
     if text.startswith(_JSONPATH):
+        # Here, as it loads a parser.
+        from tidegate.manifests.jsonpath import JsonPath, PathError
+
         try:
             return Form("jsonpath", JsonPath(text.removeprefix(_JSONPATH)))
         except PathError as error:
@@ -65,6 +69,8 @@ def print_form(chosen: Form, document: dict[str, Any], names: Sequence[str]) -> 
     if chosen.name == "json":
         print_json(document)
     elif chosen.name == "yaml":
+        import yaml
+
         stdout().print(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), end="")
     elif chosen.path is not None:
         for value in chosen.path.find(document):

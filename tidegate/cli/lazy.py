@@ -34,9 +34,6 @@ class LazyGroup(TyperGroup):
 
 def loaded(name: str, command: Command) -> Any:
     """The command itself."""
-    from tidegate.cli.failures import configure_logs
-
-    configure_logs()
     module, _, attribute = command.source.partition(":")
     found = getattr(import_module(f"tidegate.cli.{module}"), attribute)
     if isinstance(found, typer.Typer):

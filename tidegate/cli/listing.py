@@ -18,6 +18,7 @@ from tidegate.cli.forms import TEXT, FormOption, print_form
 from tidegate.cli.options import Namespace, Watch, with_client
 from tidegate.cli.output import documents, print_lines, stderr, stdout, terminal_width
 from tidegate.cli.overview import current_step
+from tidegate.cli.several import Selector
 from tidegate.cli.tree import counts
 from tidegate.cli.watch import FRAME_SECONDS, draw
 from tidegate.client import (
@@ -30,6 +31,7 @@ from tidegate.client import (
 from tidegate.client.queries import with_status
 from tidegate.contract import ReleaseStatus
 from tidegate.manifests.images import short_versions
+from tidegate.manifests.selector import LabelSelector
 from tidegate.report.ages import since
 
 _TITLES = (
@@ -63,6 +65,7 @@ class Selection:
     namespace: str | None
     cluster: str | None
     limit: int
+    selector: LabelSelector | None = None
     wide: bool = False  # all columns, however narrow the terminal is
 
     @property
@@ -76,6 +79,7 @@ def list_objects(
     namespace: Namespace = "default",
     all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of every namespace.")] = False,
     cluster: Annotated[str | None, typer.Option(envvar="TIDEGATE_CLUSTER", help="Of this cluster only.")] = None,
+    selector: Selector = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many: those that were started last.")] = 500,
     watch: Watch = False,
     output: FormOption = TEXT,
@@ -83,7 +87,9 @@ def list_objects(
     """List the newest release of every Rollout, or the analysis runs, the newest last."""
     if kind not in (*_ROLLOUTS, *_RUNS):
         raise typer.BadParameter(f"cannot list {kind!r}; known: {_ROLLOUTS[0]}, {_RUNS[0]}", param_hint="KIND")
-    selection = Selection(None if all_namespaces else namespace, cluster, limit, output.name == "wide")
+    if selector is not None and kind in _RUNS:
+        raise typer.BadParameter("an analysis run has no labels of a Rollout", param_hint="--selector")
+    selection = Selection(None if all_namespaces else namespace, cluster, limit, selector, output.name == "wide")
     lines, items = (_releases, _release_items) if kind in _ROLLOUTS else (_runs, _run_items)
     if watch and output.is_drawn:
         with_client(lambda client: draw(stdout(), _repeated(lambda: lines(client, selection))))
@@ -161,7 +167,9 @@ async def _releases(client: TidegateClient, selection: Selection) -> list[Text]:
 
 
 async def _release_items(client: TidegateClient, selection: Selection) -> Sequence[ReleaseSummary]:
-    return await client.list(selection.namespace, cluster=selection.cluster, limit=selection.limit)
+    return await client.list(
+        selection.namespace, cluster=selection.cluster, limit=selection.limit, selector=selection.selector
+    )
 
 
 async def _runs(client: TidegateClient, selection: Selection) -> list[Text]:

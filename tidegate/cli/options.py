@@ -1,19 +1,21 @@
-"""Options that several commands share, and what a command does with a client."""
+"""Options that several commands share, and what a command does with a client.
+
+What connects is imported when a command connects: `tests/unit/cli/test_imports.py` has what each may import.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from tidegate.cli.actor import actor
-from tidegate.client import AnalysisRunRef, RolloutRef, TidegateClient, TidegateError
-from tidegate.contract import check_cluster, check_name, check_namespace
 from tidegate.manifests.durations import DURATION_HINT, parse_duration
+
+if TYPE_CHECKING:
+    from tidegate.client import AnalysisRunRef, RolloutRef, TidegateClient
 
 Result = TypeVar("Result")
 
@@ -37,6 +39,8 @@ def duration(text: str) -> timedelta:
 
 def cluster(text: str) -> str:
     """Read the name of a cluster. Raises typer.BadParameter."""
+    from tidegate.contract import check_cluster
+
     try:
         return check_cluster(text)
     except ValueError as error:
@@ -45,6 +49,10 @@ def cluster(text: str) -> str:
 
 def rollout_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of Rollouts with a release, for the completion of a shell; none where Temporal does not answer at once."""
+    import asyncio
+
+    from tidegate.client import TidegateError
+
     namespace = str(ctx.params.get("namespace") or "default")
 
     async def names(client: TidegateClient) -> list[str]:
@@ -82,6 +90,9 @@ Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 
 def rollout_ref(name: str, namespace: str, cluster: str) -> RolloutRef:
     """Address of the Rollout that was named; `rollout/NAME` is understood as well, as kubectl does."""
+    from tidegate.client import RolloutRef
+    from tidegate.contract import check_name, check_namespace
+
     name = name.removeprefix("rollout/")
     _check(check_name, name)
     _check(check_namespace, namespace)
@@ -90,6 +101,9 @@ def rollout_ref(name: str, namespace: str, cluster: str) -> RolloutRef:
 
 def run_ref(name: str, namespace: str, cluster: str) -> AnalysisRunRef:
     """Address of the analysis run that was named; `analysisrun/NAME` is understood as well."""
+    from tidegate.client import AnalysisRunRef
+    from tidegate.contract import check_name, check_namespace
+
     name = name.removeprefix("analysisrun/")
     _check(check_name, name)
     _check(check_namespace, namespace)
@@ -118,6 +132,13 @@ def assignments(options: Iterable[str], option: str, form: str) -> dict[str, str
 
 def with_client(action: Callable[[TidegateClient], Awaitable[Result]]) -> Result:
     """Connect, act, and return what came of it; what the server records of the caller is the actor."""
+    import asyncio
+
+    from tidegate.cli.failures import configure_logs
+    from tidegate.client import TidegateClient
+    from tidegate.client.actor import actor
+
+    configure_logs()
 
     async def connected() -> Result:
         return await action(await TidegateClient.connect(identity=actor()))

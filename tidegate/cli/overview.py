@@ -10,7 +10,7 @@ from rich.text import Text
 from tidegate.cli.formatting import columns, labelled, marked
 from tidegate.cli.tree import tree
 from tidegate.contract import Observation, ReleaseStatus, ReplicaCounts, Waiting
-from tidegate.report import comparisons, traffic_seen
+from tidegate.report import actual_weight, comparisons, traffic_seen
 from tidegate.report.ages import age, since
 from tidegate.report.marks import BAD, OK, PROGRESSING, WAITING, WARNING
 from tidegate.report.versions import replica_sets, role
@@ -64,7 +64,7 @@ def _progress(status: ReleaseStatus) -> list[Text]:
         text = status.steps[index].text if index < len(status.steps) else ""
         lines.append(labelled("  Step:", f"{step}  {text}".rstrip()))
     lines.append(labelled("  SetWeight:", str(status.set_weight)))
-    lines.append(labelled("  ActualWeight:", str(status.actual_weight)))
+    lines.append(labelled("  ActualWeight:", actual_weight(status).replace(" %", "", 1)))
     if seen := traffic_seen(status):
         lines.append(labelled("  SeenWeight:", seen.removesuffix(" %")))
     return lines

@@ -7,13 +7,15 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from tidegate.cli.actor import actor
 from tidegate.cli.exits import ExitCode
-from tidegate.cli.files import Files, GivenNamespace, checked, read
+from tidegate.cli.files import Files, GivenNamespace, checked
 from tidegate.cli.options import Cluster, Images, Output, OutputOption, with_client
 from tidegate.cli.output import document, print_json, stdout, terminal_width
-from tidegate.cli.requests import images_of, release_request
+from tidegate.cli.requests import images_of
 from tidegate.client import TidegateClient, TidegateError
+from tidegate.client.actor import actor
+from tidegate.client.manifest_files import read
+from tidegate.client.release_requests import release_request
 from tidegate.contract import ComparisonBacktest, ComparisonForecast, Payload, ReleaseForecast, ReleaseRequest
 from tidegate.manifests.documents import Manifests
 from tidegate.manifests.images import apply_images

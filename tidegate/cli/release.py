@@ -1,47 +1,31 @@
-"""`start` and `lint`: manifests read, checked, and handed over as a release."""
+"""`start`: manifests read, checked, and handed over as a release."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated
 
 import typer
 
-from tidegate.cli.actor import actor, source
 from tidegate.cli.exits import ExitCode
-from tidegate.cli.files import Files, GivenNamespace, checked, findings_of, read
+from tidegate.cli.files import Files, GivenNamespace, checked
 from tidegate.cli.options import By, Cluster, Images, Output, OutputOption, Reason, Timeout, with_client
 from tidegate.cli.outcome import outcome_line
-from tidegate.cli.output import document, documents, print_json, stderr, stdout
+from tidegate.cli.output import document, print_json, stderr, stdout
 from tidegate.cli.plan import compares, forecast_beside
-from tidegate.cli.requests import images_of, release_request
+from tidegate.cli.requests import images_of
 from tidegate.cli.watch import follow_release, print_changes
 from tidegate.client import HeldError, NoWorkerError, ReleaseError, ReleaseHandle, SupersededError, TidegateClient
-from tidegate.client.gateway import Releases, open_gateway
+from tidegate.client.actor import actor, source
+from tidegate.client.manifest_files import read
+from tidegate.client.release_requests import release_request
+from tidegate.client.releases import Releases
 from tidegate.contract import Accepted, ReleaseRequest, ReleaseResult, Source
-from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
 from tidegate.manifests.images import apply_images, version_changes
-
-
-def lint(filename: Files, output: OutputOption = Output.TEXT) -> int:
-    """Check manifests: what a release would refuse, and what it would do otherwise than the manifest says."""
-    try:
-        manifests = read(filename)
-        findings: Sequence[Finding] = [*manifests.notes, *findings_of(manifests)]
-    except ManifestError as error:
-        findings = error.findings
-    if output is Output.JSON:
-        print_json(documents(findings))
-    else:
-        for finding in findings:
-            stdout().print(str(finding))
-        stdout().print(_tally(findings))
-    return ExitCode.REFUSED if errors(findings) else ExitCode.OK
 
 
 def start(
@@ -110,6 +94,12 @@ async def _say_forecast(client: TidegateClient, request: ReleaseRequest) -> None
 
 
 def _by_gateway(server: str, act: Callable[[Releases], Awaitable[None]]) -> None:
+    # Here, as it loads a client of HTTP.
+    from tidegate.cli.failures import configure_logs
+    from tidegate.client.gateway import open_gateway
+
+    configure_logs()
+
     async def connected() -> None:
         async with open_gateway(server, os.environ) as client:
             await act(client)
@@ -169,8 +159,3 @@ async def _end(client: Releases, handle: ReleaseHandle, timeout: timedelta | Non
         # What was told on the way is for people; that it could not be told is no reason to fail.
         printing.cancel()
         await asyncio.gather(printing, return_exceptions=True)
-
-
-def _tally(findings: Sequence[Finding]) -> str:
-    counted = Counter(finding.severity for finding in findings)
-    return ", ".join(f"{counted[severity]} {severity}{'' if counted[severity] == 1 else 's'}" for severity in Severity)

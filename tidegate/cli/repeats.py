@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.actor import actor
 from tidegate.cli.commands import examples, plain_group
 from tidegate.cli.exits import ExitCode
 from tidegate.cli.options import By, Cluster, Name, Namespace, Output, OutputOption, Reason, Timeout, with_client
 from tidegate.cli.options import rollout_ref as ref
 from tidegate.cli.release import follow_to_end
 from tidegate.cli.requests import images_of
-from tidegate.client import ReleaseHandle, TidegateClient
+from tidegate.cli.several import CommandResult, Names, RolloutSelection, Selector, for_each
+from tidegate.client import ReleaseHandle, RolloutRef, TidegateClient
+from tidegate.client.actor import actor
+from tidegate.contract import Accepted
 
 set_group = plain_group("Change what is released.")
 
@@ -22,7 +24,8 @@ Waits = Annotated[bool, typer.Option("--wait", help="Wait for the end, as `start
 
 
 def retry(
-    name: Name,
+    name: Names = None,
+    selector: Selector = None,
     namespace: Namespace = "default",
     cluster: Cluster = "default",
     wait: Waits = False,
@@ -33,11 +36,26 @@ def retry(
 ) -> int:
     """Release the version again whose release was aborted, from its first step.
 
-    It is refused while a release is under way, and after one that was promoted.
+    It is refused while a release is under way, and after one that was promoted. One that is waited for is named alone.
     """
-    rollout = ref(name, namespace, cluster)
+    selection = RolloutSelection(name or (), selector, namespace, cluster)
+    if wait and not selection.is_one:
+        raise typer.BadParameter("it follows one release", param_hint="--wait")
+
+    async def retried(client: TidegateClient, rollout: RolloutRef) -> CommandResult:
+        handle = await client.retry(rollout, by=by or actor(), reason=reason)
+        accepted = Accepted(message=handle.message, run_id=handle.run_id)
+        return CommandResult(accepted, f"rollout '{rollout.name}' retried: {handle.message}")
+
+    if not wait:
+        return for_each(selection, retried, output, announced="retry")
+    rollout = ref(selection.names[0], namespace, cluster)
     return _released(
-        name, lambda client: client.retry(rollout, by=by or actor(), reason=reason), output, wait=wait, timeout=timeout
+        rollout.name,
+        lambda client: client.retry(rollout, by=by or actor(), reason=reason),
+        output,
+        wait=True,
+        timeout=timeout,
     )
 
 

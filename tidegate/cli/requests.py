@@ -1,17 +1,12 @@
-"""The request of a release, from manifests and options."""
+"""Options that say which images are released."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import typer
-from pydantic import ValidationError
 
-from tidegate.cli.files import one_namespace
 from tidegate.cli.options import assignments
-from tidegate.client.errors import malformed
-from tidegate.contract import ReleaseRequest, Source
-from tidegate.manifests.documents import Manifests
 
 
 def images_of(options: Sequence[str]) -> dict[str, str]:
@@ -23,29 +18,3 @@ def images_of(options: Sequence[str]) -> dict[str, str]:
         if not image:
             raise typer.BadParameter(f"no image for container {container!r}", param_hint="--image")
     return images
-
-
-def release_request(
-    manifests: Manifests,
-    namespace: str | None,
-    *,
-    cluster: str,
-    by: str,
-    reason: str = "",
-    source: Source | None = None,
-) -> ReleaseRequest:
-    """Request of the one Rollout among manifests, with their templates. Raises RefusedError and ManifestError."""
-    rollout = manifests.rollout()
-    try:
-        return ReleaseRequest(
-            cluster=cluster,
-            namespace=one_namespace([(rollout.label, rollout.metadata.namespace)], namespace),
-            name=rollout.metadata.name,
-            rollout=rollout.raw,
-            templates=tuple(template.raw for template in manifests.templates),
-            by=by,
-            reason=reason,
-            source=source or Source(),
-        )
-    except ValidationError as error:
-        raise malformed(error) from error

@@ -13,12 +13,11 @@ from rich.text import Text
 from tidegate.cli import INTERRUPTED
 from tidegate.cli.analysis import analysis_view
 from tidegate.cli.commands import examples, plain_group
-from tidegate.cli.exits import ExitCode, status_code
+from tidegate.cli.exits import ExitCode
 from tidegate.cli.formatting import marked
 from tidegate.cli.forms import TEXT, FormOption, print_form
 from tidegate.cli.options import (
     Cluster,
-    Name,
     Namespace,
     Output,
     OutputOption,
@@ -29,9 +28,11 @@ from tidegate.cli.options import (
     run_ref,
     with_client,
 )
-from tidegate.cli.output import document, print_json, print_lines, stderr, stdout, terminal_width
+from tidegate.cli.output import document, documents, print_json, print_lines, stderr, stdout, terminal_width
 from tidegate.cli.overview import overview
 from tidegate.cli.paint import has_screen
+from tidegate.cli.several import CommandResult, Names, RolloutSelection, Selector, for_each, read_each
+from tidegate.cli.verdicts import status_code
 from tidegate.cli.watch import (
     Frame,
     draw,
@@ -60,7 +61,8 @@ Drawing = Callable[[Frame[Status]], list[Text]]
     epilog=examples("get rollout checkout -n payments", "get rollout checkout -n payments --watch"),
 )
 def get_rollout(
-    name: Name,
+    name: Names = None,
+    selector: Selector = None,
     namespace: Namespace = "default",
     cluster: Cluster = "default",
     watch: Annotated[
@@ -70,19 +72,30 @@ def get_rollout(
     pods: Annotated[bool, typer.Option("--pods", help="With --watch: each pod, in place of their counts.")] = False,
     output: FormOption = TEXT,
 ) -> int:
-    """Show a Rollout's release as a tree: phase, step, weights, ReplicaSets, pods, analysis runs, events.
+    """Show the release of each Rollout as a tree: phase, step, weights, ReplicaSets, pods, analysis runs, events.
 
     With --watch it is one screen that follows it. In a pipe each change is a line.
     """
-    rollout = rollout_ref(name, namespace, cluster)
+    selection = RolloutSelection(name or (), selector, namespace, cluster)
     if watch:
-        return _watched(rollout, lines=not output.is_drawn, pods=pods)
-    status, observation = with_client(lambda client: observe(client, rollout, pods=output.is_drawn))
-    if not output.is_drawn:
-        print_form(output, document(status), [f"rollout.argoproj.io/{status.name}"])
-    else:
-        print_lines(overview(status, observation, _now(), None if output.name == "wide" else terminal_width()))
-    return ExitCode.OK
+        return _watched(_the_one(selection), lines=not output.is_drawn, pods=pods)
+    found, code = read_each(selection, lambda client, rollout: observe(client, rollout, pods=output.is_drawn))
+    if output.is_drawn:
+        for number, (status, observation) in enumerate(found):
+            separator = [Text()] if number else []
+            width = None if output.name == "wide" else terminal_width()
+            print_lines([*separator, *overview(status, observation, _now(), width)])
+    elif found:
+        several = documents(status for status, _ in found)
+        names = [f"rollout.argoproj.io/{status.name}" for status, _ in found]
+        print_form(output, document(found[0][0]) if selection.is_one else several, names)
+    return code
+
+
+def _the_one(selection: RolloutSelection) -> RolloutRef:
+    if not selection.is_one:
+        raise typer.BadParameter("it follows one Rollout", param_hint="--watch")
+    return rollout_ref(selection.names[0], selection.namespace, selection.cluster)
 
 
 def _watched(rollout: RolloutRef, *, lines: bool, pods: bool) -> int:
@@ -134,7 +147,8 @@ def get_analysisrun(
 
 
 def status(
-    name: Name,
+    name: Names = None,
+    selector: Selector = None,
     namespace: Namespace = "default",
     cluster: Cluster = "default",
     watch: Watch = False,
@@ -143,15 +157,19 @@ def status(
 ) -> int:
     """Show the state of a release, also as exit code: 0 healthy, 2 rolled back, 3 waits for an operator, 4 under way.
 
-    With --watch it waits until the release has ended or only an operator can end its wait.
+    With --watch it waits until the release has ended or only an operator can end its wait. Of several the worst counts.
     """
-    rollout = rollout_ref(name, namespace, cluster)
+    selection = RolloutSelection(name or (), selector, namespace, cluster)
     if not watch:
-        answer = with_client(lambda client: client.status(rollout))
-        _print_status(answer, output)
-    else:
-        answer = with_client(lambda client: _outcome(client, rollout, timeout, output))
-    return status_code(answer)
+        return for_each(selection, lambda client, rollout: _state(client, rollout, alone=selection.is_one), output)
+    rollout = _the_one(selection)
+    return status_code(with_client(lambda client: _outcome(client, rollout, timeout, output)))
+
+
+async def _state(client: TidegateClient, rollout: RolloutRef, *, alone: bool) -> CommandResult:
+    status = await client.status(rollout)
+    line = _state_line(status) if alone else f"{rollout.name}: {_state_line(status)}"
+    return CommandResult(status, line, status_code(status))
 
 
 async def _outcome(

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.actor import actor
 from tidegate.cli.exits import ExitCode
 from tidegate.cli.options import By, Cluster, Name, Namespace, Output, OutputOption, Reason, rollout_ref, with_client
 from tidegate.cli.output import document, print_json, stdout
+from tidegate.client.actor import actor
 
 
 def undo(

@@ -21,8 +21,9 @@ from tidegate.cli.paint import Painter, has_screen
 from tidegate.cli.screen import Terminal, screen
 from tidegate.cli.tree import counts
 from tidegate.client import AnalysisRunRef, NoWorkerError, ReleaseHandle, RolloutRef, TidegateClient, UnreachableError
-from tidegate.client.gateway import Releases
+from tidegate.client.releases import Releases
 from tidegate.contract import Event, Observation, ReleaseStatus
+from tidegate.report import actual_weight
 from tidegate.report.marks import WARNING
 
 FRAME_SECONDS = 1.0
@@ -176,7 +177,8 @@ def _progress_lines(status: ReleaseStatus) -> list[Text]:
 def _state(status: ReleaseStatus) -> Text:
     message = f" - {status.message}" if status.message else ""
     step = f"  step {current_step(status)}" if current_step(status) else ""
-    weights = f"  weight {status.set_weight} (actual {status.actual_weight})"
+    actual = actual_weight(status).replace(" %", "", 1)
+    weights = f"  weight {status.set_weight} (actual {actual})"
     return Text.assemble(marked(status.phase), message, step, weights)
 
 

@@ -1,5 +1,7 @@
 """Client of releases and analysis runs, over Temporal: start, message, read. A CI job imports this package.
 
+`release` and `release_async` do what `tidegate start --wait` does. `TidegateClient` has everything else.
+
 Errors, each with a `remedy` that says what to do:
 
 * `TidegateError`
@@ -22,44 +24,62 @@ Errors, each with a `remedy` that says what to do:
     * `SupersededError`: a newer version took its place
     * `StoppedError`: it was terminated or ran out of time, and restored nothing; an operator has to act
     * `CompensationError`: a compensation of an abort failed; an operator has to act
+
+A name is imported with its module when it is first used: Temporal's SDK takes most of a second.
 """
 
-from tidegate.client.backtests import backtest_request, most_series
-from tidegate.client.client import TidegateClient
-from tidegate.client.codec import UnreadablePayloadError, data_converter, data_converter_from_environment
-from tidegate.client.connection import connect_temporal, temporal_tls
-from tidegate.client.errors import (
-    CompensationError,
-    ConfigurationError,
-    HeldError,
-    InconclusiveError,
-    InvalidSpecError,
-    NoSuchAnalysisRunError,
-    NoSuchReleaseError,
-    NotFoundError,
-    NoWorkerError,
-    RefusedError,
-    ReleaseError,
-    RolledBackError,
-    StillRunningError,
-    StoppedError,
-    SupersededError,
-    TidegateError,
-    UnreachableError,
-    UnusableAnswerError,
-)
-from tidegate.client.keyring import (
-    FixedKeys,
-    Keyring,
-    KeySource,
-    KeysUnavailableError,
-    StoredKeys,
-    file_keys,
-    keys_from_environment,
-)
-from tidegate.client.refs import AnalysisRunRef, AnalysisSummary, PastRelease, ReleaseHandle, ReleaseSummary, RolloutRef
-from tidegate.client.standalone import analysis_request
-from tidegate.client.stuck import StuckRun
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidegate.deferred import deferred
+
+if TYPE_CHECKING:
+    from tidegate.client.backtest_inputs import backtest_request, most_series
+    from tidegate.client.client import TidegateClient
+    from tidegate.client.codec import UnreadablePayloadError, data_converter, data_converter_from_environment
+    from tidegate.client.connection import connect_temporal, temporal_tls
+    from tidegate.client.errors import (
+        CompensationError,
+        ConfigurationError,
+        HeldError,
+        InconclusiveError,
+        InvalidSpecError,
+        NoSuchAnalysisRunError,
+        NoSuchReleaseError,
+        NotFoundError,
+        NoWorkerError,
+        RefusedError,
+        ReleaseError,
+        RolledBackError,
+        StillRunningError,
+        StoppedError,
+        SupersededError,
+        TidegateError,
+        UnreachableError,
+        UnusableAnswerError,
+    )
+    from tidegate.client.keyring import (
+        FixedKeys,
+        Keyring,
+        KeySource,
+        KeysUnavailableError,
+        StoredKeys,
+        file_keys,
+        keys_from_environment,
+    )
+    from tidegate.client.refs import (
+        AnalysisRunRef,
+        AnalysisSummary,
+        PastRelease,
+        ReleaseHandle,
+        ReleaseSummary,
+        RolloutRef,
+    )
+    from tidegate.client.released import GateReading, Released, ReleaseLinks, ReleaseOutcome
+    from tidegate.client.releasing import release, release_async
+    from tidegate.client.standalone import analysis_request
+    from tidegate.client.stuck import StuckRun
 
 __all__ = [
     "AnalysisRunRef",
@@ -67,6 +87,7 @@ __all__ = [
     "CompensationError",
     "ConfigurationError",
     "FixedKeys",
+    "GateReading",
     "HeldError",
     "InconclusiveError",
     "InvalidSpecError",
@@ -81,7 +102,10 @@ __all__ = [
     "RefusedError",
     "ReleaseError",
     "ReleaseHandle",
+    "ReleaseLinks",
+    "ReleaseOutcome",
     "ReleaseSummary",
+    "Released",
     "RolledBackError",
     "RolloutRef",
     "StillRunningError",
@@ -102,5 +126,9 @@ __all__ = [
     "file_keys",
     "keys_from_environment",
     "most_series",
+    "release",
+    "release_async",
     "temporal_tls",
 ]
+
+__getattr__ = deferred(__name__)

@@ -10,10 +10,11 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import CancelledError, TerminatedError, WorkflowAlreadyStartedError
 
 from tidegate.analysis.status import AnalysisStatus, Phase
-from tidegate.client.errors import NoWorkerError, RefusedError, StillRunningError, translated
+from tidegate.client.errors import NoWorkerError, RefusedError, StillRunningError
 from tidegate.client.queries import Queries
 from tidegate.client.refs import AnalysisRunRef, AnalysisSummary
 from tidegate.client.runs import first_request, is_running, newest_analyses, newest_run
+from tidegate.client.translation import translated
 from tidegate.contract import (
     ANALYSIS_WORKFLOW,
     BACKGROUND_PRIORITY,

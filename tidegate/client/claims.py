@@ -6,8 +6,8 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from tidegate.client.errors import translated
 from tidegate.client.refs import RolloutRef
+from tidegate.client.translation import translated
 from tidegate.contract import LET_GO_WORKFLOW, RELEASES_QUEUE, LetGo, Target, let_go_id
 
 

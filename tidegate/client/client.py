@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import structlog
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
@@ -26,10 +27,6 @@ from tidegate.client.errors import (
     TidegateError,
     UnreachableError,
     UnusableAnswerError,
-    already_ended,
-    not_found,
-    release_error,
-    translated,
 )
 from tidegate.client.forecasts import Forecasts
 from tidegate.client.queries import POLL_SECONDS
@@ -48,6 +45,7 @@ from tidegate.client.runs import (
 )
 from tidegate.client.starts import UPDATE_TIMEOUT
 from tidegate.client.stuck import StuckRuns, silent
+from tidegate.client.translation import already_ended, not_found, release_error, translated
 from tidegate.contract import (
     Accepted,
     AnalysisRef,
@@ -60,8 +58,11 @@ from tidegate.contract import (
     Signal,
     Update,
 )
-from tidegate.report import Explanation, explain, explain_run
-from tidegate.watch import Release, RunState, SendUpdate
+from tidegate.manifests.selector import LabelSelector
+from tidegate.watch.commands import Release, RunState, SendUpdate
+
+if TYPE_CHECKING:
+    from tidegate.report import Explanation
 
 log = structlog.get_logger(__name__)
 
@@ -74,14 +75,24 @@ class TidegateClient(Repeats, AnalysisRuns, Backtests, Claims, Doctors, Forecast
     # -------------------------------------------------------------------------------------------------------- messages
 
     async def promote(
-        self, rollout: RolloutRef, *, full: bool = False, by: str = "", reason: str = "", revision: int | None = None
+        self,
+        rollout: RolloutRef,
+        *,
+        full: bool = False,
+        current_step: bool = False,
+        all_steps: bool = False,
+        by: str = "",
+        reason: str = "",
+        revision: int | None = None,
     ) -> Accepted:
-        """Skip the wait of the current step, or with `full` everything up to 100 %.
+        """Skip the wait of the current step, with `all_steps` all steps, or with `full` everything up to 100 %.
 
-        It counts only for the version that is under way at this time. It is rejected where that is not `revision`, if
-        one is given, or where a newer one takes over meanwhile.
+        Without `full` the background analysis and the bake decide as they do after the last step. It counts only for
+        the version that is under way at this time. It is rejected where that is not `revision`, if one is given, where
+        a newer one takes over meanwhile, and with `current_step` or `all_steps` where there are no steps (blue-green).
         """
-        return await self._send(Update.PROMOTE, rollout, Message(full=full, by=by, reason=reason), revision)
+        message = Message(full=full, current_step=current_step, all_steps=all_steps, by=by, reason=reason)
+        return await self._send(Update.PROMOTE, rollout, message, revision)
 
     async def abort(self, rollout: RolloutRef, *, by: str = "", reason: str = "") -> Accepted:
         """Put all traffic back on the stable version."""
@@ -110,7 +121,9 @@ class TidegateClient(Repeats, AnalysisRuns, Backtests, Claims, Doctors, Forecast
         # (two pauses skipped). So a query decides first which of the two is sent.
         status = await self._status_of_run(rollout, run.execution.run_id)
         if status is None:
-            if message.full or revision is not None:  # it is unknown for which version it would count
+            if (
+                message.full or message.all_steps or revision is not None
+            ):  # it is unknown for which version it would count
                 raise NoWorkerError(
                     f"{rollout.workflow_id}: no worker answers, so it is unknown which version this would promote",
                     "repeat it when a worker answers: tidegate get rollout shows the version",
@@ -185,10 +198,18 @@ class TidegateClient(Repeats, AnalysisRuns, Backtests, Claims, Doctors, Forecast
         return Release(state, status)
 
     async def list(
-        self, namespace: str | None = None, *, cluster: str | None = None, limit: int = 1000
+        self,
+        namespace: str | None = None,
+        *,
+        cluster: str | None = None,
+        limit: int = 1000,
+        selector: LabelSelector | None = None,
     ) -> list[ReleaseSummary]:
-        """The latest release of every Rollout (of one Kubernetes namespace, of one cluster), by namespace and name."""
-        return await newest_releases(self._temporal, namespace, limit, cluster=cluster)
+        """The latest release of every Rollout (of one Kubernetes namespace, of one cluster), by namespace and name.
+
+        With a selector only those of the `limit` Rollouts whose labels it matches.
+        """
+        return await newest_releases(self._temporal, namespace, limit, cluster=cluster, selector=selector)
 
     async def stopped(self, cluster: str, since: datetime) -> tuple[ReleaseSummary, ...]:
         """Releases on a cluster that ended after `since` and may have restored nothing: stopped, or failed midway."""
@@ -209,6 +230,8 @@ class TidegateClient(Repeats, AnalysisRuns, Backtests, Claims, Doctors, Forecast
         run = await newest_run(self._temporal, analysis.workflow_id)
         if run is None:
             raise not_found(analysis.workflow_id, await retention(self._temporal))
+        from tidegate.report import explain_run
+
         status, release = await self.analysis_status(analysis), None
         if run.parent_execution.workflow_id:
             parent = await newest_run(self._temporal, run.parent_execution.workflow_id, run.parent_execution.run_id)
@@ -216,6 +239,9 @@ class TidegateClient(Repeats, AnalysisRuns, Backtests, Claims, Doctors, Forecast
         return explain_run(status, analysis.workflow_id, release)
 
     async def _explained(self, release: WorkflowExecutionInfo) -> Explanation:
+        # Here, as no other method needs it.
+        from tidegate.report import explain
+
         status = await self._last_status(release)
         gates = [await self._with_latest_status(gate) for gate in status.analyses]
         return explain(status.model_copy(update={"analyses": tuple(gates)}), state_of(release))

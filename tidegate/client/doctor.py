@@ -16,8 +16,8 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.service import RPCError, RPCStatusCode
 
-from tidegate.client.errors import translated
 from tidegate.client.operator_workflows import answer_of
+from tidegate.client.translation import translated
 from tidegate.contract import (
     DOCTOR_WORKFLOW,
     FOLLOW_UP_QUEUE,

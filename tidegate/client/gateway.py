@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from types import TracebackType
-from typing import Final, Protocol, Self, TypeVar
+from typing import Final, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
 import aiohttp
@@ -51,24 +51,6 @@ _OTHERS: Final[dict[str, type[TidegateError]]] = {
 
 Token = Callable[[], Awaitable[str]]
 Result = TypeVar("Result", bound=BaseModel)
-
-
-class Releases(Protocol):
-    """The interface that `tidegate start` needs: `TidegateClient`, over Temporal, or a `GatewayClient`."""
-
-    async def start(self, request: ReleaseRequest) -> ReleaseHandle:
-        """Start a release, or supersede the version of the one under way."""
-        ...
-
-    async def status(self, rollout: RolloutRef, *, run_id: str | None = None) -> ReleaseStatus:
-        """Status of a release."""
-        ...
-
-    async def wait(
-        self, handle: ReleaseHandle, *, timeout: timedelta | None = None, until_held: bool = False
-    ) -> ReleaseResult:
-        """Wait for the end of a release."""
-        ...
 
 
 class Failure(Payload):

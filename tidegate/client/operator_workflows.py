@@ -8,7 +8,8 @@ from typing import TypeVar
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError, TimeoutError  # noqa: A004  Temporal's
 
-from tidegate.client.errors import NoWorkerError, RefusedError, translated
+from tidegate.client.errors import NoWorkerError, RefusedError
+from tidegate.client.translation import translated
 from tidegate.contract import BACKGROUND_PRIORITY, RELEASES_QUEUE, ErrorType, Payload, fair
 
 Result = TypeVar("Result", bound=Payload)

@@ -13,7 +13,8 @@ from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRej
 from temporalio.service import RPCError, RPCStatusCode
 
 from tidegate.client.connection import connect_temporal
-from tidegate.client.errors import NoWorkerError, TidegateError, UnusableAnswerError, translated
+from tidegate.client.errors import NoWorkerError, TidegateError, UnusableAnswerError
+from tidegate.client.translation import translated
 from tidegate.contract import Query
 
 log = structlog.get_logger(__name__)

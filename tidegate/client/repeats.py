@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
 
-from tidegate.client.errors import RefusedError, not_found
+from tidegate.client.errors import RefusedError
 from tidegate.client.queries import with_status
 from tidegate.client.refs import PastRelease, ReleaseHandle, ReleaseSummary, RolloutRef, images_of, outcome_of
 from tidegate.client.runs import ended_badly, first_request, is_running, newest_run, past_releases, with_memo
 from tidegate.client.starts import Starts
-from tidegate.contract import ErrorType, ReleaseRequest, ReleaseStatus
-from tidegate.manifests.documents import from_objects
-from tidegate.manifests.images import apply_images
+from tidegate.client.translation import not_found
+from tidegate.contract import Document, ErrorType, ReleaseRequest, ReleaseStatus
 from tidegate.rollouts.version import version_of
 
 AT_ONCE: Final = 4  # queries to releases that have ended, each of which a worker replays
@@ -47,7 +47,7 @@ class Repeats(Starts):
         if run is not None and (is_running(run) or not ended_badly(run)):
             state = "is under way" if is_running(run) else "was promoted"
             raise RefusedError(f"{rollout.workflow_id}: the newest release {state}", _ANEW, ErrorType.REJECTED)
-        return await self._again(rollout, {}, by, reason)
+        return await self._again(rollout, by, reason)
 
     async def set_image(
         self, rollout: RolloutRef, images: Mapping[str, str], *, by: str = "", reason: str = ""
@@ -56,9 +56,25 @@ class Repeats(Starts):
 
         Raises `RefusedError` where they are not known, and ManifestError for a container that there is not.
         """
-        return await self._again(rollout, images, by, reason)
+        return await self._again(rollout, by, reason, lambda manifest: _with_images(manifest, images))
 
-    async def _again(self, rollout: RolloutRef, images: Mapping[str, str], by: str, reason: str) -> ReleaseHandle:
+    async def restart(self, rollout: RolloutRef, *, by: str = "", reason: str = "") -> ReleaseHandle:
+        """Replace the pods that there are now, a few at a time (`spec.restartAt`): by the release under way, or by one
+        of the stable version where none is.
+
+        Raises `RefusedError` after a release that ended badly: the same manifests would be another attempt.
+        """
+        run = await newest_run(self._temporal, rollout.workflow_id)
+        if run is not None and ended_badly(run):
+            message = f"{rollout.workflow_id}: the newest release did not end well, and a restart would be its retry"
+            raise RefusedError(message, "release a version first: tidegate retry, or tidegate undo", ErrorType.REJECTED)
+        at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return await self._again(rollout, by, reason, lambda manifest: _with_restart(manifest, at))
+
+    async def _again(
+        self, rollout: RolloutRef, by: str, reason: str, change: Callable[[Document], Document] = lambda same: same
+    ) -> ReleaseHandle:
+        """Request the manifests of the newest release again, with a change of its Rollout."""
         request = await first_request(self._temporal, rollout.workflow_id, ReleaseRequest)
         if request is None:
             if await newest_run(self._temporal, rollout.workflow_id) is None:
@@ -70,11 +86,21 @@ class Repeats(Starts):
         if first.is_superseded(status.images, status.template_hash):
             message = f"{rollout.workflow_id}: its version came after the start, and only the first manifests are kept"
             raise RefusedError(message, _ANEW, ErrorType.REJECTED)
-        changed: dict[str, Any] = {"by": by, "reason": reason, "requested_at": None}
-        if images:
-            manifests = apply_images(from_objects([request.rollout]), dict(images))
-            changed["rollout"] = manifests.rollout().raw
-        return await self.start(request.model_copy(update=changed))
+        # What the first request asked for beside its version was for that time alone (law 4).
+        reset = {"full": False, "field": None, "aborted": False, "requested_at": None, "by": by, "reason": reason}
+        return await self.start(request.model_copy(update=reset | {"rollout": change(request.rollout)}))
+
+
+def _with_images(manifest: Document, images: Mapping[str, str]) -> Document:
+    # Here, as no other command of them reads manifests.
+    from tidegate.manifests.documents import from_objects
+    from tidegate.manifests.images import apply_images
+
+    return apply_images(from_objects([manifest]), dict(images)).rollout().raw
+
+
+def _with_restart(manifest: Document, at: str) -> Document:
+    return manifest | {"spec": manifest["spec"] | {"restartAt": at}}
 
 
 def _past(run: ReleaseSummary, status: ReleaseStatus | None) -> PastRelease:

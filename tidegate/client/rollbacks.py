@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import TimeoutError, WorkflowAlreadyStartedError  # noqa: A004  Temporal's
 
-from tidegate.client.errors import RefusedError, malformed, no_worker, translated
+from tidegate.client.errors import RefusedError
 from tidegate.client.refs import RolloutRef
+from tidegate.client.translation import malformed, no_worker, translated
 from tidegate.contract import (
     RELEASES_QUEUE,
     ROLLBACK_WORKFLOW,

@@ -11,7 +11,7 @@ from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.common.v1 import Memo, WorkflowExecution
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
@@ -23,10 +23,12 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.converter import decode_typed_search_attributes
 
-from tidegate.client.errors import NotFoundError, RefusedError, translated
+from tidegate.client.errors import NotFoundError, RefusedError
 from tidegate.client.refs import AnalysisRunRef, AnalysisSummary, PastRelease, ReleaseSummary, RolloutRef, RunSummary
+from tidegate.client.translation import translated
 from tidegate.contract import (
     ANALYSIS_WORKFLOW,
+    MEMO_LABELS,
     ROLLOUT_WORKFLOW,
     SEARCH_BY,
     SEARCH_NAMESPACE,
@@ -38,6 +40,7 @@ from tidegate.contract import (
     SEARCH_WEIGHT,
     Payload,
 )
+from tidegate.manifests.selector import LabelSelector
 
 RECORDS_TIMEOUT = timedelta(seconds=10)
 PAGE_SIZE = 200
@@ -142,16 +145,40 @@ def state_of(run: WorkflowExecutionInfo) -> str:
 
 
 async def newest_releases(
-    temporal: Client, namespace: str | None, limit: int, *, cluster: str | None = None
+    temporal: Client,
+    namespace: str | None,
+    limit: int,
+    *,
+    cluster: str | None = None,
+    selector: LabelSelector | None = None,
 ) -> list[ReleaseSummary]:
-    """The newest release of each of the `limit` Rollouts released last, by cluster, namespace and name."""
+    """The newest release of each of the `limit` Rollouts released last, by cluster, namespace and name.
+
+    With a selector, those of them whose labels it matches; a release that was refused has none.
+    """
+    memos: dict[str, Memo] = {}
+
+    def summarise(run: WorkflowExecutionInfo) -> ReleaseSummary | None:
+        memos[run.execution.run_id] = run.memo
+        return _release(run)
+
     query = f'WorkflowType = "{ROLLOUT_WORKFLOW}"'
     if namespace is not None:
         query += f' AND {SEARCH_NAMESPACE.name} = "{checked(namespace)}"'
     if cluster is not None:
         query += f' AND WorkflowId STARTS_WITH "rollout/{checked(cluster)}/"'
-    found = await _newest(temporal, query, _release, limit)
+    found = await _newest(temporal, query, summarise, limit)
+    if selector is not None:
+        found = [each for each in found if selector.matches(await _labels(temporal, memos[each.run_id]))]
     return sorted(found, key=lambda each: (each.cluster, each.namespace, each.name))
+
+
+async def _labels(temporal: Client, memo: Memo) -> dict[str, str]:
+    """The labels of a Rollout, from the memo of its release. Raises UnreadablePayloadError without its key."""
+    if MEMO_LABELS not in memo.fields:
+        return {}
+    [labels] = await temporal.data_converter.decode([memo.fields[MEMO_LABELS]], [dict[str, str]])
+    return dict(labels)
 
 
 async def past_releases(temporal: Client, rollout: RolloutRef, limit: int) -> list[ReleaseSummary]:

@@ -13,7 +13,8 @@ from tidegate.analysis.arguments import has_placeholder
 from tidegate.analysis.conditions import ConditionError, compile_condition
 from tidegate.analysis.rules import RunRules
 from tidegate.analysis.spec import SpecError, build_run_spec
-from tidegate.client.errors import RefusedError, malformed
+from tidegate.client.errors import RefusedError
+from tidegate.client.translation import malformed
 from tidegate.contract import AnalysisRequest, Document, ErrorType, check_name
 from tidegate.manifests.analysis_template import AnalysisTemplate, TemplateArgument
 from tidegate.manifests.documents import from_objects

@@ -18,10 +18,11 @@ from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttri
 from temporalio.exceptions import TimeoutError as ActivityTimeout
 from temporalio.service import RPCError
 
-from tidegate.client.errors import NoWorkerError, RefusedError, TidegateError, overtaken, translated
+from tidegate.client.errors import NoWorkerError, RefusedError, TidegateError
 from tidegate.client.queries import POLL_SECONDS, Queries
 from tidegate.client.refs import ReleaseHandle, RolloutRef, images_of, listed, request_digest
 from tidegate.client.runs import ended_badly, first_request, is_running, newest_run
+from tidegate.client.translation import overtaken, translated
 from tidegate.contract import (
     LONGEST_KEYWORD,
     RELEASE_PRIORITY,

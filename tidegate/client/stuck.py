@@ -23,10 +23,11 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.client import Client
 
-from tidegate.client.errors import NotFoundError, RefusedError, translated
+from tidegate.client.errors import NotFoundError, RefusedError
 from tidegate.client.queries import Queries
 from tidegate.client.refs import AnalysisRunRef, RolloutRef
-from tidegate.client.runs import PAGE_SIZE, RECORDS_TIMEOUT, checked, pages
+from tidegate.client.runs import PAGE_SIZE, RECORDS_TIMEOUT, checked, is_running, newest_run, pages
+from tidegate.client.translation import translated
 from tidegate.contract import ANALYSIS_WORKFLOW, ROLLOUT_WORKFLOW, ReleaseStatus
 from tidegate.rollouts.phase import RolloutPhase
 
@@ -73,8 +74,22 @@ class StuckRuns(Queries):
 
         A run that has ended meanwhile is left alone.
         """
-        handle = self._temporal.get_workflow_handle(run.workflow_id, run_id=run.run_id)
-        with suppress(NotFoundError, RefusedError), translated(run.workflow_id):
+        await self._terminate(run.workflow_id, run.run_id, reason)
+
+    async def hand_over(self, rollout: RolloutRef, reason: str) -> bool:
+        """Terminate the release of a Rollout that another controller acts on now; False when none is under way.
+
+        What it made stays as it is, for the other controller to go on with.
+        """
+        run = await newest_run(self._temporal, rollout.workflow_id)
+        if run is None or not is_running(run):
+            return False
+        await self._terminate(rollout.workflow_id, run.execution.run_id, reason)
+        return True
+
+    async def _terminate(self, workflow_id: str, run_id: str, reason: str) -> None:
+        handle = self._temporal.get_workflow_handle(workflow_id, run_id=run_id)
+        with suppress(NotFoundError, RefusedError), translated(workflow_id):
             await handle.terminate(reason=reason, rpc_timeout=RECORDS_TIMEOUT)
 
 

@@ -5,167 +5,175 @@ pydantic models with plain JSON on the wire. They carry no secret: a Secret or V
 read inside the activity that uses it.
 """
 
-from tidegate.contract.analysis import AnalysisRequest, AnalysisResult, MeasureRequest, MeasureResult
-from tidegate.contract.backtest import (
-    LONGEST_SINCE,
-    MOST_CHANGES,
-    MOST_HOURS,
-    MOST_SETTINGS,
-    MOST_SPLITS,
-    BacktestReport,
-    BacktestRequest,
-    ComparisonBacktest,
-    FindChanges,
-    JudgeChange,
-    JudgeStable,
-    PastChange,
-    PastTarget,
-    SplitCounts,
-    StableJudged,
-    VersionHistory,
-)
-from tidegate.contract.changes import ChangeRef, CloseChange, OpenChange, ResolvedIncidents, ResolveIncidents
-from tidegate.contract.cluster import Rejection, WorkloadTemplate
-from tidegate.contract.compare import (
-    BeginComparison,
-    ComparedVersions,
-    CompareReadings,
-    CompareRequest,
-    CompareTarget,
-    ComparisonBegun,
-    ComparisonForecast,
-    ComparisonsSaved,
-    CountReading,
-    ReleaseForecast,
-    WeightsChanged,
-)
-from tidegate.contract.doctor import Check, Checks, CheckState, CheckSystems, DoctorRequest
-from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
-from tidegate.contract.failing import Failing, is_known
-from tidegate.contract.field_managers import WORKER_AGENT, writers_of, written_at
-from tidegate.contract.follow_up import (
-    Chart,
-    ComparedCurves,
-    ComparedEvent,
-    ComparedPoint,
-    Curve,
-    Effect,
-    EffectName,
-    EffectState,
-    FollowedUp,
-    FollowUpRequest,
-    ImageChange,
-    IncidentNote,
-    IncidentRef,
-    IncidentRequest,
-    Limit,
-    LimitKind,
-    Point,
-    RevertMode,
-    RevertRequest,
-    RevertResult,
-)
-from tidegate.contract.jobs import JOB_NAME, JOB_NAMESPACE, EndJobs, Owner, job_name
-from tidegate.contract.let_go import LeftAlone, LetGo
-from tidegate.contract.messages import Accepted, Message, ObjectField, parse_message, signal_of
-from tidegate.contract.names import (
-    ABORT_PRIORITY,
-    ANALYSIS_WORKFLOW,
-    BACKGROUND_PRIORITY,
-    BACKTEST_WORKFLOW,
-    DOCTOR_WORKFLOW,
-    FOLLOW_UP_QUEUE,
-    FOLLOW_UP_WORKFLOW,
-    FOR_AN_OPERATOR,
-    FORECAST_WORKFLOW,
-    LET_GO_WORKFLOW,
-    LONGEST_KEYWORD,
-    RELEASE_PRIORITY,
-    RELEASES_QUEUE,
-    ROLLBACK_WORKFLOW,
-    ROLLOUT_WORKFLOW,
-    SEARCH_ATTRIBUTES,
-    SEARCH_BY,
-    SEARCH_NAMESPACE,
-    SEARCH_OUTCOME,
-    SEARCH_PHASE,
-    SEARCH_REVISION,
-    SEARCH_SERVICE,
-    SEARCH_VERSION,
-    SEARCH_WAITING_FOR,
-    SEARCH_WEIGHT,
-    Activity,
-    AnalysisKind,
-    ClusterName,
-    ErrorType,
-    Query,
-    Signal,
-    StrategyName,
-    Update,
-    analysis_id,
-    backtest_id,
-    check_cluster,
-    check_name,
-    check_namespace,
-    cluster_queue,
-    doctor_id,
-    fair,
-    follow_up_id,
-    follow_ups_of,
-    forecast_id,
-    let_go_id,
-    metrics_queue,
-    rollback_id,
-    rollout_id,
-)
-from tidegate.contract.notifications import Notification, NotificationSent
-from tidegate.contract.observation import Meanwhile, Observation, ObserveRequest
-from tidegate.contract.parsed_rollout import ParsedRollout
-from tidegate.contract.payload import Document, Payload
-from tidegate.contract.published import PublishEvents
-from tidegate.contract.reconcile import (
-    AnalysisRunUpdate,
-    AwaitChange,
-    DesiredState,
-    ExperimentSetState,
-    OfRollout,
-    Reconcile,
-    Reconciled,
-    RestartedPods,
-    RestartPods,
-    StatusReport,
-    Unpublished,
-)
-from tidegate.contract.release import (
-    AnalysisRef,
-    Compensation,
-    CompensationState,
-    CompensationStatus,
-    Event,
-    PauseReason,
-    ReleaseRequest,
-    ReleaseResult,
-    ReleaseStatus,
-    ReplicaCounts,
-    Source,
-    StepState,
-    StepStatus,
-    Waiting,
-    WeightStatus,
-)
-from tidegate.contract.rollback import PutBack, RollbackRequest, RollbackResult
-from tidegate.contract.rollout_object import FLAGS, REQUEST_FIELDS, RolloutObject
-from tidegate.contract.traffic import (
-    ExternalChange,
-    IstioRouting,
-    ManagedRouteState,
-    RemovedDestination,
-    RestoreStable,
-    RouteState,
-    TrafficState,
-)
-from tidegate.contract.unreadable import Unreadable, read_leniently
-from tidegate.contract.writes import Fence, Target
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidegate.deferred import deferred
+
+if TYPE_CHECKING:
+    from tidegate.contract.analysis import AnalysisRequest, AnalysisResult, MeasureRequest, MeasureResult
+    from tidegate.contract.backtest import (
+        LONGEST_SINCE,
+        MOST_CHANGES,
+        MOST_HOURS,
+        MOST_SETTINGS,
+        MOST_SPLITS,
+        BacktestReport,
+        BacktestRequest,
+        ComparisonBacktest,
+        FindChanges,
+        JudgeChange,
+        JudgeStable,
+        PastChange,
+        PastTarget,
+        SplitCounts,
+        StableJudged,
+        VersionHistory,
+    )
+    from tidegate.contract.changes import ChangeRef, CloseChange, OpenChange, ResolvedIncidents, ResolveIncidents
+    from tidegate.contract.cluster import Rejection, WorkloadTemplate
+    from tidegate.contract.compare import (
+        BeginComparison,
+        ComparedVersions,
+        CompareReadings,
+        CompareRequest,
+        CompareTarget,
+        ComparisonBegun,
+        ComparisonForecast,
+        ComparisonsSaved,
+        CountReading,
+        ReleaseForecast,
+        WeightsChanged,
+    )
+    from tidegate.contract.doctor import Check, Checks, CheckState, CheckSystems, DoctorRequest
+    from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
+    from tidegate.contract.failing import Failing, is_known
+    from tidegate.contract.field_managers import WORKER_AGENT, writers_of, written_at
+    from tidegate.contract.follow_up import (
+        Chart,
+        ComparedCurves,
+        ComparedEvent,
+        ComparedPoint,
+        Curve,
+        Effect,
+        EffectName,
+        EffectState,
+        FollowedUp,
+        FollowUpRequest,
+        ImageChange,
+        IncidentNote,
+        IncidentRef,
+        IncidentRequest,
+        Limit,
+        LimitKind,
+        Point,
+        RevertMode,
+        RevertRequest,
+        RevertResult,
+    )
+    from tidegate.contract.jobs import JOB_NAME, JOB_NAMESPACE, EndJobs, Owner, job_name
+    from tidegate.contract.let_go import LeftAlone, LetGo
+    from tidegate.contract.messages import Accepted, Message, ObjectField, parse_message, signal_of
+    from tidegate.contract.names import (
+        ABORT_PRIORITY,
+        ANALYSIS_WORKFLOW,
+        BACKGROUND_PRIORITY,
+        BACKTEST_WORKFLOW,
+        DOCTOR_WORKFLOW,
+        FOLLOW_UP_QUEUE,
+        FOLLOW_UP_WORKFLOW,
+        FOR_AN_OPERATOR,
+        FORECAST_WORKFLOW,
+        LET_GO_WORKFLOW,
+        LONGEST_KEYWORD,
+        MEMO_LABELS,
+        RELEASE_PRIORITY,
+        RELEASES_QUEUE,
+        ROLLBACK_WORKFLOW,
+        ROLLOUT_WORKFLOW,
+        SEARCH_ATTRIBUTES,
+        SEARCH_BY,
+        SEARCH_NAMESPACE,
+        SEARCH_OUTCOME,
+        SEARCH_PHASE,
+        SEARCH_REVISION,
+        SEARCH_SERVICE,
+        SEARCH_VERSION,
+        SEARCH_WAITING_FOR,
+        SEARCH_WEIGHT,
+        Activity,
+        AnalysisKind,
+        ClusterName,
+        ErrorType,
+        Query,
+        Signal,
+        StrategyName,
+        Update,
+        analysis_id,
+        backtest_id,
+        check_cluster,
+        check_name,
+        check_namespace,
+        cluster_queue,
+        doctor_id,
+        fair,
+        follow_up_id,
+        follow_ups_of,
+        forecast_id,
+        let_go_id,
+        metrics_queue,
+        rollback_id,
+        rollout_id,
+    )
+    from tidegate.contract.notifications import Notification, NotificationSent
+    from tidegate.contract.observation import Meanwhile, Observation, ObserveRequest
+    from tidegate.contract.parsed_rollout import ParsedRollout
+    from tidegate.contract.payload import Document, Payload
+    from tidegate.contract.published import PublishEvents
+    from tidegate.contract.reconcile import (
+        AnalysisRunUpdate,
+        AwaitChange,
+        DesiredState,
+        ExperimentSetState,
+        OfRollout,
+        Reconcile,
+        Reconciled,
+        RestartedPods,
+        RestartPods,
+        StatusReport,
+        Unpublished,
+    )
+    from tidegate.contract.release import (
+        AnalysisRef,
+        Compensation,
+        CompensationState,
+        CompensationStatus,
+        Event,
+        PauseReason,
+        ReleaseRequest,
+        ReleaseResult,
+        ReleaseStatus,
+        ReplicaCounts,
+        Source,
+        StepState,
+        StepStatus,
+        Waiting,
+        WeightStatus,
+    )
+    from tidegate.contract.rollback import PutBack, RollbackRequest, RollbackResult
+    from tidegate.contract.rollout_object import FLAGS, REQUEST_FIELDS, RolloutObject
+    from tidegate.contract.traffic import (
+        ExternalChange,
+        ManagedRouteState,
+        RemovedDestination,
+        RestoreStable,
+        RouteState,
+        Routing,
+        TrafficState,
+    )
+    from tidegate.contract.unreadable import Unreadable, read_leniently
+    from tidegate.contract.writes import Fence, Target
 
 __all__ = [
     "ABORT_PRIORITY",
@@ -183,6 +191,7 @@ __all__ = [
     "LET_GO_WORKFLOW",
     "LONGEST_KEYWORD",
     "LONGEST_SINCE",
+    "MEMO_LABELS",
     "MOST_CHANGES",
     "MOST_HOURS",
     "MOST_SETTINGS",
@@ -261,7 +270,6 @@ __all__ = [
     "IncidentNote",
     "IncidentRef",
     "IncidentRequest",
-    "IstioRouting",
     "JudgeChange",
     "JudgeStable",
     "LeftAlone",
@@ -311,6 +319,7 @@ __all__ = [
     "RollbackResult",
     "RolloutObject",
     "RouteState",
+    "Routing",
     "Signal",
     "Source",
     "SplitCounts",
@@ -355,3 +364,5 @@ __all__ = [
     "writers_of",
     "written_at",
 ]
+
+__getattr__ = deferred(__name__)

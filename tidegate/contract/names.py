@@ -286,5 +286,6 @@ SEARCH_ATTRIBUTES = (
     SEARCH_WAITING_FOR,
     SEARCH_OUTCOME,
 )
+MEMO_LABELS = "labels"  # field of the memo: the labels of the Rollout
 LONGEST_KEYWORD = 200  # characters; Temporal's SQL stores take 255
 FOR_AN_OPERATOR = "an operator"  # value of `TidegateWaitingFor` while nobody else can end the wait well

@@ -47,8 +47,7 @@ class Observation(Payload):
     replica_sets: tuple[ReplicaSetState, ...] = ()  # newest revision first
     standing: dict[str, dict[str, str]] = Field(default_factory=dict)  # ReplicaSet with pods -> labels of its pods
     services: dict[str, Document | None] = Field(default_factory=dict)  # by name; None: not found
-    virtual_services: dict[str, Document | None] = Field(default_factory=dict)  # by `name.namespace`
-    destination_rules: dict[str, Document | None] = Field(default_factory=dict)  # by name; None: not found
+    routed: dict[str, Document | None] = Field(default_factory=dict)  # a router's objects, by `Kind/name.namespace`
     templates: tuple[Document, ...] = ()
     traffic: TrafficState | None = None
     bake: timedelta | None = None  # the cluster's default; None: it has none

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from tidegate.bluegreen.reconcile import BlueGreenRules
 from tidegate.canary.reconcile import Rules
 from tidegate.contract.payload import Document
-from tidegate.contract.traffic import IstioRouting
-from tidegate.manifests.rollout import BlueGreen, Canary, Rollout, RolloutSpec
+from tidegate.contract.traffic import Routing
+from tidegate.manifests.rollout import MAX_WEIGHT, BlueGreen, Canary, Rollout, RolloutSpec
 from tidegate.manifests.steps import CanaryStep
 from tidegate.rollouts.actions import SUBSET
 
@@ -25,7 +25,7 @@ class ParsedRollout:
 
     model: Rollout
     strategy: Canary | BlueGreen
-    routing: IstioRouting | None  # None where Istio does not split its traffic
+    routing: Routing | None  # None where no router splits its traffic
     rules: Rules | BlueGreenRules
 
     @classmethod
@@ -33,7 +33,7 @@ class ParsedRollout:
         """Derive routing and rules from a model. Raises ValueError where it does not have one strategy."""
         match strategy := model.strategy:
             case Canary():
-                return cls(model, strategy, IstioRouting.of(strategy), _canary_rules(model, strategy))
+                return cls(model, strategy, Routing.of(strategy), _canary_rules(model, strategy))
             case BlueGreen():
                 history = model.spec.history_limit()
                 return cls(
@@ -49,6 +49,11 @@ class ParsedRollout:
     def steps(self) -> tuple[CanaryStep, ...]:
         """The canary steps; another strategy has none."""
         return self.strategy.steps if isinstance(self.strategy, Canary) else ()
+
+    @property
+    def max_weight(self) -> int:
+        """The whole that the weights of the steps are parts of."""
+        return self.strategy.max_weight() if isinstance(self.strategy, Canary) else MAX_WEIGHT
 
     @property
     def grows_stable_first(self) -> bool:

@@ -17,4 +17,4 @@ Document = dict[str, Any]  # a manifest or another JSON object, as it was sent: 
 class Payload(BaseModel):
     """Base of every payload: immutable; fields that a newer sender adds are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants", defer_build=True)

@@ -229,6 +229,7 @@ class ReleaseStatus(Payload):
     steps: tuple[StepStatus, ...] = ()
     set_weight: int = 0
     actual_weight: int = 0
+    weight_verified: bool = True  # False where the router cannot say that the weight is in force
     waiting: Waiting | None = None
     failing: Failing | None = None  # current rejection by the cluster
     paused_at: datetime | None = None  # start of the pause, while the phase is Paused

@@ -18,14 +18,14 @@ from tidegate.manifests.kinds import model_for
 from tidegate.manifests.limits import excesses
 from tidegate.manifests.lists import in_all, unpacked
 from tidegate.manifests.model import ObjectMeta
-from tidegate.manifests.network import DestinationRule, Service, VirtualService
+from tidegate.manifests.network import DestinationRule, RouterObject, Service, VirtualService
 from tidegate.manifests.overlay import is_overlay, read_overlay
 from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.source import Document, read_documents, read_file, read_stdin
 
 M = TypeVar("M", bound=BaseModel)
 
-_SUFFIXES = (".yaml", ".yml", ".json")
+SUFFIXES = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Manifests:
     services: tuple[Loaded[Service], ...] = ()
     virtual_services: tuple[Loaded[VirtualService], ...] = ()
     destination_rules: tuple[Loaded[DestinationRule], ...] = ()
+    routed: tuple[Loaded[RouterObject], ...] = ()
     deployments: tuple[Loaded[Deployment], ...] = ()
     notes: tuple[Finding, ...] = ()
 
@@ -125,7 +126,7 @@ def _read(path: FilePath, within: tuple[FilePath, ...] = ()) -> list[Document]:
     if is_overlay(path):
         return read_overlay(path, _read, within)
     if path.is_dir():
-        files = [file for file in sorted(path.iterdir()) if file.suffix in _SUFFIXES]
+        files = [file for file in sorted(path.iterdir()) if file.suffix in SUFFIXES]
         return in_all(files, read_file)
     return in_all([path], read_file)
 
@@ -198,6 +199,7 @@ def _sorted(loaded: Sequence[Loaded[Any]], notes: Sequence[Finding]) -> Manifest
         services=of(Service),
         virtual_services=of(VirtualService),
         destination_rules=of(DestinationRule),
+        routed=of(RouterObject),
         deployments=of(Deployment),
         notes=tuple(notes),
     )

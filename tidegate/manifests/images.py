@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from tidegate.manifests.decode import decode
-from tidegate.manifests.documents import Manifests
-from tidegate.manifests.findings import Path
-from tidegate.manifests.rollout import Rollout
-from tidegate.manifests.source import Document
 from tidegate.manifests.version_tag import VERSION_LABEL, VERSION_VARIABLE
+
+if TYPE_CHECKING:
+    from tidegate.manifests.documents import Manifests
+    from tidegate.manifests.findings import Path
+    from tidegate.manifests.source import Document
 
 _TEMPLATE: Path = ("spec", "template")
 _CONTAINERS: Path = (*_TEMPLATE, "spec", "containers")
@@ -28,6 +29,10 @@ def apply_images(manifests: Manifests, images: Mapping[str, str]) -> Manifests:
     Raises ManifestError for a container that the pod template does not have, for an image that is empty, and where
     there is not exactly one Rollout.
     """
+    # Here, as others ask for the tags of images alone.
+    from tidegate.manifests.decode import decode
+    from tidegate.manifests.rollout import Rollout
+
     rollout = manifests.rollout()
     document = rollout.document
     containers = _containers(document.value(_CONTAINERS))

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from tidegate.manifests.analysis_template import AnalysisTemplate
 from tidegate.manifests.decode import nearest
 from tidegate.manifests.deployment import Deployment
-from tidegate.manifests.network import DestinationRule, Service, VirtualService
+from tidegate.manifests.gateway_api import KINDS as ROUTE_KINDS
+from tidegate.manifests.network import DestinationRule, RouterObject, Service, VirtualService
 from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.source import Document
 
@@ -17,6 +18,7 @@ ARGO_GROUP = "argoproj.io"
 ARGO_VERSION = "argoproj.io/v1alpha1"
 REVISION = "rollout.argoproj.io/revision"  # annotation of what a release makes: its number
 ISTIO_GROUP = "networking.istio.io"
+GATEWAY_GROUP = "gateway.networking.k8s.io"
 KINDS: Mapping[tuple[str, str], type[BaseModel]] = {
     (ARGO_GROUP, "Rollout"): Rollout,
     (ARGO_GROUP, "AnalysisTemplate"): AnalysisTemplate,
@@ -25,6 +27,8 @@ KINDS: Mapping[tuple[str, str], type[BaseModel]] = {
     ("apps", "Deployment"): Deployment,
     (ISTIO_GROUP, "VirtualService"): VirtualService,
     (ISTIO_GROUP, "DestinationRule"): DestinationRule,
+    ("networking.k8s.io", "Ingress"): RouterObject,
+    **{(GATEWAY_GROUP, kind): RouterObject for kind in ROUTE_KINDS},
 }
 _KNOWN = f"known kinds: {', '.join(sorted(kind for _, kind in KINDS))}"
 _REFUSED: Mapping[tuple[str, str], str] = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 _NAME: Final = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _NAME_TEXT: Final = (
@@ -26,6 +27,14 @@ _SUBDOMAIN_TEXT: Final = (
 _LONGEST: Final = 63
 _LONGEST_SUBDOMAIN: Final = 253
 _EMPTY: Final = "must be non-empty"
+
+
+def labels_of(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Labels of an object; whatever is none, as an object of any shape may have, is left out."""
+    metadata = manifest.get("metadata")
+    found = metadata.get("labels") if isinstance(metadata, Mapping) else None
+    labels = found.items() if isinstance(found, Mapping) else ()
+    return {key: value for key, value in labels if isinstance(key, str) and isinstance(value, str)}
 
 
 def key_problems(key: str) -> list[str]:

@@ -56,6 +56,7 @@ class Model(BaseModel):
         alias_generator=to_camel,
         validate_by_name=False,
         validate_by_alias=True,
+        defer_build=True,
     )
 
     @model_validator(mode="before")
@@ -66,6 +67,16 @@ class Model(BaseModel):
     def to_wire(self) -> dict[str, JsonValue]:
         """The fields that were given, under the names of the manifest."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def build_models(*bases: type[BaseModel]) -> None:
+    """Build the validators of these models and of all that derive from them, so far as they are imported.
+
+    Each is otherwise built when it is first used: a command uses few of them, and a workflow may not take the time.
+    """
+    for base in bases:
+        base.model_rebuild()
+        build_models(*base.__subclasses__())
 
 
 class OpenModel(Model):

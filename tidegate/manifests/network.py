@@ -1,4 +1,4 @@
-"""Service, VirtualService and DestinationRule: the parts that a release reads; everything else is kept as it is."""
+"""Services and the objects of routers: the parts that a release reads; everything else is kept as it is."""
 
 from __future__ import annotations
 
@@ -103,3 +103,10 @@ class DestinationRule(OpenModel):
 
     metadata: ObjectMeta = ObjectMeta()
     spec: DestinationRuleSpec = DestinationRuleSpec()
+
+
+class RouterObject(OpenModel):
+    """An Ingress, or a route of the Gateway API."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: Mapping[str, JsonValue] = {}

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pydantic import JsonValue
 
 from tidegate.manifests.analysis_template import BackgroundAnalysis, RolloutAnalysis, TemplateRef
+from tidegate.manifests.gateway_api import PLUGIN, GatewayApi
 from tidegate.manifests.model import Int32, IntOrString, Items, Model, ObjectMeta
 from tidegate.manifests.selector import LabelSelector
 from tidegate.manifests.steps import CanaryStep, PodTemplateMetadata
@@ -91,11 +92,25 @@ class Alb(Model):
     stickiness_config: Mapping[str, JsonValue] | None = None
 
 
+class Nginx(Model):
+    """NGINX's side of a canary: exactly one of `stable_ingress` and `stable_ingresses`."""
+
+    annotation_prefix: str = ""
+    stable_ingress: str = ""
+    stable_ingresses: Items[str] | None = None
+    additional_ingress_annotations: Mapping[str, str] = {}
+    canary_ingress_annotations: Mapping[str, str] = {}
+
+    def all_ingresses(self) -> tuple[str, ...]:
+        """Names of the stable Ingresses: the one, or the several."""
+        return (*((self.stable_ingress,) if self.stable_ingress else ()), *(self.stable_ingresses or ()))
+
+
 class TrafficRouting(Model):
-    """Routers of the traffic. Only Istio is supported; the others are read so that they can be rejected by name."""
+    """Routers of the traffic. The others than Istio, NGINX and the Gateway API are read to be rejected by name."""
 
     istio: Istio | None = None
-    nginx: Mapping[str, JsonValue] | None = None
+    nginx: Nginx | None = None
     alb: Alb | None = None
     smi: Mapping[str, JsonValue] | None = None
     ambassador: Mapping[str, JsonValue] | None = None
@@ -163,6 +178,17 @@ class Canary(Model):
     def istio(self) -> Istio | None:
         """The Istio part of the traffic routing, if there is one."""
         return self.traffic_routing.istio if self.traffic_routing else None
+
+    @property
+    def nginx(self) -> Nginx | None:
+        """The NGINX part of the traffic routing, if there is one."""
+        return self.traffic_routing.nginx if self.traffic_routing else None
+
+    @property
+    def gateway_api(self) -> GatewayApi | None:
+        """The settings of the plugin for the Gateway API. Raises ValueError for one that cannot be read."""
+        plugins = self.traffic_routing.plugins if self.traffic_routing else {}
+        return GatewayApi.model_validate(plugins[PLUGIN] or {}) if PLUGIN in plugins else None
 
     def surge(self) -> int | str:
         """`maxSurge`: a number of pods, or a percentage of the replicas as text."""

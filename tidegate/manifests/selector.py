@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Final
 
+from tidegate.manifests.labels import key_problems, value_problems
 from tidegate.manifests.model import Items, Model
 
 OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
+_BETWEEN: Final = re.compile(r",(?![^(]*\))")  # a comma outside parentheses
+_PART: Final = re.compile(
+    r"(?P<absent>!\s*)?(?P<key>[^\s=!,()]+)"
+    r"(?:\s*(?P<sign>==?|!=)\s*(?P<value>[^\s=!,()]*)|\s+(?P<set>in|notin)\s*\((?P<values>[^()]*)\))?"
+)
 
 
 class Requirement(Model):
@@ -50,3 +58,32 @@ class LabelSelector(Model):
         exact = [(key, f"{key}={value}") for key, value in self.match_labels.items()]
         parts = sorted([*exact, *((each.key, each.text()) for each in self.match_expressions)])
         return ",".join(part for _, part in parts)
+
+
+def parse_selector(text: str) -> LabelSelector:
+    """Read a selector as `kubectl -l` takes it: `app=checkout,tier!=test,env in (a, b),!old`.
+
+    Raises ValueError. Source: k8s.io/apimachinery, labels.Parse, without its comparisons of numbers.
+    """
+    parts = [_requirement(part.strip()) for part in _BETWEEN.split(text)]
+    return LabelSelector(matchExpressions=tuple(parts))
+
+
+def _requirement(part: str) -> Requirement:
+    found = _PART.fullmatch(part)
+    if found is None or (found["absent"] and (found["sign"] or found["set"])):
+        raise ValueError(f"{part!r} is not like app=checkout, app!=checkout, 'app in (a, b)', app or !app")
+    values = _values(found["value"], found["values"])
+    if problems := [*key_problems(found["key"]), *(each for value in values for each in value_problems(value))]:
+        raise ValueError(f"{part!r}: {problems[0]}")
+    if found["sign"] or found["set"]:
+        operator = "NotIn" if found["sign"] == "!=" or found["set"] == "notin" else "In"
+    else:
+        operator = "DoesNotExist" if found["absent"] else "Exists"
+    return Requirement(key=found["key"], operator=operator, values=values)
+
+
+def _values(one: str | None, several: str | None) -> tuple[str, ...]:
+    if several is not None:
+        return tuple(each.strip() for each in several.split(","))
+    return () if one is None else (one,)

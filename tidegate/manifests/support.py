@@ -30,21 +30,18 @@ class SupportLimit(NamedTuple):
 _CANARY = "spec.strategy.canary"
 _ROUTING = f"{_CANARY}.trafficRouting"
 _STEP = f"{_CANARY}.steps.*"
-_ISTIO_ONLY = "Istio is the one traffic router that is supported"
+_ROUTERS = "Istio, NGINX and the Gateway API are supported"
 
 REFUSED: tuple[SupportLimit, ...] = (
     SupportLimit("spec.strategy.blueGreen.antiAffinity", "antiAffinity", "write the affinity into the pod template"),
     SupportLimit(f"{_CANARY}.pingPong", "ping-pong", "use canaryService and stableService"),
     SupportLimit(f"{_CANARY}.antiAffinity", "antiAffinity", "write the affinity into the pod template"),
-    SupportLimit(f"{_ROUTING}.nginx", "traffic routing by NGINX", _ISTIO_ONLY),
-    SupportLimit(f"{_ROUTING}.alb", "traffic routing by AWS ALB", _ISTIO_ONLY),
-    SupportLimit(f"{_ROUTING}.smi", "traffic routing by SMI", _ISTIO_ONLY),
-    SupportLimit(f"{_ROUTING}.ambassador", "traffic routing by Ambassador", _ISTIO_ONLY),
-    SupportLimit(f"{_ROUTING}.appMesh", "traffic routing by AWS App Mesh", _ISTIO_ONLY),
-    SupportLimit(f"{_ROUTING}.traefik", "traffic routing by Traefik", _ISTIO_ONLY),
-    SupportLimit(f"{_ROUTING}.apisix", "traffic routing by Apache APISIX", _ISTIO_ONLY),
-    SupportLimit(f"{_ROUTING}.plugins", "traffic routing by plugins", _ISTIO_ONLY),
-    SupportLimit(f"{_ROUTING}.maxTrafficWeight", "maxTrafficWeight", "weights are percent"),
+    SupportLimit(f"{_ROUTING}.alb", "traffic routing by AWS ALB", _ROUTERS),
+    SupportLimit(f"{_ROUTING}.smi", "traffic routing by SMI", _ROUTERS),
+    SupportLimit(f"{_ROUTING}.ambassador", "traffic routing by Ambassador", _ROUTERS),
+    SupportLimit(f"{_ROUTING}.appMesh", "traffic routing by AWS App Mesh", _ROUTERS),
+    SupportLimit(f"{_ROUTING}.traefik", "traffic routing by Traefik", _ROUTERS),
+    SupportLimit(f"{_ROUTING}.apisix", "traffic routing by Apache APISIX", _ROUTERS),
     SupportLimit(f"{_STEP}.plugin", "step plugin"),
 )
 

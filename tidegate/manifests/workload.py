@@ -6,11 +6,13 @@ Source: argo-rollouts, rollout/templateref. Argo also takes a ReplicaSet or a Po
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from tidegate.manifests.documents import Loaded
 from tidegate.manifests.findings import Finding, Severity
 from tidegate.manifests.rollout import Rollout, WorkloadRef
+
+if TYPE_CHECKING:
+    from tidegate.manifests.documents import Loaded
 
 KIND: Final = "Deployment"
 API_VERSION: Final = "apps/v1"

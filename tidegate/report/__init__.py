@@ -2,7 +2,7 @@
 
 from tidegate.report.analysis_run_object import analysis_run_object, analysis_run_spec, analysis_run_status
 from tidegate.report.backtest import backtest_view
-from tidegate.report.comparisons import comparisons, traffic_seen
+from tidegate.report.comparisons import actual_weight, comparisons, traffic_seen
 from tidegate.report.explain import decisive_metric, explain, explain_run, reason_of
 from tidegate.report.explanation_models import Explanation, GateExplanation, MetricExplanation, TimelineEntry
 from tidegate.report.forecast import forecast_sentences, forecast_view
@@ -17,6 +17,7 @@ __all__ = [
     "MetricExplanation",
     "Subscriptions",
     "TimelineEntry",
+    "actual_weight",
     "analysis_details",
     "analysis_run_object",
     "analysis_run_spec",

@@ -18,6 +18,11 @@ def comparisons(status: ReleaseStatus) -> Iterator[tuple[MetricStatus, Measureme
                 yield metric, judged
 
 
+def actual_weight(status: ReleaseStatus) -> str:
+    """The canary's weight as the router has it, in percent, with the words for one that the router cannot confirm."""
+    return f"{status.actual_weight} %" + ("" if status.weight_verified else " (asked, not verified)")
+
+
 def traffic_seen(status: ReleaseStatus) -> str:
     """Percent of the requests that the canary is seen to answer at its weight; empty where none has seen it."""
     weight = f"{status.actual_weight / 100:.4g}"

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from tidegate.contract import Event, Observation, ReleaseStatus, Waiting
 from tidegate.manifests.plain_text import one_line
 from tidegate.report.ages import age, clock, since
-from tidegate.report.comparisons import traffic_seen
+from tidegate.report.comparisons import actual_weight, traffic_seen
 from tidegate.report.gates import scope
 from tidegate.report.progress import running, time_left
 from tidegate.report.versions import replica_sets, role
@@ -52,10 +52,10 @@ def origin(status: ReleaseStatus) -> str:
 def weights(status: ReleaseStatus) -> Iterator[tuple[str, str]]:
     """Yield the weight as requested, as set and as seen; after a good end the one weight that there is."""
     if status.finished_at is not None and not status.aborting:
-        yield "weight", f"{status.actual_weight} %"
+        yield "weight", actual_weight(status)
         return
     yield "weight asked", f"{status.set_weight} %"
-    yield "set", f"{status.actual_weight} %"
+    yield "set", actual_weight(status)
     if seen := traffic_seen(status):
         yield "seen", seen
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from tidegate.analysis.compare.measurement import comparison_of, details_of
 from tidegate.analysis.status import AnalysisStatus, MetricStatus
 from tidegate.contract import AnalysisRef, ReleaseStatus, StepState
-from tidegate.report.comparisons import traffic_seen
+from tidegate.report.comparisons import actual_weight, traffic_seen
 
 _MARKS = {
     StepState.PENDING: "",
@@ -27,7 +27,7 @@ def details(status: ReleaseStatus) -> str:
         f"### {status.namespace}/{status.name} revision {status.revision}: {status.phase}",
         status.message,
         f"Images: {', '.join(status.images.values())}" if status.images else "",
-        f"Weight on the canary: **{status.actual_weight} %** (asked for: {status.set_weight} %{_seen(status)})",
+        f"Weight on the canary: **{actual_weight(status)}** (asked for: {status.set_weight} %{_seen(status)})",
         f"**{status.failing}**" if status.failing else "",
         f"Paused by {status.paused_by}" if status.paused_by else "",
         _waiting(status),

@@ -47,6 +47,7 @@ _REASONS: Final = (
     "IncidentOpened",
     "NewReplicaSetCreated",
     "ProgressDeadlineExceeded",
+    "RestartRequested",
     "RolloutPromoted",
     "RolloutRestarted",
     "RolloutResumed",

@@ -10,11 +10,15 @@ from tidegate.rollouts.replica_sets import ReplicaSetState
 
 @dataclass(frozen=True)
 class Weights:
-    """Shares of the traffic as they were read back from the router; `canary_hash` is the version that gets `canary`."""
+    """Shares of the traffic as they were read back from the router; `canary_hash` is the version that gets `canary`.
+
+    Not `converged` is what a write of the same shares would change: an object that is not there yet, or was edited.
+    """
 
     canary: int
     stable: int
     canary_hash: str = ""
+    converged: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,25 @@
 """The Rollout object as a way to its release: what an object asks for, decided from it and the release alone. Pure."""
 
-from tidegate.watch.commands import (
-    Command,
-    Decision,
-    EmitWarning,
-    Release,
-    ReleaseClaims,
-    RunState,
-    SendUpdate,
-    StartRelease,
-)
-from tidegate.watch.decide import decide, decide_deleted
-from tidegate.watch.request import release_request
-from tidegate.watch.services import decide_services, service_names
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidegate.deferred import deferred
+
+if TYPE_CHECKING:
+    from tidegate.watch.commands import (
+        Command,
+        Decision,
+        EmitWarning,
+        Release,
+        ReleaseClaims,
+        RunState,
+        SendUpdate,
+        StartRelease,
+    )
+    from tidegate.watch.decisions import decide, decide_deleted
+    from tidegate.watch.request import release_request
+    from tidegate.watch.services import decide_services, service_names
 
 __all__ = [
     "Command",
@@ -29,3 +36,5 @@ __all__ = [
     "release_request",
     "service_names",
 ]
+
+__getattr__ = deferred(__name__)

@@ -27,13 +27,10 @@ def status_commands(
         return
     if status.promoted_full or not _names(rollout, status):
         return
-    to_the_end = _jumps_to_the_end(rollout, known, status)
-    if to_the_end or (is_set(rollout, known, "promoteFull") and is_external_write(rollout, "promoteFull")):
-        name = "currentStepIndex" if to_the_end else "promoteFull"
-        field = None if to_the_end else ObjectField.PROMOTE_FULL
-        by = writer_of(rollout, "status", name)
-        message = Message(full=True, by=by, reason=f"status.{name}", versions=status.version_number, field=field)
-        yield SendUpdate(status.run_id, Update.PROMOTE, f"promote-full-{live.uid}-{status.versions}", message)
+    if is_set(rollout, known, "promoteFull") and is_external_write(rollout, "promoteFull"):
+        yield _promote_all(rollout, live, status, "promoteFull", full=True, field=ObjectField.PROMOTE_FULL)
+    elif _jumps_to_the_end(rollout, known, status):
+        yield _promote_all(rollout, live, status, "currentStepIndex", all_steps=True)
     elif (cause := _promoted(rollout, known, status)) is not None:
         name, started = cause
         message = Message(
@@ -44,6 +41,17 @@ def status_commands(
         yield from unrecorded(rollout, live, "promoteFull")
     elif known.status.get("currentStepIndex") is not None and _skips(rollout, status):
         yield from unrecorded(rollout, live, "currentStepIndex")
+
+
+def _promote_all(
+    rollout: Mapping[str, Any], live: RolloutObject, status: ReleaseStatus, name: str, **how: Any
+) -> SendUpdate:
+    """Promote past all steps, or with `full` past all gates, because a field of the status asks for it."""
+    message = Message(
+        by=writer_of(rollout, "status", name), reason=f"status.{name}", versions=status.version_number, **how
+    )
+    what = "full" if message.full else "all"
+    return SendUpdate(status.run_id, Update.PROMOTE, f"promote-{what}-{live.uid}-{status.versions}", message)
 
 
 def _names(rollout: Mapping[str, Any], status: ReleaseStatus) -> bool:

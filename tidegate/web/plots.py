@@ -34,7 +34,7 @@ class PlotSize:
     @property
     def left(self) -> float:
         """Beginning of the drawn area."""
-        return 46.0 if self.labelled else 6.0
+        return 54.0 if self.labelled else 6.0
 
     @property
     def right(self) -> float:

@@ -11,6 +11,7 @@ from activities.kubernetes.client import ROLLOUTS, SERVICES, Cluster, Object
 from activities.kubernetes.workloads import Workloads, with_template
 from tidegate.client import RefusedError, RolloutRef, TidegateClient
 from tidegate.contract import ErrorType, WorkloadTemplate
+from tidegate.contract.instances import DEFAULT_INSTANCE, INSTANCE_LABEL, ControllerInstance
 from tidegate.watch import (
     Command,
     Decision,
@@ -25,12 +26,14 @@ from tidegate.watch import (
     release_request,
     service_names,
 )
+from workers.watch.argo_lock import ArgoLock
 from workers.watch.events import warn
 
 log = structlog.get_logger(__name__)
 
 INVALID_SPEC: Final = "InvalidSpec"
 NOT_NOW: Final = "NotDone"
+HELD_BY_ARGO: Final = "HeldByArgoRollouts"
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,24 @@ class ObservedRollout:
 class RolloutDispatcher:
     """Carries out the commands of the Rollouts of one cluster. It has no state: those of two dispatchers count once."""
 
-    def __init__(self, cluster: Cluster, client: TidegateClient, name: str) -> None:
-        """`name` is the cluster's in requests and workflow ids."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        client: TidegateClient,
+        name: str,
+        instance: ControllerInstance = DEFAULT_INSTANCE,
+        argo_namespaces: tuple[str, ...] = (),
+    ) -> None:
+        """`name` is the cluster's in requests and workflow ids.
+
+        Objects of another `instance` are left alone, and nothing begins while one of Argo's controllers in
+        `argo_namespaces` acts on the same objects.
+        """
         self._cluster = cluster
         self._client = client
         self._name = name
+        self._instance = instance
+        self._lock = ArgoLock(cluster, instance, argo_namespaces)
         self._workloads = Workloads(cluster)
 
     async def dispatch(self, namespace: str, name: str, observed: ObservedRollout) -> bool:
@@ -62,6 +78,9 @@ class RolloutDispatcher:
         found = observed.object
         if found is None:
             found = await self._cluster.find(ROLLOUTS, namespace, name)
+        if found is not None and (why := self._instance.rejection(found)):
+            await self._hand_over(rollout, why)
+            return False
         release = await self._client.newest(rollout)
         workload = None
         if found is None:
@@ -76,8 +95,15 @@ class RolloutDispatcher:
                 decision = decide_services(found, release, await self._services(namespace, found))
         again = decision.requeue
         for command in decision.commands:
+            if isinstance(command, StartRelease) and await self._is_held(found or {}):
+                return True
             again |= await self._carry_out(rollout, found or {}, workload, command)
         return again
+
+    async def _hand_over(self, rollout: RolloutRef, why: str) -> None:
+        """Terminate the release of an object that was given to another controller, which goes on where it left it."""
+        if await self._client.hand_over(rollout, why):
+            log.warning("handed over", rollout=rollout.workflow_id, why=why)
 
     async def _services(self, namespace: str, rollout: Object) -> dict[str, Object]:
         """The Services that a Rollout names, as far as they exist."""
@@ -134,8 +160,21 @@ class RolloutDispatcher:
                 raise
         return False
 
+    async def _is_held(self, found: Object) -> bool:
+        """True while a controller of Argo's acts on the object as well, which an Event says."""
+        if holder := await self._lock.holder():
+            await self._refuse(found, HELD_BY_ARGO, holder, _held_by(holder))
+        return bool(holder)
+
     async def _refuse(self, found: Object, reason: str, about: str, message: str) -> None:
         """Write a warning Event once, and a log line when it is new."""
         if await warn(self._cluster, found, reason, about, message):
             metadata = found["metadata"]
             log.warning("refused", reason=reason, namespace=metadata["namespace"], name=metadata["name"], why=message)
+
+
+def _held_by(holder: str) -> str:
+    return (
+        f"a controller of Argo Rollouts acts on this Rollout as well: {holder}; nothing is released through the object "
+        f"until it has stopped, or the label {INSTANCE_LABEL} gives the object to one of the two"
+    )

@@ -16,6 +16,7 @@ from activities.kubernetes.client import DEPLOYMENTS, ROLLOUTS, Cluster, Listing
 from activities.kubernetes.reflector import DELETED, Failures, Reflector, WatchEvent
 from activities.kubernetes.turns import Turns
 from tidegate.client import TidegateClient, TidegateError
+from tidegate.contract.instances import DEFAULT_INSTANCE, ControllerInstance
 from tidegate.contract.metrics import WATCHED_ROLLOUTS
 from tidegate.manifests.workload import needs_template, reference_of
 from workers.settings import WatcherSettings
@@ -44,13 +45,18 @@ class Watch:
         name: str,
         settings: WatcherSettings,
         meter: MetricMeter = MetricMeter.noop,
+        instance: ControllerInstance = DEFAULT_INSTANCE,
     ) -> None:
-        """`name` is the cluster's in requests and workflow ids; `meter` shows what is followed, and what fails."""
+        """`name` is the cluster's in requests and workflow ids; `meter` shows what is followed, and what fails.
+
+        Objects of another `instance` are not followed.
+        """
         self._cluster = cluster
         self._client = client
         self._name = name
         self._settings = settings
-        self._dispatcher = RolloutDispatcher(cluster, client, name)
+        self._instance = instance
+        self._dispatcher = RolloutDispatcher(cluster, client, name, instance, settings.namespaces_of_argo())
         self._stuck = StuckReleases(cluster, client, name, settings)
         self._workers: dict[Key, _ObjectWorker] = {}
         self._turns = Turns(AT_ONCE)
@@ -84,11 +90,16 @@ class Watch:
 
         def changed(change: WatchEvent) -> None:
             if change.object is not None:
-                key, deleted = _key(change.object), change.kind == DELETED
-                self._gauges.show(key, None if deleted else change.object)
-                self._enqueue(tasks, key, ObservedRollout(change.object, deleted=deleted))
+                self._take_change(change.object, deleted=change.kind == DELETED, tasks=tasks)
 
         self._rollouts[namespace] = self._follow(ROLLOUTS, namespace, _Followed(listed, changed), tasks)
+
+    def _take_change(self, found: Object, *, deleted: bool, tasks: asyncio.TaskGroup) -> None:
+        """Enqueue a changed object of this instance, or one that was until now."""
+        key, own = _key(found), self._instance.acts_on(found)
+        if own or key in self._workers:
+            self._gauges.show(key, found if own and not deleted else None)
+            self._enqueue(tasks, key, ObservedRollout(found, deleted=deleted))
 
     def _follow_workloads(self, namespace: str, tasks: asyncio.TaskGroup) -> None:
         """Enqueue a Rollout when the Deployment of its workloadRef changes."""
@@ -118,10 +129,11 @@ class Watch:
     async def _enqueue_all(
         self, namespace: str, objects: Sequence[Object], tasks: asyncio.TaskGroup, *, first: bool
     ) -> None:
-        """Enqueue every object, and every release whose object may be gone.
+        """Enqueue every object of this instance, and every release whose object is not among them any more.
 
         At the `first` list, releases that have ended count, too: their objects may have been deleted without a watcher.
         """
+        objects = [found for found in objects if self._instance.acts_on(found)]
         WATCHED_ROLLOUTS.set(self._meter, len(objects), watched=namespace or "all")
         self._gauges.show_all(namespace, {_key(found): found for found in objects})
         for found in objects:

@@ -10,9 +10,6 @@ from typing import Any, Final
 from structlog.testing import capture_logs
 from temporalio.exceptions import ApplicationError
 
-from activities.istio.required_pods import RequiredPods
-from activities.istio.traffic import RouteWrite
-from activities.istio.weights import ExperimentWeight
 from activities.kubernetes.client import DESTINATION_RULES, FENCE_ANNOTATION, VIRTUAL_SERVICES, Object
 from activities.kubernetes.informers import Cache
 from activities.kubernetes.replica_sets import HASH_LABEL
@@ -20,11 +17,14 @@ from activities.reconcile.apply import ActionExecutor, ReconcileResult
 from activities.reconcile.cluster_state import Snapshots
 from activities.reconcile.experiments import Experiments
 from activities.reconcile.rollout_objects import Kubernetes
+from activities.routers.required_pods import RequiredPods
+from activities.routers.router import ExperimentWeight
+from activities.routers.traffic import RouteWrite
 from tests.activities.mesh import Mesh, serving
 from tests.cases.family import Answer, Family, Input, equal
 from tidegate.canary.position import CanaryState
 from tidegate.canary.reconcile import next_action
-from tidegate.contract import DesiredState, ErrorType, IstioRouting, Reconcile, Target, TrafficState
+from tidegate.contract import DesiredState, ErrorType, Reconcile, Routing, Target, TrafficState
 from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.steps import SetHeaderRoute, SetMirrorRoute
 from tidegate.rollouts.actions import SetSelector
@@ -46,7 +46,7 @@ class Stage:
         self.mesh = mesh
         metadata = given["rollout"]["metadata"]
         self.target = Target(namespace=metadata.get("namespace", "default"), name=metadata["name"])
-        istio = IstioRouting.of(Rollout.model_validate(given["rollout"]).canary)
+        istio = Routing.of(Rollout.model_validate(given["rollout"]).canary)
         assert istio is not None
         self.istio = istio
         self.updates = 0

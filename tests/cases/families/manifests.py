@@ -89,6 +89,18 @@ def blue_green_validation(given: Input) -> Answer:
     return reference_validation(given) if answer["accepted"] else answer
 
 
+def router_validation(given: Input) -> Answer:
+    """The spec, and the Ingresses that are given: these are looked at where the spec itself is fine."""
+    answer = rollout_validation(given)
+    if not answer["accepted"] or "ingresses" not in given:
+        return answer
+    rollout = Rollout.model_validate(given["rollout"])
+    namespace = rollout.metadata.namespace
+    found = {f"Ingress/{each['metadata']['name']}.{namespace}": each for each in given["ingresses"]}
+    errors = in_argos_form(reference_errors(rollout, {}, {}, routed=found))
+    return {"accepted": not errors, "errors": errors}
+
+
 def analysis_of(rollout: Rollout, step: AnalysisLocation, args: Any) -> RolloutAnalysis:
     """The analysis at a place of the Rollout, with these arguments."""
     found = dict(rollout.strategy.analyses()).get(step)
@@ -109,6 +121,7 @@ FAMILIES = (
     Family("rollout_validation", rollout_validation, same_verdict),
     Family("reference_validation", reference_validation),
     Family("bluegreen_validation", blue_green_validation, same_verdict),
+    Family("router_validation", router_validation, same_verdict),
     Family("step_string", step_string),
     Family("pause_duration", pause_duration),
 )

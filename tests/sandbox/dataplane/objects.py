@@ -45,6 +45,8 @@ class World:
         self.pods: dict[tuple[str, str], Document] = {}
         self.virtual_services: dict[tuple[str, str], Document] = {}
         self.destination_rules: dict[tuple[str, str], Document] = {}
+        self.http_routes: dict[tuple[str, str], Document] = {}
+        self.ingresses: dict[tuple[str, str], Document] = {}
 
     def add_service(self, name: str, pods: dict[str, list[Address]], **selector: str) -> None:
         """A Service whose ready pods have these hashes and addresses."""
@@ -73,7 +75,15 @@ class World:
         }
 
     def snapshot(self) -> Snapshot:
-        return Snapshot(self.services, self.endpoints, self.pods, self.virtual_services, self.destination_rules)
+        return Snapshot(
+            self.services,
+            self.endpoints,
+            self.pods,
+            self.virtual_services,
+            self.destination_rules,
+            self.http_routes,
+            self.ingresses,
+        )
 
 
 def local(*ports: int) -> list[Address]:

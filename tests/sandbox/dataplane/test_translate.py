@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from sandbox.documents import Document, items, mapping
 from sandbox.mesh.matches import UnsupportedError, route_match
@@ -255,3 +256,71 @@ def test_a_cluster_name_reads_back(tag: str, pod_hash: str, port: int) -> None:
 @pytest.mark.parametrize("other", ["", "xds_cluster", "a;b/c", "a;b/c/d/e/f", "a;b/c/d/80/e/f"])
 def test_a_name_of_another_hand_is_none_of_ours(other: str) -> None:
     assert ClusterName.parse(other) is None
+
+
+def http_route(*rules: Document, hostnames: tuple[str, ...] = ("shop.example.com",)) -> Document:
+    return {
+        "metadata": {"name": "shop", "namespace": NAMESPACE},
+        "spec": {"hostnames": [*hostnames], "rules": [*rules]},
+    }
+
+
+def backend(name: str, weight: int | None = None) -> Document:
+    return {"name": name, "port": 80} if weight is None else {"name": name, "port": 80, "weight": weight}
+
+
+def test_an_http_route_is_split_by_its_weights(world: World) -> None:
+    references: list[JsonValue] = [backend("checkout-stable", 90), backend("checkout-canary", 10)]
+    world.http_routes[NAMESPACE, "shop"] = http_route({"backendRefs": references})
+    config = translate(world.snapshot())
+    assert weights(config, "shop.example.com") == {str(STABLE): 90 * 3, str(CANARY): 10 * 3}
+    assert config.warnings == ()
+    unset: list[JsonValue] = [backend("checkout-stable"), backend("checkout-canary")]
+    world.http_routes[NAMESPACE, "shop"] = http_route({"backendRefs": unset})
+    assert weights(translate(world.snapshot()), "shop.example.com") == {str(STABLE): 3, str(CANARY): 3}
+
+
+def test_of_an_http_route_the_most_specific_match_counts(world: World) -> None:
+    slash: Document = {"path": {"type": "PathPrefix", "value": "/"}}
+    header: Document = {**slash, "headers": [{"name": "X-Test", "type": "Exact", "value": "1"}]}
+    world.http_routes[NAMESPACE, "shop"] = http_route(
+        {"matches": [slash], "backendRefs": [backend("checkout-stable")]},
+        {"name": "testers", "matches": [header], "backendRefs": [backend("checkout-canary")]},
+    )
+    config = translate(world.snapshot())
+    first, second = items(host(config, "shop.example.com")["routes"])
+    assert mapping(first["match"])["headers"] == [{"name": "x-test", "string_match": {"exact": "1"}}]
+    assert weights(config, "shop.example.com", 0).keys() == {str(CANARY)}
+    assert weights(config, "shop.example.com", 1).keys() == {str(STABLE)}
+    assert "headers" not in mapping(second["match"])
+
+
+def ingress(name: str, service: str, **annotations: str) -> Document:
+    path: Document = {
+        "path": "/",
+        "pathType": "Prefix",
+        "backend": {"service": {"name": service, "port": {"number": 80}}},
+    }
+    rule: Document = {"host": "shop.example.com", "http": {"paths": [path]}}
+    notes: Document = {
+        f"nginx.ingress.kubernetes.io/{key.replace('_', '-')}": value for key, value in annotations.items()
+    }
+    return {"metadata": {"name": name, "namespace": NAMESPACE, "annotations": notes}, "spec": {"rules": [rule]}}
+
+
+def test_an_ingress_is_split_by_the_weight_of_its_canary(world: World) -> None:
+    world.ingresses[NAMESPACE, "shop"] = ingress("shop", "checkout-stable")
+    assert weights(translate(world.snapshot()), "shop.example.com").keys() == {str(STABLE)}
+    canary = ingress("canary", "checkout-canary", canary="true", canary_weight="20", canary_weight_total="200")
+    world.ingresses[NAMESPACE, "canary"] = canary
+    found = weights(translate(world.snapshot()), "shop.example.com")
+    assert found == {str(STABLE): 180 * 3, str(CANARY): 20 * 3}
+
+
+def test_a_header_of_a_canary_ingress_comes_before_its_weight(world: World) -> None:
+    world.ingresses[NAMESPACE, "shop"] = ingress("shop", "checkout-stable")
+    canary = ingress("canary", "checkout-canary", canary="true", canary_weight="0", canary_by_header="X-Canary")
+    world.ingresses[NAMESPACE, "canary"] = canary
+    config = translate(world.snapshot())
+    assert weights(config, "shop.example.com", 0).keys() == {str(CANARY)}
+    assert weights(config, "shop.example.com", 1).keys() == {str(STABLE)}

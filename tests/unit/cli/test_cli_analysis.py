@@ -10,8 +10,8 @@ from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
 from tidegate.cli.analysis import analysis_view, measurements_since
-from tidegate.cli.exits import run_code
 from tidegate.cli.listing import run_table
+from tidegate.cli.verdicts import run_code
 from tidegate.client import AnalysisSummary
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

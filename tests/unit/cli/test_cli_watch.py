@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console, ConsoleDimensions
 from rich.text import Text
 
-from tidegate.cli.actor import actor, source
-from tidegate.cli.exits import ExitCode, error_block, exit_code, status_code
+from tidegate.cli.exits import ExitCode, exit_code
+from tidegate.cli.failures import error_block
 from tidegate.cli.screen import Terminal
+from tidegate.cli.verdicts import status_code
 from tidegate.cli.watch import Frame, Pace, answers, changes, draw, drawn, print_changes, terminal_of, watch_release
 from tidegate.client import (
     CompensationError,
@@ -31,6 +32,7 @@ from tidegate.client import (
     TidegateError,
     UnreachableError,
 )
+from tidegate.client.actor import actor, source
 from tidegate.contract import CompensationStatus, Event, Message, ReleaseStatus, Waiting
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

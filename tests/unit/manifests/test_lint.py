@@ -362,13 +362,13 @@ class TestCheckRelease:
         objects = sound()
         change(objects)
         services = {name: objects.get(f"Service/{name}") for name in ("checkout-stable", "checkout-canary")}
-        virtual_services = {"checkout-vsvc.payments": objects.get("VirtualService/checkout-vsvc")}
+        routed = {"VirtualService/checkout-vsvc.payments": objects.get("VirtualService/checkout-vsvc")}
         templates = [objects[label] for label in objects if label.startswith("AnalysisTemplate/")]
         return check_release(
             objects["Rollout/checkout"],
             observed.get("templates", templates),
             observed.get("services", services),
-            observed.get("virtual_services", virtual_services),
+            observed.get("routed", routed),
         )
 
     def test_a_sound_release_is_admitted(self) -> None:

@@ -37,7 +37,7 @@ def found(given: dict[str, Any], namespace: str, **spec: Any) -> list[Finding]:
         "spec": {"hosts": ["shop"], **spec},
     }
     at_lint = [each for each in lint(from_objects([given, virtual_service])) if each.code in CODES]
-    observed = {f"shop.{namespace}": virtual_service}
+    observed = {f"VirtualService/shop.{namespace}": virtual_service}
     at_start = [each for each in check_release(given, [], {}, observed) if each.code in CODES]
     assert at_lint == at_start
     return at_lint

@@ -29,7 +29,7 @@ from tidegate.report import rollout_status
 from tidegate.rollouts.template_hash import pod_template_hash
 from tidegate.rollouts.version import version_of
 from tidegate.watch import Command, EmitWarning, Release, RunState, SendUpdate, StartRelease, decide, release_request
-from tidegate.watch.decide import ABORTED
+from tidegate.watch.decisions import ABORTED
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 STEPS = [{"setWeight": 20}, {"pause": {}}, {"setWeight": 60}]
@@ -179,7 +179,9 @@ def moment_of(release: Release) -> str:
 
 
 def told(asks: tuple[Command, ...]) -> list[tuple[str, bool]]:
-    return [(str(ask.update), ask.message.full) for ask in asks if isinstance(ask, SendUpdate)]
+    """Each message, and whether it asks for more than the end of a wait."""
+    sent = [ask for ask in asks if isinstance(ask, SendUpdate)]
+    return [(str(ask.update), ask.message.full or ask.message.all_steps) for ask in sent]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from tidegate.analysis.compare.judge import event_shares
 from tidegate.analysis.compare.models import (
     ERRORS,
     CompareModel,
@@ -86,6 +85,9 @@ def _proof_limit(wanted: Comparison) -> float:
 
 
 def _evidence(judgement: Judgement, weight: Weight, wanted: Comparison) -> Iterator[EventEvidence]:
+    # Here, as those who read a judgement do not judge.
+    from tidegate.analysis.compare.judge import event_shares
+
     for numbers, event, share in zip(judgement.events, wanted.events, event_shares(wanted), strict=True):
         yield EventEvidence(
             name=numbers.name,

@@ -23,6 +23,7 @@ from tidegate.manifests.lint.rollouts import (
     reference_findings,
     rollout_findings,
 )
+from tidegate.manifests.lint.routers import router_findings, routing_findings
 from tidegate.manifests.lint.scope import bindings
 from tidegate.manifests.lint.selectors import changed_selector_findings, left_behind_findings
 from tidegate.manifests.lint.templates import template_findings
@@ -30,7 +31,7 @@ from tidegate.manifests.lint.workloads import lender_of, lent_template_findings,
 from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.support import unsupported, unsupported_providers
 from tidegate.manifests.templates import template_key, used_templates
-from tidegate.manifests.validation.references import Observed, reference_errors
+from tidegate.manifests.validation.references import Observed, of_kind, reference_errors
 
 # `reference` says of the cluster what these say of files.
 _ANSWERED_BY_THE_CLUSTER = ("missing-template", "analysis")
@@ -56,6 +57,7 @@ def lint(
         findings += rollout_findings(written)
         findings += changed_selector_findings(written)
         findings += unsupported(written)
+        findings += routing_findings(written)
         lender = lender_of(written, manifests.deployments)
         rollout = with_lent_template(written, lender)
         findings += lent_template_findings(rollout, lender, complete=complete)
@@ -78,9 +80,8 @@ def check_release(
     rollout: Mapping[str, Any],
     templates: Sequence[Mapping[str, Any]],
     services: Observed,
-    virtual_services: Observed,
+    routed: Observed,
     *,
-    destination_rules: Observed | None = None,
     workload: Mapping[str, Any] | None = None,
     standing: Mapping[str, Mapping[str, str]] | None = None,
     compile_condition: CompileCondition | None = None,
@@ -88,27 +89,31 @@ def check_release(
     """As `lint`, for a release that is about to start, against what was observed in the cluster.
 
     `templates` are all that there are for the Rollout, those that it does not use being left alone; `services` are by
-    name and `virtual_services` by `name.namespace`, None standing for what was looked for and not found. `workload` is
-    the Deployment that lends the pod template, None where the Rollout has its own; `standing` the labels of the pods of
-    each ReplicaSet of the Rollout that has some, by its name.
+    name and `routed` the objects of a router by `Kind/name.namespace`, None standing for what was looked for and not
+    found. `workload` is the Deployment that lends the pod template, None where the Rollout has its own; `standing` the
+    labels of the pods of each ReplicaSet of the Rollout that has some, by its name.
     Raises ManifestError for an object that cannot be read.
     """
     manifests = from_objects([rollout, *templates, *([workload] if workload is not None else [])])
     written = manifests.rollout()
     loaded = with_lent_template(written, lender_of(written, manifests.deployments))
-    used = _with_used_templates(manifests, written)
+    used = with_used_templates(manifests, written)
     findings = lint(used, compile_condition=compile_condition)
     by_key = {template_key(template.model): template for template in used.templates}
     findings += comparison_findings(loaded, by_key, standing or {})
     findings += left_behind_findings(loaded, standing or {})
     if loaded.model.spec.strategy.chosen is not None:
-        errors = reference_errors(loaded.model, services, virtual_services, templates, destination_rules)
+        virtual_services = of_kind(routed, "VirtualService")
+        rules = {key.rpartition(".")[0]: rule for key, rule in of_kind(routed, "DestinationRule").items()}
+        errors = reference_errors(loaded.model, services, virtual_services, templates, rules, routed)
         findings += field_findings(loaded, errors, "reference")
         findings += mesh_findings(loaded, virtual_services)
+        findings += router_findings(loaded, routed)
     return list(dict.fromkeys(each for each in findings if each.code not in _ANSWERED_BY_THE_CLUSTER))
 
 
-def _with_used_templates(manifests: Manifests, rollout: Loaded[Rollout]) -> Manifests:
+def with_used_templates(manifests: Manifests, rollout: Loaded[Rollout]) -> Manifests:
+    """The manifests, of the templates only those that a Rollout's analyses lead to."""
     known = {template_key(template.model): template.model for template in manifests.templates}
     strategy = rollout.model.spec.strategy.chosen
     references = strategy.template_refs() if strategy else []

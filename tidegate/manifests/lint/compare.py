@@ -10,7 +10,7 @@ from tidegate.manifests.documents import Loaded
 from tidegate.manifests.findings import Finding, Path, Severity
 from tidegate.manifests.lint.over_http import Problem, access_findings, is_open, is_url, located
 from tidegate.manifests.providers.compare import KEY, LATENCY_EVENTS, Compare
-from tidegate.manifests.rollout import MAX_WEIGHT, AnalysisLocation, Canary, Rollout
+from tidegate.manifests.rollout import AnalysisLocation, Canary, Rollout
 from tidegate.manifests.templates import TemplateKey, used_templates
 from tidegate.manifests.validation.metrics import ENDS_BY_ITSELF, without_say
 from tidegate.manifests.version_tag import VERSION_LABEL, VERSION_VARIABLE, is_hash_tag, version_of
@@ -95,7 +95,7 @@ def _unproven(rollout: Loaded[Rollout], canary: Canary, compared: set[AnalysisLo
     """Full traffic for a version that was compared at smaller weights only, or before any."""
     if None in compared:
         return
-    partial = [index for index, step in enumerate(canary.steps) if 0 < (step.set_weight or 0) < MAX_WEIGHT]
+    partial = [index for index, step in enumerate(canary.steps) if 0 < (step.set_weight or 0) < canary.max_weight()]
     last = partial[-1] if partial else 0
     end = next(
         (i for i, step in enumerate(canary.steps) if i > last and step.set_weight is not None), len(canary.steps)

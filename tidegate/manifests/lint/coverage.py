@@ -14,7 +14,7 @@ from tidegate.manifests.documents import Loaded
 from tidegate.manifests.durations import format_duration, int_or_zero, parse_duration
 from tidegate.manifests.findings import Finding, ManifestError, Path, Severity
 from tidegate.manifests.placeholders import PlaceholderError, fill_object
-from tidegate.manifests.rollout import MAX_WEIGHT, Canary, Rollout
+from tidegate.manifests.rollout import Canary, Rollout
 from tidegate.manifests.steps import CanaryStep, step_text
 from tidegate.manifests.templates import TemplateKey, used_templates
 
@@ -110,7 +110,7 @@ def _held(canary: Canary) -> Iterator[Held]:
     for first, end in pairwise([*setting, len(canary.steps)]):
         weight = canary.steps[first].set_weight or 0
         takes_time = any(step.pause or _is_gate(step) or step.experiment for step in canary.steps[first:end])
-        if 0 < weight < MAX_WEIGHT and takes_time:
+        if 0 < weight < canary.max_weight() and takes_time:
             yield Held(weight, first, end)
 
 

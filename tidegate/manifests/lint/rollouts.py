@@ -12,11 +12,13 @@ from tidegate.manifests.durations import int_or_zero, is_percentage
 from tidegate.manifests.field_error import FieldError
 from tidegate.manifests.findings import Finding, Path, Severity
 from tidegate.manifests.lint.mesh import mesh_findings
+from tidegate.manifests.lint.routers import router_findings
 from tidegate.manifests.network import HASH_LABEL
 from tidegate.manifests.pod_template.check import image_problems, template_problems
 from tidegate.manifests.rollout import MAX_WEIGHT, BlueGreen, Canary, Istio, Rollout
 from tidegate.manifests.validation.references import destination_rule_errors, reference_errors
 from tidegate.manifests.validation.rollout import validate_rollout
+from tidegate.manifests.validation.routers import gateway_api_of
 from tidegate.manifests.workload import workload_findings
 
 M = TypeVar("M", bound=BaseModel)
@@ -47,13 +49,15 @@ def reference_findings(rollout: Loaded[Rollout], manifests: Manifests, *, comple
     services = _observed(_service_names(strategy), rollout, manifests.services, complete=complete)
     located = _virtual_services(rollout, istio)
     virtual_services = _observed(located, rollout, manifests.virtual_services, complete=complete)
-    errors = reference_errors(rollout.model, services, virtual_services)
+    routed = _observed(_routed(rollout, strategy), rollout, manifests.routed, complete=complete)
+    errors = reference_errors(rollout.model, services, virtual_services, routed=routed)
     rule = istio.destination_rule if istio else None
     if rule is not None and (found := beside(rollout, manifests.destination_rules, rule.name)):
         errors += destination_rule_errors(rollout.model, found.raw)
     yield from field_findings(rollout, errors, "reference")
     yield from _selector_notes(strategy, rollout, manifests)
     yield from mesh_findings(rollout, virtual_services)
+    yield from router_findings(rollout, routed)
 
 
 def _threshold_findings(rollout: Loaded[Rollout], canary: Canary) -> Iterator[Finding]:
@@ -110,6 +114,17 @@ def _service_names(strategy: Canary | BlueGreen) -> dict[str, tuple[str, str | N
     return {name: (name, None) for name in strategy.services().values()}
 
 
+def _routed(rollout: Loaded[Rollout], strategy: Canary | BlueGreen) -> dict[str, tuple[str, str | None]]:
+    """Ingresses and routes of the Gateway API that a Rollout names, by `Kind/name.namespace`."""
+    if not isinstance(strategy, Canary):
+        return {}
+    own, gateway_api = rollout.metadata.namespace, gateway_api_of(strategy)
+    named = [("Ingress", name, own) for name in (strategy.nginx.all_ingresses() if strategy.nginx else ())]
+    if gateway_api is not None:
+        named += [(each.kind, each.name, gateway_api.namespace or own) for each in gateway_api.named()]
+    return {f"{kind}/{name}.{namespace}": (name, namespace) for kind, name, namespace in named}
+
+
 def _virtual_services(rollout: Loaded[Rollout], istio: Istio | None) -> dict[str, tuple[str, str | None]]:
     located = [each.located(rollout.metadata.namespace) for each in (istio.all_virtual_services() if istio else ())]
     return {f"{name}.{namespace}": (name, namespace) for name, namespace in located}
@@ -125,7 +140,8 @@ def _observed(
     """Objects beside the Rollout under the keys they were asked for; what is absent counts only in a complete set."""
     observed: dict[str, Mapping[str, Any] | None] = {}
     for key, (name, namespace) in wanted.items():
-        loaded = beside(rollout, found, name, namespace)
+        kind = key.partition("/")[0] if "/" in key else ""
+        loaded = beside(rollout, [each for each in found if kind in ("", each.kind)], name, namespace)
         if loaded is not None or complete:
             observed[key] = None if loaded is None else loaded.raw
     return observed

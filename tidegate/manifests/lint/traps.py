@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tidegate.manifests.analysis_template import AnalysisTemplate, Metric
-from tidegate.manifests.documents import Loaded
 from tidegate.manifests.findings import Finding, Path, Severity
 from tidegate.manifests.providers.datadog import Datadog
+
+if TYPE_CHECKING:
+    from tidegate.manifests.documents import Loaded
 
 _COMPARISON = re.compile(
     r"(?:result|default\(result,[^)]*\))(?:\[0\])?\s*(?P<operator><=?|>=?)\s*(?P<limit>\d+(?:\.\d+)?)"

@@ -32,6 +32,7 @@ from tidegate.manifests.routes import (
     managed_names,
 )
 from tidegate.manifests.validation.analyses import analysis_reference_errors
+from tidegate.manifests.validation.routers import router_errors
 
 Observed = Mapping[str, Mapping[str, Any] | None]
 
@@ -46,11 +47,13 @@ def reference_errors(
     virtual_services: Observed,
     templates: Sequence[Mapping[str, Any]] | None = None,
     destination_rules: Observed | None = None,
+    routed: Observed | None = None,
 ) -> list[FieldError]:
     """Every reason for which the objects around a Rollout make a release of it impossible.
 
     `services` and `destination_rules` are by name, `virtual_services` by `name.namespace`. `templates` are all
-    AnalysisTemplates and ClusterAnalysisTemplates, or None when they were not read.
+    AnalysisTemplates and ClusterAnalysisTemplates, or None when they were not read. `routed` are the objects of other
+    routers by `Kind/name.namespace`.
     """
     found = list(_service_errors(rollout, services))
     strategy = rollout.strategy
@@ -59,9 +62,16 @@ def reference_errors(
         name = istio.destination_rule.name if istio.destination_rule else ""
         if destination_rules is not None and name in destination_rules:
             found += destination_rule_errors(rollout, destination_rules[name])
+    if isinstance(strategy, Canary):
+        found += router_errors(rollout, strategy, routed or {})
     if templates is not None:
         found += analysis_reference_errors(rollout, templates)
     return found
+
+
+def of_kind(routed: Observed, kind: str) -> Observed:
+    """Objects of one kind by `name.namespace`, out of objects by `Kind/name.namespace`."""
+    return {key.partition("/")[2]: found for key, found in routed.items() if key.partition("/")[0] == kind}
 
 
 def _service_errors(rollout: Rollout, services: Observed) -> Iterator[FieldError]:

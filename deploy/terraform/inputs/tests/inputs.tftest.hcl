@@ -15,7 +15,7 @@ run "reads_what_the_repository_holds" {
     error_message = "no role has the default policy, and each takes tokens for Vault alone"
   }
   assert {
-    condition     = length(setsubtract(keys(output.temporal_tokens), keys(output.roles))) == 0 && length(output.temporal_tokens) == 6
+    condition     = length(setsubtract(keys(output.temporal_tokens), keys(output.roles))) == 0 && length(output.temporal_tokens) == 7
     error_message = "each process has a token for Temporal, and a role that may read it"
   }
   assert {

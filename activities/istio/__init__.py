@@ -1,1 +1,0 @@
-"""The router: weights, routes and subsets of one Rollout, each write read back."""

@@ -1,0 +1,1 @@
+"""The routers: weights and routes of one Rollout, each write read back."""

@@ -1,0 +1,1 @@
+"""Istio: VirtualServices whose weights are set, and DestinationRules whose subsets are labelled."""

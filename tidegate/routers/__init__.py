@@ -1,0 +1,1 @@
+"""Rules of routers: what an object that splits traffic becomes for a weight. Pure."""
