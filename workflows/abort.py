@@ -9,8 +9,8 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.canary.conditions import Reason
     from tidegate.contract import Compensation, CompensationState, Routing, TrafficState
+    from tidegate.rollouts.conditions import Reason
     from workflows.activity_calls import ActivityCalls
     from workflows.compensations import abort_effects, restored_effect, scaled_effect
     from workflows.failures import cause_of
@@ -49,16 +49,18 @@ class AbortHandler:
         of that pass to routes and Services. The reconciler goes on when that pass, or its heartbeat, is over.
 
         A first revision has no stable: its traffic stays as it is. A stable that shrank while the canary grew has to
-        grow first: there the reconciler goes back weight by weight.
+        grow first: there the reconciler goes back weight by weight. Without a router the first thing that it does is to
+        point the Services back.
         """
         plan, routing = self._plan, self._plan.routing
         if plan.is_first or plan.is_stable:
             await self._reconciler.stop()
             self._reconciler.start()  # which still has to tell how it ended
             return
-        self._reconciler.move(aborted=True, full=False, index=None if self._reconciler.desired.index is None else 0)
+        index = None if self._reconciler.desired.index is None else 0
+        self._reconciler.move(aborted=True, full=False, promoting=False, held=False, index=index)
         self._state.publication.rejected("")  # what stood against the way forward
-        if routing is not None and not plan.manifest.canary.dynamic_stable_scale:
+        if routing is not None and not plan.manifest.grows_stable_first:
             self._reconciler.overtake()
             work = self._go_back(routing)
         else:
@@ -76,7 +78,7 @@ class AbortHandler:
         that Argo's controller was bringing out keeps its traffic: the release goes on with it.
         """
         plan, routing, found = self._plan, self._plan.routing, self._plan.seen.traffic
-        if plan.handover is not None or routing is None or plan.is_first or plan.manifest.canary.dynamic_stable_scale:
+        if plan.handover is not None or routing is None or plan.is_first or plan.manifest.grows_stable_first:
             return
         if found is None or found.canary == 0:
             return

@@ -96,11 +96,9 @@ def describe(plan: Plan, status: ReleaseStatus, outcome: str = "Healthy") -> Rel
 
 def _analysis_problems(plan: Plan) -> list[str]:
     problems = []
-    analyses = [plan.background, *(plan.step_document(index).get("analysis") for index in range(len(plan.steps)))]
-    for analysis in analyses:
+    for _, analysis in plan.gates:
         try:
-            if analysis is not None:
-                plan.analysis_spec(analysis)
+            plan.analysis_spec(analysis)
         except SpecError as error:
             problems.append(str(error))
     problems += _bake_problems(plan)

@@ -11,9 +11,9 @@ from contextlib import suppress
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.canary.phase import RolloutPhase
     from tidegate.contract import PauseReason
     from tidegate.manifests.durations import format_duration
+    from tidegate.rollouts.phase import RolloutPhase
     from workflows.gates import Background
     from workflows.handlers import Inbox
     from workflows.holds import Holds

@@ -31,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.manifests.findings import ManifestError
     from workflows.admission import check, parse_request, read_manifest
     from workflows.failures import cause_of
-    from workflows.forecast import analyses_of, observe
+    from workflows.forecast import observe
     from workflows.inputs import read_input
     from workflows.measuring import measure
     from workflows.operator_calls import TIMEOUT, read
@@ -122,7 +122,7 @@ async def _queries(request: ReleaseRequest, queues: Collection[str]) -> AsyncIte
 def _metrics(plan: Plan) -> Iterator[tuple[RunRules, MetricRules]]:
     """Metrics with a threshold, each once by its name. Raises SpecError and ManifestError."""
     seen: set[str] = set()
-    for _, analysis in analyses_of(plan):
+    for _, analysis in plan.gates:
         spec = build_run_spec(
             analysis=analysis,
             templates=plan.templates,

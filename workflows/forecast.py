@@ -23,7 +23,6 @@ with workflow.unsafe.imports_passed_through():
         CompareTarget,
         ComparisonBegun,
         ComparisonForecast,
-        Document,
         ErrorType,
         Observation,
         ObserveRequest,
@@ -99,7 +98,7 @@ def _failed(message: str, kind: ErrorType) -> ApplicationError:
 def _compared(plan: Plan) -> list[_Compared]:
     """Metrics that compare, each once, however many gates measure it. Raises `InvalidSpec`."""
     found: dict[str, _Compared] = {}
-    for gate, analysis in analyses_of(plan):
+    for gate, analysis in () if plan.stages else plan.gates:  # after a switch there is nothing to compare with
         try:
             rules = RunRules.of(plan.analysis_spec(analysis))
         except (SpecError, ManifestError) as error:
@@ -109,15 +108,6 @@ def _compared(plan: Plan) -> list[_Compared]:
             key = json.dumps([dict(rule.document), dict(rules.secrets), len(metrics)], sort_keys=True, default=dict)
             found.setdefault(key, _Compared(rule, rules, len(metrics))).gates.append(gate)
     return list(found.values())
-
-
-def analyses_of(plan: Plan) -> Iterator[tuple[str, Document]]:
-    """The analysis blocks of a release below 100 %, by what people call them."""
-    if plan.background is not None:
-        yield "background analysis", plan.background
-    for index in range(len(plan.steps)):
-        if (analysis := plan.step_document(index).get("analysis")) is not None:
-            yield f"step {index + 1}", analysis
 
 
 async def _forecast(plan: Plan, compared: _Compared) -> ComparisonForecast:

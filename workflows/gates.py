@@ -48,7 +48,12 @@ with workflow.unsafe.imports_passed_through():
     from workflows.release_status import ReleaseState
 
 Run = ChildWorkflowHandle[object, AnalysisResult]
-_PREFIXES = {AnalysisKind.STEP: "Step-based", AnalysisKind.BAKE: "In the bake at 100 %:"}
+_PREFIXES = {
+    AnalysisKind.STEP: "Step-based",
+    AnalysisKind.BAKE: "In the bake at 100 %:",
+    AnalysisKind.PRE_PROMOTION: "Blue/green pre-promotion",
+    AnalysisKind.POST_PROMOTION: "Blue/green post-promotion",
+}
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,13 @@ class Gate:
         """Start the run of the bake."""
         opening = _Opening(analysis, AnalysisKind.BAKE, None, _of_release(plan, state))
         return await cls._start(plan, state, opening, plan.analysis_names("bake"))
+
+    @classmethod
+    async def of_promotion(cls, plan: Plan, state: ReleaseState, analysis: Document, kind: AnalysisKind) -> Gate:
+        """Start the run before or after a blue-green promotion."""
+        opening = _Opening(analysis, kind, None, _of_release(plan, state))
+        names = plan.analysis_names("pre" if kind is AnalysisKind.PRE_PROMOTION else "post")
+        return await cls._start(plan, state, opening, names)
 
     @classmethod
     async def of_experiment(

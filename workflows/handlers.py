@@ -27,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
         ReleaseRequest,
         ReleaseStatus,
         Signal,
+        StrategyName,
         Update,
         parse_message,
         signal_of,
@@ -42,6 +43,7 @@ OPERATOR_SIGNALS = tuple(each.value for each in (Signal.PROMOTE, Signal.ABORT, S
 GIVES_WAY = "a newer version takes over: promote that one"
 ANOTHER = "another version is under way than the one that was to be promoted: look at it, and promote that one"
 OVERRULED = "this release is being aborted, which overrules it"
+NO_STEPS = "blue-green has no steps to skip: tidegate promote ends its pause, and tidegate promote --full every gate"
 NO_STEP_LEFT = "no step is left to skip: tidegate promote ends this wait, and tidegate promote --full every gate"
 
 
@@ -58,6 +60,7 @@ class Inbox:
     admitted: Accepted | None = None
     refused: str = ""
     closing: str = ""  # why a promote, abort or pause comes too late
+    nothing_to_promote: str = ""  # why a promote ends no wait now
     gives_way: bool = False  # whether a newer version was taken that has not begun
     ended: bool = False  # whether a newer version has to be a release of its own
     awaited: bool = False  # whether such a release was requested
@@ -74,7 +77,7 @@ class MessageHandlers:
 
     @workflow.signal(
         name=Signal.PROMOTE,
-        description="Skip the wait of this step; {full: true} skips all: {full?, all_steps?, by?, reason?}",
+        description="Skip this step's wait; {full: true} skips all: {full?, current_step?, all_steps?, by?, reason?}",
     )
     def on_promote(self, *arguments: Any) -> None:
         """End the wait of this step."""
@@ -242,6 +245,10 @@ class MessageHandlers:
             return self.inbox.closing or GIVES_WAY
         if self.inbox.abort is not None:
             return OVERRULED
+        if (message.current_step or message.all_steps) and self.state.status().strategy is StrategyName.BLUE_GREEN:
+            return NO_STEPS
+        if self.inbox.nothing_to_promote and self.inbox.paused is None and not message.full:
+            return self.inbox.nothing_to_promote
         # A version is counted when it is looked at: the first one, and a newer one that has been taken.
         under_way = max(1, self.state.status().versions) + self.inbox.gives_way
         if message.versions is not None and max(1, message.versions) != under_way:

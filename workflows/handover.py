@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from tidegate.canary.version import is_current, version_of
 from tidegate.contract import WORKER_AGENT, Document, Observation, ReleaseRequest
 from tidegate.contract.field_managers import writers_of
+from tidegate.rollouts.version import is_current, version_of
 
 ARGO_CONTROLLER: Final = "rollouts-controller"  # the name of its program, which the API server records as the manager
 

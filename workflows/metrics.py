@@ -19,7 +19,6 @@ with workflow.unsafe.imports_passed_through():
         STEP_DURATION,
         VERDICT_TO_STABLE,
     )
-    from tidegate.manifests.steps import CanaryStep
     from tidegate.report.timeline import abort_of
 
 
@@ -44,9 +43,9 @@ def count_follow_up(effect: Effect, ended: FollowedUp) -> None:
 
 
 @contextmanager
-def timed_step(step: CanaryStep) -> Iterator[None]:
-    """Measure the time of a step within the block."""
-    began, kind = workflow.now(), next(iter(step.kinds()), "")
+def timed_step(kind: str) -> Iterator[None]:
+    """Measure the time of a step, or a stage, of a kind within the block."""
+    began = workflow.now()
     try:
         yield
     except (Exception, asyncio.CancelledError):  # not the end of a worker, which is none of the step

@@ -11,10 +11,9 @@ from tidegate.analysis.compare.models import Weight, planned_weights
 from tidegate.analysis.experiments import Subject, analysis_block
 from tidegate.analysis.rules import for_full_traffic
 from tidegate.analysis.spec import SpecError, build_run_spec
-from tidegate.canary.promotion import promotion_reason
-from tidegate.canary.rollback import within_window
-from tidegate.canary.template_hash import pod_template_hash
-from tidegate.canary.weights import next_revision, planned_shares, weight_at
+from tidegate.bluegreen.rollback import is_fast_rollback
+from tidegate.bluegreen.stages import Stage, stage_text, stages
+from tidegate.canary.weights import planned_shares, weight_at
 from tidegate.contract import (
     ComparedVersions,
     DesiredState,
@@ -28,10 +27,15 @@ from tidegate.contract import (
 )
 from tidegate.manifests.bake import through_the_bake
 from tidegate.manifests.kinds import ARGO_VERSION
+from tidegate.manifests.rollout import BlueGreen, Canary
 from tidegate.manifests.shares import percent_of
 from tidegate.manifests.steps import CanaryStep, ExperimentStep, step_text
 from tidegate.manifests.version_tag import VERSION_LABEL
 from tidegate.manifests.version_tag import version_of as version_tag
+from tidegate.rollouts.promotion import promotion_reason
+from tidegate.rollouts.revisions import next_revision
+from tidegate.rollouts.rollback import within_window
+from tidegate.rollouts.template_hash import pod_template_hash
 from workflows.handover import Handover, handover_of
 
 FULL = 100  # percent
@@ -89,13 +93,13 @@ class Plan:
             hold_limit=hold_limit,
             templates=(*request.templates, *(t for t in seen.templates if _key(t) not in given)),
             requested_bake=bake,
-            handover=handover_of(request, seen, hash_, len(manifest.canary.steps)),
+            handover=handover_of(request, seen, hash_, len(manifest.steps)),
         )
 
     @property
     def steps(self) -> tuple[CanaryStep, ...]:
         """The steps; the first revision of a Rollout has nothing to be compared with and takes none."""
-        return () if self.is_first else self.manifest.canary.steps
+        return () if self.is_first else self.manifest.steps
 
     @property
     def wants_change(self) -> bool:
@@ -108,8 +112,17 @@ class Plan:
         return self.manifest.annotations.get(ADVANCE) == WHEN_PROVEN
 
     @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of a blue-green release; the first revision of a Rollout takes none."""
+        strategy = self.manifest.strategy
+        return stages(strategy) if isinstance(strategy, BlueGreen) and not self.is_first else ()
+
+    @property
     def step_texts(self) -> list[str]:
-        """The steps in Argo's one-line form."""
+        """One line for each step, in Argo's form, or for each stage."""
+        strategy = self.manifest.strategy
+        if isinstance(strategy, BlueGreen):
+            return [stage_text(stage, strategy) for stage in self.stages]
         return [step_text(step) for step in self.steps]
 
     @property
@@ -134,19 +147,19 @@ class Plan:
     @property
     def last_step(self) -> int | None:
         """Number of steps, None where there are none."""
-        return len(self.manifest.canary.steps) or None
+        return len(self.manifest.steps) or None
 
     @property
     def first_step(self) -> int:
         """Index of the first step that runs: past the last one for a first version and on the way back to stable."""
         if self.is_known_good:
-            return len(self.manifest.canary.steps)
+            return len(self.manifest.steps)
         return self.handover.step if self.handover is not None else 0
 
     @property
     def is_known_good(self) -> bool:
         """True when no step is needed: a first version, or one that is stable or was promoted lately."""
-        return self.is_first or self.is_stable or self.is_rollback
+        return self.is_first or self.is_stable or self.is_rollback or self.is_fast_rollback
 
     @property
     def bake(self) -> BakePlan | None:
@@ -160,15 +173,28 @@ class Plan:
         sets, stable = self.seen.replica_sets, self.seen.stable_hash
         return window is not None and within_window(sets, self.hash, stable, window.revisions)
 
+    @property
+    def is_fast_rollback(self) -> bool:
+        """True when the version was promoted before the stable one, and its pods are still there (blue-green)."""
+        seen = self.seen
+        is_blue_green = isinstance(self.manifest.strategy, BlueGreen)
+        return is_blue_green and is_fast_rollback(seen.replica_sets, self.hash, seen.stable_hash, seen.at)
+
+    @property
+    def old_pods_serve(self) -> bool:
+        """True when pods of older versions get traffic for as long as they are there: nothing splits it."""
+        return self.routing is None and isinstance(self.manifest.strategy, Canary)
+
     def promotion_reason(self, *, in_full: bool, skipped: bool) -> str:
         """The reason why this version becomes stable; `in_full` and `skipped` say what an operator left out."""
         return promotion_reason(
-            steps=len(self.steps),
+            steps=len(self.steps) if isinstance(self.manifest.strategy, Canary) else None,
             is_first=self.is_first,
             is_stable=self.is_stable,
             in_full=in_full,
             skipped=skipped,
             in_window=self.is_rollback,
+            is_fast=self.is_fast_rollback,
         )
 
     def exposes_fully(self, index: int, before: int) -> bool:
@@ -186,7 +212,7 @@ class Plan:
     @property
     def planned_weights(self) -> tuple[Weight, ...]:
         """The weights above 0 and below 100 % that the steps take, in their order."""
-        return planned_weights(planned_shares(self.steps, self.manifest.canary.max_weight()))
+        return planned_weights(planned_shares(self.steps, self.manifest.max_weight))
 
     @property
     def versions(self) -> ComparedVersions:
@@ -207,7 +233,7 @@ class Plan:
 
     def weight_at(self, index: int) -> int:
         """Percent of the traffic at a step."""
-        whole = self.manifest.canary.max_weight()
+        whole = self.manifest.max_weight
         return FULL if index >= len(self.steps) else percent_of(weight_at(self.steps, index), whole)
 
     @property
@@ -233,7 +259,8 @@ class Plan:
     @property
     def background_from(self) -> int:
         """Index of the step at which the background analysis starts, or starts again after another controller's."""
-        analysis = self.manifest.canary.analysis
+        strategy = self.manifest.strategy
+        analysis = strategy.analysis if isinstance(strategy, Canary) else None
         return max(self.first_step, analysis.starting_step or 0 if analysis else 0)
 
     @property
@@ -265,6 +292,23 @@ class Plan:
         """A step as in the manifest."""
         step: Document = self.request.rollout["spec"]["strategy"]["canary"]["steps"][index]
         return step
+
+    def stage_document(self, stage: Stage) -> Document:
+        """The analysis of a stage as in the manifest."""
+        analysis: Document = self.request.rollout["spec"]["strategy"]["blueGreen"][stage]
+        return analysis
+
+    @property
+    def gates(self) -> Iterator[tuple[str, Document]]:
+        """The analysis blocks of the release, by what people call them."""
+        if self.background is not None:
+            yield "background analysis", self.background
+        for index in range(len(self.steps)):
+            if (analysis := self.step_document(index).get("analysis")) is not None:
+                yield f"step {index + 1}", analysis
+        for stage in self.stages:
+            if stage in (Stage.PRE_PROMOTION, Stage.POST_PROMOTION):
+                yield stage, self.stage_document(stage)
 
     def analysis_spec(self, analysis: Document) -> Document:
         """The AnalysisRun spec of an analysis block: templates merged, arguments bound. Raises SpecError."""
@@ -315,7 +359,8 @@ class Plan:
     def analysis_names(self, step: int | str | None) -> Iterator[str]:
         """Argo's names of an analysis run, in order: `<rollout>-<hash>-<revision>[-<step>][.<attempt>]`.
 
-        For the bake, `<step>` is its name. The attempts of a retried release are counted on.
+        For the bake `<step>` is its name, for a gate of blue-green `pre` or `post`. The attempts of a retried release
+        are counted on.
         """
         where = "" if step is None else f"-{step}"
         first = f"{self.request.name}-{self.hash}-{self.revision}{where}"
@@ -325,7 +370,7 @@ class Plan:
 
 def background_of(request: ReleaseRequest) -> Document | None:
     """The background analysis of a manifest as a document, which is what an AnalysisRun spec is built from."""
-    analysis: Document | None = request.rollout["spec"]["strategy"]["canary"].get("analysis")
+    analysis: Document | None = (request.rollout["spec"]["strategy"].get("canary") or {}).get("analysis")
     return analysis
 
 

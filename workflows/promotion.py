@@ -10,8 +10,8 @@ import asyncio
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.canary.phase import OLD_PODS, STILL_COMING, RolloutPhase
     from tidegate.contract import ReleaseRequest, StepState
+    from tidegate.rollouts.phase import OLD_PODS, STILL_COMING, RolloutPhase
     from workflows.active_release import ActiveRelease
     from workflows.change_records import ChangeRecords
     from workflows.follow_ups import FollowUps

@@ -8,8 +8,6 @@ from datetime import datetime
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.canary.conditions import Reason
-    from tidegate.canary.version import Version
     from tidegate.contract import (
         Document,
         Event,
@@ -21,6 +19,8 @@ with workflow.unsafe.imports_passed_through():
     )
     from tidegate.manifests.plain_text import harmless
     from tidegate.report import details, rollout_status
+    from tidegate.rollouts.conditions import Reason
+    from tidegate.rollouts.version import Version
     from workflows.pending_events import PendingEvents
     from workflows.published_status import PublishedStatus
     from workflows.rejections import PASSES, Rejections

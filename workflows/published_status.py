@@ -7,8 +7,8 @@ from typing import Final
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.canary.version import Version
     from tidegate.contract import FLAGS, Document, RolloutObject
+    from tidegate.rollouts.version import Version
 
 _ABSENT: Final = object()
 

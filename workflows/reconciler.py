@@ -106,7 +106,7 @@ class Reconciler:
     @property
     def _old_pods(self) -> int:
         """Pods of other versions that get traffic whatever the weights are."""
-        if self._plan.routing is not None or self._seen is None:
+        if not self._plan.old_pods_serve or self._seen is None:
             return 0
         return sum(each.current for each in self._seen.replica_sets if each.hash != self.desired.hash)
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.canary.conditions import Reason
     from tidegate.contract import Failing, is_known
+    from tidegate.rollouts.conditions import Reason
 
 PASSES = "passes"  # and the way back
 RESTARTS = "restarts"

@@ -6,25 +6,20 @@ attributes and the Rollout's `.status` in step with that.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.status import AnalysisStatus
-    from tidegate.canary.phase import RolloutPhase
-    from tidegate.canary.replica_sets import ReplicaSetState
-    from tidegate.canary.restarts import parse_timestamp
-    from tidegate.canary.version import Version, version_of
     from tidegate.contract import (
         AnalysisRef,
         Compensation,
         CompensationState,
         CompensationStatus,
         DesiredState,
+        Document,
         ErrorType,
         FollowedUp,
         Observation,
@@ -34,18 +29,22 @@ with workflow.unsafe.imports_passed_through():
         ReplicaCounts,
         RolloutObject,
         StatusReport,
-        StepState,
-        StepStatus,
+        StrategyName,
         TrafficState,
         WeightStatus,
     )
     from tidegate.manifests.labels import labels_of
     from tidegate.manifests.plain_text import harmless
+    from tidegate.rollouts.phase import RolloutPhase
+    from tidegate.rollouts.replica_sets import ReplicaSetState
+    from tidegate.rollouts.restarts import parse_timestamp
+    from tidegate.rollouts.version import Version, version_of
     from workflows.effective_weights import EffectiveWeights
     from workflows.follow_up_events import report_of
     from workflows.inputs import requested_at
     from workflows.publication import Publication
     from workflows.status_record import StatusRecord
+    from workflows.step_record import StepRecord, steps_of
     from workflows.waits import NamedWaits
 
 MAX_REQUESTS = 20
@@ -53,13 +52,16 @@ MAX_WARNINGS = 50
 
 
 class ReleaseState:
-    """Facts of one release. `waits` names its waits, `publication` publishes its state."""
+    """Facts of one release. `waits` names its waits, `steps` follows its steps, `publication` publishes its state."""
 
     def __init__(self) -> None:
         self._record = StatusRecord()
         self.publication = Publication(self._record)
         self.waits = NamedWaits(self._record, self.publication)
+        self.steps = StepRecord(self._record, self.publication)
         self._current: ReleaseRequest | None = None
+        self.latest_rollout: Document | None = None  # of the latest request of the version under way
+        self._active_service = ""  # of blue-green: what it selects gets all of the traffic
         self._restart_at: datetime | None = None
         self.traffic: TrafficState | None = None
         self.weights = EffectiveWeights()
@@ -116,6 +118,8 @@ class ReleaseState:
         """Note an admitted version, the first of this run or a newer one: its steps start over."""
         live = seen.rollout
         self._current, version = request, version_of(request.rollout)
+        self.latest_rollout, strategy = request.rollout, StrategyName.of(request.rollout)
+        self._active_service = str((request.rollout["spec"]["strategy"].get(strategy) or {}).get("activeService") or "")
         self.weights = EffectiveWeights()
         self._restart_at = parse_timestamp(request.rollout["spec"].get("restartAt"))
         self._record.labels = labels_of(request.rollout)
@@ -131,10 +135,11 @@ class ReleaseState:
             phase=RolloutPhase.PROGRESSING,
             message="",
             desired_hash=desired.hash,
-            steps=_steps(steps, desired.index or 0),
+            steps=steps_of(steps, desired.index or 0),
             template_hash=version.template_hash,
             collision_count=seen.collision_count,
             step_hash=version.step_hash,
+            strategy=strategy,
             step_index=desired.index,
             promoted_full=False,
             promotion_reason="",
@@ -176,6 +181,7 @@ class ReleaseState:
             requests=(*others, update)[-MAX_REQUESTS:],
             requested_at=max(before, requested_at(request)) if before is not None else requested_at(request),
         )
+        self.latest_rollout = request.rollout
         rollout, known = RolloutObject.of(request.rollout), self.publication.written.object
         if known is not None and known.uid == rollout.uid:
             self.publication.written.object = known.requested_again(rollout)
@@ -199,46 +205,6 @@ class ReleaseState:
     def promoted(self, hash_: str, reason: str) -> None:
         """Take note that a revision was fully promoted, and why."""
         self._record.set(stable_hash=hash_, promotion_reason=reason)
-
-    # ---------------------------------------------------------------------------------------------------------- steps
-
-    @contextmanager
-    def step(self, index: int) -> Iterator[None]:
-        """Mark a step as running within the block, then as done or failed."""
-        self._mark(index, state=StepState.RUNNING, started_at=workflow.now())
-        self._record.set(step_index=index)
-        try:
-            yield
-        except (Exception, asyncio.CancelledError):  # not the end of a worker, which is none of the step
-            self._mark(index, state=StepState.FAILED, finished_at=workflow.now())
-            raise
-        self._mark(index, state=StepState.DONE, finished_at=workflow.now())
-        completed, total = index + 1, len(self._status.steps)
-        self.event(
-            "RolloutStepCompleted", f"Rollout step {completed}/{total} completed ({self._status.steps[index].text})"
-        )
-        self._record.set(step_index=completed)
-
-    def handed_over(self, index: int) -> None:
-        """Mark the steps before this one, which another controller ran."""
-        for number in range(index):
-            self._mark(number, state=StepState.DONE)
-        total = len(self._status.steps)
-        self.event("RolloutResumed", f"Rollout goes on at step {index + 1}/{total}, where its last controller left it")
-
-    def skip_steps(self, *, full: bool) -> None:
-        """Mark the remaining steps as skipped, `full` with all gates."""
-        unfinished = (StepState.PENDING, StepState.RUNNING, StepState.FAILED)
-        steps = tuple(
-            step.model_copy(update={"state": StepState.SKIPPED}) if step.state in unfinished else step
-            for step in self._status.steps
-        )
-        self._record.set(steps=steps, step_index=len(steps) or None, promoted_full=full)
-
-    def _mark(self, index: int, **changes: object) -> None:
-        steps = list(self._status.steps)
-        steps[index] = steps[index].model_copy(update=changes)
-        self._record.set(steps=tuple(steps))
 
     # ------------------------------------------------------------------------------------------------------- restarts
 
@@ -285,6 +251,8 @@ class ReleaseState:
             self.event("ForeignWeights", f"{edit.name} {edit.route}: {edit.what}{who}", warning=True)
         if seen.traffic is not None:
             self.routed(seen.traffic, f"step {self._status.step_number}")
+        if seen.state_digest and self._active_service:
+            self._switched(seen.selectors)
         self.publication.published(seen, report, self._version)
 
     def replica_sets(self, sets: tuple[ReplicaSetState, ...], replicas: int) -> None:
@@ -307,6 +275,19 @@ class ReleaseState:
             row = WeightStatus(at=workflow.now(), canary=traffic.percent, reason=reason)
             self._record.set(actual_weight=traffic.percent, weights=(*self._status.weights, row))
             self.weights.add(traffic.percent, self._status)
+
+    def _switched(self, selectors: Mapping[str, str]) -> None:
+        """Take what `activeService` selects, as it was read back: all of the traffic, or nothing."""
+        is_active = selectors.get(self._active_service) == self._status.desired_hash
+        self._note_share(100 if is_active else 0, f"Service {self._active_service} was switched")
+
+    def _note_share(self, percent: int, reason: str) -> bool:
+        """Note the version's share of the traffic; returns True where it is another one."""
+        if self._status.stable_hash == self._status.desired_hash or percent == self._status.actual_weight:
+            return False
+        row = WeightStatus(at=workflow.now(), canary=percent, reason=reason)
+        self._record.set(actual_weight=percent, weights=(*self._status.weights, row))
+        return True
 
     def progressing(self) -> None:
         """Note progress: a progress deadline that had passed no longer counts."""
@@ -388,11 +369,3 @@ class ReleaseState:
     def phase(self, phase: RolloutPhase, message: str, *, finished: bool = False) -> None:
         """Set the phase of the release and its message."""
         self._record.set(phase=phase, message=harmless(message), finished_at=workflow.now() if finished else None)
-
-
-def _steps(texts: list[str], first: int) -> tuple[StepStatus, ...]:
-    """The steps of a version at its start; those before the first one are skipped."""
-    return tuple(
-        StepStatus(index=index, text=text, state=StepState.SKIPPED if index < first else StepState.PENDING)
-        for index, text in enumerate(texts)
-    )

@@ -1,7 +1,7 @@
 """The life of a release, from the request to its end, in order.
 
-Observe, check; for each step set the weight, pause, analyse; bake; promote; finish. `_attempt` is the one place where
-an interruption counts. An abort puts everything back: traffic first, and nothing stops it half way.
+Observe, check; carry out the steps of a canary or the stages of blue-green; bake; promote; finish. `_attempt` is the
+one place where an interruption counts. An abort puts everything back: traffic first, and nothing stops it half way.
 """
 
 from __future__ import annotations
@@ -9,37 +9,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.analysis.status import Phase
     from tidegate.contract import (
         ROLLOUT_WORKFLOW,
         Accepted,
         ErrorType,
         Message,
         ObjectField,
-        PauseReason,
         ReleaseRequest,
         ReleaseResult,
         RolloutObject,
         Target,
     )
-    from tidegate.manifests.steps import ExperimentStep
+    from tidegate.manifests.rollout import BlueGreen
     from workflows.abort import AbortHandler
     from workflows.active_release import ActiveRelease
     from workflows.activity_calls import ActivityCalls
     from workflows.admission import check, check_rollout, describe, parse_request, read_manifest
     from workflows.bake import Bake
+    from workflows.blue_green import BlueGreenStages
+    from workflows.canary import CanarySteps
     from workflows.change_records import ChangeRecords
-    from workflows.experiment import Experiment
     from workflows.failures import cause_of
     from workflows.follow_ups import FollowUps
-    from workflows.gates import Gate, GateFailed, cancel_orphaned_analyses
+    from workflows.gates import GateFailed, cancel_orphaned_analyses
     from workflows.handlers import MessageHandlers, attribution
     from workflows.interruptions import (
         Aborted,
@@ -51,12 +49,11 @@ with workflow.unsafe.imports_passed_through():
         raise_if_cancelled,
         shielded,
     )
-    from workflows.metrics import count_end, count_start, timed_step
+    from workflows.metrics import count_end, count_start
     from workflows.notifier import Notifier
     from workflows.observation import observe_cluster
     from workflows.plan import Plan
     from workflows.promotion import Promotion
-    from workflows.waits import AN_OPERATOR
 
 
 @workflow.defn(name=ROLLOUT_WORKFLOW)
@@ -140,7 +137,7 @@ class Rollout(MessageHandlers):
         self.state.replica_sets(seen.replica_sets, plan.replicas)
         self.state.event("RolloutUpdated", f"Rollout updated to revision {plan.revision}")
         if plan.handover is not None:
-            self.state.handed_over(plan.handover.step)
+            self.state.steps.handed_over(plan.handover.step)
         self.inbox.admitted = Accepted(
             message=f"revision {plan.revision} ({plan.hash}) is under way", run_id=workflow.info().run_id
         )
@@ -171,8 +168,8 @@ class Rollout(MessageHandlers):
         plan = active.plan
         waits_for_change = plan.wants_change and not (plan.is_first or plan.is_stable)
         held = self.inbox.paused is not None or waits_for_change
-        if held and plan.handover is None:  # until then nothing of it is brought out
-            active.reconciler.move(aborted=True)
+        if held and plan.handover is None:
+            self._strategy(active).hold(waits_for_change=waits_for_change)
         active.reconciler.start()
         active.restarts.start()
         try:
@@ -228,119 +225,25 @@ class Rollout(MessageHandlers):
         plan = active.plan
         await active.holds.over()
         await self._records.open_change(plan)
-        active.reconciler.move(aborted=False)
-        last = await self._take_steps(active)
-        await active.holds.over()
-        has_everything = plan.gives_everything and last == len(plan.steps) - 1 and active.reconciler.is_there
-        await self._move_to(active, len(plan.steps), last)
-        if not has_everything:
-            await active.reconciler.reached()
+        await self._strategy(active).carry_out()
         if (bake := plan.bake) is not None:
             await Bake(self.inbox, self.state, active.reconciler, active.background, active.holds).carry_out(bake)
 
-    async def _take_steps(self, active: ActiveRelease) -> int:
-        """Take the steps in order, and return the index of the last one that was taken: an operator may skip the rest.
-
-        A background analysis that would have begun in a skipped step begins then: it is a gate and no step (law 4).
-        """
-        plan = active.plan
-        for index in range(plan.first_step, len(plan.steps)):
-            if self.inbox.skips:
-                if index <= plan.background_from < len(plan.steps):
-                    active.background.start()
-                self.state.skip_steps(full=False)
-                return index - 1
-            if index == plan.background_from:
-                active.background.start()
-            await self._move_to(active, index, index - 1)
-            with self.state.step(index), timed_step(plan.steps[index]):
-                promotes = self.inbox.promotes
-                await race(self._run_step(active, index), lambda: self.inbox.promotes > promotes)  # noqa: B023
-                await active.holds.over()
-        return len(plan.steps) - 1
-
-    async def _move_to(self, active: ActiveRelease, index: int, before: int) -> None:
-        """Move from one step to another. Nothing gets 100 % before the background analysis gave its verdict (law 4)."""
-        plan = active.plan
-        await active.holds.over()
-        exposes = plan.exposes_fully(index, before)
-        if exposes:
-            with self.state.waits.on("the background analysis", until=None, who="its verdict; " + AN_OPERATOR):
-                await active.background.settle()
-            await active.holds.over()
-        active.reconciler.move(index=index if plan.manifest.canary.steps else None)
-        self.state.set_desired_weight(plan.weight_at(index), last=plan.is_last_weight(index))
-        if exposes and index < len(plan.steps) - 1:
-            active.background.start()
-
-    async def _run_step(self, active: ActiveRelease, index: int) -> None:
-        """Run one step. A step that only changes the desired state is done when the reconciler has reached it."""
-        plan, step = active.plan, active.plan.steps[index]
-        if step.pause is not None:
-            await self._pause_step(active, plan.pause_remaining(index, workflow.now()))
-        elif step.analysis is not None:
-            await self._analyse(active, index)
-        elif step.experiment is not None:
-            await self._experiment(active, index, step.experiment)
-        else:
-            await active.reconciler.reached()
-
-    async def _pause_step(self, active: ActiveRelease, seconds: int | None) -> None:
-        """Wait for the duration of the step, or for an operator."""
-        holds = active.holds
-        if seconds is not None:
-            until = workflow.now() + timedelta(seconds=seconds)
-            with (
-                self.state.waits.paused(PauseReason.STEP),
-                self.state.waits.on("the pause", until=until, who="its time; " + AN_OPERATOR, outlasted=True),
-            ):
-                self.state.publication.show()
-                await self._pause_for(active, seconds)
-                await holds.resumed()
-            return
-        promotes = self.inbox.promotes
-        with self.state.waits.paused(PauseReason.STEP):
-            await holds.for_an_operator("a pause without duration", lambda: self.inbox.promotes > promotes)
-            await holds.resumed()
-
-    async def _pause_for(self, active: ActiveRelease, seconds: int) -> None:
-        """Wait for the duration of a pause. A comparison may end it earlier, where the Rollout says so."""
-        if not active.plan.advances_when_proven:
-            await workflow.sleep(seconds, summary=f"pause of {seconds} s")
-            return
-        with suppress(TimeoutError):
-            await workflow.wait_condition(
-                lambda: active.background.is_proven, timeout=seconds, timeout_summary=f"pause of {seconds} s"
-            )
-            self.state.event("RolloutResumed", "the pause ends early: the comparison has proven enough at this weight")
-
-    async def _analyse(self, active: ActiveRelease, index: int) -> None:
-        plan = active.plan
-        analysis = plan.step_document(index)["analysis"]
-        gate = await Gate.open(plan, self.state, analysis, step=index)
-        with self.state.waits.on(f"analysis {gate.reference.name}", until=None, who="its verdict; " + AN_OPERATOR):
-            self.state.publication.show()
-            phase = await gate.verdict()
-        if phase is Phase.INCONCLUSIVE:
-            await active.holds.undecided(PauseReason.ANALYSIS, gate.reference.name)
-
-    async def _experiment(self, active: ActiveRelease, index: int, step: ExperimentStep) -> None:
-        """Run an experiment. Both versions must have their ReplicaSets before its own are created from them."""
-        await active.reconciler.reached()
-        undecided = await Experiment(active.plan, active.reconciler, self.state, index, step).carry_out()
-        if undecided:
-            await active.holds.undecided(PauseReason.EXPERIMENT, undecided)
+    def _strategy(self, active: ActiveRelease) -> CanarySteps | BlueGreenStages:
+        """The way on which the version gets its traffic; all else is the same for every strategy."""
+        strategy = active.plan.manifest.strategy
+        if isinstance(strategy, BlueGreen):
+            return BlueGreenStages(active, strategy, self.inbox, self.state)
+        return CanarySteps(active, self.inbox, self.state)
 
     # ----------------------------------------------------------------------------------------------------- other turns
 
     async def _skip_to_the_end(self, active: ActiveRelease) -> None:
         """Promote fully: no step and no gate, only the pods are awaited (law 1)."""
-        plan = active.plan
         await active.background.discard()
         self.inbox.full = None
-        self.state.skip_steps(full=True)
-        active.reconciler.move(index=plan.last_step, full=True, aborted=False)
-        self.state.set_desired_weight(plan.weight_at(len(plan.steps)))
+        self.state.steps.skip(in_full=True)
+        self._strategy(active).skip_to_the_end()
         try:
             await self._attempt(active, active.reconciler.reached())
         except FullyPromoted:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.canary.phase import RolloutPhase
     from tidegate.contract import ReleaseStatus
+    from tidegate.rollouts.phase import RolloutPhase
 
 
 class StatusRecord:

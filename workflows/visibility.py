@@ -11,7 +11,6 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.canary.phase import RolloutPhase
     from tidegate.contract import (
         LONGEST_KEYWORD,
         MEMO_LABELS,
@@ -26,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from tidegate.manifests.images import short_versions
     from tidegate.manifests.plain_text import harmless
+    from tidegate.rollouts.phase import RolloutPhase
     from workflows.status_record import StatusRecord
 
 Key = SearchAttributeKey[Any]

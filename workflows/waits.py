@@ -10,9 +10,9 @@ from enum import StrEnum
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from tidegate.canary.phase import RolloutPhase
     from tidegate.contract import FOR_AN_OPERATOR, Message, PauseReason, Waiting
     from tidegate.manifests.plain_text import harmless
+    from tidegate.rollouts.phase import RolloutPhase
     from workflows.publication import Publication
     from workflows.status_record import StatusRecord
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from activities.kubernetes.client import REPLICA_SETS, Object, stored_fence
 from activities.kubernetes.ownership import PART_OF_EXPERIMENT, is_of
-from tidegate.canary.replica_sets import PodState, ReplicaSetState
 from tidegate.contract import Document, Target
 from tidegate.manifests.kinds import REVISION
 from tidegate.manifests.steps import PodTemplateMetadata
 from tidegate.manifests.version_tag import version_of
+from tidegate.rollouts.replica_sets import PodState, ReplicaSetState
 
 HASH_LABEL = "rollouts-pod-template-hash"
 DESIRED_REPLICAS = "rollout.argoproj.io/desired-replicas"

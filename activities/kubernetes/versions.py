@@ -8,9 +8,9 @@ from activities.kubernetes import replica_sets
 from activities.kubernetes.client import PODS, REPLICA_SETS, Object, Reader
 from activities.kubernetes.ownership import owned_by, uid_of
 from activities.kubernetes.replica_sets import HASH_LABEL
-from tidegate.canary.adoption import Adopted, Candidate, adopt
-from tidegate.canary.version import collision_count
 from tidegate.contract import Target
+from tidegate.rollouts.adoption import Adopted, Candidate, adopt
+from tidegate.rollouts.version import collision_count
 
 _LONGEST_LABEL = 63
 

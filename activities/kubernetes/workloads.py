@@ -7,10 +7,10 @@ from typing import Any
 
 from activities.kubernetes.client import DEPLOYMENTS, Cluster, Object, Reader
 from activities.kubernetes.json_patch import Operation, annotate, put
-from tidegate.canary.cluster_state import Workload
 from tidegate.contract import Fence, Target, WorkloadTemplate
 from tidegate.manifests.rollout import WorkloadRef
 from tidegate.manifests.workload import KIND, NEVER, needs_template, reference_of
+from tidegate.rollouts.cluster_state import Workload
 
 TAKEN_OVER_BY = "tidegate.io/taken-over-by"  # annotation: the Rollout for which a Deployment was scaled down
 REPLICAS_BEFORE = "tidegate.io/replicas-before"  # annotation: and how many replicas it had

@@ -18,9 +18,10 @@ from activities.routers.required_pods import RequiredPods
 from activities.routers.router import ManagedStep
 from activities.routers.traffic import RouteWrite, Traffic
 from tidegate.canary import experiments
-from tidegate.canary.conditions import Reason
 from tidegate.canary.experiments import ExperimentMove
-from tidegate.canary.reconcile import (
+from tidegate.contract import ErrorType, Event, ExternalChange, Reconcile, RolloutObject, TrafficState
+from tidegate.manifests.steps import CanaryStep, SetHeaderRoute
+from tidegate.rollouts.actions import (
     SUBSET,
     Action,
     ClearSelector,
@@ -34,8 +35,7 @@ from tidegate.canary.reconcile import (
     SetSelector,
     SetWeight,
 )
-from tidegate.contract import ErrorType, Event, ExternalChange, Reconcile, RolloutObject, TrafficState
-from tidegate.manifests.steps import CanaryStep, SetHeaderRoute
+from tidegate.rollouts.conditions import Reason
 
 
 class ReconcileResult:
@@ -152,7 +152,8 @@ class ActionExecutor:
     ) -> None:
         name, now = action.name, next(s for s in snapshot.sets if s.name == action.name)
         if isinstance(action, ScaleReplicaSet):
-            replicas, deadline = action.replicas, now.scale_down_at if action.replicas else None
+            keeps = bool(action.replicas) or action.keeps_deadline
+            replicas, deadline = action.replicas, now.scale_down_at if keeps else None
         else:
             replicas, deadline = now.desired, action.at
         await self._kubernetes.scale_replica_set(
@@ -186,7 +187,7 @@ class ActionExecutor:
         if wanted is None or routing is None or snapshot.traffic is None or not routing.managed_routes:
             return False
         done.work = Reason.NOT_ROUTED
-        steps, gone = request.manifest.canary.steps, _left_over(snapshot.traffic, wanted)
+        steps, gone = request.manifest.steps, _left_over(snapshot.traffic, wanted)
         canary = RequiredPods(by_hash.get(request.desired.hash, ""), 1)
         for step in [SetHeaderRoute(name=gone)] if gone else _managed(steps[index] for index in wanted.values()):
             write = RouteWrite(request.target, routing, request.fence, done.traffic, request.owner_uid)

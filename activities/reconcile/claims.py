@@ -10,8 +10,8 @@ from activities.kubernetes.client import DESTINATION_RULES, SERVICES, Cluster, O
 from activities.kubernetes.ownership import is_claimed, leave
 from activities.kubernetes.replica_sets import HASH_LABEL
 from activities.routers.istio.subsets import claimed_subsets, leave_subset
-from tidegate.canary.reconcile import SUBSET
 from tidegate.contract import ErrorType, Fence, Target
+from tidegate.rollouts.actions import SUBSET
 
 
 class Claims:

@@ -16,13 +16,14 @@ from activities.reconcile import experiments
 from activities.reconcile.claims import claimed
 from activities.reconcile.live_spec import LiveSpec
 from activities.routers.choice import read_traffic
-from tidegate.canary.cluster_state import ClusterState, Workload
+from tidegate.bluegreen.reconcile import BlueGreenRules
 from tidegate.canary.experiments import ExperimentSet
-from tidegate.canary.position import Weights
-from tidegate.canary.reconcile import SUBSET, Rules
-from tidegate.canary.replica_sets import ReplicaSetState
+from tidegate.canary.reconcile import Rules
 from tidegate.contract import OfRollout, Target, TrafficState
 from tidegate.manifests.workload import reference_of
+from tidegate.rollouts.actions import SUBSET
+from tidegate.rollouts.cluster_state import ClusterState, Weights, Workload
+from tidegate.rollouts.replica_sets import ReplicaSetState
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,9 @@ class Snapshots:
         weights = None
         if routing is not None:
             share = traffic.canary if traffic else 0
-            selected_hash = next((selectors.get(name, "") for name in rules.canary), "")
+            selected = _canary_hash(rules, selectors)
             weights = Weights(
-                share, routing.max_weight - share, selected_hash, converged=traffic is None or traffic.converged
+                share, routing.max_weight - share, selected, converged=traffic is None or traffic.converged
             )
         experiment = await experiments.standing(self._reader, target, uid_of(live))
         shares = experiments.shares_of(traffic, experiment)
@@ -119,13 +120,13 @@ class Snapshots:
         reference = self._manifest.spec.workload_ref if live is None else reference_of(live)
         return await workloads.standing(self._reader, self._target.namespace, reference)
 
-    async def _left(self, target: Target, rules: Rules) -> tuple[str, ...]:
-        return tuple(sorted({*await claimed(self._reader, target)} - {*rules.stable, *rules.canary}))
+    async def _left(self, target: Target, rules: Rules | BlueGreenRules) -> tuple[str, ...]:
+        return tuple(sorted({*await claimed(self._reader, target)} - {*rules.selectors}))
 
-    async def _selectors(self, namespace: str, rules: Rules) -> dict[str, str]:
+    async def _selectors(self, namespace: str, rules: Rules | BlueGreenRules) -> dict[str, str]:
         """The hash of each selector that exists; what is missing was refused at the start, or has gone since."""
         found: dict[str, str] = {}
-        for name in dict.fromkeys((*rules.stable, *rules.canary)):
+        for name in rules.selectors:
             rule, _, subset = name.partition(SUBSET)
             if subset:
                 document = await self._reader.find(DESTINATION_RULES, namespace, rule)
@@ -134,6 +135,12 @@ class Snapshots:
             elif (service := await self._reader.find(SERVICES, namespace, name)) is not None:
                 found[name] = str((service["spec"].get("selector") or {}).get(HASH_LABEL, ""))
         return found
+
+
+def _canary_hash(rules: Rules | BlueGreenRules, selectors: Mapping[str, str]) -> str:
+    """The hash that a router's canary side selects, empty where nothing is split."""
+    names = rules.canary if isinstance(rules, Rules) else ()
+    return next((selectors.get(name, "") for name in names), "")
 
 
 def _subsets(rule: Object | None, name: str) -> list[Object]:

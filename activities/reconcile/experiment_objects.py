@@ -13,10 +13,10 @@ from activities.kubernetes.client import REPLICA_SETS, SERVICES, Object
 from activities.kubernetes.ownership import PART_OF_EXPERIMENT
 from activities.kubernetes.replica_sets import HASH_LABEL
 from tidegate.canary.experiments import ExperimentSet, WantedSet
-from tidegate.canary.template_hash import pod_template_hash
 from tidegate.contract import Reconcile
 from tidegate.manifests.network import MANAGED_BY
 from tidegate.manifests.steps import ExperimentTemplate
+from tidegate.rollouts.template_hash import pod_template_hash
 
 TEMPLATE = "experiment.argoproj.io/template-name"
 EXPERIMENT = "experiment.argoproj.io/name"

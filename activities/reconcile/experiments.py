@@ -27,7 +27,6 @@ from tidegate.canary.experiments import (
     is_complete,
     shares_to_route,
 )
-from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.contract import (
     ErrorType,
     ExperimentSetState,
@@ -35,6 +34,7 @@ from tidegate.contract import (
     Target,
     TrafficState,
 )
+from tidegate.rollouts.replica_sets import ReplicaSetState
 
 STABLE = "stable"  # the `specRef` of a template that runs the stable version
 
@@ -92,7 +92,7 @@ class Experiments:
 
     async def _expose(self, wanted: WantedSet, request: Reconcile) -> str:
         namespace = request.target.namespace
-        stable = request.manifest.canary.stable_service
+        stable = request.manifest.model.canary.stable_service
         found = await self._cluster.get(REPLICA_SETS, namespace, wanted.name)
         pattern = await self._cluster.find(SERVICES, namespace, stable) if stable else None
         body = experiment_objects.build_service(wanted, found, pattern, request)

@@ -15,8 +15,8 @@ from activities.kubernetes.ownership import owned_by, uid_of
 from activities.kubernetes.replica_sets import HASH_LABEL
 from activities.kubernetes.workloads import Workloads
 from activities.reconcile.claims import Claims, claimed
-from tidegate.canary.reconcile import SUBSET
 from tidegate.contract import Activity, ErrorType, LeftAlone, LetGo
+from tidegate.rollouts.actions import SUBSET
 
 log = structlog.get_logger(__name__)
 

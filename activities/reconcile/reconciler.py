@@ -1,13 +1,12 @@
 """Passes over one Rollout's objects: read, do the next thing, read again, until the rules ask for nothing more.
 
-What to do is decided by `tidegate.canary.reconcile`; how an object is changed stands with the object.
+What to do is decided by the rules of the Rollout's strategy; how an object is changed stands with the object.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,16 +25,12 @@ from activities.reconcile.experiments import Experiments, states
 from activities.reconcile.kubernetes_events import Publisher
 from activities.reconcile.rollout_objects import Kubernetes
 from activities.reconcile.rollout_status import StatusWriter
+from activities.reconcile.strategies import pass_of
 from activities.routers.traffic import Traffic
 from tidegate.canary import experiments
-from tidegate.canary.conditions import Reason
-from tidegate.canary.managed_routes import wanted_routes
-from tidegate.canary.position import CanaryState
-from tidegate.canary.reconcile import Rules, converged, next_action, requeue_at
 from tidegate.contract import (
     FLAGS,
     Activity,
-    DesiredState,
     ErrorType,
     Reconcile,
     Reconciled,
@@ -44,6 +39,7 @@ from tidegate.contract import (
     is_known,
 )
 from tidegate.contract.instances import DEFAULT_INSTANCE, ControllerInstance
+from tidegate.rollouts.conditions import Reason
 
 log = structlog.get_logger(__name__)
 
@@ -167,17 +163,17 @@ class Passes:
                 break
             if await self._moves.fence(request, snapshot):
                 continue
-            at, rules = _position(request, snapshot), request.manifest.rules
-            if await self._moves.routes(
-                wanted_routes(at, snapshot.cluster_state, rules.canary, request.at), request, snapshot, done
-            ):
+            strategy = pass_of(request, snapshot)
+            if await self._moves.routes(strategy.wanted_routes(), request, snapshot, done):
                 continue
-            move = next_action(at, snapshot.cluster_state, rules, request.at)
+            move = strategy.next_action()
             if move is not None:
                 await self._moves.make(move, request, snapshot, done)
                 continue
             moved = await self._moves.experiment(request, snapshot, done)
-            if not moved and not await self._wait_for_pods(at, rules, snapshot, request.at, started, reader.lister):
+            # On the way back nothing waits (law 3).
+            waits = not (moved or request.desired.aborted or strategy.converged())
+            if not moved and not (waits and await self._wait_for_pods(started, reader.lister)):
                 break
         return snapshot
 
@@ -237,7 +233,7 @@ class Passes:
             experiment=states(snapshot.experiment, request.wanted_sets, snapshot.cluster_state.experiments),
             not_ready_reason=await self._missing(request, snapshot),
             requeue_at=min(
-                filter(None, (requeue_at(snapshot.cluster_state), experiments.requeue_at(snapshot.experiment))),
+                filter(None, (pass_of(request, snapshot).requeue_at(), experiments.requeue_at(snapshot.experiment))),
                 default=None,
             ),
             state_digest=snapshot.state_digest(),
@@ -249,11 +245,9 @@ class Passes:
             object=object,
         )
 
-    async def _wait_for_pods(
-        self, at: CanaryState, rules: Rules, snapshot: ClusterSnapshot, now: datetime, started: float, lister: Lister
-    ) -> bool:
-        """Wait for pods a short time; returns True when it waited. On the way back nothing waits (law 3)."""
-        if at.aborted or converged(at, snapshot.cluster_state, rules, now) or self._lingering >= self._at_most:
+    async def _wait_for_pods(self, started: float, lister: Lister) -> bool:
+        """Wait for pods a short time; returns True when it waited."""
+        if self._lingering >= self._at_most:
             return False
         self._lingering += 1
         try:
@@ -297,13 +291,13 @@ class Passes:
         """
         try:
             try:
-                answer = await self._statuses.write(request, snapshot, created=done.created)
+                answer = await self._statuses.write(request, snapshot, pass_of(request, snapshot), created=done.created)
             except ApplicationError as error:
                 if error.type != ErrorType.CONFLICT:
                     raise
                 # Somebody wrote to it, which the cache may not show yet.
                 snapshot = await Snapshots(self._cluster, request).snapshot()
-                answer = await self._statuses.write(request, snapshot, created=done.created)
+                answer = await self._statuses.write(request, snapshot, pass_of(request, snapshot), created=done.created)
         except ApplicationError as error:
             log.warning("status_not_written", rollout=request.target.name, error=str(error))
             return False, None
@@ -311,21 +305,4 @@ class Passes:
 
 
 def _is_settled(request: Reconcile, snapshot: ClusterSnapshot) -> bool:
-    at, rules = _position(request, snapshot), request.manifest.rules
-    return converged(at, snapshot.cluster_state, rules, request.at) and experiment_action(request, snapshot) is None
-
-
-def _position(request: Reconcile, snapshot: ClusterSnapshot) -> CanaryState:
-    desired: DesiredState = request.desired
-    position = CanaryState(
-        strategy=request.manifest.canary,
-        replicas=snapshot.replicas,
-        desired_hash=desired.hash,
-        stable_hash=desired.stable_hash,
-        index=desired.index,
-        aborted=desired.aborted,
-        promoted_in_full=desired.full,
-        revision=request.revision,
-    )
-    shares = experiments.shares_to_route(request.wanted_sets, snapshot.experiment, snapshot.cluster_state.experiments)
-    return replace(position, weights=snapshot.cluster_state.weights, experiments=shares)
+    return pass_of(request, snapshot).converged() and experiment_action(request, snapshot) is None

@@ -17,8 +17,10 @@ from activities.kubernetes.ownership import uid_of
 from activities.kubernetes.rejections import again, is_rejection, message_of, to_report
 from activities.kubernetes.versions import Versions
 from activities.reconcile.live_spec import LiveSpec
-from tidegate.canary.restarts import OldPod, may_go, parse_timestamp
+from tidegate.canary.limits import rolling_limits
 from tidegate.contract import Activity, ErrorType, RestartedPods, RestartPods
+from tidegate.manifests.rollout import Canary
+from tidegate.rollouts.restarts import OldPod, may_go, parse_timestamp
 
 log = structlog.get_logger(__name__)
 
@@ -77,14 +79,16 @@ class Restarts:
         target = request.target
         live = await self._cluster.find(ROLLOUTS, target.namespace, target.name)
         spec = live_spec.spec(live)
-        canary = spec.strategy.canary or request.manifest.canary
         found_sets = await self._versions.sets(target, uid_of(live))
         sets = [replica_sets.state(each) for each in found_sets]
         pods = await self._versions.pods(target.namespace, found_sets)
         old = {found.uid: (found, pod) for pod in pods if (found := _before(pod, request)) is not None}
         missing = sum(max(0, each.desired - each.available) for each in sets)
         replicas = spec.wanted_replicas()
-        chosen = may_go([found for found, _ in old.values()], missing, canary, replicas)
+        strategy = spec.strategy.canary or request.manifest.strategy
+        # Without a surge, as with blue-green, pods are replaced one by one.
+        unavailable = rolling_limits(strategy, replicas).unavailable if isinstance(strategy, Canary) else 1
+        chosen = may_go([found for found, _ in old.values()], missing, unavailable)
         for going in chosen:
             name = old[going.uid][1]["metadata"]["name"]
             await self._delete(target.namespace, name, going.uid)

@@ -17,10 +17,10 @@ from activities.kubernetes.ownership import uid_of
 from activities.kubernetes.versions import Versions, adopted
 from activities.kubernetes.workloads import Workloads, with_template
 from activities.transport.errors import rejected
-from tidegate.canary.strip_defaults import as_asked
-from tidegate.canary.template_hash import template_hash
 from tidegate.contract import Activity, PutBack, RollbackRequest, RollbackResult, Target, WorkloadTemplate
 from tidegate.manifests.workload import needs_template
+from tidegate.rollouts.strip_defaults import as_asked
+from tidegate.rollouts.template_hash import template_hash
 
 SYSTEM = "undo"
 

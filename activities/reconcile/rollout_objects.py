@@ -38,7 +38,6 @@ from activities.reconcile.rollout_status import StatusWriter
 from activities.routers.choice import read_traffic, router_of
 from activities.transport.errors import rejected
 from tidegate.analysis.history import StoredRun
-from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.contract import (
     Activity,
     Document,
@@ -55,6 +54,7 @@ from tidegate.manifests.bake import bake_templates
 from tidegate.manifests.kinds import REVISION
 from tidegate.manifests.limits import excess_text, excesses
 from tidegate.manifests.rollout import Canary
+from tidegate.rollouts.replica_sets import ReplicaSetState
 
 
 class Kubernetes:
@@ -130,11 +130,9 @@ class Kubernetes:
         sets = [replica_sets.state(each, pods_of(each, pods)) for each in found]
         version = adopted(rollout, found, live)
         parsed = _parsed(rollout)
-        canary, routing = (parsed.canary, parsed.routing) if parsed is not None else (Canary(), None)
+        strategy, routing = (parsed.strategy, parsed.routing) if parsed is not None else (Canary(), None)
         services = {
-            service: await reader.find(SERVICES, namespace, service)
-            for service in (canary.stable_service, canary.canary_service)
-            if service
+            service: await reader.find(SERVICES, namespace, service) for service in strategy.services().values()
         }
         runs = await self._analysis_runs(live) if live is not None else []
         return Observation(
@@ -148,7 +146,7 @@ class Kubernetes:
             standing={each["metadata"]["name"]: _pod_labels(each) for each in found if _has_pods(each)},
             services=services,
             routed=dict(await router_of(routing, request.target).observe(reader)) if routing else {},
-            templates=tuple(await self._templates(namespace, [*canary.template_refs(), *_bake_templates(parsed)])),
+            templates=tuple(await self._templates(namespace, [*strategy.template_refs(), *_bake_templates(parsed)])),
             traffic=await read_traffic(reader, routing, request.target) if routing else None,
             bake=self._bake,
             analysis_runs=tuple(run.name for run in runs),

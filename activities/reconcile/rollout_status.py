@@ -15,18 +15,12 @@ from pydantic import ValidationError
 from activities.kubernetes.client import ROLLOUTS, Cluster, Object, stored_fence
 from activities.kubernetes.json_patch import annotate
 from activities.kubernetes.workloads import Workloads, with_template
-from tidegate.canary.conditions import ConditionInputs, conditions, rejection
-from tidegate.canary.phase import ALL_STEPS, INVALID_SPEC, WORKLOAD_GENERATION, RolloutPhase, missing_pods
-from tidegate.canary.replica_sets import ReplicaSetState
-from tidegate.canary.status import Condition, RolloutStatus
-from tidegate.canary.template_hash import template_hash
 from tidegate.contract import (
     FLAGS,
     Document,
     Meanwhile,
     Reconcile,
     Rejection,
-    ReplicaCounts,
     RolloutObject,
     Target,
     WorkloadTemplate,
@@ -34,9 +28,15 @@ from tidegate.contract import (
 from tidegate.contract.field_managers import last_write
 from tidegate.manifests.kinds import REVISION
 from tidegate.manifests.rollout import Rollout
+from tidegate.rollouts.conditions import ConditionInputs, conditions, rejection
+from tidegate.rollouts.phase import INVALID_SPEC, MISSING_PODS, WORKLOAD_GENERATION, RolloutPhase
+from tidegate.rollouts.replica_sets import ReplicaSetState
+from tidegate.rollouts.status import Condition, RolloutStatus
+from tidegate.rollouts.template_hash import template_hash
 
-if TYPE_CHECKING:  # it stands on the look at a cluster, which says something, too
+if TYPE_CHECKING:  # they stand on the look at a cluster, which says something, too
     from activities.reconcile.cluster_state import ClusterSnapshot
+    from activities.reconcile.strategies import StrategyPass, StrategyStatus
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +51,9 @@ class StatusWriter:
         self._cluster = cluster
         self._workloads = Workloads(cluster)
 
-    async def write(self, request: Reconcile, snapshot: ClusterSnapshot, *, created: bool) -> RolloutObject | None:
+    async def write(
+        self, request: Reconcile, snapshot: ClusterSnapshot, strategy: StrategyPass, *, created: bool
+    ) -> RolloutObject | None:
         """Write the fields by the release, those that the pass saw, and those that follow from both.
 
         `created` says that the version's ReplicaSet was created in this pass. Returns the object after that; None when
@@ -67,8 +69,9 @@ class StatusWriter:
             notes[WORKLOAD_GENERATION] = str(workload.generation)
         live = await self._annotate(snapshot.live, notes, request)
         whole, stored = with_template(live, workload), live.get("status") or {}
-        fields = _heeding(stored, _fields(whole, request, snapshot)) | lent
-        fields |= _derived(whole, fields, request, snapshot, created=created)
+        part = strategy.status()
+        fields = _heeding(stored, _fields(whole, request, snapshot, part)) | lent
+        fields |= _derived(whole, fields, request, snapshot, strategy, part.selector, created=created)
         changed = _changed(stored, fields)
         if not changed and not request.report.status:
             return None
@@ -175,34 +178,36 @@ def _is_under_way(stored: Document, requested: RolloutObject) -> bool:
     return is_named and stored.get("phase") in (RolloutPhase.PROGRESSING, RolloutPhase.PAUSED)
 
 
-def _fields(live: Object, request: Reconcile, snapshot: ClusterSnapshot) -> Document:
-    """Fields by the release and by the cluster: pods, weights, and what is missing where there is no other message."""
-    desired, own = request.desired, request.report.status
-    counts = ReplicaCounts.of(snapshot.sets, desired.hash, snapshot.replicas)
+def _fields(live: Object, request: Reconcile, snapshot: ClusterSnapshot, strategy: StrategyStatus) -> Document:
+    """Fields by the release and by the cluster, and what is missing where there is no other message."""
+    own, counts = request.report.status, strategy.counts
     pods = {
         "replicas": counts.current,
         "updatedReplicas": counts.updated,
         "readyReplicas": counts.ready,
         "availableReplicas": counts.available,
-        "HPAReplicas": counts.current,
+        "HPAReplicas": strategy.scaled,
     }
-    canary = {**(own.get("canary") or {}), "weights": _weights(request, snapshot)}
-    fields = {**own, **pods, "canary": canary}
+    fields = {**own, **pods, **{name: _beside(own.get(name), part) for name, part in strategy.fields.items()}}
     phase = own.get("phase") or (live.get("status") or {}).get("phase")
     if phase == RolloutPhase.PROGRESSING:
-        fields["message"] = request.report.message or _missing(request, snapshot, counts)
+        fields["message"] = request.report.message or _missing(request, snapshot, strategy)
     elif phase is not None:  # a pass before may have said what was missing
         fields["message"] = request.report.message
     return fields
 
 
-def _missing(request: Reconcile, snapshot: ClusterSnapshot, counts: ReplicaCounts) -> str:
+def _beside(own: Document | None, part: Document | None) -> Document | None:
+    """A strategy's part of the status: what the release knows of it, and what was read."""
+    return None if part is None else {**(own or {}), **part}
+
+
+def _missing(request: Reconcile, snapshot: ClusterSnapshot, strategy: StrategyStatus) -> str:
     """Message on what a Rollout that is under way lacks, in Argo's words; empty where it lacks nothing."""
-    old = 0 if request.manifest.routing else counts.current - counts.updated
-    if missing := next(missing_pods(counts.updated, counts.available, counts.desired, old=old), ""):
-        refused = _without_pods(request, snapshot)
-        return f"{missing}; {refused.name}: {refused.no_pods}" if refused is not None else missing
-    return "" if request.desired.hash == request.desired.stable_hash else ALL_STEPS
+    refused = _without_pods(request, snapshot)
+    if refused is not None and strategy.pending in MISSING_PODS:
+        return f"{strategy.pending}; {refused.name}: {refused.no_pods}"
+    return strategy.pending
 
 
 def _without_pods(request: Reconcile, snapshot: ClusterSnapshot) -> ReplicaSetState | None:
@@ -232,32 +237,27 @@ def _lends(workload: WorkloadTemplate, request: Reconcile) -> bool:
     return template_hash(workload.template) == template_hash(request.manifest.spec.template)
 
 
-def _weights(request: Reconcile, snapshot: ClusterSnapshot) -> Document | None:
-    """As the router has them; None where nothing splits the traffic.
-
-    `verified` is there for a router that can say it, as in Argo.
-    """
-    if snapshot.traffic is None:
-        return None
-    beside = max((sum(row.others.values()) for row in snapshot.traffic.routes), default=0)
-    traffic, desired, routing = snapshot.traffic, request.desired, request.manifest.routing
-    canary, stable = traffic.canary, traffic.maximum - traffic.canary - beside
-    return {
-        "canary": {"weight": canary, "podTemplateHash": desired.hash},
-        "stable": {"weight": stable, "podTemplateHash": desired.stable_hash or desired.hash},
-        **({"verified": traffic.verified} if routing is not None and routing.gateway_api is not None else {}),
-    }
-
-
 def _derived(
-    live: Object, fields: Document, request: Reconcile, snapshot: ClusterSnapshot, *, created: bool
+    live: Object,
+    fields: Document,
+    request: Reconcile,
+    snapshot: ClusterSnapshot,
+    strategy: StrategyPass,
+    pods: str | None,
+    *,
+    created: bool,
 ) -> Document:
-    """Fields that follow from the others; empty where the object cannot be read, as others write to it, too."""
+    """Fields that follow from the others; empty where the object cannot be read, as others write to it, too.
+
+    `pods` is the selector of the pods that an autoscaler looks at, None for the Rollout's own.
+    """
     try:
         rollout = Rollout.model_validate(live)
+        status = RolloutStatus.model_validate(_merged(live.get("status") or {}, fields))
         inputs = ConditionInputs(
             rollout=rollout,
-            status=RolloutStatus.model_validate(_merged(live.get("status") or {}, fields)),
+            status=status,
+            healthy=strategy.healthy(rollout, status),
             replica_set=f"{request.target.name}-{request.desired.hash}",
             revision=request.revision,
             now=request.at,
@@ -269,7 +269,8 @@ def _derived(
             without_pods=refused.no_pods if (refused := _without_pods(request, snapshot)) else "",
         )
         selector = rollout.spec.selector
-        return {"conditions": _wire(conditions(inputs)), "selector": selector.text() if selector else None}
+        whole = selector.text() if selector else None
+        return {"conditions": _wire(conditions(inputs)), "selector": pods or whole}
     except ValueError as error:  # pydantic's is one, too
         log.warning("conditions_not_written", rollout=request.target.name, error=str(error))
         return {}

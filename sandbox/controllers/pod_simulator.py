@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from sandbox.checkout import UnknownImageError
 from sandbox.controllers.loop import Controller, Item, item_of
@@ -28,9 +28,18 @@ class PodSimulator(Controller):
 
     kind = PODS
 
-    def __init__(self, cluster: Cluster, *, ready_after: float = 0.2, never_ready: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        ready_after: float = 0.2,
+        ready_after_by: Mapping[str, float] | None = None,
+        never_ready: Collection[str] = (),
+    ) -> None:
+        """`ready_after_by` are other numbers of seconds, by image."""
         super().__init__(cluster)
         self._ready_after = ready_after
+        self._ready_after_by = ready_after_by or {}
         self._never_ready = never_ready
         self._due: dict[str, float | None] = {}  # uid -> POSIX time of the next stage, None once there is none
 
@@ -55,7 +64,8 @@ class PodSimulator(Controller):
             return self._carry_out(item, pod, time)
         if uid not in self._due:
             started = ready_since(pod) is not None  # by an earlier run
-            self._due[uid] = None if started else time + self._ready_after
+            image = pod["spec"]["containers"][0].get("image", "")
+            self._due[uid] = None if started else time + self._ready_after_by.get(image, self._ready_after)
             if not started:
                 self._write(item, self._running(pod, ready=False))
         due = self._due[uid]

@@ -12,8 +12,8 @@ from typing import Any, cast
 from sandbox.kubernetes_api.gateway_routes import fill_route
 from sandbox.kubernetes_api.kinds import NAMESPACES, ROUTES, Kind
 from sandbox.kubernetes_api.objects import Object, clone, labels, lookup
-from tidegate.canary.template_hash import as_go_writes
 from tidegate.manifests.pod_template.defaults import with_defaults as template_defaults
+from tidegate.rollouts.template_hash import as_go_writes
 
 _TOLERATIONS = [
     {"effect": "NoExecute", "key": f"node.kubernetes.io/{state}", "operator": "Exists", "tolerationSeconds": 300}

@@ -18,7 +18,6 @@ from activities.reconcile.rollout_objects import Kubernetes
 from sandbox.processes import until
 from sandbox.world import Part, World, open_world
 from tests.virtual.cluster import VirtualCluster
-from tidegate.canary.template_hash import pod_template_hash
 from tidegate.contract import (
     ErrorType,
     Fence,
@@ -26,6 +25,7 @@ from tidegate.contract import (
     Target,
 )
 from tidegate.manifests.documents import load
+from tidegate.rollouts.template_hash import pod_template_hash
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"
 TARGET = Target(namespace="payments", name="checkout")

@@ -21,7 +21,6 @@ from activities.reconcile.waits import Waits, not_changed
 from sandbox.processes import LOOPBACK, free_port
 from sandbox.world import Part, open_world
 from tests.activities.counted import Counted
-from tidegate.canary.template_hash import pod_template_hash
 from tidegate.contract import (
     AwaitChange,
     DesiredState,
@@ -34,6 +33,7 @@ from tidegate.contract import (
     TrafficState,
 )
 from tidegate.manifests.documents import load
+from tidegate.rollouts.template_hash import pod_template_hash
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"
 TARGET = Target(namespace="payments", name="checkout")

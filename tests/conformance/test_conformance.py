@@ -7,7 +7,7 @@ import pytest
 from tests.conformance import deletion, managers, patches, reading, refusals, rights, templates, writes
 from tests.conformance.asking import BOTH, Asking, Row, Server
 from tests.conformance.servers import servers
-from tidegate.canary.template_hash import template_hash
+from tidegate.rollouts.template_hash import template_hash
 
 ROWS = [
     *templates.ROWS,

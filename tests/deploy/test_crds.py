@@ -212,7 +212,10 @@ def step(**fields: Any) -> Object:
 
 
 GOOD: dict[str, Object] = {
-    "Rollout": {"template": {"spec": {"containers": [{"anything": 1}]}}, "strategy": {"blueGreen": {"a": [1]}}},
+    "Rollout": {
+        "template": {"spec": {"containers": [{"anything": 1}]}},
+        "strategy": {"blueGreen": {"activeService": "a"}},
+    },
     "AnalysisTemplate": {"args": [{"name": "a"}], "metrics": [metric(count="{{args.a}}", failureLimit=3)]},
     "ClusterAnalysisTemplate": {"templates": [{"templateName": "other", "clusterScope": True}]},
     "AnalysisRun": {"metrics": [metric()], "terminate": True, "ttlStrategy": {"secondsAfterCompletion": 5}},
@@ -234,6 +237,7 @@ BAD = [
     ("Rollout", step(pause={"duration": 1.5}), "spec.strategy.canary.steps[0].pause.duration"),
     ("Rollout", step(pause={"duration": True}), "spec.strategy.canary.steps[0].pause.duration"),
     ("Rollout", step(setWieght=20), "spec.strategy.canary.steps[0]"),
+    ("Rollout", {"strategy": {"blueGreen": {"activeService": "a", "steps": []}}}, "spec.strategy.blueGreen"),
     (
         "Rollout",
         {

@@ -8,8 +8,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from activities.kubernetes.replica_sets import hash_of
-from sandbox.kubernetes_api.kinds import DEPLOYMENTS, PODS, ROLLOUTS, VIRTUAL_SERVICES
+from activities.kubernetes.replica_sets import HASH_LABEL, hash_of
+from sandbox.kubernetes_api.kinds import DEPLOYMENTS, PODS, ROLLOUTS, SERVICES, VIRTUAL_SERVICES
 from sandbox.kubernetes_api.objects import Object, lookup, meta
 from tests.laws.schedules import Schedule
 from tests.laws.shapes import STEPS
@@ -194,6 +194,16 @@ class Happenings:
 
         with self.witness.looking_elsewhere():
             self._cluster.change(VIRTUAL_SERVICES, "vs", edit)
+
+    def _somebody_takes_the_hash(self, service: str) -> None:
+        """Somebody else lets a Service select pods of every version."""
+
+        def edit(found: Object) -> Object:
+            selector = {key: value for key, value in found["spec"]["selector"].items() if key != HASH_LABEL}
+            return found | {"spec": found["spec"] | {"selector": selector}}
+
+        with self.witness.looking_elsewhere():
+            self._cluster.change(SERVICES, service, edit)
 
     def _cut_off(self, writes: int) -> None:
         self.witness.lost += 1

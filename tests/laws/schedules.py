@@ -60,10 +60,10 @@ class Schedule:
     watchers: int = 1
 
     @classmethod
-    def drawn(cls, seed: int) -> Schedule:
-        """The life of that number."""
+    def drawn(cls, seed: int, *, blue_green: bool = False) -> Schedule:
+        """The life of that number, of a canary or of blue-green."""
         chance = random.Random(seed)
-        shape = Shape.drawn(chance)
+        shape = Shape.drawn_blue_green(chance) if blue_green else Shape.drawn(chance)
         weather = chance.choices(["calm", "unrest", "storm"], [3, 4, 3])[0]
         events = tuple((chance.choice(_WAITS), _event(chance, shape)) for _ in range(chance.randint(1, 7)))
         return cls(seed, shape, events, weather, watchers=2 if chance.random() < 0.1 else 1)
@@ -127,7 +127,7 @@ _KINDS: dict[str, _Kind] = {
     "unpause": _Kind(3),
     "promote": _Kind(8, (True, "full")),
     "set replicas": _Kind(4, tuple(range(1, 9))),
-    "set steps": _Kind(3, ("gated", "short", "ungated")),
+    "set steps": _Kind(3, ("gated", "short", "ungated"), frozenset({"host", "subset", "none"})),
     "pods fail": _Kind(5, ("v1", "v2", "v4")),
     "pods heal": _Kind(2),
     "say": _Kind(8, ("abort", "promote", "promote full", "pause", "resume")),
@@ -142,6 +142,7 @@ _KINDS: dict[str, _Kind] = {
         8, tuple((*kind, code, times) for kind in REQUESTS for code in (409, 503) for times in (1, 3))
     ),
     "somebody routes": _Kind(4, (0, 7, 50, 100), frozenset({"host", "subset"})),
+    "somebody takes the hash": _Kind(4, ("active", "preview"), frozenset({"active"})),
     "cut off": _Kind(6, (1, 2, 3, 4, 5)),  # the worker of the cluster goes after so many writes
     "workers go": _Kind(4),
     "watchers go": _Kind(2, (0, 5, 20)),  # and come back after so many seconds

@@ -74,7 +74,8 @@ ROUTERS: dict[str, Document] = {
 class Shape:
     """A Rollout and what it stands on.
 
-    `routing` is `host`, `subset`, `none`, or a key of `ROUTERS`; `spec` and `canary` are fields of both.
+    `routing` is `host`, `subset`, `none`, `active` for blue-green, or a key of `ROUTERS`; `spec` and `canary` are
+    fields of `spec` and of the strategy.
     """
 
     routing: str = "host"
@@ -118,13 +119,37 @@ class Shape:
             spec=spec,
         )
 
+    @classmethod
+    def drawn_blue_green(cls, chance: random.Random) -> Shape:
+        """Any shape with a blue-green strategy."""
+        gate = {"templates": [{"templateName": "gate"}]}
+        strategy: Document = {}
+        if chance.random() < 0.7:
+            strategy["prePromotionAnalysis"] = gate
+        if chance.random() < 0.5:
+            strategy["postPromotionAnalysis"] = gate
+        strategy |= chance.choice([{}, {}, {"autoPromotionEnabled": False}, {"autoPromotionSeconds": 15}])
+        strategy |= chance.choice([{}, {}, {"previewReplicaCount": 1}, {"previewReplicaCount": 7}])
+        strategy |= chance.choice([{}, {}, {"scaleDownDelaySeconds": 60}, {"scaleDownDelayRevisionLimit": 1}])
+        strategy |= chance.choice([{}, {}, {"abortScaleDownDelaySeconds": 5}])
+        spec: Document = {}
+        if chance.random() < 0.15:
+            spec |= {"progressDeadlineSeconds": 40, "progressDeadlineAbort": chance.random() < 0.5}
+        if chance.random() < 0.2:
+            spec |= {"rollbackWindow": {"revisions": 2}}
+        return cls(routing="active", canary=strategy, spec=spec)
+
     @property
     def is_scaled(self) -> bool:
         """Whether somebody says how many pods the canary has, whatever its weight."""
+        if self.routing == "active":
+            return False
         return any("setCanaryScale" in step for step in STEPS[self.steps])
 
     def is_judged(self, steps: str) -> bool:
         """Whether with these steps an analysis has to be successful before a version gets everything."""
+        if self.routing == "active":
+            return "prePromotionAnalysis" in self.canary
         return self.background or any("analysis" in step or "experiment" in step for step in STEPS[steps])
 
     def rollout(self, tag: str = "v1") -> Document:
@@ -151,7 +176,11 @@ class Shape:
         metadata: Document = {"name": "demo", "namespace": NAMESPACE}
         if self.bake:
             metadata["annotations"] = {"tidegate.io/bake": self.bake, "tidegate.io/bake-templates": "background"}
-        spec: Document = {"replicas": 5, "strategy": {"canary": canary}, **self.spec}
+        strategy: Document = {"canary": canary}
+        if self.routing == "active":
+            services = {"activeService": "active", "previewService": "preview"}
+            strategy = {"blueGreen": {**services, **copy.deepcopy(self.canary)}}
+        spec: Document = {"replicas": 5, "strategy": strategy, **self.spec}
         if self.workload:
             spec["workloadRef"] = {
                 "apiVersion": "apps/v1",
@@ -171,6 +200,8 @@ class Shape:
             subsets = [{"name": name, "labels": {"app": "x"}} for name in ("old", "new")]
             objects.append(_istio("DestinationRule", "dr", {"host": "app", "subsets": subsets}))
             places: list[Document] = [{"host": "app", "subset": name} for name in ("old", "new")]
+        elif self.routing == "active":
+            objects += [_service("active"), _service("preview")]
         else:
             objects += [_service("stable"), _service("canary")]
             places = [{"host": "stable"}, {"host": "canary"}]
@@ -178,7 +209,7 @@ class Shape:
             objects.append(_http_route())
         elif self.routing == "ingress":
             objects.append(_ingress())
-        elif self.routing != "none":
+        elif self.routing in ("host", "subset"):
             rows = [{"destination": place, "weight": share} for place, share in zip(places, (100, 0), strict=True)]
             objects.append(_istio("VirtualService", "vs", {"hosts": ["demo"], "http": [{"route": rows}]}))
         if self.workload:

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from tests.unit.canary.stage import DYNAMIC, ROUTED, position, replica_set
 from tidegate.canary.limits import rolling_limits
-from tidegate.canary.position import CanaryState, Weights
-from tidegate.canary.replica_sets import ReplicaSets, ReplicaSetState, Sizes
+from tidegate.canary.position import CanaryState
 from tidegate.canary.rolling import shares
 from tidegate.canary.routing import weight_to_route
 from tidegate.canary.scaling import at_desired, goal, next_sizes
 from tidegate.canary.weights import pods_for_weight, weight_carried
+from tidegate.rollouts.cluster_state import Weights
+from tidegate.rollouts.replica_sets import ReplicaSets, ReplicaSetState, Sizes
 
 laws = settings(max_examples=100, deadline=None)
 counts = st.integers(min_value=0, max_value=12)

@@ -11,27 +11,24 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.canary.stage import ROUTED, position, replica_set
-from tidegate.canary.cluster_state import ClusterState
-from tidegate.canary.ephemeral import role_metadata
 from tidegate.canary.limits import rolling_limits
 from tidegate.canary.managed_routes import wanted_routes
-from tidegate.canary.position import CanaryState, Weights
-from tidegate.canary.reconcile import (
+from tidegate.canary.position import CanaryState
+from tidegate.canary.reconcile import Rules, converged, next_action
+from tidegate.rollouts.actions import (
     Action,
     CreateReplicaSet,
     DeleteReplicaSet,
     MarkPromoted,
-    Rules,
     ScaleReplicaSet,
     SetMetadata,
     SetScaleDownDeadline,
     SetSelector,
     SetWeight,
-    converged,
-    next_action,
-    requeue_at,
 )
-from tidegate.canary.replica_sets import ReplicaSetState
+from tidegate.rollouts.cluster_state import ClusterState, Weights
+from tidegate.rollouts.replica_sets import ReplicaSetState
+from tidegate.rollouts.tidying import requeue_at
 
 laws = settings(max_examples=150, deadline=None)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -280,7 +277,7 @@ def test_every_turn_keeps_the_laws_and_ends_where_it_should(
     assert all(found.desired <= least for hash_, found in model.sets.items() if hash_ != winner)
     assert len(model.sets) <= 2 + rules.history
     for hash_, found in model.sets.items():
-        assert found.ephemeral == role_metadata(hash_, end)
+        assert found.ephemeral == end.metadata.of(hash_, end.desired_hash, end.stable_hash)
 
 
 @laws

@@ -25,6 +25,7 @@ from tests.laws.schedules import Schedule
 from tests.laws.shapes import ROUTERS
 
 FIXED, SHARE = range(30_000, 30_120), 20
+BLUE_GREEN = range(31_000, 31_020)
 SOME = 5  # of these lives are played with each router
 MANY = int(os.environ.get("TIDEGATE_SCHEDULES", "0"))
 FOUND = Path(__file__).with_name("found.json")
@@ -46,6 +47,11 @@ def found() -> list[Any]:
 @pytest.mark.parametrize("first", FIXED[::SHARE])
 def test_no_schedule_of_events_breaks_a_law(first: int) -> None:
     _judge(range(first, first + SHARE), processes=1)
+
+
+@pytest.mark.parametrize("first", BLUE_GREEN[::SHARE])
+def test_no_schedule_of_events_breaks_a_law_with_blue_green(first: int) -> None:
+    _judge(range(first, first + SHARE), processes=1, blue_green=True)
 
 
 @pytest.mark.parametrize("router", list(ROUTERS))
@@ -70,6 +76,7 @@ def test_no_new_schedule_breaks_a_law() -> None:
     known = os.environ.get("TIDEGATE_SEED", "")
     first = int(known) if known else random.SystemRandom().randrange(2**32)
     _judge(range(first, first + MANY), processes=os.cpu_count() or 1)
+    _judge(range(first, first + MANY // 4), processes=os.cpu_count() or 1, blue_green=True)
 
 
 def test_a_schedule_is_made_of_its_number_alone() -> None:
@@ -78,9 +85,9 @@ def test_a_schedule_is_made_of_its_number_alone() -> None:
     assert first.runs
 
 
-def _judge(seeds: range, processes: int) -> None:
+def _judge(seeds: range, processes: int, *, blue_green: bool = False) -> None:
     report = Report()
-    for part in play_all(map(Schedule.drawn, seeds), processes):
+    for part in play_all((Schedule.drawn(seed, blue_green=blue_green) for seed in seeds), processes):
         report.add(part)
     assert report.played == len(seeds)
     if report.failures:

@@ -97,6 +97,8 @@ class Witness:
 
     def shares(self) -> dict[str, int]:
         """Percent of the traffic by the hash of the pods that get it, as routes, Services and subsets stand."""
+        if self._shape.routing == "active":
+            return {self._cluster.selector("active"): 100}
         shares: dict[str, int] = {}
         if self._shape.routing in ROUTERS:
             for service, share in self._by_service().items():

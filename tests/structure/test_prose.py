@@ -13,9 +13,9 @@ TEXTS = frozenset({"message", "what", "who", "detail"})
 
 _RENEWED = "a condition whose text changed is another one, with a time of its own (argo-rollouts, SetRolloutCondition)"
 ALLOWED = {
-    ("tidegate/canary/conditions.py", "found.message == message"): _RENEWED,
-    ("tidegate/canary/conditions.py", "found.message != at.failing"): _RENEWED,
-    ("tidegate/canary/conditions.py", "found.message != message"): _RENEWED,
+    ("tidegate/rollouts/conditions.py", "found.message == message"): _RENEWED,
+    ("tidegate/rollouts/conditions.py", "found.message != at.failing"): _RENEWED,
+    ("tidegate/rollouts/conditions.py", "found.message != message"): _RENEWED,
     ("activities/reconcile/rollout_status.py", "stored.get('message') == meanwhile.message"): (
         "nothing is written where the object says the same already"
     ),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from temporalio import activity
@@ -37,7 +38,7 @@ from sandbox.kubernetes_api.kinds import (
     Kind,
 )
 from sandbox.kubernetes_api.managed_fields import Writer
-from sandbox.kubernetes_api.objects import Object, lookup, meta
+from sandbox.kubernetes_api.objects import Object, lookup, meta, timestamp
 from sandbox.kubernetes_api.status import ApiError
 from sandbox.machine import patience
 from tidegate.contract import WORKER_AGENT, Activity, AwaitChange, Document
@@ -74,7 +75,14 @@ class VirtualCluster(Interceptor):
         statuses: the Rollout's `.status` after each write of it.
     """
 
-    def __init__(self, start: datetime, *, ready_after: float = 0.0, bake: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        start: datetime,
+        *,
+        ready_after: float = 0.0,
+        ready_after_by: Mapping[str, float] | None = None,
+        bake: timedelta | None = None,
+    ) -> None:
         self._bake = bake
         self.clock = SteppedClock(start)
         self.never_ready: set[str] = set()
@@ -82,7 +90,9 @@ class VirtualCluster(Interceptor):
         self.statuses: list[Document] = []
         self.api = KubernetesApi(clock=self.clock, gate=self._gate)
         cluster = self.api.cluster
-        simulator = PodSimulator(cluster, ready_after=ready_after, never_ready=self.never_ready)
+        simulator = PodSimulator(
+            cluster, ready_after=ready_after, ready_after_by=ready_after_by or {}, never_ready=self.never_ready
+        )
         self._controllers = SteppedControllers(self.api.store, self.clock, [ReplicaSetController(cluster), simulator])
         self._last: dict[str, int] = {}  # by kind, the resourceVersion of its last change
         self.api.store.subscribe(self._note)
@@ -190,6 +200,13 @@ class VirtualCluster(Interceptor):
     def delete(self, kind: Kind, name: str) -> None:
         """Delete one object, and in the background what it owns, as a person with kubectl does."""
         self.api.cluster.delete(Ref(kind, NAMESPACE, name))
+
+    def set_ready(self, pods: Iterable[Object], *, ready: bool) -> None:
+        """Make pods ready, or not, as a probe does."""
+        for pod in pods:
+            name = meta(pod)["name"]
+            if self.find(PODS, name) is not None:
+                self.change(PODS, name, partial(_probed, ready=ready, at=timestamp(self.clock.now)), status=True)
 
     def hold(self, verb: str, plural: str) -> Hold:
         """Let the next requests of this kind begin, and wait."""
@@ -312,6 +329,15 @@ class _InTime(ActivityInboundInterceptor):
         self._cluster.advance(activity.info().started_time)
         work = super().execute_activity(input)
         return await (self._cluster.make_pass(work) if activity.info().activity_type == Activity.RECONCILE else work)
+
+
+def _probed(pod: Object, *, ready: bool, at: str) -> Object:
+    told = ("Ready", "ContainersReady")
+    conditions = [
+        each | {"status": str(ready), "lastTransitionTime": at} if each["type"] in told else each
+        for each in pod["status"]["conditions"]
+    ]
+    return pod | {"status": pod["status"] | {"conditions": conditions}}
 
 
 def _annotation(obj: Object, name: str) -> str:

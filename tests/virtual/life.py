@@ -56,12 +56,22 @@ class Life:
         refused: what people were told that did not go as they asked; most of it is as it should be.
     """
 
-    def __init__(self, chances: Chances, measure: Measure, *, ready_after: float, watchers: int = 1) -> None:
+    def __init__(
+        self,
+        chances: Chances,
+        measure: Measure,
+        *,
+        ready_after: float,
+        ready_after_by: Mapping[str, float] | None = None,
+        watchers: int = 1,
+    ) -> None:
         """Begin: pods are ready after so many seconds, and every provider answers what `measure` says."""
         running().set_exception_handler(self._note_mistake)
         self.chances = chances
         self.temporal = VirtualTemporal(chances, CONVERTER, WORKFLOWS)
-        self.cluster = LiveCluster(chances, lambda: self.connection, ready_after=ready_after)
+        self.cluster = LiveCluster(
+            chances, lambda: self.connection, ready_after=ready_after, ready_after_by=ready_after_by or {}
+        )
         self.servicenow, self.git, self.notifications = ServiceNowDouble(), GitDouble(), NoticesDouble()
         self.connection: Client = client_of(self.temporal)
         self.client = TidegateClient(self.connection)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
@@ -19,6 +20,7 @@ from activities.reconcile.rollout_objects import Kubernetes
 from activities.reconcile.waits import Waits
 from activities.routers.traffic import Traffic
 from sandbox.kubernetes_api import Call, Change
+from sandbox.kubernetes_api.objects import Object
 from tests.virtual.cluster import VirtualCluster
 from tests.virtual.temporal.chances import Chances
 from tests.virtual.temporal.loop import running
@@ -70,6 +72,16 @@ class LiveCluster(VirtualCluster):
         if self.clock.now < (now := running().now()):
             self.advance(now)
         self._set_alarm()
+
+    def lose_pods(self, image: str, count: int, time: timedelta) -> None:
+        """Make so many pods of an image unavailable for a time."""
+        lost = [pod for pod in self.pods() if pod["spec"]["containers"][0]["image"] == image][:count]
+        self.set_ready(lost, ready=False)
+        running().call_later(time.total_seconds(), self._back, lost)
+
+    def _back(self, lost: list[Object]) -> None:
+        self.tick()
+        self.set_ready(lost, ready=True)
 
     def _set_alarm(self) -> None:
         if self._alarm is not None:

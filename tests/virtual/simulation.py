@@ -11,16 +11,19 @@ import copy
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from activities.kubernetes.replica_sets import SCALE_DOWN_DEADLINE, hash_of
+from activities.kubernetes.replica_sets import HASH_LABEL, REVISION, SCALE_DOWN_DEADLINE, hash_of, template_of
 from sandbox.kubernetes_api import Change
 from sandbox.kubernetes_api.kinds import INGRESSES, ROLLOUTS, SERVICES, VIRTUAL_SERVICES
 from sandbox.kubernetes_api.objects import Object, lookup, meta
 from tests.virtual.cluster import NAMESPACE, VirtualCluster, tag_of
 from tests.virtual.life import Life
+from tests.virtual.objects import service
 from tests.virtual.temporal.loop import running
 from tidegate.contract import Document
+from tidegate.rollouts.restarts import parse_timestamp
 
 APART = timedelta(seconds=1.5)  # what follows on one cause follows sooner
 
@@ -59,6 +62,10 @@ class Trace:
         """What is written from here on answers to what was done."""
         self._answered = False
 
+    def answered(self) -> None:
+        """What was done counts, whatever follows on it."""
+        self._answered = True
+
     def settle(self) -> None:
         """What stands now has settled."""
         if self._since is None:
@@ -96,7 +103,26 @@ class Trace:
             "services": self._services(version),
             "analysisruns": self._analyses(version),
         }
-        return state | self._routes()
+        return state | self._routes() | self._blue_green(status, sets, version)
+
+    def _blue_green(
+        self, status: Mapping[str, Any], sets: Mapping[str, Object], version: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """What only a blue-green strategy shows; nothing for another one."""
+        found = status.get("blueGreen")
+        if not found:
+            return {}
+        named = {name: version.get(str(found.get(name, "")), "") for name in ("activeSelector", "previewSelector")}
+        deadlines = {version[hash_]: _deadline(one) for hash_, one in sets.items()}
+        counted = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "HPAReplicas")
+        return {
+            "blueGreen": named,
+            "counts": {name: status.get(name, 0) for name in counted},
+            "selector": status.get("selector", ""),
+            "scale_down_at": {
+                name: int((at - self._began) / timedelta(seconds=1)) for name, at in deadlines.items() if at is not None
+            },
+        }
 
     def _services(self, version: Mapping[str, str]) -> dict[str, str]:
         found = self._cluster.api.store.select(SERVICES, NAMESPACE)
@@ -145,6 +171,8 @@ class Simulation:
         self.trace.act(_worded(what, value))
         self._do(what, value)
         self.trace.acted()
+        if what == "promote" and "blueGreen" in self._rollout["spec"]["strategy"]:
+            self.trace.answered()  # the plugin sends its patch also where it changes nothing
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""
@@ -161,6 +189,17 @@ class Simulation:
             self._spec(lambda spec: spec | {"replicas": value})
         elif what == "set_steps":
             self._spec(lambda spec: _with_steps(spec, value))
+        elif what in ("set_bluegreen", "set_spec"):
+            patch = value if what == "set_spec" else {"strategy": {"blueGreen": value}}
+            self._spec(lambda spec: merged(spec, patch))
+        elif what == "undo":
+            self._undo(None if value is True else int(value))
+        elif what == "lose_pods":
+            self._cluster.lose_pods(f"img:{value['version']}", value["count"], timedelta(seconds=value["for"]))
+        elif what == "create_service":
+            self._cluster.apply(service(str(value), self._rollout))
+        elif what == "point_service":
+            self._point(value)
         elif what in ("pause", "unpause"):
             self._spec(lambda spec: spec | {"paused": what == "pause"})
         elif what == "promote" and value != "full":
@@ -179,6 +218,19 @@ class Simulation:
         elif status.get("currentStepIndex") is not None:
             steps = len(rollout["spec"]["strategy"]["canary"].get("steps") or [])
             self._status({"currentStepIndex": min(status["currentStepIndex"] + 1, steps)})
+
+    def _undo(self, revision: int | None) -> None:
+        """As the plugin: the template of a revision, by default that before the newest, without metadata of a role."""
+        sets = self._cluster.replica_sets()
+        numbered = {int(meta(each)["annotations"][REVISION]): each for each in sets}
+        found = sets[-2] if revision is None else numbered[revision]
+        self._spec(lambda spec: spec | {"template": template_of(found)})
+
+    def _point(self, given: Mapping[str, str]) -> None:
+        """Somebody edits what Services select."""
+        hashes = {tag_of(each): hash_of(each) for each in self._cluster.replica_sets()}
+        for name, tag in given.items():
+            self._cluster.change(SERVICES, name, partial(_selecting, hash_=hashes.get(tag, "")))
 
     def _spec(self, edit: Callable[[Document], Document]) -> None:
         self._cluster.change(ROLLOUTS, self._name, lambda found: found | {"spec": edit(copy.deepcopy(found["spec"]))})
@@ -201,6 +253,29 @@ def _with_steps(spec: Document, steps: list[Document]) -> Document:
     return spec
 
 
+def _selecting(found: Object, hash_: str) -> Object:
+    selector = {key: value for key, value in found["spec"]["selector"].items() if key != HASH_LABEL}
+    return found | {"spec": found["spec"] | {"selector": selector | ({HASH_LABEL: hash_} if hash_ else {})}}
+
+
+def merged(target: Any, patch: Any) -> Any:
+    """A document after a JSON merge patch."""
+    if not isinstance(patch, dict):
+        return patch
+    found = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            found.pop(name, None)
+        else:
+            found[name] = merged(found.get(name), value)
+    return found
+
+
+def _deadline(found: Object) -> datetime | None:
+    text = (meta(found).get("annotations") or {}).get(SCALE_DOWN_DEADLINE)
+    return parse_timestamp(text)
+
+
 def notes(found: Object) -> dict[str, str]:
     """Annotations of an object."""
     return dict(meta(found).get("annotations") or {})
@@ -214,7 +289,7 @@ def _worded(what: str, value: Any) -> str:
 
 def _pods(found: Object) -> str:
     wanted, available = found["spec"]["replicas"], lookup(found, "status", "availableReplicas") or 0
-    pending = (meta(found).get("annotations") or {}).get(SCALE_DOWN_DEADLINE) and wanted
+    pending = _deadline(found) is not None
     return f"{available}/{wanted}" + (" scale-down pending" if pending else "")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from tests.virtual.cluster import NAMESPACE
 from tests.virtual.life import Life, Measure
 from tests.virtual.live import LiveCluster
+from tests.virtual.objects import service
 from tests.virtual.simulation import Simulation
 from tests.virtual.temporal.chances import Chances
 from tests.virtual.temporal.loop import run_virtually
@@ -59,12 +60,14 @@ async def simulate(given: Mapping[str, Any], measure: Measure) -> list[dict[str,
 @asynccontextmanager
 async def opened(given: Mapping[str, Any], measure: Measure) -> AsyncIterator[Stage]:
     """Everything around the Rollout of a case, before it is created. Raises AssertionError when a workflow failed."""
+    later = {f"img:{tag}": float(seconds) for tag, seconds in (given.get("ready_after_by") or {}).items()}
     life, rollout = (
-        Life(Chances(0), measure, ready_after=float(given.get("ready_after", 5))),
+        Life(Chances(0), measure, ready_after=float(given.get("ready_after", 5)), ready_after_by=later),
         _complete(given["rollout"]),
     )
     life.cluster.never_ready.update(f"img:{tag}" for tag in given.get("never_ready") or [])
-    life.cluster.apply(*_surroundings(rollout, given.get("ingresses")), *map(_template, given.get("templates") or []))
+    objects = _surroundings(rollout, given.get("missing_services") or (), given.get("ingresses"))
+    life.cluster.apply(*objects, *map(_template, given.get("templates") or []))
     try:
         yield Stage(life, Simulation(life, rollout))
     finally:
@@ -76,22 +79,15 @@ def _complete(rollout: Document) -> Document:
     return {**rollout, "metadata": {"namespace": NAMESPACE, **rollout["metadata"]}}
 
 
-def _surroundings(rollout: Document, ingresses: list[Document] | None) -> list[Document]:
-    canary = rollout["spec"]["strategy"]["canary"]
-    named = [canary[role] for role in ("stableService", "canaryService") if canary.get(role)]
-    labels = rollout["spec"]["selector"]["matchLabels"]
-    objects: list[Document] = [
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": {"selector": dict(labels), "ports": [{"port": 80}]},
-        }
-        for name in named
-    ]
+def _surroundings(rollout: Document, missing: Collection[str], ingresses: list[Document] | None) -> list[Document]:
+    given = rollout["spec"]["strategy"]
+    strategy = given.get("canary") or given.get("blueGreen") or {}
+    roles = ("stableService", "canaryService", "activeService", "previewService")
+    named = [strategy[role] for role in roles if strategy.get(role)]
+    objects: list[Document] = [service(name, rollout) for name in named if name not in missing]
     if ingresses:
         return [*objects, *(_placed(each) for each in ingresses)]
-    if canary.get("trafficRouting") and ingresses is None:
+    if strategy.get("trafficRouting") and ingresses is None:
         shares = zip(named, (100, 0), strict=True)
         route = [{"destination": {"host": name}, "weight": weight} for name, weight in shares]
         objects.append(

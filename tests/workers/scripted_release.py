@@ -10,7 +10,6 @@ from temporalio import activity, workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from tidegate.canary.replica_sets import PodState, ReplicaSetState
 from tidegate.client.refs import images_of
 from tidegate.contract import (
     MEMO_LABELS,
@@ -32,6 +31,7 @@ from tidegate.contract import (
     rollout_id,
 )
 from tidegate.manifests.labels import labels_of
+from tidegate.rollouts.replica_sets import PodState, ReplicaSetState
 
 Answering = Callable[[], AbstractAsyncContextManager[object]]  # a worker for these releases, while its context lasts
 

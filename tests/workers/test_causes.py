@@ -14,7 +14,6 @@ from activities.kubernetes.client import DEPLOYMENTS, ROLLOUTS, Object
 from sandbox.processes import until
 from tests.virtual.cluster import Hold
 from tests.workers.watched import NAMESPACE, TERMINATES, Place, rollout
-from tidegate.canary.template_hash import pod_template_hash
 from tidegate.client import ReleaseHandle, RolledBackError, RolloutRef, SupersededError
 from tidegate.contract import (
     FOLLOW_UP_WORKFLOW,
@@ -30,6 +29,7 @@ from tidegate.contract import (
     Target,
     Update,
 )
+from tidegate.rollouts.template_hash import pod_template_hash
 from workflows.reverts import REPOSITORY
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), TERMINATES]

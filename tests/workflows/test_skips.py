@@ -89,3 +89,20 @@ async def test_a_newer_version_takes_all_of_its_steps(world: World) -> None:
     )
     result = await handle.result()
     assert {step.state for step in result.status.steps} == {StepState.DONE}
+
+
+def to_blue_green(rollout: Document) -> None:
+    service = canary_of(rollout)["stableService"]
+    rollout["spec"]["strategy"] = {"blueGreen": {"activeService": service, "autoPromotionEnabled": False}}
+
+
+@pytest.mark.parametrize("skip", [{"all_steps": True}, {"current_step": True}])
+async def test_blue_green_has_no_steps_to_skip(world: World, skip: Document) -> None:
+    await world.deploy_stable()
+    handle = await world.start(world.request("1.1.0", to_blue_green))
+    await world.until(handle, paused)
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await handle.execute_update(Update.PROMOTE, skip, result_type=Accepted)
+    assert "blue-green has no steps to skip" in str(refused.value.cause)
+    await handle.execute_update(Update.PROMOTE, {}, result_type=Accepted)
+    assert (await handle.result()).outcome == "Healthy"

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from tidegate.canary.cluster_state import ClusterState
 from tidegate.canary.position import CanaryState
 from tidegate.canary.reconcile import roles
 from tidegate.canary.scaling import goal
 from tidegate.manifests.steps import CanaryStep
+from tidegate.rollouts.cluster_state import ClusterState
 
 
 def wanted_routes(

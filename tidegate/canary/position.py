@@ -9,23 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tidegate.canary.limits import enough_available
-from tidegate.canary.replica_sets import ReplicaSets
 from tidegate.canary.weights import pods_for_weight, weight_at
 from tidegate.manifests.rollout import Canary
 from tidegate.manifests.steps import CanaryStep, SetCanaryScale
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Shares of the traffic as they were read back from the router; `canary_hash` is the version that gets `canary`.
-
-    Not `converged` is what a write of the same shares would change: an object that is not there yet, or was edited.
-    """
-
-    canary: int
-    stable: int
-    canary_hash: str = ""
-    converged: bool = True
+from tidegate.rollouts.cluster_state import Weights
+from tidegate.rollouts.ephemeral import RoleMetadata
+from tidegate.rollouts.replica_sets import ReplicaSets
 
 
 @dataclass(frozen=True)
@@ -75,6 +64,11 @@ class CanaryState:
     def fully_promoted(self) -> bool:
         """True when this version is the stable one."""
         return self.desired_hash == self.stable_hash
+
+    @property
+    def metadata(self) -> RoleMetadata:
+        """Metadata of the pods of each role."""
+        return RoleMetadata(self.strategy.canary_metadata, self.strategy.stable_metadata)
 
     @property
     def takes_steps(self) -> bool:

@@ -10,107 +10,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from tidegate.canary.cluster_state import ClusterState
-from tidegate.canary.ephemeral import role_metadata
-from tidegate.canary.position import CanaryState, Weights
-from tidegate.canary.replica_sets import ReplicaSets, ReplicaSetState
+from tidegate.canary.position import CanaryState
 from tidegate.canary.routing import pods_of_the_rest, weight_to_route
 from tidegate.canary.scaling import abort_delay, abort_delay_may_start, at_desired, goal, next_sizes
-from tidegate.canary.workload import workload_size
-from tidegate.manifests.steps import PodTemplateMetadata
-
-SUBSET = "/"  # between a DestinationRule and its subset, in the name of a selector
-
-
-@dataclass(frozen=True)
-class CreateReplicaSet:
-    """Create the version's ReplicaSet, without pods; one that stands takes the number of the release instead."""
-
-
-@dataclass(frozen=True)
-class SetSelector:
-    """Make a Service, or a subset of a DestinationRule, select the pods of a hash."""
-
-    selector: str
-    hash: str
-
-
-@dataclass(frozen=True)
-class SetWeight:
-    """Send `weight` of the traffic to the canary and the rest to stable.
-
-    The pods that both sides must have available when it is written.
-    """
-
-    weight: int
-    canary_pods: int
-    stable_pods: int
-
-
-@dataclass(frozen=True)
-class MarkPromoted:
-    """Record on a ReplicaSet that its version was promoted."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class ScaleReplicaSet:
-    """Give a ReplicaSet another number of pods."""
-
-    name: str
-    replicas: int
-
-
-@dataclass(frozen=True)
-class SetScaleDownDeadline:
-    """Record when the pods of a ReplicaSet may go; None: they are needed again."""
-
-    name: str
-    at: datetime | None
-
-
-@dataclass(frozen=True)
-class DeleteReplicaSet:
-    """Delete a ReplicaSet without pods that the history has no room for."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class SetMetadata:
-    """Put the labels and annotations of its role on the pods of a ReplicaSet, and take off those of the one before."""
-
-    name: str
-    metadata: PodTemplateMetadata
-
-
-@dataclass(frozen=True)
-class ClearSelector:
-    """Let a Service or a subset that is named no more select pods of any version again."""
-
-    selector: str
-
-
-@dataclass(frozen=True)
-class ScaleWorkload:
-    """Give the Deployment whose place the Rollout takes another number of pods."""
-
-    name: str
-    replicas: int
-
-
-Action = (
-    CreateReplicaSet
-    | SetSelector
-    | SetWeight
-    | MarkPromoted
-    | ScaleReplicaSet
-    | SetScaleDownDeadline
-    | DeleteReplicaSet
-    | SetMetadata
-    | ScaleWorkload
-    | ClearSelector
+from tidegate.rollouts.actions import (
+    Action,
+    CreateReplicaSet,
+    ScaleReplicaSet,
+    SetScaleDownDeadline,
+    SetSelector,
+    SetWeight,
+)
+from tidegate.rollouts.cluster_state import ClusterState, Weights
+from tidegate.rollouts.replica_sets import ReplicaSets, ReplicaSetState
+from tidegate.rollouts.tidying import (
+    is_to_create,
+    metadata_actions,
+    promotion_mark,
+    released_selectors,
+    surplus,
+    workload_actions,
 )
 
 
@@ -126,6 +45,11 @@ class Rules:
     canary: tuple[str, ...]
     history: int
     ramp: bool = False
+
+    @property
+    def selectors(self) -> tuple[str, ...]:
+        """Names of all selectors, each once."""
+        return tuple(dict.fromkeys((*self.stable, *self.canary)))
 
 
 def next_action(at: CanaryState, cluster_state: ClusterState, rules: Rules, now: datetime) -> Action | None:
@@ -167,11 +91,6 @@ def _may_stand_alone(at: CanaryState, cluster_state: ClusterState, rules: Rules)
     stable = at.stable_hash or at.desired_hash
     is_selected = cluster_state.leads_to(rules.canary, at.desired_hash) and cluster_state.leads_to(rules.stable, stable)
     return canary.available >= at.replicas or is_selected
-
-
-def requeue_at(cluster_state: ClusterState) -> datetime | None:
-    """When the next deadline on a ReplicaSet passes, None where none has one."""
-    return min((each.scale_down_at for each in cluster_state.sets if each.scale_down_at and each.desired), default=None)
 
 
 def roles(at: CanaryState, cluster_state: ClusterState, now: datetime) -> ReplicaSets:
@@ -228,21 +147,19 @@ def _seen(at: CanaryState, cluster_state: ClusterState) -> CanaryState:
 
 
 def _actions(at: CanaryState, cluster_state: ClusterState, rules: Rules, now: datetime) -> Iterator[Action]:
-    canary = cluster_state.of(at.desired_hash)
-    given_up = at.aborted and not at.fully_promoted  # nothing is made for it any more
-    if (canary is None and not given_up) or (canary is not None and canary.revision < at.revision and not at.aborted):
+    if is_to_create(at, cluster_state):
         yield CreateReplicaSet()
         return
     sets = roles(at, cluster_state, now)
     if not at.aborted:
-        yield from _metadata(at, cluster_state)
+        yield from metadata_actions(at, cluster_state)
     yield from _selectors(at, cluster_state, rules)
     if cluster_state.counted or at.aborted:  # nothing is in the way of an abort (law 3)
         yield from _traffic(at, cluster_state, rules, sets)
     if cluster_state.counted:
         yield from _rest(at, cluster_state, rules, sets, now)
     if at.aborted:
-        yield from _metadata(at, cluster_state)
+        yield from metadata_actions(at, cluster_state)
 
 
 def _rest(
@@ -250,31 +167,13 @@ def _rest(
 ) -> Iterator[Action]:
     """Actions that follow the traffic, and the pods."""
     canary = cluster_state.of(at.desired_hash)
-    if (
-        canary is not None
-        and at.fully_promoted
-        and not cluster_state.is_promoted_last(canary)
-        and at.enough(canary.available, at.replicas)
-    ):
-        yield MarkPromoted(canary.name)
-    if at.fully_promoted:  # before the pods go that they lead to; until then these are all of the stable version
-        yield from map(ClearSelector, cluster_state.left)
+    has_pods = canary is not None and at.enough(canary.available, at.replicas)
+    yield from promotion_mark(at, cluster_state, has_pods=has_pods)
+    yield from released_selectors(at, cluster_state)
     yield from _deadlines(at, cluster_state, sets, now)
     yield from _pods(at, sets, ramp=rules.ramp)
-    if (
-        cluster_state.workload is not None
-        and (size := workload_size(at, sets, cluster_state.workload)) != cluster_state.workload.replicas
-    ):
-        yield ScaleWorkload(cluster_state.workload.name, size)
-    yield from _surplus(at, cluster_state, rules)
-
-
-def _metadata(at: CanaryState, cluster_state: ClusterState) -> Iterator[Action]:
-    """Actions that set the metadata of pods in their role: before they are there, where they are new."""
-    for each in cluster_state.sets:
-        wanted = role_metadata(each.hash, at)
-        if each.ephemeral != wanted:
-            yield SetMetadata(each.name, wanted)
+    yield from workload_actions(at, cluster_state)
+    yield from surplus(at, cluster_state, rules.history)
 
 
 def _selectors(at: CanaryState, cluster_state: ClusterState, rules: Rules) -> Iterator[Action]:
@@ -367,11 +266,3 @@ def _pods(at: CanaryState, sets: ReplicaSets, *, ramp: bool) -> Iterator[Action]
     for one, size in pairs:
         if one is not None and one.desired != size:
             yield ScaleReplicaSet(one.name, size)
-
-
-def _surplus(at: CanaryState, cluster_state: ClusterState, rules: Rules) -> Iterator[Action]:
-    """Old ReplicaSets without pods that are more than the history holds, the oldest first."""
-    old = [each for each in cluster_state.sets if each.hash not in (at.desired_hash, at.stable_hash)]
-    for each in reversed(old[rules.history :]):
-        if each.desired == each.current == 0 and not cluster_state.selected(each.hash):
-            yield DeleteReplicaSet(each.name)

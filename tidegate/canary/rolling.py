@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tidegate.canary.limits import RollingLimits
-from tidegate.canary.replica_sets import ReplicaSets, ReplicaSetState, Sizes
 from tidegate.manifests.rollout import MAX_WEIGHT
+from tidegate.rollouts.replica_sets import ReplicaSets, ReplicaSetState, Sizes
 
 
 @dataclass(frozen=True)

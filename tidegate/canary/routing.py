@@ -7,9 +7,9 @@ weight goes down before the pods do.
 from __future__ import annotations
 
 from tidegate.canary.position import CanaryState
-from tidegate.canary.replica_sets import ReplicaSets, ReplicaSetState
 from tidegate.canary.scaling import at_desired, goal
 from tidegate.canary.weights import weight_carried
+from tidegate.rollouts.replica_sets import ReplicaSets, ReplicaSetState
 
 
 def weight_to_route(at: CanaryState, sets: ReplicaSets) -> int:

@@ -10,9 +10,9 @@ from datetime import timedelta
 
 from tidegate.canary.limits import enough_available, rolling_limits
 from tidegate.canary.position import CanaryState
-from tidegate.canary.replica_sets import ReplicaSets, ReplicaSetState, Sizes
 from tidegate.canary.rolling import Shares, roll, shares
 from tidegate.manifests.rollout import Canary
+from tidegate.rollouts.replica_sets import ReplicaSets, ReplicaSetState, Sizes
 
 
 def goal(at: CanaryState, sets: ReplicaSets) -> Sizes:

@@ -1,4 +1,4 @@
-"""Weights and the pods that they need; numbers of revisions. Pure arithmetic."""
+"""Weights and the pods that they need. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -39,9 +39,3 @@ def planned_shares(steps: Sequence[CanaryStep], maximum: int = MAX_WEIGHT) -> li
         if 0 < weight < maximum and shares[-1:] != [share]:
             shares.append(share)
     return shares
-
-
-def next_revision(revisions: Sequence[int], existing: int | None) -> int:
-    """Number of a release: that of its ReplicaSet when it is the newest already, else one more than the highest."""
-    highest = max(revisions, default=0)
-    return existing if existing is not None and existing == highest and existing > 0 else highest + 1

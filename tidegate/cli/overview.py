@@ -7,7 +7,6 @@ from datetime import datetime
 
 from rich.text import Text
 
-from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.cli.formatting import columns, labelled, marked
 from tidegate.cli.tree import tree
 from tidegate.contract import Observation, ReleaseStatus, ReplicaCounts, Waiting
@@ -15,6 +14,7 @@ from tidegate.report import actual_weight, comparisons, traffic_seen
 from tidegate.report.ages import age, since
 from tidegate.report.marks import BAD, OK, PROGRESSING, WAITING, WARNING
 from tidegate.report.versions import replica_sets, role
+from tidegate.rollouts.replica_sets import ReplicaSetState
 
 _EVENTS_SHOWN = 8
 _COMPENSATION_MARKS = {"pending": WAITING, "running": PROGRESSING, "done": OK, "skipped": WARNING, "failed": BAD}

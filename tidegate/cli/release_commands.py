@@ -54,7 +54,13 @@ def promote(
 
     async def send(client: TidegateClient, rollout: RolloutRef) -> Accepted:
         return await client.promote(
-            rollout, full=full, all_steps=skip_all_steps, by=by or actor(), reason=reason, revision=revision
+            rollout,
+            full=full,
+            current_step=skip_current_step,
+            all_steps=skip_all_steps,
+            by=by or actor(),
+            reason=reason,
+            revision=revision,
         )
 
     if full or skip_all_steps:

@@ -9,12 +9,12 @@ from datetime import datetime
 from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, MetricStatus
-from tidegate.canary.replica_sets import PodState, ReplicaSetState
 from tidegate.cli.formatting import fitted, marked
 from tidegate.contract import AnalysisRef, Observation, ReleaseStatus
 from tidegate.report.ages import age, since
 from tidegate.report.marks import BAD, NEUTRAL, OK, PROGRESSING, UNKNOWN, WARNING
 from tidegate.report.versions import replica_sets, role
+from tidegate.rollouts.replica_sets import PodState, ReplicaSetState
 
 _TITLES = ("NAME", "KIND", "STATUS", "AGE", "INFO")
 _POD_MARKS = {

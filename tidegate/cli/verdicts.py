@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tidegate.analysis.status import AnalysisStatus, Phase
-from tidegate.canary.phase import RolloutPhase
 from tidegate.cli.exits import ExitCode
 from tidegate.contract import CompensationState, ReleaseStatus
+from tidegate.rollouts.phase import RolloutPhase
 
 _VERDICTS = {
     Phase.SUCCESSFUL: ExitCode.OK,

@@ -79,6 +79,7 @@ class TidegateClient(Repeats, AnalysisRuns, Backtests, Claims, Doctors, Forecast
         rollout: RolloutRef,
         *,
         full: bool = False,
+        current_step: bool = False,
         all_steps: bool = False,
         by: str = "",
         reason: str = "",
@@ -87,10 +88,10 @@ class TidegateClient(Repeats, AnalysisRuns, Backtests, Claims, Doctors, Forecast
         """Skip the wait of the current step, with `all_steps` all steps, or with `full` everything up to 100 %.
 
         Without `full` the background analysis and the bake decide as they do after the last step. It counts only for
-        the version that is under way at this time. It is rejected where that is not `revision`, if one is given, or
-        where a newer one takes over meanwhile.
+        the version that is under way at this time. It is rejected where that is not `revision`, if one is given, where
+        a newer one takes over meanwhile, and with `current_step` or `all_steps` where there are no steps (blue-green).
         """
-        message = Message(full=full, all_steps=all_steps, by=by, reason=reason)
+        message = Message(full=full, current_step=current_step, all_steps=all_steps, by=by, reason=reason)
         return await self._send(Update.PROMOTE, rollout, message, revision)
 
     async def abort(self, rollout: RolloutRef, *, by: str = "", reason: str = "") -> Accepted:

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from tidegate.canary.version import version_of
 from tidegate.client.errors import RefusedError
 from tidegate.client.queries import with_status
 from tidegate.client.refs import PastRelease, ReleaseHandle, ReleaseSummary, RolloutRef, images_of, outcome_of
@@ -14,6 +13,7 @@ from tidegate.client.runs import ended_badly, first_request, is_running, newest_
 from tidegate.client.starts import Starts
 from tidegate.client.translation import not_found
 from tidegate.contract import Document, ErrorType, ReleaseRequest, ReleaseStatus
+from tidegate.rollouts.version import version_of
 
 AT_ONCE: Final = 4  # queries to releases that have ended, each of which a worker replays
 _ANEW: Final = "start it with its manifests: tidegate start -f FILE"

@@ -18,7 +18,6 @@ from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttri
 from temporalio.exceptions import TimeoutError as ActivityTimeout
 from temporalio.service import RPCError
 
-from tidegate.canary.version import version_of
 from tidegate.client.errors import NoWorkerError, RefusedError, TidegateError
 from tidegate.client.queries import POLL_SECONDS, Queries
 from tidegate.client.refs import ReleaseHandle, RolloutRef, images_of, listed, request_digest
@@ -51,6 +50,7 @@ from tidegate.contract.release import LIMITS_REMEDY
 from tidegate.manifests.images import short_versions
 from tidegate.manifests.plain_text import harmless, one_line
 from tidegate.manifests.workload import needs_template
+from tidegate.rollouts.version import version_of
 
 log = structlog.get_logger(__name__)
 

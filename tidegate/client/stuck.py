@@ -23,13 +23,13 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.client import Client
 
-from tidegate.canary.phase import RolloutPhase
 from tidegate.client.errors import NotFoundError, RefusedError
 from tidegate.client.queries import Queries
 from tidegate.client.refs import AnalysisRunRef, RolloutRef
 from tidegate.client.runs import PAGE_SIZE, RECORDS_TIMEOUT, checked, is_running, newest_run, pages
 from tidegate.client.translation import translated
 from tidegate.contract import ANALYSIS_WORKFLOW, ROLLOUT_WORKFLOW, ReleaseStatus
+from tidegate.rollouts.phase import RolloutPhase
 
 # A worker that dies, or is too slow once, makes a second try.
 TRIES_IN_VAIN: Final = 3

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
-from tidegate.canary.conditions import Reason
 from tidegate.contract.payload import Payload
+from tidegate.rollouts.conditions import Reason
 
 _COUNTED = re.compile(r"[0-9a-fA-F-]*\d[0-9a-fA-F-]*")  # versions, uids, counts, times: another one in each answer
 

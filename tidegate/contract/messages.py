@@ -25,6 +25,7 @@ class Message(Payload):
     """Argument of promote, abort, pause or resume."""
 
     full: bool = False
+    current_step: bool = False  # of a promotion: it is meant for a step, and for no other wait
     all_steps: bool = False  # of a promotion: skip the remaining steps, and no other gate
     by: PlainText = ""
     reason: PlainText = ""
@@ -68,15 +69,16 @@ class Accepted(Payload):
 def parse_message(value: Any) -> Message:
     """Read the argument of a signal, whatever it is (law 8): an object, a string taken as the reason, or nothing.
 
-    Never raises. Unknown fields are ignored, fields of a wrong type are taken as their text. `full` and `all_steps` are
-    true only for true, "true", "yes" and 1. Of an argument that cannot be decoded only the reason is taken, as far as
-    it can be read. Names and reasons are made harmless, as they go to terminals, incidents and commits.
+    Never raises. Unknown fields are ignored, fields of a wrong type are taken as their text. Flags are true only for
+    true, "true", "yes" and 1. Of an argument that cannot be decoded only the reason is taken, as far as it can be
+    read. Names and reasons are made harmless, as they go to terminals, incidents and commits.
     """
     if isinstance(value, Message):
         return value.model_copy(update={"by": _text(value.by), "reason": _text(value.reason)})
     if isinstance(value, Unreadable | bytes):
         data = value.data if isinstance(value, Unreadable) else value
-        return parse_message(read_leniently(data)).model_copy(update={"full": False, "all_steps": False, "field": None})
+        no_wish = {"full": False, "current_step": False, "all_steps": False, "field": None}
+        return parse_message(read_leniently(data)).model_copy(update=no_wish)
     if isinstance(value, str):
         return Message(reason=_text(value))
     if not isinstance(value, dict):
@@ -84,6 +86,7 @@ def parse_message(value: Any) -> Message:
     versions, field = value.get("versions"), value.get("field")
     return Message(
         full=_is_true(value.get("full")),
+        current_step=_is_true(value.get("current_step")),
         all_steps=_is_true(value.get("all_steps")),
         by=_text(value.get("by")),
         reason=_text(value.get("reason")),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 from temporalio.common import Priority, SearchAttributeKey
@@ -226,6 +227,21 @@ class AnalysisKind(StrEnum):
     BACKGROUND = "Background"
     EXPERIMENT = "Experiment"
     BAKE = "Bake"
+    PRE_PROMOTION = "PrePromotion"
+    POST_PROMOTION = "PostPromotion"
+
+
+class StrategyName(StrEnum):
+    """A strategy, by its field in `spec.strategy`."""
+
+    CANARY = "canary"
+    BLUE_GREEN = "blueGreen"
+
+    @classmethod
+    def of(cls, rollout: Mapping[str, Any]) -> StrategyName:
+        """The strategy of a manifest, the canary where it names none."""
+        given = (rollout.get("spec") or {}).get("strategy") or {}
+        return cls.BLUE_GREEN if given.get(cls.BLUE_GREEN) is not None and not given.get(cls.CANARY) else cls.CANARY
 
 
 class ErrorType(StrEnum):

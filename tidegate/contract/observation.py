@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 
 from pydantic import Field
 
-from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.contract.cluster import WorkloadTemplate
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.published import PublishEvents
 from tidegate.contract.rollout_object import RolloutObject
 from tidegate.contract.traffic import TrafficState
 from tidegate.contract.writes import Target
+from tidegate.rollouts.replica_sets import ReplicaSetState
 
 
 class Meanwhile(Payload):

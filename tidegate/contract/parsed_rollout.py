@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidegate.canary.reconcile import SUBSET, Rules
+from tidegate.bluegreen.reconcile import BlueGreenRules
+from tidegate.canary.reconcile import Rules
 from tidegate.contract.payload import Document
 from tidegate.contract.traffic import Routing
-from tidegate.manifests.rollout import Canary, Rollout, RolloutSpec
+from tidegate.manifests.rollout import MAX_WEIGHT, BlueGreen, Canary, Rollout, RolloutSpec
+from tidegate.manifests.steps import CanaryStep
+from tidegate.rollouts.actions import SUBSET
 
 RAMP = "tidegate.io/ramp"  # annotation: "true" lets a canary grow by no more than maxSurge at a time
 
@@ -21,19 +24,41 @@ class ParsedRollout:
     """
 
     model: Rollout
-    canary: Canary
+    strategy: Canary | BlueGreen
     routing: Routing | None  # None where no router splits its traffic
-    rules: Rules
+    rules: Rules | BlueGreenRules
 
     @classmethod
     def of(cls, model: Rollout) -> ParsedRollout:
-        """Derive routing and rules from a model. Raises ValueError where it has no canary strategy."""
-        return cls(model, model.canary, Routing.of(model.canary), _rules(model))
+        """Derive routing and rules from a model. Raises ValueError where it does not have one strategy."""
+        match strategy := model.strategy:
+            case Canary():
+                return cls(model, strategy, Routing.of(strategy), _canary_rules(model, strategy))
+            case BlueGreen():
+                history = model.spec.history_limit()
+                return cls(
+                    model, strategy, None, BlueGreenRules(strategy.active_service, strategy.preview_service, history)
+                )
 
     @classmethod
     def read(cls, document: Document) -> ParsedRollout:
-        """Read a manifest. Raises ValueError for one that cannot be read, or has no canary strategy."""
+        """Read a manifest. Raises ValueError for one that cannot be read, or does not have one strategy."""
         return cls.of(Rollout.model_validate(document))
+
+    @property
+    def steps(self) -> tuple[CanaryStep, ...]:
+        """The canary steps; another strategy has none."""
+        return self.strategy.steps if isinstance(self.strategy, Canary) else ()
+
+    @property
+    def max_weight(self) -> int:
+        """The whole that the weights of the steps are parts of."""
+        return self.strategy.max_weight() if isinstance(self.strategy, Canary) else MAX_WEIGHT
+
+    @property
+    def grows_stable_first(self) -> bool:
+        """True when stable gives up pods to the canary, and has to get them back before its traffic."""
+        return isinstance(self.strategy, Canary) and self.strategy.dynamic_stable_scale
 
     @property
     def spec(self) -> RolloutSpec:
@@ -46,8 +71,8 @@ class ParsedRollout:
         return self.model.metadata.annotations
 
 
-def _rules(model: Rollout) -> Rules:
-    canary, rule = model.canary, model.canary.istio.destination_rule if model.canary.istio else None
+def _canary_rules(model: Rollout, canary: Canary) -> Rules:
+    rule = canary.istio.destination_rule if canary.istio else None
     stable_names, canary_names = [canary.stable_service], [canary.canary_service]
     if rule is not None:
         stable_names.append(f"{rule.name}{SUBSET}{rule.stable_subset_name}")

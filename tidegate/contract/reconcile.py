@@ -7,9 +7,7 @@ from functools import cached_property
 
 from pydantic import Field
 
-from tidegate.canary.conditions import Reason
 from tidegate.canary.experiments import WantedSet, wanted_sets
-from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.contract.parsed_rollout import ParsedRollout
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.release import AnalysisRef, Event
@@ -17,6 +15,8 @@ from tidegate.contract.rollout_object import RolloutObject
 from tidegate.contract.traffic import ExternalChange, TrafficState
 from tidegate.contract.writes import Fence, Target
 from tidegate.manifests.steps import ExperimentStep
+from tidegate.rollouts.conditions import Reason
+from tidegate.rollouts.replica_sets import ReplicaSetState
 
 
 class DesiredState(Payload):
@@ -27,6 +27,8 @@ class DesiredState(Payload):
     index: int | None = None  # how many steps are complete (Argo's currentStepIndex); None without steps
     aborted: bool = False
     full: bool = False  # an operator promoted past the remaining steps
+    promoting: bool = False  # blue-green: the version is to get the traffic as soon as it has its pods
+    held: bool = False  # blue-green: Services are left alone, as the Rollout is paused
     experiment: bool = (
         False  # the step under way is an experiment, and its ReplicaSets are wanted; no others of its kind
     )
@@ -118,7 +120,7 @@ class Reconcile(OfRollout):
     @cached_property
     def experiment(self) -> ExperimentStep:
         """The experiment that is to stand, one without templates outside an experiment step and after an abort."""
-        desired, steps = self.desired, self.manifest.canary.steps
+        desired, steps = self.desired, self.manifest.steps
         is_over = not desired.experiment or desired.aborted or desired.full
         if is_over or desired.index is None or desired.index >= len(steps):
             return ExperimentStep()

@@ -11,18 +11,18 @@ from pydantic import AwareDatetime, Field
 from pydantic_core import PydanticSerializationError
 
 from tidegate.analysis.status import AnalysisStatus
-from tidegate.canary.phase import RolloutPhase
-from tidegate.canary.replica_sets import ReplicaSetState
-from tidegate.canary.version import Version
 from tidegate.contract.cluster import WorkloadTemplate
 from tidegate.contract.failing import Failing
 from tidegate.contract.follow_up import EffectName, IncidentRef
 from tidegate.contract.messages import Message, ObjectField
-from tidegate.contract.names import AnalysisKind, ClusterName, ErrorType, NamespaceName, ObjectName
+from tidegate.contract.names import AnalysisKind, ClusterName, ErrorType, NamespaceName, ObjectName, StrategyName
 from tidegate.contract.payload import Document, Payload, PlainText
 from tidegate.contract.rollout_object import RolloutObject
 from tidegate.manifests.limits import excess_text, excesses
 from tidegate.manifests.workload import needs_template
+from tidegate.rollouts.phase import RolloutPhase
+from tidegate.rollouts.replica_sets import ReplicaSetState
+from tidegate.rollouts.version import Version
 
 MAX_TEMPLATES: Final = 100
 MAX_REQUEST_BYTES: Final = 1024 * 1024  # it is twice in a call of at most 4 MiB (gRPC's default)
@@ -107,10 +107,10 @@ class StepState(StrEnum):
 
 
 class StepStatus(Payload):
-    """One entry of `spec.strategy.canary.steps`."""
+    """One entry of `spec.strategy.canary.steps`, or one stage of a blue-green release."""
 
     index: int
-    text: str  # Argo's one-line form, such as `setWeight: 20`
+    text: str  # Argo's one-line form, such as `setWeight: 20`; that of a stage is ours
     state: StepState = StepState.PENDING
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -177,6 +177,7 @@ class PauseReason(StrEnum):
     """Reason of phase Paused. The values are the reasons of Argo's pause conditions (argo-rollouts, PauseReason)."""
 
     STEP = "CanaryPauseStep"
+    BLUE_GREEN = "BlueGreenPause"
     ANALYSIS = "InconclusiveAnalysisRun"
     EXPERIMENT = "InconclusiveExperiment"
     EXTERNAL_CHANGE = "ForeignWeights"  # an external editor keeps writing the weights; Argo has no reason for it
@@ -223,6 +224,7 @@ class ReleaseStatus(Payload):
     started_at: datetime
     requested_at: datetime | None = None  # of the version, or of the newer one that is about to take over
     finished_at: datetime | None = None
+    strategy: StrategyName = StrategyName.CANARY
     step_index: int | None = None
     steps: tuple[StepStatus, ...] = ()
     set_weight: int = 0

@@ -6,10 +6,10 @@ from typing import Final
 
 from pydantic import Field
 
-from tidegate.canary.version import Version, version_of
 from tidegate.contract.field_managers import is_own, last_write
 from tidegate.contract.payload import Document, Payload
 from tidegate.manifests.workload import reference_of
+from tidegate.rollouts.version import Version, version_of
 
 # Fields of `.status` that operators patch as requests to a release, through Argo's kubectl plugin or without it.
 REQUEST_FIELDS: Final = ("abort", "promoteFull", "pauseConditions", "controllerPause", "currentStepIndex")

@@ -10,7 +10,7 @@ from tidegate.manifests.findings import Path, path_text
 Kind = Literal["Required", "Invalid", "NotSupported", "Duplicate", "Forbidden", "InternalError"]
 _EMPTY_DETAILS = {"Required": "is required", "Duplicate": "is given twice"}
 _STRATEGY: Path = ("spec", "strategy")
-_CANARY: Path = (*_STRATEGY, "canary")
+_NAMED: tuple[Path, ...] = ((*_STRATEGY, "canary"), (*_STRATEGY, "blueGreen"))
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class FieldError:
 
     @property
     def field(self) -> str:
-        """The field as Argo names it: its validation of a canary leaves `canary` out of the path."""
+        """The field as Argo names it: its validation of a strategy leaves the name of that out of the path."""
         if self.argo_path:
             return path_text(self.argo_path)
-        in_canary = self.path[: len(_CANARY)] == _CANARY
-        return path_text((*_STRATEGY, *self.path[len(_CANARY) :]) if in_canary else self.path)
+        length = len(_STRATEGY) + 1
+        return path_text((*_STRATEGY, *self.path[length:]) if self.path[:length] in _NAMED else self.path)
 
     def __str__(self) -> str:
         remedy = f" ({self.remedy})" if self.remedy else ""

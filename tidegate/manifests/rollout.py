@@ -23,6 +23,10 @@ DEFAULT_MAX_UNAVAILABLE = "25%"
 MAX_WEIGHT = 100
 
 
+AnalysisLocation = int | str | None
+"""Where a Rollout has an analysis: the index of a step, a field of blueGreen, or None for the background analysis."""
+
+
 class TlsRoute(Model):
     """TLS routes of a VirtualService by port and exact set of SNI hosts."""
 
@@ -145,6 +149,10 @@ class ReplicaProgressThreshold(Model):
     value: Int32 = 0
 
 
+def _delay(seconds: int | None) -> timedelta:
+    return timedelta(seconds=DEFAULT_SCALE_DOWN_DELAY_SECONDS if seconds is None else seconds)
+
+
 class Canary(Model):
     """`spec.strategy.canary`."""
 
@@ -208,17 +216,15 @@ class Canary(Model):
 
     def scale_down_delay(self) -> timedelta:
         """Time for which the old pods stay after a promotion with traffic routing."""
-        seconds = self.scale_down_delay_seconds
-        return timedelta(seconds=DEFAULT_SCALE_DOWN_DELAY_SECONDS if seconds is None else seconds)
+        return _delay(self.scale_down_delay_seconds)
 
     def abort_scale_down_delay(self) -> timedelta:
         """Time for which the canary's pods stay after an abort with traffic routing."""
-        seconds = self.abort_scale_down_delay_seconds
-        return timedelta(seconds=DEFAULT_SCALE_DOWN_DELAY_SECONDS if seconds is None else seconds)
+        return _delay(self.abort_scale_down_delay_seconds)
 
-    def analyses(self) -> list[tuple[int | None, RolloutAnalysis]]:
+    def analyses(self) -> list[tuple[AnalysisLocation, RolloutAnalysis]]:
         """Analyses with the index of their step; None is the background analysis, which comes first."""
-        background: list[tuple[int | None, RolloutAnalysis]] = [(None, self.analysis)] if self.analysis else []
+        background: list[tuple[AnalysisLocation, RolloutAnalysis]] = [(None, self.analysis)] if self.analysis else []
         return background + [(index, step.analysis) for index, step in enumerate(self.steps) if step.analysis]
 
     def template_refs(self) -> list[TemplateRef]:
@@ -229,11 +235,65 @@ class Canary(Model):
         ]
 
 
+class BlueGreen(Model):
+    """`spec.strategy.blueGreen`. Source: argo-rollouts, BlueGreenStrategy."""
+
+    active_service: str = ""
+    preview_service: str = ""
+    preview_replica_count: Int32 | None = None
+    auto_promotion_enabled: bool | None = None
+    auto_promotion_seconds: Int32 = 0
+    max_unavailable: IntOrString | None = None
+    scale_down_delay_seconds: Int32 | None = None
+    scale_down_delay_revision_limit: Int32 | None = None
+    abort_scale_down_delay_seconds: Int32 | None = None
+    pre_promotion_analysis: RolloutAnalysis | None = None
+    post_promotion_analysis: RolloutAnalysis | None = None
+    anti_affinity: AntiAffinity | None = None
+    active_metadata: PodTemplateMetadata | None = None
+    preview_metadata: PodTemplateMetadata | None = None
+
+    @property
+    def waits_for_operator(self) -> bool:
+        """True when only an operator promotes; `autoPromotionSeconds` does not count then, as in Argo."""
+        return self.auto_promotion_enabled is False
+
+    def services(self) -> dict[tuple[str, ...], str]:
+        """Names of the Services, by the path of the field that gives them."""
+        given = {("activeService",): self.active_service, ("previewService",): self.preview_service}
+        return {path: name for path, name in given.items() if name}
+
+    def scale_down_delay(self) -> timedelta:
+        """Time for which replaced pods stay; zero: without end, as in Argo."""
+        return _delay(self.scale_down_delay_seconds)
+
+    def abort_scale_down_delay(self) -> timedelta:
+        """Time for which the pods of an aborted version stay; zero: without end, as in Argo."""
+        return _delay(self.abort_scale_down_delay_seconds)
+
+    def analyses(self) -> list[tuple[AnalysisLocation, RolloutAnalysis]]:
+        """Analyses with the field that gives them, in the order in which they run."""
+        given = (
+            ("prePromotionAnalysis", self.pre_promotion_analysis),
+            ("postPromotionAnalysis", self.post_promotion_analysis),
+        )
+        return [(field, analysis) for field, analysis in given if analysis is not None]
+
+    def template_refs(self) -> list[TemplateRef]:
+        """The templates that an analysis names."""
+        return [reference for _, analysis in self.analyses() for reference in analysis.templates]
+
+
 class Strategy(Model):
-    """`spec.strategy`; blue-green is only read so that it can be refused by name."""
+    """`spec.strategy`: one of the two."""
 
     canary: Canary | None = None
-    blue_green: Mapping[str, JsonValue] | None = None
+    blue_green: BlueGreen | None = None
+
+    @property
+    def chosen(self) -> Canary | BlueGreen | None:
+        """The strategy; None where there is none. Of two, which validation refuses, it is the canary."""
+        return self.canary if self.canary is not None else self.blue_green
 
 
 class WorkloadRef(Model):
@@ -319,3 +379,10 @@ class Rollout(Model):
         if self.spec.strategy.canary is None:
             raise ValueError(f"Rollout {self.metadata.name!r} has no spec.strategy.canary")
         return self.spec.strategy.canary
+
+    @property
+    def strategy(self) -> Canary | BlueGreen:
+        """The strategy. Raises ValueError where there is none, which validation refuses."""
+        if (strategy := self.spec.strategy.chosen) is None:
+            raise ValueError(f"Rollout {self.metadata.name!r} has neither spec.strategy.canary nor blueGreen")
+        return strategy

@@ -33,7 +33,7 @@ _STEP = f"{_CANARY}.steps.*"
 _ROUTERS = "Istio, NGINX and the Gateway API are supported"
 
 REFUSED: tuple[SupportLimit, ...] = (
-    SupportLimit("spec.strategy.blueGreen", "blue-green", "use spec.strategy.canary"),
+    SupportLimit("spec.strategy.blueGreen.antiAffinity", "antiAffinity", "write the affinity into the pod template"),
     SupportLimit(f"{_CANARY}.pingPong", "ping-pong", "use canaryService and stableService"),
     SupportLimit(f"{_CANARY}.antiAffinity", "antiAffinity", "write the affinity into the pod template"),
     SupportLimit(f"{_ROUTING}.alb", "traffic routing by AWS ALB", _ROUTERS),

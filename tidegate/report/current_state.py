@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from tidegate.canary.phase import RolloutPhase
-from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.contract import Event, Observation, ReleaseStatus, Waiting
 from tidegate.manifests.plain_text import one_line
 from tidegate.report.ages import age, clock, since
@@ -18,6 +16,8 @@ from tidegate.report.comparisons import actual_weight, traffic_seen
 from tidegate.report.gates import scope
 from tidegate.report.progress import running, time_left
 from tidegate.report.versions import replica_sets, role
+from tidegate.rollouts.phase import RolloutPhase
+from tidegate.rollouts.replica_sets import ReplicaSetState
 
 # The bar and the counts of pods show these.
 _SHOWN_ELSEWHERE: Final = ("RolloutStepCompleted", "SwitchService", "NewReplicaSetCreated")

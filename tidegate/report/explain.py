@@ -9,10 +9,10 @@ from typing import Final
 from tidegate.analysis.compare.measurement import comparison_of
 from tidegate.analysis.compare.phrases import time
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
-from tidegate.canary.phase import RolloutPhase
 from tidegate.contract import AnalysisKind, AnalysisRef, Compensation, CompensationState, ReleaseStatus, StepStatus
 from tidegate.report.explanation_models import Explanation, GateExplanation, MetricExplanation
 from tidegate.report.timeline import abort_of, began, consequences, decided, ending, weight_at
+from tidegate.rollouts.phase import RolloutPhase
 
 _TEXTS: Final = {
     Phase.PENDING: "was not measured yet",

@@ -10,6 +10,7 @@ from tidegate.contract import AnalysisRef, ReleaseStatus, StepState, StepStatus
 from tidegate.manifests.durations import pause_seconds
 from tidegate.report.ages import age
 
+_GATES: Final = ("prePromotionAnalysis", "postPromotionAnalysis")
 _PAUSE: Final = "pause: "
 _WEIGHT: Final = "setWeight: "
 
@@ -90,7 +91,7 @@ def _seconds(step: StepStatus, status: ReleaseStatus, now: datetime) -> float | 
     if step.text == "analysis":
         whole = _analysis_seconds(status, step)
         return None if whole is None else max(whole - spent, 0.0)
-    return None if step.text in ("pause", "experiment") else 0.0
+    return None if step.text in ("pause", "experiment") or step.text.startswith(_GATES) else 0.0
 
 
 def _duration(step: StepStatus) -> float:

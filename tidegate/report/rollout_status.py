@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from tidegate.canary.phase import RolloutPhase
-from tidegate.contract import AnalysisKind, AnalysisRef, Document, PauseReason, ReleaseStatus
+from tidegate.contract import AnalysisKind, AnalysisRef, Document, PauseReason, ReleaseStatus, StrategyName
+from tidegate.rollouts.phase import RolloutPhase
 
 
 def rollout_status(status: ReleaseStatus) -> Document:
@@ -24,13 +24,8 @@ def rollout_status(status: ReleaseStatus) -> Document:
         "controllerPause": bool(conditions) or None,
         "currentPodHash": status.desired_hash,
         "currentStepHash": status.step_hash,
-        # An aborted version stands before its first step: a retry begins there.
-        "currentStepIndex": 0 if status.aborting and status.steps else status.step_index,
         "stableRS": status.stable_hash or status.desired_hash,  # of a first version, from its beginning on
-        "canary": {
-            "currentStepAnalysisRunStatus": _analysis(status, AnalysisKind.STEP, status.step_index),
-            "currentBackgroundAnalysisRunStatus": _analysis(status, AnalysisKind.BACKGROUND, None),
-        },
+        **_of_strategy(status),
     }
     if status.manual_pause is not None and status.phase in (RolloutPhase.PROGRESSING, RolloutPhase.PAUSED):
         document |= {"phase": RolloutPhase.PAUSED.value, "message": PauseReason.MANUAL.value}
@@ -45,6 +40,23 @@ def rollout_status(status: ReleaseStatus) -> Document:
     if status.object is not None and status.object.generation:
         document["observedGeneration"] = str(status.object.generation)
     return document
+
+
+def _of_strategy(status: ReleaseStatus) -> Document:
+    """Fields of one strategy; None removes those that another one may have left."""
+    if status.strategy is StrategyName.BLUE_GREEN:
+        runs = {
+            "prePromotionAnalysisRunStatus": _analysis(status, AnalysisKind.PRE_PROMOTION, None),
+            "postPromotionAnalysisRunStatus": _analysis(status, AnalysisKind.POST_PROMOTION, None),
+        }
+        return {"currentStepIndex": None, "blueGreen": runs}
+    runs = {
+        "currentStepAnalysisRunStatus": _analysis(status, AnalysisKind.STEP, status.step_index),
+        "currentBackgroundAnalysisRunStatus": _analysis(status, AnalysisKind.BACKGROUND, None),
+    }
+    # An aborted version stands before its first step: a retry begins there.
+    index = 0 if status.aborting and status.steps else status.step_index
+    return {"currentStepIndex": index, "canary": runs}
 
 
 def _is_promoting_fully(status: ReleaseStatus) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tidegate.canary.replica_sets import ReplicaSetState
-from tidegate.contract import Observation, ReleaseStatus
+from tidegate.contract import Observation, ReleaseStatus, StrategyName
 from tidegate.manifests.images import short_version
 from tidegate.manifests.plain_text import one_line
+from tidegate.rollouts.replica_sets import ReplicaSetState
 
 
 def replica_sets(status: ReleaseStatus, observation: Observation | None) -> tuple[ReplicaSetState, ...]:
@@ -14,10 +14,14 @@ def replica_sets(status: ReleaseStatus, observation: Observation | None) -> tupl
 
 
 def role(replica_set: ReplicaSetState, status: ReleaseStatus) -> str:
-    """Part that a ReplicaSet plays in this release: `stable`, `canary` or none."""
+    """Part that a ReplicaSet plays in this release: `stable`, `canary`, `preview`, `active` or none."""
     if replica_set.hash == status.stable_hash:
         return "stable"
-    return "canary" if replica_set.hash == status.desired_hash else ""
+    if replica_set.hash != status.desired_hash:
+        return ""
+    if status.strategy is StrategyName.CANARY:
+        return "canary"
+    return "active" if status.actual_weight else "preview"
 
 
 def versions(status: ReleaseStatus, observation: Observation | None = None) -> tuple[str, str]:

@@ -11,9 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from tidegate.canary.phase import RolloutPhase
-from tidegate.canary.restarts import restart_due
-from tidegate.canary.version import is_current
 from tidegate.contract import (
     Compensation,
     CompensationState,
@@ -24,6 +21,9 @@ from tidegate.contract import (
     Update,
 )
 from tidegate.manifests.workload import reference_of
+from tidegate.rollouts.phase import RolloutPhase
+from tidegate.rollouts.restarts import restart_due
+from tidegate.rollouts.version import is_current
 from tidegate.watch.commands import (
     Command,
     Decision,

@@ -15,9 +15,13 @@ from tidegate.watch.request import mapping
 
 
 def service_names(rollout: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the Services that a Rollout's canary strategy names; never raises."""
-    canary = mapping(mapping(mapping(rollout.get("spec")).get("strategy")).get("canary"))
-    names = (canary.get("stableService"), canary.get("canaryService"))
+    """Names of the Services that a Rollout's strategy names; never raises."""
+    strategy = mapping(mapping(rollout.get("spec")).get("strategy"))
+    canary, blue_green = mapping(strategy.get("canary")), mapping(strategy.get("blueGreen"))
+    names = (
+        *(canary.get(field) for field in ("stableService", "canaryService")),
+        *(blue_green.get(field) for field in ("activeService", "previewService")),
+    )
     return tuple(name for name in names if isinstance(name, str) and name)
 
 

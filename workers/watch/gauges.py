@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from temporalio.common import MetricMeter
 
 from activities.kubernetes.client import Object
-from tidegate.canary.phase import RolloutPhase
 from tidegate.contract.metrics import ROLLOUT_STEP, ROLLOUT_STEP_STARTED, ROLLOUT_WEIGHT, ROLLOUTS
+from tidegate.rollouts.phase import RolloutPhase
 
 UNKNOWN = "Unknown"
 LARGEST = 1_000_000  # far above a weight or a number of steps

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from tests.cases.family import Answer, Family, Input
 from tidegate.canary.limits import rolling_limits
-from tidegate.canary.position import CanaryState, Weights
-from tidegate.canary.replica_sets import ReplicaSets, ReplicaSetState
+from tidegate.canary.position import CanaryState
 from tidegate.canary.scaling import at_desired, goal, next_sizes
 from tidegate.manifests.rollout import Rollout
+from tidegate.rollouts.cluster_state import Weights
+from tidegate.rollouts.replica_sets import ReplicaSets, ReplicaSetState
 
 LAST_POD: Final = "where no surge is allowed a tie does not take the last pod from stable, nor all from the canary"
 STUCK: Final = "pods that cannot come or go for now are not yet those of the step"

@@ -22,11 +22,13 @@ from activities.routers.router import ExperimentWeight
 from activities.routers.traffic import RouteWrite
 from tests.activities.mesh import Mesh, serving
 from tests.cases.family import Answer, Family, Input, equal
-from tidegate.canary.position import CanaryState, Weights
-from tidegate.canary.reconcile import SetSelector, next_action
+from tidegate.canary.position import CanaryState
+from tidegate.canary.reconcile import next_action
 from tidegate.contract import DesiredState, ErrorType, Reconcile, Routing, Target, TrafficState
 from tidegate.manifests.rollout import Rollout
 from tidegate.manifests.steps import SetHeaderRoute, SetMirrorRoute
+from tidegate.rollouts.actions import SetSelector
+from tidegate.rollouts.cluster_state import Weights
 
 CANARY_SET: Final = "canary-with-pods"
 NOT_CREATED: Final = "new"  # hash of a canary without pods, of which a case says nothing
@@ -121,7 +123,9 @@ class Stage:
         rules = request.manifest.rules
         while True:
             snapshot = await Snapshots(self.mesh.cluster, request).snapshot()
-            state = CanaryState(request.manifest.canary, 1, canary, stable, index=0, weights=Weights(0, 100, canary))
+            state = CanaryState(
+                request.manifest.model.canary, 1, canary, stable, index=0, weights=Weights(0, 100, canary)
+            )
             action = next_action(state, snapshot.cluster_state, rules, NOW)
             if not isinstance(action, SetSelector):
                 break

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from tests.cases.family import Answer, Family, Input, equal
 from tidegate.manifests.analysis_template import AnalysisTemplate, RolloutAnalysis
 from tidegate.manifests.field_error import FieldError
-from tidegate.manifests.rollout import Istio, Rollout
+from tidegate.manifests.rollout import AnalysisLocation, Istio, Rollout
 from tidegate.manifests.steps import CanaryStep, PauseStep, step_text
 from tidegate.manifests.validation.analyses import analysis_errors
 from tidegate.manifests.validation.references import (
@@ -25,6 +25,12 @@ SERVICE_FIELDS: Final = {
     "CanaryService": ("canaryService",),
     "PingService": ("pingPong", "pingService"),
     "PongService": ("pingPong", "pongService"),
+    "ActiveService": ("activeService",),
+    "PreviewService": ("previewService",),
+}
+ANALYSIS_FIELDS: Final = {
+    "PrePromotionAnalysis": "prePromotionAnalysis",
+    "PostPromotionAnalysis": "postPromotionAnalysis",
 }
 
 
@@ -38,7 +44,7 @@ def rollout_validation(given: Input) -> Answer:
     except ValidationError:
         return {"accepted": False, "parse_error": True}
     errors = in_argos_form(validate_rollout(rollout))
-    by_controller = reference_errors(rollout, {}, {}) if rollout.spec.strategy.canary else []
+    by_controller = reference_errors(rollout, {}, {}) if rollout.spec.strategy.chosen else []
     return {
         "accepted": not errors and not by_controller,
         "errors": errors,
@@ -72,9 +78,15 @@ def reference_validation(given: Input) -> Answer:
             for kind, key in groups.items()
             for template in each.get(key) or []
         ]
-        step = each["step"] if each["type"] == "InlineAnalysis" else None
+        step = each["step"] if each["type"] == "InlineAnalysis" else ANALYSIS_FIELDS.get(each["type"])
         errors += analysis_errors(models, analysis_of(rollout, step, each.get("args")), step)
     return {"accepted": not errors, "errors": in_argos_form(errors)}
+
+
+def blue_green_validation(given: Input) -> Answer:
+    """The Rollout by itself; what it names is looked at only where that is fine."""
+    answer: dict[str, Any] = rollout_validation(given)
+    return reference_validation(given) if answer["accepted"] else answer
 
 
 def router_validation(given: Input) -> Answer:
@@ -89,9 +101,9 @@ def router_validation(given: Input) -> Answer:
     return {"accepted": not errors, "errors": errors}
 
 
-def analysis_of(rollout: Rollout, step: int | None, args: Any) -> RolloutAnalysis:
-    """The analysis at a step of the Rollout, or its background analysis, with these arguments."""
-    found = rollout.canary.analysis if step is None else rollout.canary.steps[step].analysis
+def analysis_of(rollout: Rollout, step: AnalysisLocation, args: Any) -> RolloutAnalysis:
+    """The analysis at a place of the Rollout, with these arguments."""
+    found = dict(rollout.strategy.analyses()).get(step)
     given = found.to_wire() if found is not None else {}
     given.pop("startingStep", None)
     return RolloutAnalysis.model_validate(given | {"args": args})
@@ -108,6 +120,7 @@ def pause_duration(given: Input) -> Answer:
 FAMILIES = (
     Family("rollout_validation", rollout_validation, same_verdict),
     Family("reference_validation", reference_validation),
+    Family("bluegreen_validation", blue_green_validation, same_verdict),
     Family("router_validation", router_validation, same_verdict),
     Family("step_string", step_string),
     Family("pause_duration", pause_duration),

@@ -1,4 +1,4 @@
-"""rollout_phase: the one word for a Rollout, and its message, as a pass writes them into `.status`."""
+"""rollout_phase, bluegreen_phase: the one word for a Rollout, and its message, as a pass writes them into `.status`."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ from activities.kubernetes.client import ROLLOUTS
 from activities.kubernetes.replica_sets import HASH_LABEL, PROMOTED_AT
 from activities.reconcile.cluster_state import ClusterSnapshot, Snapshots
 from activities.reconcile.rollout_status import StatusWriter
+from activities.reconcile.strategies import pass_of
 from tests.activities.mesh import NAMESPACE, Mesh, serving
 from tests.cases.family import Answer, Family, Input
-from tidegate.canary.phase import RolloutPhase
-from tidegate.canary.position import CanaryState
-from tidegate.canary.reconcile import converged
 from tidegate.contract import (
     DesiredState,
     Document,
     Fence,
+    Message,
     PauseReason,
     Reconcile,
     ReleaseStatus,
     StatusReport,
+    StrategyName,
     Target,
 )
+from tidegate.manifests.rollout import Canary
 from tidegate.report import rollout_status
+from tidegate.rollouts.phase import RolloutPhase
 
 NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
-DEGRADED: Final = ("RolloutAborted", "ProgressDeadlineExceeded")
+DEGRADED: Final = ("RolloutAborted", "ProgressDeadlineExceeded", "InvalidSpec")
 
 
 def phase(given: Input) -> Answer:
@@ -47,6 +49,8 @@ async def _written(mesh: Mesh, rollout: Document) -> Answer:
     name = rollout["metadata"]["name"]
     mesh.put("Rollout", rollout, NAMESPACE)
     stored = rollout["status"]
+    for service in _services(rollout):
+        mesh.put("Service", service, NAMESPACE)
     for hash_, wanted, created, available in _sets(rollout):
         body = _replica_set(f"{name}-{hash_}", hash_, wanted, created, available)
         if hash_ == stored["stableRS"]:
@@ -66,7 +70,7 @@ async def _written(mesh: Mesh, rollout: Document) -> Answer:
     document = rollout_status(_release(request, snapshot))
     report = StatusReport(status=document, message=document["message"])
     request = request.model_copy(update={"report": report})
-    await StatusWriter(mesh.cluster).write(request, snapshot, created=False)
+    await StatusWriter(mesh.cluster).write(request, snapshot, pass_of(request, snapshot), created=False)
     status = (await mesh.now(ROLLOUTS, name))["status"]
     return {"phase": status["phase"], "message": status.get("message", "")}
 
@@ -84,6 +88,7 @@ def _release(request: Reconcile, snapshot: ClusterSnapshot) -> ReleaseStatus:
         started_at=NOW,
         desired_hash=desired.hash,
         stable_hash=desired.stable_hash,
+        strategy=StrategyName.of(request.rollout),
         step_index=desired.index,
     )
     ended = [each for each in stored.get("conditions") or [] if each["reason"] in DEGRADED]
@@ -92,26 +97,43 @@ def _release(request: Reconcile, snapshot: ClusterSnapshot) -> ReleaseStatus:
         given_up = {"message": message, "aborting": bool(stored.get("abort"))}
         return release.model_copy(update={"phase": RolloutPhase.DEGRADED, **given_up})
     if pauses := stored.get("pauseConditions"):
-        pause = {"pause": PauseReason(pauses[0]["reason"]), "message": pauses[0]["reason"], "paused_at": NOW}
-        return release.model_copy(update={"phase": RolloutPhase.PAUSED, **pause})
-    state = CanaryState(
-        request.manifest.canary, snapshot.replicas, desired.hash, desired.stable_hash, index=desired.index
-    )
+        pause: dict[str, Any] = {"pause": PauseReason(pauses[0]["reason"]), "message": pauses[0]["reason"]}
+        if request.rollout["spec"].get("paused"):
+            pause["manual_pause"] = Message()
+        return release.model_copy(update={"phase": RolloutPhase.PAUSED, "paused_at": NOW, **pause})
+    if request.rollout["spec"].get("restartAt"):
+        release = release.model_copy(update={"restarting": True})
     has_all = all(each.available >= each.desired for each in snapshot.cluster_state.sets)
-    if state.weights is None and request.manifest.canary.traffic_routing is None:
+    strategy = request.manifest.strategy
+    if isinstance(strategy, Canary) and strategy.traffic_routing is None:
         has_all &= not any(each.current for each in snapshot.cluster_state.sets if each.hash != desired.hash)
-    is_there = state.fully_promoted and converged(state, snapshot.cluster_state, request.manifest.rules, NOW)
+    is_there = desired.hash == desired.stable_hash and pass_of(request, snapshot).converged()
     return release.model_copy(update={"phase": RolloutPhase.HEALTHY}) if is_there and has_all else release
 
 
 def _sets(rollout: Document) -> list[tuple[str, int, int, int]]:
     """Hash, wanted, created and available pods: the version's, and those of older ones, that are on their way out."""
     status, wanted = rollout["status"], rollout["spec"]["replicas"]
-    updated, stable = status["updatedReplicas"], status["stableRS"]
-    sets = [(status["currentPodHash"], wanted, updated, status["availableReplicas"])]
+    updated, stable, available = status["updatedReplicas"], status["stableRS"], status["availableReplicas"]
+    active = (status.get("blueGreen") or {}).get("activeSelector", status["currentPodHash"])
+    if active != status["currentPodHash"]:
+        others = max(0, status["replicas"] - updated)
+        return [(status["currentPodHash"], updated, updated, 0), (active, wanted, others, available)]
+    sets = [(status["currentPodHash"], wanted, updated, available)]
     if stable not in ("", status["currentPodHash"]):
         sets.append((stable, 0, 0, 0))
     return [*sets, ("old", 0, status["replicas"] - updated, 0)]
+
+
+def _services(rollout: Document) -> list[Document]:
+    """The Services of a blue-green strategy, with what the status says that they select."""
+    strategy, status = rollout["spec"]["strategy"].get("blueGreen") or {}, rollout["status"].get("blueGreen") or {}
+    named = {strategy.get(f"{role}Service"): status.get(f"{role}Selector") for role in ("active", "preview")}
+    return [
+        {"metadata": {"name": name}, "spec": {"selector": {HASH_LABEL: hash_} if hash_ else {"app": "x"}}}
+        for name, hash_ in named.items()
+        if name
+    ]
 
 
 def _replica_set(name: str, hash_: str, wanted: int, created: int, available: int) -> Document:
@@ -126,7 +148,7 @@ def _replica_set(name: str, hash_: str, wanted: int, created: int, available: in
 
 
 def _steps(rollout: Document) -> list[Any]:
-    return rollout["spec"]["strategy"]["canary"].get("steps") or []
+    return (rollout["spec"]["strategy"].get("canary") or {}).get("steps") or []
 
 
 def quirk(given: Input) -> str:
@@ -135,7 +157,11 @@ def quirk(given: Input) -> str:
         return "a release says what it knows, whatever the status says"
     if status["observedGeneration"] < str(given["rollout"]["metadata"]["generation"]):
         return "what is said of a release is said of its own spec, also while a newer one waits"
+    if status.get("controllerPause") and not status.get("pauseConditions"):
+        return "a release says what it knows, whatever the status says"
+    if "blueGreen" in status and not status["stableRS"]:
+        return "a first version is the stable one from its beginning, as in Argo's own controller"
     return ""
 
 
-FAMILIES = (Family("rollout_phase", phase, quirk=quirk),)
+FAMILIES = (Family("rollout_phase", phase, quirk=quirk), Family("bluegreen_phase", phase, quirk=quirk))

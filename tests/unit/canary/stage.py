@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from tidegate.canary.position import CanaryState, Weights
-from tidegate.canary.replica_sets import ReplicaSets, ReplicaSetState
+from tidegate.canary.position import CanaryState
 from tidegate.manifests.rollout import Canary
+from tidegate.rollouts.cluster_state import Weights
+from tidegate.rollouts.replica_sets import ReplicaSets, ReplicaSetState
 
 ROUTED: dict[str, Any] = {"trafficRouting": {"istio": {"virtualService": {"name": "vs"}}}}
 DYNAMIC: dict[str, Any] = {**ROUTED, "dynamicStableScale": True}

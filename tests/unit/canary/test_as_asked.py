@@ -7,8 +7,8 @@ from typing import Any
 
 from sandbox.kubernetes_api.defaults import with_defaults
 from sandbox.kubernetes_api.kinds import REPLICA_SETS
-from tidegate.canary.strip_defaults import as_asked
-from tidegate.canary.template_hash import pod_template_hash
+from tidegate.rollouts.strip_defaults import as_asked
+from tidegate.rollouts.template_hash import pod_template_hash
 
 WRITTEN: dict[str, Any] = {
     "metadata": {"labels": {"app": "checkout"}},

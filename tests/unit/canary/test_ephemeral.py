@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.unit.canary.stage import ROUTED, position, replica_set
-from tidegate.canary.cluster_state import ClusterState
-from tidegate.canary.ephemeral import NOTHING, role_metadata
-from tidegate.canary.position import CanaryState, Weights
-from tidegate.canary.reconcile import Action, Rules, ScaleReplicaSet, SetMetadata, SetWeight, converged, next_action
-from tidegate.canary.replica_sets import ReplicaSetState
+from tidegate.canary.position import CanaryState
+from tidegate.canary.reconcile import Rules, converged, next_action
 from tidegate.manifests.steps import PodTemplateMetadata
+from tidegate.rollouts.actions import Action, ScaleReplicaSet, SetMetadata, SetWeight
+from tidegate.rollouts.cluster_state import ClusterState, Weights
+from tidegate.rollouts.ephemeral import NOTHING
+from tidegate.rollouts.replica_sets import ReplicaSetState
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RULES = Rules(("stable",), ("canary",), history=2)
@@ -54,7 +55,7 @@ def moved(where: CanaryState, seen: ClusterState) -> Action | None:
     ],
 )
 def test_it_follows_the_role(hash_: str, where: CanaryState, worn: PodTemplateMetadata) -> None:
-    assert role_metadata(hash_, where) == worn
+    assert where.metadata.of(hash_, where.desired_hash, where.stable_hash) == worn
 
 
 def test_pods_come_with_it() -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from tests.unit.canary.stage import position, sets
 from tidegate.canary.limits import RollingLimits, rolling_limits
-from tidegate.canary.replica_sets import Sizes
 from tidegate.canary.rolling import Shares, shares
 from tidegate.canary.scaling import at_desired, goal, next_sizes
 from tidegate.manifests.rollout import Canary
+from tidegate.rollouts.replica_sets import Sizes
 
 ONE_EACH = {"maxSurge": 1, "maxUnavailable": 1}
 SURGE_ONLY = {"maxSurge": 1, "maxUnavailable": 0}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.unit.canary.stage import DYNAMIC, ROUTED, position, sets
-from tidegate.canary.position import Weights
 from tidegate.canary.routing import weight_to_route
+from tidegate.rollouts.cluster_state import Weights
 
 PAUSE: dict[str, Any] = {"pause": {}}
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from tests.unit.canary.stage import DYNAMIC, ROUTED, position, sets
-from tidegate.canary.position import CanarySize, CanaryState, Weights
-from tidegate.canary.replica_sets import Sizes
+from tidegate.canary.position import CanarySize, CanaryState
 from tidegate.canary.scaling import abort_delay, abort_delay_may_start, at_desired, goal, next_sizes
 from tidegate.manifests.rollout import Canary
+from tidegate.rollouts.cluster_state import Weights
+from tidegate.rollouts.replica_sets import Sizes
 
 THREE = {"setCanaryScale": {"replicas": 3}}
 HALF = {"setCanaryScale": {"weight": 50}}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from tests.unit.canary.stage import ROUTED, position, replica_set
-from tidegate.canary.cluster_state import ClusterState
 from tidegate.canary.managed_routes import wanted_routes
-from tidegate.canary.position import Weights
-from tidegate.canary.reconcile import Rules, SetSelector, SetWeight, next_action
+from tidegate.canary.reconcile import Rules, next_action
+from tidegate.rollouts.actions import SetSelector, SetWeight
+from tidegate.rollouts.cluster_state import ClusterState, Weights
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RULES = Rules(("stable",), ("canary",), history=2)

@@ -19,7 +19,6 @@ from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
-from tidegate.canary.replica_sets import PodState, ReplicaSetState
 from tidegate.cli.screen import Terminal, screen
 from tidegate.contract import (
     AnalysisKind,
@@ -35,6 +34,7 @@ from tidegate.contract import (
     Waiting,
     WeightStatus,
 )
+from tidegate.rollouts.replica_sets import PodState, ReplicaSetState
 
 ROOT = Path(__file__).parents[3]
 SNAPSHOTS = ROOT / "tests" / "data" / "screens"

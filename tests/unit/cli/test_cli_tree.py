@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
-from tidegate.canary.replica_sets import PodState, ReplicaSetState
 from tidegate.cli.formatting import columns
 from tidegate.cli.overview import overview
 from tidegate.cli.tree import tree
@@ -27,6 +26,7 @@ from tidegate.contract import (
     Waiting,
 )
 from tidegate.report.ages import age
+from tidegate.rollouts.replica_sets import PodState, ReplicaSetState
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 STABLE_IMAGE = "registry.internal/payments/checkout:1.0.0"

@@ -8,12 +8,12 @@ import pytest
 from rich.text import Text
 
 from tidegate.analysis.status import AnalysisStatus, Phase
-from tidegate.canary.replica_sets import ReplicaSetState
 from tidegate.cli.formatting import columns, fitted, shortened
 from tidegate.cli.listing import run_table, table
 from tidegate.cli.tree import tree
 from tidegate.client import AnalysisSummary, ReleaseSummary
 from tidegate.contract import ReleaseStatus
+from tidegate.rollouts.replica_sets import ReplicaSetState
 
 WIDTH = 80
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)

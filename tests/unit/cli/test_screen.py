@@ -27,7 +27,6 @@ from tests.unit.cli.screens import (
     running,
 )
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
-from tidegate.canary.replica_sets import PodState, ReplicaSetState
 from tidegate.cli.screen import Terminal, screen
 from tidegate.cli.screen.sparkline import sparkline
 from tidegate.contract import (
@@ -44,6 +43,7 @@ from tidegate.contract import (
 from tidegate.manifests.images import short_version
 from tidegate.report.gates import limit_text, readable
 from tidegate.report.progress import time_left
+from tidegate.rollouts.replica_sets import PodState, ReplicaSetState
 
 
 @pytest.mark.parametrize(("file", "content"), [pytest.param(*each, id=each[0].name) for each in files()])

@@ -17,6 +17,7 @@ from tidegate.manifests.lint import lint
 
 ROOT = Path(__file__).parents[3]
 CHECKOUT = ROOT / "examples" / "checkout"
+BASKET = ROOT / "examples" / "basket"
 ORIGINAL = ROOT.parent / "shared" / "seed"
 KUBECTL = Path(sys.executable).with_name("kubectl")
 
@@ -49,9 +50,9 @@ def test_the_originals_are_accepted_and_every_trap_in_them_is_explained() -> Non
     assert codes(CHECKOUT, Severity.NOTE) == {"ratio-of-counters", "service-selector"}
 
 
-@pytest.mark.parametrize("name", ["corrected", "fast"])
-def test_the_corrected_ones_step_into_no_trap(name: str) -> None:
-    findings = lint(load([CHECKOUT / name]), complete=True)
+@pytest.mark.parametrize("folder", [CHECKOUT / "corrected", CHECKOUT / "fast", BASKET], ids=lambda folder: folder.name)
+def test_the_corrected_ones_step_into_no_trap(folder: Path) -> None:
+    findings = lint(load([folder]), complete=True)
     assert not [finding for finding in findings if finding.severity is not Severity.NOTE]
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from sandbox.kubernetes_api.defaults import with_defaults as stored
 from sandbox.kubernetes_api.kinds import REPLICA_SETS
-from tidegate.canary.template_hash import template_hash
 from tidegate.manifests.pod_template.defaults import with_defaults
+from tidegate.rollouts.template_hash import template_hash
 
 NAMES = st.text("abcdef", min_size=1, max_size=4)
 IMAGES = st.sampled_from(["shop", "shop:1", "shop:latest", "a.b:5000/shop", "shop@sha256:1", "shop:latest@sha256:1"])

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from tidegate.canary.template_hash import pod_template_hash
-from tidegate.canary.version import version_of
 from tidegate.contract import (
     REQUEST_FIELDS,
     WORKER_AGENT,
@@ -28,6 +26,8 @@ from tidegate.contract import (
 )
 from tidegate.manifests.pod_template.defaults import with_defaults
 from tidegate.report import rollout_status
+from tidegate.rollouts.template_hash import pod_template_hash
+from tidegate.rollouts.version import version_of
 from tidegate.watch import Command, EmitWarning, Release, RunState, SendUpdate, StartRelease, decide, release_request
 from tidegate.watch.decisions import ABORTED
 

@@ -8,7 +8,6 @@ from typing import Final
 from rich.style import Style
 from rich.text import Text
 
-from tidegate.canary.phase import RolloutPhase
 from tidegate.cli.formatting import marked
 from tidegate.cli.screen.canvas import Terminal, both_ends, labelled, paragraph
 from tidegate.contract import CompensationState, Event, IncidentRef, Observation, ReleaseStatus
@@ -18,6 +17,7 @@ from tidegate.report.ages import clock, since
 from tidegate.report.current_state import command, effective_phase, origin, times, weights
 from tidegate.report.marks import BAD, OK, PROGRESSING, WAITING, WARNING, phase_mark
 from tidegate.report.versions import versions
+from tidegate.rollouts.phase import RolloutPhase
 
 _STATES: Final = {
     CompensationState.PENDING: WAITING,

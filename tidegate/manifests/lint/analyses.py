@@ -11,7 +11,7 @@ from tidegate.manifests.lint.arguments import argument_value_findings
 from tidegate.manifests.lint.named_metrics import Matches, rule_findings
 from tidegate.manifests.lint.rollouts import field_findings
 from tidegate.manifests.network import HASH_LABEL
-from tidegate.manifests.rollout import Rollout
+from tidegate.manifests.rollout import AnalysisLocation, BlueGreen, Canary, Rollout
 from tidegate.manifests.templates import TemplateKey, used_templates
 from tidegate.manifests.validation.analyses import analysis_errors, analysis_path, run_problems
 
@@ -24,11 +24,11 @@ def analysis_findings(
     rollout: Loaded[Rollout], templates: Templates, matches: Matches | None, *, complete: bool
 ) -> Iterator[Finding]:
     """Errors and surprises in the analyses of a Rollout."""
-    canary = rollout.model.spec.strategy.canary
-    if canary is None:
+    strategy = rollout.model.spec.strategy.chosen
+    if strategy is None:
         return
     known = {key: template.model for key, template in templates.items()}
-    analyses = canary.analyses()
+    analyses = strategy.analyses()
     for step, analysis in analyses:
         used = used_templates(analysis.templates, known)
         for key in used.missing:
@@ -42,12 +42,18 @@ def analysis_findings(
             yield from _unused_arguments(rollout, step, analysis, found)
             names = [metric.name for template in found for metric in template.spec.metrics]
             yield from rule_findings(rollout, analysis, analysis_path(step)[:-1], [names], matches)
-    if canary.analysis is not None and canary.analysis.starting_step is not None:
-        yield from _starting_step(rollout, canary.analysis.starting_step, len(canary.steps))
-    if not canary.template_refs() and not analyses:
-        message = "no analysis: every version gets all of the traffic, with no evidence that it is good"
-        remedy = "add strategy.canary.analysis, or an analysis step"
-        yield rollout.finding(Severity.WARNING, "no-gate", ("spec", "strategy", "canary"), message, remedy=remedy)
+    if isinstance(strategy, Canary) and strategy.analysis is not None and strategy.analysis.starting_step is not None:
+        yield from _starting_step(rollout, strategy.analysis.starting_step, len(strategy.steps))
+    if not strategy.template_refs() and not analyses:
+        yield _no_gate(rollout, strategy)
+
+
+def _no_gate(rollout: Loaded[Rollout], strategy: Canary | BlueGreen) -> Finding:
+    message = "no analysis: every version gets all of the traffic, with no evidence that it is good"
+    name, remedy = "canary", "add strategy.canary.analysis, or an analysis step"
+    if isinstance(strategy, BlueGreen):
+        name, remedy = "blueGreen", "add prePromotionAnalysis or postPromotionAnalysis"
+    return rollout.finding(Severity.WARNING, "no-gate", ("spec", "strategy", name), message, remedy=remedy)
 
 
 def missing_template(rollout: Loaded[Rollout], key: TemplateKey, path: Path, *, complete: bool) -> Finding:
@@ -61,7 +67,7 @@ def missing_template(rollout: Loaded[Rollout], key: TemplateKey, path: Path, *, 
     )
 
 
-def _arguments(rollout: Loaded[Rollout], step: int | None, analysis: RolloutAnalysis) -> Iterator[Finding]:
+def _arguments(rollout: Loaded[Rollout], step: AnalysisLocation, analysis: RolloutAnalysis) -> Iterator[Finding]:
     for index, argument in enumerate(analysis.args):
         path: Path = (*analysis_path(step)[:-1], "args", index)
         yield from argument_value_findings(rollout, argument.value, (*path, "value"))
@@ -102,7 +108,7 @@ def _takes_absent_hash(field_path: str, rollout: Loaded[Rollout]) -> bool:
 
 
 def _unused_arguments(
-    rollout: Loaded[Rollout], step: int | None, analysis: RolloutAnalysis, templates: list[AnalysisTemplate]
+    rollout: Loaded[Rollout], step: AnalysisLocation, analysis: RolloutAnalysis, templates: list[AnalysisTemplate]
 ) -> Iterator[Finding]:
     declared = {argument.name for template in templates for argument in template.spec.args}
     for index, argument in enumerate(analysis.args):

@@ -9,6 +9,7 @@ from typing import Any
 from tidegate.manifests.documents import Loaded, Manifests, from_objects
 from tidegate.manifests.findings import Finding
 from tidegate.manifests.lint.analyses import analysis_findings
+from tidegate.manifests.lint.blue_green import blue_green_findings
 from tidegate.manifests.lint.compare import comparison_findings
 from tidegate.manifests.lint.conditions import CompileCondition
 from tidegate.manifests.lint.coverage import coverage_findings
@@ -65,6 +66,7 @@ def lint(
         findings += experiment_findings(rollout, templates, complete=complete)
         findings += analysis_findings(rollout, templates, matches, complete=complete)
         findings += coverage_findings(rollout, templates)
+        findings += blue_green_findings(rollout, templates)
         findings += comparison_findings(rollout, templates, {})
     for key, template in templates.items():
         findings += unsupported_providers(template)
@@ -100,7 +102,7 @@ def check_release(
     by_key = {template_key(template.model): template for template in used.templates}
     findings += comparison_findings(loaded, by_key, standing or {})
     findings += left_behind_findings(loaded, standing or {})
-    if loaded.model.spec.strategy.canary is not None:
+    if loaded.model.spec.strategy.chosen is not None:
         virtual_services = of_kind(routed, "VirtualService")
         rules = {key.rpartition(".")[0]: rule for key, rule in of_kind(routed, "DestinationRule").items()}
         errors = reference_errors(loaded.model, services, virtual_services, templates, rules, routed)
@@ -113,7 +115,7 @@ def check_release(
 def with_used_templates(manifests: Manifests, rollout: Loaded[Rollout]) -> Manifests:
     """The manifests, of the templates only those that a Rollout's analyses lead to."""
     known = {template_key(template.model): template.model for template in manifests.templates}
-    canary = rollout.model.spec.strategy.canary
-    references = canary.template_refs() if canary else []
+    strategy = rollout.model.spec.strategy.chosen
+    references = strategy.template_refs() if strategy else []
     used = used_templates(references, known).found
     return replace(manifests, templates=tuple(each for each in manifests.templates if template_key(each.model) in used))

@@ -10,7 +10,7 @@ from tidegate.manifests.documents import Loaded
 from tidegate.manifests.findings import Finding, Path, Severity
 from tidegate.manifests.lint.over_http import Problem, access_findings, is_open, is_url, located
 from tidegate.manifests.providers.compare import KEY, LATENCY_EVENTS, Compare
-from tidegate.manifests.rollout import Canary, Rollout
+from tidegate.manifests.rollout import AnalysisLocation, Canary, Rollout
 from tidegate.manifests.templates import TemplateKey, used_templates
 from tidegate.manifests.validation.metrics import ENDS_BY_ITSELF, without_say
 from tidegate.manifests.version_tag import VERSION_LABEL, VERSION_VARIABLE, is_hash_tag, version_of
@@ -55,7 +55,7 @@ def comparison_findings(
     canary = rollout.model.spec.strategy.canary
     if canary is None:
         return
-    compared = {step: found for step, each in canary.analyses() if (found := _comparisons(each, templates))}
+    compared = {step: found for step, each in canary.analyses() if (found := comparisons_of(each, templates))}
     if not compared:
         return
     yield from _unproven(rollout, canary, set(compared))
@@ -84,13 +84,14 @@ def _own_counters(requests: str) -> Iterator[Problem]:
         )
 
 
-def _comparisons(analysis: RolloutAnalysis, templates: Templates) -> list[Compare]:
+def comparisons_of(analysis: RolloutAnalysis, templates: Templates) -> list[Compare]:
+    """The comparisons that an analysis asks for, as far as its templates are at hand."""
     found = used_templates(analysis.templates, {key: each.model for key, each in templates.items()}).found
     metrics = [metric for key in found for metric in templates[key].model.spec.metrics]
     return [metric.provider.compare for metric in metrics if metric.provider.compare is not None]
 
 
-def _unproven(rollout: Loaded[Rollout], canary: Canary, compared: set[int | None]) -> Iterator[Finding]:
+def _unproven(rollout: Loaded[Rollout], canary: Canary, compared: set[AnalysisLocation]) -> Iterator[Finding]:
     """Full traffic for a version that was compared at smaller weights only, or before any."""
     if None in compared:
         return
@@ -99,7 +100,7 @@ def _unproven(rollout: Loaded[Rollout], canary: Canary, compared: set[int | None
     end = next(
         (i for i, step in enumerate(canary.steps) if i > last and step.set_weight is not None), len(canary.steps)
     )
-    if any(step is not None and last <= step < end for step in compared):
+    if any(isinstance(step, int) and last <= step < end for step in compared):
         return
     weight = canary.steps[last].set_weight if partial else 0
     message = (

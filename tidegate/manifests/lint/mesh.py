@@ -33,7 +33,8 @@ def mesh_findings(
     rollout: Loaded[Rollout], virtual_services: Mapping[str, Mapping[str, Any] | None]
 ) -> Iterator[Finding]:
     """Everything worth saying of the VirtualServices of a Rollout, by `name.namespace` as they were found."""
-    istio = rollout.model.canary.istio
+    canary = rollout.model.spec.strategy.canary
+    istio = canary.istio if canary is not None else None
     if istio is None:
         return
     settings = list(virtual_service_settings(istio))

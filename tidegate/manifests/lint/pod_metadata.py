@@ -1,4 +1,4 @@
-"""`canaryMetadata` and `stableMetadata`: what Kubernetes would refuse on a pod, or what would not come back."""
+"""Metadata of the pods of each role: what Kubernetes would refuse on a pod, or what would not come back."""
 
 from __future__ import annotations
 
@@ -17,15 +17,21 @@ CODE = "pod-metadata"
 
 def pod_metadata_findings(rollout: Loaded[Rollout]) -> Iterator[Finding]:
     """Errors and surprises in the metadata of each role."""
-    canary = rollout.model.spec.strategy.canary
-    if canary is None:
-        return
-    for field, metadata in (("canaryMetadata", canary.canary_metadata), ("stableMetadata", canary.stable_metadata)):
+    for path, metadata in _given(rollout.model):
         if metadata is not None:
-            path: Path = ("spec", "strategy", "canary", field)
             yield from _syntax(rollout, metadata, path)
             yield from _selection(rollout, metadata, path)
             yield from _replaced(rollout, metadata, path)
+
+
+def _given(rollout: Rollout) -> Iterator[tuple[Path, PodTemplateMetadata | None]]:
+    canary, blue_green = rollout.spec.strategy.canary, rollout.spec.strategy.blue_green
+    if canary is not None:
+        yield ("spec", "strategy", "canary", "canaryMetadata"), canary.canary_metadata
+        yield ("spec", "strategy", "canary", "stableMetadata"), canary.stable_metadata
+    if blue_green is not None:
+        yield ("spec", "strategy", "blueGreen", "previewMetadata"), blue_green.preview_metadata
+        yield ("spec", "strategy", "blueGreen", "activeMetadata"), blue_green.active_metadata
 
 
 def _syntax(rollout: Loaded[Rollout], metadata: PodTemplateMetadata, path: Path) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from tidegate.manifests.lint.mesh import mesh_findings
 from tidegate.manifests.lint.routers import router_findings
 from tidegate.manifests.network import HASH_LABEL
 from tidegate.manifests.pod_template.check import image_problems, template_problems
-from tidegate.manifests.rollout import MAX_WEIGHT, Canary, Rollout
+from tidegate.manifests.rollout import MAX_WEIGHT, BlueGreen, Canary, Istio, Rollout
 from tidegate.manifests.validation.references import destination_rule_errors, reference_errors
 from tidegate.manifests.validation.rollout import validate_rollout
 from tidegate.manifests.validation.routers import gateway_api_of
@@ -42,18 +42,20 @@ def reference_findings(rollout: Loaded[Rollout], manifests: Manifests, *, comple
 
     Its model has the pod template that it is released with.
     """
-    canary = rollout.model.spec.strategy.canary
-    if canary is None:
+    strategy = rollout.model.spec.strategy.chosen
+    if strategy is None:
         return
-    services = _observed(_service_names(canary), rollout, manifests.services, complete=complete)
-    virtual_services = _observed(_virtual_services(rollout), rollout, manifests.virtual_services, complete=complete)
-    routed = _observed(_routed(rollout, canary), rollout, manifests.routed, complete=complete)
+    istio = strategy.istio if isinstance(strategy, Canary) else None
+    services = _observed(_service_names(strategy), rollout, manifests.services, complete=complete)
+    located = _virtual_services(rollout, istio)
+    virtual_services = _observed(located, rollout, manifests.virtual_services, complete=complete)
+    routed = _observed(_routed(rollout, strategy), rollout, manifests.routed, complete=complete)
     errors = reference_errors(rollout.model, services, virtual_services, routed=routed)
-    rule = canary.istio.destination_rule if canary.istio else None
+    rule = istio.destination_rule if istio else None
     if rule is not None and (found := beside(rollout, manifests.destination_rules, rule.name)):
         errors += destination_rule_errors(rollout.model, found.raw)
     yield from field_findings(rollout, errors, "reference")
-    yield from _selector_notes(canary, rollout, manifests)
+    yield from _selector_notes(strategy, rollout, manifests)
     yield from mesh_findings(rollout, virtual_services)
     yield from router_findings(rollout, routed)
 
@@ -108,21 +110,22 @@ def field_findings(loaded: Loaded[Any], errors: Iterable[FieldError], code: str)
         yield loaded.finding(Severity.ERROR, code, error.path, error.message, value=shown, remedy=error.remedy)
 
 
-def _service_names(canary: Canary) -> dict[str, tuple[str, str | None]]:
-    return {name: (name, None) for name in canary.services().values()}
+def _service_names(strategy: Canary | BlueGreen) -> dict[str, tuple[str, str | None]]:
+    return {name: (name, None) for name in strategy.services().values()}
 
 
-def _routed(rollout: Loaded[Rollout], canary: Canary) -> dict[str, tuple[str, str | None]]:
+def _routed(rollout: Loaded[Rollout], strategy: Canary | BlueGreen) -> dict[str, tuple[str, str | None]]:
     """Ingresses and routes of the Gateway API that a Rollout names, by `Kind/name.namespace`."""
-    own, gateway_api = rollout.metadata.namespace, gateway_api_of(canary)
-    named = [("Ingress", name, own) for name in (canary.nginx.all_ingresses() if canary.nginx else ())]
+    if not isinstance(strategy, Canary):
+        return {}
+    own, gateway_api = rollout.metadata.namespace, gateway_api_of(strategy)
+    named = [("Ingress", name, own) for name in (strategy.nginx.all_ingresses() if strategy.nginx else ())]
     if gateway_api is not None:
         named += [(each.kind, each.name, gateway_api.namespace or own) for each in gateway_api.named()]
     return {f"{kind}/{name}.{namespace}": (name, namespace) for kind, name, namespace in named}
 
 
-def _virtual_services(rollout: Loaded[Rollout]) -> dict[str, tuple[str, str | None]]:
-    istio = rollout.model.canary.istio
+def _virtual_services(rollout: Loaded[Rollout], istio: Istio | None) -> dict[str, tuple[str, str | None]]:
     located = [each.located(rollout.metadata.namespace) for each in (istio.all_virtual_services() if istio else ())]
     return {f"{name}.{namespace}": (name, namespace) for name, namespace in located}
 
@@ -159,8 +162,8 @@ def beside(
     )
 
 
-def _selector_notes(canary: Canary, rollout: Loaded[Rollout], manifests: Manifests) -> Iterator[Finding]:
-    for name in _service_names(canary):
+def _selector_notes(strategy: Canary | BlueGreen, rollout: Loaded[Rollout], manifests: Manifests) -> Iterator[Finding]:
+    for name in _service_names(strategy):
         service = beside(rollout, manifests.services, name)
         if service is not None and HASH_LABEL not in service.model.spec.selector:
             message = f"the selector does not distinguish versions; a release adds {HASH_LABEL} to it"

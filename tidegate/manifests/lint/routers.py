@@ -37,9 +37,9 @@ def routing_findings(rollout: Loaded[Rollout]) -> Iterator[Finding]:
 
 def router_findings(rollout: Loaded[Rollout], routed: Observed) -> Iterator[Finding]:
     """Findings on the routes of the Gateway API as they were found, by `Kind/name.namespace`."""
-    canary = rollout.model.canary
-    settings = gateway_api_of(canary)
-    if settings is None or not canary.stable_service or not canary.canary_service:
+    canary = rollout.model.spec.strategy.canary
+    settings = gateway_api_of(canary) if canary is not None else None
+    if canary is None or settings is None or not canary.stable_service or not canary.canary_service:
         return
     for kind in KINDS:
         for key, found in of_kind(routed, kind).items():

@@ -11,7 +11,7 @@ from tidegate.manifests.analysis_template import AnalysisTemplate, RolloutAnalys
 from tidegate.manifests.documents import Loaded
 from tidegate.manifests.findings import Finding, Path, Severity
 from tidegate.manifests.network import HASH_LABEL
-from tidegate.manifests.rollout import Rollout
+from tidegate.manifests.rollout import AnalysisLocation, Rollout
 from tidegate.manifests.templates import TemplateKey, used_templates
 
 # Fields of a Rollout that differ between versions.
@@ -24,14 +24,14 @@ _VERSION = "<version of the canary>"
 
 
 class Binding(NamedTuple):
-    """One analysis of a Rollout that uses a template; `step` None is the background analysis."""
+    """One analysis of a Rollout that uses a template, and its place."""
 
     rollout: Loaded[Rollout]
-    step: int | None
+    step: AnalysisLocation
     analysis: RolloutAnalysis
 
     def __str__(self) -> str:
-        where = "background analysis" if self.step is None else f"step {self.step}"
+        where = f"step {self.step}" if isinstance(self.step, int) else self.step or "background analysis"
         return f"{self.rollout.label}, {where}"
 
 
@@ -51,8 +51,8 @@ def bindings(
     return [
         Binding(rollout, step, analysis)
         for rollout in rollouts
-        if rollout.model.spec.strategy.canary is not None
-        for step, analysis in rollout.model.canary.analyses()
+        if (strategy := rollout.model.spec.strategy.chosen) is not None
+        for step, analysis in strategy.analyses()
         if key in used_templates(analysis.templates, known).found
     ]
 

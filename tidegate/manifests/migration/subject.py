@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from tidegate.manifests.analysis_template import AnalysisTemplate, Metric, RolloutArgument
+from tidegate.manifests.findings import path_text
 from tidegate.manifests.rollout import Canary, Rollout
 from tidegate.manifests.steps import CanaryStep
+from tidegate.manifests.validation.analyses import analysis_path
 
 STEPS = "spec.strategy.canary.steps"
 
@@ -38,7 +40,8 @@ class MigrationSubject(NamedTuple):
 
     def arguments(self) -> Iterator[tuple[str, RolloutArgument]]:
         """Yield each argument that the Rollout gives to its analyses, with its path."""
-        for index, analysis in self.canary.analyses():
-            within = "spec.strategy.canary.analysis" if index is None else f"{STEPS}[{index}].analysis"
+        strategy = self.rollout.spec.strategy.chosen or Canary()
+        for location, analysis in strategy.analyses():
+            within = path_text(analysis_path(location)[:-1])
             for at, argument in enumerate(analysis.args):
                 yield f"{within}.args[{at}]", argument

@@ -13,10 +13,10 @@ from tidegate.manifests.durations import int_or_zero
 from tidegate.manifests.field_error import FieldError
 from tidegate.manifests.findings import Path
 from tidegate.manifests.placeholders import PlaceholderError, fill_object
-from tidegate.manifests.rollout import Rollout
+from tidegate.manifests.rollout import AnalysisLocation, Rollout
 from tidegate.manifests.templates import TemplateKey, template_key, used_templates
 
-_CANARY: Path = ("spec", "strategy", "canary")
+_STRATEGY: Path = ("spec", "strategy")
 _PREFIX: Final = "args."
 # What Argo fills in for an argument while it validates a template.
 _DUMMY: Final = "dummy-value"
@@ -30,7 +30,7 @@ def analysis_reference_errors(rollout: Rollout, templates: Sequence[Mapping[str,
     models = [decode_object(AnalysisTemplate, each, _label(each)) for each in templates]
     known = {template_key(model): model for model in models}
     errors: list[FieldError] = []
-    for step, analysis in rollout.canary.analyses():
+    for step, analysis in rollout.strategy.analyses():
         path = analysis_path(step)
         used = used_templates(analysis.templates, known)
         named = {TemplateKey(each.cluster_scope, each.template_name) for each in analysis.templates}
@@ -42,18 +42,25 @@ def analysis_reference_errors(rollout: Rollout, templates: Sequence[Mapping[str,
     return errors
 
 
-def analysis_path(step: int | None) -> Path:
-    """Path of the templates of the analysis of a step, None standing for the background analysis."""
-    return (*_CANARY, *(("analysis",) if step is None else ("steps", step, "analysis")), "templates")
+def analysis_path(location: AnalysisLocation) -> Path:
+    """Path of the templates of an analysis."""
+    match location:
+        case None:
+            found: Path = ("canary", "analysis")
+        case int():
+            found = ("canary", "steps", location, "analysis")
+        case str():
+            found = ("blueGreen", location)
+    return (*_STRATEGY, *found, "templates")
 
 
 def analysis_errors(
-    templates: Sequence[AnalysisTemplate], analysis: RolloutAnalysis, step: int | None
+    templates: Sequence[AnalysisTemplate], analysis: RolloutAnalysis, step: AnalysisLocation
 ) -> list[FieldError]:
     """Argo's errors for the templates of one analysis, as far as they are given.
 
-    The analysis of a step must end by itself, and each of its templates declare all arguments that it uses. The
-    background analysis (`step` None) need not.
+    The analysis of a step, or of blue-green, must end by itself, and each of its templates declare all arguments that
+    it uses. The background analysis (`step` None) need not.
     """
     path = analysis_path(step)
     ordered = sorted(templates, key=lambda template: template.cluster_scope)

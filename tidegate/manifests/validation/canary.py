@@ -9,15 +9,13 @@ from typing import Final
 from tidegate.manifests.durations import int_or_zero
 from tidegate.manifests.field_error import FieldError
 from tidegate.manifests.findings import Path
-from tidegate.manifests.rollout import AntiAffinity, Canary, PingPong, TrafficRouting
+from tidegate.manifests.rollout import Canary, PingPong, TrafficRouting
 from tidegate.manifests.validation.steps import step_errors
+from tidegate.manifests.validation.strategies import SAME_SERVICES, anti_affinity_errors
 
 _CANARY: Path = ("spec", "strategy", "canary")
 _BOTH_SERVICES = "Canary service and Stable service must to be set to use Traffic Routing"
 _PING_PONG_SERVICES = "Ping service and Pong service must to be set to use Ping-Pong feature"
-_SAME_SERVICES = (
-    "This rollout uses the same service for the {} and {} services, but two different services are required."
-)
 _PERCENT: Final = re.compile(r"[0-9]{1,18}%")
 # The routers that split traffic between Services; Istio only when it splits by host.
 _SERVICE_ROUTERS = ("smi", "nginx", "ambassador", "app_mesh", "traefik", "apisix")
@@ -27,7 +25,7 @@ def canary_errors(canary: Canary) -> Iterator[FieldError]:
     """Every reason for which Argo refuses a canary strategy, in Argo's order."""
     yield from _surge_errors(canary)
     if canary.canary_service and canary.canary_service == canary.stable_service:
-        yield FieldError((*_CANARY, "stableService"), _SAME_SERVICES.format("stable", "canary"))
+        yield FieldError((*_CANARY, "stableService"), SAME_SERVICES.format("stable", "canary"))
     if canary.ping_pong is not None:
         yield from _ping_pong_errors(canary.ping_pong, canary.traffic_routing)
     if canary.traffic_routing is None:
@@ -37,7 +35,7 @@ def canary_errors(canary: Canary) -> Iterator[FieldError]:
     for index, step in enumerate(canary.steps):
         yield from step_errors(step, (*_CANARY, "steps", index), canary.traffic_routing, canary.max_weight())
     if canary.anti_affinity is not None:
-        yield from _anti_affinity_errors(canary.anti_affinity)
+        yield from anti_affinity_errors(canary.anti_affinity, (*_CANARY, "antiAffinity"))
 
 
 def _surge_errors(canary: Canary) -> Iterator[FieldError]:
@@ -83,7 +81,7 @@ def _ping_pong_errors(ping_pong: PingPong, routing: TrafficRouting | None) -> It
         if not service:
             yield FieldError((*path, name), _PING_PONG_SERVICES)
     if ping_pong.ping_service == ping_pong.pong_service:
-        yield FieldError((*path, "pingService"), _SAME_SERVICES.format("ping", "pong"))
+        yield FieldError((*path, "pingService"), SAME_SERVICES.format("ping", "pong"))
     if routing is not None and routing.alb is not None and not routing.alb.root_service:
         detail = "Root service field is required for the configuration with ALB and ping-pong feature enabled"
         yield FieldError((*_CANARY, "trafficRouting", "alb", "rootService"), detail)
@@ -96,15 +94,3 @@ def _unrouted_errors(canary: Canary) -> Iterator[FieldError]:
     if canary.dynamic_stable_scale:
         detail = "Canary dynamicStableScale can only be used with traffic routing"
         yield FieldError((*_CANARY, "dynamicStableScale"), detail)
-
-
-def _anti_affinity_errors(anti_affinity: AntiAffinity) -> Iterator[FieldError]:
-    path = (*_CANARY, "antiAffinity")
-    preferred = anti_affinity.preferred_during_scheduling_ignored_during_execution
-    required = anti_affinity.required_during_scheduling_ignored_during_execution
-    if (preferred is None) == (required is None):
-        yield FieldError(path, "AntiAffinity must have exactly one strategy listed")
-    if preferred is not None and not 1 <= preferred.weight <= 100:
-        at = (*path, "preferredDuringSchedulingIgnoredDuringExecution", "weight")
-        argo_path = ("spec", "strategy", "antiAffinity", "weight")
-        yield FieldError(at, "AntiAffinity weight must be between 1-100", argo_path=argo_path)

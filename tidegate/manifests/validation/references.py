@@ -20,7 +20,7 @@ from tidegate.manifests.network import (
     VirtualService,
 )
 from tidegate.manifests.pod_template.check import template_labels
-from tidegate.manifests.rollout import Istio, IstioVirtualService, Rollout
+from tidegate.manifests.rollout import Canary, Istio, IstioVirtualService, Rollout
 from tidegate.manifests.routes import (
     PROTOCOLS,
     Protocol,
@@ -37,6 +37,7 @@ from tidegate.manifests.validation.routers import router_errors
 Observed = Mapping[str, Mapping[str, Any] | None]
 
 _CANARY: Path = ("spec", "strategy", "canary")
+_BLUE_GREEN: Path = ("spec", "strategy", "blueGreen")
 _ISTIO: Path = (*_CANARY, "trafficRouting", "istio")
 
 
@@ -55,12 +56,14 @@ def reference_errors(
     routers by `Kind/name.namespace`.
     """
     found = list(_service_errors(rollout, services))
-    if istio := rollout.canary.istio:
+    strategy = rollout.strategy
+    if isinstance(strategy, Canary) and (istio := strategy.istio):
         found += _istio_errors(rollout, istio, virtual_services)
         name = istio.destination_rule.name if istio.destination_rule else ""
         if destination_rules is not None and name in destination_rules:
             found += destination_rule_errors(rollout, destination_rules[name])
-    found += router_errors(rollout, routed or {})
+    if isinstance(strategy, Canary):
+        found += router_errors(rollout, strategy, routed or {})
     if templates is not None:
         found += analysis_reference_errors(rollout, templates)
     return found
@@ -72,18 +75,21 @@ def of_kind(routed: Observed, kind: str) -> Observed:
 
 
 def _service_errors(rollout: Rollout, services: Observed) -> Iterator[FieldError]:
-    for field, name in rollout.canary.services().items():
+    for field, name in rollout.strategy.services().items():
         if name in services:
             yield from service_errors(rollout, field, services[name])
 
 
 def service_errors(rollout: Rollout, field: Path, service: Mapping[str, Any] | None) -> list[FieldError]:
-    """Errors of the Service that a field of the canary strategy names; None: it is missing."""
-    path: Path = (*_CANARY, *field)
-    name = rollout.canary.services()[tuple(map(str, field))]
-    # In Argo's texts the paths of references do have the `canary` that those of the strategy lack.
+    """Errors of the Service that a field of the strategy names; None: it is missing."""
+    strategy = rollout.strategy
+    is_canary = isinstance(strategy, Canary)
+    path: Path = (*(_CANARY if is_canary else _BLUE_GREEN), *field)
+    name = strategy.services()[tuple(map(str, field))]
+    # In Argo's texts the paths of references do have the name of the strategy that those of its own checks lack.
     if service is None:
-        return [_error(path, f'services "{name}" not found', f"create Service {name} beside the Rollout")]
+        kind = "services" if is_canary else "service"  # from the API server, and from Argo's own words
+        return [_error(path, f'{kind} "{name}" not found', f"create Service {name} beside the Rollout")]
     try:
         model = decode_object(Service, service, f"Service/{name}")
     except ManifestError as error:

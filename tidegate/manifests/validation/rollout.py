@@ -10,6 +10,7 @@ from tidegate.manifests.labels import key_problems, value_problems
 from tidegate.manifests.pod_template.check import pod_spec_errors, template_labels
 from tidegate.manifests.rollout import DEFAULT_PROGRESS_DEADLINE_SECONDS, Rollout, RolloutSpec
 from tidegate.manifests.selector import OPERATORS, LabelSelector, Requirement
+from tidegate.manifests.validation.blue_green import blue_green_errors
 from tidegate.manifests.validation.canary import canary_errors
 from tidegate.manifests.workload import is_empty_template
 
@@ -126,3 +127,5 @@ def _strategy_errors(rollout: Rollout) -> Iterator[FieldError]:
         yield FieldError(_STRATEGY, "Multiple Strategies can not be listed", argo_path=argo_path)
     elif strategy.canary is not None:
         yield from canary_errors(strategy.canary)
+    elif strategy.blue_green is not None:
+        yield from blue_green_errors(strategy.blue_green, rollout.spec.history_limit())

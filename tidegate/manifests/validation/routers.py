@@ -26,11 +26,11 @@ NO_ROUTES = (
 )
 
 
-def router_errors(rollout: Rollout, routed: Observed) -> Iterator[FieldError]:
+def router_errors(rollout: Rollout, canary: Canary, routed: Observed) -> Iterator[FieldError]:
     """Errors of the objects of NGINX and of the Gateway API; `routed` are by `Kind/name.namespace`."""
-    if rollout.canary.nginx is not None:
-        yield from _nginx_errors(rollout, rollout.canary.nginx, routed)
-    if (settings := gateway_api_of(rollout.canary)) is not None:
+    if canary.nginx is not None:
+        yield from _nginx_errors(rollout, canary.nginx, routed)
+    if (settings := gateway_api_of(canary)) is not None:
         yield from _route_errors(rollout, settings, routed)
 
 

@@ -1,0 +1,1 @@
+"""Rules that every strategy shares: versions, ReplicaSets, actions of a pass, status."""
