@@ -30,6 +30,7 @@ from tidegate.contract import (
 from tidegate.manifests.rollout import Canary
 from tidegate.report import rollout_status
 from tidegate.rollouts.phase import RolloutPhase
+from tidegate.rollouts.restarts import restart_due
 
 NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
 DEGRADED: Final = ("RolloutAborted", "ProgressDeadlineExceeded", "InvalidSpec")
@@ -101,7 +102,7 @@ def _release(request: Reconcile, snapshot: ClusterSnapshot) -> ReleaseStatus:
         if request.rollout["spec"].get("paused"):
             pause["manual_pause"] = Message()
         return release.model_copy(update={"phase": RolloutPhase.PAUSED, "paused_at": NOW, **pause})
-    if request.rollout["spec"].get("restartAt"):
+    if restart_due(request.rollout) is not None:
         release = release.model_copy(update={"restarting": True})
     has_all = all(each.available >= each.desired for each in snapshot.cluster_state.sets)
     strategy = request.manifest.strategy
