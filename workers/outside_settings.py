@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from activities.notifications.formats import WebhookFormat
 from activities.secrets.store import own_path, users_tree
 from activities.transport.egress import Egress
 from tidegate.contract import Column, RevertMode, Template, check_column
@@ -230,7 +231,10 @@ class WebhookVariables(Group):
     """Address for the notifications that annotations send to this name."""
 
     url: Url | Literal[""] = Field("", description="used when the secret names none")
-    secret_path: OwnPath = Field(min_length=1, description="path in Vault of signing_key and, if it is secret, url")
+    secret_path: OwnPath = Field(
+        min_length=1, description="path in Vault of the key that the format needs and, if it is secret, url"
+    )
+    format: WebhookFormat = Field(WebhookFormat.SIGNED, description="service that the body is for")
 
 
 class NotificationsSettings(Group):

@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from activities.notifications.formats import NAMED
 from tidegate.contract import ClusterName
 from tidegate.report.notifications import SLACK, UNSUPPORTED_SERVICES
 from workers.outside_settings import (
@@ -218,6 +219,9 @@ class Settings(BaseSettings):
         named = {name.lower().replace("_", "-"): settings for name, settings in webhooks.items()}
         if taken := sorted({SLACK, *UNSUPPORTED_SERVICES} & named.keys()):
             raise ValueError(f"{taken[0]!r} is the name of another service in annotations: choose another one")
+        for name, settings in named.items():
+            if name in NAMED and settings.format != NAMED[name]:
+                raise ValueError(f"{name!r} is a service in annotations: set its FORMAT to {NAMED[name]}")
         return named
 
 

@@ -1,4 +1,4 @@
-"""Notifications as signed JSON to addresses of the worker's settings: a manifest names one and cannot add any."""
+"""Notifications as JSON to addresses of the worker's settings: a manifest names one and cannot add any."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field
 from temporalio.exceptions import ApplicationError
 
+from activities.notifications.formats import FORMATS, Message, WebhookFormat
 from activities.notifications.templates import Templates
 from activities.secrets.store import Secrets
 from activities.transport.errors import failure, rejected, unavailable
@@ -27,10 +28,15 @@ TIMESTAMP: Final = "X-Tidegate-Timestamp"
 MAX_BODY_BYTES: Final = 256 * 1024
 _MAX_ANSWER_BYTES: Final = 64 * 1024
 _MAX_DETAIL: Final = 200
+_WHY: Final = {
+    "signing_key": "a receiver must be able to verify the sender",
+    "routing_key": "it is the integration key of the PagerDuty service",
+    "token": "it is a service account's, with the right to write annotations",
+}
 
 
 class WebhookSettings(BaseModel):
-    """One address. The secret at `secret_path` holds `signing_key`, and `url` unless it is given here.
+    """One address. The secret at `secret_path` holds the key that its format needs, and `url` unless it is given here.
 
     `timeout_seconds` limits one request.
     """
@@ -39,12 +45,18 @@ class WebhookSettings(BaseModel):
 
     url: str = ""
     secret_path: str
+    format: WebhookFormat = WebhookFormat.SIGNED
     timeout_seconds: float = Field(default=15.0, gt=0)
 
 
 def signature(key: str, timestamp: str, body: bytes) -> str:
     """`sha256=` and the HMAC of timestamp, a dot and the body, in hexadecimal digits."""
     return f"sha256={hmac.new(key.encode(), timestamp.encode() + b'.' + body, hashlib.sha256).hexdigest()}"
+
+
+def _signed(key: str, timestamp: str, body: bytes) -> dict[str, str]:
+    """Headers that prove the sender, where the secret has a key for it."""
+    return {TIMESTAMP: timestamp, SIGNATURE: signature(key, timestamp, body)} if key else {}
 
 
 class Webhook:
@@ -70,33 +82,32 @@ class Webhook:
 
     async def send(self, notification: Notification, *, repeated: bool) -> NotificationSent:
         """Send the facts with their text. Only the receiver can find a repeated one, by its key."""
-        text = self._templates.text(notification)
-        body = json.dumps({"text": text, **harmless_values(notification.model_dump(mode="json"))}).encode()
-        if len(body) > MAX_BODY_BYTES:
-            raise rejected(self._system, f"the body would have {len(body)} bytes, more than {MAX_BODY_BYTES}")
+        message = Message(notification, self._templates.text(notification), self._templates.run_url(notification))
         try:
-            await self._post(notification, body)
+            await self._post(message)
         except ApplicationError as error:
             if error.type != ErrorType.UNAUTHORIZED:
                 raise
-            await self._post(notification, body, renew=True)
+            await self._post(message, renew=True)
         return NotificationSent(service=notification.service, recipient=notification.recipient)
 
-    async def _post(self, notification: Notification, body: bytes, *, renew: bool = False) -> None:
-        path = self._settings.secret_path
+    async def _post(self, message: Message, *, renew: bool = False) -> None:
+        path, format_ = self._settings.secret_path, FORMATS[self._settings.format]
         secret = await (self._secrets.refresh(path) if renew else self._secrets.read(path))
-        url, key = self._settings.url or secret.get("url", ""), secret.get("signing_key", "")
-        if not key:
-            raise rejected(self._system, f"{path} needs signing_key: a receiver must be able to verify the sender")
+        url = self._settings.url or secret.get("url", "") or format_.url
+        if format_.needs and not secret.get(format_.needs):
+            raise rejected(self._system, f"{path} needs {format_.needs}: {_WHY[format_.needs]}")
         if not url.startswith(("https://", "http://")):
             raise rejected(self._system, f"no http(s) address: set it in the settings, or as url in {path}")
+        body = json.dumps(harmless_values(format_.body(message, secret))).encode()
+        if len(body) > MAX_BODY_BYTES:
+            raise rejected(self._system, f"the body would have {len(body)} bytes, more than {MAX_BODY_BYTES}")
         now = self._clock()
-        timestamp = str(int(now))
         headers = {
             "Content-Type": "application/json",
-            "Idempotency-Key": notification.id,
-            TIMESTAMP: timestamp,
-            SIGNATURE: signature(key, timestamp, body),
+            "Idempotency-Key": message.notification.id,
+            **format_.headers(secret),
+            **_signed(secret.get("signing_key", ""), str(int(now)), body),
         }
         try:
             answer = await exchange(
@@ -107,14 +118,14 @@ class Webhook:
                 limit=_MAX_ANSWER_BYTES,
                 headers=headers,
                 content=body,
-                confidential=(key, url, urlsplit(url).path.strip("/")),
+                confidential=(*secret.values(), url, urlsplit(url).path.strip("/")),
             )
         except TransportError as error:
             raise unavailable(self._system, error) from None
         if not 200 <= answer.status < 300:
-            raise self._refused(answer, url, key, now)
+            raise self._refused(answer, url, now)
 
-    def _refused(self, answer: HttpResponse, url: str, key: str, now: float) -> ApplicationError:
+    def _refused(self, answer: HttpResponse, url: str, now: float) -> ApplicationError:
         if 300 <= answer.status < 400:
             where = redirect_refused(answer, httpx.URL(url), "the url of the webhook")
             # An address from the secret store is a secret, and a redirect often repeats a part of it.

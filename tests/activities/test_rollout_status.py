@@ -11,6 +11,7 @@ from temporalio.exceptions import ApplicationError
 from activities.kubernetes.client import ROLLOUTS, Cluster
 from activities.reconcile.cluster_state import Snapshots
 from activities.reconcile.rollout_status import StatusWriter
+from activities.reconcile.strategies import pass_of
 from sandbox.kubernetes_api import KubernetesApi
 from tests.sandbox.kubernetes.kube import serving
 from tests.world.planes import wanted
@@ -32,6 +33,11 @@ def said(rollout: dict[str, Any], fence: Fence, status: dict[str, Any]) -> Recon
     )
 
 
+async def write(cluster: Cluster, request: Reconcile) -> None:
+    seen = await Snapshots(cluster, request).snapshot()
+    await StatusWriter(cluster).write(request, seen, pass_of(request, seen), created=False)
+
+
 @pytest.mark.parametrize("epoch", [999, 1000])
 async def test_the_late_word_of_an_earlier_release_is_refused(epoch: int) -> None:
     """A worker that was frozen reads the object as it stands by now, which its resourceVersion does not guard."""
@@ -46,10 +52,10 @@ async def test_the_late_word_of_an_earlier_release_is_refused(epoch: int) -> Non
                 (Fence(epoch=1000, sequence=2), "Healthy"),
             ):
                 request = said(rollout, fence, {"phase": phase})
-                await StatusWriter(cluster).write(request, await Snapshots(cluster, request).snapshot(), created=False)
+                await write(cluster, request)
             late = said(rollout, Fence(epoch=999, sequence=7), {"phase": "Progressing"})
             with pytest.raises(ApplicationError, match=r"999\.7 refused") as refused:
-                await StatusWriter(cluster).write(late, await Snapshots(cluster, late).snapshot(), created=False)
+                await write(cluster, late)
             assert refused.value.type == ErrorType.STALE_WRITE
             assert (await cluster.get(ROLLOUTS, "default", "checkout"))["status"]["phase"] == "Healthy"
         finally:
@@ -69,7 +75,7 @@ async def test_what_the_version_before_wrote_since_the_look_is_written_over() ->
             request = said(rollout, Fence(epoch=1000, sequence=2), status)
             view = await Snapshots(cluster, request).snapshot()
             await cluster.merge_status(ROLLOUTS, "default", "checkout", {"currentPodHash": "old"})
-            await StatusWriter(cluster).write(request, view, created=False)
+            await StatusWriter(cluster).write(request, view, pass_of(request, view), created=False)
             found = await cluster.get(ROLLOUTS, "default", "checkout")
             assert found["metadata"]["annotations"]["rollout.argoproj.io/revision"] == "4"
             assert found["status"]["currentPodHash"] == "new"

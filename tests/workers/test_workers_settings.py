@@ -119,6 +119,14 @@ def test_a_webhook_cannot_have_the_name_of_another_service(monkeypatch: pytest.M
         load_settings()
 
 
+def test_a_webhook_by_the_name_of_a_service_has_its_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_WEBHOOKS__TEAMS__SECRET_PATH", "secret/tidegate/teams")
+    with pytest.raises(SettingsError, match="'teams' is a service in annotations: set its FORMAT to teams"):
+        load_settings()
+    monkeypatch.setenv("TIDEGATE_WEBHOOKS__TEAMS__FORMAT", "teams")
+    assert load_settings().webhooks["teams"].format == "teams"
+
+
 def test_the_command_line_comes_before_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEGATE_ROLE", "activities")
     assert load_settings(Role.WORKFLOWS).role is Role.WORKFLOWS

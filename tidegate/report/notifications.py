@@ -72,27 +72,9 @@ DEFAULT_TRIGGERS: Final = (
 """What a subscription that names a service alone stands for."""
 
 UNSUPPORTED_SERVICES: Final = frozenset(
-    {
-        "alertmanager",
-        "awssqs",
-        "email",
-        "github",
-        "googlechat",
-        "grafana",
-        "mattermost",
-        "newrelic",
-        "opsgenie",
-        "pagerduty",
-        "pagerdutyv2",
-        "pushover",
-        "rocketchat",
-        "teams",
-        "teams-workflows",
-        "telegram",
-        "webex",
-    }
+    {"awssqs", "email", "github", "newrelic", "opsgenie", "pagerduty", "pushover", "webex"}
 )
-"""Services of Argo's engine that Tidegate does not have; a generic webhook cannot have such a name."""
+"""Services of Argo's engine that Tidegate does not have; a webhook cannot have such a name."""
 
 MAX_SUBSCRIPTIONS: Final = 100
 MAX_ID: Final = 200

@@ -107,7 +107,7 @@ def test_other_annotations_say_nothing_here() -> None:
     ("annotation", "value", "says"),
     [
         (".on-rollout-abort.slack", "x", "did you mean on-rollout-aborted?"),
-        (".on-rollout-aborted.teams", "x", "service 'teams' is not supported"),
+        (".on-rollout-aborted.email", "x", "service 'email' is not supported"),
         (".on-rollout-aborted.No!", "x", "no name of a service"),
         (".on-rollout-aborted.slack", "", "slack needs a channel"),
         (".on-rollout-aborted.slack", " ; ", "no recipient"),
