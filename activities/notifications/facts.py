@@ -12,7 +12,7 @@ MAX_URL: Final = 3000  # characters; Slack takes no longer ones in a button
 
 
 class Gravity(StrEnum):
-    """How grave an event is for the person who reads of it."""
+    """Gravity of an event for the person who reads of it."""
 
     DONE = "done"
     NEWS = "news"

@@ -1,7 +1,7 @@
-"""What each service wants in the body of a webhook: one pure function for each, from the same facts.
+"""Bodies of webhooks for each service: one pure function each, from the same facts.
 
-Names are those of Argo's notification engine where it has the service. What a manifest or a provider wrote is shown as
-text: it can mention nobody and makes no link.
+Names are those of Argo's notification engine where it has the service. Words of a manifest or a provider are shown as
+text: it mentions no person and makes no link.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class WebhookFormat(StrEnum):
 
 
 @dataclass(frozen=True)
-class Message:
+class Content:
     """A notification with its text; `run_url` is the release in the Temporal UI, or empty."""
 
     notification: Notification
@@ -55,7 +55,7 @@ class Message:
 
     @property
     def gravity(self) -> Gravity:
-        """How grave the event is."""
+        """Gravity of the event."""
         return gravity(self.notification)
 
     @property
@@ -74,9 +74,9 @@ class Message:
 
 @dataclass(frozen=True)
 class Format:
-    """How one service is told: its body, the secret's key that it cannot do without, and its usual address."""
+    """Way to inform one service: its body, the secret's key that it cannot do without, and its usual address."""
 
-    body: Callable[[Message, Secret], Body]
+    body: Callable[[Content, Secret], Body]
     needs: str = ""
     url: str = ""
     bearer: bool = False  # `token` of the secret, where there is one, goes into Authorization
@@ -87,130 +87,130 @@ class Format:
         return {"Authorization": f"Bearer {token}"} if self.bearer and token else {}
 
 
-def _signed(message: Message, _: Secret) -> Body:
-    return {"text": message.text, **message.notification.model_dump(mode="json")}
+def _signed(content: Content, _: Secret) -> Body:
+    return {"text": content.text, **content.notification.model_dump(mode="json")}
 
 
-def _alertmanager(message: Message, _: Secret) -> Body:
+def _alertmanager(content: Content, _: Secret) -> Body:
     """Source: Alertmanager's API v2, POST /api/v2/alerts. The labels are the alert's identity: one for each version."""
-    told = message.notification
+    event = content.notification
     labels = {
         "alertname": "TidegateRelease",
-        "cluster": told.cluster,
-        "namespace": told.namespace,
-        "rollout": told.name,
-        "revision": str(told.revision),
-        "severity": {Gravity.HARM: "critical", Gravity.WAITS: "warning"}.get(message.gravity, "info"),
+        "cluster": event.cluster,
+        "namespace": event.namespace,
+        "rollout": event.name,
+        "revision": str(event.revision),
+        "severity": {Gravity.HARM: "critical", Gravity.WAITS: "warning"}.get(content.gravity, "info"),
     }
-    ends = told.at if told.reason in _ENDED else told.at + _ALERT_LASTS
+    ends = event.at if event.reason in _ENDED else event.at + _ALERT_LASTS
     return [
         {
             "labels": labels,
             "annotations": {
-                "summary": message.text[:_MAX_TEXT],
-                **{_snake(title): text for title, text in message.facts()},
+                "summary": content.text[:_MAX_TEXT],
+                **{_snake(title): text for title, text in content.facts()},
             },
-            "startsAt": told.at.isoformat(),
+            "startsAt": event.at.isoformat(),
             "endsAt": ends.isoformat(),
-            "generatorURL": message.run_url,
+            "generatorURL": content.run_url,
         }
     ]
 
 
-def _discord(message: Message, _: Secret) -> Body:
+def _discord(content: Content, _: Secret) -> Body:
     """Source: Discord's reference of webhooks and embeds."""
-    fields = [{"name": title, "value": _escaped(text)[:_MAX_FACT], "inline": True} for title, text in message.facts()]
-    where = "\n".join(f"[{title}]({url})" for title, url in message.links())
+    fields = [{"name": title, "value": _escaped(text)[:_MAX_FACT], "inline": True} for title, text in content.facts()]
+    where = "\n".join(f"[{title}]({url})" for title, url in content.links())
     return {
-        "content": _escaped(message.text)[:_MAX_TEXT],
-        "embeds": [{"color": _COLOURS[message.gravity], "description": where, "fields": fields}],
+        "content": _escaped(content.text)[:_MAX_TEXT],
+        "embeds": [{"color": _COLOURS[content.gravity], "description": where, "fields": fields}],
         "allowed_mentions": {"parse": []},
     }
 
 
-def _google_chat(message: Message, _: Secret) -> Body:
+def _google_chat(content: Content, _: Secret) -> Body:
     """Source: Google Chat's reference of cards, whose texts are a subset of HTML."""
-    facts = [{"decoratedText": {"topLabel": t, "text": html.escape(text)}} for t, text in message.facts()]
-    buttons = [{"text": title, "onClick": {"openLink": {"url": url}}} for title, url in message.links()]
+    facts = [{"decoratedText": {"topLabel": t, "text": html.escape(text)}} for t, text in content.facts()]
+    buttons = [{"text": title, "onClick": {"openLink": {"url": url}}} for title, url in content.links()]
     widgets: list[Body] = [
-        {"textParagraph": {"text": html.escape(message.text[:_MAX_TEXT])}},
+        {"textParagraph": {"text": html.escape(content.text[:_MAX_TEXT])}},
         *facts,
         *([{"buttonList": {"buttons": buttons}}] if buttons else []),
     ]
-    card = {"header": {"title": message.rollout}, "sections": [{"widgets": widgets}]}
+    card = {"header": {"title": content.rollout}, "sections": [{"widgets": widgets}]}
     return {"cardsV2": [{"cardId": "release", "card": card}]}
 
 
-def _grafana(message: Message, _: Secret) -> Body:
+def _grafana(content: Content, _: Secret) -> Body:
     """Source: Grafana's HTTP API, POST /api/annotations; its time is in milliseconds."""
-    told = message.notification
-    tags = ["tidegate", told.reason, f"namespace:{told.namespace}", f"rollout:{told.name}"]
-    return {"time": int(told.at.timestamp() * 1000), "tags": tags, "text": html.escape(message.text[:_MAX_TEXT])}
+    event = content.notification
+    tags = ["tidegate", event.reason, f"namespace:{event.namespace}", f"rollout:{event.name}"]
+    return {"time": int(event.at.timestamp() * 1000), "tags": tags, "text": html.escape(content.text[:_MAX_TEXT])}
 
 
-def _mattermost(message: Message, _: Secret) -> Body:
+def _mattermost(content: Content, _: Secret) -> Body:
     """Source: Mattermost's and Rocket.Chat's reference of incoming webhooks, which have attachments as Slack had."""
-    fields = [{"title": title, "value": _unmentioned(text), "short": True} for title, text in message.facts()]
-    where = " ".join(f"[{title}]({url})" for title, url in message.links())
-    told = message.notification
+    fields = [{"title": title, "value": _unmentioned(text), "short": True} for title, text in content.facts()]
+    where = " ".join(f"[{title}]({url})" for title, url in content.links())
+    event = content.notification
     attachment = {
-        "color": f"#{_COLOURS[message.gravity]:06x}",
-        "fallback": told.reason,
+        "color": f"#{_COLOURS[content.gravity]:06x}",
+        "fallback": event.reason,
         "text": where,
         "fields": fields,
     }
-    channel = {"channel": told.recipient} if told.recipient else {}
-    return {"text": _unmentioned(message.text[:_MAX_TEXT]), "attachments": [attachment], **channel}
+    channel = {"channel": event.recipient} if event.recipient else {}
+    return {"text": _unmentioned(content.text[:_MAX_TEXT]), "attachments": [attachment], **channel}
 
 
-def _pagerduty(message: Message, secret: Secret) -> Body:
+def _pagerduty(content: Content, secret: Secret) -> Body:
     """Source: PagerDuty's reference of the Events API v2. One alert for each version, resolved when it is stable."""
-    told = message.notification
-    key = (told.thread or f"{message.rollout}/{told.revision}")[-_MAX_KEY:]
-    event = {"routing_key": secret["routing_key"], "dedup_key": key}
-    if told.reason in _ENDED:
-        return {**event, "event_action": "resolve"}
-    severity = {Gravity.HARM: "critical", Gravity.WAITS: "warning"}.get(message.gravity, "info")
+    event = content.notification
+    key = (event.thread or f"{content.rollout}/{event.revision}")[-_MAX_KEY:]
+    alert = {"routing_key": secret["routing_key"], "dedup_key": key}
+    if event.reason in _ENDED:
+        return {**alert, "event_action": "resolve"}
+    severity = {Gravity.HARM: "critical", Gravity.WAITS: "warning"}.get(content.gravity, "info")
     return {
-        **event,
+        **alert,
         "event_action": "trigger",
         "payload": {
-            "summary": message.text[:_MAX_SUMMARY],
-            "source": f"{told.cluster}/{message.rollout}",
+            "summary": content.text[:_MAX_SUMMARY],
+            "source": f"{event.cluster}/{content.rollout}",
             "severity": severity,
-            "timestamp": told.at.isoformat(),
-            "component": told.name,
-            "group": told.namespace,
-            "class": told.reason,
-            "custom_details": {_snake(title): text for title, text in message.facts()},
+            "timestamp": event.at.isoformat(),
+            "component": event.name,
+            "group": event.namespace,
+            "class": event.reason,
+            "custom_details": {_snake(title): text for title, text in content.facts()},
         },
-        "links": [{"href": url, "text": title} for title, url in message.links()],
+        "links": [{"href": url, "text": title} for title, url in content.links()],
     }
 
 
-def _teams(message: Message, _: Secret) -> Body:
+def _teams(content: Content, _: Secret) -> Body:
     """Source: Microsoft's reference of Adaptive Cards. Its rich text has no Markdown, so that no fact can be a link."""
-    colour = {Gravity.DONE: "good", Gravity.WAITS: "warning", Gravity.HARM: "attention"}.get(message.gravity, "accent")
-    title = {"type": "TextRun", "text": message.text[:_MAX_TEXT], "weight": "bolder", "color": colour}
+    colour = {Gravity.DONE: "good", Gravity.WAITS: "warning", Gravity.HARM: "attention"}.get(content.gravity, "accent")
+    title = {"type": "TextRun", "text": content.text[:_MAX_TEXT], "weight": "bolder", "color": colour}
     facts = [
         _rich({"type": "TextRun", "text": f"{name}: ", "weight": "bolder"}, {"type": "TextRun", "text": text})
-        for name, text in message.facts()
+        for name, text in content.facts()
     ]
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
         "body": [_rich(title), *facts],
-        "actions": [{"type": "Action.OpenUrl", "title": name, "url": url} for name, url in message.links()],
+        "actions": [{"type": "Action.OpenUrl", "title": name, "url": url} for name, url in content.links()],
     }
     kind = "application/vnd.microsoft.card.adaptive"
     return {"type": "message", "attachments": [{"contentType": kind, "content": card}]}
 
 
-def _telegram(message: Message, _: Secret) -> Body:
+def _telegram(content: Content, _: Secret) -> Body:
     """Source: Telegram's Bot API, sendMessage; without a parse mode a text is only text."""
-    lines = [message.text[:_MAX_TEXT], *(f"{title}: {text[:200]}" for title, text in message.facts())]
-    return {"chat_id": message.notification.recipient, "text": "\n".join(lines), "disable_web_page_preview": True}
+    lines = [content.text[:_MAX_TEXT], *(f"{title}: {text[:200]}" for title, text in content.facts())]
+    return {"chat_id": content.notification.recipient, "text": "\n".join(lines), "disable_web_page_preview": True}
 
 
 def _rich(*inlines: Body) -> Body:
@@ -222,7 +222,7 @@ def _escaped(text: str) -> str:
 
 
 def _unmentioned(text: str) -> str:
-    """A text in which nobody is mentioned: a space of no width follows each @."""
+    """Text that mentions no person: a space of no width follows each @."""
     return _escaped(text).replace("@", "@\u200b")
 
 

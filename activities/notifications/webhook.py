@@ -15,7 +15,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field
 from temporalio.exceptions import ApplicationError
 
-from activities.notifications.formats import FORMATS, Message, WebhookFormat
+from activities.notifications.formats import FORMATS, Content, WebhookFormat
 from activities.notifications.templates import Templates
 from activities.secrets.store import Secrets
 from activities.transport.errors import failure, rejected, unavailable
@@ -82,16 +82,16 @@ class Webhook:
 
     async def send(self, notification: Notification, *, repeated: bool) -> NotificationSent:
         """Send the facts with their text. Only the receiver can find a repeated one, by its key."""
-        message = Message(notification, self._templates.text(notification), self._templates.run_url(notification))
+        content = Content(notification, self._templates.text(notification), self._templates.run_url(notification))
         try:
-            await self._post(message)
+            await self._post(content)
         except ApplicationError as error:
             if error.type != ErrorType.UNAUTHORIZED:
                 raise
-            await self._post(message, renew=True)
+            await self._post(content, renew=True)
         return NotificationSent(service=notification.service, recipient=notification.recipient)
 
-    async def _post(self, message: Message, *, renew: bool = False) -> None:
+    async def _post(self, content: Content, *, renew: bool = False) -> None:
         path, format_ = self._settings.secret_path, FORMATS[self._settings.format]
         secret = await (self._secrets.refresh(path) if renew else self._secrets.read(path))
         url = self._settings.url or secret.get("url", "") or format_.url
@@ -99,13 +99,13 @@ class Webhook:
             raise rejected(self._system, f"{path} needs {format_.needs}: {_WHY[format_.needs]}")
         if not url.startswith(("https://", "http://")):
             raise rejected(self._system, f"no http(s) address: set it in the settings, or as url in {path}")
-        body = json.dumps(harmless_values(format_.body(message, secret))).encode()
+        body = json.dumps(harmless_values(format_.body(content, secret))).encode()
         if len(body) > MAX_BODY_BYTES:
             raise rejected(self._system, f"the body would have {len(body)} bytes, more than {MAX_BODY_BYTES}")
         now = self._clock()
         headers = {
             "Content-Type": "application/json",
-            "Idempotency-Key": message.notification.id,
+            "Idempotency-Key": content.notification.id,
             **format_.headers(secret),
             **_signed(secret.get("signing_key", ""), str(int(now)), body),
         }

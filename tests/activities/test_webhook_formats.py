@@ -11,7 +11,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.notifications.dispatch import Notifications
-from activities.notifications.formats import FORMATS, NAMED, Message, WebhookFormat
+from activities.notifications.formats import FORMATS, NAMED, Content, WebhookFormat
 from activities.notifications.webhook import Webhook, WebhookSettings
 from tests.activities.notification import notification
 from tests.activities.outside import MemorySecrets, Script, http_client, run_activity
@@ -27,8 +27,8 @@ ABORTED = notification(at=AT, reading=READING, step=2, steps=4, step_text="setWe
 EVERY = pytest.mark.parametrize("format_", WebhookFormat)
 
 
-def body(format_: WebhookFormat, told: Notification = ABORTED, text: str = "Rollout aborted") -> Any:
-    return FORMATS[format_].body(Message(told, text, RUN), SECRET)
+def body(format_: WebhookFormat, event: Notification = ABORTED, text: str = "Rollout aborted") -> Any:
+    return FORMATS[format_].body(Content(event, text, RUN), SECRET)
 
 
 def texts(value: Any) -> list[str]:
@@ -107,8 +107,8 @@ async def post(format_: WebhookFormat, secret: dict[str, str], **settings: Any) 
     async with Script().then(202) as server, http_client() as http:
         where = WebhookSettings(url=server.url, secret_path=PATH, format=format_, **settings)
         backend = Webhook("on-call", MemorySecrets({PATH: secret}), http, where)
-        told = ABORTED.model_copy(update={"service": "on-call"})
-        await run_activity(Notifications({"on-call": backend}).send_notification, told)
+        event = ABORTED.model_copy(update={"service": "on-call"})
+        await run_activity(Notifications({"on-call": backend}).send_notification, event)
     return server
 
 
