@@ -71,7 +71,9 @@ def release() -> str:
         parts += [f"<rect x='{x}' y='{top:g}' width='{width}' height='{250 - top:g}' fill='{CANARY}' opacity='.75'/>"]
         parts += [text(x + 10, top - 8, label, anchor="start", bold=True)]
     for x in (190, 320, 450):
-        parts += [f"<line x1='{x}' y1='52' x2='{x}' y2='256' stroke='{PROOF}' stroke-width='2' stroke-dasharray='5 4'/>"]
+        parts += [
+            f"<line x1='{x}' y1='52' x2='{x}' y2='256' stroke='{PROOF}' stroke-width='2' stroke-dasharray='5 4'/>"
+        ]
         parts += [text(x, 276, "gate", fill=PROOF, bold=True)]
     parts += [text(540, 160, "bake", fill="#fff", bold=True), arrow(40, 250, 740, 250)]
     parts += [text(690, 112, "promoted:", bold=True), text(690, 134, "the canary"), text(690, 154, "is stable now")]
@@ -84,7 +86,7 @@ def weights() -> str:
     parts = [
         *titled(24, 40, 200, "asked", "by the step:", "setWeight: 30"),
         *titled(280, 40, 200, "set", "written to the route,", "and read back from it"),
-        *titled(536, 40, 200, "seen", "the Gateway confirms it,", "pods answer requests"),
+        *titled(536, 40, 200, "seen", "the Gateway confirms it,", "in the status of the route"),
         arrow(226, 80, 278, 80),
         arrow(482, 80, 534, 80),
         text(252, 150, "a pass", fill=QUIET),
@@ -108,7 +110,9 @@ def abort() -> str:
         arrow(394, 170, 418, 170),
         f"<path d='M572 62 H588 M588 170 H572 M588 62 V170' fill='none' stroke='{QUIET}' stroke-width='2'/>",
         arrow(588, 112, 604, 112),
-        text(380, 232, "The traffic waits for nothing but Kubernetes. Follow-ups may take days, and outlive the release."),
+        text(
+            380, 232, "The traffic waits for nothing but Kubernetes. Follow-ups may take days, and outlive the release."
+        ),
     ]
     return picture(252, "An abort first puts the traffic back, then removes pods and carries out follow-ups", *parts)
 
@@ -119,7 +123,9 @@ def proof() -> str:
     bad = "70,140 150,150 230,158 310,184 390,206 430,226"
     parts = []
     for y, label, color in ((54, "proven: the next step", CANARY), (222, "harm: abort", HARM)):
-        parts += [f"<line x1='70' y1='{y}' x2='560' y2='{y}' stroke='{color}' stroke-width='2' stroke-dasharray='6 4'/>"]
+        parts += [
+            f"<line x1='70' y1='{y}' x2='560' y2='{y}' stroke='{color}' stroke-width='2' stroke-dasharray='6 4'/>"
+        ]
         parts += [text(572, y + 5, label, anchor="start", fill=color, bold=True)]
     for points, color in ((good, CANARY), (bad, HARM)):
         parts += [f"<polyline points='{points}' fill='none' stroke='{color}' stroke-width='3'/>"]
