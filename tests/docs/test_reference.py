@@ -44,5 +44,8 @@ def test_each_workflow_is_on_the_page() -> None:
 
 
 def test_reasons_are_found() -> None:
-    source = "state.event('A' if x else 'B', t)\nself.event(f'C{phase}', t, warning=True)\nother('D', t)\nevent('E', t, warning=x)\n"
+    source = (
+        "state.event('A' if x else 'B', t)\nself.event(f'C{phase}', t, warning=True)\nother('D', t)\n"
+        "event('E', t, warning=x)\n"
+    )
     assert list(reasons(source)) == [("A", False), ("B", False), ("C<phase>", True), ("E", False), ("E", True)]
