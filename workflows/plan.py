@@ -252,6 +252,12 @@ class Plan:
         return self.manifest.routing
 
     @property
+    def active_service(self) -> str:
+        """The Service that gives a version of blue-green all of the traffic; empty with another strategy."""
+        strategy = self.manifest.strategy
+        return strategy.active_service if isinstance(strategy, BlueGreen) else ""
+
+    @property
     def background(self) -> Document | None:
         """The analysis beside the steps, as in the manifest."""
         return background_of(self.request) if self.steps else None

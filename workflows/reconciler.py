@@ -180,7 +180,8 @@ class Reconciler:
             raise
         finally:
             self._passing = False
-        self._state.reconciled(seen.model_copy(update={"traffic": None}) if self._overtaken else seen, report)
+        stale = {"traffic": None, "selectors": {}} if self._overtaken else {}
+        self._state.reconciled(seen.model_copy(update=stale), report)
         self._is_status_deferred = seen.left
         is_published = seen.left or (seen.published and seen.events_published)
         self._unpublished_passes = 0 if is_published else self._unpublished_passes + 1

@@ -6,7 +6,6 @@ attributes and the Rollout's `.status` in step with that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from temporalio import workflow
@@ -251,8 +250,8 @@ class ReleaseState:
             self.event("ForeignWeights", f"{edit.name} {edit.route}: {edit.what}{who}", warning=True)
         if seen.traffic is not None:
             self.routed(seen.traffic, f"step {self._status.step_number}")
-        if seen.state_digest and self._active_service:
-            self._switched(seen.selectors)
+        if self._active_service in seen.selectors:
+            self._switched(seen.selectors[self._active_service])
         self.publication.published(seen, report, self._version)
 
     def replica_sets(self, sets: tuple[ReplicaSetState, ...], replicas: int) -> None:
@@ -276,9 +275,16 @@ class ReleaseState:
             self._record.set(actual_weight=traffic.percent, weights=(*self._status.weights, row))
             self.weights.add(traffic.percent, self._status)
 
-    def _switched(self, selectors: Mapping[str, str]) -> None:
+    def selected_stable(self, before: str, stable_hash: str) -> None:
+        """Note that `activeService` is back on the stable version, from the hash that it selected before."""
+        if before != stable_hash:
+            names = f"'{self._active_service}' from '{before}' to '{stable_hash}'"
+            self.event("SwitchService", f"Switched selector for service {names}")
+        self._switched(stable_hash)
+
+    def _switched(self, hash_: str) -> None:
         """Take what `activeService` selects, as it was read back: all of the traffic, or nothing."""
-        is_active = selectors.get(self._active_service) == self._status.desired_hash
+        is_active = hash_ == self._status.desired_hash
         self._note_share(100 if is_active else 0, f"Service {self._active_service} was switched")
 
     def _note_share(self, percent: int, reason: str) -> bool:
