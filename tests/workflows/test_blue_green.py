@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
+from activities.kubernetes.replica_sets import hash_of
+from sandbox.kubernetes_api.kinds import ROLLOUTS
+from tests.cases.families.analysis_run import ScriptedProvider
 from tests.cases.families.rollout_sim import rollout_sim
+from tests.cases.results import rules_of
+from tests.virtual.cluster import tag_of
+from tests.virtual.stage import Stage, in_virtual_time, opened
 
 GATE = {"templates": [{"templateName": "t"}]}
 MANUAL = {"autoPromotionEnabled": False}
@@ -21,8 +29,8 @@ TEMPLATE = {
 Action = dict[str, Any]
 
 
-def lived(strategy: dict[str, Any], *actions: Action, script: list[Any] | None = None, until: int = 300) -> list[Any]:
-    """States of the life of two pods; v2 comes after a minute. `script` is what runs measure, as in the cases."""
+def given(strategy: dict[str, Any], *actions: Action, script: list[Any] | None = None, until: int = 300) -> Any:
+    """The life of two pods, as a case; v2 comes after a minute. `script` is what runs measure."""
     spec = {
         "replicas": 2,
         "selector": {"matchLabels": {"app": "x"}},
@@ -30,14 +38,18 @@ def lived(strategy: dict[str, Any], *actions: Action, script: list[Any] | None =
         "template": {"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [{"name": "c", "image": "img:v1"}]}},
     }
     rollout = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "demo"}, "spec": spec}
-    given = {
+    return {
         "rollout": rollout,
         "templates": [TEMPLATE],
         "script": {"m": script or ["S"]},
         "actions": [{"at": 60, "set_image": "v2"}, *actions],
         "until": until,
     }
-    states: list[Any] = rollout_sim(given)["trace"]
+
+
+def lived(strategy: dict[str, Any], *actions: Action, script: list[Any] | None = None, until: int = 300) -> list[Any]:
+    """States of a life."""
+    states: list[Any] = rollout_sim(given(strategy, *actions, script=script, until=until))["trace"]
     return states
 
 
@@ -75,6 +87,55 @@ def test_after_a_failure_the_service_goes_back_whatever_the_new_pods_do(count: i
     assert at(states, 81)["services"]["active"] == "v1"
     assert states[-1]["pods"]["v1"] == "2/2"
     assert states[-1]["pods"]["v2"].startswith("0/0")
+
+
+@asynccontextmanager
+async def judged() -> AsyncIterator[Stage]:
+    """A version that has all of the traffic, and whose last gate is still open."""
+    life = given({"postPromotionAnalysis": GATE}, script=[{"running": 900, "then": "F"}])
+    provider = ScriptedProvider(life)
+    async with opened(life, lambda _, metric, now: provider.measure(rules_of(dict(metric)), {}, now)) as stage:
+        states = await stage.simulation.play(life["actions"], 80)
+        assert (states[-1]["services"]["active"], states[-1]["stable"]) == ("v2", "v1")
+        yield stage
+
+
+def active(stage: Stage) -> str:
+    """The version that gets the traffic."""
+    hash_ = stage.cluster.selector("active")
+    return next(tag_of(each) for each in stage.cluster.replica_sets() if hash_of(each) == hash_)
+
+
+@in_virtual_time
+async def test_the_service_goes_back_beside_a_pass_that_does_not_end() -> None:
+    async with judged() as stage:
+        hold = stage.cluster.hold("patch", "replicasets")
+        stage.simulation.act("set_replicas", 3)
+        await hold.begun.wait()
+        stage.simulation.act("abort", True)
+        await stage.simulation.sleep(0.4)  # sooner than the pass could be given up
+        assert active(stage) == "v1"
+        hold.go_on.set()
+        await stage.simulation.sleep(60)
+        assert active(stage) == "v1"
+        assert stage.cluster.wanted() == [3, 0]
+
+
+@in_virtual_time
+async def test_a_way_back_that_is_refused_is_told_and_taken_as_soon_as_it_may_be() -> None:
+    async with judged() as stage:
+        stage.cluster.deny("patch", "services", "services are frozen until Monday")
+        stage.simulation.act("abort", True)
+        await stage.simulation.sleep(60)
+        said = (stage.cluster.find(ROLLOUTS, "demo") or {})["status"]
+        assert said["phase"] == "Degraded"
+        assert "services are frozen until Monday" in said["message"]
+        assert active(stage) == "v2"
+        assert stage.cluster.wanted() == [2, 2], "what gets the traffic keeps its pods"
+        stage.cluster.deny("patch", "services", "")
+        await stage.simulation.sleep(90)
+        assert active(stage) == "v1"
+        assert stage.cluster.wanted() == [2, 0]
 
 
 def test_a_service_without_its_hash_promotes_nobody() -> None:
