@@ -93,8 +93,12 @@ class BlueGreenStages:
                 phase = await gate.verdict()
             if phase is not Phase.INCONCLUSIVE:
                 return
-            with self._promotable():
-                await self._holds.undecided(PauseReason.ANALYSIS, gate.reference.name)
+            self._reconciler.move(undecided=True)
+            try:
+                with self._promotable():
+                    await self._holds.undecided(PauseReason.ANALYSIS, gate.reference.name)
+            finally:
+                self._reconciler.move(undecided=False)
 
     # ----------------------------------------------------------------------------------------------------- the pause
 

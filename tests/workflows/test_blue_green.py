@@ -174,6 +174,18 @@ def test_an_inconclusive_gate_is_run_again_when_an_operator_promotes() -> None:
     assert (at(states, 125)["phase"], at(states, 125)["stable"]) == ("Healthy", "v2")
 
 
+def test_an_inconclusive_gate_holds_the_pods_of_older_versions() -> None:
+    states = lived(
+        {"prePromotionAnalysis": GATE, "scaleDownDelaySeconds": 30},
+        {"at": 80, "set_image": "v3"},
+        {"at": 200, "promote": True},
+        script=["S", "I", "S"],
+    )
+    assert (at(states, 199)["phase"], at(states, 199)["pods"]["v1"]) == ("Paused", "2/2")
+    assert at(states, 199)["scale_down_at"]["v1"] < 100
+    assert (states[-1]["stable"], states[-1]["pods"]["v1"]) == ("v3", "0/0")
+
+
 def test_a_pause_by_hand_holds_the_switch_and_not_the_pods() -> None:
     states = lived({}, {"at": 62, "pause": True}, {"at": 100, "unpause": True})
     assert at(states, 90)["pods"]["v2"] == "2/2"
