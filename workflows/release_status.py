@@ -270,10 +270,7 @@ class ReleaseState:
             return
         if traffic.verified != self._status.weight_verified:
             self._record.set(weight_verified=traffic.verified)
-        if traffic.percent != self._status.actual_weight:
-            row = WeightStatus(at=workflow.now(), canary=traffic.percent, reason=reason)
-            self._record.set(actual_weight=traffic.percent, weights=(*self._status.weights, row))
-            self.weights.add(traffic.percent, self._status)
+        self._note_share(traffic.percent, reason)
 
     def selected_stable(self, before: str, stable_hash: str) -> None:
         """Note that `activeService` is back on the stable version, from the hash that it selected before."""
@@ -285,15 +282,15 @@ class ReleaseState:
     def _switched(self, hash_: str) -> None:
         """Take what `activeService` selects, as it was read back: all of the traffic, or nothing."""
         is_active = hash_ == self._status.desired_hash
-        self._note_share(100 if is_active else 0, f"Service {self._active_service} was switched")
+        if self._status.stable_hash != self._status.desired_hash:
+            self._note_share(100 if is_active else 0, f"Service {self._active_service} was switched")
 
-    def _note_share(self, percent: int, reason: str) -> bool:
-        """Note the version's share of the traffic; returns True where it is another one."""
-        if self._status.stable_hash == self._status.desired_hash or percent == self._status.actual_weight:
-            return False
-        row = WeightStatus(at=workflow.now(), canary=percent, reason=reason)
-        self._record.set(actual_weight=percent, weights=(*self._status.weights, row))
-        return True
+    def _note_share(self, percent: int, reason: str) -> None:
+        """Note the version's share of the traffic, where it is another one."""
+        if percent != self._status.actual_weight:
+            row = WeightStatus(at=workflow.now(), canary=percent, reason=reason)
+            self._record.set(actual_weight=percent, weights=(*self._status.weights, row))
+            self.weights.add(percent, self._status)
 
     def progressing(self) -> None:
         """Note progress: a progress deadline that had passed no longer counts."""
