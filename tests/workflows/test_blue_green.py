@@ -193,6 +193,20 @@ def test_a_pause_by_hand_holds_the_switch_and_not_the_pods() -> None:
     assert at(states, 103)["services"]["active"] == "v2"
 
 
+def test_a_pause_by_hand_is_shown_at_once_and_holds_the_switch_after_a_preview_of_few_too() -> None:
+    states = lived(
+        {**MANUAL, "previewReplicaCount": 1},
+        {"at": 80, "promote": True},
+        {"at": 82, "pause": True},
+        {"at": 900, "unpause": True},
+        until=1000,
+    )
+    assert (at(states, 82)["phase"], at(states, 82)["pods"]["v2"]) == ("Paused", "1/2")
+    assert (at(states, 899)["phase"], at(states, 899)["pods"]["v2"]) == ("Paused", "2/2")
+    assert at(states, 899)["services"]["active"] == "v1"
+    assert (at(states, 902)["phase"], at(states, 902)["services"]["active"]) == ("Healthy", "v2")
+
+
 def test_a_version_that_comes_to_a_paused_rollout_gets_its_pods_and_no_service() -> None:
     states = lived({}, {"at": 80, "pause": True}, {"at": 90, "set_image": "v3"}, {"at": 120, "unpause": True})
     assert at(states, 110)["pods"]["v3"] == "2/2"

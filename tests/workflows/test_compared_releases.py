@@ -174,7 +174,7 @@ def blue_green() -> Document:
     found["spec"]["strategy"] = {
         "blueGreen": {"activeService": "active", "postPromotionAnalysis": {"templates": [{"templateName": "gate"}]}}
     }
-    provider = copy.deepcopy(COMPARE)
+    provider: Document = copy.deepcopy(COMPARE)
     provider["plugin"]["tidegate/compare"]["minBake"] = "3m"
     return {"rollout": found, "templates": [template("gate", {**COMPARED, "provider": provider})]}
 
@@ -190,6 +190,8 @@ async def test_a_version_that_was_switched_to_is_held_against_the_hour_before(er
         if phase == "Healthy":
             assert sentence.startswith("Watched, errors: "), sentence
             assert "in the hour before" in sentence
+            assert run.completed_at is not None
+            assert run.started_at is not None
             assert 180 <= (run.completed_at - run.started_at).total_seconds() <= 240
         else:
             assert "Blue/green post-promotion analysis phase error/failed: " in status.message

@@ -78,8 +78,8 @@ def test_before_the_switch_a_comparison_has_nothing_to_look_at_and_after_it_the_
     assert severity is Severity.WARNING
     assert "no traffic that could be compared" in message
     assert "templates" not in said(COMPARING, postPromotionAnalysis=GATE)
-    settings = COMPARING["plugin"]["tidegate/compare"]
-    slow = {"plugin": {"tidegate/compare": {**settings, "events": [{"name": "slow90"}]}}}
+    settings: dict[str, Any] = COMPARING["plugin"]["tidegate/compare"]
+    slow: dict[str, Any] = {"plugin": {"tidegate/compare": {**settings, "events": [{"name": "slow90"}]}}}
     assert "one without the event errors is left out" in said(slow, postPromotionAnalysis=GATE)["templates"][1]
 
 

@@ -70,12 +70,12 @@ def test_a_version_without_harm_is_watched_and_nothing_is_proven() -> None:
 
 
 def test_after_a_promotion_it_is_watched_for_its_least_time() -> None:
-    least = {"min_bake": after_promotion(Comparison(events=EVENTS, min_bake=500)).min_bake}
-    early = judged(rows(1, 60, RATE), 440, **least)
+    least = after_promotion(Comparison(events=EVENTS, min_bake=500)).min_bake
+    early = judged(rows(1, 60, RATE), 440, min_bake=least)
     assert (early.ruling, early.event) == (Ruling.WAIT, "minBake")
     assert "no sooner than minBake: 60 s more" in early.sentence
-    assert judged(rows(1, 60, RATE), 600, **least).ruling is Ruling.CLEAR
-    assert judged(rows(2, 60, 0.06), 440, **least).ruling is Ruling.ABORT
+    assert judged(rows(1, 60, RATE), 600, min_bake=least).ruling is Ruling.CLEAR
+    assert judged(rows(2, 60, 0.06), 440, min_bake=least).ruling is Ruling.ABORT
 
 
 @pytest.mark.parametrize(("rate", "ruling"), [(2 * RATE + 0.01, Ruling.CLEAR), (0.06, Ruling.ABORT)])
