@@ -73,6 +73,8 @@ class BlueGreenStages:
             case Stage.PAUSE:
                 await self._pause()
             case Stage.ACTIVE:
+                if Stage.PAUSE not in self._plan.stages:  # it may be wanted since
+                    await self._pause()
                 await self._activate()
             case Stage.PRE_PROMOTION | Stage.POST_PROMOTION:
                 await self._judge(stage)
@@ -116,6 +118,8 @@ class BlueGreenStages:
 
     async def _pause(self) -> None:
         """Wait for autoPromotionSeconds, or for an operator. A change of the two fields counts at once, as in Argo."""
+        if not self._settings.pauses:
+            return
         started, promotes = workflow.now(), self._inbox.promotes
         with self._state.waits.paused(PauseReason.BLUE_GREEN), self._promotable():
             while self._inbox.promotes == promotes and not self._is_over(started):

@@ -233,9 +233,14 @@ class Reconciler:
     # ------------------------------------------------------------------------------------------------------- deadline
 
     def _note_progress(self, seen: Reconciled) -> None:
-        """Note progress: another count of pods, or another step (argo-rollouts, progressDeadlineSeconds)."""
+        """Note progress: another count of pods, another step, or another selector of a Service of blue-green.
+
+        Source: argo-rollouts, progressDeadlineSeconds.
+        """
         counts = tuple((s.hash, s.current, s.ready, s.available) for s in seen.replica_sets)
-        mark = (self.desired.index, self.desired.hash, self.desired.stable_hash, self.desired.held, counts)
+        selected = tuple(sorted(seen.selectors.items())) if self._plan.active_service else ()
+        wanted = self.desired
+        mark = (wanted.index, wanted.hash, wanted.stable_hash, wanted.held, selected, counts)
         if self._progress is None or self._progress[0] != mark:
             self._progress = (mark, workflow.now())
             self._state.progressing()

@@ -221,6 +221,15 @@ def test_other_settings_of_the_pause_count_at_once(change: dict[str, Any]) -> No
     assert (at(states, 102)["phase"], at(states, 102)["stable"]) == ("Healthy", "v2")
 
 
+def test_a_pause_that_is_wanted_while_the_pods_come_is_made_and_one_that_is_not_any_more_is_not() -> None:
+    states = lived({}, {"at": 62, "set_bluegreen": MANUAL}, {"at": 200, "promote": True})
+    assert at(states, 199)["pause"] == ["BlueGreenPause"]
+    assert at(states, 202)["stable"] == "v2"
+    states = lived(MANUAL, {"at": 62, "set_bluegreen": {"autoPromotionEnabled": True}})
+    assert not any(state["pause"] for state in states)
+    assert at(states, 67)["stable"] == "v2"
+
+
 def test_a_timed_pause_becomes_one_that_an_operator_ends() -> None:
     states = lived({"autoPromotionSeconds": 60}, {"at": 80, "set_bluegreen": MANUAL}, {"at": 200, "promote": True})
     assert at(states, 199)["pause"] == ["BlueGreenPause"]
