@@ -9,7 +9,7 @@ from typing import Final
 from tidegate.analysis.compare.measurement import EVENT, PROOF, comparison_of
 from tidegate.analysis.compare.phrases import percent
 from tidegate.analysis.status import Measurement, MetricStatus, Phase
-from tidegate.contract import AnalysisRef, CompensationState, Event, ReleaseStatus, StepState, StrategyName, StepStatus
+from tidegate.contract import AnalysisRef, CompensationState, Event, ReleaseStatus, StepState, StepStatus, StrategyName
 from tidegate.manifests.plain_text import one_line
 from tidegate.report.aborted import abort_cost, abort_reason, operator_tasks, taken_back, way_back
 from tidegate.report.ages import clock, since
