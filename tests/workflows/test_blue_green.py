@@ -26,6 +26,7 @@ TEMPLATE = {
         ]
     },
 }
+OPEN = {"running": 900, "then": "F"}
 Action = dict[str, Any]
 
 
@@ -90,9 +91,9 @@ def test_after_a_failure_the_service_goes_back_whatever_the_new_pods_do(count: i
 
 
 @asynccontextmanager
-async def judged() -> AsyncIterator[Stage]:
-    """A version that has all of the traffic, and whose last gate is still open."""
-    life = given({"postPromotionAnalysis": GATE}, script=[{"running": 900, "then": "F"}])
+async def judged(script: Any) -> AsyncIterator[Stage]:
+    """A version that has all of the traffic, and its last gate, which measures what the script says."""
+    life = given({"postPromotionAnalysis": GATE}, script=[script])
     provider = ScriptedProvider(life)
     async with opened(life, lambda _, metric, now: provider.measure(rules_of(dict(metric)), {}, now)) as stage:
         states = await stage.simulation.play(life["actions"], 80)
@@ -108,7 +109,7 @@ def active(stage: Stage) -> str:
 
 @in_virtual_time
 async def test_the_service_goes_back_beside_a_pass_that_does_not_end() -> None:
-    async with judged() as stage:
+    async with judged(OPEN) as stage:
         hold = stage.cluster.hold("patch", "replicasets")
         stage.simulation.act("set_replicas", 3)
         await hold.begun.wait()
@@ -123,7 +124,7 @@ async def test_the_service_goes_back_beside_a_pass_that_does_not_end() -> None:
 
 @in_virtual_time
 async def test_a_way_back_that_is_refused_is_told_and_taken_as_soon_as_it_may_be() -> None:
-    async with judged() as stage:
+    async with judged(OPEN) as stage:
         stage.cluster.deny("patch", "services", "services are frozen until Monday")
         stage.simulation.act("abort", True)
         await stage.simulation.sleep(60)
@@ -172,6 +173,17 @@ def test_an_inconclusive_gate_is_run_again_when_an_operator_promotes() -> None:
     assert (at(states, 119)["phase"], at(states, 119)["services"]["active"]) == ("Paused", "v2")
     assert at(states, 125)["analysisruns"] == {"demo-v2-2-post": "Inconclusive", "demo-v2-2-post.1": "Successful"}
     assert (at(states, 125)["phase"], at(states, 125)["stable"]) == ("Healthy", "v2")
+
+
+@in_virtual_time
+async def test_nothing_is_written_while_an_inconclusive_gate_holds() -> None:
+    async with judged("I") as stage:
+        rollout = stage.cluster.find(ROLLOUTS, "demo") or {}
+        assert rollout["status"]["pauseConditions"][0]["reason"] == "InconclusiveAnalysisRun"
+        written: list[str] = []
+        stage.cluster.api.store.subscribe(lambda change: written.append(change.kind.kind))
+        await stage.simulation.sleep(600)
+        assert written == []
 
 
 def test_an_inconclusive_gate_holds_the_pods_of_older_versions() -> None:
