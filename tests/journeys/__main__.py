@@ -11,7 +11,7 @@ from rich.table import Table
 from sandbox.demo import RATE, deliver
 from sandbox.world import open_world
 from tests.journeys.pages import JOURNEYS, Journey
-from tests.journeys.player import Played, Player
+from tests.journeys.player import Played, Player, Step
 from tests.world.conftest import Releases, connected
 
 
@@ -22,11 +22,16 @@ async def play(journeys: list[Journey]) -> list[Played]:
         await world.start_watcher()
         releases = Releases(world, await connected(world), "checkout")
         await releases.prepare(RATE)
-        player, played = Player(world, releases), []
+        player, played = Player(world, releases, _say), []
         for number, journey in enumerate(journeys):
             await _released(releases, f"1.{number + 1}.0")
             played.append(await player.play(journey))
         return played
+
+
+def _say(step: Step) -> None:
+    """Print a step while the others go on."""
+    Console(stderr=True).print(f"{step.seconds:6.1f} s  exit {step.code}  {step.typed}", soft_wrap=True, markup=False)
 
 
 async def _released(releases: Releases, tag: str) -> None:

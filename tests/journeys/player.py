@@ -6,9 +6,8 @@ import asyncio
 import json
 import os
 import signal
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -62,8 +61,10 @@ class Played:
 class Player:
     """A reader of the pages, in a world with a release of the example."""
 
-    def __init__(self, world: World, releases: Releases) -> None:
+    def __init__(self, world: World, releases: Releases, ended: Callable[[Step], None]) -> None:
+        """Type in this world, whose releases are of the example; `ended` gets each step."""
         self._world = world
+        self._ended = ended
         self._releases = releases
         self._kubeconfig = world.state / "kubeconfig"
         server = {"server": world.kubernetes.url}
@@ -89,7 +90,7 @@ class Player:
                 played.read.append(command)
                 continue
             step = await self._typed(command, await self._filled(command.text))
-            print(f"{step.seconds:6.1f} s  exit {step.code}  {step.typed}", file=sys.stderr, flush=True)
+            self._ended(step)
             played.steps.append(step)
         return played
 
