@@ -24,7 +24,7 @@ from sandbox.git import GitRepository
 from sandbox.kubernetes_api import KubernetesApi
 from sandbox.mesh.agent import MeshAgent
 from sandbox.mesh.xds import DiscoveryFiles
-from sandbox.processes import Program
+from sandbox.processes import LOOPBACK, Program, free_port
 from sandbox.scraper import Scraper
 from sandbox.servicenow.server import ServiceNowApi
 from sandbox.slack.server import SlackApi
@@ -36,6 +36,7 @@ from sandbox.vault import Vault
 DATADOG_SECRET = "argo-rollouts/datadog"  # noqa: S105  # a path
 SERVICENOW_SECRET = "tidegate/servicenow"  # noqa: S105  # a path
 SLACK_SECRET = "tidegate/slack"  # noqa: S105  # a path
+GIT_PATH = "tidegate/git"  # of credentials that a repository in a folder does not ask for
 SLACK_CHANNEL = "releases"
 TOLD = ("on-rollout-aborted", "on-rollout-completed")
 
@@ -66,6 +67,7 @@ class Credentials:
         self.servicenow_password = secrets.token_urlsafe(24)
         self.servicenow_client_secret = secrets.token_urlsafe(24)
         self.slack_token = f"xoxb-{secrets.token_hex(24)}"
+        self.git_token = secrets.token_hex(20)
         self.slack_webhook_key = secrets.token_urlsafe(24)
 
     def all(self) -> list[str]:
@@ -85,7 +87,7 @@ class World:
         self.kubernetes = KubernetesApi()
         self.temporal = TemporalServer(state)
         self.git = GitRepository(state)
-        self.vault = Vault(state, paths=[DATADOG_SECRET, SERVICENOW_SECRET, SLACK_SECRET])
+        self.vault = Vault(state, paths=[DATADOG_SECRET, SERVICENOW_SECRET, SLACK_SECRET, GIT_PATH])
         self.files = DiscoveryFiles(state / "xds")
         self.envoy = Envoy(state, self.files.folder)
         self.datadog = DatadogApi(
@@ -106,6 +108,7 @@ class World:
         self.worker: TidegateProcess | None = None
         self.watcher: TidegateProcess | None = None
         self.mesh: MeshAgent | None = None
+        self.metrics: dict[str, str] = {}  # where Prometheus reads those of a process, by its name
         self._stack = AsyncExitStack()
 
     async def start(self, parts: frozenset[Part] = EVERYTHING) -> None:
@@ -179,6 +182,7 @@ class World:
         )
         await self.vault.seed(SERVICENOW_SECRET, {"username": "tidegate", "password": keys.servicenow_password})
         await self.vault.seed(SLACK_SECRET, {"token": keys.slack_token})
+        await self.vault.seed(GIT_PATH, {"token": keys.git_token})
 
     # ---------------------------------------------------------------------------------------------------- its programs
 
@@ -200,7 +204,9 @@ class World:
         return self.watcher.program
 
     def _process(self, name: str, module: str) -> TidegateProcess:
-        process = TidegateProcess(name, self.state, self._worker_settings(), module=module)
+        self.metrics[name] = f"{LOOPBACK}:{free_port()}"
+        settings = self._worker_settings() | {"TIDEGATE_TELEMETRY": self.metrics[name]}
+        process = TidegateProcess(name, self.state, settings, module=module)
         self._programs.append(process.program)
         self._stack.push_async_callback(process.program.stop)
         return process
