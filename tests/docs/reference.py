@@ -16,7 +16,7 @@ from tests.structure.sources import ROOT, modules
 from tidegate.cli.exits import ExitCode
 from tidegate.contract import names, parsed_rollout
 from tidegate.contract.names import SEARCH_ATTRIBUTES, Activity, ErrorType, Query, Signal, Update
-from tidegate.manifests import bake
+from tidegate.manifests import bake, drill
 from tidegate.rollouts.conditions import REFUSALS
 from workers.watch import dispatch, stuck
 from workflows import handlers, incident_requests, plan, reverts
@@ -41,6 +41,7 @@ WRITTEN_BY_PEOPLE: Final[Mapping[str, str]] = {
     reverts.BRANCH: "its branch; `main` by default",
     reverts.PATH: "folder or file in it; `.` by default",
     reverts.MODE: "`push`, or `branch` for a pull request",
+    drill.DRILL: "`CONTAINER=IMAGE` of a version that is bad on purpose: a drill may release it",
     plan.CHANGE: "`true`: each release has a change in ServiceNow",
     incident_requests.GROUP: "assignment group of an incident",
     incident_requests.URGENCY: "`1`, `2` or `3`",
