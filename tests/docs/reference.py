@@ -54,6 +54,7 @@ WRITTEN_BY_TIDEGATE: Final[Mapping[str, str]] = {
     gateway_api.EXPERIMENTS: "annotation of a route: Services of experiments that a release added",
     ownership.PART_OF_EXPERIMENT: "label of all that belongs to an experiment",
     experiment_objects.SERVICE: "annotation of a ReplicaSet of an experiment: its Service",
+    drill.EXERCISE: "annotation of what a drill releases",
     replica_sets.PROMOTED_AT: "annotation of a ReplicaSet: when it was promoted",
     replica_sets.UNFINISHED: "annotation of a ReplicaSet: metadata of its pods are still to follow",
     workloads.TAKEN_OVER_BY: "annotation of a Deployment: the Rollout for which it was scaled down",
