@@ -12,10 +12,10 @@ from activities.kubernetes import replica_sets
 from activities.kubernetes.client import REPLICA_SETS, SERVICES, Object
 from activities.kubernetes.ownership import PART_OF_EXPERIMENT
 from activities.kubernetes.replica_sets import HASH_LABEL
-from tidegate.canary.experiments import ExperimentSet, WantedSet
 from tidegate.contract import Reconcile
 from tidegate.manifests.network import MANAGED_BY
 from tidegate.manifests.steps import ExperimentTemplate
+from tidegate.rollouts.experiment_sets import ExperimentSet, WantedSet
 from tidegate.rollouts.template_hash import pod_template_hash
 
 TEMPLATE = "experiment.argoproj.io/template-name"
