@@ -103,26 +103,27 @@ class ExperimentPasses:
             refused = await self._move(request, reader, done)
         sets = await standing(reader, request)
         has_status = bool(live.get("status"))
-        if request.spec:
+        if request.status:
             live = await self._publish(request, live, done)
         digest = spec_digest(live)
         return ExperimentSeen(
             spec=None if digest == request.spec_digest else dict(live.get("spec") or {}),
             spec_digest=digest,
             labels=dict(live["metadata"].get("labels") or {}),
-            status=None if request.spec else dict(live.get("status") or {}),
+            status=None if request.status else dict(live.get("status") or {}),
             has_status=has_status,
             sets=sets,
-            analysis_templates=tuple(await self._templates(request, live)),
+            analysis_templates=await self._templates(request),
             refused=refused,
             state_digest=state_digest(live, sets),
         )
 
-    async def _templates(self, request: ExperimentPass, live: Object) -> list[Object]:
+    async def _templates(self, request: ExperimentPass) -> tuple[Object, ...] | None:
         if not request.with_analysis_templates:
-            return []
-        analyses = ExperimentSpec.model_validate(request.spec or live.get("spec") or {}).analyses
-        return await read_templates(self._cluster, request.target.namespace, [each.reference() for each in analyses])
+            return None
+        analyses = ExperimentSpec.model_validate(request.spec).analyses
+        named = [each.reference() for each in analyses]
+        return tuple(await read_templates(self._cluster, request.target.namespace, named))
 
     # ----------------------------------------------------------------------------------------------------------- moves
 

@@ -144,9 +144,7 @@ class Kubernetes:
             standing={each["metadata"]["name"]: _pod_labels(each) for each in found if _has_pods(each)},
             services=services,
             routed=dict(await router_of(routing, request.target).observe(reader)) if routing else {},
-            templates=tuple(
-                await read_templates(self._cluster, namespace, [*strategy.template_refs(), *_bake_templates(parsed)])
-            ),
+            templates=tuple(await read_templates(self._cluster, namespace, named)),
             traffic=await read_traffic(reader, routing, request.target) if routing else None,
             bake=self._bake,
             analysis_runs=tuple(run.name for run in runs),

@@ -47,7 +47,7 @@ class OfExperiment(Payload):
 class ExperimentPass(OfExperiment):
     """One pass: bring the ReplicaSets to where the experiment is, then write what there is to be written.
 
-    Without a `spec` nothing is moved and nothing written: it is the first look.
+    Without a `spec` nothing is moved, without a `status` nothing written: that is the first look.
     """
 
     at: datetime
@@ -81,7 +81,7 @@ class ExperimentSeen(Payload):
     status: Document | None = None  # as it was found, at the first look alone
     has_status: bool = False  # as it was found
     sets: tuple[ExperimentSet, ...] = ()
-    analysis_templates: tuple[Document, ...] = ()
+    analysis_templates: tuple[Document, ...] | None = None  # those that its analyses lead to, where they were asked for
     refused: tuple[RefusedTemplate, ...] = ()
     state_digest: str = ""
     seen: dict[str, str] = Field(default_factory=dict)  # resourceVersions, for the wait

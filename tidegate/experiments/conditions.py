@@ -19,7 +19,7 @@ def conditions(
     name: str, before: ExperimentStatus, after: ExperimentStatus, *, is_running: bool, now: datetime
 ) -> tuple[Condition, ...]:
     """The conditions of `after`; `is_running` says that all pods came and the duration is not over."""
-    found = tuple(each for each in before.conditions if each.type != INVALID_SPEC)
+    found = before.conditions
     if after.phase is Phase.SUCCESSFUL:
         message = f'Experiment "{name}" has successfully ran and completed.'
         return _with(found, Condition(**_fields(PROGRESSING, "False", _COMPLETED, message, now)))
@@ -38,6 +38,12 @@ def invalid(before: ExperimentStatus, message: str, now: datetime) -> Experiment
     again = known is not None and known.message != message
     condition = Condition(**_fields(INVALID_SPEC, "True", INVALID_SPEC, message, now))
     return before.model_copy(update={"conditions": _with(before.conditions, condition, again=again)})
+
+
+def valid(before: ExperimentStatus) -> ExperimentStatus:
+    """The status of an experiment whose spec is carried out."""
+    kept = tuple(each for each in before.conditions if each.type != INVALID_SPEC)
+    return before.model_copy(update={"conditions": kept})
 
 
 def _has_moved(before: ExperimentStatus, after: ExperimentStatus) -> bool:
