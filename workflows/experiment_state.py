@@ -10,6 +10,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.arguments import SpecError
     from tidegate.analysis.experiments import Subject, analysis_block
+    from tidegate.analysis.rules import has_comparison
     from tidegate.analysis.spec import build_run_spec
     from tidegate.analysis.status import Phase
     from tidegate.contract import (
@@ -183,6 +184,8 @@ class ExperimentState:
             wanted = build_run_spec(
                 analysis=block, templates=seen.analysis_templates or (), rollout={}, stable_hash="", latest_hash=""
             )
+            if has_comparison(wanted):
+                raise SpecError("a comparison has nothing to compare: no router gives the templates shares of traffic")
         except SpecError as error:
             self.runs.error(analysis.name, f"Failed to create AnalysisRun for analysis '{analysis.name}': {error}")
             return
