@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -17,6 +18,9 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
+    from tidegate.analysis.status import AnalysisStatus
     from tidegate.contract import (
         BACKGROUND_PRIORITY,
         EXPERIMENT_WORKFLOW,
@@ -193,9 +197,11 @@ class ExperimentObject:
 
     @workflow.signal(name=Signal.MEASURED, description="From an analysis run: a changed verdict")
     def on_measured(self, *arguments: Any) -> None:
-        """Take what an analysis run has measured."""
-        if self._state is not None and arguments:
-            self._state.runs.measured(arguments[0])
+        """Take what an analysis run has measured; what cannot be read changes nothing."""
+        with suppress(ValidationError):
+            status = AnalysisStatus.model_validate(arguments[0] if arguments else None)
+            if self._state is not None:
+                self._state.runs.measured(status)
 
     @workflow.signal(dynamic=True)
     def on_unknown(self, name: str, arguments: Sequence[RawValue]) -> None:

@@ -6,9 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import count
-from typing import Any
 
-from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
 
@@ -103,14 +101,12 @@ class ExperimentRuns:
                 self._tasks.append(asyncio.create_task(self._verdict(analysis, name, handle)))
                 return
 
-    def measured(self, value: Any) -> None:
-        """Take what a run has sent of its measurements; what cannot be read changes nothing."""
-        with suppress(ValidationError):
-            status = AnalysisStatus.model_validate(value)
-            row = next((each for each in self._rows.values() if each.analysis_run == status.name), None)
-            if row is not None and row.is_open:
-                self._update(status.name, status)
-                self.version += 1
+    def measured(self, status: AnalysisStatus) -> None:
+        """Take what a run has sent of its measurements."""
+        row = next((each for each in self._rows.values() if each.analysis_run == status.name), None)
+        if row is not None and row.is_open:
+            self._update(status.name, status)
+            self.version += 1
 
     async def request(self, signal: Signal) -> None:
         """Request the verdicts of those that are open, once each."""

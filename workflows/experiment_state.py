@@ -1,4 +1,4 @@
-"""What the workflow of an Experiment object knows: spec, status, what is still to be written, and what it waits for."""
+"""State of the workflow of an Experiment object: spec, status, what is still to be written, what it waits for."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class ExperimentState:
         return self._status.phase if self._status.phase is not before.phase else None
 
     def _begin(self, seen: ExperimentSeen) -> ExperimentStatus:
-        """The status before: the object's own at the first look, none where somebody took it away for another try."""
+        """The status before: the object's own at the first look, none where it was taken away for another try."""
         if not self._is_known:
             self._is_known = True
             self._written = seen.status or {}

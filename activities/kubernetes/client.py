@@ -1,8 +1,7 @@
 """One Kubernetes API server: plain objects in, plain objects out, and the one way to change one of them.
 
-Objects travel as the JSON that the server sent. The client's typed models would drop fields they do not know on a
-read-modify-write, so they are not used. Every change is a JSON Patch guarded by a `test` on what was read, carries a
-fence, and returns what the server stored.
+Objects travel as the JSON that the server sent: typed models would drop fields they do not know on a read-modify-write.
+Every change is a JSON Patch guarded by a `test` on what was read, carries a fence, and returns what the server stored.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ from tidegate.contract import (
 )
 from tidegate.contract.experiments import OfExperiment
 from tidegate.contract.instances import DEFAULT_INSTANCE, ControllerInstance
-from tidegate.experiments.moves import next_move, wanted_sets
+from tidegate.experiments.moves import next_action, wanted_sets
 from tidegate.manifests.experiment import ExperimentSpec
 from tidegate.manifests.network import HASH_LABEL
 from tidegate.rollouts.experiment_sets import (
@@ -133,7 +133,7 @@ class ExperimentPasses:
         wanted = wanted_sets(request.target.name, spec) if request.up else ()
         for _ in range(MAX_MOVES):
             sets = await standing(reader, request)
-            move = next_move(wanted, sets, request.at, spec.scale_down_delay())
+            move = next_action(wanted, sets, request.at, spec.scale_down_delay())
             if move is None:
                 break
             try:

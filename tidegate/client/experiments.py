@@ -35,7 +35,7 @@ from tidegate.contract import (
 CALL_TIMEOUT = timedelta(seconds=20)
 
 
-class Experiments(Queries):
+class ExperimentObjects(Queries):
     """Methods of a client for Experiment objects."""
 
     async def start_experiment(self, experiment: ExperimentRef, uid: str) -> bool:

@@ -64,7 +64,7 @@ class ExperimentPass(OfExperiment):
 
 
 class RefusedTemplate(Payload):
-    """What the cluster refuses of a template; `final`: it will not be tried again."""
+    """A rejection by the cluster of one template; `final`: it will not be tried again."""
 
     template: str
     message: str

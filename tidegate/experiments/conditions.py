@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from tidegate.analysis.status import Phase
-from tidegate.experiments.status import Condition, ExperimentStatus
+from tidegate.experiments.status import ExperimentCondition, ExperimentStatus
 
 INVALID_SPEC: Final = "InvalidSpec"
 PROGRESSING: Final = "Progressing"
@@ -17,18 +17,18 @@ _AVAILABLE: Final = "NewReplicaSetAvailable"
 
 def conditions(
     name: str, before: ExperimentStatus, after: ExperimentStatus, *, is_running: bool, now: datetime
-) -> tuple[Condition, ...]:
+) -> tuple[ExperimentCondition, ...]:
     """The conditions of `after`; `is_running` says that all pods came and the duration is not over."""
     found = before.conditions
     if after.phase is Phase.SUCCESSFUL:
         message = f'Experiment "{name}" has successfully ran and completed.'
-        return _with(found, Condition(**_fields(PROGRESSING, "False", _COMPLETED, message, now)))
+        return _with(found, ExperimentCondition(**_fields(PROGRESSING, "False", _COMPLETED, message, now)))
     if _has_moved(before, after):
         message = f'Experiment "{name}" is progressing.'
-        return _with(found, Condition(**_fields(PROGRESSING, "True", _UPDATED, message, now)), again=True)
+        return _with(found, ExperimentCondition(**_fields(PROGRESSING, "True", _UPDATED, message, now)), again=True)
     if is_running:
         message = f'Experiment "{name}" is running.'
-        return _with(found, Condition(**_fields(PROGRESSING, "True", _AVAILABLE, message, now)))
+        return _with(found, ExperimentCondition(**_fields(PROGRESSING, "True", _AVAILABLE, message, now)))
     return found
 
 
@@ -36,7 +36,7 @@ def invalid(before: ExperimentStatus, message: str, now: datetime) -> Experiment
     """The status of an experiment whose spec is not carried out, for the reason in `message`."""
     known = next((each for each in before.conditions if each.type == INVALID_SPEC), None)
     again = known is not None and known.message != message
-    condition = Condition(**_fields(INVALID_SPEC, "True", INVALID_SPEC, message, now))
+    condition = ExperimentCondition(**_fields(INVALID_SPEC, "True", INVALID_SPEC, message, now))
     return before.model_copy(update={"conditions": _with(before.conditions, condition, again=again)})
 
 
@@ -54,7 +54,9 @@ def _has_moved(before: ExperimentStatus, after: ExperimentStatus) -> bool:
     )
 
 
-def _with(found: tuple[Condition, ...], new: Condition, *, again: bool = False) -> tuple[Condition, ...]:
+def _with(
+    found: tuple[ExperimentCondition, ...], new: ExperimentCondition, *, again: bool = False
+) -> tuple[ExperimentCondition, ...]:
     """The conditions with a new one; one that says the same stays as it was, unless it is said `again`."""
     known = next((each for each in found if each.type == new.type), None)
     if known is not None and (known.status, known.reason) == (new.status, new.reason) and not again:

@@ -24,7 +24,7 @@ _PHASES: Final = {TemplateCode.FAILED: Phase.FAILED, TemplateCode.ERROR: Phase.E
 
 
 class Verdicts(Enum):
-    """What open analysis runs are to do."""
+    """Request to the open analysis runs."""
 
     GO_ON = auto()
     SETTLE = auto()  # give a verdict, after another reading of metrics without one
@@ -36,7 +36,7 @@ class Observed:
     """An experiment at one moment: its ReplicaSets, its analysis runs, and what the cluster has refused.
 
     `refused` are messages by template for what is tried again, `impossible` for what is not. `terminating` says that
-    somebody ended the experiment.
+    an operator ended the experiment.
     """
 
     now: datetime

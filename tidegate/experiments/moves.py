@@ -1,4 +1,4 @@
-"""What is done next so that an Experiment's ReplicaSets have their pods, or have none any more."""
+"""The next action that gives an Experiment's ReplicaSets their pods, or takes them away."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def wanted_sets(name: str, spec: ExperimentSpec) -> tuple[WantedSet, ...]:
     )
 
 
-def next_move(
+def next_action(
     wanted: Sequence[WantedSet], sets: Sequence[ExperimentSet], now: datetime, delay: timedelta
 ) -> ExperimentMove | None:
     """The next thing to do, None when there is nothing but to wait.

@@ -85,7 +85,7 @@ class RunStatus(_Field):
         return self.phase is not None and not self.phase.completed
 
 
-class Condition(_Field):
+class ExperimentCondition(_Field):
     """One condition."""
 
     type: str
@@ -104,7 +104,7 @@ class ExperimentStatus(_Field):
     available_at: AwareDatetime | None = None
     template_statuses: tuple[TemplateStatus, ...] = ()
     analysis_runs: tuple[RunStatus, ...] = ()
-    conditions: tuple[Condition, ...] = Field(default=())
+    conditions: tuple[ExperimentCondition, ...] = Field(default=())
 
     @property
     def is_over(self) -> bool:
@@ -119,7 +119,7 @@ class ExperimentStatus(_Field):
     def read(cls, status: object) -> ExperimentStatus:
         """`.status` of an object; one that cannot be read, or an empty one, says nothing.
 
-        A run that had not ended when it was written is nobody's any more, and starts anew.
+        A run that had not ended when it was written is awaited no more, and starts anew.
         """
         given = {key: value for key, value in status.items() if value != ""} if isinstance(status, Mapping) else {}
         runs = given.get("analysisRuns")
@@ -183,5 +183,5 @@ def _given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _time(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment is not None else None
+def _time(timestamp: datetime | None) -> str | None:
+    return timestamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if timestamp is not None else None

@@ -1,4 +1,4 @@
-"""What an Experiment object asks for: a workflow of its own, or nothing. Pure."""
+"""The need of an Experiment object for a workflow of its own. Pure."""
 
 from __future__ import annotations
 

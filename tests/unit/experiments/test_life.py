@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tidegate.analysis.status import Phase
 from tidegate.experiments.life import REQUIRED_COMPLETED, Observed, Verdicts, advance, due_at
-from tidegate.experiments.moves import down_at, is_down, next_move, wanted_sets
+from tidegate.experiments.moves import down_at, is_down, next_action, wanted_sets
 from tidegate.experiments.status import ExperimentStatus, RunStatus, TemplateCode
 from tidegate.experiments.transitions import transitions
 from tidegate.manifests.experiment import ExperimentSpec
@@ -172,7 +172,7 @@ class Cluster:
 
     def carry_out(self, wanted: ExperimentSpec, now: datetime, *, up: bool) -> None:
         for _ in range(50):
-            move = next_move(wanted_sets("exp", wanted) if up else (), self.all, now, wanted.scale_down_delay())
+            move = next_action(wanted_sets("exp", wanted) if up else (), self.all, now, wanted.scale_down_delay())
             if move is None:
                 return
             self.apply(move)
