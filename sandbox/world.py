@@ -24,7 +24,7 @@ from sandbox.git import GitRepository
 from sandbox.kubernetes_api import KubernetesApi
 from sandbox.mesh.agent import MeshAgent
 from sandbox.mesh.xds import DiscoveryFiles
-from sandbox.processes import Program
+from sandbox.processes import LOOPBACK, Program, free_port
 from sandbox.scraper import Scraper
 from sandbox.servicenow.server import ServiceNowApi
 from sandbox.slack.server import SlackApi
@@ -106,6 +106,7 @@ class World:
         self.worker: TidegateProcess | None = None
         self.watcher: TidegateProcess | None = None
         self.mesh: MeshAgent | None = None
+        self.metrics: dict[str, str] = {}  # where Prometheus reads those of a process, by its name
         self._stack = AsyncExitStack()
 
     async def start(self, parts: frozenset[Part] = EVERYTHING) -> None:
@@ -200,7 +201,9 @@ class World:
         return self.watcher.program
 
     def _process(self, name: str, module: str) -> TidegateProcess:
-        process = TidegateProcess(name, self.state, self._worker_settings(), module=module)
+        self.metrics[name] = f"{LOOPBACK}:{free_port()}"
+        settings = self._worker_settings() | {"TIDEGATE_TELEMETRY": self.metrics[name]}
+        process = TidegateProcess(name, self.state, settings, module=module)
         self._programs.append(process.program)
         self._stack.push_async_callback(process.program.stop)
         return process

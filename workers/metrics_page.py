@@ -21,6 +21,9 @@ The alerts are in `deploy/kustomize/base/common/monitoring.yaml`, each with a pa
 dashboard is `deploy/kustomize/base/common/dashboard.json`. Steps and weights of a Rollout are in the gauges of the
 watcher alone, as a release moves between workers.
 
+A series begins with its first event, at 1, and `increase` sees no growth in that. So queries on single events take what
+began within their window as it is: `x unless x offset 1h or increase(x[1h])`.
+
 This page is written from the list in the code: `python -m workers.metrics_page > docs/metrics.md`.
 
 | metric | type | labels | role | what it is |

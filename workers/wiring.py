@@ -17,10 +17,10 @@ from temporalio.common import MetricMeter, VersioningBehavior, WorkerDeploymentV
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, WORKER_AGENT, Payload, cluster_queue, metrics_queue
+from tidegate.contract import FOLLOW_UP_QUEUE, RELEASES_QUEUE, WORKER_AGENT, cluster_queue, metrics_queue
 from tidegate.contract.instances import ControllerInstance
 from tidegate.manifests.grammar import Grammar
-from tidegate.manifests.model import Model, build_models
+from tidegate.manifests.model import build_models
 from tidegate.manifests.providers.datadog import KEY as DATADOG
 from tidegate.manifests.providers.prometheus import KEY as PROMETHEUS
 from tidegate.manifests.providers.web import KEY as WEB
@@ -127,7 +127,7 @@ def _workflow_worker(client: Client, settings: Settings) -> Worker:
 
     # Now, so that no task of a workflow takes longer for being the first.
     Grammar.build_all()
-    build_models(Model, Payload)
+    build_models("tidegate")
     return Worker(
         client,
         task_queue=RELEASES_QUEUE,

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tidegate.analysis.arguments import has_placeholder
 from tidegate.analysis.conditions import ConditionError, compile_condition
+from tidegate.analysis.figures import shortened
 from tidegate.analysis.metric import MetricRules
 from tidegate.analysis.reading import Reading, Verdict
 from tidegate.analysis.status import Measurement, Phase
@@ -101,7 +102,7 @@ def _holds(field: str, condition: str, shown: str, reading: Reading) -> bool | N
 
 
 def _verdict(rules: MetricRules, value: str, success: bool | None, failure: bool | None) -> Verdict:
-    value = _cut(value, _LONGEST_VALUE)
+    value = shortened(_cut(value, _LONGEST_VALUE), rules.success, rules.failure)
     good, bad = f"success `{rules.success}`", f"failure `{rules.failure}`"
     if failure:
         return Verdict(phase=Phase.FAILED, reason=f"{value} meets {bad}")

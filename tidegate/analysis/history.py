@@ -21,7 +21,7 @@ class StoredRun(BaseModel):
     label. `phase` and `created_at` are None when the object does not tell.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str
     uid: str = ""

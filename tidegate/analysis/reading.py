@@ -10,7 +10,7 @@ from tidegate.analysis.status import Phase
 class Verdict(BaseModel):
     """Phase of a measurement, Argo's message where there is one, and one sentence for people."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     phase: Phase
     message: str = ""
@@ -31,7 +31,7 @@ class Reading(BaseModel):
     argument from a Secret and could therefore only be judged beside the provider.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants", defer_build=True)
 
     metric: str
     result: JsonValue = None

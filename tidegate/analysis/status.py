@@ -24,7 +24,7 @@ class Phase(StrEnum):
 
 
 class _Status(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants", defer_build=True)
 
 
 class Measurement(_Status):

@@ -24,7 +24,7 @@ class Severity(StrEnum):
 class Finding(BaseModel):
     """One finding."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     severity: Severity
     code: str  # for programs; all other fields are for readers

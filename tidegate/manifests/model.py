@@ -69,14 +69,15 @@ class Model(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
-def build_models(*bases: type[BaseModel]) -> None:
-    """Build the validators of these models and of all that derive from them, so far as they are imported.
+def build_models(package: str, base: type[BaseModel] = BaseModel) -> None:
+    """Build the validators of all models of a package that are imported.
 
     Each is otherwise built when it is first used: a command uses few of them, and a workflow may not take the time.
     """
-    for base in bases:
-        base.model_rebuild()
-        build_models(*base.__subclasses__())
+    for model in base.__subclasses__():
+        if model.__module__.startswith(f"{package}."):
+            model.model_rebuild()
+        build_models(package, model)
 
 
 class OpenModel(Model):

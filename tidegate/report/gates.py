@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Final
 
+from tidegate.analysis.figures import limits_in, rounded
 from tidegate.analysis.status import MetricStatus, Phase
 from tidegate.contract import AnalysisKind, AnalysisRef, ReleaseStatus
 from tidegate.manifests.lint.traps import comparison
@@ -14,6 +16,7 @@ from tidegate.report.chart import number_of
 
 _ORDER: Final = (Phase.FAILED, Phase.ERROR, Phase.INCONCLUSIVE, Phase.RUNNING, Phase.PENDING, Phase.SUCCESSFUL)
 _OPPOSITES: Final = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+_FIGURES: Final = 3
 _UPPER: Final = ("<", "<=")
 _ROOM: Final = 7 / 5
 """Height of a scale over its limit: two of eight bars are left for readings beyond."""
@@ -38,15 +41,18 @@ def scope(gate: AnalysisRef) -> str:
 def newest_value(metric: MetricStatus) -> str:
     """Newest value of a metric as a person reads it; its message or a dash where there is none."""
     newest = metric.measurements[-1] if metric.measurements else None
-    return readable(newest.value or newest.message) if newest is not None else "-"
+    if newest is None:
+        return "-"
+    return readable(newest.value or newest.message, metric.success_condition, metric.failure_condition)
 
 
-def readable(value: str) -> str:
-    """A value with at most three figures where it is a number, else on one line."""
+def readable(value: str, *conditions: str) -> str:
+    """A value in three figures where it is a number, or in as many as tell it from the limits; else on one line."""
     number = number_of(value)
     if number is None:
         return one_line(value) or "-"
-    return f"{number:,.0f}" if 1000 <= abs(number) < 1e9 else f"{number:.3g}"
+    short = rounded(Decimal(repr(number)), limits_in(*conditions), _FIGURES)
+    return f"{short:,f}" if 1000 <= abs(number) < 1e9 else f"{float(short):.15g}"
 
 
 def limit_text(metric: MetricStatus) -> str:

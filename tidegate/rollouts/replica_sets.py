@@ -12,7 +12,7 @@ from tidegate.manifests.steps import PodTemplateMetadata
 
 
 class _Observed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class PodState(_Observed):

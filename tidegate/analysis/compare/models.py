@@ -15,7 +15,7 @@ ERRORS: Final = "errors"
 class CompareModel(BaseModel):
     """Frozen value that travels: unknown fields are ignored, infinities are written as such."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants", defer_build=True)
 
 
 class Margin(CompareModel):
