@@ -189,6 +189,7 @@ async def test_a_failed_analysis_ends_all(trial: Trial) -> None:
     assert status["phase"] == "Failed"
     assert "error-rate" in status["message"]
     assert [each["phase"] for each in status["analysisRuns"]] == ["Failed"]
+    assert all("is running" not in each["message"] for each in status["conditions"])
     assert trial.pods() == 0
 
 
@@ -282,6 +283,18 @@ async def test_edits_of_a_running_one_count(trial: Trial) -> None:
     assert trial.pods() == 4  # without those of the template that was taken out
     trial.edit(duration="1s")
     assert (await trial.handle.result()).status["phase"] == "Successful"
+    assert trial.pods() == 0
+
+
+async def test_an_edit_that_is_not_valid_is_named_and_the_experiment_goes_on(trial: Trial) -> None:
+    await trial.begin(experiment(duration="10m"))
+    await trial.until(phase("Running"))
+    trial.edit(duration="ten")
+    status = await trial.until(lambda status: any(each["type"] == "InvalidSpec" for each in status["conditions"]))
+    assert 'invalid duration "ten"' in status["conditions"][-1]["message"]
+    assert (status["phase"], trial.pods()) == ("Running", 3)
+    over = (await trial.handle.result()).status
+    assert over["phase"] == "Successful"
     assert trial.pods() == 0
 
 
