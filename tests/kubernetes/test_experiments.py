@@ -133,7 +133,7 @@ def comparable(status: Object, name: str) -> Object:
 
 def _is_over(status: Object) -> bool:
     templates = status.get("templateStatuses") or []
-    return status.get("phase") in ENDED and not any(each["replicas"] for each in templates)
+    return status.get("phase") in ENDED and not any(each["replicas"] or each.get("serviceName") for each in templates)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
