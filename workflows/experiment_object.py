@@ -95,7 +95,7 @@ class ExperimentObject:
         """One pass and what follows from it; returns False at the end."""
         seen = await self._pass(request, state)
         if seen.gone:
-            state.deleted = True
+            state.left = seen.gone
             return False
         changed = state.take(seen, terminating=self._terminating)
         if changed is not None:

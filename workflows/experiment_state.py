@@ -52,7 +52,7 @@ class ExperimentState:
         self.document: Document = {}
         self.spec_digest = ""
         self.verdicts = Verdicts.GO_ON
-        self.deleted = False
+        self.left = ""
 
     # ---------------------------------------------------------------------------------------------------- for a pass
 
@@ -223,7 +223,7 @@ class ExperimentState:
             status=self._status.to_wire(),
             waiting_for=self._waiting(),
             until=self._until,
-            deleted=self.deleted,
+            left=self.left,
         )
 
     def details(self) -> str:
@@ -234,7 +234,7 @@ class ExperimentState:
         return f"**{phase}**{why}{waiting}"
 
     def _waiting(self) -> str:
-        if self.deleted:
+        if self.left:
             return ""
         if self._spec is None:
             return f"a valid spec: {self._invalid}" if self._invalid else "a first look at the object"

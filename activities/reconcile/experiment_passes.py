@@ -45,7 +45,7 @@ from tidegate.contract import (
     RefusedTemplate,
 )
 from tidegate.contract.experiments import OfExperiment
-from tidegate.contract.instances import DEFAULT_INSTANCE, ControllerInstance
+from tidegate.contract.instances import DEFAULT_INSTANCE, INSTANCE_LABEL, ControllerInstance
 from tidegate.experiments.moves import next_action, wanted_sets
 from tidegate.manifests.experiment import ExperimentSpec
 from tidegate.manifests.network import HASH_LABEL
@@ -61,6 +61,7 @@ from tidegate.rollouts.experiment_sets import (
 )
 from tidegate.rollouts.template_hash import pod_template_hash
 
+DELETED: Final = "its object was deleted"
 MAX_MOVES: Final = 100  # of one pass; what is left is done by the next one
 KIND: Final = "Experiment"
 
@@ -83,8 +84,8 @@ class ExperimentPasses:
     async def reconcile(self, request: ExperimentPass) -> ExperimentSeen:
         """Make the moves that the request asks for, one after the other, then write the status, runs and Events.
 
-        What the cluster refuses for good is returned by template. Raises what a retry may help, `StaleWrite` where a
-        later run has written, and `Conflict` for an object that was handed to another controller.
+        What the cluster refuses for good is returned by template. Nothing is done for an object that was deleted,
+        or given to another controller. Raises what a retry may help, and `StaleWrite` where a later run has written.
         """
         seen = Seen()
         with noting(seen), self._cache.lister() as lister:
@@ -94,9 +95,9 @@ class ExperimentPasses:
     async def _pass(self, request: ExperimentPass, reader: Reader) -> ExperimentSeen:
         live = await living(reader, request)
         if live is None:
-            return ExperimentSeen(gone=True)
+            return ExperimentSeen(gone=DELETED)
         if why := self._instance.rejection(live):
-            raise ApplicationError(why, type=ErrorType.CONFLICT)
+            return ExperimentSeen(gone=why)
         done: list[Event] = []
         refused: tuple[RefusedTemplate, ...] = ()
         if request.spec:
@@ -256,7 +257,8 @@ def state_digest(live: Object | None, sets: Sequence[ExperimentSet]) -> str:
     rows = [
         (s.name, s.desired, s.current, s.ready, s.available, s.service, s.no_pods, str(s.scale_down_at)) for s in sets
     ]
-    text = json.dumps([spec_digest(live), bool(live.get("status")), rows])
+    instance = (live["metadata"].get("labels") or {}).get(INSTANCE_LABEL)
+    text = json.dumps([spec_digest(live), bool(live.get("status")), instance, rows])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

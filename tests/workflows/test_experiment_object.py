@@ -22,6 +22,7 @@ from tidegate.contract import (
     ExperimentRequest,
     experiment_id,
 )
+from tidegate.contract.instances import INSTANCE_LABEL
 
 NAME = "compare"
 ANALYSIS: Document = {
@@ -246,8 +247,19 @@ async def test_its_deletion_ends_the_workflow(trial: Trial) -> None:
     await trial.begin(experiment(duration="24h", analyses=[ANALYSIS]))
     await trial.until(phase("Running"))
     trial.world.cluster.delete(EXPERIMENTS, NAME)
-    assert (await trial.handle.result()).deleted
+    assert (await trial.handle.result()).left == "its object was deleted"
     assert (trial.select(REPLICA_SETS), trial.pods()) == ({}, 0)
+
+
+async def test_one_that_is_given_to_another_controller_is_left_as_it_is(trial: Trial) -> None:
+    await trial.begin(experiment(duration="24h"))
+    status = await trial.until(phase("Running"))
+    labels = {INSTANCE_LABEL: "argo"}
+    trial.world.cluster.change(
+        EXPERIMENTS, NAME, lambda found: {**found, "metadata": {**meta(found), "labels": labels}}
+    )
+    assert "the controller of this Experiment is" in (await trial.handle.result()).left
+    assert (trial.pods(), trial.status) == (3, status)
 
 
 async def test_a_second_start_changes_nothing(trial: Trial) -> None:

@@ -71,8 +71,8 @@ def experiment_view(report: ExperimentReport) -> list[Text]:
         lines.append(labelled("Message:", status.message))
     if status.available_at is not None:
         lines.append(labelled("Available:", f"{status.available_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"))
-    if report.deleted:
-        lines.append(labelled("Deleted:", "its object went before the end"))
+    if report.left:
+        lines.append(labelled("Left:", report.left))
     elif report.waiting_for:
         lines.append(labelled("Waits for:", f"{report.waiting_for}{_until(report.until)}"))
     templates = [_template(each) for each in status.template_statuses]

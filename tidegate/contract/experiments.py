@@ -33,7 +33,7 @@ class ExperimentReport(Payload):
     status: Document = Field(default_factory=dict)  # `.status` in Argo's fields
     waiting_for: str = ""  # empty once it is over
     until: datetime | None = None  # when the wait ends by itself
-    deleted: bool = False  # the object went before the end
+    left: str = ""  # why it was left before the end: the object was deleted, or given to another controller
 
 
 class OfExperiment(Payload):
@@ -74,7 +74,7 @@ class RefusedTemplate(Payload):
 class ExperimentSeen(Payload):
     """Result of a pass."""
 
-    gone: bool = False  # the object, or it is being deleted; nothing else counts then
+    gone: str = ""  # why there is nothing to be done for the object any more; nothing else counts then
     spec: Document | None = None  # where it is another one than that of `spec_digest`
     spec_digest: str = ""
     labels: dict[str, str] = Field(default_factory=dict)  # of the object
