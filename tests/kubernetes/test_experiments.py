@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -79,8 +80,8 @@ class Trial:
             patch = ("patch", "experiments.argoproj.io", name, "-n", self._namespace, "--type=merge", "-p", TERMINATE)
             await self._plane.kubectl(*patch)
         ended = await self.until(name, _is_over)
+        await self._plane.gone(SERVICES, self._namespace, f"{name}-a")
         assert {f"{name}-a", f"{name}-b"} <= await self._plane.names(REPLICA_SETS, self._namespace)
-        assert f"{name}-a" not in await self._plane.names(SERVICES, self._namespace)
         await self._plane.kubectl("delete", "experiments.argoproj.io", name, "-n", self._namespace)
         for each in ("a", "b"):
             await self._plane.gone(REPLICA_SETS, self._namespace, f"{name}-{each}")
@@ -120,12 +121,18 @@ def template(app: str, name: str, **fields: object) -> Object:
 
 
 def comparable(status: Object, name: str) -> Object:
-    """A status without what is another one each time."""
-    found: Object = json.loads(json.dumps(status).replace(name, "EXP"))
+    """A status without what is another one each time.
+
+    Argo's controller at times keeps the name of a Service that it has deleted, or makes an AnalysisRun twice.
+    """
+    text = re.sub(rf"{name}-x\.[0-9]+", f"{name}-x", json.dumps(status))
+    found: Object = json.loads(text.replace(name, "EXP"))
+    ended = found.get("phase") in ENDED
     found.pop("availableAt", None)
     for each in found.get("templateStatuses", []):
         each.pop("lastTransitionTime", None)
-        each.pop("podTemplateHash", None)
+        for field in ("podTemplateHash", "serviceName") if ended else ("podTemplateHash",):
+            each.pop(field, None)
     for each in found.get("conditions", []):
         del each["lastUpdateTime"], each["lastTransitionTime"]
     return found
@@ -133,7 +140,7 @@ def comparable(status: Object, name: str) -> Object:
 
 def _is_over(status: Object) -> bool:
     templates = status.get("templateStatuses") or []
-    return status.get("phase") in ENDED and not any(each["replicas"] or each.get("serviceName") for each in templates)
+    return status.get("phase") in ENDED and not any(each["replicas"] for each in templates)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -149,7 +156,7 @@ async def test_the_status_is_the_one_that_argos_controller_writes(
     await trial.prepare(measured)
     good, bad = trial.analyses(0, required=True), trial.analyses(7, required=False)
     cases: list[tuple[Object, bool]] = [
-        ({"duration": "2s"}, False),
+        ({"duration": "5s"}, False),
         ({}, True),
         ({"analyses": good}, False),
         ({"duration": "1h", "analyses": bad}, False),
