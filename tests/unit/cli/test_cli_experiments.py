@@ -41,7 +41,7 @@ def test_what_it_waits_for_is_named_with_templates_and_analyses() -> None:
         "",
         "TEMPLATE  STATUS         READY  AVAILABLE  SERVICE",
         "a         ◌ Progressing  1/2    1",
-        "b         ◌ Running      1/1    1",
+        "b         ◌ Running      1/1    1          s",
         "",
         "ANALYSIS  STATUS     RUN        MESSAGE",
         "x         ◌ Running  compare-x",
