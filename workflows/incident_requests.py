@@ -19,6 +19,7 @@ from tidegate.contract import (
     ReleaseStatus,
     ResolveIncidents,
 )
+from tidegate.manifests.drill import EXERCISE
 from tidegate.report.chart import chart_of
 from workflows.incident_summary import incident_summary
 from workflows.plan import Plan
@@ -41,7 +42,7 @@ def incident_request(plan: Plan, status: ReleaseStatus, cause: str) -> IncidentR
     attachments = {f"analysisrun-{a.name}.json": a.model_dump(mode="json") for a in failed}
     return IncidentRequest(
         correlation_id=incident_cause(plan, status),
-        short_description=f"{_name(plan)}: release of {_images(plan)} was rolled back",
+        short_description=f"{_exercise(plan)}{_name(plan)}: release of {_images(plan)} was rolled back",
         summary=incident_summary(plan, status),
         description=_description(plan, status, cause, failed),
         facts=_facts(plan, status, cause),
@@ -50,6 +51,11 @@ def incident_request(plan: Plan, status: ReleaseStatus, cause: str) -> IncidentR
         attachments={**attachments, "release.json": status.model_dump(mode="json")},
         chart=chart_of(status),
     )
+
+
+def _exercise(plan: Plan) -> str:
+    """Beginning of the title where a drill released the version: it asks no operator to get up."""
+    return "Exercise: " if plan.manifest.annotations.get(EXERCISE) == "true" else ""
 
 
 def _guilty(status: ReleaseStatus) -> list[AnalysisRef]:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.deploy.manifests import DEPLOY
-from tests.unit.cli.screens import aborting
+from tests.unit.cli.releases import aborting
 from tidegate.cli.app import run as tidegate
 from tidegate.client import Released, ReleaseOutcome
 from tidegate.client.released import released

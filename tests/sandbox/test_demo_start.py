@@ -14,7 +14,7 @@ from rich.console import Console
 from sandbox.commands import FIRST_LINE
 from sandbox.demo import SCENARIOS, until_end
 from sandbox.world import Part, open_world
-from tests.unit.cli.screens import aborting, at, running
+from tests.unit.cli.releases import aborting, at, running
 from tidegate.cli.watch import Frame, watch_release
 from tidegate.contract import ReleaseStatus
 

@@ -114,6 +114,11 @@ COMMANDS = {
         "Say what a comparison would have said of the past.",
         ("backtest -f examples/cart --since 7d", "backtest -f examples/cart --sweep plus=0.1%,0.5%"),
     ),
+    "drill": Command(
+        "drill:run_drill",
+        "Release a bad version on purpose, to see that the gates take it back.",
+        ("drill -f examples/checkout/corrected", "drill -f checkout/ --weight 10 -o json"),
+    ),
     "doctor": Command(
         "doctor:doctor",
         "Check each outside system, and name the command that mends it.",

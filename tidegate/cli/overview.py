@@ -9,14 +9,16 @@ from rich.text import Text
 
 from tidegate.cli.formatting import columns, labelled, marked
 from tidegate.cli.tree import tree
-from tidegate.contract import Observation, ReleaseStatus, ReplicaCounts, Waiting
+from tidegate.contract import Observation, ReleaseStatus, ReplicaCounts, StrategyName, Waiting
 from tidegate.report import actual_weight, comparisons, traffic_seen
 from tidegate.report.ages import age, since
+from tidegate.report.current_state import weights
 from tidegate.report.marks import BAD, OK, PROGRESSING, WAITING, WARNING
 from tidegate.report.versions import replica_sets, role
 from tidegate.rollouts.replica_sets import ReplicaSetState
 
 _EVENTS_SHOWN = 8
+_STRATEGIES = {StrategyName.CANARY: "Canary", StrategyName.BLUE_GREEN: "BlueGreen"}  # as Argo's plugin
 _COMPENSATION_MARKS = {"pending": WAITING, "running": PROGRESSING, "done": OK, "skipped": WARNING, "failed": BAD}
 
 
@@ -38,7 +40,7 @@ def header(status: ReleaseStatus, observation: Observation | None, now: datetime
         lines.append(labelled("Message:", status.message))
     if status.failing is not None:
         lines.append(labelled("Failing:", str(status.failing)))
-    lines += [labelled("Strategy:", "Canary"), *_progress(status)]
+    lines += [labelled("Strategy:", _STRATEGIES[status.strategy]), *_progress(status)]
     if status.paused_by:
         lines.append(labelled("Paused by:", status.paused_by))
     if status.waiting is not None:
@@ -63,6 +65,8 @@ def _progress(status: ReleaseStatus) -> list[Text]:
         index = status.step_index or 0
         text = status.steps[index].text if index < len(status.steps) else ""
         lines.append(labelled("  Step:", f"{step}  {text}".rstrip()))
+    if status.strategy is not StrategyName.CANARY:
+        return [*lines, *(labelled(f"  {name.capitalize()}:", version) for name, version in weights(status))]
     lines.append(labelled("  SetWeight:", str(status.set_weight)))
     lines.append(labelled("  ActualWeight:", actual_weight(status).replace(" %", "", 1)))
     if seen := traffic_seen(status):

@@ -11,7 +11,7 @@ from tidegate.report.comparisons import comparisons
 from tidegate.report.explain import decisive_metric
 from tidegate.report.gates import limit_text, newest_value, scope
 from tidegate.report.timeline import abort_of, weight_at
-from tidegate.report.versions import new_version
+from tidegate.report.versions import new_version, reach
 
 
 def abort_event(status: ReleaseStatus) -> Event | None:
@@ -21,7 +21,7 @@ def abort_event(status: ReleaseStatus) -> Event | None:
 
 def taken_back(status: ReleaseStatus, abort: Event, observation: Observation | None = None) -> str:
     """Version that was taken back, at which weight, and when."""
-    return f"{new_version(status, observation)} at {weight_at(status, abort.at)} %, {clock(abort.at)} UTC"
+    return f"{new_version(status, observation)} {reach(status, weight_at(status, abort.at))}, {clock(abort.at)} UTC"
 
 
 def abort_reason(status: ReleaseStatus, abort: Event) -> str:

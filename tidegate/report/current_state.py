@@ -15,7 +15,7 @@ from tidegate.report.ages import age, clock, since
 from tidegate.report.comparisons import actual_weight, traffic_seen
 from tidegate.report.gates import scope
 from tidegate.report.progress import running, time_left
-from tidegate.report.versions import replica_sets, role
+from tidegate.report.versions import replica_sets, role, switched, versions
 from tidegate.rollouts.phase import RolloutPhase
 from tidegate.rollouts.replica_sets import ReplicaSetState
 
@@ -49,8 +49,17 @@ def origin(status: ReleaseStatus) -> str:
     return ", ".join(filter(None, (by, commit)))
 
 
-def weights(status: ReleaseStatus) -> Iterator[tuple[str, str]]:
-    """Yield the weight as requested, as set and as seen; after a good end the one weight that there is."""
+def weights(status: ReleaseStatus, observation: Observation | None = None) -> Iterator[tuple[str, str]]:
+    """Yield the weight as requested, as set and as seen; after a good end the one weight that there is.
+
+    For blue-green the versions behind the active Service and behind the preview.
+    """
+    if (is_switched := switched(status, status.actual_weight)) is not None:
+        before, after = versions(status, observation)
+        yield "active", after if is_switched else before or "-"
+        if not is_switched and not status.aborting:
+            yield "preview", after
+        return
     if status.finished_at is not None and not status.aborting:
         yield "weight", actual_weight(status)
         return

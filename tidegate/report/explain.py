@@ -12,6 +12,7 @@ from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, 
 from tidegate.contract import AnalysisKind, AnalysisRef, Compensation, CompensationState, ReleaseStatus, StepStatus
 from tidegate.report.explanation_models import Explanation, GateExplanation, MetricExplanation
 from tidegate.report.timeline import abort_of, began, consequences, decided, ending, weight_at
+from tidegate.report.versions import reach
 from tidegate.rollouts.phase import RolloutPhase
 
 _TEXTS: Final = {
@@ -69,10 +70,10 @@ def explain_run(run: AnalysisStatus, workflow_id: str, release: Explanation | No
 
 def _verdict(status: ReleaseStatus, state: str, gates: Sequence[AnalysisRef]) -> tuple[str, str]:
     """Outcome of the release, with its one reason."""
-    abort = abort_of(status)
+    abort, now = abort_of(status), reach(status, status.actual_weight)
     if _stopped(status, state):
         remedy = "nothing was undone; look at the weights, then start it again, or the stable version"
-        return f"was stopped from outside ({state}) at {status.actual_weight} %", remedy
+        return f"was stopped from outside ({state}) {now}", remedy
     if status.is_refused:
         return "was refused, and nothing of it was done", status.cause
     if abort is not None:
@@ -81,10 +82,10 @@ def _verdict(status: ReleaseStatus, state: str, gates: Sequence[AnalysisRef]) ->
     if status.phase is RolloutPhase.HEALTHY:
         return "is fully promoted", _evidence(status, gates)
     if status.phase is RolloutPhase.DEGRADED:
-        return f"is degraded at {status.actual_weight} %, and goes on trying", status.message
+        return f"is degraded {now}, and goes on trying", status.message
     if status.held and status.waiting is not None:
-        return f"waits for an operator at {status.actual_weight} %", status.waiting.what
-    return f"is under way at {status.actual_weight} %", _progress(status)
+        return f"waits for an operator {now}", status.waiting.what
+    return f"is under way {now}", _progress(status)
 
 
 def _stopped(status: ReleaseStatus, state: str) -> bool:
@@ -96,7 +97,7 @@ def _undone(status: ReleaseStatus, abort: datetime) -> str:
     failed = [each.name for each in status.compensations if each.state is CompensationState.FAILED]
     if failed:
         return f"was aborted, and an operator is needed, since this failed: {', '.join(failed)}"
-    weight = f"at {weight_at(status, abort)} %"
+    weight = reach(status, weight_at(status, abort))
     if not any(each.name == Compensation.TRAFFIC for each in status.compensations):
         return f"was aborted {weight}"
     return f"was rolled back {weight}" if status.finished_at is not None else f"is being rolled back {weight}"

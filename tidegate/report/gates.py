@@ -16,6 +16,7 @@ from tidegate.report.chart import number_of
 
 _ORDER: Final = (Phase.FAILED, Phase.ERROR, Phase.INCONCLUSIVE, Phase.RUNNING, Phase.PENDING, Phase.SUCCESSFUL)
 _OPPOSITES: Final = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+_SCOPES: Final = {AnalysisKind.PRE_PROMOTION: "pre-promotion", AnalysisKind.POST_PROMOTION: "post-promotion"}
 _FIGURES: Final = 3
 _UPPER: Final = ("<", "<=")
 _ROOM: Final = 7 / 5
@@ -35,7 +36,7 @@ def scope(gate: AnalysisRef) -> str:
     """Part of the release that a gate watches."""
     if gate.kind is AnalysisKind.BACKGROUND:
         return "all steps"
-    return f"step {gate.step + 1}" if gate.step is not None else str(gate.kind).lower()
+    return f"step {gate.step + 1}" if gate.step is not None else _SCOPES.get(gate.kind, str(gate.kind).lower())
 
 
 def newest_value(metric: MetricStatus) -> str:

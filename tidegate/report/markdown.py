@@ -7,8 +7,9 @@ from datetime import datetime
 
 from tidegate.analysis.compare.measurement import comparison_of, details_of
 from tidegate.analysis.status import AnalysisStatus, MetricStatus
-from tidegate.contract import AnalysisRef, ReleaseStatus, StepState
+from tidegate.contract import AnalysisRef, ReleaseStatus, StepState, StrategyName
 from tidegate.report.comparisons import actual_weight, traffic_seen
+from tidegate.report.current_state import weights
 
 _MARKS = {
     StepState.PENDING: "",
@@ -27,7 +28,7 @@ def details(status: ReleaseStatus) -> str:
         f"### {status.namespace}/{status.name} revision {status.revision}: {status.phase}",
         status.message,
         f"Images: {', '.join(status.images.values())}" if status.images else "",
-        f"Weight on the canary: **{actual_weight(status)}** (asked for: {status.set_weight} %{_seen(status)})",
+        _traffic(status),
         f"**{status.failing}**" if status.failing else "",
         f"Paused by {status.paused_by}" if status.paused_by else "",
         _waiting(status),
@@ -40,6 +41,12 @@ def details(status: ReleaseStatus) -> str:
         f"CI: {status.source.ci_url}" if status.source.ci_url else "",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _traffic(status: ReleaseStatus) -> str:
+    if status.strategy is not StrategyName.CANARY:
+        return "Services: " + ", ".join(f"{name} **{version}**" for name, version in weights(status))
+    return f"Weight on the canary: **{actual_weight(status)}** (asked for: {status.set_weight} %{_seen(status)})"
 
 
 def _seen(status: ReleaseStatus) -> str:

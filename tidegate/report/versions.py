@@ -34,6 +34,19 @@ def versions(status: ReleaseStatus, observation: Observation | None = None) -> t
     )
 
 
+def switched(status: ReleaseStatus, weight: int) -> bool | None:
+    """True when the active Service leads to the new version at such a weight; None for a canary, which has weights."""
+    return None if status.strategy is StrategyName.CANARY else weight > 0
+
+
+def reach(status: ReleaseStatus, weight: int) -> str:
+    """How far a version has come: `at 25 %`, or for blue-green `before the switch` or `after the switch`."""
+    is_switched = switched(status, weight)
+    if is_switched is None:
+        return f"at {weight} %"
+    return "after the switch" if is_switched else "before the switch"
+
+
 def new_version(status: ReleaseStatus, observation: Observation | None = None) -> str:
     """Name of the new version, its revision where no image is known."""
     return versions(status, observation)[1] or f"revision {status.revision}"

@@ -9,7 +9,7 @@ from typing import Final
 from tidegate.analysis.compare.measurement import EVENT, PROOF, comparison_of
 from tidegate.analysis.compare.phrases import percent
 from tidegate.analysis.status import Measurement, MetricStatus, Phase
-from tidegate.contract import AnalysisRef, CompensationState, Event, ReleaseStatus, StepState, StepStatus
+from tidegate.contract import AnalysisRef, CompensationState, Event, ReleaseStatus, StepState, StepStatus, StrategyName
 from tidegate.manifests.plain_text import one_line
 from tidegate.report.aborted import abort_cost, abort_reason, operator_tasks, taken_back, way_back
 from tidegate.report.ages import clock, since
@@ -172,7 +172,7 @@ def gates_part(status: ReleaseStatus, now: datetime, *, whole: bool = False) -> 
     A `whole` view has larger drawings, and one of the weight over time.
     """
     drawn = [_gate(gate, metric, whole=whole) for gate, metric in shown_gates(status)]
-    if whole and status.weights:
+    if whole and status.weights and status.strategy is StrategyName.CANARY:
         name = tag("p", tag("b", "weight"), tag("span", " on the canary", class_="dim"), class_="name")
         drawn.append(tag("li", name, weights_plot(status.weights, status.finished_at or now), class_="gate large"))
     return tag("ul", drawn, class_="gates whole" if whole else "gates") if drawn else None

@@ -9,23 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.cli.screens import (
-    EXAMPLES,
+from tests.unit.cli.releases import (
     START,
     Example,
     aborting,
     at,
     comparing,
-    files,
     good,
     holding,
     metric,
     paused,
-    plain,
     readings,
     release,
     running,
 )
+from tests.unit.cli.screens import EXAMPLES, files, plain
 from tidegate.analysis.status import AnalysisStatus, Measurement, MetricStatus, Phase
 from tidegate.cli.screen import Terminal, screen
 from tidegate.cli.screen.sparkline import sparkline

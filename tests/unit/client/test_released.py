@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.cli.screens import aborting, running
+from tests.unit.cli.releases import aborting, running
 from tidegate.analysis.status import Phase
 from tidegate.client import (
     CompensationError,

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from html import unescape
 from typing import Any
 
-from tests.unit.cli.screens import EXAMPLES, Example, at
+from tests.unit.cli.releases import Example, at
+from tests.unit.cli.screens import EXAMPLES
 from tidegate.client import ReleaseSummary
 from tidegate.contract import ReleaseStatus
 from tidegate.manifests.images import short_versions

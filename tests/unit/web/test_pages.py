@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.cli.screens import EXAMPLES, at, plain
+from tests.unit.cli.releases import at
+from tests.unit.cli.screens import EXAMPLES, plain
 from tests.unit.web.fleets import NOW, fleet, moved, row, summary, text
 from tidegate.contract import Event, Message
 from tidegate.web.html import tag

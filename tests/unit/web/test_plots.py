@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.cli.screens import EXAMPLES, metric
+from tests.unit.cli.releases import metric
+from tests.unit.cli.screens import EXAMPLES
 from tidegate.analysis.status import MetricStatus
 from tidegate.contract import ComparedEvent, ComparedPoint
 from tidegate.web.plots import LARGE, SMALL, compared_plot, readings_plot, weights_plot

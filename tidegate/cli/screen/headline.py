@@ -50,7 +50,7 @@ def version_line(status: ReleaseStatus, observation: Observation | None, termina
     before, after = versions(status, observation)
     arrow = Text.assemble((before, "dim"), " → " if before else "", (after or f"revision {status.revision}", "bold"))
     left = Text.assemble(arrow, (f"  {origin(status)}", "dim"))
-    shown = Text("  ").join(Text.assemble(f"{name} ", (value, "bold")) for name, value in weights(status))
+    shown = Text("  ").join(Text.assemble(f"{name} ", (value, "bold")) for name, value in weights(status, observation))
     return both_ends(left, shown, terminal.width)
 
 
