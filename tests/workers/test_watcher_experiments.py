@@ -45,7 +45,7 @@ async def test_an_experiment_is_run_once_whoever_watches_and_dies(place: Place) 
             REPLICA_SETS.path(NAMESPACE, "alone-a"), lambda found: found["spec"]["replicas"] == 0
         )
     assert sets["metadata"]["ownerReferences"][0]["kind"] == "Experiment"
-    assert "status" not in await place.cluster.get(EXPERIMENTS, NAMESPACE, "other")
+    await place.kube.eventually(EXPERIMENTS.path(NAMESPACE, "other"), lambda found: "status" not in found)
     handle = place.temporal.get_workflow_handle(
         (await place.client.list_experiments(cluster=place.name))[-1].workflow_id
     )
