@@ -200,6 +200,7 @@ class Activity(StrEnum):
     RECONCILE_EXPERIMENT = "reconcile_experiment"  # ExperimentPass -> ExperimentSeen
     AWAIT_EXPERIMENT = "await_experiment"  # AwaitExperiment -> None
     RESTORE_STABLE = "restore_stable"  # RestoreStable -> TrafficState
+    SELECT_STABLE = "select_stable"  # SelectStable -> SelectedStable
     # MeasureRequest -> list[Reading]: `measure_` and the key of a provider in manifests
     MEASURE_DATADOG = "measure_datadog"
     MEASURE_PROMETHEUS = "measure_prometheus"
