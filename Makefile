@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-fast long world kubernetes unit wire grammars chaos schedules judge pictures lint types format lock client-lock audit clean
+.PHONY: help demo test test-fast long world kubernetes unit wire grammars journeys chaos schedules judge pictures lint types format lock client-lock audit clean
 .DEFAULT_GOAL := test
 
 # Installed again only when the lock or the project's own metadata changes.
@@ -50,6 +50,10 @@ wire: $(STAMP)  ## write tests/contract/wire.json anew: a reviewed change
 
 grammars: $(STAMP)  ## the tables of the parsers: after a change of a grammar, or of lark's version
 	PYTHONHASHSEED=0 $(BIN)/python -m tests.grammar_tables
+
+# A stranger's five ways through the pages, each command typed in the embedded world.
+journeys: $(STAMP)  ## the commands of README, install, first gate, migration and troubleshooting, as they stand there
+	$(BIN)/python -m tests.journeys
 
 # Which cluster that is, and what else it can be given: tests/kubernetes/__init__.py.
 kubernetes: $(STAMP)  ## on a real control plane, under the roles of deploy/: TIDEGATE_TEST_KUBECONFIG=...

@@ -36,6 +36,7 @@ from sandbox.vault import Vault
 DATADOG_SECRET = "argo-rollouts/datadog"  # noqa: S105  # a path
 SERVICENOW_SECRET = "tidegate/servicenow"  # noqa: S105  # a path
 SLACK_SECRET = "tidegate/slack"  # noqa: S105  # a path
+GIT_PATH = "tidegate/git"  # of credentials that a repository in a folder does not ask for
 SLACK_CHANNEL = "releases"
 TOLD = ("on-rollout-aborted", "on-rollout-completed")
 
@@ -66,6 +67,7 @@ class Credentials:
         self.servicenow_password = secrets.token_urlsafe(24)
         self.servicenow_client_secret = secrets.token_urlsafe(24)
         self.slack_token = f"xoxb-{secrets.token_hex(24)}"
+        self.git_token = secrets.token_hex(20)
         self.slack_webhook_key = secrets.token_urlsafe(24)
 
     def all(self) -> list[str]:
@@ -85,7 +87,7 @@ class World:
         self.kubernetes = KubernetesApi()
         self.temporal = TemporalServer(state)
         self.git = GitRepository(state)
-        self.vault = Vault(state, paths=[DATADOG_SECRET, SERVICENOW_SECRET, SLACK_SECRET])
+        self.vault = Vault(state, paths=[DATADOG_SECRET, SERVICENOW_SECRET, SLACK_SECRET, GIT_PATH])
         self.files = DiscoveryFiles(state / "xds")
         self.envoy = Envoy(state, self.files.folder)
         self.datadog = DatadogApi(
@@ -180,6 +182,7 @@ class World:
         )
         await self.vault.seed(SERVICENOW_SECRET, {"username": "tidegate", "password": keys.servicenow_password})
         await self.vault.seed(SLACK_SECRET, {"token": keys.slack_token})
+        await self.vault.seed(GIT_PATH, {"token": keys.git_token})
 
     # ---------------------------------------------------------------------------------------------------- its programs
 
