@@ -273,7 +273,7 @@ class Passes:
         return ""
 
     async def _why_not_ready(self, namespace: str, found: ReplicaSetState, snapshot: ClusterSnapshot) -> str:
-        """What keeps a version's pods from being available; empty while its controller is still making them.
+        """Return why a version's pods are not available; empty while its controller is still making them.
 
         The number of pods, and that none can be made, are in the state's digest: another look follows.
         """
