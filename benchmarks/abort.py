@@ -1,9 +1,10 @@
 """How long an abort takes until no traffic goes to the canary any more: in peace, and with workers that are lost.
 
-`python -m benchmarks.abort [-n 10] [--only idle,killed,frozen] [--busy 50]`. Real Temporal, the embedded API server,
-two workers as processes of their own. `killed` and `frozen` take away the worker that is in the middle of a pass, in
-the moment before the abort (SIGKILL, SIGSTOP); the other one lives. `busy` aborts one release while so many others
-measure every 5 seconds. The end is when the API server stored a weight of 0.
+`python -m benchmarks.abort [-n 10] [--only idle,killed,frozen] [--busy 50] [--blue-green]`. Real Temporal, the embedded
+API server, two workers as processes of their own. `killed` and `frozen` take away the worker that is in the middle of a
+pass, in the moment before the abort (SIGKILL, SIGSTOP); the other one lives. `busy` aborts one release while so many
+others measure every 5 seconds. The end is when the API server stored a weight of 0; with blue-green, whose new version
+has all of the traffic by then, when it stored the stable version's hash in the active Service.
 """
 
 from __future__ import annotations
@@ -16,19 +17,20 @@ import signal
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 from temporalio.client import Client
 
+from activities.kubernetes.replica_sets import HASH_LABEL
 from benchmarks.machine import Machine
 from sandbox.apply import apply
 from sandbox.controllers import Controllers, PodSimulator
 from sandbox.kubernetes_api import Call, Change, KubernetesApi
-from sandbox.kubernetes_api.kinds import VIRTUAL_SERVICES
+from sandbox.kubernetes_api.kinds import SERVICES, VIRTUAL_SERVICES
 from sandbox.processes import until
 from sandbox.temporal import TemporalServer
 from sandbox.tidegate_process import TidegateProcess
@@ -59,23 +61,47 @@ def manifests(name: str, tag: str, measured_at: str = "") -> list[Document]:
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
     hosts = ((f"{name}-stable", 100), (f"{name}-canary", 0))
     route = [{"destination": {"host": host}, "weight": weight} for host, weight in hosts]
-    rollout = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template, "strategy": {"canary": canary}}
-    kinds: list[tuple[str, str, str, Document]] = [
-        ("v1", "Service", host, {"selector": labels, "ports": [{"port": 80}]}) for host, _ in hosts
-    ]
-    kinds.append(("networking.istio.io/v1beta1", "VirtualService", name, {"hosts": [name], "http": [{"route": route}]}))
-    kinds.append(("argoproj.io/v1alpha1", "Rollout", name, rollout))
     return [
-        {"apiVersion": version, "kind": kind, "metadata": {"name": called, "namespace": NAMESPACE}, "spec": spec}
-        for version, kind, called, spec in kinds
+        *(_service(host, labels) for host, _ in hosts),
+        _object("networking.istio.io/v1beta1", "VirtualService", name, {"hosts": [name], "http": [{"route": route}]}),
+        _rollout(name, labels, template, {"canary": canary}),
     ]
 
 
-def template_of(measured_at: str) -> Document:
-    """Two metrics, each every 5 seconds for as long as the release lasts."""
+def blue_green(name: str, tag: str) -> list[Document]:
+    """A blue-green Rollout and its Services; after the switch it is measured."""
+    labels, preview = {"app": name}, f"{name}-preview"
+    strategy: Document = {
+        "activeService": name,
+        "previewService": preview,
+        "abortScaleDownDelaySeconds": 1,
+        "scaleDownDelaySeconds": 1,
+        "postPromotionAnalysis": {"templates": [{"templateName": "measured"}]},
+    }
+    container = {"name": "main", "image": f"registry.internal/{name}:{tag}"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    services = (_service(each, labels) for each in (name, preview))
+    return [*services, _rollout(name, labels, template, {"blueGreen": strategy})]
+
+
+def _service(name: str, labels: dict[str, str]) -> Document:
+    return _object("v1", "Service", name, {"selector": labels, "ports": [{"port": 80}]})
+
+
+def _rollout(name: str, labels: dict[str, str], template: Document, strategy: Document) -> Document:
+    spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template, "strategy": strategy}
+    return _object("argoproj.io/v1alpha1", "Rollout", name, spec)
+
+
+def _object(version: str, kind: str, name: str, spec: Document) -> Document:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec}
+
+
+def template_of(measured_at: str, **fields: Any) -> Document:
+    """Two metrics, each every 5 seconds for as long as the release lasts, with these fields besides."""
     provider = {"web": {"url": measured_at, "jsonPath": "{$.ok}"}}
     metrics = [
-        {"name": name, "interval": "5s", "successCondition": "result == true", "provider": provider}
+        {"name": name, "interval": "5s", "successCondition": "result == true", "provider": provider, **fields}
         for name in ("errors", "latency")
     ]
     return {
@@ -87,19 +113,32 @@ def template_of(measured_at: str) -> Document:
 
 
 class Zeros:
-    """When the API server stored a weight of 0 for the canary of each VirtualService."""
+    """When the API server stored the way back of each release, by the name of its VirtualService or active Service."""
 
     def __init__(self, api: KubernetesApi) -> None:
         self.at: dict[str, float] = {}
+        self._before: dict[str, str] = {}  # by Service, the hash that it selected before the one that it selects
         api.store.subscribe(self._note)
 
     def _note(self, change: Change) -> None:
+        name = change.object["metadata"]["name"]
         if change.kind is VIRTUAL_SERVICES:
-            name = change.object["metadata"]["name"]
-            if change.object["spec"]["http"][0]["route"][1].get("weight", 0):
-                self.at.pop(name, None)
-            else:
-                self.at.setdefault(name, time.monotonic())
+            self._set(name, is_back=not change.object["spec"]["http"][0]["route"][1].get("weight", 0))
+        elif change.kind is SERVICES:
+            before, now = (_selected(each) for each in (change.previous, change.object))
+            if before and now != before:
+                self._set(name, is_back=now == self._before.get(name))
+                self._before[name] = before
+
+    def _set(self, name: str, *, is_back: bool) -> None:
+        if is_back:
+            self.at.setdefault(name, time.monotonic())
+        else:
+            self.at.pop(name, None)
+
+
+def _selected(service: Document | None) -> str:
+    return str(((service or {}).get("spec", {}).get("selector") or {}).get(HASH_LABEL, ""))
 
 
 class Gate:
@@ -139,18 +178,9 @@ class Plane:
 
     async def stand(self, name: str, *, measured: bool = False) -> ReleaseHandle:
         """Bring a new version of a Rollout to 20 %, where it waits for a person."""
-        while True:
-            number = self._versions[name] = self._versions.get(name, 0) + 1
-            documents = manifests(name, f"{number}.0", self.measured_at if measured else "")
-            if number > 1:  # the routes stay as the releases wrote them
-                documents = documents[-1:]
-            templates = (template_of(self.measured_at),) if measured else ()
-            await apply(self.api.url, copy.deepcopy(documents))
-            request = ReleaseRequest(namespace=NAMESPACE, name=name, rollout=documents[-1], templates=templates)
-            handle = await self.client.start(request)
-            if number > 1:
-                break
-            await self.client.wait(handle)
+        templates = (template_of(self.measured_at),) if measured else ()
+        address = self.measured_at if measured else ""
+        handle = await self._second(name, lambda tag: manifests(name, tag, address), templates)
 
         async def holds() -> bool:
             status = await self.client.status(handle.rollout)
@@ -158,6 +188,40 @@ class Plane:
 
         await until(holds, LONGEST_SECONDS, f"{name} waits at 20 %")
         return handle
+
+    async def switched(self, name: str) -> ReleaseHandle:
+        """Give a new version of a blue-green Rollout all of the traffic; its last gate stays open."""
+        templates = (template_of(self.measured_at, count=1000),)
+        handle = await self._second(name, lambda tag: blue_green(name, tag), templates)
+
+        async def judged() -> bool:
+            status = await self.client.status(handle.rollout)
+            return bool(status.analyses) and status.actual_weight == 100
+
+        await until(judged, LONGEST_SECONDS, f"{name} is judged after its switch")
+        return handle
+
+    async def _second(
+        self, name: str, of: Callable[[str], list[Document]], templates: tuple[Document, ...]
+    ) -> ReleaseHandle:
+        """Start the next version of a Rollout, after a first one."""
+        while True:
+            number = self._versions[name] = self._versions.get(name, 0) + 1
+            documents = of(f"{number}.0")
+            if number > 1:  # the routes stay as the releases wrote them
+                documents = documents[-1:]
+            await apply(self.api.url, copy.deepcopy(documents))
+            request = ReleaseRequest(namespace=NAMESPACE, name=name, rollout=documents[-1], templates=templates)
+            handle = await self.client.start(request)
+            if number > 1:
+                return handle
+            await self.client.wait(handle)
+
+    async def scale(self, name: str, replicas: int) -> None:
+        """Ask for so many pods of a blue-green Rollout."""
+        rollout = blue_green(name, f"{self._versions[name]}.0")[-1]
+        rollout["spec"]["replicas"] = replicas
+        await apply(self.api.url, [rollout])
 
     async def abort(self, handle: ReleaseHandle) -> float:
         """Signal an abort; returns the seconds until the weight was 0."""
@@ -235,11 +299,11 @@ async def _measured() -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def lost(plane: Plane, name: str, way: str) -> float:
+async def lost(plane: Plane, name: str, way: str, *, is_blue_green: bool = False) -> float:
     """Seconds of one abort in the middle of a pass whose worker was killed or frozen a moment before."""
-    handle = await plane.stand(name)
+    handle = await (plane.switched(name) if is_blue_green else plane.stand(name))
     plane.gate.arm()
-    await plane.client.promote(handle.rollout)
+    await (plane.scale(name, 3) if is_blue_green else plane.client.promote(handle.rollout))
     await plane.gate.begun.wait()
     worker = await plane.worker_of_pass(handle)
     with _without(worker, way):
@@ -266,9 +330,9 @@ def _without(worker: TidegateProcess, way: str) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-async def idle(plane: Plane, name: str) -> float:
+async def idle(plane: Plane, name: str, *, is_blue_green: bool = False) -> float:
     """Seconds of one abort of a release that waits."""
-    handle = await plane.stand(name)
+    handle = await (plane.switched(name) if is_blue_green else plane.stand(name))
     seconds = await plane.abort(handle)
     await plane.ended(handle)
     return seconds
@@ -297,11 +361,16 @@ async def _main() -> None:
     parser.add_argument("-n", "--tries", type=int, default=10, help="of each way")
     parser.add_argument("--only", default=",".join(WAYS), help="ways, separated by commas")
     parser.add_argument("--busy", type=int, default=0, help="how many releases are measured meanwhile")
+    parser.add_argument("--blue-green", action="store_true", help="after the switch of that strategy")
     asked = parser.parse_args()
+    strategy = {"is_blue_green": asked.blue_green}
     print(f"before: {Machine.now()}", "| way | tries | median s | worst s | load |", "|---|---|---|---|---|", sep="\n")
     async with open_plane() as plane:
         for way in filter(None, asked.only.split(",")):
-            taken = [await (idle(plane, way) if way == "idle" else lost(plane, way, way)) for _ in range(asked.tries)]
+            taken = [
+                await (idle(plane, way, **strategy) if way == "idle" else lost(plane, way, way, **strategy))
+                for _ in range(asked.tries)
+            ]
             print(row(way, taken), flush=True)
         if asked.busy:
             print(row(f"{asked.busy} busy", await busy(plane, asked.busy, asked.tries)), flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
@@ -49,8 +50,8 @@ class AbortHandler:
         of that pass to routes and Services. The reconciler goes on when that pass, or its heartbeat, is over.
 
         A first revision has no stable: its traffic stays as it is. A stable that shrank while the canary grew has to
-        grow first: there the reconciler goes back weight by weight. Without a router the first thing that it does is to
-        point the Services back.
+        grow first: there the reconciler goes back weight by weight. For a canary without a router, too, it is the
+        reconciler that points the Services back.
         """
         plan, routing = self._plan, self._plan.routing
         if plan.is_first or plan.is_stable:
@@ -60,9 +61,12 @@ class AbortHandler:
         index = None if self._reconciler.desired.index is None else 0
         self._reconciler.move(aborted=True, full=False, promoting=False, held=False, index=index)
         self._state.publication.rejected("")  # what stood against the way forward
-        if routing is not None and not plan.manifest.grows_stable_first:
+        if plan.active_service:
             self._reconciler.overtake()
-            work = self._go_back(routing)
+            work = self._go_back(self._select_stable)
+        elif routing is not None and not plan.manifest.grows_stable_first:
+            self._reconciler.overtake()
+            work = self._go_back(partial(self._put_back, routing))
         else:
             await self._reconciler.stop()
             self._reconciler.start()
@@ -129,12 +133,23 @@ class AbortHandler:
         """True when the traffic is restored, or never had to be."""
         return self._restoring is None or self._restoring.done()
 
-    async def _go_back(self, routing: Routing) -> None:
+    async def _go_back(self, put_back: Callable[[asyncio.Task[None]], Awaitable[object]]) -> None:
+        """Put the traffic back by a call of its own, beside the end of the pass that is under way."""
         stopping = asyncio.create_task(self._reconciler.stop())
-        await self._carry_out(Compensation.TRAFFIC, self._put_back(routing, stopping))
+        await self._carry_out(Compensation.TRAFFIC, put_back(stopping))
         await stopping
-        await self._reconciler.stop()  # where it only published
+        await self._reconciler.stop()  # where it had to do it, or only published
         self._reconciler.start()
+
+    async def _select_stable(self, stopping: asyncio.Task[None]) -> None:
+        """Point `activeService` at the stable version. Where that cannot be done now, the passes do it once it can."""
+        selected = await self._calls.select_stable(self._plan.active_service, self._plan)
+        if selected.done:
+            self._state.selected_stable(selected.before, self._plan.seen.stable_hash)
+            return
+        await stopping
+        self._reconciler.start()
+        await self._walk_back()
 
     async def _put_back(self, routing: Routing, stopping: asyncio.Task[None] | None = None) -> TrafficState:
         """Put all weight on stable. While that is rejected, the reconciler publishes the reason once it is stopped."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -38,11 +38,14 @@ with workflow.unsafe.imports_passed_through():
         RestoreStable,
         RolloutObject,
         Routing,
+        SelectedStable,
+        SelectStable,
         StatusReport,
         Target,
         TrafficState,
         cluster_queue,
     )
+    from tidegate.contract.payload import Payload
     from workflows.interruptions import let_go
     from workflows.plan import Plan
 
@@ -62,6 +65,7 @@ FORWARD_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=300), maximu
 CERTAIN_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5))
 POLL_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.0)
 
+Result = TypeVar("Result", bound=Payload)
 
 PUT_BACK = "put all traffic on the stable version"
 
@@ -217,17 +221,34 @@ class ActivityCalls:
         return restarted
 
     async def restore_stable(self, routing: Routing, stable_hash: str, failing: tuple[str, ...] = ()) -> TrafficState:
-        """Put all traffic on stable, until it succeeds (law 3). Returns a rejection that `failing` does not name.
+        """Put all traffic on stable, until it succeeds (law 3). Returns a rejection that `failing` does not name."""
+        request = RestoreStable(
+            target=self.target, routing=routing, stable_hash=stable_hash, fence=self._fence(), failing=failing
+        )
+        return await self._hedged(Activity.RESTORE_STABLE, request, TrafficState)
+
+    async def select_stable(self, service: str, plan: Plan) -> SelectedStable:
+        """Move the active Service to the stable version (law 3). Returns that it is not done where passes have to."""
+        stable_hash = plan.seen.stable_hash
+        names = (each.name for each in plan.seen.replica_sets if each.hash == stable_hash)
+        request = SelectStable(
+            target=self.target,
+            service=service,
+            stable_hash=stable_hash,
+            replica_set=next(names, ""),
+            fence=self._fence(),
+        )
+        return await self._hedged(Activity.SELECT_STABLE, request, SelectedStable)
+
+    async def _hedged(self, name: Activity, request: Payload, result_type: type[Result]) -> Result:
+        """Carry out the traffic part of an abort.
 
         A call without an answer may be with a worker that is dead or frozen. A second call starts beside it, long
         before the heartbeat timeout. All write the same with the same fence, and the first answer counts.
         """
-        request = RestoreStable(
-            target=self.target, routing=routing, stable_hash=stable_hash, fence=self._fence(), failing=failing
-        )
-        attempts: list[asyncio.Task[TrafficState]] = []
+        attempts: list[asyncio.Task[Result]] = []
         while len(attempts) < RESTORES:
-            attempts.append(asyncio.create_task(self._restore(request)))
+            attempts.append(asyncio.create_task(self._retry_forever(name, request, result_type, PUT_BACK)))
             timeout = HEDGE_DELAY if len(attempts) < RESTORES else None
             with suppress(TimeoutError):
                 await workflow.wait_condition(
@@ -240,10 +261,6 @@ class ActivityCalls:
         for task in attempts:
             let_go(task)
         return first.result()
-
-    async def _restore(self, request: RestoreStable) -> TrafficState:
-        traffic: TrafficState = await self._retry_forever(Activity.RESTORE_STABLE, request, TrafficState, PUT_BACK)
-        return traffic
 
     @property
     def _forward_time_left(self) -> timedelta:

@@ -11,6 +11,7 @@ from tidegate.analysis.conditions import compile_condition
 from tidegate.analysis.experiments import Subject
 from tidegate.analysis.rules import has_comparison
 from tidegate.analysis.spec import SpecError
+from tidegate.bluegreen.stages import Stage
 from tidegate.contract import Observation, ParsedRollout, ReleaseRequest, ReleaseResult, ReleaseStatus, rollout_id
 from tidegate.manifests.bake import BAKE, BAKE_TEMPLATES, bake_analysis, bake_duration
 from tidegate.manifests.documents import Manifests, from_objects, in_one_round
@@ -96,9 +97,9 @@ def describe(plan: Plan, status: ReleaseStatus, outcome: str = "Healthy") -> Rel
 
 def _analysis_problems(plan: Plan) -> list[str]:
     problems = []
-    for _, analysis in plan.gates:
+    for name, analysis in plan.gates:
         try:
-            plan.analysis_spec(analysis)
+            (plan.promoted_spec if name == Stage.POST_PROMOTION else plan.analysis_spec)(analysis)
         except SpecError as error:
             problems.append(str(error))
     problems += _bake_problems(plan)

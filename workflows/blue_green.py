@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.active_release import ActiveRelease
     from workflows.gates import Gate
     from workflows.handlers import Inbox
+    from workflows.interruptions import race
     from workflows.metrics import timed_step
     from workflows.release_status import ReleaseState
     from workflows.waits import AN_OPERATOR
@@ -47,7 +48,7 @@ class BlueGreenStages:
 
     def skip_to_the_end(self) -> None:
         """Ask for all of the traffic, past the stages that are left."""
-        self._reconciler.move(promoting=True, full=True, aborted=False, held=False)
+        self._reconciler.move(promoting=True, full=True, aborted=False, held=False, undecided=False)
         self._state.set_desired_weight(100)
 
     async def carry_out(self) -> None:
@@ -68,20 +69,35 @@ class BlueGreenStages:
     async def _run(self, stage: Stage) -> None:
         match stage:
             case Stage.PREVIEW:
-                await self._reconciler.reached()
+                await self._reached()
             case Stage.PAUSE:
                 await self._pause()
             case Stage.ACTIVE:
+                if Stage.PAUSE not in self._plan.stages:  # it may be wanted since
+                    await self._pause()
                 await self._activate()
             case Stage.PRE_PROMOTION | Stage.POST_PROMOTION:
                 await self._judge(stage)
 
     async def _activate(self) -> None:
-        """Give the version all of the traffic as soon as it has its pods. A pause by an operator holds it."""
+        """Give the version all of the traffic as soon as it has its pods."""
         await self._holds.over()
         self._reconciler.move(promoting=True)
         self._state.set_desired_weight(100)
-        await self._reconciler.reached()
+        await self._reached()
+
+    async def _reached(self) -> None:
+        """Wait until the cluster is as asked for. A pause by an operator holds the Services, and not the pods.
+
+        Whatever interrupts it finds the Services held: no forward write follows.
+        """
+        while True:
+            await race(self._reconciler.reached(), lambda: self._inbox.paused is not None)
+            if self._inbox.paused is None:
+                return
+            self._reconciler.move(held=True)
+            await self._holds.released()
+            self._reconciler.move(held=False)
 
     async def _judge(self, stage: Stage) -> None:
         """Run the analysis of a stage. An operator who promotes an inconclusive one wants another run, as in Argo."""
@@ -93,13 +109,17 @@ class BlueGreenStages:
                 phase = await gate.verdict()
             if phase is not Phase.INCONCLUSIVE:
                 return
+            self._reconciler.move(undecided=True)
             with self._promotable():
                 await self._holds.undecided(PauseReason.ANALYSIS, gate.reference.name)
+            self._reconciler.move(undecided=False)
 
     # ----------------------------------------------------------------------------------------------------- the pause
 
     async def _pause(self) -> None:
         """Wait for autoPromotionSeconds, or for an operator. A change of the two fields counts at once, as in Argo."""
+        if not self._settings.pauses:
+            return
         started, promotes = workflow.now(), self._inbox.promotes
         with self._state.waits.paused(PauseReason.BLUE_GREEN), self._promotable():
             while self._inbox.promotes == promotes and not self._is_over(started):

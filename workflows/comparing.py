@@ -50,6 +50,7 @@ with workflow.unsafe.imports_passed_through():
 NO_TRAFFIC = "the canary never got a weight that was read back: there is nothing to compare"
 WITHOUT_TRAFFIC = timedelta(minutes=5)  # in which a step's weight is known, also of a release that was taken over
 _WATCHES = (AnalysisKind.BACKGROUND, AnalysisKind.BAKE)
+_ALONE = (AnalysisKind.BAKE, AnalysisKind.POST_PROMOTION)
 AFTER_ERROR = timedelta(seconds=10)  # as every metric (argo-rollouts, DefaultErrorRetryInterval)
 _PHASES = {Ruling.ABORT: Phase.FAILED, Ruling.CLEAR: Phase.SUCCESSFUL, Ruling.UNDECIDED: Phase.INCONCLUSIVE}
 
@@ -295,9 +296,9 @@ class Comparisons:
 
     @property
     def _first_traffic(self) -> float:
-        """Time from which counts are read; in a bake that of all of the traffic, as it was when the run began."""
+        """Time from which counts are read; where stable has none, that of all of the traffic when the run began."""
         full = [weight.since for weight in self._request.weights if weight.share >= 1]
-        return full[-1] if full and self._request.kind == AnalysisKind.BAKE else self._begun
+        return full[-1] if full and self._request.kind in _ALONE else self._begun
 
     def _target(self, one: _OneComparison) -> CompareTarget:
         versions = self._request.versions or ComparedVersions(rollout="", canary="", stable="")

@@ -98,7 +98,7 @@ def _failed(message: str, kind: ErrorType) -> ApplicationError:
 def _compared(plan: Plan) -> list[_Compared]:
     """Metrics that compare, each once, however many gates measure it. Raises `InvalidSpec`."""
     found: dict[str, _Compared] = {}
-    for gate, analysis in () if plan.stages else plan.gates:  # after a switch there is nothing to compare with
+    for gate, analysis in () if plan.stages else plan.gates:  # after a switch nothing is proven
         try:
             rules = RunRules.of(plan.analysis_spec(analysis))
         except (SpecError, ManifestError) as error:

@@ -254,11 +254,12 @@ def _of_release(plan: Plan, state: ReleaseState) -> ComparedSides:
 def _request(name: str, plan: Plan, opening: _Opening) -> AnalysisRequest:
     """The request of a run; what is compared goes with it where one of its metrics does so."""
     analysis, kind, compared = opening.analysis, opening.kind, opening.compared
+    specs = {AnalysisKind.BAKE: plan.bake_spec, AnalysisKind.POST_PROMOTION: plan.promoted_spec}
     request = AnalysisRequest(
         cluster=plan.request.cluster,
         namespace=plan.request.namespace,
         name=name,
-        spec=plan.bake_spec(analysis) if kind is AnalysisKind.BAKE else plan.analysis_spec(analysis),
+        spec=specs.get(kind, plan.analysis_spec)(analysis),
         kind=kind,
         release_id=workflow.info().workflow_id,
         owner=plan.owner,

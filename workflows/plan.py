@@ -46,6 +46,10 @@ NOTHING_TO_BAKE_BY = (
     "the bake has no metric: at 100 % stable has no traffic, and a comparison without the event errors has nothing to "
     "look at; name templates with thresholds in tidegate.io/bake-templates, or set tidegate.io/bake: 0s"
 )
+NOTHING_AFTER_PROMOTION = (
+    "postPromotionAnalysis has no metric: after the switch stable has no traffic, and a comparison without the event "
+    "errors has nothing to look at; name templates with thresholds"
+)
 HOLD_LIMIT = "tidegate.io/hold-limit"  # annotation: how long a release waits for an operator before it aborts
 
 
@@ -252,6 +256,12 @@ class Plan:
         return self.manifest.routing
 
     @property
+    def active_service(self) -> str:
+        """The Service that gives a version of blue-green all of the traffic; empty with another strategy."""
+        strategy = self.manifest.strategy
+        return strategy.active_service if isinstance(strategy, BlueGreen) else ""
+
+    @property
     def background(self) -> Document | None:
         """The analysis beside the steps, as in the manifest."""
         return background_of(self.request) if self.steps else None
@@ -322,10 +332,17 @@ class Plan:
 
     def bake_spec(self, analysis: Document) -> Document:
         """The AnalysisRun spec of the bake, which ends with that. Raises SpecError without any metric."""
+        return through_the_bake(self._at_full_traffic(analysis, NOTHING_TO_BAKE_BY))
+
+    def promoted_spec(self, analysis: Document) -> Document:
+        """The AnalysisRun spec after a blue-green promotion. Raises SpecError without any metric."""
+        return self._at_full_traffic(analysis, NOTHING_AFTER_PROMOTION)
+
+    def _at_full_traffic(self, analysis: Document, why_nothing: str) -> Document:
         spec = for_full_traffic(self.analysis_spec(analysis))
         if not spec["metrics"]:
-            raise SpecError(NOTHING_TO_BAKE_BY)
-        return through_the_bake(spec)
+            raise SpecError(why_nothing)
+        return spec
 
     def experiment_versions(self, index: int, sets: Iterable[ExperimentSetState]) -> ComparedVersions | None:
         """How sources of metrics tell the templates of an experiment apart, None where no two can be compared.

@@ -180,7 +180,8 @@ class Reconciler:
             raise
         finally:
             self._passing = False
-        self._state.reconciled(seen.model_copy(update={"traffic": None}) if self._overtaken else seen, report)
+        stale: dict[str, object] = {"traffic": None, "selectors": {}} if self._overtaken else {}
+        self._state.reconciled(seen.model_copy(update=stale), report)
         self._is_status_deferred = seen.left
         is_published = seen.left or (seen.published and seen.events_published)
         self._unpublished_passes = 0 if is_published else self._unpublished_passes + 1
@@ -232,9 +233,14 @@ class Reconciler:
     # ------------------------------------------------------------------------------------------------------- deadline
 
     def _note_progress(self, seen: Reconciled) -> None:
-        """Note progress: another count of pods, or another step (argo-rollouts, progressDeadlineSeconds)."""
+        """Note progress: another count of pods, another step, or another selector of a Service of blue-green.
+
+        Source: argo-rollouts, progressDeadlineSeconds.
+        """
         counts = tuple((s.hash, s.current, s.ready, s.available) for s in seen.replica_sets)
-        mark = (self.desired.index, self.desired.hash, self.desired.stable_hash, counts)
+        selected = tuple(sorted(seen.selectors.items())) if self._plan.active_service else ()
+        wanted = self.desired
+        mark = (wanted.index, wanted.hash, wanted.stable_hash, wanted.held, selected, counts)
         if self._progress is None or self._progress[0] != mark:
             self._progress = (mark, workflow.now())
             self._state.progressing()
@@ -245,9 +251,10 @@ class Reconciler:
     def _deadline(self, seen: Reconciled) -> datetime | None:
         """Time at which the progress deadline passes; None while nothing is missing, and on the way back.
 
-        An experiment has deadlines of its own.
+        An experiment has deadlines of its own, and nothing has to happen while an operator holds the Services.
         """
-        if self.desired.aborted or self.desired.experiment or self._progress is None or not self._moves:
+        wanted = self.desired
+        if wanted.aborted or wanted.experiment or wanted.held or self._progress is None or not self._moves:
             return None
         if seen.converged and (self.desired.hash != self.desired.stable_hash or self._has_all_pods(seen)):
             return None

@@ -6,7 +6,6 @@ attributes and the Rollout's `.status` in step with that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from temporalio import workflow
@@ -251,8 +250,8 @@ class ReleaseState:
             self.event("ForeignWeights", f"{edit.name} {edit.route}: {edit.what}{who}", warning=True)
         if seen.traffic is not None:
             self.routed(seen.traffic, f"step {self._status.step_number}")
-        if seen.state_digest and self._active_service:
-            self._switched(seen.selectors)
+        if self._active_service in seen.selectors:
+            self._switched(seen.selectors[self._active_service])
         self.publication.published(seen, report, self._version)
 
     def replica_sets(self, sets: tuple[ReplicaSetState, ...], replicas: int) -> None:
@@ -271,23 +270,27 @@ class ReleaseState:
             return
         if traffic.verified != self._status.weight_verified:
             self._record.set(weight_verified=traffic.verified)
-        if traffic.percent != self._status.actual_weight:
-            row = WeightStatus(at=workflow.now(), canary=traffic.percent, reason=reason)
-            self._record.set(actual_weight=traffic.percent, weights=(*self._status.weights, row))
-            self.weights.add(traffic.percent, self._status)
+        self._note_share(traffic.percent, reason)
 
-    def _switched(self, selectors: Mapping[str, str]) -> None:
+    def selected_stable(self, before: str, stable_hash: str) -> None:
+        """Note that `activeService` is back on the stable version, from the hash that it selected before."""
+        if before != stable_hash:
+            names = f"'{self._active_service}' from '{before}' to '{stable_hash}'"
+            self.event("SwitchService", f"Switched selector for service {names}")
+        self._switched(stable_hash)
+
+    def _switched(self, hash_: str) -> None:
         """Take what `activeService` selects, as it was read back: all of the traffic, or nothing."""
-        is_active = selectors.get(self._active_service) == self._status.desired_hash
-        self._note_share(100 if is_active else 0, f"Service {self._active_service} was switched")
+        is_active = hash_ == self._status.desired_hash
+        if self._status.stable_hash != self._status.desired_hash:
+            self._note_share(100 if is_active else 0, f"Service {self._active_service} was switched")
 
-    def _note_share(self, percent: int, reason: str) -> bool:
-        """Note the version's share of the traffic; returns True where it is another one."""
-        if self._status.stable_hash == self._status.desired_hash or percent == self._status.actual_weight:
-            return False
-        row = WeightStatus(at=workflow.now(), canary=percent, reason=reason)
-        self._record.set(actual_weight=percent, weights=(*self._status.weights, row))
-        return True
+    def _note_share(self, percent: int, reason: str) -> None:
+        """Note the version's share of the traffic, where it is another one."""
+        if percent != self._status.actual_weight:
+            row = WeightStatus(at=workflow.now(), canary=percent, reason=reason)
+            self._record.set(actual_weight=percent, weights=(*self._status.weights, row))
+            self.weights.add(percent, self._status)
 
     def progressing(self) -> None:
         """Note progress: a progress deadline that had passed no longer counts."""

@@ -35,6 +35,7 @@ from tidegate.analysis.compare.pace import PACE, Pace
 from tidegate.analysis.compare.provable import chosen_plus, provable
 from tidegate.analysis.compare.settings import (
     ComparisonSettingsError,
+    after_promotion,
     at_full_traffic,
     automatic_margins,
     comparison_of,
@@ -285,6 +286,8 @@ def _suited(wanted: Comparison, kind: AnalysisKind | Literal[""]) -> Comparison:
     """The comparison as a run of this kind can carry it out. Raises ComparisonSettingsError where none can be."""
     if kind == AnalysisKind.BAKE:
         return at_full_traffic(wanted)
+    if kind == AnalysisKind.POST_PROMOTION:
+        return after_promotion(wanted)
     return side_by_side(wanted) if kind == AnalysisKind.EXPERIMENT else wanted
 
 

@@ -172,8 +172,8 @@ class Passes:
                 await self._moves.make(move, request, snapshot, done)
                 continue
             moved = await self._moves.experiment(request, snapshot, done)
-            # On the way back nothing waits (law 3).
-            waits = not (moved or request.desired.aborted or strategy.converged())
+            # On the way back nothing waits (law 3), and a pause is shown at once.
+            waits = not (moved or request.desired.aborted or request.desired.held or strategy.converged())
             if not moved and not (waits and await self._wait_for_pods(started, reader.lister)):
                 break
         return snapshot

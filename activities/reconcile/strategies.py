@@ -164,6 +164,7 @@ class BlueGreenPass:
             promoting=desired.promoting,
             aborted=desired.aborted,
             held=desired.held,
+            undecided=desired.undecided,
             revision=request.revision,
         )
 

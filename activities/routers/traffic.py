@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 from activities.kubernetes.client import FENCE_ANNOTATION, SERVICES, Cluster, Object
 from activities.kubernetes.json_patch import Operation, put
 from activities.kubernetes.rejections import again, is_definite, is_rejection, message_of, to_report
+from activities.kubernetes.replica_sets import HASH_LABEL
 from activities.kubernetes.services import select_hash
 from activities.routers.choice import router_of
 from activities.routers.drift import find_external_changes, last_editor
@@ -34,6 +35,8 @@ from tidegate.contract import (
     RemovedDestination,
     RestoreStable,
     Routing,
+    SelectedStable,
+    SelectStable,
     Target,
     TrafficState,
 )
@@ -85,7 +88,7 @@ class Traffic:
 
     def activities(self) -> list[Callable[..., Any]]:
         """Activities that a worker registers."""
-        return [self.restore_stable]
+        return [self.restore_stable, self.select_stable]
 
     async def set_weight(
         self,
@@ -195,13 +198,36 @@ class Traffic:
 
     async def _select_stable(self, request: RestoreStable) -> None:
         if request.routing.canary_service and request.stable_hash:
-            await self._cluster.change(
-                SERVICES,
-                request.target.namespace,
-                request.routing.canary_service,
-                request.fence,
-                select_hash(request.target.name, request.stable_hash),
-            )
+            await self._point(request.target, request.routing.canary_service, request.stable_hash, request.fence)
+
+    @activity.defn(name=Activity.SELECT_STABLE)
+    async def select_stable(self, request: SelectStable) -> SelectedStable:
+        """Move `activeService` to the stable version, for which one available pod is enough: each new one may be bad.
+
+        Without one, or where the cluster refuses it, it is not done: passes bring pods, and tell of what is refused.
+        Raises what may be over in a moment, to be tried again.
+        """
+        pods = RequiredPods(request.replica_set, 1)
+        try:
+            await require_available(self._cluster, request.target.namespace, pods, f"the way back of {request.service}")
+            before = await self._point(request.target, request.service, request.stable_hash, request.fence)
+        except ApplicationError as error:
+            if is_rejection(error) and not to_report(error, ()):
+                raise again(error) from error
+            return SelectedStable(done=False)
+        return SelectedStable(done=True, before=before)
+
+    async def _point(self, target: Target, service: str, hash_: str, fence: Fence) -> str:
+        """Make a Service select the pods of a hash, under the fence; returns the hash that it selected before."""
+        before = ""
+
+        def edit(found: Object) -> list[Operation]:
+            nonlocal before
+            before = str((found["spec"].get("selector") or {}).get(HASH_LABEL, ""))
+            return select_hash(target.name, hash_)(found)
+
+        await self._cluster.change(SERVICES, target.namespace, service, fence, edit)
+        return before
 
     async def _write(self, write: RouteWrite, edit: _Edit) -> TrafficState:
         """Change all objects; none is touched while one of several is missing or cannot be understood."""

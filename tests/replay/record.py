@@ -27,7 +27,7 @@ from temporalio.worker import (
 
 from sandbox.machine import patience
 from tests.virtual.releases import IMAGE, World, release_world
-from tests.workflows.edits import without_router
+from tests.workflows.edits import blue_green, without_router
 from tests.workflows.test_bake import baked as with_bake
 from tests.workflows.test_experiment import experiment
 from tests.workflows.test_reverts import annotated
@@ -125,6 +125,16 @@ async def unrouted(world: World) -> WorkflowHandle[Any, Any]:
     return handle
 
 
+async def switched(world: World) -> WorkflowHandle[Any, Any]:
+    """Blue-green: the pause, the switch, and the gate after it."""
+    manual = blue_green(autoPromotionEnabled=False)
+    await (await world.start(world.request("1.0.0", manual))).result()
+    handle = await world.start(world.request("1.1.0", manual))
+    await world.until(handle, lambda status: status.phase == "Paused")
+    await handle.signal("promote", {"by": "ana"})
+    return handle
+
+
 async def late(world: World) -> WorkflowHandle[Any, Any]:
     def impatient(rollout: dict[str, Any]) -> None:
         rollout["spec"] |= {"progressDeadlineSeconds": 60, "minReadySeconds": 0, "progressDeadlineAbort": True}
@@ -208,6 +218,17 @@ async def replaced(world: World) -> WorkflowHandle[Any, Any]:
     return handle
 
 
+async def switched_back(world: World) -> WorkflowHandle[Any, Any]:
+    """Blue-green: an abort, and much else that is too late, while a version is judged after its switch."""
+    await (await world.start(world.request("1.0.0", blue_green()))).result()
+    handle = await world.start(world.request("1.1.0", blue_green()))
+    await world.until(handle, lambda status: status.waiting is not None and status.waiting.what.startswith("analysis"))
+    await asyncio.gather(
+        handle.signal("abort", {"by": "ana"}), handle.signal("promote", {"by": "bob"}), handle.signal("pause")
+    )
+    return handle
+
+
 class DyingOnce(Interceptor):
     """For the worker of the releases: the first task that brings a signal fails, and comes again with what follows."""
 
@@ -231,9 +252,9 @@ class _Dying(WorkflowInboundInterceptor):
 
 CALM: tuple[Turn, ...] = (
     *(first, good, bad, reverted, aborted, promoted, superseded),
-    *(held, back, paused, compared, baked, unrouted, late, refused),
+    *(held, back, paused, compared, baked, unrouted, switched, late, refused),
 )
-STORMS: tuple[Turn, ...] = (crowded, overtaken, gated, torn, replaced)
+STORMS: tuple[Turn, ...] = (crowded, overtaken, gated, torn, replaced, switched_back)
 TURNS = CALM + STORMS
 
 

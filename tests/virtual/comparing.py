@@ -18,7 +18,8 @@ from sandbox.datadog.answers import Answers
 from sandbox.datadog.series import Ingestion
 from sandbox.datadog.traffic import CELL, Traffic, VersionTraffic
 from sandbox.kubernetes_api import Change
-from sandbox.kubernetes_api.kinds import VIRTUAL_SERVICES
+from sandbox.kubernetes_api.kinds import SERVICES, VIRTUAL_SERVICES
+from sandbox.kubernetes_api.objects import meta
 from tests.activities.outside import MemorySecrets
 from tests.virtual.life import Life
 from tests.virtual.temporal.loop import START, running
@@ -32,6 +33,7 @@ SECRETS = {"secret/argo-rollouts/datadog": {"apiKey": "a" * 32, "appKey": "b" * 
 class RoutedTraffic:
     """Requests to the service `demo`, split as the VirtualService said at the time; one pod for each version.
 
+    Without one, the Service `active` has all of them: for `canary` when it selects another hash than its first one.
     `stable` and `canary` are versions as they answer, each for `rate` requests a second in all; `alone` is the canary
     once it has all of the traffic. `stable` has all of it until a weight is written.
     """
@@ -49,6 +51,7 @@ class RoutedTraffic:
         self._stable = stable
         self._canary = canary
         self._alone = alone or canary
+        self._first = ""
         self._changes = [((START - HOUR).timestamp(), 0)]
         life.cluster.api.store.subscribe(self._note)
 
@@ -59,9 +62,15 @@ class RoutedTraffic:
     def _note(self, change: Change) -> None:
         if change.kind is VIRTUAL_SERVICES:
             routes = change.object["spec"]["http"][-1]["route"]
-            weight = {row["destination"]["host"]: row.get("weight", 0) for row in routes}["canary"]
-            if weight != self._changes[-1][1]:
-                self._changes.append((running().now().timestamp(), weight))
+            self._weigh({row["destination"]["host"]: row.get("weight", 0) for row in routes}["canary"])
+        elif change.kind is SERVICES and meta(change.object)["name"] == "active":
+            hash_ = self._life.cluster.selector("active")
+            self._first = self._first or hash_
+            self._weigh(0 if hash_ == self._first else 100)
+
+    def _weigh(self, weight: int) -> None:
+        if weight != self._changes[-1][1]:
+            self._changes.append((running().now().timestamp(), weight))
 
     def _spells(self) -> list[VersionTraffic]:
         """What each version was sent between two weights, from the first whole cell on."""

@@ -37,3 +37,15 @@ def with_routes(*steps: dict[str, Any]) -> Edit:
 def without_router(rollout: dict[str, Any]) -> None:
     with_steps({"setWeight": 25}, {"pause": {}}, {"setWeight": 50})(rollout)
     del canary_of(rollout)["trafficRouting"]
+
+
+def blue_green(**fields: Any) -> Edit:
+    """The Services of the seed's canary in their new roles, and its gate after the switch."""
+
+    def edit(rollout: dict[str, Any]) -> None:
+        canary = canary_of(rollout)
+        gate = next(step["analysis"] for step in canary["steps"] if "analysis" in step)
+        roles = {"activeService": canary["stableService"], "previewService": canary["canaryService"]}
+        rollout["spec"]["strategy"] = {"blueGreen": {**roles, "postPromotionAnalysis": gate, **fields}}
+
+    return edit

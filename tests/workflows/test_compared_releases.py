@@ -166,3 +166,33 @@ async def shadowed(gate: Document) -> Shadowed:
         events = [(event.reason, event.message) for event in status.events]
         assert (weights, len(events) > 10) == ([10, 25, 50, 100], True)
         return Shadowed([status.phase, status.message, weights, runs, events, states], times)
+
+
+def blue_green() -> Document:
+    """A case whose version is compared once it has all of the traffic."""
+    found = rollout("1")
+    found["spec"]["strategy"] = {
+        "blueGreen": {"activeService": "active", "postPromotionAnalysis": {"templates": [{"templateName": "gate"}]}}
+    }
+    provider: Document = copy.deepcopy(COMPARE)
+    provider["plugin"]["tidegate/compare"]["minBake"] = "3m"
+    return {"rollout": found, "templates": [template("gate", {**COMPARED, "provider": provider})]}
+
+
+@pytest.mark.parametrize(("errors", "phase"), [(0.001, "Healthy"), (0.05, "Degraded")])
+@in_virtual_time
+async def test_a_version_that_was_switched_to_is_held_against_the_hour_before(errors: float, phase: str) -> None:
+    async with opened(blue_green(), measured) as stage:
+        status = await released(stage, VersionTraffic("2", LOAD, errors=errors))
+        assert status.phase == phase, status.message
+        [run] = [each.status for each in status.analyses]
+        sentence = run.metrics[0].measurements[-1].value
+        if phase == "Healthy":
+            assert sentence.startswith("Watched, errors: "), sentence
+            assert "in the hour before" in sentence
+            assert run.completed_at is not None
+            assert run.started_at is not None
+            assert 180 <= (run.completed_at - run.started_at).total_seconds() <= 240
+        else:
+            assert "Blue/green post-promotion analysis phase error/failed: " in status.message
+            assert [row.canary for row in status.weights] == [100, 0]

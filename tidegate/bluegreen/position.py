@@ -16,7 +16,8 @@ class BlueGreenState:
     """One version of a Rollout on its way.
 
     `promoting` says that the version is to get the traffic: its gates before that are passed, and its pauses over.
-    `held` leaves the Services alone, as the Rollout is paused.
+    `held` leaves the Services alone, as the Rollout is paused. `undecided` keeps all pods, as an analysis was
+    inconclusive.
     `revision` is the number of the release, which its ReplicaSet takes; 0 where that has its number already.
     """
 
@@ -27,6 +28,7 @@ class BlueGreenState:
     promoting: bool = False
     aborted: bool = False
     held: bool = False
+    undecided: bool = False
     revision: int = 0
 
     @property
@@ -51,13 +53,15 @@ class BlueGreenState:
 
     @property
     def keeps_old_sets(self) -> bool:
-        """True while no older version may go: the post-promotion analysis has not said that the new one is good.
+        """True while no older version may go: an analysis was inconclusive, or the one after the promotion is open.
 
-        Source: argo-rollouts, which does so only where no scaleDownDelaySeconds are written.
+        Source: argo-rollouts, which keeps them for an open one only where no scaleDownDelaySeconds are written.
         """
+        if self.fully_promoted or self.aborted:
+            return False
         strategy = self.strategy
-        is_open = not (self.fully_promoted or self.aborted) and strategy.post_promotion_analysis is not None
-        return is_open and strategy.scale_down_delay_seconds is None
+        is_judged = self.promoting and strategy.post_promotion_analysis is not None
+        return self.undecided or (is_judged and strategy.scale_down_delay_seconds is None)
 
     @property
     def metadata(self) -> RoleMetadata:

@@ -24,7 +24,7 @@ def stages(strategy: BlueGreen) -> tuple[Stage, ...]:
     wanted = {
         Stage.PREVIEW: True,
         Stage.PRE_PROMOTION: strategy.pre_promotion_analysis is not None,
-        Stage.PAUSE: strategy.waits_for_operator or strategy.auto_promotion_seconds > 0,
+        Stage.PAUSE: strategy.pauses,
         Stage.ACTIVE: True,
         Stage.POST_PROMOTION: strategy.post_promotion_analysis is not None,
     }

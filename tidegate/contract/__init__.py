@@ -170,6 +170,8 @@ if TYPE_CHECKING:
         RestoreStable,
         RouteState,
         Routing,
+        SelectedStable,
+        SelectStable,
         TrafficState,
     )
     from tidegate.contract.unreadable import Unreadable, read_leniently
@@ -320,6 +322,8 @@ __all__ = [
     "RolloutObject",
     "RouteState",
     "Routing",
+    "SelectStable",
+    "SelectedStable",
     "Signal",
     "Source",
     "SplitCounts",

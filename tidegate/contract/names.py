@@ -187,6 +187,7 @@ class Activity(StrEnum):
     ROLLBACK = "roll_back"  # PutBack -> None
     LET_GO = "let_go"  # LetGo -> LeftAlone
     RESTORE_STABLE = "restore_stable"  # RestoreStable -> TrafficState
+    SELECT_STABLE = "select_stable"  # SelectStable -> SelectedStable
     # MeasureRequest -> list[Reading]: `measure_` and the key of a provider in manifests
     MEASURE_DATADOG = "measure_datadog"
     MEASURE_PROMETHEUS = "measure_prometheus"

@@ -29,6 +29,7 @@ class DesiredState(Payload):
     full: bool = False  # an operator promoted past the remaining steps
     promoting: bool = False  # blue-green: the version is to get the traffic as soon as it has its pods
     held: bool = False  # blue-green: Services are left alone, as the Rollout is paused
+    undecided: bool = False  # blue-green: an inconclusive analysis holds, and with it all older versions
     experiment: bool = (
         False  # the step under way is an experiment, and its ReplicaSets are wanted; no others of its kind
     )

@@ -141,3 +141,20 @@ class RestoreStable(Payload):
     fence: Fence
     last: TrafficState | None = None
     failing: tuple[str, ...] = ()  # known rejections: they are retried, only another one is returned
+
+
+class SelectStable(Payload):
+    """The traffic part of a blue-green abort: `activeService` back to the stable version."""
+
+    target: Target
+    service: str
+    stable_hash: str
+    replica_set: str  # of the stable version; empty: it has none
+    fence: Fence
+
+
+class SelectedStable(Payload):
+    """Result of `SelectStable`: passes have to move the Service where it is not done."""
+
+    done: bool
+    before: str = ""  # the hash that the Service selected until then

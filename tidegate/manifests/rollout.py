@@ -258,6 +258,11 @@ class BlueGreen(Model):
         """True when only an operator promotes; `autoPromotionSeconds` does not count then, as in Argo."""
         return self.auto_promotion_enabled is False
 
+    @property
+    def pauses(self) -> bool:
+        """True when a version waits before it gets the traffic."""
+        return self.waits_for_operator or self.auto_promotion_seconds > 0
+
     def services(self) -> dict[tuple[str, ...], str]:
         """Names of the Services, by the path of the field that gives them."""
         given = {("activeService",): self.active_service, ("previewService",): self.preview_service}

@@ -28,9 +28,11 @@ class ScriptedProvider:
         self._script = {name: list(outcomes) for name, outcomes in (given.get("script") or {}).items()}
         self._secrets = given.get("secrets") or {}
         self._broken = given.get("provider_error", "")
-        self._then: dict[str, Any] = {}
+        self._then: dict[tuple[str, str], Any] = {}  # by run and metric
 
-    def measure(self, rule: MetricRules, references: Mapping[str, Mapping[str, str]], now: datetime) -> Reading:
+    def measure(
+        self, rule: MetricRules, references: Mapping[str, Mapping[str, str]], now: datetime, run: str = ""
+    ) -> Reading:
         def said(**fields: Any) -> Reading:
             return Reading.model_validate({"metric": rule.name, "started_at": now, "finished_at": now, **fields})
 
@@ -41,9 +43,9 @@ class ScriptedProvider:
             return said(error=message, unresolved=True)
         if self._broken:
             return said(error=self._broken)
-        outcome = self._then.pop(rule.name, None) or self._next(rule.name)
+        outcome = self._then.pop((run, rule.name), None) or self._next(rule.name)
         if isinstance(outcome, dict) and "running" in outcome:
-            self._then[rule.name] = outcome["then"]
+            self._then[run, rule.name] = outcome["then"]
             return said(resume_at=now + timedelta(seconds=outcome["running"]))
         reading = said(**_fields(outcome))
         return judged_with_secrets(rule.document, substitute(rule.document, values), reading)

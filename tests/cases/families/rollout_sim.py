@@ -19,7 +19,7 @@ LATE_SECONDS = 2
 
 def rollout_sim(given: Input) -> Answer:
     provider = ScriptedProvider(given)
-    trace = simulate(given, lambda _, metric, now: provider.measure(rules_of(dict(metric)), {}, now))
+    trace = simulate(given, lambda run, metric, now: provider.measure(rules_of(dict(metric)), {}, now, run))
     return {"trace": trace}
 
 
@@ -128,7 +128,7 @@ _BLUE_GREEN_QUIRKS: tuple[tuple[str, Callable[[_Life], bool]], ...] = (
     ),
     ("an abort of a first version ends its release", _Life.is_first_aborted),
     (
-        "a pause by hand is shown with the next pass, and a version that is Healthy stays so",
+        "a version that is Healthy stays so while its Rollout is paused by hand",
         lambda life: life.has("pause"),
     ),
     ("a change of the strategy counts from the next release on", lambda life: life.has("set_bluegreen", "set_spec")),

@@ -79,8 +79,20 @@ def test_while_the_last_gate_is_open_no_older_version_goes_unless_a_delay_is_wri
     where = at(promoting=True, strategy=gate)
     assert acted(where, seen) is None
     assert requeue_at(where, seen) is None
-    written = at(promoting=True, strategy={**gate, "scaleDownDelaySeconds": 30})
-    assert acted(written, seen) == ScaleReplicaSet("shop-O", 0)
+    written = {**gate, "scaleDownDelaySeconds": 30}
+    assert acted(at(promoting=True, strategy=written), seen) == ScaleReplicaSet("shop-O", 0)
+    assert acted(at(promoting=True, undecided=True, strategy=written), seen) is None
+    before = cluster(new(4), stable(), old("O", 4, EARLIER))
+    assert acted(at(strategy=gate), before) == ScaleReplicaSet("shop-O", 0), "it opens with the promotion"
+
+
+@pytest.mark.parametrize("until", [None, EARLIER])
+def test_an_inconclusive_analysis_holds_older_versions_until_it_is_decided(until: datetime | None) -> None:
+    seen = cluster(new(4), stable(), old("O", 4, until))
+    assert acted(at(undecided=True), seen) is None
+    assert requeue_at(at(undecided=True), seen) is None
+    assert acted(at(), seen) == (ScaleReplicaSet("shop-O", 0) if until else SetScaleDownDeadline("shop-O", LATER))
+    assert acted(at(aborted=True, undecided=True), seen) is not None
 
 
 @pytest.mark.parametrize("active", ["S", "N"])

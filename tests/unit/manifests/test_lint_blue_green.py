@@ -73,11 +73,14 @@ def test_what_is_not_as_it_seems_is_named(strategy: dict[str, Any], field: str, 
     assert words in found[1]
 
 
-@pytest.mark.parametrize("field", ["prePromotionAnalysis", "postPromotionAnalysis"])
-def test_a_comparison_has_nothing_to_compare_with(field: str) -> None:
-    severity, message = said(COMPARING, **{field: GATE})["templates"]
+def test_before_the_switch_a_comparison_has_nothing_to_look_at_and_after_it_the_errors() -> None:
+    severity, message = said(COMPARING, prePromotionAnalysis=GATE)["templates"]
     assert severity is Severity.WARNING
-    assert "only one of them has traffic" in message
+    assert "no traffic that could be compared" in message
+    assert "templates" not in said(COMPARING, postPromotionAnalysis=GATE)
+    settings: dict[str, Any] = COMPARING["plugin"]["tidegate/compare"]
+    slow: dict[str, Any] = {"plugin": {"tidegate/compare": {**settings, "events": [{"name": "slow90"}]}}}
+    assert "one without the event errors is left out" in said(slow, postPromotionAnalysis=GATE)["templates"][1]
 
 
 @pytest.mark.parametrize(("role", "name"), [("activeService", "a"), ("previewService", "p")])

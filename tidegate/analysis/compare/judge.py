@@ -154,12 +154,19 @@ def _ruled(wanted: Comparison, evidence: Evidence, point: DecisionPoint, alarms:
 
 
 def _watched(wanted: Comparison, evidence: Evidence, point: DecisionPoint, alarms: Alarms) -> tuple[Ruling, str, str]:
-    """Ruling on a version that has all of the traffic and shows no harm: clear as long as there are no signs of it."""
+    """Ruling on a version that has all of the traffic and shows no harm: clear after `minBake` without signs of it."""
     if _silent(evidence, point):
         return Ruling.UNDECIDED, "data", no_data(wanted, evidence, point)
     if evidence.here_seconds <= 0:
         return Ruling.WAIT, "data", "Not yet: no bucket of warm pods at full traffic has been read."
+    left = wanted.min_bake - (point.now - point.first_traffic)
     if max(alarms) < ALARM:
+        if left > 0:
+            return (
+                Ruling.WAIT,
+                "minBake",
+                f"No harm so far; the verdict comes no sooner than minBake: {left:.0f} s more.",
+            )
         return Ruling.CLEAR, ERRORS, watched_sentence(wanted, evidence)
     is_over = point.now - point.first_traffic >= wanted.max_wait
     return Ruling.UNDECIDED if is_over else Ruling.WAIT, *suspicion(alarms)

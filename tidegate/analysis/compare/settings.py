@@ -52,12 +52,23 @@ def comparison_of(settings: Compare, *, plus: Mapping[str, float] | None = None,
 
 
 def at_full_traffic(wanted: Comparison) -> Comparison:
-    """The comparison of a bake: errors alone, against the hour before. Raises ComparisonSettingsError without them."""
+    """The comparison of a bake: errors alone, against the hour before. The bake says how long it lasts.
+
+    Raises ComparisonSettingsError without them.
+    """
     if not any(event.name == ERRORS for event in wanted.events):
         raise ComparisonSettingsError(f"events: at 100 % only {ERRORS} are looked at, and they are not among them")
     events = (BadEvent(name=ERRORS, margin=TOLERATED),)
-    changed = {"events": events, "alone": True, "lost": False, "on_unfair": OnUnfair.IGNORE}
+    changed = {"events": events, "alone": True, "lost": False, "on_unfair": OnUnfair.IGNORE, "min_bake": 0.0}
     return wanted.model_copy(update=changed)
+
+
+def after_promotion(wanted: Comparison) -> Comparison:
+    """The comparison after a blue-green promotion: as in a bake, for `minBake`.
+
+    Raises ComparisonSettingsError as `at_full_traffic`.
+    """
+    return at_full_traffic(wanted).model_copy(update={"min_bake": wanted.min_bake})
 
 
 def side_by_side(wanted: Comparison) -> Comparison:

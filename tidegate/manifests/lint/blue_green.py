@@ -9,6 +9,7 @@ from tidegate.manifests.analysis_template import AnalysisTemplate
 from tidegate.manifests.documents import Loaded
 from tidegate.manifests.findings import Finding, Path, Severity
 from tidegate.manifests.lint.compare import comparisons_of
+from tidegate.manifests.providers.compare import ERRORS
 from tidegate.manifests.rollout import BlueGreen, Rollout
 from tidegate.manifests.templates import TemplateKey
 
@@ -84,14 +85,25 @@ def _unused(rollout: Loaded[Rollout], strategy: BlueGreen) -> Iterator[Finding]:
 
 
 def _nothing_to_compare(rollout: Loaded[Rollout], strategy: BlueGreen, templates: Templates) -> Iterator[Finding]:
-    """Comparisons of versions that never share the traffic: they end Inconclusive, and an operator has to decide."""
-    for field, analysis in strategy.analyses():
-        if comparisons_of(analysis, templates):
-            message = (
-                "plugin.tidegate/compare reads both versions in the same seconds, and with blue-green only one of them "
-                "has traffic: the analysis ends Inconclusive, and an operator has to decide"
-            )
-            remedy = "use metrics with thresholds here"
-            yield rollout.finding(
-                Severity.WARNING, "nothing-to-compare", (*_BLUE_GREEN, str(field), "templates"), message, remedy=remedy
-            )
+    """Comparisons without anything to look at: both versions never share the traffic."""
+    before, after = strategy.pre_promotion_analysis, strategy.post_promotion_analysis
+    if before is not None and comparisons_of(before, templates):
+        message = (
+            "before the switch the new version has no traffic that could be compared: the analysis ends Inconclusive, "
+            "and an operator has to decide"
+        )
+        remedy = "use metrics with thresholds here, and compare in postPromotionAnalysis"
+        yield _uncompared(rollout, "prePromotionAnalysis", message, remedy)
+    compared = comparisons_of(after, templates) if after is not None else []
+    if not all(any(event.name == ERRORS for event in each.wanted_events()) for each in compared):
+        message = (
+            "after the switch a comparison holds errors alone against those of the hour before, and one without the "
+            "event errors is left out"
+        )
+        remedy = "name the event errors, or use metrics with thresholds"
+        yield _uncompared(rollout, "postPromotionAnalysis", message, remedy)
+
+
+def _uncompared(rollout: Loaded[Rollout], field: str, message: str, remedy: str) -> Finding:
+    path: Path = (*_BLUE_GREEN, field, "templates")
+    return rollout.finding(Severity.WARNING, "nothing-to-compare", path, message, remedy=remedy)

@@ -52,13 +52,14 @@ def comparison_findings(
 
     `pods` are the labels of the pods of each ReplicaSet of the Rollout, by its name, as far as they are known.
     """
-    canary = rollout.model.spec.strategy.canary
-    if canary is None:
+    strategy = rollout.model.spec.strategy.chosen
+    if strategy is None:
         return
-    compared = {step: found for step, each in canary.analyses() if (found := comparisons_of(each, templates))}
+    compared = {step: found for step, each in strategy.analyses() if (found := comparisons_of(each, templates))}
     if not compared:
         return
-    yield from _unproven(rollout, canary, set(compared))
+    if isinstance(strategy, Canary):
+        yield from _unproven(rollout, strategy, set(compared))
     if any(_reads_version(each) for found in compared.values() for each in found):
         yield from _same_version(rollout, pods)
 

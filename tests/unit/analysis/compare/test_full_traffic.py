@@ -25,7 +25,7 @@ from tidegate.analysis.compare.models import (
     VersionCounts,
     Weight,
 )
-from tidegate.analysis.compare.settings import ComparisonSettingsError, at_full_traffic
+from tidegate.analysis.compare.settings import ComparisonSettingsError, after_promotion, at_full_traffic
 from tidegate.analysis.compare.state import ComparisonState, open_state
 
 ALL = Weight(since=0, share=1)
@@ -67,6 +67,15 @@ def test_a_version_without_harm_is_watched_and_nothing_is_proven() -> None:
         "before; no sign that they are more than 2 x stable + 1 %. It is no proof."
     )
     assert (found.events[0].promise, found.events[0].here) == (0, 0)
+
+
+def test_after_a_promotion_it_is_watched_for_its_least_time() -> None:
+    least = after_promotion(Comparison(events=EVENTS, min_bake=500)).min_bake
+    early = judged(rows(1, 60, RATE), 440, min_bake=least)
+    assert (early.ruling, early.event) == (Ruling.WAIT, "minBake")
+    assert "no sooner than minBake: 60 s more" in early.sentence
+    assert judged(rows(1, 60, RATE), 600, min_bake=least).ruling is Ruling.CLEAR
+    assert judged(rows(2, 60, 0.06), 440, min_bake=least).ruling is Ruling.ABORT
 
 
 @pytest.mark.parametrize(("rate", "ruling"), [(2 * RATE + 0.01, Ruling.CLEAR), (0.06, Ruling.ABORT)])
