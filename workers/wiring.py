@@ -118,6 +118,7 @@ def _workflow_worker(client: Client, settings: Settings) -> Worker:
     from workflows.analysis_run import AnalysisRun
     from workflows.backtest import Backtest
     from workflows.doctor import Doctor
+    from workflows.experiment_object import ExperimentObject
     from workflows.follow_up import FollowUp
     from workflows.forecast import Forecast
     from workflows.let_go import LetGoOfObjects
@@ -130,7 +131,17 @@ def _workflow_worker(client: Client, settings: Settings) -> Worker:
     return Worker(
         client,
         task_queue=RELEASES_QUEUE,
-        workflows=[Rollout, AnalysisRun, Backtest, Doctor, FollowUp, Forecast, Rollback, LetGoOfObjects],
+        workflows=[
+            Rollout,
+            AnalysisRun,
+            Backtest,
+            Doctor,
+            ExperimentObject,
+            FollowUp,
+            Forecast,
+            Rollback,
+            LetGoOfObjects,
+        ],
         workflow_runner=workflow_runner(),
         interceptors=[LogContext()],
         deployment_config=_version(settings),
@@ -194,6 +205,7 @@ async def _cluster_activities(
     from activities.kubernetes.checks import ClusterChecks
     from activities.kubernetes.informers import Cache
     from activities.metrics.job.provider import Jobs
+    from activities.reconcile.experiment_passes import ExperimentPasses
     from activities.reconcile.leaving import LeavingActivities
     from activities.reconcile.pending_waits import PendingWaits
     from activities.reconcile.reconciler import Passes
@@ -215,6 +227,7 @@ async def _cluster_activities(
         *Kubernetes(cluster, cache, bake=settings.bake.duration or None, instance=instance).activities(),
         *Traffic(cluster).activities(),
         *Passes(cluster, cache, at_most=at_most, instance=instance).activities(),
+        *ExperimentPasses(cluster, cache, instance=instance).activities(),
         *waits.activities(),
         *Restarts(cluster).activities(),
         *LeavingActivities(cluster).activities(),

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.contract import PauseReason
     from tidegate.manifests.steps import ExperimentStep
     from workflows.active_release import ActiveRelease
-    from workflows.experiment import Experiment
+    from workflows.experiment import StepExperiment
     from workflows.gates import Gate
     from workflows.handlers import Inbox
     from workflows.interruptions import race
@@ -140,6 +140,6 @@ class CanarySteps:
     async def _experiment(self, index: int, step: ExperimentStep) -> None:
         """Run an experiment. Both versions must have their ReplicaSets before its own are created from them."""
         await self._active.reconciler.reached()
-        undecided = await Experiment(self._plan, self._active.reconciler, self._state, index, step).carry_out()
+        undecided = await StepExperiment(self._plan, self._active.reconciler, self._state, index, step).carry_out()
         if undecided:
             await self._active.holds.undecided(PauseReason.EXPERIMENT, undecided)

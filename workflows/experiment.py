@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.waits import AN_OPERATOR
 
 
-class Experiment:
+class StepExperiment:
     """One experiment, from its first ReplicaSet to its end."""
 
     def __init__(

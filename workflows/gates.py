@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from temporalio import workflow
-from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import (
     ChildWorkflowError,
-    FailureError,
     WorkflowAlreadyStartedError,
-    is_cancelled_exception,
 )
 from temporalio.workflow import (
-    ChildWorkflowCancellationType,
-    ChildWorkflowHandle,
     ExternalWorkflowHandle,
-    ParentClosePolicy,
 )
 
 with workflow.unsafe.imports_passed_through():
@@ -30,24 +23,22 @@ with workflow.unsafe.imports_passed_through():
     from tidegate.analysis.rules import has_comparison
     from tidegate.analysis.status import AnalysisStatus, Phase
     from tidegate.contract import (
-        ANALYSIS_WORKFLOW,
-        BACKGROUND_PRIORITY,
         AnalysisKind,
         AnalysisRef,
         AnalysisRequest,
-        AnalysisResult,
         ComparedVersions,
         Document,
         Signal,
         WeightsChanged,
         analysis_id,
     )
+    from workflows.analysis_children import Run, send, send_in_background, started
     from workflows.interruptions import let_go, sent
     from workflows.metrics import count_verdict
     from workflows.plan import Plan
     from workflows.release_status import ReleaseState
 
-Run = ChildWorkflowHandle[object, AnalysisResult]
+
 _PREFIXES = {
     AnalysisKind.STEP: "Step-based",
     AnalysisKind.BAKE: "In the bake at 100 %:",
@@ -95,7 +86,7 @@ def cancel_orphaned_analyses(plan: Plan) -> None:
     request = plan.request
     for name in plan.seen.analyses_left:
         workflow_id = analysis_id(request.cluster, request.namespace, name)
-        _send_in_background(name, workflow.get_external_workflow_handle(workflow_id).cancel())
+        send_in_background(name, workflow.get_external_workflow_handle(workflow_id).cancel())
 
 
 class Gate:
@@ -179,7 +170,7 @@ class Gate:
                 reference, request.spec, opening.analysis.get("analysisRunMetadata") or {}
             )
         starting: asyncio.Task[Run] = asyncio.create_task(
-            _started(request, workflow_id, f"{kind} analysis of {plan.request.name} revision {plan.revision}")
+            started(request, workflow_id, f"{kind} analysis of {plan.request.name} revision {plan.revision}")
         )
         try:
             await workflow.wait([starting])
@@ -193,7 +184,7 @@ class Gate:
         except WorkflowAlreadyStartedError:
             state.name_taken(reference)
             # It is an earlier run of this version that is not awaited: of a run before a reset, or not over yet.
-            _send_in_background(name, _by_id(reference).cancel())
+            send_in_background(name, _by_id(reference).cancel())
             raise
 
     async def verdict(self) -> Phase:
@@ -236,14 +227,14 @@ class Gate:
             await workflow.wait_condition(lambda: self._weights != self._state.weights.all)
             self._weights = self._state.weights.all
             changed = WeightsChanged(weights=self._weights)
-            await _send(self.reference.name, sent(_by_id(self.reference).signal(Signal.WEIGHTS, changed)))
+            await send(self.reference.name, sent(_by_id(self.reference).signal(Signal.WEIGHTS, changed)))
 
     async def settle(self) -> None:
         """Request the run's verdict; metrics without a conclusive reading are measured once more before.
 
         Does nothing for a run that has ended: its verdict is on its way.
         """
-        await _send(self.reference.name, sent(_by_id(self.reference).signal(Signal.SETTLE)))
+        await send(self.reference.name, sent(_by_id(self.reference).signal(Signal.SETTLE)))
 
 
 def _of_release(plan: Plan, state: ReleaseState) -> ComparedSides:
@@ -278,39 +269,10 @@ def _by_id(reference: AnalysisRef) -> ExternalWorkflowHandle[object]:
     return workflow.get_external_workflow_handle(reference.workflow_id)
 
 
-async def _send(name: str, request: Coroutine[Any, Any, None]) -> None:
-    try:
-        await request
-    except FailureError as error:
-        if is_cancelled_exception(error):
-            raise
-        workflow.logger.info("%s was not asked to end, it has ended: %s", name, error)
-
-
-def _send_in_background(name: str, request: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.create_task(_send(name, request))
-    task.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())  # read, if only once
-
-
 def _end(reference: AnalysisRef, run: Run) -> None:
     """Request a run's cancellation without waiting."""
     run.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())
-    _send_in_background(reference.name, _by_id(reference).cancel())
-
-
-async def _started(request: AnalysisRequest, workflow_id: str, summary: str) -> Run:
-    """Start the child workflow. Raises WorkflowAlreadyStartedError for an id that was used before."""
-    return await workflow.start_child_workflow(
-        ANALYSIS_WORKFLOW,
-        request,
-        id=workflow_id,
-        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        result_type=AnalysisResult,
-        cancellation_type=ChildWorkflowCancellationType.TRY_CANCEL,
-        parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-        priority=BACKGROUND_PRIORITY,
-        static_summary=summary,
-    )
+    send_in_background(reference.name, _by_id(reference).cancel())
 
 
 def _end_as_soon_as_started(reference: AnalysisRef, starting: asyncio.Task[Run]) -> None:

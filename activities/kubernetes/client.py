@@ -1,8 +1,7 @@
 """One Kubernetes API server: plain objects in, plain objects out, and the one way to change one of them.
 
-Objects travel as the JSON that the server sent. The client's typed models would drop fields they do not know on a
-read-modify-write, so they are not used. Every change is a JSON Patch guarded by a `test` on what was read, carries a
-fence, and returns what the server stored.
+Objects travel as the JSON that the server sent: typed models would drop fields they do not know on a read-modify-write.
+Every change is a JSON Patch guarded by a `test` on what was read, carries a fence, and returns what the server stored.
 """
 
 from __future__ import annotations
@@ -77,6 +76,7 @@ REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 ROLLOUTS = Resource("argoproj.io", "v1alpha1", "rollouts", "Rollout")
+EXPERIMENTS = Resource("argoproj.io", "v1alpha1", "experiments", "Experiment")
 ANALYSIS_TEMPLATES = Resource("argoproj.io", "v1alpha1", "analysistemplates", "AnalysisTemplate")
 ANALYSIS_RUNS = Resource("argoproj.io", "v1alpha1", "analysisruns", "AnalysisRun")
 CLUSTER_ANALYSIS_TEMPLATES = Resource("argoproj.io", "v1alpha1", "clusteranalysistemplates", "ClusterAnalysisTemplate")

@@ -63,12 +63,12 @@ def build(target: Target, rollout: Document, *, hash_: str, revision: int, owner
     return body
 
 
-def owner(rollout: str, uid: str) -> Object:
-    """The reference of what goes with its Rollout."""
+def owner(name: str, uid: str, kind: str = "Rollout") -> Object:
+    """The reference of what goes with its Rollout, or with an object of another `kind` of Argo's."""
     return {
         "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Rollout",
-        "name": rollout,
+        "kind": kind,
+        "name": name,
         "uid": uid,
         "controller": True,
         "blockOwnerDeletion": True,

@@ -14,6 +14,8 @@ IN_NAMESPACE: Final = (
     ("argoproj.io", "rollouts/finalizers", ("update",)),
     ("argoproj.io", "analysistemplates", ("get",)),
     ("argoproj.io", "analysisruns", ("get", "list", "create", "patch", "delete")),
+    ("argoproj.io", "experiments", (*READ, "patch")),
+    ("argoproj.io", "experiments/finalizers", ("update",)),
     ("apps", "replicasets", (*READ, "create", "patch", "delete")),
     ("apps", "deployments", (*READ, "patch")),
     ("", "pods", ("get", "list", "patch", "delete")),

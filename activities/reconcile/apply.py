@@ -18,7 +18,6 @@ from activities.routers.required_pods import RequiredPods
 from activities.routers.router import ManagedStep
 from activities.routers.traffic import RouteWrite, Traffic
 from tidegate.canary import experiments
-from tidegate.canary.experiments import ExperimentMove
 from tidegate.contract import ErrorType, Event, ExternalChange, Reconcile, RolloutObject, TrafficState
 from tidegate.manifests.steps import CanaryStep, SetHeaderRoute
 from tidegate.rollouts.actions import (
@@ -36,6 +35,7 @@ from tidegate.rollouts.actions import (
     SetWeight,
 )
 from tidegate.rollouts.conditions import Reason
+from tidegate.rollouts.experiment_sets import ExperimentMove
 
 
 class ReconcileResult:

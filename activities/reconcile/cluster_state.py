@@ -17,12 +17,12 @@ from activities.reconcile.claims import claimed
 from activities.reconcile.live_spec import LiveSpec
 from activities.routers.choice import read_traffic
 from tidegate.bluegreen.reconcile import BlueGreenRules
-from tidegate.canary.experiments import ExperimentSet
 from tidegate.canary.reconcile import Rules
 from tidegate.contract import OfRollout, Target, TrafficState
 from tidegate.manifests.workload import reference_of
 from tidegate.rollouts.actions import SUBSET
 from tidegate.rollouts.cluster_state import ClusterState, Weights, Workload
+from tidegate.rollouts.experiment_sets import ExperimentSet
 from tidegate.rollouts.replica_sets import ReplicaSetState
 
 

@@ -12,10 +12,10 @@ from activities.kubernetes import replica_sets
 from activities.kubernetes.client import REPLICA_SETS, SERVICES, Object
 from activities.kubernetes.ownership import PART_OF_EXPERIMENT
 from activities.kubernetes.replica_sets import HASH_LABEL
-from tidegate.canary.experiments import ExperimentSet, WantedSet
 from tidegate.contract import Reconcile
 from tidegate.manifests.network import MANAGED_BY
 from tidegate.manifests.steps import ExperimentTemplate
+from tidegate.rollouts.experiment_sets import ExperimentSet, WantedSet
 from tidegate.rollouts.template_hash import pod_template_hash
 
 TEMPLATE = "experiment.argoproj.io/template-name"
@@ -70,7 +70,7 @@ def build_service(wanted: WantedSet, found: Object, stable: Object | None, reque
     if wanted.weight and stable is not None:
         ports = [{key: port[key] for key in _PORT_FIELDS if key in port} for port in stable["spec"].get("ports") or []]
     else:
-        ports = _container_ports(found)
+        ports = container_ports(found)
     return {
         "apiVersion": SERVICES.api_version,
         "kind": SERVICES.kind,
@@ -123,7 +123,8 @@ def standing(found: Object, *, exposed: bool) -> ExperimentSet:
 _PORT_FIELDS = ("name", "port", "targetPort", "protocol", "appProtocol")  # no nodePort: it is one Service's own
 
 
-def _container_ports(found: Object) -> list[Object]:
+def container_ports(found: Object) -> list[Object]:
+    """Ports of a Service for all that the containers of a ReplicaSet name, as Argo has it."""
     containers = found["spec"]["template"]["spec"].get("containers") or []
     return [
         {

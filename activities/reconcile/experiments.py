@@ -14,8 +14,15 @@ from activities.reconcile import experiment_objects
 from activities.reconcile.rollout_objects import Kubernetes
 from activities.routers.required_pods import RequiredPods
 from activities.routers.router import ExperimentWeight
-from tidegate.canary.experiments import (
-    UNEVEN,
+from tidegate.canary.experiments import UNEVEN, is_complete, shares_to_route
+from tidegate.contract import (
+    ErrorType,
+    ExperimentSetState,
+    Reconcile,
+    Target,
+    TrafficState,
+)
+from tidegate.rollouts.experiment_sets import (
     ExperimentMove,
     ExperimentSet,
     Expose,
@@ -24,15 +31,6 @@ from tidegate.canary.experiments import (
     Remove,
     Resize,
     WantedSet,
-    is_complete,
-    shares_to_route,
-)
-from tidegate.contract import (
-    ErrorType,
-    ExperimentSetState,
-    Reconcile,
-    Target,
-    TrafficState,
 )
 from tidegate.rollouts.replica_sets import ReplicaSetState
 

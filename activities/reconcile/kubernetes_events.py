@@ -28,7 +28,7 @@ from tidegate.contract import (
     Target,
 )
 from tidegate.manifests.rollout import RunHistory
-from tidegate.report import analysis_run_object, joined, kubernetes_event
+from tidegate.report import analysis_run_object, experiment_run_object, joined, kubernetes_event
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +84,14 @@ class Publisher:
     async def publish_events(self, request: PublishEvents) -> None:
         """Create the Events that do not stand yet."""
         for number, event in enumerate(request.events, request.first):
-            body = kubernetes_event(event, target=request.target, uid=request.uid, run=request.run, number=number)
+            body = kubernetes_event(
+                event,
+                target=request.target,
+                uid=request.uid,
+                run=request.run,
+                number=number,
+                kind=request.kind,
+            )
             try:
                 await self._cluster.add(EVENTS, request.target.namespace, body)
             except ApplicationError as error:
@@ -106,6 +113,15 @@ class Publisher:
         `spec.selector.matchLabels`.
         """
         wanted = analysis_run_object(update, target, uid=uid, hash_=hash_, selector=selector)
+        await self._publish_run(wanted, target, uid, fence)
+
+    async def publish_experiment_run(
+        self, update: AnalysisRunUpdate, target: Target, fence: Fence, *, uid: str
+    ) -> None:
+        """Do the same for a run of the Experiment object of that `uid`."""
+        await self._publish_run(experiment_run_object(update, target, uid=uid), target, uid, fence)
+
+    async def _publish_run(self, wanted: Object, target: Target, uid: str, fence: Fence) -> None:
         try:
             await self._write(wanted, target, uid, fence)
         except ApplicationError as error:
@@ -124,11 +140,12 @@ class Publisher:
 
     async def _write(self, wanted: Object, target: Target, uid: str, fence: Fence) -> None:
         namespace, name = target.namespace, wanted["metadata"]["name"]
+        owner = wanted["metadata"]["ownerReferences"][0]["kind"]
 
         def edit(found: Object) -> list[Operation]:
             if not owned_by(found, uid):
                 raise ApplicationError(
-                    f"AnalysisRun {namespace}/{name} exists and does not belong to Rollout {target.name}: "
+                    f"AnalysisRun {namespace}/{name} exists and does not belong to {owner} {target.name}: "
                     "delete or rename it",
                     type=ErrorType.REJECTED,
                     non_retryable=True,

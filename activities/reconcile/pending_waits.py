@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -20,7 +20,7 @@ from temporalio.client import AsyncActivityCancelledError, AsyncActivityHandle, 
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.reconcile.waits import Waits, not_changed
-from tidegate.contract import Activity, AwaitChange
+from tidegate.contract import Activity, AwaitChange, AwaitExperiment
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ class PendingWaits:
 
     def activities(self) -> list[Callable[..., Any]]:
         """Activities that a worker registers."""
-        return [self.await_change]
+        return [self.await_change, self.await_experiment]
 
     def __len__(self) -> int:
         """How many are waiting."""
@@ -64,13 +64,21 @@ class PendingWaits:
         An attempt fails with `NotChanged` when half of its time or more is over, and when the worker goes, so that a
         wait that goes on costs no history: its retries are none of it.
         """
+        self._begin(lambda: self._waits.changed(request))
+
+    @activity.defn(name=Activity.AWAIT_EXPERIMENT)
+    async def await_experiment(self, request: AwaitExperiment) -> None:
+        """Do the same for an Experiment object."""
+        self._begin(lambda: self._waits.experiment_changed(request))
+
+    def _begin(self, wait: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if self._closing.done():
             raise not_changed()
         info = activity.info()
         key = (info.workflow_run_id or "", info.activity_id)
         if (given_up := self._pending.get(key)) is not None:
             given_up.cancel()
-        task = self._pending[key] = asyncio.create_task(self._wait(info, request))
+        task = self._pending[key] = asyncio.create_task(self._wait(info, wait()))
         task.add_done_callback(lambda ended: self._ended(key, ended))
         activity.raise_complete_async()
 
@@ -97,10 +105,10 @@ class PendingWaits:
 
     # -------------------------------------------------------------------------------------------------------- one wait
 
-    async def _wait(self, info: activity.Info, request: AwaitChange) -> None:
+    async def _wait(self, info: activity.Info, wait: Coroutine[Any, Any, None]) -> None:
         """Wait, tell how it ended, and be gone no later than the server gives the attempt up."""
         whole = (info.start_to_close_timeout or timedelta.max).total_seconds()
-        changed = asyncio.create_task(self._waits.changed(request))
+        changed = asyncio.create_task(wait)
         beating = asyncio.create_task(self._beat(info))
         try:
             with suppress(TimeoutError):

@@ -40,6 +40,7 @@ from tidegate.contract import (
 )
 from tidegate.contract.instances import DEFAULT_INSTANCE, ControllerInstance
 from tidegate.rollouts.conditions import Reason
+from tidegate.rollouts.replica_sets import ReplicaSetState
 
 log = structlog.get_logger(__name__)
 
@@ -266,10 +267,19 @@ class Passes:
         hashes = (desired.stable_hash,) if desired.aborted else (desired.hash, desired.stable_hash)
         for found in filter(None, map(snapshot.cluster_state.of, hashes)):
             if found.available < found.desired:
-                why = await self._kubernetes.why_not_ready(request.target.namespace, snapshot.objects[found.name])
+                why = await self._why_not_ready(request.target.namespace, found, snapshot)
                 text = f"{found.available} of {found.desired} pods of {found.name} available"
                 return "; ".join(filter(None, (text, why)))
         return ""
+
+    async def _why_not_ready(self, namespace: str, found: ReplicaSetState, snapshot: ClusterSnapshot) -> str:
+        """Return why a version's pods are not available; empty while its controller is still making them.
+
+        The number of pods, and that none can be made, are in the state's digest: another look follows.
+        """
+        if not found.no_pods and not (found.counted and found.current >= found.desired):
+            return ""
+        return await self._kubernetes.why_not_ready(namespace, snapshot.objects[found.name])
 
     async def _report(
         self, request: Reconcile, snapshot: ClusterSnapshot, done: ReconcileResult

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,8 +13,6 @@ from temporalio.exceptions import ApplicationError
 from activities.kubernetes import replica_sets
 from activities.kubernetes.client import (
     ANALYSIS_RUNS,
-    ANALYSIS_TEMPLATES,
-    CLUSTER_ANALYSIS_TEMPLATES,
     FENCE_ANNOTATION,
     REPLICA_SETS,
     ROLLOUTS,
@@ -35,8 +33,8 @@ from activities.kubernetes.versions import Versions, adopted, pods_of
 from activities.kubernetes.workloads import Workloads, with_template
 from activities.reconcile.kubernetes_events import Publisher
 from activities.reconcile.rollout_status import StatusWriter
+from activities.reconcile.templates import read_templates
 from activities.routers.choice import read_traffic, router_of
-from activities.transport.errors import rejected
 from tidegate.analysis.history import StoredRun
 from tidegate.contract import (
     Activity,
@@ -52,7 +50,6 @@ from tidegate.contract.instances import DEFAULT_INSTANCE, ControllerInstance
 from tidegate.manifests.analysis_template import TemplateRef
 from tidegate.manifests.bake import bake_templates
 from tidegate.manifests.kinds import REVISION
-from tidegate.manifests.limits import excess_text, excesses
 from tidegate.manifests.rollout import Canary
 from tidegate.rollouts.replica_sets import ReplicaSetState
 
@@ -135,6 +132,7 @@ class Kubernetes:
             service: await reader.find(SERVICES, namespace, service) for service in strategy.services().values()
         }
         runs = await self._analysis_runs(live) if live is not None else []
+        named = [*strategy.template_refs(), *_bake_templates(parsed)]
         return Observation(
             at=datetime.now(UTC),
             rollout=live and with_template(live, await self._workloads.template(namespace, live)),
@@ -146,7 +144,7 @@ class Kubernetes:
             standing={each["metadata"]["name"]: _pod_labels(each) for each in found if _has_pods(each)},
             services=services,
             routed=dict(await router_of(routing, request.target).observe(reader)) if routing else {},
-            templates=tuple(await self._templates(namespace, [*strategy.template_refs(), *_bake_templates(parsed)])),
+            templates=tuple(await read_templates(self._cluster, namespace, named)),
             traffic=await read_traffic(reader, routing, request.target) if routing else None,
             bake=self._bake,
             analysis_runs=tuple(run.name for run in runs),
@@ -230,24 +228,6 @@ class Kubernetes:
         await self._cluster.change(REPLICA_SETS, target.namespace, name, fence, edit, known=known)
         if has_object:
             await self._cluster.merge_status(ROLLOUTS, target.namespace, target.name, {"stableRS": hash_})
-
-    async def _templates(self, namespace: str, named: Iterable[TemplateRef]) -> list[Object]:
-        """Templates that a Rollout names, and those that they name in turn, each once."""
-        wanted = [(each.cluster_scope, each.template_name) for each in named]
-        found: dict[tuple[bool, str], Object] = {}
-        while wanted:
-            key = wanted.pop()
-            if key in found or not key[1]:
-                continue
-            resource, where = (CLUSTER_ANALYSIS_TEMPLATES, "") if key[0] else (ANALYSIS_TEMPLATES, namespace)
-            template = await self._cluster.find(resource, where, key[1])
-            if template is not None:
-                for excess in excesses({"spec": template.get("spec")}):
-                    raise rejected("Kubernetes", f"{resource.kind} '{key[1]}': {excess_text(excess)}")
-                found[key] = template
-                inner = template["spec"].get("templates") or []
-                wanted += [(bool(each.get("clusterScope")), str(each.get("templateName", ""))) for each in inner]
-        return list(found.values())
 
     async def _analysis_runs(self, live: Object) -> list[StoredRun]:
         """The AnalysisRun objects of a Rollout by their names; none in a cluster that does not know the kind."""

@@ -14,7 +14,8 @@ from activities.kubernetes.fresh import FreshReader
 from activities.kubernetes.informers import Cache, Lister
 from activities.kubernetes.seen import Seen
 from activities.reconcile.cluster_state import Snapshots
-from tidegate.contract import AwaitChange, ErrorType
+from activities.reconcile.experiment_passes import living, standing, state_digest
+from tidegate.contract import AwaitChange, AwaitExperiment, ErrorType
 
 ASK_AGAIN_SECONDS: Final = 1.0  # what the cache does not know is asked of the API server so often
 LOOK_ANYWAY_SECONDS: Final = 300.0  # the cache is looked at so often without news, should one ever get lost
@@ -42,7 +43,7 @@ async def wait_for_change(lister: Lister) -> None:
 
 
 class Waits:
-    """Waits for changes in what one cluster holds of Rollouts."""
+    """Waits for changes in what one cluster holds of Rollouts and Experiments."""
 
     def __init__(self, cluster: Cluster, cache: Cache, *, between_looks: BetweenLooks = wait_for_change) -> None:
         """`between_looks` is called while nothing changed."""
@@ -56,12 +57,21 @@ class Waits:
         A look is not older than that, so that what it shows otherwise is newer: the API server is asked while the cache
         does not show all that the pass before has seen, and where it is not known what that was.
         """
-        loop = asyncio.get_running_loop()
-        started = loop.time()
         with self._cache.lister() as lister:
             wait = _Wait(FreshReader(self._cluster, lister, Seen(request.seen)), request)
-            while not await _differs(request, wait):
-                await self._between_looks(lister)
+            await self._until(lister, lambda: _differs(request, wait))
+
+    async def experiment_changed(self, request: AwaitExperiment) -> None:
+        """Do the same for an Experiment object and what it owns."""
+        with self._cache.lister() as lister:
+            reader = FreshReader(self._cluster, lister, Seen(request.seen))
+            await self._until(lister, lambda: _experiment_differs(request, reader))
+
+    async def _until(self, lister: Lister, differs: Callable[[], Awaitable[bool]]) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        while not await differs():
+            await self._between_looks(lister)
         if (left := started + GATHER.total_seconds() - loop.time()) > 0:
             await asyncio.sleep(left)
 
@@ -92,3 +102,16 @@ async def _differs(request: AwaitChange, wait: _Wait) -> bool:
         return False
     wait.hashes = snapshot.hashes
     return snapshot.state_digest() != request.state_digest
+
+
+async def _experiment_differs(request: AwaitExperiment, reader: FreshReader) -> bool:
+    reader.lister.begin()
+    try:
+        live = await living(reader, request)
+        sets = await standing(reader, request)
+    except ApplicationError as error:
+        if error.non_retryable:
+            raise
+        reader.lister.synced = False
+        return False
+    return state_digest(live, sets) != request.state_digest

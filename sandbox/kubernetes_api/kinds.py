@@ -121,6 +121,8 @@ DEPLOYMENTS = Kind(
 JOBS = Kind(
     "batch", _V1, "Job", "jobs", True, (), _ALL, status=True, field_labels=("status.successful",), generation=True
 )
+ANALYSIS_RUNS = _argo("AnalysisRun", "analysisruns", "ar")
+EXPERIMENTS = _argo("Experiment", "experiments", "exp")
 ROLLOUTS = Kind(
     "argoproj.io",
     _ARGO,
@@ -198,8 +200,8 @@ KINDS: tuple[Kind, ...] = (
     ROLLOUTS,
     _argo("AnalysisTemplate", "analysistemplates", "at"),
     _argo("ClusterAnalysisTemplate", "clusteranalysistemplates", "cat", namespaced=False),
-    _argo("AnalysisRun", "analysisruns", "ar"),
-    _argo("Experiment", "experiments", "exp"),
+    ANALYSIS_RUNS,
+    EXPERIMENTS,
     ROLES,
     ROLE_BINDINGS,
     CLUSTER_ROLES,

@@ -126,6 +126,22 @@ def test_while_watches_are_in_order_only_the_first_look_of_a_release_asks_the_ap
     run_virtually(live())
 
 
+def test_few_objects_are_read_at_once_instead_of_their_names_before_them() -> None:
+    async def live() -> None:
+        release = Release()
+        await release.stand()
+        release.reads = 0
+        with release.caches[0].lister() as lister:
+            reader = FreshReader(release.wires[0], lister, Seen())
+            assert await reader.names(REPLICA_SETS, NAMESPACE, HASH_LABEL) == list(SETS)
+            found = await reader.select(REPLICA_SETS, NAMESPACE, {HASH_LABEL: {"1"}})
+        assert [each["metadata"]["name"] for each in found] == list(SETS)
+        assert release.reads == 1
+        await release.close()
+
+    run_virtually(live())
+
+
 def test_after_a_write_without_an_answer_the_api_server_is_asked() -> None:
     async def live() -> None:
         release = Release()

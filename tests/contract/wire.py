@@ -26,11 +26,12 @@ import workflows
 from tidegate.analysis.status import AnalysisStatus
 from tidegate.cli.output import SCHEMA_VERSION
 from tidegate.client import errors, gateway
-from tidegate.client.refs import AnalysisSummary, PastRelease, ReleaseSummary
+from tidegate.client.refs import AnalysisSummary, ExperimentSummary, PastRelease, ReleaseSummary
 from tidegate.contract import (
     ANALYSIS_WORKFLOW,
     BACKTEST_WORKFLOW,
     DOCTOR_WORKFLOW,
+    EXPERIMENT_WORKFLOW,
     FOLLOW_UP_QUEUE,
     FOLLOW_UP_WORKFLOW,
     FORECAST_WORKFLOW,
@@ -46,6 +47,8 @@ from tidegate.contract import (
     ComparisonsSaved,
     DoctorRequest,
     ErrorType,
+    ExperimentReport,
+    ExperimentRequest,
     FollowedUp,
     FollowUpRequest,
     Query,
@@ -99,6 +102,10 @@ READERS: dict[tuple[str, str, str], tuple[Callable[..., Any], ...]] = {
     (ANALYSIS_WORKFLOW, "signal", Signal.SETTLE): (),
     (ANALYSIS_WORKFLOW, "signal", Signal.TERMINATE): (),
     (ANALYSIS_WORKFLOW, "query", Query.STATUS): (),
+    (EXPERIMENT_WORKFLOW, "run", ""): (ExperimentRequest,),
+    (EXPERIMENT_WORKFLOW, "signal", Signal.MEASURED): (AnalysisStatus,),
+    (EXPERIMENT_WORKFLOW, "signal", Signal.TERMINATE): (),
+    (EXPERIMENT_WORKFLOW, "query", Query.STATUS): (),
     (FOLLOW_UP_WORKFLOW, "run", ""): (FollowUpRequest,),
     (ROLLBACK_WORKFLOW, "run", ""): (RollbackRequest,),
     (FORECAST_WORKFLOW, "run", ""): (parse_request,),
@@ -113,6 +120,8 @@ PRINTED = (
     AnalysisSummary,
     BacktestReport,
     Checks,
+    ExperimentReport,
+    ExperimentSummary,
     Explanation,
     Finding,
     PastRelease,

@@ -246,12 +246,31 @@ def test_the_cluster_worker_asks_for_a_template_again_and_for_nothing_else_of_a_
     assert asked(lambda rollout: rollout["spec"].update(replicas=0), user="system:serviceaccount:argocd:argocd") == []
 
 
+def test_the_cluster_worker_writes_the_status_of_an_experiment_and_nothing_else() -> None:
+    before = {"metadata": {"annotations": {"team": "payments"}, "labels": {"app": "a"}}, "spec": {"duration": "1h"}}
+
+    def reported(change: Any, user: str = WORKER) -> list[str]:
+        return changed("tidegate-reports-of-experiments", before, change, user)
+
+    assert reported(lambda found: found.update(status={"phase": "Running"})) == []
+    assert reported(lambda found: found["metadata"]["annotations"].update({"tidegate.io/fence": "1.2"})) == []
+    assert "nothing of the spec" in reported(lambda found: found["spec"].update(duration="2h"))[0]
+    assert reported(lambda found: found["spec"].update(templates=[]))
+    assert reported(lambda found: found["metadata"]["annotations"].update({"mine": "x"}))
+    assert reported(lambda found: found["metadata"]["annotations"].pop("team"))
+    assert reported(lambda found: found["metadata"].update(labels={}))
+    assert reported(lambda found: found["metadata"].update(ownerReferences=[{"uid": "1"}]))
+    assert reported(lambda found: found["metadata"].update(finalizers=["mine"]))
+    assert reported(lambda found: found["spec"].clear(), user="system:serviceaccount:argocd:argocd") == []
+
+
 @pytest.mark.parametrize(
     ("name", "resource"),
     [
         ("tidegate-patches-metadata-of-pods", "pods"),
         ("tidegate-asks-for-templates-of-rollouts", "rollouts"),
         ("tidegate-scales-deployments", "deployments"),
+        ("tidegate-reports-of-experiments", "experiments"),
     ],
 )
 def test_a_policy_of_workers_holds_everywhere_and_names_the_account_that_may_patch(name: str, resource: str) -> None:

@@ -13,6 +13,7 @@ NOT_PLAYED = {
     r"^(cosign|gh|sha256sum|pip) ": "it needs a release of Tidegate in a registry and on a forge",
     r"^helm |\| tidegate": "it needs helm, or a chart of the reader's",
     r"\bdeploy/(crds|argocd|vault|kustomize)\b|overlays/mine|^kubectl .*\bargocd\b": "it needs a whole control plane",
+    r"^(docker|kind) |\bdeploy/laptop\b|^kubectl (wait|-n (payments|temporal)) ": "it needs an engine for containers",
     r"^vault ": "the world's vault is filled when it starts; `tests/deploy` plays its script",
     r"^kubectl (.* )?(auth can-i|logs|edit|get crd)|-n tidegate": "it needs a whole control plane",
     r"migrate (-A|-n)": "it reads a whole cluster",

@@ -109,6 +109,12 @@ class Plugin:
     async def retry(self, namespace: str, name: str) -> None:
         await self._run(namespace, "retry", "rollout", name)
 
+    async def terminate_experiment(self, namespace: str, name: str) -> None:
+        await self._run(namespace, "terminate", "experiment", name)
+
+    async def retry_experiment(self, namespace: str, name: str) -> None:
+        await self._run(namespace, "retry", "experiment", name)
+
     async def pause(self, namespace: str, name: str) -> None:
         await self._run(namespace, "pause", name)
 

@@ -30,6 +30,8 @@ from tests.virtual.releases import IMAGE, World, release_world
 from tests.workflows.edits import blue_green, without_router
 from tests.workflows.test_bake import baked as with_bake
 from tests.workflows.test_experiment import experiment
+from tests.workflows.test_experiment_object import ANALYSIS, Trial
+from tests.workflows.test_experiment_object import experiment as experiment_object
 from tests.workflows.test_reverts import annotated
 from tidegate.contract import Accepted, Signal
 
@@ -110,6 +112,18 @@ async def paused(world: World) -> WorkflowHandle[Any, Any]:
 async def compared(world: World) -> WorkflowHandle[Any, Any]:
     await world.deploy_stable()
     return await world.start(world.request("1.1.0", experiment(duration="10m")))
+
+
+async def beside(world: World) -> WorkflowHandle[Any, Any]:
+    """An Experiment object with an analysis, edited and then ended by a person."""
+    trial = Trial(world)
+    handle = await trial.begin(experiment_object(duration="24h", analyses=[ANALYSIS]))
+    await trial.until(lambda status: status.get("phase") == "Running")
+    await world.env.sleep(80)
+    trial.edit(duration="12h")
+    await world.env.sleep(20)
+    await handle.signal("terminate")
+    return handle
 
 
 async def baked(world: World) -> WorkflowHandle[Any, Any]:
@@ -252,7 +266,7 @@ class _Dying(WorkflowInboundInterceptor):
 
 CALM: tuple[Turn, ...] = (
     *(first, good, bad, reverted, aborted, promoted, superseded),
-    *(held, back, paused, compared, baked, unrouted, switched, late, refused),
+    *(held, back, paused, compared, beside, baked, unrouted, switched, late, refused),
 )
 STORMS: tuple[Turn, ...] = (crowded, overtaken, gated, torn, replaced, switched_back)
 TURNS = CALM + STORMS

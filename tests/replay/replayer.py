@@ -9,13 +9,14 @@ from workers.wiring import workflow_runner
 from workflows.analysis_run import AnalysisRun
 from workflows.backtest import Backtest
 from workflows.doctor import Doctor
+from workflows.experiment_object import ExperimentObject
 from workflows.follow_up import FollowUp
 from workflows.forecast import Forecast
 from workflows.let_go import LetGoOfObjects
 from workflows.rollback import Rollback
 from workflows.rollout import Rollout
 
-WORKFLOWS = (Rollout, AnalysisRun, Backtest, Doctor, FollowUp, Forecast, LetGoOfObjects, Rollback)
+WORKFLOWS = (Rollout, AnalysisRun, Backtest, Doctor, ExperimentObject, FollowUp, Forecast, LetGoOfObjects, Rollback)
 
 
 def replayer() -> Replayer:

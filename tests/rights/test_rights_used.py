@@ -24,7 +24,7 @@ ROLES = {
 OVERLAYS = ("single-cluster-all-routers", "single-cluster-beside-argo")
 # Asked for by an admission plugin of API servers, OwnerReferencesPermissionEnforcement, of whoever creates what blocks
 # the deletion of its owner; no request of its own names it.
-IMPLIED = {("argoproj.io", "rollouts/finalizers", "update")}
+IMPLIED = {("argoproj.io", f"{plural}/finalizers", "update") for plural in ("rollouts", "experiments")}
 
 # What every account may ask (ClusterRole system:basic-user of Kubernetes): whether it may do something.
 OF_EVERYBODY = {("authorization.k8s.io", "selfsubjectaccessreviews", "create")}

@@ -16,6 +16,7 @@ ALLOWED = {
     ("tidegate/rollouts/conditions.py", "found.message == message"): _RENEWED,
     ("tidegate/rollouts/conditions.py", "found.message != at.failing"): _RENEWED,
     ("tidegate/rollouts/conditions.py", "found.message != message"): _RENEWED,
+    ("tidegate/experiments/conditions.py", "known.message != message"): _RENEWED,
     ("activities/reconcile/rollout_status.py", "stored.get('message') == meanwhile.message"): (
         "nothing is written where the object says the same already"
     ),

@@ -15,6 +15,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from activities.kubernetes.client import WATCHER_AGENT, Cluster
 from activities.kubernetes.informers import Cache, Lister
 from activities.kubernetes.replica_sets import HASH_LABEL, PROMOTED_AT, REVISION, hash_of
+from activities.reconcile.experiment_passes import ExperimentPasses
 from activities.reconcile.leaving import LeavingActivities
 from activities.reconcile.reconciler import Passes
 from activities.reconcile.restarts import Restarts
@@ -41,7 +42,7 @@ from sandbox.kubernetes_api.managed_fields import Writer
 from sandbox.kubernetes_api.objects import Object, lookup, meta, timestamp
 from sandbox.kubernetes_api.status import ApiError
 from sandbox.machine import patience
-from tidegate.contract import WORKER_AGENT, Activity, AwaitChange, Document
+from tidegate.contract import WORKER_AGENT, Activity, AwaitChange, AwaitExperiment, Document
 
 NAMESPACE = "payments"
 LONGEST_SECONDS = 10.0  # of real time, until a watch has told what happened
@@ -146,7 +147,9 @@ class VirtualCluster(Interceptor):
             *Kubernetes(self.client, self.cache, bake=self._bake).activities(),
             *Traffic(self.client).activities(),
             *Passes(self.client, self.cache, for_pods=_never).activities(),
+            *ExperimentPasses(self.client, self.cache).activities(),
             self._await_change,
+            self._await_experiment,
             *Restarts(self.client, poll_interval=timedelta()).activities(),
             *LeavingActivities(self.client).activities(),
             *RollbackActivities(self.client).activities(),
@@ -165,6 +168,10 @@ class VirtualCluster(Interceptor):
     @activity.defn(name=Activity.AWAIT_CHANGE)
     async def _await_change(self, request: AwaitChange) -> None:
         await Waits(self.client, self.cache, between_looks=self._between_looks).changed(request)
+
+    @activity.defn(name=Activity.AWAIT_EXPERIMENT)
+    async def _await_experiment(self, request: AwaitExperiment) -> None:
+        await Waits(self.client, self.cache, between_looks=self._between_looks).experiment_changed(request)
 
     async def _between_looks(self, lister: Lister) -> None:
         """No time passes within an activity; what happened until now is heard of."""

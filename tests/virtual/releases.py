@@ -45,6 +45,7 @@ from workers.heartbeats import Heartbeats
 from workflows.analysis_run import AnalysisRun
 from workflows.backtest import Backtest
 from workflows.doctor import Doctor
+from workflows.experiment_object import ExperimentObject
 from workflows.follow_up import FollowUp
 from workflows.forecast import Forecast
 from workflows.let_go import LetGoOfObjects
@@ -193,7 +194,17 @@ async def release_world(
             Worker(
                 env.client,
                 task_queue=RELEASES_QUEUE,
-                workflows=[Rollout, AnalysisRun, Backtest, Doctor, FollowUp, Forecast, Rollback, LetGoOfObjects],
+                workflows=[
+                    Rollout,
+                    AnalysisRun,
+                    Backtest,
+                    Doctor,
+                    ExperimentObject,
+                    FollowUp,
+                    Forecast,
+                    Rollback,
+                    LetGoOfObjects,
+                ],
                 workflow_runner=runner or release_runner(),
                 max_cached_workflows=cached,
                 interceptors=ends,

@@ -23,7 +23,7 @@ from tests.sandbox.kubernetes.kube import Kube, serving
 from tests.sandbox.kubernetes.kubectl import Kubectl
 from tests.virtual.cluster import Hold
 from tests.virtual.people import GitDouble, ServiceNowDouble
-from tidegate.client import RefusedError, RolloutRef, TidegateClient
+from tidegate.client import NoSuchReleaseError, RefusedError, RolloutRef, TidegateClient
 from tidegate.contract import (
     FOLLOW_UP_QUEUE,
     RELEASES_QUEUE,
@@ -34,6 +34,7 @@ from workers.settings import Role, Settings, WatcherSettings
 from workers.watch.rollouts import Watch
 from workers.wiring import open_workers, workflow_runner
 from workflows.analysis_run import AnalysisRun
+from workflows.experiment_object import ExperimentObject
 from workflows.follow_up import FollowUp
 from workflows.let_go import LetGoOfObjects
 from workflows.rollback import Rollback
@@ -135,8 +136,12 @@ class Place:
 
     async def end(self) -> None:
         """Let the newest release come to its end, so that no worker stops with it half way."""
-        with contextlib.suppress(RefusedError):
+        try:
             await self.client.abort(self.ref)
+        except NoSuchReleaseError:
+            return
+        except RefusedError:
+            pass  # it is ending
         with contextlib.suppress(WorkflowFailureError):
             async with asyncio.timeout(patience(20)):
                 await self.temporal.get_workflow_handle(self.ref.workflow_id).result()
@@ -193,7 +198,7 @@ async def open_place(
             releases = Worker(
                 temporal,
                 task_queue=RELEASES_QUEUE,
-                workflows=[AnalysisRun, release, FollowUp, LetGoOfObjects, Rollback],
+                workflows=[AnalysisRun, release, ExperimentObject, FollowUp, LetGoOfObjects, Rollback],
                 workflow_runner=workflow_runner(),
             )
             await stack.enter_async_context(releases)

@@ -7,96 +7,24 @@ Traffic reaches a template only when its pods are available (law 1), and its pod
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from tidegate.manifests.steps import ExperimentStep
+from tidegate.rollouts.experiment_sets import (
+    ExperimentMove,
+    ExperimentSet,
+    KeepUntil,
+    Remove,
+    WantedSet,
+    Withdraw,
+    raising,
+)
 
 KEPT_AFTERWARDS: Final = timedelta(seconds=30)
 """How long pods stay after their share of the traffic went (argo-rollouts, an experiment's scaleDownDelaySeconds)."""
 UNEVEN: Final = -1
 """Share of a Service whose routes do not agree."""
-
-
-@dataclass(frozen=True)
-class WantedSet:
-    """One template of an experiment, as it is to stand: `name` is that of its ReplicaSet.
-
-    `service` is the name of the Service in front of it, empty without one; `weight` its share of the traffic in
-    percent.
-    """
-
-    name: str
-    template: str
-    spec_ref: str
-    replicas: int
-    service: str = ""
-    weight: int = 0
-
-
-@dataclass(frozen=True)
-class ExperimentSet:
-    """One ReplicaSet of an experiment as it was read: pods desired, created and available; its Service, empty if none.
-
-    `scale_down_at` is when it may go, None while that is not decided.
-    """
-
-    name: str
-    template: str
-    hash: str
-    desired: int
-    current: int
-    available: int
-    service: str = ""
-    scale_down_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Raise:
-    """Create the ReplicaSet of a template, without pods."""
-
-    wanted: WantedSet
-
-
-@dataclass(frozen=True)
-class Resize:
-    """Give a ReplicaSet its pods."""
-
-    name: str
-    replicas: int
-
-
-@dataclass(frozen=True)
-class Expose:
-    """Create the Service in front of a ReplicaSet."""
-
-    wanted: WantedSet
-
-
-@dataclass(frozen=True)
-class KeepUntil:
-    """Record when a ReplicaSet may go; None: it is needed again."""
-
-    name: str
-    at: datetime | None
-
-
-@dataclass(frozen=True)
-class Withdraw:
-    """Delete a Service that nothing leads to."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Remove:
-    """Delete a ReplicaSet with its pods."""
-
-    name: str
-
-
-ExperimentMove = Raise | Resize | Expose | KeepUntil | Withdraw | Remove
 
 
 def wanted_sets(step: ExperimentStep, prefix: str) -> tuple[WantedSet, ...]:
@@ -162,23 +90,11 @@ def _steps(
 ) -> Iterator[ExperimentMove]:
     existing = {each.name: each for each in standing}
     for each in wanted:
-        yield from _up(each, existing.get(each.name))
+        yield from raising(each, existing.get(each.name))
     names = {each.name for each in wanted}
     for one in standing:
         if one.name not in names and not shares.get(one.service):
             yield from _away(one, now)
-
-
-def _up(wanted: WantedSet, one: ExperimentSet | None) -> Iterator[ExperimentMove]:
-    if one is None:
-        yield Raise(wanted)
-        return
-    if one.scale_down_at is not None:
-        yield KeepUntil(one.name, None)
-    if one.desired != wanted.replicas:
-        yield Resize(one.name, wanted.replicas)
-    if wanted.service and not one.service:
-        yield Expose(wanted)
 
 
 def _away(one: ExperimentSet, now: datetime) -> Iterator[ExperimentMove]:

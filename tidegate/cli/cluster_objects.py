@@ -14,6 +14,7 @@ _ROLLOUTS: Final = "rollouts.argoproj.io"
 # What lint reads of them, in one request.
 _PLURALS: Final = (
     _ROLLOUTS,
+    "experiments.argoproj.io",
     "analysistemplates.argoproj.io",
     "clusteranalysistemplates.argoproj.io",
     "services",

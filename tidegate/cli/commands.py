@@ -21,14 +21,15 @@ class Command:
 
 
 COMMANDS = {
-    "get": Command("show:get", "Show one Rollout or analysis run."),
+    "get": Command("show:get", "Show one Rollout, analysis run or Experiment."),
     "list": Command(
         "listing:list_objects",
-        "List Rollouts with their newest release, or analysis runs.",
+        "List Rollouts with their newest release, analysis runs or Experiments.",
         (
             "list -A",
             "list -n payments -l team=payments",
             "list analysisruns -n payments",
+            "list experiments -n payments",
             "list -o jsonpath='{.items[*].name}'",
         ),
     ),
@@ -91,6 +92,7 @@ COMMANDS = {
             "abort -l team=payments -n payments --no-wait",
         ),
     ),
+    "terminate": Command("experiments:terminate", "End an Experiment before its time."),
     "undo": Command(
         "undo:undo",
         "Release an earlier revision again.",
@@ -139,7 +141,7 @@ COMMANDS = {
 # Whose option --namespace has the namespace of the kubeconfig's current context as its default.
 OF_A_NAMESPACE = frozenset(
     {"get", "list", "status", "explain", "history", "wait", "retry", "set"}
-    | {"restart", "promote", "pause", "resume", "abort", "undo", "doctor"}
+    | {"restart", "promote", "pause", "resume", "abort", "undo", "doctor", "terminate"}
 )
 
 

@@ -1,4 +1,4 @@
-"""`list`: one line for each Rollout, in the columns of `kubectl argo rollouts list rollouts`, or each analysis run."""
+"""`list`: one line for each Rollout, in the columns of `kubectl argo rollouts list`, for each run or experiment."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ from tidegate.cli.watch import FRAME_SECONDS, draw
 from tidegate.client import (
     AnalysisRunRef,
     AnalysisSummary,
+    ExperimentSummary,
     ReleaseSummary,
     RolloutRef,
     TidegateClient,
 )
 from tidegate.client.queries import with_status
+from tidegate.client.refs import RunSummary
 from tidegate.contract import ReleaseStatus
 from tidegate.manifests.images import short_versions
 from tidegate.manifests.selector import LabelSelector
@@ -49,7 +51,9 @@ _TITLES = (
 _RUN_TITLES = ("NAME", "STATUS", "MEASUREMENTS", "AGE", "RELEASE")
 # Left out where the terminal is narrow, the first one first; `get rollout` shows them.
 _SPARE = ("STRATEGY", "UP-TO-DATE", "AVAILABLE", "DESIRED")
+_EXPERIMENT_TITLES = ("NAME", "STATUS", "AGE")
 _ROLLOUTS, _RUNS = ("rollouts", "rollout", "ro"), ("analysisruns", "analysisrun", "ar")
+_EXPERIMENTS = ("experiments", "experiment", "exp")
 # Temporal's word for a run's end, where the release itself cannot be asked.
 _PHASES = {"Running": "Progressing", "Completed": "Healthy"}
 _QUERIES_AT_ONCE = 8
@@ -75,7 +79,7 @@ class Selection:
 
 
 def list_objects(
-    kind: Annotated[str, typer.Argument(help="rollouts or analysisruns.", show_default=False)] = "rollouts",
+    kind: Annotated[str, typer.Argument(help="rollouts, analysisruns, experiments.", show_default=False)] = "rollouts",
     namespace: Namespace = "default",
     all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of every namespace.")] = False,
     cluster: Annotated[str | None, typer.Option(envvar="TIDEGATE_CLUSTER", help="Of this cluster only.")] = None,
@@ -84,20 +88,22 @@ def list_objects(
     watch: Watch = False,
     output: FormOption = TEXT,
 ) -> int:
-    """List the newest release of every Rollout, or the analysis runs, the newest last."""
-    if kind not in (*_ROLLOUTS, *_RUNS):
-        raise typer.BadParameter(f"cannot list {kind!r}; known: {_ROLLOUTS[0]}, {_RUNS[0]}", param_hint="KIND")
-    if selector is not None and kind in _RUNS:
-        raise typer.BadParameter("an analysis run has no labels of a Rollout", param_hint="--selector")
+    """List the newest release of every Rollout, or the analysis runs or the Experiments, the newest last."""
+    known = next((names for names in (_ROLLOUTS, _RUNS, _EXPERIMENTS) if kind in names), None)
+    if known is None:
+        names = f"{_ROLLOUTS[0]}, {_RUNS[0]}, {_EXPERIMENTS[0]}"
+        raise typer.BadParameter(f"cannot list {kind!r}; known: {names}", param_hint="KIND")
+    if selector is not None and known is not _ROLLOUTS:
+        raise typer.BadParameter(f"what is listed as {known[0]} has no labels of a Rollout", param_hint="--selector")
     selection = Selection(None if all_namespaces else namespace, cluster, limit, selector, output.name == "wide")
-    lines, items = (_releases, _release_items) if kind in _ROLLOUTS else (_runs, _run_items)
+    lines, items = _READERS[known[0]]
     if watch and output.is_drawn:
         with_client(lambda client: draw(stdout(), _repeated(lambda: lines(client, selection))))
         return ExitCode.OK
     if not output.is_drawn:
         found = with_client(lambda client: items(client, selection))
-        count, group = len(found), "rollout" if kind in _ROLLOUTS else "analysisrun"
-        print_form(output, documents(found), [f"{group}.argoproj.io/{each.name}" for each in found])
+        count = len(found)
+        print_form(output, documents(found), [f"{known[1]}.argoproj.io/{each.name}" for each in found])
     else:
         text = with_client(lambda client: lines(client, selection))
         count = len(text) - 1
@@ -198,3 +204,26 @@ async def _repeated(lines: Callable[[], Awaitable[list[Text]]]) -> AsyncIterator
     while True:
         yield await lines()
         await asyncio.sleep(FRAME_SECONDS)
+
+
+async def _experiments(client: TidegateClient, selection: Selection) -> list[Text]:
+    found, now = await _experiment_items(client, selection), datetime.now(UTC)
+    namespaces = selection.namespace is None
+    lines: list[Sequence[str | Text]] = [("NAMESPACE", *_EXPERIMENT_TITLES) if namespaces else _EXPERIMENT_TITLES]
+    for each in found:
+        cells = (each.name, marked(each.phase or each.state), since(each.started_at, now))
+        lines.append((each.namespace, *cells) if namespaces else cells)
+    return fitted(lines, selection.width)
+
+
+async def _experiment_items(client: TidegateClient, selection: Selection) -> Sequence[ExperimentSummary]:
+    return await client.list_experiments(selection.namespace, cluster=selection.cluster, limit=selection.limit)
+
+
+_Lines = Callable[[TidegateClient, Selection], Awaitable[list[Text]]]
+_Items = Callable[[TidegateClient, Selection], Awaitable[Sequence[RunSummary]]]
+_READERS: dict[str, tuple[_Lines, _Items]] = {
+    _ROLLOUTS[0]: (_releases, _release_items),
+    _RUNS[0]: (_runs, _run_items),
+    _EXPERIMENTS[0]: (_experiments, _experiment_items),
+}

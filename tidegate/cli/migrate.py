@@ -1,4 +1,4 @@
-"""`migrate`: for each Rollout of Argo's controller, what becomes of it here."""
+"""`migrate`: for each Rollout and Experiment of Argo's controller, what becomes of it here."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def migrate(
     context: Annotated[str, typer.Option(help="Context of the kubeconfig; its current one by default.")] = "",
     output: OutputOption = Output.TEXT,
 ) -> int:
-    """Say of each Rollout whether it goes as it is, differs here, or is refused. Nothing is changed.
+    """Say of each Rollout and Experiment whether it goes as it is, differs here, or is refused. Nothing is changed.
 
     Exit codes: 0 all of them go, 5 at least one is refused or could not be read, 7 there is none.
     """
@@ -100,7 +100,8 @@ def lines(rollouts: Sequence[Assessment], unread: Sequence[Finding]) -> Iterator
         yield marked(f"not read: {finding}", BAD)
     tally = counts(rollouts)
     text = ", ".join(f"{tally[verdict]} {verdict}" for verdict in MigrationVerdict)
-    yield Text(f"Rollouts: {len(rollouts)} ({text})")
+    kinds = "Rollouts and Experiments" if any("/" in each.name for each in rollouts) else "Rollouts"
+    yield Text(f"{kinds}: {len(rollouts)} ({text})")
 
 
 def _details(each: Assessment) -> Iterator[Text]:

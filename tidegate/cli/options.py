@@ -15,7 +15,7 @@ import typer
 from tidegate.manifests.durations import DURATION_HINT, parse_duration
 
 if TYPE_CHECKING:
-    from tidegate.client import AnalysisRunRef, RolloutRef, TidegateClient
+    from tidegate.client import AnalysisRunRef, ExperimentRef, RolloutRef, TidegateClient
 
 Result = TypeVar("Result")
 
@@ -71,6 +71,7 @@ Images = Annotated[
     list[str] | None, typer.Option(metavar="CONTAINER=IMAGE", help="Image to release; * means every container.")
 ]
 RunName = Annotated[str, typer.Argument(help="Name of the analysis run, as the tree shows it.")]
+ExperimentName = Annotated[str, typer.Argument(help="Name of the Experiment.")]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", envvar="TIDEGATE_NAMESPACE", help="Kubernetes namespace.")]
 Cluster = Annotated[
     str,
@@ -97,6 +98,17 @@ def rollout_ref(name: str, namespace: str, cluster: str) -> RolloutRef:
     _check(check_name, name)
     _check(check_namespace, namespace)
     return RolloutRef(namespace, name, cluster)
+
+
+def experiment_ref(name: str, namespace: str, cluster: str) -> ExperimentRef:
+    """Address of the Experiment that was named; `experiment/NAME` is understood as well."""
+    from tidegate.client import ExperimentRef
+    from tidegate.contract import check_name, check_namespace
+
+    name = name.removeprefix("experiment/")
+    _check(check_name, name)
+    _check(check_namespace, namespace)
+    return ExperimentRef(namespace, name, cluster)
 
 
 def run_ref(name: str, namespace: str, cluster: str) -> AnalysisRunRef:

@@ -1,4 +1,4 @@
-"""`get` and `status`: looking at a release or an analysis run."""
+"""`get` and `status`: looking at a release, an analysis run or an experiment."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tidegate.cli import INTERRUPTED
 from tidegate.cli.analysis import analysis_view
 from tidegate.cli.commands import examples, plain_group
 from tidegate.cli.exits import ExitCode
+from tidegate.cli.experiments import get_experiment
 from tidegate.cli.formatting import marked
 from tidegate.cli.forms import TEXT, FormOption, print_form
 from tidegate.cli.options import (
@@ -144,6 +145,11 @@ def get_analysisrun(
     else:
         with_client(lambda client: publish_run(stdout(), follow_run(client, run)))
     return ExitCode.OK
+
+
+get.command("exp", hidden=True)(get_experiment)
+get.command("experiments", hidden=True)(get_experiment)
+get.command("experiment", epilog=examples("get experiment compare -n payments"))(get_experiment)
 
 
 def status(

@@ -71,6 +71,8 @@ if TYPE_CHECKING:
     from tidegate.client.refs import (
         AnalysisRunRef,
         AnalysisSummary,
+        ExperimentRef,
+        ExperimentSummary,
         PastRelease,
         ReleaseHandle,
         ReleaseSummary,
@@ -86,6 +88,8 @@ __all__ = [
     "AnalysisSummary",
     "CompensationError",
     "ConfigurationError",
+    "ExperimentRef",
+    "ExperimentSummary",
     "FixedKeys",
     "GateReading",
     "HeldError",

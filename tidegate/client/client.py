@@ -28,6 +28,7 @@ from tidegate.client.errors import (
     UnreachableError,
     UnusableAnswerError,
 )
+from tidegate.client.experiments import ExperimentObjects
 from tidegate.client.forecasts import Forecasts
 from tidegate.client.queries import POLL_SECONDS
 from tidegate.client.refs import AnalysisRunRef, ReleaseHandle, ReleaseSummary, RolloutRef, expected_result
@@ -69,7 +70,9 @@ log = structlog.get_logger(__name__)
 RESTORED_POLL_SECONDS = 0.2
 
 
-class TidegateClient(Repeats, AnalysisRuns, Backtests, Claims, Doctors, Forecasts, Rollbacks, StuckRuns):
+class TidegateClient(
+    Repeats, AnalysisRuns, Backtests, Claims, Doctors, ExperimentObjects, Forecasts, Rollbacks, StuckRuns
+):
     """Client of the releases in one Temporal namespace. Every method may raise the errors of `tidegate.client`."""
 
     # -------------------------------------------------------------------------------------------------------- messages

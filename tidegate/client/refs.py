@@ -19,6 +19,7 @@ from tidegate.contract import (
     ReleaseResult,
     ReleaseStatus,
     analysis_id,
+    experiments_of,
     rollout_id,
 )
 
@@ -70,6 +71,26 @@ class AnalysisRunRef:
     def parse(cls, workflow_id: str) -> AnalysisRunRef | None:
         """The analysis run of a workflow id, or None when it is no such id."""
         parts = _parts("analysis", workflow_id)
+        return cls(*parts) if parts is not None else None
+
+
+@dataclass(frozen=True)
+class ExperimentRef:
+    """Address of an Experiment object: cluster, namespace and name."""
+
+    namespace: str
+    name: str
+    cluster: str = "default"
+
+    @property
+    def prefix(self) -> str:
+        """How the workflow ids of the objects of that name begin."""
+        return experiments_of(self.cluster, self.namespace, self.name)
+
+    @classmethod
+    def parse(cls, workflow_id: str) -> ExperimentRef | None:
+        """The Experiment of a workflow id, or None when it is no such id."""
+        parts = _parts("experiment", workflow_id.rpartition("/")[0])
         return cls(*parts) if parts is not None else None
 
 
@@ -141,6 +162,12 @@ def outcome_of(state: str, status: ReleaseStatus | None = None) -> str:
     if status is not None and status.is_refused:
         return "refused"
     return _OUTCOMES.get(state, state.lower())
+
+
+class ExperimentSummary(RunSummary):
+    """One experiment; `phase` is empty until it has begun."""
+
+    phase: str = ""
 
 
 class AnalysisSummary(RunSummary):

@@ -24,10 +24,20 @@ from temporalio.client import Client
 from temporalio.converter import decode_typed_search_attributes
 
 from tidegate.client.errors import NotFoundError, RefusedError
-from tidegate.client.refs import AnalysisRunRef, AnalysisSummary, PastRelease, ReleaseSummary, RolloutRef, RunSummary
+from tidegate.client.refs import (
+    AnalysisRunRef,
+    AnalysisSummary,
+    ExperimentRef,
+    ExperimentSummary,
+    PastRelease,
+    ReleaseSummary,
+    RolloutRef,
+    RunSummary,
+)
 from tidegate.client.translation import translated
 from tidegate.contract import (
     ANALYSIS_WORKFLOW,
+    EXPERIMENT_WORKFLOW,
     MEMO_LABELS,
     ROLLOUT_WORKFLOW,
     SEARCH_BY,
@@ -39,6 +49,7 @@ from tidegate.contract import (
     SEARCH_WAITING_FOR,
     SEARCH_WEIGHT,
     Payload,
+    experiments_of,
 )
 from tidegate.manifests.selector import LabelSelector
 
@@ -225,6 +236,23 @@ async def newest_analyses(
     return sorted(await _newest(temporal, query, summarise, limit), key=lambda each: each.started_at)
 
 
+async def newest_experiments(
+    temporal: Client, namespace: str | None, limit: int, *, cluster: str | None = None, name: str = ""
+) -> list[ExperimentSummary]:
+    """The `limit` experiments started last, the newest at the end; of one `name` where cluster and namespace are."""
+    query = f'WorkflowType = "{EXPERIMENT_WORKFLOW}"'
+    if namespace is not None:
+        query += f' AND {SEARCH_NAMESPACE.name} = "{checked(namespace)}"'
+    if cluster is not None:
+        query += f' AND WorkflowId STARTS_WITH "{experiments_of(checked(cluster))}"'
+
+    def summarise(run: WorkflowExecutionInfo) -> ExperimentSummary | None:
+        summary = _experiment(run)
+        return summary if summary is not None and name in ("", summary.name) else None
+
+    return sorted(await _newest(temporal, query, summarise, limit), key=lambda each: each.started_at)
+
+
 async def _newest(
     temporal: Client, query: str, summarise: Callable[[WorkflowExecutionInfo], Summary | None], limit: int
 ) -> list[Summary]:
@@ -298,6 +326,19 @@ def _analysis(run: WorkflowExecutionInfo) -> AnalysisSummary | None:
         name=reference.name,
         **_records(run),
         release_id=run.parent_execution.workflow_id,
+    )
+
+
+def _experiment(run: WorkflowExecutionInfo) -> ExperimentSummary | None:
+    reference = ExperimentRef.parse(run.execution.workflow_id)
+    if reference is None:
+        return None
+    return ExperimentSummary(
+        cluster=reference.cluster,
+        namespace=reference.namespace,
+        name=reference.name,
+        **_records(run),
+        phase=decode_typed_search_attributes(run.search_attributes).get(SEARCH_PHASE) or "",
     )
 
 

@@ -47,6 +47,14 @@ if TYPE_CHECKING:
         WeightsChanged,
     )
     from tidegate.contract.doctor import Check, Checks, CheckState, CheckSystems, DoctorRequest
+    from tidegate.contract.experiments import (
+        AwaitExperiment,
+        ExperimentPass,
+        ExperimentReport,
+        ExperimentRequest,
+        ExperimentSeen,
+        RefusedTemplate,
+    )
     from tidegate.contract.facts import Column, Facts, Graph, Template, check_column, render
     from tidegate.contract.failing import Failing, is_known
     from tidegate.contract.field_managers import WORKER_AGENT, writers_of, written_at
@@ -81,6 +89,7 @@ if TYPE_CHECKING:
         BACKGROUND_PRIORITY,
         BACKTEST_WORKFLOW,
         DOCTOR_WORKFLOW,
+        EXPERIMENT_WORKFLOW,
         FOLLOW_UP_QUEUE,
         FOLLOW_UP_WORKFLOW,
         FOR_AN_OPERATOR,
@@ -117,6 +126,8 @@ if TYPE_CHECKING:
         check_namespace,
         cluster_queue,
         doctor_id,
+        experiment_id,
+        experiments_of,
         fair,
         follow_up_id,
         follow_ups_of,
@@ -183,6 +194,7 @@ __all__ = [
     "BACKGROUND_PRIORITY",
     "BACKTEST_WORKFLOW",
     "DOCTOR_WORKFLOW",
+    "EXPERIMENT_WORKFLOW",
     "FLAGS",
     "FOLLOW_UP_QUEUE",
     "FOLLOW_UP_WORKFLOW",
@@ -222,6 +234,7 @@ __all__ = [
     "AnalysisResult",
     "AnalysisRunUpdate",
     "AwaitChange",
+    "AwaitExperiment",
     "BacktestReport",
     "BacktestRequest",
     "BeginComparison",
@@ -259,6 +272,10 @@ __all__ = [
     "EndJobs",
     "ErrorType",
     "Event",
+    "ExperimentPass",
+    "ExperimentReport",
+    "ExperimentRequest",
+    "ExperimentSeen",
     "ExperimentSetState",
     "ExternalChange",
     "Facts",
@@ -302,6 +319,7 @@ __all__ = [
     "Query",
     "Reconcile",
     "Reconciled",
+    "RefusedTemplate",
     "Rejection",
     "ReleaseForecast",
     "ReleaseRequest",
@@ -351,6 +369,8 @@ __all__ = [
     "check_namespace",
     "cluster_queue",
     "doctor_id",
+    "experiment_id",
+    "experiments_of",
     "fair",
     "follow_up_id",
     "follow_ups_of",

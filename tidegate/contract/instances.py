@@ -31,14 +31,15 @@ class ControllerInstance:
         return _label_of(rollout) == (self.id or None)
 
     def rejection(self, rollout: Mapping[str, Any]) -> str:
-        """Text that says why this instance leaves a Rollout alone; empty for one of its own."""
+        """Text that says why this instance leaves a Rollout or Experiment alone; empty for one of its own."""
         if self.acts_on(rollout):
             return ""
         found = _label_of(rollout)
         theirs = f"that of instance {found!r}" if found is not None else "that of the instance without an id"
+        kind = rollout.get("kind") or "Rollout"
         own = repr(self.id) if self.id else "one without an id"
         return (
-            f"metadata.labels['{INSTANCE_LABEL}']: the controller of this Rollout is {theirs}, and here is {own}: "
+            f"metadata.labels['{INSTANCE_LABEL}']: the controller of this {kind} is {theirs}, and here is {own}: "
             "change the label, or TIDEGATE_KUBERNETES__INSTANCE_ID"
         )
 

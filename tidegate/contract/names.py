@@ -19,6 +19,7 @@ LET_GO_WORKFLOW = "LetGo"
 FORECAST_WORKFLOW = "Forecast"
 BACKTEST_WORKFLOW = "Backtest"
 DOCTOR_WORKFLOW = "Doctor"
+EXPERIMENT_WORKFLOW = "Experiment"
 
 RELEASES_QUEUE = "tidegate"  # workflows
 FOLLOW_UP_QUEUE = "tidegate.follow-up"  # ServiceNow, Git and notifications
@@ -115,6 +116,16 @@ def rollback_id(cluster: str, namespace: str, name: str) -> str:
     return f"roll-back/{cluster}/{namespace}/{name}"
 
 
+def experiment_id(cluster: str, namespace: str, name: str, uid: str) -> str:
+    """Workflow id of an Experiment object, `uid` being its own: another object of that name is another experiment."""
+    return f"{experiments_of(cluster, namespace, name)}{uid}"
+
+
+def experiments_of(cluster: str, namespace: str = "", name: str = "") -> str:
+    """Prefix of the workflow ids of the Experiments of a cluster, a namespace or a name."""
+    return "".join(f"{part}/" for part in ("experiment", cluster, namespace, name) if part)
+
+
 def let_go_id(cluster: str, namespace: str, name: str, uid: str) -> str:
     """Workflow id of the release of a deleted Rollout's objects, `uid` being the Rollout's: it runs once."""
     return f"let-go/{cluster}/{namespace}/{name}/{uid}"
@@ -152,17 +163,17 @@ class Signal(StrEnum):
     ABORT = "abort"  # {by?, reason?}
     PAUSE = "pause"  # {by?, reason?}
     RESUME = "resume"  # {by?, reason?}
-    MEASURED = "measured"  # from an analysis run, on a changed verdict: AnalysisStatus
+    MEASURED = "measured"  # from an analysis run to who started it, on a changed verdict: AnalysisStatus
     FOLLOWED_UP = "followed_up"  # from a follow-up, on the end of an effect: FollowedUp
     SETTLE = "settle"  # to an analysis run: end with a verdict, after another reading of metrics without one
-    TERMINATE = "terminate"  # to an analysis run: end with the measurements so far
+    TERMINATE = "terminate"  # to an analysis run or an experiment: end with the measurements so far
     WEIGHTS = "weights"  # to an analysis run: the weights that took effect: WeightsChanged
 
 
 class Query(StrEnum):
     """Queries that a running or closed workflow answers."""
 
-    STATUS = "status"  # ReleaseStatus of a release, AnalysisStatus of an analysis run
+    STATUS = "status"  # ReleaseStatus, AnalysisStatus of an analysis run, ExperimentReport of an experiment
 
 
 class Update(StrEnum):
@@ -186,6 +197,8 @@ class Activity(StrEnum):
     CHOOSE_REVISION = "choose_revision"  # RollbackRequest -> RollbackResult
     ROLLBACK = "roll_back"  # PutBack -> None
     LET_GO = "let_go"  # LetGo -> LeftAlone
+    RECONCILE_EXPERIMENT = "reconcile_experiment"  # ExperimentPass -> ExperimentSeen
+    AWAIT_EXPERIMENT = "await_experiment"  # AwaitExperiment -> None
     RESTORE_STABLE = "restore_stable"  # RestoreStable -> TrafficState
     SELECT_STABLE = "select_stable"  # SelectStable -> SelectedStable
     # MeasureRequest -> list[Reading]: `measure_` and the key of a provider in manifests

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from pydantic import Field
 
-from tidegate.canary.experiments import WantedSet, wanted_sets
+from tidegate.canary.experiments import wanted_sets
 from tidegate.contract.parsed_rollout import ParsedRollout
 from tidegate.contract.payload import Document, Payload
 from tidegate.contract.release import AnalysisRef, Event
@@ -16,6 +16,7 @@ from tidegate.contract.traffic import ExternalChange, TrafficState
 from tidegate.contract.writes import Fence, Target
 from tidegate.manifests.steps import ExperimentStep
 from tidegate.rollouts.conditions import Reason
+from tidegate.rollouts.experiment_sets import WantedSet
 from tidegate.rollouts.replica_sets import ReplicaSetState
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, JsonValue
 from tidegate.manifests.analysis_template import AnalysisTemplate
 from tidegate.manifests.decode import decode
 from tidegate.manifests.deployment import Deployment
+from tidegate.manifests.experiment import Experiment
 from tidegate.manifests.findings import Finding, ManifestError, Path, Severity, errors
 from tidegate.manifests.kinds import model_for
 from tidegate.manifests.limits import excesses
@@ -61,6 +62,7 @@ class Manifests:
 
     rollouts: tuple[Loaded[Rollout], ...] = ()
     templates: tuple[Loaded[AnalysisTemplate], ...] = ()
+    experiments: tuple[Loaded[Experiment], ...] = ()
     services: tuple[Loaded[Service], ...] = ()
     virtual_services: tuple[Loaded[VirtualService], ...] = ()
     destination_rules: tuple[Loaded[DestinationRule], ...] = ()
@@ -196,6 +198,7 @@ def _sorted(loaded: Sequence[Loaded[Any]], notes: Sequence[Finding]) -> Manifest
     return Manifests(
         rollouts=of(Rollout),
         templates=of(AnalysisTemplate),
+        experiments=of(Experiment),
         services=of(Service),
         virtual_services=of(VirtualService),
         destination_rules=of(DestinationRule),
@@ -208,7 +211,7 @@ def _sorted(loaded: Sequence[Loaded[Any]], notes: Sequence[Finding]) -> Manifest
 def _loaded(document: Document, model: type[M]) -> Loaded[M]:
     kind, name = str(document.value(("kind",))), document.value(("metadata", "name"))
     label = f"{kind}/{name or ''}"
-    data, worked_through = document.data, issubclass(model, Rollout | AnalysisTemplate)
+    data, worked_through = document.data, issubclass(model, Rollout | AnalysisTemplate | Experiment)
     if too_much := list(excesses(data if isinstance(data, dict) else {}, listed=worked_through)):
         raise ManifestError(
             document.finding(Severity.ERROR, "too-much", path, message, remedy=remedy, object=label)

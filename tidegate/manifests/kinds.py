@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from tidegate.manifests.analysis_template import AnalysisTemplate
 from tidegate.manifests.decode import nearest
 from tidegate.manifests.deployment import Deployment
+from tidegate.manifests.experiment import Experiment
 from tidegate.manifests.gateway_api import KINDS as ROUTE_KINDS
 from tidegate.manifests.network import DestinationRule, RouterObject, Service, VirtualService
 from tidegate.manifests.rollout import Rollout
@@ -23,6 +24,7 @@ KINDS: Mapping[tuple[str, str], type[BaseModel]] = {
     (ARGO_GROUP, "Rollout"): Rollout,
     (ARGO_GROUP, "AnalysisTemplate"): AnalysisTemplate,
     (ARGO_GROUP, "ClusterAnalysisTemplate"): AnalysisTemplate,
+    (ARGO_GROUP, "Experiment"): Experiment,
     ("", "Service"): Service,
     ("apps", "Deployment"): Deployment,
     (ISTIO_GROUP, "VirtualService"): VirtualService,
@@ -33,7 +35,6 @@ KINDS: Mapping[tuple[str, str], type[BaseModel]] = {
 _KNOWN = f"known kinds: {', '.join(sorted(kind for _, kind in KINDS))}"
 _REFUSED: Mapping[tuple[str, str], str] = {
     (ARGO_GROUP, "AnalysisRun"): "an analysis run is started by a release, from its templates",
-    (ARGO_GROUP, "Experiment"): "a standalone experiment is not supported by Tidegate",
 }
 _MISSPELT = 0.85
 

@@ -1,6 +1,11 @@
 """A release's status in other forms: live Markdown, Argo's objects, and why it did what it did. Pure."""
 
-from tidegate.report.analysis_run_object import analysis_run_object, analysis_run_spec, analysis_run_status
+from tidegate.report.analysis_run_object import (
+    analysis_run_object,
+    analysis_run_spec,
+    analysis_run_status,
+    experiment_run_object,
+)
 from tidegate.report.backtest import backtest_view
 from tidegate.report.comparisons import actual_weight, comparisons, traffic_seen
 from tidegate.report.explain import decisive_metric, explain, explain_run, reason_of
@@ -27,6 +32,7 @@ __all__ = [
     "comparisons",
     "decisive_metric",
     "details",
+    "experiment_run_object",
     "explain",
     "explain_run",
     "forecast_sentences",

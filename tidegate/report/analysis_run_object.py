@@ -28,27 +28,43 @@ def analysis_run_object(
     labels = {HASH_LABEL: hash_, ROLLOUT_TYPE: run.kind}
     if run.step is not None:
         labels[STEP_INDEX] = str(run.step)
+    labels = labels | update.labels | dict(selector)
+    annotations = {REVISION: str(run.revision)} | update.annotations
+    return _object(update, target.namespace, _owner("Rollout", target.name, uid), labels, annotations)
+
+
+def experiment_run_object(update: AnalysisRunUpdate, target: Target, *, uid: str) -> Document:
+    """The same for a run that the Experiment object `target` owns, which has the labels that it asks for alone."""
+    owner = _owner("Experiment", target.name, uid)
+    return _object(update, target.namespace, owner, dict(update.labels), dict(update.annotations))
+
+
+def _owner(kind: str, name: str, uid: str) -> Document:
+    return {
+        "apiVersion": ARGO_VERSION,
+        "kind": kind,
+        "name": name,
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _object(
+    update: AnalysisRunUpdate, namespace: str, owner: Document, labels: Document, annotations: Document
+) -> Document:
     return {
         "apiVersion": ARGO_VERSION,
         "kind": "AnalysisRun",
         "metadata": {
-            "name": run.name,
-            "namespace": target.namespace,
-            "labels": labels | update.labels | dict(selector),
-            "annotations": {REVISION: str(run.revision)} | update.annotations,
-            "ownerReferences": [
-                {
-                    "apiVersion": ARGO_VERSION,
-                    "kind": "Rollout",
-                    "name": target.name,
-                    "uid": uid,
-                    "controller": True,
-                    "blockOwnerDeletion": True,
-                }
-            ],
+            "name": update.run.name,
+            "namespace": namespace,
+            "labels": labels,
+            "annotations": annotations,
+            "ownerReferences": [owner],
         },
         "spec": analysis_run_spec(update.spec),
-        "status": analysis_run_status(run.status),
+        "status": analysis_run_status(update.run.status),
     }
 
 

@@ -62,8 +62,13 @@ def event_name(event: Event, rollout: str, uid: str, run: str, number: int) -> s
     return f"{rollout[: _LONGEST_NAME - _DIGEST_LENGTH - 1].rstrip('-.')}.{digest}"
 
 
-def kubernetes_event(event: Event, *, target: Target, uid: str, run: str, number: int) -> Document:
-    """The `v1` Event of one event of the release; `uid`, `run` and `number` as for `event_name`."""
+def kubernetes_event(
+    event: Event, *, target: Target, uid: str, run: str, number: int, kind: str = "Rollout"
+) -> Document:
+    """The `v1` Event of one event of the release; `uid`, `run` and `number` as for `event_name`.
+
+    `kind` is that of the object that it is about, one of Argo's.
+    """
     at = rfc3339(event.at)
     return {
         "apiVersion": "v1",
@@ -71,7 +76,7 @@ def kubernetes_event(event: Event, *, target: Target, uid: str, run: str, number
         "metadata": {"name": event_name(event, target.name, uid, run, number), "namespace": target.namespace},
         "involvedObject": {
             "apiVersion": ARGO_VERSION,
-            "kind": "Rollout",
+            "kind": kind,
             "namespace": target.namespace,
             "name": target.name,
             "uid": uid,

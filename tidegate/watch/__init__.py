@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         StartRelease,
     )
     from tidegate.watch.decisions import decide, decide_deleted
+    from tidegate.watch.experiments import needs_workflow
     from tidegate.watch.request import release_request
     from tidegate.watch.services import decide_services, service_names
 
@@ -33,6 +34,7 @@ __all__ = [
     "decide",
     "decide_deleted",
     "decide_services",
+    "needs_workflow",
     "release_request",
     "service_names",
 ]

@@ -11,7 +11,7 @@ from activities.kubernetes.client import ROLLOUTS, SERVICES, Cluster, Object
 from activities.kubernetes.workloads import Workloads, with_template
 from tidegate.client import RefusedError, RolloutRef, TidegateClient
 from tidegate.contract import ErrorType, WorkloadTemplate
-from tidegate.contract.instances import DEFAULT_INSTANCE, INSTANCE_LABEL, ControllerInstance
+from tidegate.contract.instances import DEFAULT_INSTANCE, ControllerInstance
 from tidegate.watch import (
     Command,
     Decision,
@@ -27,13 +27,12 @@ from tidegate.watch import (
     service_names,
 )
 from workers.watch.argo_lock import ArgoLock
-from workers.watch.events import warn
+from workers.watch.events import HELD_BY_ARGO, held_by, warn
 
 log = structlog.get_logger(__name__)
 
 INVALID_SPEC: Final = "InvalidSpec"
 NOT_NOW: Final = "NotDone"
-HELD_BY_ARGO: Final = "HeldByArgoRollouts"
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ class RolloutDispatcher:
     async def _is_held(self, found: Object) -> bool:
         """True while a controller of Argo's acts on the object as well, which an Event says."""
         if holder := await self._lock.holder():
-            await self._refuse(found, HELD_BY_ARGO, holder, _held_by(holder))
+            await self._refuse(found, HELD_BY_ARGO, holder, held_by(holder, ROLLOUTS.kind))
         return bool(holder)
 
     async def _refuse(self, found: Object, reason: str, about: str, message: str) -> None:
@@ -171,10 +170,3 @@ class RolloutDispatcher:
         if await warn(self._cluster, found, reason, about, message):
             metadata = found["metadata"]
             log.warning("refused", reason=reason, namespace=metadata["namespace"], name=metadata["name"], why=message)
-
-
-def _held_by(holder: str) -> str:
-    return (
-        f"a controller of Argo Rollouts acts on this Rollout as well: {holder}; nothing is released through the object "
-        f"until it has stopped, or the label {INSTANCE_LABEL} gives the object to one of the two"
-    )

@@ -1,4 +1,4 @@
-"""Follows the Rollout objects of a cluster, and attends to each as it changes."""
+"""Follows the Rollout objects of a cluster, and attends to each as it changes; beside it the Experiment objects."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tidegate.contract.metrics import WATCHED_ROLLOUTS
 from tidegate.manifests.workload import needs_template, reference_of
 from workers.settings import WatcherSettings
 from workers.watch.dispatch import ObservedRollout, RolloutDispatcher
+from workers.watch.experiments import ExperimentWatch
 from workers.watch.gauges import RolloutGauges
 from workers.watch.stuck import StuckReleases
 
@@ -58,6 +59,7 @@ class Watch:
         self._instance = instance
         self._dispatcher = RolloutDispatcher(cluster, client, name, instance, settings.namespaces_of_argo())
         self._stuck = StuckReleases(cluster, client, name, settings)
+        self._experiments = ExperimentWatch(cluster, client, name, settings, meter, instance)
         self._workers: dict[Key, _ObjectWorker] = {}
         self._turns = Turns(AT_ONCE)
         self._failures = Failures(meter)
@@ -79,6 +81,7 @@ class Watch:
                 self._follow_rollouts(namespace, tasks)
             tasks.create_task(self._poll_stopped(tasks))
             tasks.create_task(self._stuck.run())
+            tasks.create_task(self._experiments.run())
 
     def _follow_rollouts(self, namespace: str, tasks: asyncio.TaskGroup) -> None:
         first = True

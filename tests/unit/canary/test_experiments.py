@@ -11,6 +11,14 @@ from hypothesis import strategies as st
 from tidegate.canary.experiments import (
     KEPT_AFTERWARDS,
     UNEVEN,
+    is_complete,
+    next_step,
+    requeue_at,
+    shares_to_route,
+    wanted_sets,
+)
+from tidegate.manifests.steps import ExperimentStep
+from tidegate.rollouts.experiment_sets import (
     ExperimentMove,
     ExperimentSet,
     Expose,
@@ -20,13 +28,7 @@ from tidegate.canary.experiments import (
     Resize,
     WantedSet,
     Withdraw,
-    is_complete,
-    next_step,
-    requeue_at,
-    shares_to_route,
-    wanted_sets,
 )
-from tidegate.manifests.steps import ExperimentStep
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WEIGHED = WantedSet("exp-a", "a", "canary", replicas=2, service="exp-a", weight=5)

@@ -73,7 +73,6 @@ def test_every_field_that_does_not_fit_is_named() -> None:
         ("apiVersion: networking.istio.io/v1\nkind: VirtualServise", "unknown-kind", "kind", "VirtualService"),
         ("apiVersion: argoproj.io/v1\nkind: Rollout", "unknown-version", "apiVersion", "argoproj.io/v1alpha1"),
         ("apiVersion: argo.io/v1alpha1\nkind: Rollout", "unknown-version", "apiVersion", "argoproj.io/v1alpha1"),
-        ("apiVersion: argoproj.io/v1alpha1\nkind: Experiment", "refused-kind", "kind", "not supported by Tidegate"),
         ("apiVersion: apps/v1\nkind: Deploymnt", "unknown-kind", "kind", "did you mean Deployment?"),
         ("apiVersion: v1\nkind: List\nitems: {}", "type", "items", ""),
         ("apiVersion: v1\nkind: List\nitems: [{kind: Rollout}]", "no-kind", "apiVersion", "known kinds"),

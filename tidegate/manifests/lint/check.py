@@ -13,6 +13,7 @@ from tidegate.manifests.lint.blue_green import blue_green_findings
 from tidegate.manifests.lint.compare import comparison_findings
 from tidegate.manifests.lint.conditions import CompileCondition
 from tidegate.manifests.lint.coverage import coverage_findings
+from tidegate.manifests.lint.experiment_objects import experiment_object_findings
 from tidegate.manifests.lint.experiments import experiment_findings
 from tidegate.manifests.lint.mesh import mesh_findings
 from tidegate.manifests.lint.metrics import metric_findings
@@ -44,7 +45,7 @@ def lint(
     matches: Matches | None = None,
     complete: bool = False,
 ) -> list[Finding]:
-    """Everything worth saying about manifests, Rollouts first; an error refuses them.
+    """Everything worth saying about manifests, Rollouts and Experiments first; an error refuses them.
 
     `compile_condition` raises ValueError for a condition that cannot be understood, `matches` says whether a regular
     expression is found in a metric's name; without them conditions and rules are not judged. `complete` says that
@@ -68,6 +69,8 @@ def lint(
         findings += coverage_findings(rollout, templates)
         findings += blue_green_findings(rollout, templates)
         findings += comparison_findings(rollout, templates, {})
+    for experiment in manifests.experiments:
+        findings += experiment_object_findings(experiment, templates, complete=complete)
     for key, template in templates.items():
         findings += unsupported_providers(template)
         bound = bindings(key, manifests.rollouts, templates)

@@ -11,11 +11,13 @@ from pydantic import BaseModel, ConfigDict
 
 from tidegate.manifests.analysis_template import AnalysisTemplate
 from tidegate.manifests.documents import Loaded, Manifests
+from tidegate.manifests.experiment import Experiment
 from tidegate.manifests.findings import Finding, ManifestError, Severity, errors
 from tidegate.manifests.lint.check import with_used_templates
 from tidegate.manifests.migration.differences import DIFFERENCES
 from tidegate.manifests.migration.subject import MigrationSubject
 from tidegate.manifests.rollout import Rollout
+from tidegate.manifests.templates import template_key, used_templates
 
 Judge = Callable[[Manifests], list[Finding]]
 
@@ -41,7 +43,9 @@ class Noted(_Frozen):
 
 
 class Assessment(_Frozen):
-    """Assessment of one Rollout; `reasons` refuse it, `warnings` and `differences` do not.
+    """Assessment of one Rollout, or of one Experiment, whose name is `experiment/NAME`.
+
+    `reasons` refuse it, `warnings` and `differences` do not.
 
     `state` is what Argo's controller wrote into its status last, empty for a manifest without one.
     """
@@ -58,7 +62,7 @@ class Assessment(_Frozen):
 
 
 class Assessed(NamedTuple):
-    """The Rollouts, and the errors of documents that belong to none of them."""
+    """The Rollouts and Experiments, and the errors of documents that belong to none of them."""
 
     rollouts: tuple[Assessment, ...]
     unread: tuple[Finding, ...]
@@ -79,9 +83,50 @@ def assess(manifests: Manifests, judge: Judge, unreadable: Sequence[Finding] = (
         about = [each for each in left if (each.file, each.object) in labels]
         found.append(_assessment(rollout, own, [*about, *judge(own)]))
         left = [each for each in left if (each.file, each.object) != (rollout.document.location().file, rollout.label)]
+    for experiment in manifests.experiments:
+        if not _is_of_rollout(experiment):
+            about = [each for each in left if _is_about(each, experiment)]
+            found.append(_experiment(experiment, [*about, *judge(_alone(manifests, experiment))]))
+            left = [each for each in left if each not in about]
     nameless = [each for each in left if each.object.startswith("Rollout/")]
     found += _unreadable(nameless)
     return Assessed(tuple(found), tuple(each for each in left if each not in nameless))
+
+
+def _experiment(experiment: Loaded[Experiment], findings: Sequence[Finding]) -> Assessment:
+    """An Experiment of its own: it goes as it is, or is refused."""
+    reasons, location = tuple(dict.fromkeys(errors(findings))), experiment.document.location()
+    phase = (experiment.model.status or {}).get("phase")
+    return Assessment(
+        verdict=_verdict(reasons, ()),
+        namespace=experiment.metadata.namespace,
+        name=f"experiment/{experiment.metadata.name or experiment.metadata.generate_name}",
+        file=location.file,
+        line=location.line,
+        state=phase if isinstance(phase, str) else "",
+        reasons=reasons,
+        warnings=tuple(dict.fromkeys(each for each in findings if each.severity is Severity.WARNING)),
+    )
+
+
+def _alone(manifests: Manifests, experiment: Loaded[Experiment]) -> Manifests:
+    """The Experiment without the findings of others; templates are judged with the Rollouts that use them."""
+    known = {template_key(each.model): each.model for each in manifests.templates}
+    used = used_templates((each.reference() for each in experiment.model.spec.analyses), known).found
+    templates = tuple(each for each in manifests.templates if template_key(each.model) in used)
+    return Manifests(experiments=(experiment,), templates=templates)
+
+
+def _is_about(finding: Finding, experiment: Loaded[Experiment]) -> bool:
+    return (finding.file, finding.object) == (experiment.document.location().file, experiment.label)
+
+
+def _is_of_rollout(experiment: Loaded[Experiment]) -> bool:
+    """True for the Experiment of a step, which a Rollout of Argo's controller made."""
+    metadata = experiment.raw.get("metadata")
+    owners = metadata.get("ownerReferences") if isinstance(metadata, dict) else None
+    found = owners if isinstance(owners, list) else []
+    return any(isinstance(each, dict) and each.get("kind") == "Rollout" for each in found)
 
 
 def with_errors(read: Callable[[], Manifests]) -> tuple[Manifests, tuple[Finding, ...]]:
@@ -102,6 +147,7 @@ def _around(manifests: Manifests, rollout: Loaded[Rollout]) -> Manifests:
     return replace(
         manifests,
         rollouts=(rollout,),
+        experiments=(),
         templates=near(manifests.templates),
         services=near(manifests.services),
         deployments=near(manifests.deployments),
@@ -114,11 +160,7 @@ def _assessment(rollout: Loaded[Rollout], own: Manifests, findings: Sequence[Fin
     differences = () if reasons else tuple(_differences(rollout.model, models))
     location = rollout.document.location()
     return Assessment(
-        verdict=MigrationVerdict.REFUSED
-        if reasons
-        else MigrationVerdict.DIFFERS
-        if differences
-        else MigrationVerdict.AS_IT_IS,
+        verdict=_verdict(reasons, differences),
         namespace=rollout.metadata.namespace,
         name=rollout.metadata.name,
         file=location.file,

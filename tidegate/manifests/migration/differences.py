@@ -239,7 +239,8 @@ DIFFERENCES: tuple[Difference, ...] = (
         _subsets,
     ),
     Difference(
-        "An Experiment object owns the ReplicaSets; both stay, without pods, until the history has no room for them.",
+        "An Experiment object owns the ReplicaSets of a step; both stay, without pods, until the history has no "
+        "room for them.",
         "There is no such object: the release owns the experiment, and its ReplicaSets and Services are deleted when "
         "it ends.",
         _of_steps(_is_experiment),

@@ -1,0 +1,1 @@
+"""Rules of an Experiment object: its pods, its phase, its status. Pure."""
