@@ -124,6 +124,10 @@ OF_THE_WATCHER: Final[Mapping[str, str]] = {
 PURPOSES: Final[Mapping[str, tuple[str, str]]] = {
     names.ROLLOUT_WORKFLOW: (names.rollout_id("<cluster>", "<namespace>", "<name>"), "one release of a Rollout"),
     names.ANALYSIS_WORKFLOW: (names.analysis_id("<cluster>", "<namespace>", "<run>"), "one execution of templates"),
+    names.EXPERIMENT_WORKFLOW: (
+        names.experiment_id("<cluster>", "<namespace>", "<name>", "<uid>"),
+        "one Experiment object: versions side by side for a time",
+    ),
     names.FOLLOW_UP_WORKFLOW: (
         f"{names.follow_ups_of('<cluster>/<namespace>/<name>')}<revision>/<run>/<decision>",
         "the effects of one decision in outside systems",

@@ -29,7 +29,7 @@ BIN = Path(sysconfig.get_path("scripts"))
 PAGES = sorted({*ROOT.glob("*.md"), ROOT / "deploy" / "README.md", *(ROOT / "docs").rglob("*.md")})
 SOUND = ROOT / "examples" / "checkout" / "corrected"
 PROGRAMS = {
-    *("cosign", "export", "gh", "helm", "kubectl", "make", "pip", "python", "sh", "sha256sum"),
+    *("cosign", "docker", "export", "gh", "helm", "kind", "kubectl", "make", "pip", "python", "sh", "sha256sum"),
     *("temporal", "tidegate", "tidegate-sandbox", "vault"),
 }
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -91,7 +91,7 @@ OF_OTHERS = sorted(
         for language, text in _BLOCK.findall(page.read_text())
         if language == "sh"
         for command in commands(text)
-        if command[0] in ("kubectl", "helm", "temporal")
+        if command[0] in ("kubectl", "helm", "temporal") and command[:2] != ["kubectl", "argo"]  # a plugin
     }
 )
 
