@@ -78,6 +78,7 @@ judge: $(STAMP)  ## N simulated rollouts of each kind against the goals of the c
 pictures: $(STAMP)  ## the pictures of the documents and their snapshots; those of web pages need a Chromium
 	$(BIN)/python -m tests.unit.cli.screens
 	$(BIN)/python -m benchmarks.judge.pictures
+	$(BIN)/python -m tests.docs.drawings
 	TIDEGATE_PICTURES=$(CURDIR)/docs/pictures $(BIN)/pytest tests/browser
 
 # In an environment of its own. A broken link or anchor, or a page without a place, is an error; `--quiet` would not see it.
