@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-fast long world kubernetes unit wire grammars journeys chaos schedules judge pictures lint types format lock client-lock audit clean
+.PHONY: help demo test test-fast long world kubernetes unit wire grammars journeys chaos schedules judge pictures docs lint types format lock client-lock audit clean
 .DEFAULT_GOAL := test
 
 # Installed again only when the lock or the project's own metadata changes.
@@ -78,7 +78,19 @@ judge: $(STAMP)  ## N simulated rollouts of each kind against the goals of the c
 pictures: $(STAMP)  ## the pictures of the documents and their snapshots; those of web pages need a Chromium
 	$(BIN)/python -m tests.unit.cli.screens
 	$(BIN)/python -m benchmarks.judge.pictures
+	$(BIN)/python -m tests.docs.drawings
 	TIDEGATE_PICTURES=$(CURDIR)/docs/pictures $(BIN)/pytest tests/browser
+
+# In an environment of its own. A broken link or anchor, or a page without a place, is an error; `--quiet` would not see it.
+SITE := .venv-docs/bin
+
+docs: .venv-docs/.installed  ## the site of the documents, into .tidegate/site
+	NO_MKDOCS_2_WARNING=1 $(SITE)/mkdocs build --strict
+
+.venv-docs/.installed: requirements.docs.lock
+	$(PYTHON) -m venv .venv-docs
+	$(SITE)/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.docs.lock
+	@touch $@
 
 lint: types  ## format, rules, walls between rooms, types
 	$(BIN)/ruff check .
@@ -95,13 +107,14 @@ format: $(STAMP)  ## mend what ruff can mend
 COMPILE = .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
   --python-version 3.11
 
-# Of all extras, of the image, of a client, and of what builds the image.
+# Of all extras, of the image, of a client, of what builds the image, and of the site of the documents.
 lock: $(STAMP)  ## write the locks again, with the versions that they have; UPGRADE=1 takes the newest
 	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras pyproject.toml -o requirements.lock
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements.lock --extra worker --extra otel pyproject.toml -o requirements.runtime.lock
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements.lock pyproject.toml -o requirements.client.lock
 	printf '%s\n' cyclonedx-bom hatchling pip | $(COMPILE) --constraint requirements.lock - -o requirements.build.lock
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements.lock --group docs -o requirements.docs.lock
 	rm -rf .venv-lock
 
 client-lock: $(STAMP)  ## what a pipeline installs: the wheel of this version and all that it stands on, each with its hash
@@ -112,4 +125,4 @@ audit: $(STAMP)  ## known advisories for what the image holds
 	$(BIN)/pip-audit --strict --disable-pip --requirement requirements.runtime.lock
 
 clean:  ## remove the environment, the caches and what runs left
-	rm -rf $(VENV) .tidegate .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .venv-docs .tidegate .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -23,7 +23,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 # A lock, and the extras that it has beside what a client needs.
 CLIENT, RUNTIME = "requirements.client.lock", "requirements.runtime.lock"
 INSTALLED = {CLIENT: (), RUNTIME: ("worker", "otel"), "requirements.lock": ("worker", "otel", "sandbox", "dev")}
-LOCKS = (*INSTALLED, "requirements.build.lock")
+LOCKS = (*INSTALLED, "requirements.build.lock", "requirements.docs.lock")
 # By the words of a licence expression or of a classifier; anything else is for a person to look at.
 TAKEN = re.compile(
     r"apache|\bmit\b|\bbsd|\bisc\b|\bpsf\b|python software foundation|mozilla public license 2|mpl-2\.0|unlicense|"

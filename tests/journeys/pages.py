@@ -10,6 +10,7 @@ from tests.structure.sources import ROOT
 
 NOT_PLAYED = {
     r"^make (?!demo$)": "another target of the Makefile, which CI runs",
+    r"^(cosign|gh|sha256sum|pip) ": "it needs a release of Tidegate in a registry and on a forge",
     r"^helm |\| tidegate": "it needs helm, or a chart of the reader's",
     r"\bdeploy/(crds|argocd|vault|kustomize)\b|overlays/mine|^kubectl .*\bargocd\b": "it needs a whole control plane",
     r"^(docker|kind) |\bdeploy/laptop\b|^kubectl (wait|-n (payments|temporal)) ": "it needs an engine for containers",

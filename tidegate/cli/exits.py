@@ -26,15 +26,15 @@ class ExitCode(IntEnum):
     """Exit codes that a script may rely on."""
 
     OK = 0  # done; for a release: promoted; for an analysis run: Successful
-    INTERNAL = 1  # for an analysis run: Error, so nothing is known of what it looked at
-    ROLLED_BACK = 2  # by a gate or a person; traffic is on the stable version; for an analysis run: Failed
+    INTERNAL = 1  # an error of Tidegate; for an analysis run: Error, so nothing is known of what it looked at
+    ROLLED_BACK = 2  # rolled back by a gate or a person; traffic is on the stable version; for an analysis run: Failed
     HELD = 3  # waits for an operator; for an analysis run: Inconclusive
     STILL_RUNNING = 4  # time is over, or no worker answered; what was waited for goes on
-    REFUSED = 5  # nothing was done
-    COMPENSATION_FAILED = 6  # or nothing was undone: a person is needed
+    REFUSED = 5  # refused: nothing was done
+    COMPENSATION_FAILED = 6  # a compensation failed, or nothing was undone: a person is needed
     NOT_FOUND = 7  # no such release or analysis run, or Temporal keeps it no longer
     UNREACHABLE = 8  # Temporal, or the gateway, does not answer; nothing was done
-    USAGE = 64
+    USAGE = 64  # the command or its settings cannot be used
 
 
 # The first kind that fits counts, so the special ones stand before those that they derive from.
