@@ -1,7 +1,8 @@
 """What a release costs: the time from a failing verdict to weights written back, and the events of a happy path.
 
-`python -m benchmarks.release [-n 5] [-o json]`. Real Temporal, Envoy and OpenBao, the worker as a process of its own,
-the seed's manifests with short pauses. The moment of the write is when the API server stored it.
+`python -m benchmarks.release [-n 5] [--blue-green] [-o json]`. Real Temporal, Envoy and OpenBao, the worker a process of
+its own, the seed's manifests with short pauses. The moment of the write is when the API server stored it. With
+blue-green it is that of the active Service, after a switch whose gate fails.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from temporalio.client import Client
 
+from benchmarks.blue_green import Baskets
 from benchmarks.machine import Machine
 from sandbox.account import failing_verdict
 from sandbox.demo import SCENARIOS, Demo, Scenario
@@ -96,6 +98,17 @@ async def measured(aborts: int) -> Figures:
     )
 
 
+async def measured_blue_green(aborts: int) -> Figures:
+    """The same of a blue-green Rollout with a gate after its switch."""
+    async with open_world() as world:
+        await world.start_worker()
+        baskets = Baskets(world, await Client.connect(world.temporal.address, data_converter=data_converter()))
+        await baskets.prepare()
+        release, analyses = await baskets.good()
+        waits = [await baskets.bad(number) for number in range(aborts)]
+    return Figures(verdict_to_weights_ms=tuple(waits), release_events=release, analysis_events=analyses)
+
+
 async def _released(demo: Demo, scenario: Scenario) -> dict[str, Any]:
     told = await demo.under_load(scenario)
     if told["outcome"] != scenario.expected:
@@ -110,12 +123,13 @@ def _canary(virtual_service: dict[str, Any]) -> int:
 async def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", "--aborts", type=int, default=5, help="releases that fail, at least 1")
+    parser.add_argument("--blue-green", action="store_true", help="of a blue-green Rollout instead")
     parser.add_argument("-o", "--output", choices=["text", "json"], default="text")
     asked = parser.parse_args()
     if asked.aborts < 1:
         parser.error("--aborts must be at least 1: a median needs a figure")
     before = Machine.now()
-    figures = await measured(asked.aborts)
+    figures = await (measured_blue_green if asked.blue_green else measured)(asked.aborts)
     after = Machine.now()
     if asked.output == "json":
         print(_Report(before=before, after=after, figures=figures).model_dump_json(indent=2))
