@@ -1,7 +1,7 @@
 """What a release costs: the time from a failing verdict to weights written back, and the events of a happy path.
 
-`python -m benchmarks.release [-n 5] [--blue-green] [-o json]`. Real Temporal, Envoy and OpenBao, the worker a process of
-its own, the seed's manifests with short pauses. The moment of the write is when the API server stored it. With
+`python -m benchmarks.release [-n 5] [--blue-green] [-o json]`. Real Temporal, Envoy and OpenBao, the worker a process
+of its own, the seed's manifests with short pauses. The moment of the write is when the API server stored it. With
 blue-green it is that of the active Service, after a switch whose gate fails.
 """
 

@@ -21,7 +21,7 @@ EFFECTS = (
     Activity.RESTORE_STABLE,
     Activity.RECONCILE,
     Activity.OPEN_INCIDENT,
-    Activity.NOTE_INCIDENT,
+    pytest.param(Activity.NOTE_INCIDENT, marks=pytest.mark.long),
     Activity.REVERT_COMMIT,
     Activity.SEND_NOTIFICATION,
 )

@@ -114,6 +114,7 @@ async def renew(door: TlsDoor, mounted: MountedCertificate) -> None:
     await called(door, "second")
 
 
+@pytest.mark.long
 async def test_a_watcher_goes_on_with_renewed_certificates(
     temporal: Client, door: TlsDoor, mounted: MountedCertificate, tmp_path: Path
 ) -> None:

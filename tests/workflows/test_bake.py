@@ -143,6 +143,7 @@ async def test_an_abort_in_it_is_an_abort(world: World) -> None:
     assert world.cluster.weights()[-1] == 0
 
 
+@pytest.mark.long
 async def test_one_that_cannot_tell_holds_for_a_person(world: World) -> None:
     await world.deploy_stable()
     stable = world.cluster.stable_hash

@@ -65,6 +65,7 @@ async def test_a_pause_ends_once_enough_is_proven_and_full_traffic_comes_after_t
     assert world.datadog.counting.read[-1].concludes
 
 
+@pytest.mark.long
 async def test_a_version_with_more_errors_is_aborted_with_the_sentence(world: World) -> None:
     world.datadog.counting.times = 5.0
     await world.deploy_stable()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final, cast
 
-from lark import Token, Transformer, UnexpectedInput, v_args
+from lark import Token, UnexpectedInput, v_args
 from lark.exceptions import VisitError
+from lark.visitors import Transformer_NonRecursive
 
 from tidegate.analysis.expressions import syntax
 from tidegate.analysis.expressions.errors import ConditionError
@@ -78,7 +79,7 @@ def _present(nodes: list[Node | None]) -> tuple[Node, ...]:
 
 
 @v_args(inline=True)
-class _TreeBuilder(Transformer[Token, Node]):
+class _TreeBuilder(Transformer_NonRecursive[Token, Node]):
     """Makes nodes while the text is read; method names are the rules of the grammar."""
 
     def start(self, body: Node) -> Node:

@@ -6,7 +6,8 @@ import re
 from functools import lru_cache
 from typing import Any, Final, cast
 
-from lark import Token, Transformer, UnexpectedInput, UnexpectedToken
+from lark import Token, UnexpectedInput, UnexpectedToken
+from lark.visitors import Transformer_NonRecursive
 
 from tidegate.manifests.grammar import Grammar
 from tidegate.manifests.jsonpath.errors import PathError
@@ -56,7 +57,7 @@ def _within_quotes(text: str) -> Path:
         return (PathField(_unescaped(text)),)
 
 
-class _Steps(Transformer[Token, Path]):
+class _Steps(Transformer_NonRecursive[Token, Path]):
     """Builds the steps while the grammar is read, so that no depth of a path can exhaust the stack."""
 
     def start(self, children: list[Path]) -> Path:
