@@ -1,8 +1,8 @@
 """Judges what the API server stored, write by write, and what was asked of pods meanwhile.
 
 It knows of a Rollout what its objects say: a Deployment `<name>` that has its template, Services `<name>-stable` and
-`<name>-canary` or subsets of a DestinationRule `<name>`, a VirtualService `<name>`, and the ReplicaSets that it owns. A
-version is bad when its tag ends with `-bad`.
+`<name>-canary` or subsets of a DestinationRule `<name>`, a VirtualService `<name>`, and ReplicaSets that it owns. Of
+blue-green these are the Services `<name>` and `<name>-preview`. A version is bad when its tag ends with `-bad`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from activities.kubernetes.client import FENCE_ANNOTATION
 from activities.kubernetes.replica_sets import HASH_LABEL, PROMOTED_AT, hash_of
+from tests.chaos.manifests import is_switched, resting_routes
 from tests.virtual.cluster import tag_of
 
 BAD = "-bad"
@@ -106,7 +107,8 @@ class Life:
         self.deployment: Object = {}  # that lends it its template
         self.sets: dict[str, Object] = {}  # by name
         self.selectors: dict[str, str] = {}  # Service, or Service/subset -> hash
-        self.routes: list[tuple[str, int]] = []
+        # Blue-green has none: who asks for its name gets the pods of its active Service.
+        self.routes: list[tuple[str, int]] = resting_routes(name) if is_switched(name) else []
         self.fences: dict[tuple[str, str], tuple[int, int]] = {}
         self.shares = Shares()
         self.by_hand: set[str] = set()  # tags that a person promoted past their gates
@@ -322,7 +324,7 @@ def _rollout_of(line: Line) -> str:
     if line.kind == "ReplicaSet":
         owners = line.object["metadata"].get("ownerReferences") or []
         return next((str(each["name"]) for each in owners if each["kind"] == "Rollout"), "")
-    return line.name.removesuffix("-stable").removesuffix("-canary")
+    return line.name.removesuffix("-stable").removesuffix("-canary").removesuffix("-preview")
 
 
 def _side(destination: Object) -> str:

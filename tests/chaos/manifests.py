@@ -23,6 +23,7 @@ class Shape(StrEnum):
     SUBSETS = "subsets"  # one Service, with a DestinationRule
     WORKLOAD = "workload"  # two Services, and the template in a Deployment
     BAKE = "bake"  # two Services, and a bake, which needs an analysis in the background
+    SWITCHED = "switched"  # blue-green: an active Service and a preview
 
     @classmethod
     def of(cls, name: str) -> Shape:
@@ -40,8 +41,19 @@ def sides(name: str) -> tuple[str, str]:
     return (f"{name}/stable", f"{name}/canary") if Shape.of(name) is Shape.SUBSETS else _services(name)
 
 
+def is_switched(name: str) -> bool:
+    """True for a Rollout with a blue-green strategy, whatever else may be called so."""
+    return name.rstrip("0123456789") == Shape.SWITCHED
+
+
+def resting_routes(name: str) -> list[tuple[str, int]]:
+    """Routes without a release: all of the traffic to the first side, as `Life.routes` has them."""
+    stable, canary = sides(name)
+    return [(stable, 100)] if is_switched(name) else [(stable, 100), (canary, 0)]
+
+
 def _services(name: str) -> tuple[str, str]:
-    return f"{name}-stable", f"{name}-canary"
+    return (name, f"{name}-preview") if is_switched(name) else (f"{name}-stable", f"{name}-canary")
 
 
 def around(name: str, provider: str) -> list[Document]:
@@ -61,16 +73,20 @@ def around(name: str, provider: str) -> list[Document]:
             }
             for host in ((name,) if subsets else _services(name))
         ),
-        {
-            "apiVersion": "networking.istio.io/v1beta1",
-            "kind": "VirtualService",
-            "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": {"hosts": [name], "http": [{"name": "primary", "route": route}]},
-        },
+        *([] if is_switched(name) else [_virtual_service(name, route)]),
         *([_destination_rule(name)] if subsets else []),
         _template(f"{name}-gate", provider, count=2),
         _template(f"{name}-guard", provider),
     ]
+
+
+def _virtual_service(name: str, route: list[Document]) -> Document:
+    return {
+        "apiVersion": "networking.istio.io/v1beta1",
+        "kind": "VirtualService",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"hosts": [name], "http": [{"name": "primary", "route": route}]},
+    }
 
 
 def _destination(side: str) -> Document:
@@ -131,10 +147,23 @@ def image_tag(documents: Iterable[Document]) -> str:
     return str(template["spec"]["containers"][0]["image"]).rpartition(":")[2]
 
 
-def rollout(name: str, tag: str, repository: str, *, held: bool = False, guarded: bool = False) -> Document:
-    """The Rollout of a version, with the template in it."""
-    arguments = [{"name": "hash", "valueFrom": {"podTemplateHashValue": "Latest"}}]
-    gate, guard = ({"templates": [{"templateName": f"{name}-{kind}"}], "args": arguments} for kind in ("gate", "guard"))
+def _blue_green(name: str, gate: Document, *, held: bool) -> Document:
+    """The strategy with a gate before its switch, and one after it."""
+    active, preview = _services(name)
+    return {
+        "blueGreen": {
+            "activeService": active,
+            "previewService": preview,
+            "autoPromotionEnabled": not held,
+            "scaleDownDelaySeconds": 1,
+            "abortScaleDownDelaySeconds": 1,
+            "prePromotionAnalysis": gate,
+            "postPromotionAnalysis": gate,
+        }
+    }
+
+
+def _canary(name: str, gate: Document, guard: Document, *, held: bool, guarded: bool) -> Document:
     steps = [
         {"setWeight": 20},
         {"pause": {"duration": "1s"}},
@@ -148,14 +177,26 @@ def rollout(name: str, tag: str, repository: str, *, held: bool = False, guarded
     if shape is Shape.SUBSETS:
         routing["destinationRule"] = {"name": name, "stableSubsetName": "stable", "canarySubsetName": "canary"}
         services = {}
-    canary = {
-        **services,
-        "scaleDownDelaySeconds": 1,
-        "abortScaleDownDelaySeconds": 1,
-        "trafficRouting": {"istio": routing},
-        "steps": steps,
-        **({"analysis": {"startingStep": 1, **guard}} if guarded or shape is Shape.BAKE else {}),
+    return {
+        "canary": {
+            **services,
+            "scaleDownDelaySeconds": 1,
+            "abortScaleDownDelaySeconds": 1,
+            "trafficRouting": {"istio": routing},
+            "steps": steps,
+            **({"analysis": {"startingStep": 1, **guard}} if guarded or shape is Shape.BAKE else {}),
+        }
     }
+
+
+def rollout(name: str, tag: str, repository: str, *, held: bool = False, guarded: bool = False) -> Document:
+    """The Rollout of a version, with the template in it."""
+    arguments = [{"name": "hash", "valueFrom": {"podTemplateHashValue": "Latest"}}]
+    gate, guard = ({"templates": [{"templateName": f"{name}-{kind}"}], "args": arguments} for kind in ("gate", "guard"))
+    if is_switched(name):
+        strategy = _blue_green(name, gate, held=held)
+    else:
+        strategy = _canary(name, gate, guard, held=held, guarded=guarded)
     probe = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 5}
     container = {
         "name": "checkout",
@@ -174,7 +215,7 @@ def rollout(name: str, tag: str, repository: str, *, held: bool = False, guarded
                 "tidegate.io/git-repository": repository,
                 "tidegate.io/git-path": str(PurePosixPath(manifest_path(name)).parent),
                 "notifications.argoproj.io/subscribe.on-rollout-aborted.slack": CHANNEL,
-                **({BAKE: "2s"} if shape is Shape.BAKE else {}),
+                **({BAKE: "2s"} if Shape.of(name) is Shape.BAKE else {}),
             },
         },
         "spec": {
@@ -182,6 +223,6 @@ def rollout(name: str, tag: str, repository: str, *, held: bool = False, guarded
             "revisionHistoryLimit": 3,
             "selector": {"matchLabels": {"app": name}},
             "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}},
-            "strategy": {"canary": canary},
+            "strategy": strategy,
         },
     }

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from sandbox.processes import until
 from tests.chaos.laws import Life, observed
-from tests.chaos.manifests import NAMESPACE, Document, version
+from tests.chaos.manifests import NAMESPACE, Document, is_switched, sides, version
 from tests.chaos.people import People
 from tidegate.client import RolloutRef, TidegateError
 from tidegate.contract import ReleaseStatus
@@ -89,7 +89,7 @@ class ClusterState:
             return None
 
     async def canary(self, tag: str, patience: float = 30.0, *, taken_up: bool = False) -> bool:
-        """Wait until a version has traffic beside stable; False when it does not come to that.
+        """Wait until a version has traffic beside stable, or is the preview; False when it does not come to that.
 
         With `taken_up` its release has to know all that the spec says, too.
         """
@@ -121,6 +121,8 @@ class ClusterState:
 
     async def _has_traffic(self, tag: str) -> bool:
         life = self.life
+        if is_switched(self.name) and life.tag(life.selectors.get(sides(self.name)[1], "")) == tag:
+            return life.tag(life.stable) != tag
         return any(
             share and hash_ != life.stable and life.tag(hash_) == tag for hash_, share in life.share_of().items()
         )

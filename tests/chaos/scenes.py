@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from tests.chaos.laws import BAD, given_up
-from tests.chaos.manifests import sides
+from tests.chaos.manifests import resting_routes, sides
 from tests.chaos.people import Answer
 from tests.chaos.scene import ClusterState, Outcome, Wanted
 
@@ -275,9 +275,9 @@ async def deleted(scene: ClusterState) -> Wanted:
 
 
 async def _is_let_go(scene: ClusterState) -> bool:
-    life, (stable, canary) = scene.life, sides(scene.name)
-    selected = any(life.selectors.get(side) for side in (stable, canary))
-    return life.routes == [(stable, 100), (canary, 0)] and not selected
+    life = scene.life
+    selected = any(life.selectors.get(side) for side in sides(scene.name))
+    return life.routes == resting_routes(scene.name) and not selected
 
 
 # ------------------------------------------------------------------------------------------------ over its head
