@@ -99,6 +99,7 @@ def test_a_dependency_of_the_image_has_a_licence_that_is_taken(name: str) -> Non
     assert not NOT_TAKEN.search(text), f"{name}: {text!r}"
 
 
+@pytest.mark.long
 def test_the_parts_list_is_made_and_is_valid(tmp_path: Path) -> None:
     out = tmp_path / "sbom.json"
     command = [str(BIN / "cyclonedx-py"), "environment", "--validate", "--of", "JSON", "-o", str(out), sys.executable]

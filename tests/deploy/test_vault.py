@@ -174,6 +174,7 @@ async def test_only_its_own_service_account_in_its_own_namespace_for_vault_logs_
     assert await place.token("tidegate-codec", jwt) is None
 
 
+@pytest.mark.long
 async def test_the_approle_is_for_one_network_and_a_day(place: Place) -> None:
     role = await place.admin("GET", "auth/approle/role/tidegate-outside")
     assert (role["secret_id_ttl"], role["token_no_default_policy"]) == (86_400, True)

@@ -155,6 +155,7 @@ async def ending(*processes: TidegateProcess) -> AsyncIterator[None]:
         yield
 
 
+@pytest.mark.long
 async def test_many_wait_in_a_worker_of_few_slots_and_a_pass_gets_through(scene: ClusterState) -> None:
     worker = await scene.start("worker")
     async with ending(worker):

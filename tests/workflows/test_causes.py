@@ -189,6 +189,7 @@ async def test_the_background_analysis_of_edited_steps_has_a_name_of_its_own(wor
     assert (await handle.result()).outcome == "Healthy"
 
 
+@pytest.mark.long
 async def test_the_analysis_of_a_release_that_was_terminated_keeps_its_name_for_itself(world: World) -> None:
     await world.deploy_stable()
     watched = watched_from([{"setWeight": 50}, {"pause": {}}])
