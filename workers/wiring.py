@@ -115,15 +115,7 @@ def workflow_runner() -> WorkflowRunner:
 
 
 def _workflow_worker(client: Client, settings: Settings) -> Worker:
-    from workflows.analysis_run import AnalysisRun
-    from workflows.backtest import Backtest
-    from workflows.doctor import Doctor
-    from workflows.experiment_object import ExperimentObject
-    from workflows.follow_up import FollowUp
-    from workflows.forecast import Forecast
-    from workflows.let_go import LetGoOfObjects
-    from workflows.rollback import Rollback
-    from workflows.rollout import Rollout
+    from workflows.registered import WORKFLOWS
 
     # Now, so that no task of a workflow takes longer for being the first.
     Grammar.build_all()
@@ -131,17 +123,7 @@ def _workflow_worker(client: Client, settings: Settings) -> Worker:
     return Worker(
         client,
         task_queue=RELEASES_QUEUE,
-        workflows=[
-            Rollout,
-            AnalysisRun,
-            Backtest,
-            Doctor,
-            ExperimentObject,
-            FollowUp,
-            Forecast,
-            Rollback,
-            LetGoOfObjects,
-        ],
+        workflows=WORKFLOWS,
         workflow_runner=workflow_runner(),
         interceptors=[LogContext()],
         deployment_config=_version(settings),

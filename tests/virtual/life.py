@@ -33,17 +33,9 @@ from tidegate.contract import (
 )
 from workers.settings import WatcherSettings
 from workers.watch.rollouts import Watch
-from workflows.analysis_run import AnalysisRun
-from workflows.backtest import Backtest
-from workflows.doctor import Doctor
-from workflows.follow_up import FollowUp
-from workflows.forecast import Forecast
-from workflows.let_go import LetGoOfObjects
-from workflows.rollback import Rollback
-from workflows.rollout import Rollout
+from workflows.registered import WORKFLOWS
 
 DEMO = RolloutRef(namespace="payments", name="demo", cluster="default")
-WORKFLOWS = (Rollout, AnalysisRun, Backtest, Doctor, FollowUp, Forecast, LetGoOfObjects, Rollback)
 CONVERTER = data_converter(None)
 
 Measure = Callable[[str, Mapping[str, Any], datetime], Reading]  # what a run, by its name, reads of a metric now

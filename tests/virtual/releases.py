@@ -42,15 +42,7 @@ from tidegate.contract import (
 )
 from tidegate.manifests.documents import load
 from workers.heartbeats import Heartbeats
-from workflows.analysis_run import AnalysisRun
-from workflows.backtest import Backtest
-from workflows.doctor import Doctor
-from workflows.experiment_object import ExperimentObject
-from workflows.follow_up import FollowUp
-from workflows.forecast import Forecast
-from workflows.let_go import LetGoOfObjects
-from workflows.rollback import Rollback
-from workflows.rollout import Rollout
+from workflows.registered import WORKFLOWS
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "checkout"
 IMAGE = "registry.internal/payments/checkout"
@@ -194,17 +186,7 @@ async def release_world(
             Worker(
                 env.client,
                 task_queue=RELEASES_QUEUE,
-                workflows=[
-                    Rollout,
-                    AnalysisRun,
-                    Backtest,
-                    Doctor,
-                    ExperimentObject,
-                    FollowUp,
-                    Forecast,
-                    Rollback,
-                    LetGoOfObjects,
-                ],
+                workflows=WORKFLOWS,
                 workflow_runner=runner or release_runner(),
                 max_cached_workflows=cached,
                 interceptors=ends,
