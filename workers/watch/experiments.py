@@ -21,6 +21,7 @@ from tidegate.watch import needs_workflow
 from workers.settings import WatcherSettings
 from workers.watch.argo_lock import ArgoLock
 from workers.watch.events import HELD_BY_ARGO, held_by, warn
+from workers.watch.followed import Followed
 
 log = structlog.get_logger(__name__)
 
@@ -54,11 +55,26 @@ class ExperimentWatch:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for namespace in self._settings.followed_namespaces():
-                follower = _Follower(self, tasks)
+                followed = self._followed(tasks)
                 reflector = Reflector(
-                    self._cluster, EXPERIMENTS, namespace, follower, self._settings.resync, self._failures
+                    self._cluster, EXPERIMENTS, namespace, followed, self._settings.resync, self._failures
                 )
                 tasks.create_task(reflector.run())
+
+    def _followed(self, tasks: asyncio.TaskGroup) -> Followed:
+        async def listed(listing: Listing) -> None:
+            for found in listing.objects:
+                self.take(found, tasks, listed=True)
+
+        def changed(change: WatchEvent) -> None:
+            if change.object is None:
+                return
+            if change.kind == DELETED:
+                self.forget(change.object)
+            else:
+                self.take(change.object, tasks, listed=False)
+
+        return Followed(listed, changed)
 
     def take(self, found: Object, tasks: asyncio.TaskGroup, *, listed: bool) -> None:
         """Start the workflow of an object that needs one.
@@ -99,30 +115,3 @@ class ExperimentWatch:
         if holder := await self._lock.holder():
             await warn(self._cluster, found, HELD_BY_ARGO, holder, held_by(holder, EXPERIMENTS.kind), EXPERIMENTS)
         return bool(holder)
-
-
-class _Follower:
-    """Callbacks for the list and the changes of objects."""
-
-    def __init__(self, watch: ExperimentWatch, tasks: asyncio.TaskGroup) -> None:
-        self.trouble = ""
-        self._watch = watch
-        self._tasks = tasks
-
-    async def replace(self, listing: Listing) -> None:
-        """Take the list of all objects."""
-        for found in listing.objects:
-            self._watch.take(found, self._tasks, listed=True)
-
-    def change(self, change: WatchEvent) -> None:
-        """Take the change of one object."""
-        if change.object is None:
-            return
-        if change.kind == DELETED:
-            self._watch.forget(change.object)
-        else:
-            self._watch.take(change.object, self._tasks, listed=False)
-
-    def is_wanted(self) -> bool:
-        """True for as long as the watcher runs."""
-        return True

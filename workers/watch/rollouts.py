@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -22,6 +22,7 @@ from tidegate.manifests.workload import needs_template, reference_of
 from workers.settings import WatcherSettings
 from workers.watch.dispatch import ObservedRollout, RolloutDispatcher
 from workers.watch.experiments import ExperimentWatch
+from workers.watch.followed import NOT_LISTED, Followed
 from workers.watch.gauges import RolloutGauges
 from workers.watch.stuck import StuckReleases
 
@@ -32,7 +33,6 @@ LAST_DELAY_SECONDS: Final = 30.0
 AT_ONCE: Final = 16
 SEEN_AGAIN: Final = timedelta(minutes=1)
 RUNNING: Final = "Running"
-NOT_LISTED: Final = "not listed yet"
 Key = tuple[str, str]
 
 
@@ -65,7 +65,7 @@ class Watch:
         self._failures = Failures(meter)
         self._meter = meter
         self._gauges = RolloutGauges(meter)
-        self._rollouts: dict[str, _Followed] = {}  # by namespace, as wanted
+        self._rollouts: dict[str, Followed] = {}  # by namespace, as wanted
         self._with_workloads: set[str] = set()  # namespaces, as wanted, whose Deployments are followed
 
     def trouble(self) -> str:
@@ -95,7 +95,7 @@ class Watch:
             if change.object is not None:
                 self._take_change(change.object, deleted=change.kind == DELETED, tasks=tasks)
 
-        self._rollouts[namespace] = self._follow(ROLLOUTS, namespace, _Followed(listed, changed), tasks)
+        self._rollouts[namespace] = self._follow(ROLLOUTS, namespace, Followed(listed, changed), tasks)
 
     def _take_change(self, found: Object, *, deleted: bool, tasks: asyncio.TaskGroup) -> None:
         """Enqueue a changed object of this instance, or one that was until now."""
@@ -114,9 +114,9 @@ class Watch:
             if change.object is not None:
                 self._enqueue_users({_key(change.object)}, tasks)
 
-        self._follow(DEPLOYMENTS, namespace, _Followed(listed, changed), tasks)
+        self._follow(DEPLOYMENTS, namespace, Followed(listed, changed), tasks)
 
-    def _follow(self, resource: Resource, namespace: str, followed: _Followed, tasks: asyncio.TaskGroup) -> _Followed:
+    def _follow(self, resource: Resource, namespace: str, followed: Followed, tasks: asyncio.TaskGroup) -> Followed:
         tasks.create_task(
             Reflector(self._cluster, resource, namespace, followed, self._settings.resync, self._failures).run()
         )
@@ -188,30 +188,6 @@ class Watch:
     async def _until_removed(self, key: Key, worker: _ObjectWorker) -> None:
         await worker.run()
         del self._workers[key]
-
-
-class _Followed:
-    """Callbacks for the list and the changes of objects.
-
-    `trouble` is the reason why changes may be missed now, empty while there is none.
-    """
-
-    def __init__(self, listed: Callable[[Listing], Awaitable[None]], changed: Callable[[WatchEvent], None]) -> None:
-        self.trouble = NOT_LISTED
-        self._listed = listed
-        self._changed = changed
-
-    async def replace(self, listing: Listing) -> None:
-        """Take the list of all objects."""
-        await self._listed(listing)
-
-    def change(self, change: WatchEvent) -> None:
-        """Take the change of one object."""
-        self._changed(change)
-
-    def is_wanted(self) -> bool:
-        """True for as long as the watcher runs."""
-        return True
 
 
 class _ObjectWorker:
