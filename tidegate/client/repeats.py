@@ -81,14 +81,20 @@ class Repeats(Starts):
                 raise not_found(rollout.workflow_id)
             raise RefusedError(f"{rollout.workflow_id}: its manifests are kept no longer", _ANEW, ErrorType.REJECTED)
         status = await self._query(rollout.workflow_id, None, ReleaseStatus)
-        manifest = request.resolved().rollout
-        first = ReleaseHandle(rollout, "", "", images_of(manifest), version_of(manifest).template_hash)
-        if first.is_superseded(status.images, status.template_hash):
+        if not is_version_of(request, status):
             message = f"{rollout.workflow_id}: its version came after the start, and only the first manifests are kept"
             raise RefusedError(message, _ANEW, ErrorType.REJECTED)
         # What the first request asked for beside its version was for that time alone (law 4).
         reset = {"full": False, "field": None, "aborted": False, "requested_at": None, "by": by, "reason": reason}
         return await self.start(request.model_copy(update=reset | {"rollout": change(request.rollout)}))
+
+
+def is_version_of(request: ReleaseRequest, status: ReleaseStatus) -> bool:
+    """True when a release is of the version that the request is for."""
+    manifest = request.resolved().rollout
+    rollout = RolloutRef(cluster=request.cluster, namespace=request.namespace, name=request.name)
+    wanted = ReleaseHandle(rollout, "", "", images_of(manifest), version_of(manifest).template_hash)
+    return not wanted.is_superseded(status.images, status.template_hash)
 
 
 def _with_images(manifest: Document, images: Mapping[str, str]) -> Document:
