@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from tidegate.contract import Compensation, CompensationState, ReleaseStatus
 from tidegate.manifests.durations import format_duration
 from tidegate.report import explain
+from tidegate.report.timeline import first_traffic
 from workflows.plan import Plan
 
 
@@ -46,7 +47,7 @@ def _cost(status: ReleaseStatus) -> str:
 
 def _exposed(status: ReleaseStatus) -> tuple[datetime, datetime] | None:
     """First time with traffic, and the time at which it had none again, or of the last change of a weight."""
-    first = next((row.at for row in status.weights if row.canary > 0), None)
+    first = first_traffic(status)
     return (first, status.weights[-1].at) if first is not None else None
 
 

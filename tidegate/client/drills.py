@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from tidegate.client.client import TidegateClient
 from tidegate.client.errors import HeldError, RefusedError, ReleaseError, StillRunningError
-from tidegate.client.refs import ReleaseHandle, RolloutRef, images_of
+from tidegate.client.refs import ReleaseHandle, RolloutRef
+from tidegate.client.repeats import is_version_of
 from tidegate.contract import ErrorType, Payload, ReleaseRequest, ReleaseStatus
 from tidegate.report.aborted import abort_reason
-from tidegate.report.timeline import abort_of, weight_at
+from tidegate.report.timeline import abort_of, first_traffic, restored_at, weight_at
 from tidegate.rollouts.phase import RolloutPhase
-from tidegate.rollouts.version import version_of
 
 RESTORE_TIMEOUT = timedelta(minutes=2)
 _NOT_SEEN = "no gate took it back"
@@ -56,8 +56,7 @@ def judged(status: ReleaseStatus) -> Drilled:
     abort = abort_of(status)
     if abort is None:
         return Drilled(caught=False, reason=f"{_NOT_SEEN}: {status.message}", run_id=status.run_id)
-    first = next((row.at for row in status.weights if row.canary > 0), None)
-    back = next((row.at for row in status.weights if row.at >= abort.at and row.canary == 0), None)
+    first, back = first_traffic(status), restored_at(status, abort.at)
     return Drilled(
         caught=bool(abort.analysis),
         reason=abort_reason(status, abort) if abort.analysis else f"{_NOT_SEEN}: {status.cause}",
@@ -73,9 +72,7 @@ def judged(status: ReleaseStatus) -> Drilled:
 async def _check_rest(client: TidegateClient, rollout: RolloutRef, stable: ReleaseRequest) -> None:
     """Raise RefusedError where a drill would be in the way of a release, or leave another version than it found."""
     status = await client.status(rollout)
-    manifest = stable.resolved().rollout
-    handle = ReleaseHandle(rollout, "", "", images_of(manifest), version_of(manifest).template_hash)
-    is_other = handle.is_superseded(status.images, status.template_hash)
+    is_other = not is_version_of(stable, status)
     if status.finished_at is None or status.phase is not RolloutPhase.HEALTHY or is_other:
         state = "is another version than the manifests'" if is_other else f"is {status.phase}"
         message = f"{rollout.workflow_id}: the newest release {state}, and a drill disturbs none"

@@ -10,7 +10,7 @@ from tidegate.report.ages import clock
 from tidegate.report.comparisons import comparisons
 from tidegate.report.explain import decisive_metric
 from tidegate.report.gates import limit_text, newest_value, scope
-from tidegate.report.timeline import abort_of, weight_at
+from tidegate.report.timeline import abort_of, restored_at, weight_at
 from tidegate.report.versions import new_version, reach
 
 
@@ -55,10 +55,10 @@ class WayBack(NamedTuple):
 
 def way_back(status: ReleaseStatus, abort: Event) -> WayBack:
     """State of the traffic, with the seconds from the verdict to the weight that was read back."""
-    back = next((row for row in status.weights if row.at >= abort.at and row.canary == 0), None)
+    back = restored_at(status, abort.at)
     if back is not None:
-        seconds = (back.at - abort.at).total_seconds()
-        return WayBack(f"all on stable since {clock(back.at)} UTC, read back {seconds:.1f} s after the verdict", True)
+        seconds = (back - abort.at).total_seconds()
+        return WayBack(f"all on stable since {clock(back)} UTC, read back {seconds:.1f} s after the verdict", True)
     if status.actual_weight == 0:
         return WayBack("all on stable", True)
     return WayBack(f"{status.actual_weight} % still on the canary, on its way back", False)

@@ -33,6 +33,16 @@ def weight_at(status: ReleaseStatus, at: datetime) -> int:
     return next((row.canary for row in reversed(status.weights) if row.at <= at), 0)
 
 
+def first_traffic(status: ReleaseStatus) -> datetime | None:
+    """Time at which the canary got its first traffic; None where it got none."""
+    return next((row.at for row in status.weights if row.canary > 0), None)
+
+
+def restored_at(status: ReleaseStatus, abort: datetime) -> datetime | None:
+    """Time at which all traffic was read back on stable after an abort; None before that."""
+    return next((row.at for row in status.weights if row.at >= abort and row.canary == 0), None)
+
+
 def began(status: ReleaseStatus, gate: AnalysisRef) -> datetime | None:
     """Start of a gate; the release has it also for a run without a report."""
     started = (each.at for each in status.events if each.reason == "AnalysisRunRunning" and each.analysis == gate.name)
