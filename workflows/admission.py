@@ -13,6 +13,7 @@ from tidegate.analysis.rules import has_comparison
 from tidegate.analysis.spec import SpecError
 from tidegate.bluegreen.stages import Stage
 from tidegate.contract import Observation, ParsedRollout, ReleaseRequest, ReleaseResult, ReleaseStatus, rollout_id
+from tidegate.manifests.annotations import HOLD_LIMIT
 from tidegate.manifests.bake import BAKE, BAKE_TEMPLATES, bake_analysis, bake_duration
 from tidegate.manifests.documents import Manifests, from_objects, in_one_round
 from tidegate.manifests.durations import parse_duration
@@ -23,7 +24,7 @@ from tidegate.manifests.steps import ExperimentStep
 from tidegate.manifests.workload import needs_template
 from workflows.failures import check_id
 from workflows.inputs import invalid, read_input
-from workflows.plan import ADVANCE, HOLD_LIMIT, NOTHING_TO_BAKE_BY, WHEN_PROVEN, BakePlan, Plan, background_of
+from workflows.plan import ADVANCE, NOTHING_TO_BAKE_BY, WHEN_PROVEN, BakePlan, Plan, background_of
 
 _SHOWN_ERRORS = 5
 

@@ -19,6 +19,7 @@ from tidegate.contract import (
     ReleaseStatus,
     ResolveIncidents,
 )
+from tidegate.manifests.annotations import IMPACT, URGENCY
 from tidegate.manifests.drill import EXERCISE
 from tidegate.report.chart import chart_of
 from workflows.incident_summary import incident_summary
@@ -26,8 +27,6 @@ from workflows.plan import Plan
 
 # Annotations of the Rollout: columns of its records.
 GROUP = "tidegate.io/servicenow-assignment-group"
-URGENCY = "tidegate.io/servicenow-urgency"
-IMPACT = "tidegate.io/servicenow-impact"
 FIELD = "tidegate.io/servicenow-field."  # and the name of a column
 _COLUMNS = {GROUP: "assignment_group", URGENCY: "urgency", IMPACT: "impact"}
 MAX_GRAPHS = 6

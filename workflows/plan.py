@@ -50,7 +50,6 @@ NOTHING_AFTER_PROMOTION = (
     "postPromotionAnalysis has no metric: after the switch stable has no traffic, and a comparison without the event "
     "errors has nothing to look at; name templates with thresholds"
 )
-HOLD_LIMIT = "tidegate.io/hold-limit"  # annotation: how long a release waits for an operator before it aborts
 
 
 @dataclass(frozen=True)

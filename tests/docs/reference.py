@@ -16,7 +16,7 @@ from tests.structure.sources import ROOT, modules
 from tidegate.cli.exits import ExitCode
 from tidegate.contract import names, parsed_rollout
 from tidegate.contract.names import SEARCH_ATTRIBUTES, Activity, ErrorType, Query, Signal, Update
-from tidegate.manifests import bake, drill
+from tidegate.manifests import annotations, bake, drill
 from tidegate.rollouts.conditions import REFUSALS
 from workers.watch import dispatch, stuck
 from workflows import handlers, incident_requests, plan, reverts
@@ -34,7 +34,7 @@ This page is written from the code: `python -m tests.docs.reference`.
 WRITTEN_BY_PEOPLE: Final[Mapping[str, str]] = {
     parsed_rollout.RAMP: "`true`: a step's pods come `maxSurge` at a time",
     plan.ADVANCE: "`when-proven`: a timed pause ends as soon as enough is proven",
-    plan.HOLD_LIMIT: "a time such as `4h`: how long a release waits for an operator until it aborts",
+    annotations.HOLD_LIMIT: "a time such as `4h`: how long a release waits for an operator until it aborts",
     bake.BAKE: "a time such as `30m`: how long a version is watched at 100 %; `0s` for none",
     bake.BAKE_TEMPLATES: "names of templates with commas between; `cluster:` before a ClusterAnalysisTemplate",
     reverts.REPOSITORY: "address of the repository in which an abort puts the image back",
@@ -44,8 +44,8 @@ WRITTEN_BY_PEOPLE: Final[Mapping[str, str]] = {
     drill.DRILL: "`CONTAINER=IMAGE` of a version that is bad on purpose: a drill may release it",
     plan.CHANGE: "`true`: each release has a change in ServiceNow",
     incident_requests.GROUP: "assignment group of an incident",
-    incident_requests.URGENCY: "`1`, `2` or `3`",
-    incident_requests.IMPACT: "`1`, `2` or `3`",
+    annotations.URGENCY: "`1`, `2` or `3`",
+    annotations.IMPACT: "`1`, `2` or `3`",
     f"{incident_requests.FIELD}<column>": "any other column that the worker allows",
 }
 # Tidegate writes these on objects; people and GitOps tools leave them alone.

@@ -11,22 +11,23 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
 
+from tidegate.manifests.annotations import HOLD_LIMIT, IMPACT, URGENCY
+from tidegate.manifests.bake import BAKE
 from tidegate.manifests.durations import format_duration
 
 DRILL: Final = "tidegate.io/drill"  # annotation: CONTAINER=IMAGE of a version that is bad on purpose; the consent
 EXERCISE: Final = "tidegate.io/exercise"  # annotation of what a drill releases
 DEFAULT_WEIGHT: Final = 25
-_LIMIT: Final = "tidegate.io/hold-limit"
 _GATES: Final = ("analysis", "experiment")
 # What an exercise leaves out: reverts, changes and messages are for releases, a bake is after the last step.
 _LEFT_OUT: Final = (
     DRILL,
     "notifications.argoproj.io/",
-    "tidegate.io/bake",
+    BAKE,
     "tidegate.io/git-",
     "tidegate.io/servicenow-change",
 )
-_LOWEST: Final = {"tidegate.io/servicenow-urgency": "3", "tidegate.io/servicenow-impact": "3"}
+_LOWEST: Final = {URGENCY: "3", IMPACT: "3"}
 
 
 class NoDrillError(ValueError):
@@ -61,7 +62,7 @@ def exercise(rollout: dict[str, Any], weight: int, limit: timedelta) -> dict[str
         strategy["canary"] = _held_canary(strategy.get("canary") or {}, weight)
     annotations = changed["metadata"].get("annotations") or {}
     kept = {name: value for name, value in annotations.items() if not name.startswith(_LEFT_OUT)}
-    changed["metadata"]["annotations"] = {**kept, **_LOWEST, EXERCISE: "true", _LIMIT: format_duration(limit)}
+    changed["metadata"]["annotations"] = {**kept, **_LOWEST, EXERCISE: "true", HOLD_LIMIT: format_duration(limit)}
     return changed
 
 
