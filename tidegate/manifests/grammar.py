@@ -43,8 +43,14 @@ class Grammar:
     @cached_property
     def _parser(self) -> lark.Lark:
         # Most that import the module parse nothing.
-        table = json.loads(self._table, object_hook=_numbered)
-        return _loaded(table["saved"]) if table.get("made") == self._origin else self._built()
+        table = self._current
+        return _loaded(table["saved"]) if table else self._built()
+
+    @property
+    def _current(self) -> dict[Any, Any]:
+        """The table, empty where it is of another grammar or of another lark."""
+        table: dict[Any, Any] = json.loads(self._table, object_hook=_numbered)
+        return table if table.get("made") == self._origin else {}
 
     @property
     def _origin(self) -> list[str]:
@@ -58,7 +64,7 @@ class Grammar:
     @property
     def has_table(self) -> bool:
         """True if a table was made from this grammar, by this version of lark."""
-        return bool(json.loads(self._table).get("made") == self._origin)
+        return bool(self._current)
 
     def write_table(self) -> None:
         """Write the table beside the grammar, in the form that lark saves: names, numbers and lists."""
