@@ -302,10 +302,7 @@ def _release(run: WorkflowExecutionInfo) -> ReleaseSummary | None:
         return None
     attributes = decode_typed_search_attributes(run.search_attributes)
     return ReleaseSummary(
-        cluster=rollout.cluster,
-        namespace=rollout.namespace,
-        name=rollout.name,
-        **_records(run),
+        **_records(rollout, run),
         phase=attributes.get(SEARCH_PHASE) or "",
         weight=attributes.get(SEARCH_WEIGHT),
         revision=attributes.get(SEARCH_REVISION),
@@ -321,10 +318,7 @@ def _analysis(run: WorkflowExecutionInfo) -> AnalysisSummary | None:
     if reference is None:
         return None
     return AnalysisSummary(
-        cluster=reference.cluster,
-        namespace=reference.namespace,
-        name=reference.name,
-        **_records(run),
+        **_records(reference, run),
         release_id=run.parent_execution.workflow_id,
     )
 
@@ -334,17 +328,17 @@ def _experiment(run: WorkflowExecutionInfo) -> ExperimentSummary | None:
     if reference is None:
         return None
     return ExperimentSummary(
-        cluster=reference.cluster,
-        namespace=reference.namespace,
-        name=reference.name,
-        **_records(run),
+        **_records(reference, run),
         phase=decode_typed_search_attributes(run.search_attributes).get(SEARCH_PHASE) or "",
     )
 
 
-def _records(run: WorkflowExecutionInfo) -> dict[str, Any]:
-    """Temporal's records of a run."""
+def _records(reference: RolloutRef | AnalysisRunRef | ExperimentRef, run: WorkflowExecutionInfo) -> dict[str, Any]:
+    """The names in the id of a run, and Temporal's records of it."""
     return {
+        "cluster": reference.cluster,
+        "namespace": reference.namespace,
+        "name": reference.name,
         "workflow_id": run.execution.workflow_id,
         "run_id": run.execution.run_id,
         "state": state_of(run),
