@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Iterator
 
 from tests.structure.sources import ROOT, modules
 
@@ -10,10 +12,32 @@ ARCHITECTURE = ROOT / "docs" / "architecture.md"
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 PAGES = [ARCHITECTURE, ROOT / "docs" / "glossary.md", *DECISIONS, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([\w-]+))?\)")
 _CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 _PATH = re.compile(r"`((?:[\w.-]+/)+[\w.-]*)`")
 _TEST = re.compile(r"`(test_\w+)`")
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    """Blocks of a page as language and text."""
+    return _BLOCK.findall(text)
+
+
+def commands(block: str) -> Iterator[list[str]]:
+    """Words of each command of a block of shell: without comments, pipes, redirections and variables before it."""
+    for line in block.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        command: list[str] = []
+        for word in [*words, "|"]:
+            if word == "|":
+                while command and re.match(r"[A-Z_]+=", command[0]):
+                    command.pop(0)
+                if command:
+                    yield command
+                command = []
+            elif word != ">":
+                command.append(word)
 
 
 def links(text: str) -> list[tuple[str, str]]:

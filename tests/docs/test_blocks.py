@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import shutil
 import subprocess
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import cache
 from itertools import pairwise
@@ -20,7 +19,7 @@ import yaml
 
 from activities.notifications.templates import read_templates
 from tests.deploy.manifests import problems
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, blocks, commands
 from tidegate.manifests.documents import from_objects, load
 from tidegate.manifests.findings import Severity
 from tidegate.manifests.lint import lint
@@ -32,35 +31,18 @@ PROGRAMS = {
     *("cosign", "docker", "export", "gh", "helm", "kind", "kubectl", "make", "pip", "python", "sh", "sha256sum"),
     *("temporal", "tidegate", "tidegate-sandbox", "vault"),
 }
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _FLAG = re.compile(r"(?<![\w-])--?[a-zA-Z][\w-]*")
 Document = dict[str, Any]
 
 
-def blocks(language: str) -> list[Any]:
+def blocks_of(language: str) -> list[Any]:
     """Blocks of a language, each named by its page and number."""
     return [
         pytest.param(text, tmp_id, id=tmp_id)
         for page in PAGES
-        for number, (found, text) in enumerate(_BLOCK.findall(page.read_text()))
+        for number, (found, text) in enumerate(blocks(page.read_text()))
         if found == language and (tmp_id := f"{page.relative_to(ROOT)}-{number}")
     ]
-
-
-def commands(text: str) -> Iterator[list[str]]:
-    """Words of each command of a block: without comments, pipes, redirections and variables before it."""
-    for line in text.replace("\\\n", " ").splitlines():
-        words = shlex.split(line, comments=True)
-        command: list[str] = []
-        for word in [*words, "|"]:
-            if word == "|":
-                while command and re.match(r"[A-Z_]+=", command[0]):
-                    command.pop(0)
-                if command:
-                    yield command
-                command = []
-            elif word != ">":
-                command.append(word)
 
 
 @cache
@@ -88,7 +70,7 @@ OF_OTHERS = sorted(
     {
         tuple(command)
         for page in PAGES
-        for language, text in _BLOCK.findall(page.read_text())
+        for language, text in blocks(page.read_text())
         if language == "sh"
         for command in commands(text)
         if command[0] in ("kubectl", "helm", "temporal") and command[:2] != ["kubectl", "argo"]  # a plugin
@@ -96,7 +78,7 @@ OF_OTHERS = sorted(
 )
 
 
-@pytest.mark.parametrize(("text", "name"), blocks("sh"))
+@pytest.mark.parametrize(("text", "name"), blocks_of("sh"))
 def test_a_block_of_shell_is_shell_with_known_programs(text: str, name: str) -> None:
     done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=20)
     assert (done.returncode, done.stderr) == (0, ""), name
@@ -201,7 +183,7 @@ PARTS: Mapping[str, Callable[[Document], None]] = {
 }
 
 
-@pytest.mark.parametrize(("text", "name"), blocks("yaml"))
+@pytest.mark.parametrize(("text", "name"), blocks_of("yaml"))
 def test_a_block_of_yaml_is_what_it_is_for(text: str, name: str, tmp_path: Path) -> None:
     for block in filter(None, yaml.safe_load_all(text)):
         first = next(iter(block))
@@ -214,13 +196,13 @@ def test_a_block_of_yaml_is_what_it_is_for(text: str, name: str, tmp_path: Path)
             PARTS[first](block)
 
 
-@pytest.mark.parametrize(("text", "name"), blocks("python"))
+@pytest.mark.parametrize(("text", "name"), blocks_of("python"))
 def test_a_block_of_python_compiles(text: str, name: str) -> None:
     assert compile(text, name, "exec").co_names
 
 
 def test_every_block_is_of_a_language_that_is_checked() -> None:
-    languages = {language for page in PAGES for language, _ in _BLOCK.findall(page.read_text())}
+    languages = {language for page in PAGES for language, _ in blocks(page.read_text())}
     assert languages <= {"", "sh", "yaml", "python"}
 
 

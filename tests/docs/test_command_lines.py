@@ -8,20 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, blocks, commands
 
 HELP = ROOT / "tests" / "data" / "help"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "deploy" / "README.md"]
 
 
-def commands(text: str) -> Iterator[list[str]]:
-    """The words of each command in a block of shell, from `tidegate` to the end, a pipe or a comment."""
-    for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
-        for line in block.replace("\\\n", " ").splitlines():
-            for part in re.split(r"\s[|>]\s|\s#\s", line):
-                words = part.rpartition("|")[2].split()
-                if words and words[0] == "tidegate":
-                    yield words[1:]
+def own_commands(text: str) -> Iterator[list[str]]:
+    """The words of each command of ours in a block of shell, after `tidegate`."""
+    for language, block in blocks(text):
+        for command in commands(block) if language == "sh" else ():
+            if command[0] == "tidegate":
+                yield command[1:]
 
 
 def mistakes(words: list[str]) -> list[str]:
@@ -37,9 +35,9 @@ def mistakes(words: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_commands_of_a_page_are_there(page: Path) -> None:
-    assert [(words, wrong) for words in commands(page.read_text()) if (wrong := mistakes(words))] == []
+    assert [(words, wrong) for words in own_commands(page.read_text()) if (wrong := mistakes(words))] == []
 
 
 def test_a_mistake_is_found() -> None:
     text = "```sh\ntidegate get rollout x --wach | cat\nkubectl get x -o yaml | tidegate lint -f -\ntidegate nope\n```"
-    assert [mistakes(words) for words in commands(text)] == [["--wach"], [], ["nope"]]
+    assert [mistakes(words) for words in own_commands(text)] == [["--wach"], [], ["nope"]]

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 import tidegate.client
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, blocks
 from tidegate.cli.commands import COMMANDS
 
 DOCUMENTS = sorted({*(ROOT / "docs").glob("*.md"), ROOT / "README.md"})
-BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^(?:kubectl )?tidegate ([a-z]+)", re.MULTILINE)
 INLINE = re.compile(r"`tidegate ([a-z]+)")
 NAME = re.compile(r"`(\w+)`\s+is\s+in\s+`tidegate\.client`")
@@ -25,7 +24,9 @@ def name(file: Path) -> str:
 @pytest.mark.parametrize("page", DOCUMENTS, ids=name)
 def test_each_command_of_a_document_is_one(page: Path) -> None:
     text = page.read_text()
-    written = {found for block in BLOCK.findall(text) for found in COMMAND.findall(block)} | set(INLINE.findall(text))
+    written = {found for language, block in blocks(text) if language == "sh" for found in COMMAND.findall(block)} | set(
+        INLINE.findall(text)
+    )
     assert written - COMMANDS.keys() == set()
 
 
