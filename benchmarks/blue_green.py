@@ -19,7 +19,7 @@ from tidegate.manifests.documents import load
 
 BASKET: Final = RolloutRef(cluster="default", namespace="payments", name="basket")
 RATE: Final = 200.0
-_GATE: Final = {
+GATE: Final = {
     "templates": [{"templateName": "checkout-canary-datadog"}],
     "args": [
         {"name": "service-name", "value": BASKET.name},
@@ -46,7 +46,7 @@ class Baskets:
 
     async def prepare(self) -> None:
         """Bring out the first version, and let requests come."""
-        await self._world.apply([_service(name) for name in (BASKET.name, f"{BASKET.name}-preview")])
+        await self._world.apply([service(name) for name in (BASKET.name, f"{BASKET.name}-preview")])
         await self._released("1.0.0")
         await self._world.start_load(RATE, BASKET.name)
 
@@ -57,7 +57,7 @@ class Baskets:
 
     async def good(self) -> tuple[int, tuple[int, ...]]:
         """Release a good version; the history events of the release, and of each of its analysis runs."""
-        status = await self._released("1.1.0", postPromotionAnalysis=_GATE)
+        status = await self._released("1.1.0", postPromotionAnalysis=GATE)
         if status.phase != "Healthy":
             raise SystemExit(f"the good version ended {status.phase}: {status.message}")
         runs = [each.workflow_id for each in status.analyses]
@@ -65,14 +65,14 @@ class Baskets:
 
     async def bad(self, number: int) -> float:
         """Release a bad version; milliseconds from the verdict after its switch to the Service that is back."""
-        status = await self._released(f"1.2.{number}-bad", postPromotionAnalysis=_GATE)
+        status = await self._released(f"1.2.{number}-bad", postPromotionAnalysis=GATE)
         verdict = failing_verdict(status)
         if verdict is None:
             raise SystemExit(f"the bad version went back without a failing reading: {status.message}")
         return 1000 * (self.switched_at - verdict.timestamp())
 
     async def _released(self, tag: str, **strategy: Any) -> ReleaseStatus:
-        rollout = _rollout(tag, strategy)
+        rollout = rollout_of(tag, strategy)
         await self._world.apply([rollout])
         request = ReleaseRequest(
             namespace=BASKET.namespace, name=BASKET.name, rollout=rollout, templates=self._templates, by="a benchmark"
@@ -91,13 +91,15 @@ class Baskets:
         return (await self._temporal.get_workflow_handle(workflow_id).describe()).history_length
 
 
-def _service(name: str) -> dict[str, Any]:
+def service(name: str) -> dict[str, Any]:
+    """A Service for all of its pods."""
     spec = {"selector": {"app": BASKET.name}, "ports": [{"port": 80, "targetPort": 8080}]}
     metadata = {"name": name, "namespace": BASKET.namespace}
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
 
 
-def _rollout(tag: str, strategy: dict[str, Any]) -> dict[str, Any]:
+def rollout_of(tag: str, strategy: dict[str, Any]) -> dict[str, Any]:
+    """The Rollout with an image of the checkout, and more fields of its strategy."""
     blue_green = {
         "activeService": BASKET.name,
         "previewService": f"{BASKET.name}-preview",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from benchmarks.blue_green import BASKET, GATE, RATE, rollout_of, service
 from sandbox.account import failing_verdict, seconds_to_zero
 from sandbox.processes import Program, until
 from sandbox.world import World
@@ -18,8 +19,7 @@ from tests.world.conftest import Releases, connected
 from tidegate.contract import ErrorType, ReleaseRequest, ReleaseResult
 
 pytestmark = [pytest.mark.world, pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
-NAME, NAMESPACE, RATE = "basket", "payments", 200.0
-GATE = "checkout-canary-datadog"
+NAME, NAMESPACE = BASKET.name, BASKET.namespace
 
 
 class Baskets(Releases):
@@ -28,37 +28,9 @@ class Baskets(Releases):
     load: Program
     summary: Path
 
-    def service(self, name: str) -> dict[str, Any]:
-        """A Service for all of its pods."""
-        metadata = {"name": name, "namespace": NAMESPACE}
-        spec = {"selector": {"app": NAME}, "ports": [{"port": 80, "targetPort": 8080}]}
-        return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
-
-    def manifest(self, tag: str, **strategy: Any) -> dict[str, Any]:
-        """The Rollout, with images of the checkout."""
-        blue_green = {
-            "activeService": NAME,
-            "previewService": f"{NAME}-preview",
-            "scaleDownDelaySeconds": 2,
-            **strategy,
-        }
-        container = {
-            "name": NAME,
-            "image": f"registry.internal/payments/checkout:{tag}",
-            "ports": [{"containerPort": 8080}],
-        }
-        spec = {
-            "replicas": 3,
-            "selector": {"matchLabels": {"app": NAME}},
-            "strategy": {"blueGreen": blue_green | {"abortScaleDownDelaySeconds": 2}},
-            "template": {"metadata": {"labels": {"app": NAME}}, "spec": {"containers": [container]}},
-        }
-        metadata = {"name": NAME, "namespace": NAMESPACE}
-        return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": metadata, "spec": spec}
-
     async def released(self, tag: str, **strategy: Any) -> ReleaseResult:
         """Release a version, and wait for its end."""
-        rollout = self.manifest(tag, **strategy)
+        rollout = rollout_of(tag, strategy)
         await self.world.apply([rollout])
         templates = tuple(template.raw for template in self.manifests.templates)
         request = ReleaseRequest(namespace=NAMESPACE, name=NAME, rollout=rollout, templates=templates, by="a test")
@@ -74,7 +46,7 @@ class Baskets(Releases):
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def baskets(world: World) -> AsyncIterator[Baskets]:
     found = Baskets(world, await connected(world), "checkout")
-    await world.apply([found.service(name) for name in (NAME, f"{NAME}-preview")])
+    await world.apply([service(name) for name in (NAME, f"{NAME}-preview")])
     assert (await found.released("1.0.0")).outcome == "Healthy"
     found.summary = world.state / "load-of-baskets.json"
     argv = ("--url", world.envoy.url, "--host", NAME, "--rate", str(RATE), "--summary", str(found.summary))
@@ -108,9 +80,7 @@ async def test_a_failure_after_the_switch_is_back_within_a_second_of_the_verdict
         return True
 
     await baskets.load.start(running)
-    hash_ = {"name": "canary-hash", "valueFrom": {"podTemplateHashValue": "Latest"}}
-    gate = {"templates": [{"templateName": GATE}], "args": [{"name": "service-name", "value": NAME}, hash_]}
-    result = await baskets.released("1.2.0-bad", postPromotionAnalysis=gate)
+    result = await baskets.released("1.2.0-bad", postPromotionAnalysis=GATE)
     assert result.outcome == ErrorType.ROLLOUT_ABORTED
     assert "Blue/green post-promotion analysis" in result.message
     assert [row.canary for row in result.status.weights] == [100, 0]
