@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.virtual.cluster import NAMESPACE
 from tests.virtual.life import DEMO, Life
-from tests.virtual.stage import in_virtual_time, opened
+from tests.virtual.stage import Stage, in_virtual_time, opened
 from tidegate.analysis.reading import Reading
 from tidegate.client import RefusedError
 from tidegate.client.drills import Drilled, drill
@@ -63,6 +64,16 @@ def reading(value: float) -> Any:
     return read
 
 
+@asynccontextmanager
+async def promoted(canary: Document, value: float) -> AsyncIterator[Stage]:
+    """A world whose first version is stable, and whose gates read that value from then on."""
+    given = {"rollout": manifest(canary), "templates": [TEMPLATE]}
+    async with opened(given, reading(value)) as stage:
+        stage.cluster.apply(manifest(canary))
+        await stage.simulation.sleep(60)
+        yield stage
+
+
 async def drilled(life: Life, canary: Document) -> Drilled:
     bad = exercise(manifest(canary, "bad"), 25, timedelta(minutes=10))
     beside = watches_beside(bad)
@@ -72,10 +83,7 @@ async def drilled(life: Life, canary: Document) -> Drilled:
 @pytest.mark.parametrize("canary", [BESIDE, AT_A_STEP], ids=["beside the steps", "at a step"])
 @in_virtual_time
 async def test_a_gate_that_sees_it_takes_it_back_and_all_is_as_before(canary: Document) -> None:
-    given = {"rollout": manifest(canary), "templates": [TEMPLATE]}
-    async with opened(given, reading(0.2)) as stage:
-        stage.cluster.apply(manifest(canary))
-        await stage.simulation.sleep(60)  # until the first version is stable
+    async with promoted(canary, 0.2) as stage:
         result = await drilled(stage.life, canary)
         after = await stage.client.status(DEMO)
         [incident] = stage.life.servicenow.incidents
@@ -92,10 +100,7 @@ async def test_a_gate_that_sees_it_takes_it_back_and_all_is_as_before(canary: Do
 @pytest.mark.parametrize("canary", [BESIDE, AT_A_STEP], ids=["beside the steps", "at a step"])
 @in_virtual_time
 async def test_a_version_that_no_gate_sees_is_taken_back_by_the_drill(canary: Document) -> None:
-    given = {"rollout": manifest(canary), "templates": [TEMPLATE]}
-    async with opened(given, reading(0.01)) as stage:
-        stage.cluster.apply(manifest(canary))
-        await stage.simulation.sleep(60)  # until the first version is stable
+    async with promoted(canary, 0.01) as stage:
         result = await drilled(stage.life, canary)
         after = await stage.client.status(DEMO)
     assert not result.caught
@@ -105,10 +110,7 @@ async def test_a_version_that_no_gate_sees_is_taken_back_by_the_drill(canary: Do
 
 @in_virtual_time
 async def test_a_drill_disturbs_no_release() -> None:
-    given = {"rollout": manifest(BESIDE), "templates": [TEMPLATE]}
-    async with opened(given, reading(0.01)) as stage:
-        stage.cluster.apply(manifest(BESIDE))
-        await stage.simulation.sleep(60)  # until the first version is stable
+    async with promoted(BESIDE, 0.01) as stage:
         with pytest.raises(RefusedError, match="another version than the manifests"):
             await drill(
                 stage.client,
